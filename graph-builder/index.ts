@@ -1,1 +1,21 @@
-export {};
+/** The compiler: ONNX's intermediate representation, operators, autodiff, lowerings, and ShakeNet itself. */
+export { appendGradients } from "./autodiff.ts";
+export { type Builder, createBuilder, GraphBuilder } from "./builder.ts";
+export { checkGraph, GraphError } from "./checker.ts";
+export { type Cost, costOf, flopsOf, isBackward } from "./cost.ts";
+export { didYouMean, nearestName, UserError } from "./errors.ts";
+export { type Gradient, type GradientRule, gradients } from "./gradients.ts";
+export { nextName, withExplicitState } from "./in-place.ts";
+export { createModel, Graph, type Model, Node, type Use, Value } from "./ir.ts";
+export { type Lower, type Lowering, lowerGraph } from "./lowering.ts";
+export { inlined, portable } from "./lowerings/portable.ts";
+export { nameValues } from "./names.ts";
+export { type OpType, operators } from "./operators/index.ts";
+export * from "./optimizers.ts";
+export { printGraph } from "./printer.ts";
+export { decodeModel, encodeModel } from "./proto.ts";
+export { neededNodes, type Rewrite, rewriteGraph } from "./rewrite.ts";
+export { functionGraph, isFunction } from "./shake-shake.ts";
+export * from "./shakenet.ts";
+export { floats, int64s, Tensor } from "./tensor.ts";
+export * from "./types.ts";

@@ -1,0 +1,195 @@
+import { type Graph, Node, Value } from "./ir.ts";
+import { type AnyOperator, type Attributes, type OpType, operatorOf, operators } from "./operators/index.ts";
+import { type GivenAttributes, type Names, ShapeError } from "./operators/schema.ts";
+import { floats, int64s, type Tensor } from "./tensor.ts";
+import { type DataType, formatType, type Shape, tensorType, type ValueType } from "./types.ts";
+
+type Table = typeof operators;
+type Given<K extends OpType> = GivenAttributes<Table[K]["attributes"]>;
+
+type WithAttributes<Inputs extends readonly unknown[], A> =
+  Record<never, never> extends A ? Inputs | readonly [...Inputs, A] : readonly [...Inputs, A];
+
+/** The ways to call an operator: its inputs in order, trailing optional ones left out or null, then its attributes. */
+type Arguments<I extends Names, A, Done extends readonly unknown[] = []> = I extends readonly [
+  infer First,
+  ...infer Rest extends Names,
+]
+  ? First extends `${string}...`
+    ? WithAttributes<readonly [...Done, ...(readonly Value[])], A>
+    : First extends `${string}?`
+      ? WithAttributes<Done, A> | Arguments<Rest, A, [...Done, Value | null]>
+      : Arguments<Rest, A, [...Done, Value]>
+  : WithAttributes<Done, A>;
+
+type Results<O extends Names> = O extends readonly [infer Only]
+  ? Only extends `${string}...`
+    ? readonly Value[]
+    : Value
+  : { readonly [I in keyof O]: Value };
+
+/** One method per operator; each call appends exactly one node of that op_type. */
+type OperatorMethods = {
+  [K in OpType]: (...args: Arguments<Table[K]["inputs"], Given<K>>) => Results<Table[K]["outputs"]>;
+};
+
+export type Builder = GraphBuilder & OperatorMethods;
+
+/** A builder that appends to a graph. */
+export function createBuilder(graph: Graph): Builder {
+  const builder = new GraphBuilder(graph);
+  for (const opType of Object.keys(operators) as OpType[]) {
+    Object.defineProperty(builder, opType, { value: (...args: unknown[]) => builder.call(opType, args) });
+  }
+  return builder as Builder;
+}
+
+/** Appends inputs, constants and nodes to a graph and names the nodes by scope: `stage1/block0/branch1/Conv_1`. */
+export class GraphBuilder {
+  readonly graph: Graph;
+  #scope: readonly string[] = [];
+  readonly #counts = new Map<string, number>();
+  readonly #constants = new Map<string, Value>();
+
+  constructor(graph: Graph) {
+    this.graph = graph;
+  }
+
+  /** Adds a graph input. */
+  input(name: string, elemType: DataType, shape: Shape): Value {
+    return this.inputOf(name, tensorType(elemType, shape));
+  }
+
+  /** Adds a graph input of any type. */
+  inputOf(name: string, type: ValueType): Value {
+    const value = new Value(type, { name });
+    this.graph.inputs.push(value);
+    return value;
+  }
+
+  /** Makes a value a graph output under a name; a value that has another name already goes through Identity. */
+  output(value: Value, name: string): Value {
+    const isTaken = value.name !== undefined ? value.name !== name : value.producer === undefined;
+    const output = isTaken ? this.node("Identity", [value], {}).output(0) : value;
+    output.name = name;
+    this.graph.outputs.push(output);
+    return output;
+  }
+
+  /** A constant; small equal ones without a name are one value. */
+  constant(tensor: Tensor, name?: string): Value {
+    const type = tensorType(tensor.elemType, tensor.dims);
+    if (name !== undefined) return new Value(type, { constant: tensor, name });
+    if (tensor.data.length > 64) return new Value(type, { constant: tensor });
+    const key = `${tensor.elemType}[${tensor.dims.join()}]${tensor.data.join()}`;
+    const known = this.#constants.get(key);
+    if (known) return known;
+    const value = new Value(type, { constant: tensor });
+    this.#constants.set(key, value);
+    return value;
+  }
+
+  /** A float constant; a single number is a scalar. */
+  float(values: number | readonly number[], dims?: readonly number[]): Value {
+    return this.constant(floats(values, dims));
+  }
+
+  /** An int64 constant; a single number is a scalar. */
+  int64(values: number | readonly number[]): Value {
+    return this.constant(int64s(values));
+  }
+
+  /** Runs `build` with a name pushed on the scope of node names. */
+  scope<T>(name: string, build: () => T): T {
+    const outer = this.#scope;
+    this.#scope = [...outer, name];
+    try {
+      return build();
+    } finally {
+      this.#scope = outer;
+    }
+  }
+
+  /** Runs `build` with the scope of node names set to `name` alone. */
+  within<T>(name: string, build: () => T): T {
+    const outer = this.#scope;
+    this.#scope = [];
+    try {
+      return this.scope(name, build);
+    } finally {
+      this.#scope = outer;
+    }
+  }
+
+  /**
+   * Appends a node, with its attributes' defaults filled in and its output types inferred.
+   * Throws ShapeError, with the node's path, where the operator refuses the inputs.
+   */
+  node<K extends OpType>(
+    opType: K,
+    inputs: readonly (Value | null)[],
+    given: Given<K>,
+    name?: string,
+  ): Node<K> {
+    const operator = operatorOf(opType);
+    const path = name ?? this.#nodeName(opType);
+    const attributes = completeAttributes<K>(operator, given);
+    const node = new Node(opType, path, inputs, attributes, inferTypes(opType, path, inputs, attributes));
+    this.graph.nodes.push(node as unknown as Node);
+    return node;
+  }
+
+  /** Appends a node from a method call's arguments: inputs, then attributes. */
+  call(opType: OpType, args: readonly unknown[]): Value | readonly Value[] {
+    const last = args.at(-1);
+    const hasAttributes = last !== undefined && last !== null && !(last instanceof Value);
+    const inputs = (hasAttributes ? args.slice(0, -1) : args) as readonly (Value | null)[];
+    const { outputs } = this.node(opType, inputs, (hasAttributes ? last : {}) as Given<typeof opType>);
+    const [first] = outputs;
+    const [onlyName, ...others] = operatorOf(opType).outputs;
+    return first && others.length === 0 && !onlyName?.endsWith("...") ? first : outputs;
+  }
+
+  #nodeName(opType: OpType): string {
+    const stem = [...this.#scope, opType].join("/");
+    const count = this.#counts.get(stem) ?? 0;
+    this.#counts.set(stem, count + 1);
+    return `${stem}_${count}`;
+  }
+}
+
+/** The types of a node's outputs; throws ShapeError with the node's path where the inputs do not fit. */
+export function inferTypes<K extends OpType>(
+  opType: K,
+  path: string,
+  inputs: readonly (Value | null)[],
+  attributes: Attributes<K>,
+): readonly ValueType[] {
+  try {
+    expectArity(operatorOf(opType).inputs, inputs);
+    return operatorOf(opType).infer(inputs as never, attributes as never);
+  } catch (error) {
+    if (!(error instanceof ShapeError)) throw error;
+    const types = inputs.map((input) => (input ? formatType(input.type) : "-")).join(", ");
+    throw new ShapeError(`${opType} at ${path}: ${error.message} (inputs: ${types})`);
+  }
+}
+
+function expectArity(names: Names, inputs: readonly (Value | null)[]): void {
+  const isVariadic = names.at(-1)?.endsWith("...") === true;
+  if (inputs.length > names.length && !isVariadic) {
+    throw new ShapeError(`takes at most ${names.length} inputs, not ${inputs.length}`);
+  }
+  for (const [i, name] of names.entries()) {
+    if (!inputs[i] && !/(\?|\.\.\.)$/.test(name)) throw new ShapeError(`input ${name} is missing`);
+  }
+}
+
+function completeAttributes<K extends OpType>(operator: AnyOperator, given: Given<K>): Attributes<K> {
+  const values = given as Readonly<Record<string, unknown>>;
+  const entries = Object.entries(operator.attributes).map(([name, spec]) => [
+    name,
+    values[name] ?? spec.default,
+  ]);
+  return Object.fromEntries(entries) as Attributes<K>;
+}

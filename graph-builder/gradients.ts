@@ -1,0 +1,277 @@
+import type { Builder } from "./builder.ts";
+import { elementsOver, spatialAxes } from "./composites.ts";
+import type { Node, Value } from "./ir.ts";
+import { dataTypeNumbers } from "./operators/elementwise.ts";
+import type { OpType } from "./operators/index.ts";
+import { staticDim, windowOf } from "./operators/inference.ts";
+import { floats } from "./tensor.ts";
+
+/** What a rule sees of a node: inputs `I(i)`, outputs `O(i)`, and the gradients of its outputs. */
+export interface Backward<K extends OpType> {
+  readonly node: Node<K>;
+  readonly attributes: Node<K>["attributes"];
+  readonly I: (index: number) => Value;
+  readonly O: (index: number) => Value;
+  /** The gradient of output 0. */
+  readonly dY: Value;
+  /** The gradient of any output, zeros where none arrives. */
+  readonly dO: (index: number) => Value;
+  /** The value that the backward pass reads in a forward value's place: Shake-Shake's beta for alpha. */
+  readonly substitute: (value: Value) => Value;
+}
+
+/** A gradient per input: a value, a thunk that is only called where the gradient is needed, or null for none. */
+export type GradientRule<K extends OpType> = (
+  g: Builder,
+  back: Backward<K>,
+) => readonly (Value | (() => Value) | null)[];
+
+/** The decision for an operator: its rule, "zero" where its output does not vary with its inputs, or why it has none. */
+export type Gradient<K extends OpType> = GradientRule<K> | "zero" | { readonly none: string };
+
+const isGradient = { none: "it is itself part of a backward pass" } as const;
+const fromLowering = { none: "only lowerings emit it" } as const;
+
+/** Every operator's vector-Jacobian product. dY is the gradient of the output, dX of the input X. Broadcast axes are summed by autodiff. */
+export const gradients: { readonly [K in OpType]: Gradient<K> } = {
+  // --- elementwise ---
+  Identity: (_, { dY }) => [dY],
+  Neg: (g, { dY }) => [g.Neg(dY)],
+  // dX = dY * sign(X)
+  Abs: (g, { I, dY }) => [g.Mul(dY, g.Sub(isPositive(g, I(0)), isPositive(g, g.Neg(I(0)))))],
+  // dX = dY * Y
+  Exp: (g, { O, dY }) => [g.Mul(dY, O(0))],
+  // dX = dY / X
+  Log: (g, { I, dY }) => [g.Div(dY, I(0))],
+  // dX = dY / 2Y
+  Sqrt: (g, { O, dY }) => [g.Div(dY, g.Add(O(0), O(0)))],
+  // dX = -dY * Y^2
+  Reciprocal: (g, { O, dY }) => [g.Neg(g.Mul(dY, g.Mul(O(0), O(0))))],
+  Sigmoid: (g, { O, dY }) => [g.SigmoidGrad(dY, O(0))],
+  Tanh: (g, { O, dY }) => [g.TanhGrad(dY, O(0))],
+  Relu: (g, { O, dY }) => [g.ReluGrad(dY, O(0))],
+  // dX = dY where X > 0, else alpha dY
+  LeakyRelu: (g, { I, dY, attributes }) => [
+    g.Where(g.Greater(I(0), g.float(0)), dY, g.Mul(dY, g.float(attributes.alpha))),
+  ],
+  // dX = alpha dY where 0 < Y < 1
+  HardSigmoid: (g, { O, dY, attributes }) => [
+    g.Where(
+      g.And(g.Greater(O(0), g.float(0)), g.Less(O(0), g.float(1))),
+      g.Mul(dY, g.float(attributes.alpha)),
+      g.float(0),
+    ),
+  ],
+  // dX = dY where X was not clipped
+  Clip: (g, { I, O, dY }) => [g.Where(g.Equal(I(0), O(0)), dY, g.float(0)), null, null],
+  Cast: (g, { I, dY }) => [g.Cast(dY, { to: dataTypeNumbers[I(0).elemType] })],
+  Add: (_, { dY }) => [dY, dY],
+  Sub: (g, { dY }) => [dY, () => g.Neg(dY)],
+  // dA = dY * B, dB = dY * A
+  Mul: (g, { I, dY }) => [() => g.Mul(dY, I(1)), () => g.Mul(dY, I(0))],
+  // dA = dY / B, dB = -dY * C / B
+  Div: (g, { I, O, dY }) => [() => g.Div(dY, I(1)), () => g.Neg(g.Div(g.Mul(dY, O(0)), I(1)))],
+  // dX = dY * Y * X^(Y-1), dY = dZ * Z * ln X
+  Pow: (g, { I, O, dY }) => [
+    () => g.Mul(dY, g.Mul(I(1), g.Pow(I(0), g.Sub(I(1), g.float(1))))),
+    () => g.Mul(dY, g.Mul(O(0), g.Log(I(0)))),
+  ],
+  Sum: (_, { node, dY }) => node.inputs.map(() => dY),
+  Min: (g, { node, I, O, dY }) =>
+    node.inputs.map((_, i) => () => g.Where(g.Equal(I(i), O(0)), dY, g.float(0))),
+  Max: (g, { node, I, O, dY }) =>
+    node.inputs.map((_, i) => () => g.Where(g.Equal(I(i), O(0)), dY, g.float(0))),
+  Where: (g, { I, dY }) => [null, () => g.Where(I(0), dY, g.float(0)), () => g.Where(I(0), g.float(0), dY)],
+  Not: "zero",
+  Equal: "zero",
+  Greater: "zero",
+  Less: "zero",
+  GreaterOrEqual: "zero",
+  And: "zero",
+
+  // --- shapes and places ---
+  Shape: "zero",
+  ConstantOfShape: "zero",
+  OneHot: "zero",
+  ArgMax: "zero",
+  Reshape: (g, { I, dY }) => [likeInput(g, I(0), dY), null],
+  Flatten: (g, { I, dY }) => [likeInput(g, I(0), dY)],
+  Squeeze: (g, { I, dY }) => [likeInput(g, I(0), dY), null],
+  Unsqueeze: (g, { I, dY }) => [likeInput(g, I(0), dY), null],
+  // dX = dY under the inverse permutation
+  Transpose: (g, { I, dY, attributes: { perm } }) => [
+    g.Transpose(dY, perm ? { perm: I(0).shape.map((_, axis) => perm.indexOf(axis)) } : {}),
+  ],
+  Concat: (g, { node, I, dY, attributes: { axis } }) => {
+    const at = axis < 0 ? axis + dY.shape.length : axis;
+    const sizes = node.inputs.map((_, i) => staticDim(I(i).shape, at));
+    return g.Split(dY, g.int64(sizes), { axis: at });
+  },
+  Split: (g, { node, dO, attributes: { axis } }) => [
+    g.Concat(...node.outputs.map((_, i) => dO(i)), { axis }),
+    null,
+  ],
+  Slice: (g, { node, I, dY }) => {
+    const [, starts = null, ends = null, axes = null, steps = null] = node.inputs;
+    return starts && ends ? [g.SliceGrad(dY, g.Shape(I(0)), starts, ends, axes, steps)] : [];
+  },
+  // padding is undone by negative padding
+  Pad: (g, { I, dY, attributes: { mode } }) => {
+    if (mode !== "constant") throw new Error(`the gradient of Pad in mode ${mode} is not known`);
+    const pads = I(1).constant?.numbers() ?? [];
+    return [g.Pad(dY, g.int64(pads.map((pad) => -pad))), null, null];
+  },
+  Expand: (_, { dY }) => [dY, null],
+  Gather: (g, { I, dY, attributes }) => [g.GatherGrad(g.Shape(I(0)), I(1), dY, attributes), null],
+  ScatterElements: fromLowering,
+  ReduceSum: (g, { node, I, dY, attributes: { keepdims } }) => {
+    const axes = node.inputs[1]?.constant?.numbers() ?? I(0).shape.map((_, i) => i);
+    return [g.Expand(keepdims ? dY : g.Unsqueeze(dY, g.int64(axes)), g.Shape(I(0))), null];
+  },
+  // dX = dY / (elements a mean is over)
+  ReduceMean: (g, { I, dY, attributes: { axes = I(0).shape.map((_, i) => i), keepdims } }) => {
+    const mean = g.Div(keepdims ? dY : g.Unsqueeze(dY, g.int64(axes)), elementsOver(g, I(0), axes));
+    return [g.Expand(mean, g.Shape(I(0)))];
+  },
+
+  // --- linear algebra ---
+  // dA = dY B', dB = A' dY
+  MatMul: (g, { I, dY }) => [
+    () => g.MatMul(dY, transposed(g, I(1))),
+    () => g.MatMul(transposed(g, I(0)), dY),
+  ],
+  // Y = alpha op(A) op(B) + beta C
+  Gemm: (g, { node, I, dY, attributes: { alpha, beta, transA, transB } }) => [
+    () =>
+      transA
+        ? g.Gemm(I(1), dY, { alpha, transA: transB, transB: 1 })
+        : g.Gemm(dY, I(1), { alpha, transB: 1 - transB }),
+    () =>
+      transB
+        ? g.Gemm(dY, I(0), { alpha, transA: 1, transB: transA })
+        : g.Gemm(I(0), dY, { alpha, transA: 1 - transA }),
+    node.inputs[2] ? () => (beta === 1 ? dY : g.Mul(dY, g.float(beta))) : null,
+  ],
+  Conv: (g, { I, dY, attributes }) => g.ConvGrad(dY, I(0), I(1), attributes),
+  // the adjoint of a Conv with the same weights: dX = Conv(dY, W); dW is that Conv's with X and dY in each other's place
+  ConvTranspose: (g, { node, I, dY, attributes }) => {
+    const { output_padding: _, output_shape: __, ...window } = attributes;
+    return [
+      () => g.Conv(dY, I(1), window),
+      () => g.ConvGrad(I(0), dY, I(1), window)[1],
+      node.inputs[2] ? () => g.ReduceSum(dY, g.int64([0, ...spatialAxes(dY)]), { keepdims: 0 }) : null,
+    ];
+  },
+
+  // --- pooling ---
+  MaxPool: (g, { O, dY, attributes }) => [g.MaxPoolGrad(dY, O(1), attributes)],
+  // every window spreads dY / (pixels it averaged); ONNX Runtime's AveragePoolGrad would fix the batch size
+  AveragePool: (g, { I, dY, attributes }) => {
+    const [kernel, channels] = [attributes.kernel_shape, staticDim(I(0).shape, 1)];
+    if (attributes.ceil_mode) throw new Error("the gradient of AveragePool with ceil_mode is not known");
+    const ones = g.constant(floats(Array(channels * volume(kernel)).fill(1), [channels, 1, ...kernel]));
+    const { pads, strides } = windowOf(kernel, attributes);
+    const share = g.Div(dY, averagedPixels(g, I(0), attributes));
+    const output_padding = kernel.map((size, i) => {
+      const padding = (pads[i] ?? 0) + (pads[i + kernel.length] ?? 0);
+      return (
+        staticDim(I(0).shape, i + 2) + padding - size - (strides[i] ?? 1) * (staticDim(dY.shape, i + 2) - 1)
+      );
+    });
+    return [g.ConvTranspose(share, ones, { group: channels, pads, strides, output_padding })];
+  },
+  GlobalAveragePool: (g, { I, dY }) => [
+    g.Expand(g.Div(dY, elementsOver(g, I(0), spatialAxes(I(0)))), g.Shape(I(0))),
+  ],
+
+  // --- normalisation and loss ---
+  BatchNormalization: (g, { I, dY, attributes: { epsilon, training_mode } }) => {
+    const [X, scale] = [I(0), I(1)];
+    const [mean, variance] = training_mode ? batchStatistics(g, X) : [I(3), I(4)];
+    const invStd = g.Reciprocal(g.Sqrt(g.Add(variance, g.float(epsilon))));
+    if (training_mode) return g.BatchNormalizationGrad(dY, X, scale, mean, invStd, { epsilon });
+    const axes = g.int64([0, ...spatialAxes(X)]);
+    const channel = (value: Value) => g.Unsqueeze(value, g.int64(spatialAxes(X).map((axis) => axis - 1)));
+    return [
+      () => g.Mul(dY, channel(g.Mul(scale, invStd))),
+      () => g.ReduceSum(g.Mul(dY, g.Mul(g.Sub(X, channel(mean)), channel(invStd))), axes, { keepdims: 0 }),
+      () => g.ReduceSum(dY, axes, { keepdims: 0 }),
+      null,
+      null,
+    ];
+  },
+  BatchNormInternal: (g, { I, O, dY, attributes: { epsilon } }) =>
+    g.BatchNormalizationGrad(dY, I(0), I(1), O(3), O(4), { epsilon }),
+  Softmax: (g, { O, dY, attributes }) => [g.SoftmaxGrad_13(dY, O(0), attributes)],
+  LogSoftmax: (g, { O, dY, attributes }) => [g.LogSoftmaxGrad_13(dY, O(0), attributes)],
+  SoftmaxCrossEntropyLoss: (g, { node, I, O, dY, attributes }) => [
+    g.SoftmaxCrossEntropyLossGrad(dY, O(1), I(1), node.inputs[2] ?? null, attributes),
+  ],
+
+  // --- Shake-Shake: the branches' gradients are mixed by beta, whatever alpha was ---
+  ShakeForward: (g, { I, dY, substitute }) => [
+    ...g.ShakeBackward(dY, substitute(I(2))),
+    // dalpha = sum of dY * (branch1 - branch2) over an image
+    () => g.ReduceSum(g.Mul(dY, g.Sub(I(0), I(1))), g.int64([1, ...spatialAxes(dY)]), { keepdims: 0 }),
+  ],
+  ShakeBackward: isGradient,
+
+  // --- training operators ---
+  ConvGrad: isGradient,
+  BatchNormalizationGrad: isGradient,
+  ReluGrad: isGradient,
+  SigmoidGrad: isGradient,
+  TanhGrad: isGradient,
+  SoftmaxGrad_13: isGradient,
+  LogSoftmaxGrad_13: isGradient,
+  SoftmaxCrossEntropyLossGrad: isGradient,
+  GatherGrad: isGradient,
+  SliceGrad: isGradient,
+  MaxPoolGrad: isGradient,
+  InPlaceAccumulatorV2: isGradient,
+  SGDOptimizerV2: isGradient,
+  AdamWOptimizer: isGradient,
+};
+
+function isPositive(g: Builder, X: Value): Value {
+  return g.Cast(g.Greater(X, g.float(0)), { to: dataTypeNumbers[X.elemType] });
+}
+
+/** dY in the shape of X. */
+function likeInput(g: Builder, X: Value, dY: Value): Value {
+  return g.Reshape(dY, g.Shape(X));
+}
+
+/** The last two axes exchanged. */
+function transposed(g: Builder, X: Value): Value {
+  const perm = X.shape.map((_, i) => i);
+  const last = perm.length - 1;
+  return g.Transpose(X, { perm: [...perm.slice(0, -2), last, last - 1] });
+}
+
+function volume(kernel: readonly number[]): number {
+  return kernel.reduce((product, size) => product * size, 1);
+}
+
+/** How many pixels each window of an AveragePool is over: a scalar, or a map where padding is not counted. */
+function averagedPixels(g: Builder, X: Value, attributes: Node<"AveragePool">["attributes"]): Value {
+  const { kernel_shape: kernel, count_include_pad, pads } = attributes;
+  if (count_include_pad || !pads?.some((pad) => pad > 0)) return g.float(volume(kernel));
+  const spatial = spatialAxes(X).map((axis) => staticDim(X.shape, axis));
+  const ones = (dims: readonly number[]) => g.constant(floats(Array(volume(dims)).fill(1), [1, 1, ...dims]));
+  return g.Conv(ones(spatial), ones(kernel), {
+    kernel_shape: kernel,
+    pads,
+    strides: attributes.strides ?? kernel.map(() => 1),
+  });
+}
+
+/** The mean and the biased variance of each channel. */
+function batchStatistics(g: Builder, X: Value): [mean: Value, variance: Value] {
+  const axes = [0, ...spatialAxes(X)];
+  const centred = g.Sub(X, g.ReduceMean(X, { axes }));
+  return [
+    g.ReduceMean(X, { axes, keepdims: 0 }),
+    g.ReduceMean(g.Mul(centred, centred), { axes, keepdims: 0 }),
+  ];
+}

@@ -1,0 +1,142 @@
+import type { Attributes, OpType } from "./operators/index.ts";
+import type { Tensor } from "./tensor.ts";
+import type { TensorType, ValueType } from "./types.ts";
+
+/** One place where a value is read: the node and the index among its inputs. */
+export interface Use {
+  readonly node: Node;
+  readonly index: number;
+}
+
+/**
+ * A tensor (or sequence) of a graph. Exactly one of these holds:
+ * a node produces it, it is a graph input, or it is an initializer (it has a constant and a name is optional).
+ */
+export class Value {
+  readonly type: ValueType;
+  readonly producer: Node | undefined;
+  readonly constant: Tensor | undefined;
+  /** A name that must appear in the file; values without one are named after their producer when the graph is written. */
+  name: string | undefined;
+  readonly uses: Use[] = [];
+
+  constructor(type: ValueType, origin: { producer?: Node; constant?: Tensor; name?: string } = {}) {
+    this.type = type;
+    this.producer = origin.producer;
+    this.constant = origin.constant;
+    this.name = origin.name;
+  }
+
+  /** The tensor type; throws TypeError for a sequence. */
+  get tensor(): TensorType {
+    if (this.type.kind !== "tensor")
+      throw new TypeError(`${this.name ?? "a value"} is a sequence, not a tensor`);
+    return this.type;
+  }
+
+  get shape(): TensorType["shape"] {
+    return this.tensor.shape;
+  }
+
+  get elemType(): TensorType["elemType"] {
+    return this.type.elemType;
+  }
+}
+
+/** One operator applied to values. Attributes are complete: defaults are filled in. */
+export class Node<K extends OpType = OpType> {
+  readonly opType: K;
+  readonly name: string;
+  readonly attributes: Attributes<K>;
+  readonly inputs: readonly (Value | null)[];
+  readonly outputs: readonly Value[];
+
+  constructor(
+    opType: K,
+    name: string,
+    inputs: readonly (Value | null)[],
+    attributes: Attributes<K>,
+    outputTypes: readonly ValueType[],
+  ) {
+    this.opType = opType;
+    this.name = name;
+    this.attributes = attributes;
+    this.inputs = inputs;
+    this.outputs = outputTypes.map((type) => new Value(type, { producer: this }));
+    for (const [index, input] of inputs.entries()) input?.uses.push({ node: this, index });
+  }
+
+  /** The input at `index`; throws TypeError where an optional one was left out. */
+  input(index: number): Value {
+    const value = this.inputs[index];
+    if (!value) throw new TypeError(`${this.opType} ${this.name} has no input ${index}`);
+    return value;
+  }
+
+  /** The output at `index`; throws TypeError where there is none. */
+  output(index: number): Value {
+    const value = this.outputs[index];
+    if (!value) throw new TypeError(`${this.opType} ${this.name} has no output ${index}`);
+    return value;
+  }
+}
+
+/** Nodes in topological order between inputs and outputs. */
+export class Graph {
+  readonly name: string;
+  readonly inputs: Value[] = [];
+  outputs: Value[] = [];
+  nodes: Node[] = [];
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** The constants that the nodes and outputs read, in the order of their first use. */
+  get initializers(): Value[] {
+    const found = new Set<Value>();
+    for (const node of this.nodes) for (const value of node.inputs) if (value?.constant) found.add(value);
+    for (const value of this.outputs) if (value.constant) found.add(value);
+    return [...found];
+  }
+
+  /** The input of that name; throws Error where there is none. */
+  input(name: string): Value {
+    const value = this.inputs.find((input) => input.name === name);
+    if (!value) throw new Error(`graph ${this.name} has no input ${name}`);
+    return value;
+  }
+
+  /** The output of that name; throws Error where there is none. */
+  output(name: string): Value {
+    const value = this.outputs.find((output) => output.name === name);
+    if (!value) throw new Error(`graph ${this.name} has no output ${name}`);
+    return value;
+  }
+}
+
+/** A graph with what a file says beside it: versions, producer, metadata. Model-local functions follow from the operators used. */
+export interface Model {
+  readonly graph: Graph;
+  readonly irVersion: number;
+  /** The opset of ai.onnx; the other domains are imported at version 1 where they are used. */
+  readonly opset: number;
+  readonly producerName: string;
+  readonly docString: string;
+  readonly metadataProps: Readonly<Record<string, string>>;
+}
+
+/** A model of IR version 8 and opset 17: the newest that ONNX Runtime 1.19.2's training and every current runtime share. */
+export function createModel(
+  graph: Graph,
+  about: { docString?: string; metadataProps?: Readonly<Record<string, string>> } = {},
+): Model {
+  return {
+    graph,
+    irVersion: 8,
+    opset: 17,
+    producerName: "shakenet",
+    docString: about.docString ?? "",
+    metadataProps: about.metadataProps ?? {},
+  };
+}

@@ -1,0 +1,89 @@
+import type { Builder } from "../builder.ts";
+import { spatialAxes } from "../composites.ts";
+import type { Value } from "../ir.ts";
+import type { Lower } from "../lowering.ts";
+import { staticDim, type Window, windowedDims, windowOf } from "../operators/inference.ts";
+import { kernelOf } from "../operators/neural.ts";
+
+/** A convolution whose gradient is wanted: Y = Conv(X, W). */
+export interface Convolution {
+  readonly dY: Value;
+  readonly X: Value;
+  readonly W: Value;
+  readonly group: number;
+  readonly window: Window;
+}
+
+/** ConvGrad with dX as ConvTranspose and dW in the given form. */
+export function convGrad(weightGradient: (g: Builder, conv: Convolution) => Value): Lower<"ConvGrad"> {
+  return (g, { I, attributes, isUsed }) => {
+    const [dY, X, W] = [I(0), I(1), I(2)];
+    const window = windowOf(kernelOf(W, attributes), attributes);
+    const conv = { dY, X, W, group: attributes.group, window };
+    return [
+      isUsed(0) ? inputGradient(g, conv) : null,
+      isUsed(1) ? weightGradient(g, conv) : null,
+      isUsed(2) ? g.ReduceSum(dY, g.int64([0, ...spatialAxes(dY)]), { keepdims: 0 }) : null,
+    ];
+  };
+}
+
+/** dX = ConvTranspose(dY, W), padded at the end to X's size where the stride left pixels unread. */
+export function inputGradient(g: Builder, { dY, X, W, group, window }: Convolution): Value {
+  const { kernel, strides, dilations, pads } = window;
+  const output_padding = kernel.map((size, i) => {
+    const span = (dilations[i] ?? 1) * (size - 1) + 1;
+    const padding = (pads[i] ?? 0) + (pads[i + kernel.length] ?? 0);
+    return staticDim(X.shape, i + 2) + padding - span - (strides[i] ?? 1) * (staticDim(dY.shape, i + 2) - 1);
+  });
+  return g.ConvTranspose(dY, W, { kernel_shape: kernel, strides, dilations, pads, group, output_padding });
+}
+
+/**
+ * dW as a convolution of X with dY in which images and channels have changed places and stride and dilation too:
+ * dW[m, c, k] = sum over n, p of X[n, c, s p + d k - pad] dY[n, m, p].
+ */
+export function textbookWeightGradient(g: Builder, { dY, X, W, group, window }: Convolution): Value {
+  const { kernel, strides, dilations, pads } = window;
+  const spatial = spatialAxes(X);
+  const channels = staticDim(W.shape, 1);
+  const swap = (value: Value) => g.Transpose(value, { perm: [1, 0, ...spatial] });
+  const grouped = () => {
+    const dims = spatial.map((axis) => staticDim(X.shape, axis));
+    const split = g.Reshape(X, g.int64([0, group, channels, ...dims]));
+    const channelFirst = g.Transpose(split, { perm: [2, 1, 0, ...spatial.map((axis) => axis + 1)] });
+    return g.Reshape(channelFirst, g.int64([channels, -1, ...dims]));
+  };
+  const turned = {
+    kernel: dY.shape.slice(2).map((_, i) => staticDim(dY.shape, i + 2)),
+    strides: dilations,
+    dilations: strides,
+  };
+  const endPads = trimmedEndPads(X, dY, window);
+  const trimmed = [...pads.slice(0, kernel.length), ...endPads];
+  const image = group === 1 ? swap(X) : grouped();
+  const full = g.Conv(image, swap(dY), {
+    kernel_shape: turned.kernel,
+    strides: turned.strides,
+    dilations: turned.dilations,
+    pads: trimmed,
+    group,
+  });
+  const sizes = windowedDims(X.shape.slice(2), { ...turned, pads: trimmed });
+  return cropTo(g, swap(full), sizes, kernel);
+}
+
+/** The end padding at which the turned convolution yields just the kernel's size, or 0 where that would be negative. */
+export function trimmedEndPads(X: Value, dY: Value, { kernel, strides, dilations, pads }: Window): number[] {
+  return kernel.map((size, i) => {
+    const span = (strides[i] ?? 1) * (staticDim(dY.shape, i + 2) - 1) + 1 + (dilations[i] ?? 1) * (size - 1);
+    return Math.max(0, span - staticDim(X.shape, i + 2) - (pads[i] ?? 0));
+  });
+}
+
+/** Drops the rows and columns beyond the kernel, which belong to pixels the forward convolution did not read. */
+export function cropTo(g: Builder, full: Value, sizes: readonly unknown[], kernel: readonly number[]): Value {
+  if (kernel.every((size, i) => size === sizes[i])) return full;
+  const axes = kernel.map((_, i) => i + 2);
+  return g.Slice(full, g.int64(kernel.map(() => 0)), g.int64(kernel), g.int64(axes));
+}

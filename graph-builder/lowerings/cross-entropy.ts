@@ -1,0 +1,63 @@
+import type { Builder } from "../builder.ts";
+import { elementsOver } from "../composites.ts";
+import type { Value } from "../ir.ts";
+import type { Lower } from "../lowering.ts";
+import { dataTypeNumbers } from "../operators/elementwise.ts";
+import { staticDim } from "../operators/inference.ts";
+
+/** loss = -log softmax(scores)[label], weighted by class, without the ignored labels; log_prob = log softmax(scores). */
+export const crossEntropyLoss: Lower<"SoftmaxCrossEntropyLoss"> = (
+  g,
+  { I, optional, attributes, isUsed },
+) => {
+  const logProb = g.LogSoftmax(I(0), { axis: 1 });
+  if (!isUsed(0)) return [null, logProb];
+  const target = oneHot(g, logProb, I(1));
+  const weight = labelWeights(g, target, I(1), optional(2), attributes.ignore_index);
+  const picked = g.Neg(g.ReduceSum(g.Mul(target, logProb), g.int64([1]), { keepdims: 0 }));
+  const losses = weight ? g.Mul(picked, weight) : picked;
+  if (attributes.reduction === "none") return [losses, logProb];
+  const total = g.ReduceSum(losses, null, { keepdims: 0 });
+  if (attributes.reduction === "sum") return [total, logProb];
+  return [g.Div(total, totalWeight(g, I(1), logProb, weight)), logProb];
+};
+
+/** dscores = (softmax(scores) - onehot(label)) * weight * dY, divided by the total weight for a mean. */
+export const crossEntropyGrad: Lower<"SoftmaxCrossEntropyLossGrad"> = (g, { I, optional, attributes }) => {
+  const [dY, logProb, labels] = [I(0), I(1), I(2)];
+  const target = oneHot(g, logProb, labels);
+  const weight = labelWeights(g, target, labels, optional(3), attributes.ignore_index);
+  const scale = attributes.reduction === "mean" ? g.Div(dY, totalWeight(g, labels, logProb, weight)) : dY;
+  const alongClasses = (value: Value) => (value.shape.length > 0 ? g.Unsqueeze(value, g.int64([1])) : value);
+  const difference = g.Sub(g.Exp(logProb), target);
+  const weighted = weight ? g.Mul(difference, alongClasses(weight)) : difference;
+  return [g.Mul(weighted, alongClasses(scale))];
+};
+
+/** 1 at each label's class and 0 elsewhere, in the shape of log_prob [N, C, ...]. */
+function oneHot(g: Builder, logProb: Value, labels: Value): Value {
+  return g.OneHot(labels, g.int64([staticDim(logProb.shape, 1)]), g.float([0, 1]), { axis: 1 });
+}
+
+/** The weight of each label: its class's weight, 0 where it is ignored; null where all are 1. */
+function labelWeights(
+  g: Builder,
+  target: Value,
+  labels: Value,
+  weights: Value | null,
+  ignoreIndex: number | undefined,
+): Value | null {
+  const classes = weights && g.Reshape(weights, g.int64([1, -1, ...target.shape.slice(2).map(() => 1)]));
+  const byClass = classes && g.ReduceSum(g.Mul(target, classes), g.int64([1]), { keepdims: 0 });
+  if (ignoreIndex === undefined) return byClass;
+  const ignored = g.Cast(g.int64(ignoreIndex), { to: dataTypeNumbers[labels.elemType] });
+  const counted = g.Cast(g.Not(g.Equal(labels, ignored)), { to: dataTypeNumbers[target.elemType] });
+  return byClass ? g.Mul(byClass, counted) : counted;
+}
+
+/** What a mean divides by: the sum of the weights, or the number of labels. */
+function totalWeight(g: Builder, labels: Value, logProb: Value, weight: Value | null): Value {
+  if (weight) return g.ReduceSum(weight, null, { keepdims: 0 });
+  const axes = labels.shape.map((_, i) => (i === 0 ? 0 : i + 1));
+  return elementsOver(g, logProb, axes);
+}

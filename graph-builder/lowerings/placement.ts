@@ -1,0 +1,72 @@
+import type { Builder } from "../builder.ts";
+import type { Value } from "../ir.ts";
+import type { Lower } from "../lowering.ts";
+import { constantNumbers, normalAxis, shapeInput, staticDim } from "../operators/inference.ts";
+import { sliceRange } from "../operators/tensors.ts";
+
+/** Adds dY back at the gathered places: ScatterElements along the axis, the indices' own axes flattened to one. */
+export const gatherGrad: Lower<"GatherGrad"> = (g, { I, attributes }) => {
+  const [shape, indices, dY] = [I(0), I(1), I(2)];
+  const full = shapeInput(shape);
+  const axis = normalAxis(attributes.axis, full.length);
+  const alone = full.map((_, i) => (i === axis ? -1 : 1));
+  const column = g.Reshape(indices, g.int64(alone));
+  const flat = full.map((dim, i) => (i === axis ? -1 : typeof dim === "number" ? dim : 0));
+  const updates = g.Reshape(dY, g.int64(flat));
+  const zeros = g.Expand(g.float(0), shape);
+  const places = g.Expand(column, g.Shape(updates));
+  return [g.ScatterElements(zeros, places, updates, { axis, reduction: "add" })];
+};
+
+/** Puts dY back where the slice took it: zeros between steps, zeros before and after, mirrored for a negative step. */
+export const sliceGrad: Lower<"SliceGrad"> = (g, { I, optional }) => {
+  const full = shapeInput(I(1));
+  const [starts, ends] = [constantNumbers(I(2), "starts"), constantNumbers(I(3), "ends")];
+  const axes = optional(4) ? constantNumbers(I(4), "axes") : starts.map((_, i) => i);
+  const steps = optional(5) ? constantNumbers(I(5), "steps") : starts.map(() => 1);
+  let result = I(0);
+  for (const [i, axis] of axes.entries()) {
+    const at = normalAxis(axis, full.length);
+    const size = staticDim(full, at);
+    const { start, step, count } = sliceRange(at, size, starts[i] ?? 0, ends[i] ?? 0, steps[i] ?? 1);
+    const forward = step < 0 ? reversed(g, result, at) : result;
+    const spread = interleaveZeros(g, forward, at, Math.abs(step));
+    const first = step < 0 ? start + step * (count - 1) : start;
+    result = padAxis(g, spread, at, first, size - first - (Math.abs(step) * (count - 1) + 1));
+  }
+  return [result];
+};
+
+/** Adds dY at the places of the maxima, which ONNX counts over the whole flattened input. */
+export const maxPoolGrad: Lower<"MaxPoolGrad"> = (g, { I }) => {
+  const X = I(1).producer?.input(0);
+  if (!X) throw new Error("the indices of MaxPoolGrad must come from a MaxPool");
+  const everything = g.int64([-1]);
+  const zeros = g.Reshape(g.Expand(g.float(0), g.Shape(X)), everything);
+  const [places, updates] = [g.Reshape(I(1), everything), g.Reshape(I(0), everything)];
+  return [g.Reshape(g.ScatterElements(zeros, places, updates, { axis: 0, reduction: "add" }), g.Shape(X))];
+};
+
+function reversed(g: Builder, X: Value, axis: number): Value {
+  return g.Slice(X, g.int64([-1]), g.int64([-staticDim(X.shape, axis) - 1]), g.int64([axis]), g.int64([-1]));
+}
+
+/** `step - 1` zeros between neighbours along an axis. */
+function interleaveZeros(g: Builder, X: Value, axis: number, step: number): Value {
+  const count = staticDim(X.shape, axis);
+  if (step === 1 || count <= 1) return X;
+  const columns = g.Unsqueeze(X, g.int64([axis + 1]));
+  const padded = padAxis(g, columns, axis + 1, 0, step - 1);
+  const dims = X.shape.map((dim, i) => (i === axis ? count * step : typeof dim === "number" ? dim : 0));
+  // a symbolic dimension keeps its place only before the merged axis
+  const merged = g.Reshape(padded, g.int64(dims));
+  return padAxis(g, merged, axis, 0, 1 - step);
+}
+
+function padAxis(g: Builder, X: Value, axis: number, before: number, after: number): Value {
+  if (before === 0 && after === 0) return X;
+  const pads = Array(2 * X.shape.length).fill(0);
+  pads[axis] = before;
+  pads[axis + X.shape.length] = after;
+  return g.Pad(X, g.int64(pads));
+}

@@ -1,0 +1,93 @@
+import type { DataType } from "../types.ts";
+import { tensorType } from "../types.ts";
+import { broadcast, broadcastShapes, commonElemType, comparison, refuse, sameAs } from "./inference.ts";
+import { attribute, operator, required } from "./schema.ts";
+
+const unary = operator({ inputs: ["X"], outputs: ["Y"], infer: ([X]) => sameAs(X) });
+const binary = operator({ inputs: ["A", "B"], outputs: ["C"], infer: ([A, B]) => broadcast(A, B) });
+const compare = operator({ inputs: ["A", "B"], outputs: ["C"], infer: ([A, B]) => comparison(A, B) });
+const variadic = operator({ inputs: ["data..."], outputs: ["C"], infer: (data) => broadcast(...data) });
+
+/** TensorProto.DataType numbers, as the attribute `to` of Cast carries them. */
+export const dataTypeNumbers: Readonly<Record<DataType, number>> = {
+  float: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  string: 8,
+  bool: 9,
+  float16: 10,
+  double: 11,
+  uint32: 12,
+  uint64: 13,
+};
+
+/** The element type behind a TensorProto.DataType number; refuses one that is not known. */
+export function dataTypeOf(number: number): DataType {
+  for (const [name, value] of Object.entries(dataTypeNumbers)) if (value === number) return name as DataType;
+  return refuse(`data type number ${number} is not supported`);
+}
+
+export const elementwise = {
+  Abs: unary,
+  Neg: unary,
+  Exp: unary,
+  Log: unary,
+  Sqrt: unary,
+  Reciprocal: unary,
+  Sigmoid: unary,
+  Tanh: unary,
+  Relu: unary,
+  Identity: operator({ inputs: ["X"], outputs: ["Y"], infer: ([X]) => [X.type] }),
+  Not: unary,
+  LeakyRelu: operator({
+    inputs: ["X"],
+    outputs: ["Y"],
+    attributes: { alpha: attribute("float", 0.01) },
+    infer: ([X]) => sameAs(X),
+  }),
+  HardSigmoid: operator({
+    inputs: ["X"],
+    outputs: ["Y"],
+    attributes: { alpha: attribute("float", 0.2), beta: attribute("float", 0.5) },
+    infer: ([X]) => sameAs(X),
+  }),
+  Clip: operator({
+    inputs: ["input", "min?", "max?"],
+    outputs: ["output"],
+    infer: ([input]) => sameAs(input),
+  }),
+  Cast: operator({
+    inputs: ["input"],
+    outputs: ["output"],
+    attributes: { to: required("int") },
+    infer: ([input], { to }) => [tensorType(dataTypeOf(to), input.shape)],
+  }),
+  Add: binary,
+  Sub: binary,
+  Mul: binary,
+  Div: binary,
+  Pow: operator({
+    inputs: ["X", "Y"],
+    outputs: ["Z"],
+    infer: ([X, Y]) => [tensorType(X.elemType, broadcastShapes(X.shape, Y.shape))],
+  }),
+  Sum: variadic,
+  Min: variadic,
+  Max: variadic,
+  Equal: compare,
+  Greater: compare,
+  Less: compare,
+  GreaterOrEqual: compare,
+  And: compare,
+  Where: operator({
+    inputs: ["condition", "X", "Y"],
+    outputs: ["output"],
+    infer: ([condition, X, Y]) => [
+      tensorType(commonElemType(X, Y), broadcastShapes(condition.shape, X.shape, Y.shape)),
+    ],
+  }),
+};

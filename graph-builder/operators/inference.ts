@@ -1,0 +1,155 @@
+import {
+  type Dim,
+  formatType,
+  productOf,
+  quotientOf,
+  type Shape,
+  sameShape,
+  type TensorType,
+  tensorType,
+} from "../types.ts";
+import { type Operand, ShapeError } from "./schema.ts";
+
+/** Refuses inputs with a sentence. */
+export function refuse(message: string): never {
+  throw new ShapeError(message);
+}
+
+/** The type of the first input: what elementwise operators return. */
+export function sameAs(value: Operand): readonly [TensorType] {
+  return [value.tensor];
+}
+
+/** The shape that ONNX's multidirectional broadcasting gives. */
+export function broadcastShapes(...shapes: readonly Shape[]): Shape {
+  const rank = Math.max(...shapes.map((shape) => shape.length));
+  return Array.from({ length: rank }, (_, i) => {
+    let result: Dim = 1;
+    for (const shape of shapes) {
+      const dim = shape[i - rank + shape.length] ?? 1;
+      if (dim === 1 || dim === result) continue;
+      if (result !== 1)
+        refuse(`shapes ${shapes.map((s) => `[${s.join(", ")}]`).join(" and ")} do not broadcast`);
+      result = dim;
+    }
+    return result;
+  });
+}
+
+/** The type of an elementwise operator over broadcast inputs of one element type. */
+export function broadcast(...values: readonly Operand[]): readonly [TensorType] {
+  const elemType = commonElemType(...values);
+  return [tensorType(elemType, broadcastShapes(...values.map((value) => value.shape)))];
+}
+
+/** The type of a comparison: bool over the broadcast shape. */
+export function comparison(a: Operand, b: Operand): readonly [TensorType] {
+  return [tensorType("bool", broadcast(a, b)[0].shape)];
+}
+
+/** The one element type of all values; refuses a mixture. */
+export function commonElemType(...values: readonly Operand[]): TensorType["elemType"] {
+  const [first, ...rest] = values;
+  if (first === undefined) return refuse("needs at least one input");
+  for (const value of rest) {
+    if (value.elemType !== first.elemType) {
+      refuse(`inputs must be of one type, not ${values.map((v) => formatType(v.type)).join(" and ")}`);
+    }
+  }
+  return first.elemType;
+}
+
+/** An axis counted from the front; refuses one outside the rank. */
+export function normalAxis(axis: number, rank: number): number {
+  if (!Number.isInteger(axis) || axis < -rank || axis >= rank) refuse(`axis ${axis} is outside rank ${rank}`);
+  return axis < 0 ? axis + rank : axis;
+}
+
+/** The numbers of an input that must be known when the graph is built: shapes, axes, pads. */
+export function constantNumbers(value: Operand, what: string): number[] {
+  return value.constant?.numbers() ?? refuse(`${what} must be constant`);
+}
+
+/** The shape that a shape input stands for: a constant's numbers, or the shape of the value that a Shape node reads. */
+export function shapeInput(value: Operand): Shape {
+  return value.producer?.opType === "Shape" ? value.producer.input(0).shape : constantNumbers(value, "shape");
+}
+
+/** Refuses two values whose shapes differ. */
+export function expectSame(a: Operand, b: Operand): void {
+  if (!sameShape(a.shape, b.shape))
+    refuse(`shapes [${a.shape.join(", ")}] and [${b.shape.join(", ")}] differ`);
+}
+
+/** The dimension at an axis. */
+export function dimAt(shape: Shape, axis: number): Dim {
+  return shape[axis] ?? refuse(`shape [${shape.join(", ")}] has no axis ${axis}`);
+}
+
+/** A dimension that must be a number. */
+export function staticDim(shape: Shape, axis: number): number {
+  const dim = dimAt(shape, axis);
+  return typeof dim === "number" ? dim : refuse(`axis ${axis} of [${shape.join(", ")}] must be a number`);
+}
+
+/** The shape after Reshape to `target`, where 0 keeps a dimension and -1 is what is left over. */
+export function reshapeTo(shape: Shape, target: Shape): Shape {
+  const dims: Dim[] = target.map((dim, i) => (dim === 0 ? dimAt(shape, i) : dim));
+  const rest = dims.indexOf(-1);
+  const total = productOf(shape);
+  const known = productOf(dims.filter((dim) => dim !== -1));
+  if (rest >= 0) dims[rest] = quotientOf(total, known) ?? refuseReshape(shape, target);
+  else if (total !== known) refuseReshape(shape, target);
+  return dims;
+}
+
+function refuseReshape(shape: Shape, target: Shape): never {
+  return refuse(`[${shape.join(", ")}] cannot take the shape [${target.join(", ")}]`);
+}
+
+/** The shape with the given axes reduced to 1, or removed. */
+export function reduceShape(shape: Shape, axes: readonly number[], keepdims: number): Shape {
+  const reduced = new Set(axes.map((axis) => normalAxis(axis, shape.length)));
+  return shape
+    .map((dim, i) => (reduced.has(i) ? 1 : dim))
+    .filter((_, i) => keepdims === 1 || !reduced.has(i));
+}
+
+/** A sliding window over the spatial axes, as Conv and the pools declare it; every list has one entry an axis, `pads` two. */
+export interface Window {
+  readonly kernel: readonly number[];
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  readonly pads: readonly number[];
+}
+
+/** Completes window attributes for `rank` spatial axes; refuses auto_pad, which ONNX deprecates. */
+export function windowOf(
+  kernel: readonly number[],
+  attributes: {
+    readonly auto_pad: string;
+    readonly strides?: readonly number[] | undefined;
+    readonly dilations?: readonly number[] | undefined;
+    readonly pads?: readonly number[] | undefined;
+  },
+): Window {
+  const ones = kernel.map(() => 1);
+  if (attributes.auto_pad !== "NOTSET") refuse(`auto_pad ${attributes.auto_pad} is not supported, give pads`);
+  return {
+    kernel,
+    strides: attributes.strides ?? ones,
+    dilations: attributes.dilations ?? ones,
+    pads: attributes.pads ?? [...ones, ...ones].map(() => 0),
+  };
+}
+
+/** The spatial dimensions that a window leaves: floor((D + pads - dilation*(kernel-1) - 1) / stride) + 1. */
+export function windowedDims(dims: Shape, { kernel, strides, dilations, pads }: Window, ceil = false): Shape {
+  const rank = kernel.length;
+  return kernel.map((size, i) => {
+    const span = (dilations[i] ?? 1) * (size - 1) + 1;
+    const room = staticDim(dims, i) + (pads[i] ?? 0) + (pads[i + rank] ?? 0) - span;
+    if (room < 0) refuse(`a window of ${span} does not fit the padded dimension ${room + span}`);
+    return (ceil ? Math.ceil : Math.floor)(room / (strides[i] ?? 1)) + 1;
+  });
+}

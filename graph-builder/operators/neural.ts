@@ -1,0 +1,213 @@
+import { productOf, type Shape, tensorType } from "../types.ts";
+import {
+  broadcastShapes,
+  commonElemType,
+  dimAt,
+  normalAxis,
+  refuse,
+  sameAs,
+  staticDim,
+  windowedDims,
+  windowOf,
+} from "./inference.ts";
+import { attribute, type Operand, operator, optional, required } from "./schema.ts";
+
+const windowAttributes = {
+  auto_pad: attribute("string", "NOTSET"),
+  dilations: optional("ints"),
+  pads: optional("ints"),
+  strides: optional("ints"),
+};
+
+/** The attributes of Conv, which its gradient shares. */
+export const convAttributes = {
+  ...windowAttributes,
+  group: attribute("int", 1),
+  kernel_shape: optional("ints"),
+};
+
+const poolAttributes = {
+  auto_pad: attribute("string", "NOTSET"),
+  ceil_mode: attribute("int", 0),
+  kernel_shape: required("ints"),
+  pads: optional("ints"),
+  strides: optional("ints"),
+};
+
+/** The attributes of MaxPool, which its gradient shares. */
+export const maxPoolAttributes = {
+  ...poolAttributes,
+  dilations: optional("ints"),
+  storage_order: attribute("int", 0),
+};
+
+/** The attributes of BatchNormalization, which ONNX Runtime's BatchNormInternal shares. */
+export const batchNormAttributes = {
+  epsilon: attribute("float", 1e-5),
+  momentum: attribute("float", 0.9),
+  training_mode: attribute("int", 0),
+};
+
+/** The attributes of SoftmaxCrossEntropyLoss, which its gradient shares. */
+export const crossEntropyAttributes = {
+  ignore_index: optional("int"),
+  reduction: attribute("string", "mean"),
+};
+
+/** The spatial kernel of a convolution: the attribute, or the weight's trailing dimensions. */
+export function kernelOf(
+  W: Operand,
+  attributes: { readonly kernel_shape?: readonly number[] | undefined },
+): number[] {
+  return attributes.kernel_shape
+    ? [...attributes.kernel_shape]
+    : W.shape.slice(2).map((_, i) => staticDim(W.shape, i + 2));
+}
+
+/** Refuses batch-normalisation statistics that are not one number a channel of X. */
+export function expectPerChannel(X: Operand, ...statistics: readonly Operand[]): void {
+  const channels = dimAt(X.shape, 1);
+  for (const { shape } of statistics) {
+    if (shape.length !== 1 || shape[0] !== channels) {
+      refuse(`scale, bias and statistics must have the shape [${channels}], not [${shape.join(", ")}]`);
+    }
+  }
+}
+
+function matMulShape(A: Shape, B: Shape): Shape {
+  if (A.length < 2 || B.length < 2) return refuse("MatMul needs matrices, or stacks of them");
+  const inner = [dimAt(A, A.length - 1), dimAt(B, B.length - 2)];
+  if (inner[0] !== inner[1]) refuse(`inner dimensions ${inner.join(" and ")} differ`);
+  return [...broadcastShapes(A.slice(0, -2), B.slice(0, -2)), dimAt(A, A.length - 2), dimAt(B, B.length - 1)];
+}
+
+const softmax = operator({
+  inputs: ["input"],
+  outputs: ["output"],
+  attributes: { axis: attribute("int", -1) },
+  infer: ([input], { axis }) => {
+    normalAxis(axis, input.shape.length);
+    return sameAs(input);
+  },
+});
+
+export const neural = {
+  MatMul: operator({
+    inputs: ["A", "B"],
+    outputs: ["Y"],
+    infer: ([A, B]) => [tensorType(commonElemType(A, B), matMulShape(A.shape, B.shape))],
+  }),
+  Gemm: operator({
+    inputs: ["A", "B", "C?"],
+    outputs: ["Y"],
+    attributes: {
+      alpha: attribute("float", 1),
+      beta: attribute("float", 1),
+      transA: attribute("int", 0),
+      transB: attribute("int", 0),
+    },
+    infer: ([A, B, C], { transA, transB }) => {
+      if (A.shape.length !== 2 || B.shape.length !== 2) refuse("Gemm needs two matrices");
+      const shape = matMulShape(
+        transA ? [...A.shape].reverse() : A.shape,
+        transB ? [...B.shape].reverse() : B.shape,
+      );
+      if (C) broadcastShapes(shape, C.shape);
+      return [tensorType(commonElemType(A, B), shape)];
+    },
+  }),
+  Conv: operator({
+    inputs: ["X", "W", "B?"],
+    outputs: ["Y"],
+    attributes: convAttributes,
+    infer: ([X, W, B], attributes) => {
+      const filters = dimAt(W.shape, 0);
+      const channels = productOf([attributes.group, dimAt(W.shape, 1)]);
+      if (X.shape.length !== W.shape.length) refuse(`X has rank ${X.shape.length}, W rank ${W.shape.length}`);
+      if (dimAt(X.shape, 1) !== channels) {
+        refuse(`X has ${X.shape[1]} channels, W wants ${channels}`);
+      }
+      if (B && (B.shape.length !== 1 || B.shape[0] !== filters)) refuse(`B must have the shape [${filters}]`);
+      const window = windowOf(kernelOf(W, attributes), attributes);
+      const shape = [dimAt(X.shape, 0), filters, ...windowedDims(X.shape.slice(2), window)];
+      return [tensorType(commonElemType(X, W), shape)];
+    },
+  }),
+  ConvTranspose: operator({
+    inputs: ["X", "W", "B?"],
+    outputs: ["Y"],
+    attributes: { ...convAttributes, output_padding: optional("ints"), output_shape: optional("ints") },
+    infer: ([X, W], attributes) => {
+      if (attributes.output_shape) refuse("output_shape is not supported, give output_padding");
+      const kernel = kernelOf(W, attributes);
+      const { strides, dilations, pads } = windowOf(kernel, attributes);
+      const spatial = kernel.map((size, i) => {
+        const span = (dilations[i] ?? 1) * (size - 1) + 1;
+        const padding = (pads[i] ?? 0) + (pads[i + kernel.length] ?? 0);
+        const extra = attributes.output_padding?.[i] ?? 0;
+        return (strides[i] ?? 1) * (staticDim(X.shape, i + 2) - 1) + extra + span - padding;
+      });
+      if (dimAt(X.shape, 1) !== dimAt(W.shape, 0))
+        refuse(`X has ${X.shape[1]} channels, W wants ${W.shape[0]}`);
+      const filters = staticDim(W.shape, 1) * attributes.group;
+      return [tensorType(commonElemType(X, W), [dimAt(X.shape, 0), filters, ...spatial])];
+    },
+  }),
+  MaxPool: operator({
+    inputs: ["X"],
+    outputs: ["Y", "Indices?"],
+    attributes: maxPoolAttributes,
+    infer: ([X], attributes) => {
+      const window = windowOf(attributes.kernel_shape, attributes);
+      const shape = [
+        ...X.shape.slice(0, 2),
+        ...windowedDims(X.shape.slice(2), window, attributes.ceil_mode === 1),
+      ];
+      return [tensorType(X.elemType, shape), tensorType("int64", shape)];
+    },
+  }),
+  AveragePool: operator({
+    inputs: ["X"],
+    outputs: ["Y"],
+    attributes: { ...poolAttributes, count_include_pad: attribute("int", 0) },
+    infer: ([X], attributes) => {
+      const window = windowOf(attributes.kernel_shape, attributes);
+      const spatial = windowedDims(X.shape.slice(2), window, attributes.ceil_mode === 1);
+      return [tensorType(X.elemType, [...X.shape.slice(0, 2), ...spatial])];
+    },
+  }),
+  GlobalAveragePool: operator({
+    inputs: ["X"],
+    outputs: ["Y"],
+    infer: ([X]) => [
+      tensorType(
+        X.elemType,
+        X.shape.map((dim, i) => (i < 2 ? dim : 1)),
+      ),
+    ],
+  }),
+  BatchNormalization: operator({
+    inputs: ["X", "scale", "B", "input_mean", "input_var"],
+    outputs: ["Y", "running_mean?", "running_var?"],
+    attributes: batchNormAttributes,
+    infer: ([X, scale, B, mean, variance]) => {
+      expectPerChannel(X, scale, B, mean, variance);
+      return [X.type, mean.type, variance.type];
+    },
+  }),
+  Softmax: softmax,
+  LogSoftmax: softmax,
+  SoftmaxCrossEntropyLoss: operator({
+    inputs: ["scores", "labels", "weights?"],
+    outputs: ["output", "log_prob?"],
+    attributes: crossEntropyAttributes,
+    infer: ([scores, labels], { reduction }) => {
+      const expected = [scores.shape[0], ...scores.shape.slice(2)];
+      if (expected.join() !== labels.shape.join()) {
+        refuse(`labels [${labels.shape.join(", ")}] do not fit scores [${scores.shape.join(", ")}]`);
+      }
+      const loss = tensorType(scores.elemType, reduction === "none" ? labels.shape : []);
+      return [loss, scores.type];
+    },
+  }),
+};

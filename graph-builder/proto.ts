@@ -1,0 +1,279 @@
+import onnxProto from "onnx-proto";
+import protobuf from "protobufjs/minimal.js";
+import { type Builder, createBuilder } from "./builder.ts";
+import { UserError } from "./errors.ts";
+import { Graph, type Model, type Node, type Value } from "./ir.ts";
+import { isUsed, nameValues } from "./names.ts";
+import { dataTypeNumbers, dataTypeOf } from "./operators/elementwise.ts";
+import { isOpType, operatorOf } from "./operators/index.ts";
+import type { AttributeKind } from "./operators/schema.ts";
+import { givenAttributes } from "./printer.ts";
+import { functionGraph, isFunction } from "./shake-shake.ts";
+import { allocate, dataFromBytes, isNumeric, Tensor } from "./tensor.ts";
+import { type Dim, type Shape, tensorType, type ValueType } from "./types.ts";
+
+const { onnx } = onnxProto;
+type Proto = typeof onnx;
+type IModel = Parameters<Proto["ModelProto"]["encode"]>[0];
+type IGraph = Parameters<Proto["GraphProto"]["encode"]>[0];
+type INode = Parameters<Proto["NodeProto"]["encode"]>[0];
+type IAttribute = Parameters<Proto["AttributeProto"]["encode"]>[0];
+type ITensor = Parameters<Proto["TensorProto"]["encode"]>[0];
+type IFunction = Parameters<Proto["FunctionProto"]["encode"]>[0];
+type IValueInfo = Parameters<Proto["ValueInfoProto"]["encode"]>[0];
+type IType = Parameters<Proto["TypeProto"]["encode"]>[0];
+
+// --- writing ---
+
+/** The model as the bytes of an .onnx file; the same model always gives the same bytes. */
+export function encodeModel(model: Model): Uint8Array {
+  const functions = [...new Set(model.graph.nodes.map((node) => node.opType))].filter(isFunction);
+  const domains = new Set(model.graph.nodes.map((node) => operatorOf(node.opType).domain));
+  domains.delete("");
+  const proto: IModel = {
+    irVersion: model.irVersion,
+    producerName: model.producerName,
+    docString: model.docString,
+    opsetImport: [
+      { domain: "", version: model.opset },
+      ...[...domains].sort().map((domain) => ({ domain, version: 1 })),
+    ],
+    metadataProps: Object.entries(model.metadataProps).map(([key, value]) => ({ key, value })),
+    functions: functions.map((opType) => encodeFunction(functionGraph(opType), model.opset)),
+    graph: encodeGraph(model.graph),
+  };
+  return onnx.ModelProto.encode(proto).finish();
+}
+
+function encodeGraph(graph: Graph): IGraph {
+  const names = nameValues(graph);
+  const ends = new Set([...graph.inputs, ...graph.outputs]);
+  const inner = graph.nodes
+    .flatMap((node) => node.outputs)
+    .filter((value) => !ends.has(value) && isUsed(graph, value));
+  return {
+    name: graph.name,
+    input: graph.inputs.map((value) => encodeValueInfo(value, names)),
+    output: graph.outputs.map((value) => encodeValueInfo(value, names)),
+    valueInfo: inner.map((value) => encodeValueInfo(value, names)),
+    initializer: graph.initializers.map((value) => encodeTensor(constantOf(value), names.get(value) ?? "")),
+    node: graph.nodes.map((node) => encodeNode(graph, node, names)),
+  };
+}
+
+/** A function has no initializers: its constants become Constant nodes. */
+function encodeFunction(graph: Graph, opset: number): IFunction {
+  const names = nameValues(graph);
+  const constants = graph.initializers.map((value) => ({
+    opType: "Constant",
+    output: [names.get(value) ?? ""],
+    attribute: [encodeAttribute("value", "tensor", constantOf(value))],
+  }));
+  return {
+    name: graph.name,
+    domain: "shakenet",
+    input: graph.inputs.map((value) => names.get(value) ?? ""),
+    output: graph.outputs.map((value) => names.get(value) ?? ""),
+    opsetImport: [{ domain: "", version: opset }],
+    node: [...constants, ...graph.nodes.map((node) => encodeNode(graph, node, names))],
+  };
+}
+
+function encodeNode(graph: Graph, node: Node, names: ReadonlyMap<Value, string>): INode {
+  const { domain, attributes } = operatorOf(node.opType);
+  const output = node.outputs.map((value) => (isUsed(graph, value) ? (names.get(value) ?? "") : ""));
+  // ONNX Runtime wants obligatory outputs named even where nothing reads them
+  for (const [i, name] of operatorOf(node.opType).outputs.entries()) {
+    if (output[i] === "" && !/(\?|\.\.\.)$/.test(name)) output[i] = names.get(node.output(i)) ?? "";
+  }
+  while (output.at(-1) === "") output.pop();
+  return {
+    name: node.name,
+    opType: node.opType,
+    domain,
+    input: node.inputs.map((value) => (value ? (names.get(value) ?? "") : "")),
+    output,
+    attribute: givenAttributes(node).map(([name, value]) =>
+      encodeAttribute(name, attributes[name]?.kind ?? "int", value),
+    ),
+  };
+}
+
+function encodeAttribute(name: string, kind: AttributeKind, value: unknown): IAttribute {
+  const types = onnx.AttributeProto.AttributeType;
+  switch (kind) {
+    case "int":
+      return { name, type: types.INT, i: Number(value) };
+    case "float":
+      return { name, type: types.FLOAT, f: Number(value) };
+    case "string":
+      return { name, type: types.STRING, s: encodeText(String(value)) };
+    case "ints":
+      return { name, type: types.INTS, ints: value as number[] };
+    case "floats":
+      return { name, type: types.FLOATS, floats: value as number[] };
+    case "tensor":
+      return { name, type: types.TENSOR, t: encodeTensor(value as Tensor, "") };
+  }
+}
+
+function encodeText(text: string): Uint8Array {
+  const bytes = new Uint8Array(protobuf.util.utf8.length(text));
+  protobuf.util.utf8.write(text, bytes, 0);
+  return bytes;
+}
+
+function encodeTensor(tensor: Tensor, name: string): ITensor {
+  const { buffer, byteOffset, byteLength } = tensor.data;
+  const rawData = new Uint8Array(buffer, byteOffset, byteLength);
+  return { name, dataType: dataTypeNumbers[tensor.elemType], dims: [...tensor.dims], rawData };
+}
+
+function encodeValueInfo(value: Value, names: ReadonlyMap<Value, string>): IValueInfo {
+  return { name: names.get(value) ?? "", type: encodeType(value.type) };
+}
+
+function encodeType(type: ValueType): IType {
+  const elemType = dataTypeNumbers[type.elemType];
+  if (type.kind === "sequence") return { sequenceType: { elemType: { tensorType: { elemType } } } };
+  const dim = type.shape.map((size) => (typeof size === "number" ? { dimValue: size } : { dimParam: size }));
+  return { tensorType: { elemType, shape: { dim } } };
+}
+
+function constantOf(value: Value): Tensor {
+  if (!value.constant) throw new TypeError(`${value.name ?? "a value"} is not a constant`);
+  return value.constant;
+}
+
+// --- reading ---
+
+/**
+ * The model in an .onnx file's bytes, its types inferred anew. `where` names the file in errors.
+ * Throws UserError where the bytes are no ONNX model, or use what this project does not know (naming the node).
+ */
+export function decodeModel(bytes: Uint8Array, where = "the model"): Model {
+  const proto = parse(bytes, where);
+  if (!proto.graph?.node) throw new UserError(`${where} is not an ONNX model: it holds no graph.`);
+  try {
+    return {
+      graph: decodeGraph(proto.graph),
+      irVersion: Number(proto.irVersion),
+      opset: Number(proto.opsetImport?.find(({ domain }) => !domain || domain === "ai.onnx")?.version ?? 0),
+      producerName: proto.producerName ?? "",
+      docString: proto.docString ?? "",
+      metadataProps: Object.fromEntries(
+        (proto.metadataProps ?? []).map(({ key, value }) => [key ?? "", value ?? ""]),
+      ),
+    };
+  } catch (error) {
+    throw new UserError(`${where} cannot be used: ${(error as Error).message}.`, { cause: error });
+  }
+}
+
+function parse(bytes: Uint8Array, where: string): IModel {
+  try {
+    return onnx.ModelProto.decode(bytes);
+  } catch (error) {
+    throw new UserError(`${where} is not an ONNX model, or it is cut off.`, { cause: error });
+  }
+}
+
+function decodeGraph(proto: IGraph): Graph {
+  const g = createBuilder(new Graph(proto.name ?? ""));
+  const values = new Map<string, Value>();
+  const initializers = new Map((proto.initializer ?? []).map((tensor) => [tensor.name ?? "", tensor]));
+  for (const info of proto.input ?? []) {
+    const name = info.name ?? "";
+    // before IR version 4 initializers were inputs too
+    if (!initializers.has(name)) values.set(name, g.inputOf(name, decodeType(info.type, name)));
+  }
+  for (const [name, tensor] of initializers) values.set(name, g.constant(decodeTensor(tensor, name), name));
+  for (const node of proto.node ?? []) decodeNode(g, node, values);
+  for (const { name } of proto.output ?? []) {
+    const value = values.get(name ?? "");
+    if (!value) throw new Error(`nothing makes the output ${name}`);
+    g.output(value, name ?? "");
+  }
+  return g.graph;
+}
+
+function decodeNode(g: Builder, proto: INode, values: Map<string, Value>): void {
+  const opType = proto.opType ?? "";
+  const name = proto.name || (proto.output?.[0] ?? opType);
+  if (opType === "Constant") {
+    const tensor = proto.attribute?.find((attribute) => attribute.name === "value")?.t;
+    if (!tensor) throw new Error(`Constant at ${name} has no tensor value`);
+    values.set(proto.output?.[0] ?? "", g.constant(decodeTensor(tensor, name)));
+    return;
+  }
+  const domain = proto.domain === "ai.onnx" ? "" : (proto.domain ?? "");
+  if (!isOpType(opType) || operatorOf(opType).domain !== domain) {
+    throw new Error(`operator ${domain ? `${domain}.` : ""}${opType} at ${name} is not supported`);
+  }
+  const inputs = (proto.input ?? []).map((input) => {
+    const value = values.get(input);
+    if (input !== "" && !value) throw new Error(`${opType} at ${name} reads ${input}, which nothing makes`);
+    return value ?? null;
+  });
+  const specs = operatorOf(opType).attributes;
+  const attributes = Object.fromEntries(
+    (proto.attribute ?? []).map((attribute) => {
+      const kind = specs[attribute.name ?? ""]?.kind;
+      if (!kind) throw new Error(`${opType} at ${name} has an unknown attribute ${attribute.name}`);
+      return [attribute.name, decodeAttribute(kind, attribute)];
+    }),
+  );
+  const node = g.node(opType, inputs, attributes as never, name);
+  for (const [i, output] of (proto.output ?? []).entries()) {
+    const value = node.outputs[i];
+    if (!value || output === "") continue;
+    value.name = output;
+    values.set(output, value);
+  }
+}
+
+function decodeAttribute(kind: AttributeKind, { i, f, s, ints, floats, t, name }: IAttribute): unknown {
+  switch (kind) {
+    case "int":
+      return Number(i);
+    case "float":
+      return f;
+    case "string":
+      return s ? protobuf.util.utf8.read(s, 0, s.length) : "";
+    case "ints":
+      return (ints ?? []).map(Number);
+    case "floats":
+      return floats ?? [];
+    case "tensor":
+      return t && decodeTensor(t, name ?? "");
+  }
+}
+
+function decodeTensor(proto: ITensor, name: string): Tensor {
+  const elemType = dataTypeOf(proto.dataType ?? 0);
+  if (!isNumeric(elemType)) throw new Error(`tensor ${name} is of type ${elemType}, which is not supported`);
+  if (proto.dataLocation === onnx.TensorProto.DataLocation.EXTERNAL) {
+    throw new Error(`tensor ${name} lies in another file, which is not supported`);
+  }
+  const dims = (proto.dims ?? []).map(Number);
+  if (proto.rawData && proto.rawData.length > 0) {
+    return new Tensor(elemType, dims, dataFromBytes(elemType, proto.rawData));
+  }
+  const fields = [proto.floatData, proto.int32Data, proto.int64Data, proto.doubleData, proto.uint64Data];
+  const list = fields.find((field) => field && field.length > 0) ?? [];
+  const data = allocate(elemType, list.length);
+  const isBig = data instanceof BigInt64Array || data instanceof BigUint64Array;
+  for (const [i, element] of list.entries()) data[i] = isBig ? BigInt(String(element)) : Number(element);
+  return new Tensor(elemType, dims, data);
+}
+
+function decodeType(proto: IType | null | undefined, name: string): ValueType {
+  const sequence = proto?.sequenceType?.elemType?.tensorType;
+  if (sequence) return { kind: "sequence", elemType: dataTypeOf(sequence.elemType ?? 0) };
+  const tensor = proto?.tensorType;
+  if (!tensor) throw new Error(`input ${name} is neither a tensor nor a sequence of tensors`);
+  const shape: Shape = (tensor.shape?.dim ?? []).map(
+    ({ dimParam, dimValue }, i): Dim => dimParam || (dimValue ? Number(dimValue) : `${name}_dim${i}`),
+  );
+  return tensorType(dataTypeOf(tensor.elemType ?? 0), shape);
+}

@@ -1,0 +1,77 @@
+import type { DataType } from "./types.ts";
+
+const arrays = {
+  float: Float32Array,
+  float16: Uint16Array,
+  double: Float64Array,
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
+  bool: Uint8Array,
+} as const;
+
+/** The element types that have a typed array; float16 is kept as its bits. */
+export type NumericType = keyof typeof arrays;
+export type TensorData<T extends NumericType = NumericType> = InstanceType<(typeof arrays)[T]>;
+
+/** A constant: ONNX's TensorProto with its data as a typed array, row-major. */
+export class Tensor {
+  readonly elemType: NumericType;
+  readonly dims: readonly number[];
+  readonly data: TensorData;
+
+  /** Throws RangeError where the number of elements is not the product of the dimensions. */
+  constructor(elemType: NumericType, dims: readonly number[], data: TensorData) {
+    const count = dims.reduce((product, dim) => product * dim, 1);
+    if (data.length !== count) {
+      throw new RangeError(
+        `a ${elemType}[${dims.join(", ")}] tensor has ${count} elements, not ${data.length}`,
+      );
+    }
+    this.elemType = elemType;
+    this.dims = dims;
+    this.data = data;
+  }
+
+  /** Every element as a number. */
+  numbers(): number[] {
+    return Array.from(this.data as ArrayLike<number | bigint>, Number);
+  }
+}
+
+/** An empty (zero-filled) typed array for `count` elements of a type. */
+export function allocate(elemType: NumericType, count: number): TensorData {
+  return new arrays[elemType](count);
+}
+
+/** Whether tensors of this type can be held as a typed array. */
+export function isNumeric(elemType: DataType): elemType is NumericType {
+  return elemType in arrays;
+}
+
+/** A tensor's elements read from little-endian bytes. */
+export function dataFromBytes(elemType: NumericType, bytes: Uint8Array): TensorData {
+  return new arrays[elemType](new Uint8Array(bytes).buffer);
+}
+
+/** A float tensor; without dims a vector, or a scalar for a single number. */
+export function floats(values: number | readonly number[], dims?: readonly number[]): Tensor {
+  const list = typeof values === "number" ? [values] : values;
+  return new Tensor(
+    "float",
+    dims ?? (typeof values === "number" ? [] : [list.length]),
+    Float32Array.from(list),
+  );
+}
+
+/** An int64 tensor; without dims a vector, or a scalar for a single number. */
+export function int64s(values: number | readonly number[], dims?: readonly number[]): Tensor {
+  const list = typeof values === "number" ? [values] : values;
+  const data = BigInt64Array.from(list, BigInt);
+  return new Tensor("int64", dims ?? (typeof values === "number" ? [] : [list.length]), data);
+}
