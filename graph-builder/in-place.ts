@@ -1,5 +1,6 @@
 import type { Builder } from "./builder.ts";
 import type { Graph, Node, Value } from "./ir.ts";
+import { dataTypeNumbers } from "./operators/elementwise.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
 /** The name under which a graph returns the new contents of one of its inputs. */
@@ -24,7 +25,7 @@ export function withExplicitState(graph: Graph): Graph {
       for (const output of node.outputs) flags.add(output);
       const next = accumulated(g, inputs);
       keep(g, inputs[0] ?? null, next);
-      return [g.Cast(g.float([1]), { to: 9 }), next];
+      return [g.Cast(g.float([1]), { to: dataTypeNumbers.bool }), next];
     }
     if (!updatesStatistics(node)) return undefined;
     const { outputs } = g.node(node.opType, inputs, node.attributes as never, node.name);

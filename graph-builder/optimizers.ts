@@ -1,5 +1,6 @@
 import type { Builder } from "./builder.ts";
 import type { Value } from "./ir.ts";
+import { dataTypeNumbers } from "./operators/elementwise.ts";
 
 /** One parameter's tensors in an optimizer step; `moments` as many as the optimizer keeps. */
 export interface Update {
@@ -84,7 +85,7 @@ export function adamW(g: Builder, update: Update, settings: AdamWSettings): Upda
 /** 1 - rate^step. */
 function bias(g: Builder, { step }: Update, rate: number): Value {
   if (!step) throw new Error("AdamW with bias correction needs the step");
-  return g.Sub(g.float(1), g.Pow(g.float(rate), g.Cast(step, { to: 1 })));
+  return g.Sub(g.float(1), g.Pow(g.float(rate), g.Cast(step, { to: dataTypeNumbers.float })));
 }
 
 function momentAt({ moments }: Update, index: number): Value {

@@ -1,6 +1,7 @@
 import type { Builder } from "./builder.ts";
 import { UserError } from "./errors.ts";
 import type { Value } from "./ir.ts";
+import { dataTypeNumbers } from "./operators/elementwise.ts";
 
 /** What a network is made of. Depth is 6n + 2: three stages of n blocks, two convolutions a branch. */
 export interface NetworkSettings {
@@ -85,7 +86,7 @@ export function appendNetwork(
 }
 
 function normalize(g: Builder, images: Value, { mean, std }: NetworkSettings): Value {
-  const pixels = images.elemType === "float" ? images : g.Cast(images, { to: 1 });
+  const pixels = images.elemType === "float" ? images : g.Cast(images, { to: dataTypeNumbers.float });
   const perColour = (values: readonly number[]) => g.float(values, [1, values.length, 1, 1]);
   return g.Div(g.Sub(pixels, perColour(mean)), perColour(std));
 }

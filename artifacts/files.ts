@@ -1,0 +1,88 @@
+import { randomUUID } from "node:crypto";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { didYouMean, UserError } from "../graph-builder/errors.ts";
+
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: "permission is missing",
+  EDQUOT: "the disk quota is used up",
+  EISDIR: "it is a folder",
+  ENAMETOOLONG: "the name is too long",
+  ENOENT: "its folder does not exist",
+  ENOSPC: "the disk is full",
+  ENOTDIR: "a part of the path is not a folder",
+  EPERM: "permission is missing",
+  EROFS: "the file system is read-only",
+};
+
+/**
+ * Replaces a file by a complete new one or leaves it as it was: writes a temporary file beside it, flushes it to the disk
+ * and renames it. Text is written as UTF-8. Throws UserError, with the path and the reason, where the system refuses.
+ */
+export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
+  const folder = dirname(path);
+  const temporary = join(folder, `.${randomUUID()}.tmp`);
+  try {
+    await writeFlushed(temporary, content);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {});
+    throw refusal(`${path} cannot be written`, error);
+  }
+  await flushFolder(folder);
+}
+
+/** The bytes of a file. Throws UserError, with the nearest existing name, for one that is missing or cannot be read. */
+export async function readFileBytes(path: string): Promise<Uint8Array> {
+  try {
+    const { buffer, byteOffset, length } = await readFile(path);
+    return new Uint8Array(buffer, byteOffset, length);
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT") throw refusal(`${path} cannot be read`, error);
+    const neighbours = await readdir(dirname(path)).catch(() => []);
+    throw new UserError(`${path} does not exist.${didYouMean(basename(path), neighbours)}`);
+  }
+}
+
+/** Creates a folder and its parents where they are missing. Throws UserError, with the path and the reason, where the system refuses. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    throw refusal(`${path} cannot be created`, error);
+  }
+}
+
+async function writeFlushed(path: string, content: Uint8Array | string): Promise<void> {
+  const file = await open(path, "wx");
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Makes the rename survive a power cut; some systems cannot open or flush a folder, and the file is whole without it. */
+async function flushFolder(folder: string): Promise<void> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(folder, "r");
+    await handle.sync();
+  } catch {
+  } finally {
+    await handle?.close();
+  }
+}
+
+function refusal(what: string, error: unknown): unknown {
+  const code = errorCode(error);
+  if (code === undefined) return error;
+  return new UserError(`${what}: ${reasons[code] ?? `the system says ${code}`}.`, { cause: error });
+}
+
+/** The code of a failed system call; undefined for other errors. */
+function errorCode(error: unknown): string | undefined {
+  if (!(error instanceof Error && "syscall" in error && "code" in error)) return undefined;
+  return String(error.code);
+}

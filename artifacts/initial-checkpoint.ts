@@ -1,0 +1,60 @@
+import { momentCounts, type ParameterSpec, RandomStream, Tensor } from "../graph-builder/index.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { type ArtifactSettings, optimizerRule } from "./settings.ts";
+
+/** The checkpoint before the first step: initial weights drawn from the seed, statistics and momenta at rest. */
+export function initialCheckpoint(parameters: readonly ParameterSpec[], settings: ArtifactSettings): Checkpoint {
+  const tensors = (kind: ParameterSpec["kind"]) =>
+    new Map(parameters.filter((spec) => spec.kind === kind).map((spec) => [spec.name, initialTensor(spec, settings.seed)]));
+  const trainable = tensors("parameter");
+  const moments = momentCounts[optimizerRule(settings).kind];
+  const momenta = [...trainable].map(([name, { dims }]): [string, Tensor[]] => [
+    name,
+    Array.from({ length: Math.max(1, moments) }, () => zeros(dims)),
+  ]);
+  return {
+    trainable,
+    frozen: tensors("statistic"),
+    optimizer: { step: 0, initialLearningRate: 0.001, momenta: new Map(momenta) },
+    properties: new Map<string, bigint | string>([
+      ["epoch", 0n],
+      ["step", 0n],
+      ["seed", BigInt(settings.seed)],
+      ["settings", JSON.stringify(settings)],
+    ]),
+  };
+}
+
+/** A tensor at its initial values; each draws from a stream of its own name, so adding a layer moves no other. */
+export function initialTensor({ name, shape, initialization }: ParameterSpec, seed: number): Tensor {
+  const tensor = zeros(shape);
+  const data = tensor.data as Float32Array;
+  const stream = new RandomStream(seed, `initial/${name}`);
+  const [outputs = 1, ...rest] = shape;
+  const fanIn = rest.reduce((product, dim) => product * dim, 1);
+  const kernel = shape.slice(2).reduce((product, dim) => product * dim, 1);
+  switch (initialization) {
+    case "zeros":
+      break;
+    case "ones":
+      data.fill(1);
+      break;
+    case "he-fan-out": {
+      stream.fillNormal(data);
+      const deviation = Math.sqrt(2 / (kernel * outputs));
+      for (let i = 0; i < data.length; i++) data[i] = (data[i] ?? 0) * deviation;
+      break;
+    }
+    case "uniform-fan-in": {
+      stream.fillUniform(data);
+      const bound = 1 / Math.sqrt(fanIn);
+      for (let i = 0; i < data.length; i++) data[i] = (2 * (data[i] ?? 0) - 1) * bound;
+      break;
+    }
+  }
+  return tensor;
+}
+
+function zeros(dims: readonly number[]): Tensor {
+  return new Tensor("float", dims, new Float32Array(dims.reduce((product, dim) => product * dim, 1)));
+}

@@ -1,0 +1,128 @@
+import { UserError } from "../../graph-builder/errors.ts";
+import { drawShapes, shapeNames } from "./shapes.ts";
+
+/** The data sets that ShakeNet knows. */
+export type DatasetName = "cifar10" | "cifar100" | "shapes";
+
+/** The part of a data set that is trained on, or the one that is only ever measured. */
+export type Split = "train" | "test";
+
+/** One number for each channel: red, green, blue, in pixel units 0..255. */
+export type Channels = readonly [red: number, green: number, blue: number];
+
+/** Pictures and their classes. */
+export interface LabelledImages {
+  /** [count, 3, 32, 32], raw pixels 0..255 */
+  readonly images: Uint8Array;
+  /** [count], indices into classNames */
+  readonly labels: Uint8Array;
+}
+
+/** What is known of a data set before it is loaded. */
+export interface DatasetSpec {
+  /** the name that people use */
+  readonly title: string;
+  readonly classNames: readonly string[];
+  /** mean and standard deviation of the training split: a model normalises to (pixel - mean) / std */
+  readonly mean: Channels;
+  readonly std: Channels;
+  /** number of images of each split where no limit is given */
+  readonly counts: Readonly<Record<Split, number>>;
+}
+
+/** A split of a data set in memory. */
+export interface Dataset extends LabelledImages {
+  readonly name: string;
+  readonly classNames: readonly string[];
+  readonly mean: Channels;
+  readonly std: Channels;
+  readonly count: number;
+}
+
+/** Which images to load, and from where. */
+export interface LoadOptions {
+  readonly split: Split;
+  /** the folder of CIFAR's .bin files, or its parent; without it they are downloaded into the user's cache */
+  readonly dataDir?: string | undefined;
+  /** load only the first `limit` images; `shapes`, drawn by code, has as many as are asked for */
+  readonly limit?: number | undefined;
+  /** of `shapes`: another seed draws other pictures; 0 by default */
+  readonly seed?: number | undefined;
+  /** called while a data set is downloaded, with the bytes on disk and those of the whole archive */
+  readonly onProgress?: ((received: number, total: number) => void) | undefined;
+}
+
+const cifar100Names = `
+  apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
+  caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish
+  forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle
+  mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine
+  possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
+  sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree
+  wolf woman worm`;
+
+/**
+ * Every data set by its name.
+ * The statistics of CIFAR are those of the author's code (fb.resnet.torch, datasets/cifar10.lua and cifar100.lua),
+ * those of shapes are measured over the 5,000 training pictures of seed 0.
+ */
+export const datasets: Readonly<Record<DatasetName, DatasetSpec>> = {
+  cifar10: {
+    title: "CIFAR-10",
+    classNames: "airplane automobile bird cat deer dog frog horse ship truck".split(" "),
+    mean: [125.3, 123.0, 113.9],
+    std: [63.0, 62.1, 66.7],
+    counts: { train: 50_000, test: 10_000 },
+  },
+  cifar100: {
+    title: "CIFAR-100",
+    classNames: cifar100Names.trim().split(/\s+/),
+    mean: [129.3, 124.1, 112.4],
+    std: [68.2, 65.4, 70.4],
+    counts: { train: 50_000, test: 10_000 },
+  },
+  shapes: {
+    title: "shapes",
+    classNames: shapeNames,
+    mean: [125.0, 125.4, 125.7],
+    std: [68.0, 67.6, 67.5],
+    counts: { train: 5_000, test: 1_000 },
+  },
+};
+
+// cifar.ts is imported only when it is needed: it reads files, which a browser cannot
+const loaders: Record<DatasetName, (options: LoadOptions) => Promise<LabelledImages>> = {
+  cifar10: async (options) => (await import("./cifar.ts")).loadCifar("cifar10", options),
+  cifar100: async (options) => (await import("./cifar.ts")).loadCifar("cifar100", options),
+  shapes: async ({ split, limit = datasets.shapes.counts[split], seed = 0 }) =>
+    drawShapes(split, limit, seed),
+};
+
+/**
+ * Loads a split of a data set; CIFAR is read from `dataDir`, or downloaded once and kept.
+ * Throws a UserError for a limit that is not a positive integer and for files that are missing, cut off, wrong or out of reach.
+ */
+export async function loadDataset(name: DatasetName, options: LoadOptions): Promise<Dataset> {
+  const { limit } = options;
+  if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) {
+    throw new UserError(`the limit of images must be a positive integer, not ${limit}.`);
+  }
+  const { images, labels } = await loaders[name](options);
+  const { classNames, mean, std } = datasets[name];
+  return { name, classNames, mean, std, images, labels, count: labels.length };
+}
+
+/**
+ * The SHA-256, in hexadecimal, of a data set written in the binary format of CIFAR-10: for each image its label, then its pixels.
+ * For all of CIFAR-10's test split that is the digest of test_batch.bin.
+ */
+export async function datasetDigest({ images, labels }: LabelledImages): Promise<string> {
+  const pixels = images.length / labels.length;
+  const records = new Uint8Array(images.length + labels.length);
+  labels.forEach((label, i) => {
+    records[i * (pixels + 1)] = label;
+    records.set(images.subarray(i * pixels, (i + 1) * pixels), i * (pixels + 1) + 1);
+  });
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", records));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,57 @@
+import { RandomStream } from "../graph-builder/random.ts";
+
+/** How the two branches are mixed in the forward pass: at random, or half and half. */
+export type ForwardMode = "shake" | "even";
+
+/** How the gradient is shared between the branches: at random, half and half, or as the forward pass mixed them. */
+export type BackwardMode = "shake" | "even" | "keep";
+
+/** Whether every image of a batch has coefficients of its own, or all share those of the block. */
+export type ShakeLevel = "image" | "batch";
+
+/** A scheme of the paper (S-S-I is shake, shake, image) and the size of what it fills. */
+export interface ShakeOptions {
+  readonly forward: ForwardMode;
+  readonly backward: BackwardMode;
+  readonly level: ShakeLevel;
+  readonly seed: number;
+  /** residual blocks of the network */
+  readonly blocks: number;
+  /** images of this batch, at most 65,536 */
+  readonly batch: number;
+}
+
+/** The weights of branch 1, float32 [blocks, batch] in rows; branch 2 has 1 - alpha, and 1 - beta. */
+export interface ShakeCoefficients {
+  readonly alpha: Float32Array;
+  readonly beta: Float32Array;
+}
+
+const ROW = 65_536;
+
+/**
+ * The coefficients of a training step, counted from 0 (Gastaldi 2017, section 2.2): shake draws from U[0, 1), even is 0.5, keep makes beta the same array as alpha.
+ * A coefficient is a function of (seed, alpha or beta, step, block, image), so a smaller batch has the first columns of a larger one.
+ */
+export function shakeCoefficients(options: ShakeOptions, step: number): ShakeCoefficients {
+  const alpha = options.forward === "shake" ? drawn("alpha", options, step) : even(options);
+  if (options.backward === "keep") return { alpha, beta: alpha };
+  return { alpha, beta: options.backward === "shake" ? drawn("beta", options, step) : even(options) };
+}
+
+/** Coefficients of 0.5, float32 [blocks, batch]: evaluation, and a network without shaking. */
+function even({ blocks, batch }: ShakeOptions): Float32Array {
+  return new Float32Array(blocks * batch).fill(0.5);
+}
+
+function drawn(name: string, { level, seed, blocks, batch }: ShakeOptions, step: number): Float32Array {
+  const stream = new RandomStream(seed, name);
+  const coefficients = new Float32Array(blocks * batch);
+  for (let block = 0; block < blocks; block++) {
+    const row = coefficients.subarray(block * batch, (block + 1) * batch);
+    const index = (step * blocks + block) * ROW;
+    if (level === "image") stream.fillUniform(row, index);
+    else row.fill(stream.uniform(index));
+  }
+  return coefficients;
+}
