@@ -3,26 +3,30 @@ import { operatorOf } from "./operators/index.ts";
 
 /**
  * The name of every value of a graph as its file has it: given names as they are, the others after their node
- * (`stage1.block0.Conv_0`, further outputs with the operator's name for them), constants `constant_0` and on.
- * Throws Error where two values claim one name.
+ * (`stage1.block0.Conv_0`, further outputs with the operator's name for them), constants `constant_0` and on,
+ * where a given name is in the way with a number behind.
+ * Throws Error where two values are given one name.
  */
 export function nameValues(graph: Graph): Map<Value, string> {
   const names = new Map<Value, string>();
   const taken = new Set<string>();
+  const values = [...graph.inputs, ...graph.initializers, ...graph.nodes.flatMap((node) => node.outputs)];
   const give = (value: Value, name: string) => {
-    if (names.has(value)) return;
-    if (taken.has(name)) throw new Error(`graph ${graph.name} has two values named ${name}`);
     taken.add(name);
     names.set(value, name);
   };
-  for (const value of graph.inputs) give(value, value.name ?? "");
-  for (const [i, value] of graph.initializers.entries()) give(value, value.name ?? `constant_${i}`);
-  for (const node of graph.nodes) {
-    const stem = node.name.replaceAll("/", ".");
-    for (const [i, value] of node.outputs.entries()) {
-      const suffix = i === 0 ? "" : `.${(operatorOf(node.opType).outputs[i] ?? String(i)).replace("?", "")}`;
-      give(value, value.name ?? `${stem}${suffix}`);
-    }
+  for (const value of values) {
+    if (value.name === undefined || names.has(value)) continue;
+    if (taken.has(value.name)) throw new Error(`graph ${graph.name} has two values named ${value.name}`);
+    give(value, value.name);
+  }
+  let constants = 0;
+  for (const value of values) {
+    if (names.has(value)) continue;
+    const stem = value.producer ? nameAfterProducer(value) : `constant_${constants++}`;
+    let name = stem;
+    for (let i = 1; taken.has(name); i++) name = `${stem}_${i}`;
+    give(value, name);
   }
   return names;
 }
@@ -30,4 +34,12 @@ export function nameValues(graph: Graph): Map<Value, string> {
 /** Whether a node's output is read by a node or is an output of the graph; the file leaves the others out. */
 export function isUsed(graph: Graph, value: Value): boolean {
   return value.uses.length > 0 || graph.outputs.includes(value);
+}
+
+function nameAfterProducer(value: Value): string {
+  const { name = "", opType, outputs = [] } = value.producer ?? {};
+  const index = outputs.indexOf(value);
+  const stem = name.replaceAll("/", ".");
+  if (index === 0 || opType === undefined) return stem;
+  return `${stem}.${(operatorOf(opType).outputs[index] ?? String(index)).replace("?", "")}`;
 }

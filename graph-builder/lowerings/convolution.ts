@@ -14,14 +14,17 @@ export interface Convolution {
   readonly window: Window;
 }
 
-/** ConvGrad with dX as ConvTranspose and dW in the given form. */
-export function convGrad(weightGradient: (g: Builder, conv: Convolution) => Value): Lower<"ConvGrad"> {
+/** ConvGrad with dW, and dX, in the given forms. */
+export function convGrad(
+  weightGradient: (g: Builder, conv: Convolution) => Value,
+  dX: (g: Builder, conv: Convolution) => Value = inputGradient,
+): Lower<"ConvGrad"> {
   return (g, { I, attributes, isUsed }) => {
     const [dY, X, W] = [I(0), I(1), I(2)];
     const window = windowOf(kernelOf(W, attributes), attributes);
     const conv = { dY, X, W, group: attributes.group, window };
     return [
-      isUsed(0) ? inputGradient(g, conv) : null,
+      isUsed(0) ? dX(g, conv) : null,
       isUsed(1) ? weightGradient(g, conv) : null,
       isUsed(2) ? g.ReduceSum(dY, g.int64([0, ...spatialAxes(dY)]), { keepdims: 0 }) : null,
     ];
