@@ -29,7 +29,9 @@ export function inferenceModel(
       const tensor = checkpoint.trainable.get(name) ?? checkpoint.frozen.get(name);
       if (!tensor) throw new UserError(`The checkpoint has no ${name}: it is not of this network.`);
       if (tensor.dims.join() !== shape.join()) {
-        throw new UserError(`The checkpoint's ${name} is [${tensor.dims.join(", ")}], the network wants [${shape.join(", ")}].`);
+        throw new UserError(
+          `The checkpoint's ${name} is [${tensor.dims.join(", ")}], the network wants [${shape.join(", ")}].`,
+        );
       }
       return g.constant(tensor, name);
     },

@@ -3,9 +3,16 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { type ArtifactSettings, optimizerRule } from "./settings.ts";
 
 /** The checkpoint before the first step: initial weights drawn from the seed, statistics and momenta at rest. */
-export function initialCheckpoint(parameters: readonly ParameterSpec[], settings: ArtifactSettings): Checkpoint {
+export function initialCheckpoint(
+  parameters: readonly ParameterSpec[],
+  settings: ArtifactSettings,
+): Checkpoint {
   const tensors = (kind: ParameterSpec["kind"]) =>
-    new Map(parameters.filter((spec) => spec.kind === kind).map((spec) => [spec.name, initialTensor(spec, settings.seed)]));
+    new Map(
+      parameters
+        .filter((spec) => spec.kind === kind)
+        .map((spec) => [spec.name, initialTensor(spec, settings.seed)]),
+    );
   const trainable = tensors("parameter");
   const moments = momentCounts[optimizerRule(settings).kind];
   const momenta = [...trainable].map(([name, { dims }]): [string, Tensor[]] => [

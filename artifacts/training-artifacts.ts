@@ -57,7 +57,10 @@ function optimizerModel({ parameters }: ParameterizedGraph, settings: ArtifactSe
   const rule = optimizerRule(settings);
   const isStock = settings.target === "ort-training" && rule.kind !== "sgd-nesterov";
   if (isStock) return stockOptimizerGraph(rule);
-  return optimizerGraph(parameters.filter(({ kind }) => kind === "parameter"), rule);
+  return optimizerGraph(
+    parameters.filter(({ kind }) => kind === "parameter"),
+    rule,
+  );
 }
 
 function describe({ graph, parameters }: ParameterizedGraph, settings: ArtifactSettings): Manifest {

@@ -55,8 +55,7 @@ export function trainingModel(settings: ArtifactSettings): ParameterizedGraph {
   const named = parameters.map((parameter, i) => ({ name: parameter.name ?? "", gradient: gradients[i] }));
   if (settings.target === "ort-training") appendAccumulators(g, named);
   else for (const { name, gradient } of named) if (gradient) g.output(gradient, `${name}_grad`);
-  const graph =
-    settings.target === "standard" ? lowerGraph(withExplicitState(g.graph), portable) : g.graph;
+  const graph = settings.target === "standard" ? lowerGraph(withExplicitState(g.graph), portable) : g.graph;
   return { graph, parameters: specs };
 }
 
@@ -98,11 +97,17 @@ function appendLoss(g: Builder, logits: Value, labels: Value): Value {
 }
 
 /** ONNX Runtime's gradient accumulation, with the names that its training contract asks for. */
-function appendAccumulators(g: Builder, gradients: readonly { name: string; gradient: Value | undefined }[]): void {
+function appendAccumulators(
+  g: Builder,
+  gradients: readonly { name: string; gradient: Value | undefined }[],
+): void {
   const buffers = gradients.map(({ name, gradient }) => ({
     name: `${name}_grad.accumulation`,
     gradient,
-    buffer: g.inputOf(`${name}_grad.accumulation.buffer`, gradient?.type ?? { kind: "sequence", elemType: "float" }),
+    buffer: g.inputOf(
+      `${name}_grad.accumulation.buffer`,
+      gradient?.type ?? { kind: "sequence", elemType: "float" },
+    ),
   }));
   const reset = g.input("lazy_reset_grad", "bool", [1]);
   for (const [i, { name, gradient, buffer }] of buffers.entries()) {

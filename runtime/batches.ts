@@ -8,27 +8,28 @@ const PAD = 4;
 const CROPS = 2 * PAD + 1;
 
 /** What a model is fed: images [batch, 3, 32, 32] in raw pixels 0..255 and labels [batch]. */
-export interface Batch {
+export interface TrainBatch {
   readonly images: Uint8Array;
   readonly labels: BigInt64Array;
 }
 
-/** How the training batches of a data set are made. */
-export interface TrainBatchOptions {
+/** The same, of images as they are. */
+export type EvaluationBatch = TrainBatch;
+
+/** How a data set is cut into training batches. */
+export interface TrainBatchSettings {
   readonly seed: number;
   /** images of every batch but the last of an epoch */
   readonly batchSize: number;
-  /** random crops and flips; true by default */
-  readonly augment?: boolean | undefined;
 }
 
-/** The number of batches of an epoch, the last of which may be smaller. */
-export function stepsPerEpoch(count: number, batchSize: number): number {
+/** The number of training steps of an epoch, of which the last may have a smaller batch. */
+export function stepsPerEpoch({ count }: Pick<Dataset, "count">, batchSize: number): number {
   return Math.ceil(count / batchSize);
 }
 
 /**
- * The training batches of a data set, each a pure function of (seed, step) that needs none of the earlier ones.
+ * The training batch of a step, counted from 0 over the whole run: a pure function of (data set, settings, step) that needs none of the earlier ones.
  *
  * Every epoch takes the images in an order of its own and keeps its last, smaller batch, as the author's loader does
  * (fb.resnet.torch, dataloader.lua: `torch.randperm`, `math.min(batchSize, size - idx + 1)`), so that every image is seen once
@@ -36,63 +37,43 @@ export function stepsPerEpoch(count: number, batchSize: number): number {
  * An image is flipped with probability 1/2, then cropped at one of 9 x 9 places after padding by 4 pixels. The author pads with
  * zeros after normalising (transforms.lua: RandomCrop), which in raw pixels is the mean of the data set, here rounded.
  */
-export class TrainBatches {
-  readonly stepsPerEpoch: number;
-  readonly #dataset: Dataset;
-  readonly #batchSize: number;
-  readonly #augment: boolean;
-  readonly #order: RandomStream;
-  readonly #augmentation: RandomStream;
-  readonly #buffers: [Uint8Array, Uint8Array];
-  #epoch = -1;
-  #permutation = new Uint32Array(0);
+export function trainBatch(
+  dataset: Dataset,
+  { seed, batchSize }: TrainBatchSettings,
+  step: number,
+): TrainBatch {
+  const perEpoch = stepsPerEpoch(dataset, batchSize);
+  const epoch = Math.floor(step / perEpoch);
+  const first = (step % perEpoch) * batchSize;
+  const order = epochOrder(dataset, seed, epoch).subarray(first, first + batchSize);
+  const augmentation = new RandomStream(seed, "augment");
+  const padding = dataset.mean.map(Math.round);
+  const images = new Uint8Array(order.length * PIXELS);
+  order.forEach((source, i) => {
+    const choice = augmentation.integer(epoch * dataset.count + first + i, 2 * CROPS * CROPS);
+    const place = choice >> 1;
+    const crop = { x: place % CROPS, y: Math.floor(place / CROPS), flip: choice % 2 === 1 };
+    const image = dataset.images.subarray(source * PIXELS, (source + 1) * PIXELS);
+    cropImage(image, images.subarray(i * PIXELS, (i + 1) * PIXELS), crop, padding);
+  });
+  return { images, labels: BigInt64Array.from(order, (source) => BigInt(dataset.labels[source] ?? 0)) };
+}
 
-  constructor(dataset: Dataset, { seed, batchSize, augment = true }: TrainBatchOptions) {
-    this.stepsPerEpoch = stepsPerEpoch(dataset.count, batchSize);
-    this.#dataset = dataset;
-    this.#batchSize = batchSize;
-    this.#augment = augment;
-    this.#order = new RandomStream(seed, "order");
-    this.#augmentation = new RandomStream(seed, "augment");
-    this.#buffers = [new Uint8Array(batchSize * PIXELS), new Uint8Array(batchSize * PIXELS)];
-  }
+interface EpochOrder {
+  readonly seed: number;
+  readonly epoch: number;
+  readonly order: Uint32Array;
+}
 
-  /**
-   * The batch of a step, counted from 0 over the whole run.
-   * Its images lie in one of two buffers that are used in turn: they hold until the second call after this one,
-   * so the next batch can be made while this one is trained on.
-   */
-  batch(step: number): Batch {
-    const { images, labels, mean, count } = this.#dataset;
-    const epoch = Math.floor(step / this.stepsPerEpoch);
-    const first = (step % this.stepsPerEpoch) * this.#batchSize;
-    const order = this.#orderOf(epoch).subarray(first, first + this.#batchSize);
-    this.#buffers.reverse();
-    const out = this.#buffers[0].subarray(0, order.length * PIXELS);
-    const padding = mean.map(Math.round);
-    order.forEach((source, i) => {
-      const image = images.subarray(source * PIXELS, (source + 1) * PIXELS);
-      const target = out.subarray(i * PIXELS, (i + 1) * PIXELS);
-      if (!this.#augment) return target.set(image);
-      const choice = this.#augmentation.integer(epoch * count + first + i, 2 * CROPS * CROPS);
-      const crop = choice >> 1;
-      cropImage(
-        image,
-        target,
-        { x: crop % CROPS, y: Math.floor(crop / CROPS), flip: choice % 2 === 1 },
-        padding,
-      );
-    });
-    return { images: out, labels: BigInt64Array.from(order, (source) => BigInt(labels[source] ?? 0)) };
-  }
+const latestOrder = new WeakMap<Dataset, EpochOrder>();
 
-  #orderOf(epoch: number): Uint32Array {
-    if (epoch !== this.#epoch) {
-      this.#permutation = this.#order.permutation(this.#dataset.count, epoch);
-      this.#epoch = epoch;
-    }
-    return this.#permutation;
-  }
+/** The order of the images in an epoch; the latest of each data set is kept, as all steps of an epoch ask for the same. */
+function epochOrder(dataset: Dataset, seed: number, epoch: number): Uint32Array {
+  const latest = latestOrder.get(dataset);
+  if (latest?.seed === seed && latest.epoch === epoch) return latest.order;
+  const order = new RandomStream(seed, "order").permutation(dataset.count, epoch);
+  latestOrder.set(dataset, { seed, epoch, order });
+  return order;
 }
 
 /** Where an image is cut out of its padded copy, x and y from 0 to 8, and whether it is mirrored before. */
@@ -124,7 +105,10 @@ function cropImage(
 }
 
 /** The images of a data set as they are and in their order, in batches that are views of it, not copies; the last may be smaller. */
-export function* evalBatches({ images, labels, count }: Dataset, batchSize: number): Generator<Batch> {
+export function* evalBatches(
+  { images, labels, count }: Dataset,
+  batchSize: number,
+): Generator<EvaluationBatch> {
   for (let first = 0; first < count; first += batchSize) {
     const last = Math.min(first + batchSize, count);
     yield {

@@ -9,11 +9,15 @@ export type BackwardMode = "shake" | "even" | "keep";
 /** Whether every image of a batch has coefficients of its own, or all share those of the block. */
 export type ShakeLevel = "image" | "batch";
 
-/** A scheme of the paper (S-S-I is shake, shake, image) and the size of what it fills. */
-export interface ShakeOptions {
+/** A scheme of the paper: S-S-I is shake, shake, image. */
+export interface ShakeSettings {
   readonly forward: ForwardMode;
   readonly backward: BackwardMode;
   readonly level: ShakeLevel;
+}
+
+/** A scheme, its seed and the size of what it fills. */
+export interface ShakeOptions extends ShakeSettings {
   readonly seed: number;
   /** residual blocks of the network */
   readonly blocks: number;
@@ -39,7 +43,6 @@ export function shakeCoefficients(options: ShakeOptions, step: number): ShakeCoe
   return { alpha, beta: options.backward === "shake" ? drawn("beta", options, step) : even(options) };
 }
 
-/** Coefficients of 0.5, float32 [blocks, batch]: evaluation, and a network without shaking. */
 function even({ blocks, batch }: ShakeOptions): Float32Array {
   return new Float32Array(blocks * batch).fill(0.5);
 }

@@ -52,7 +52,12 @@ export type TrainingEvent =
       readonly secondsLeft: number;
     }
   | { readonly type: "evaluation"; readonly images: number; readonly of: number }
-  | { readonly type: "epoch"; readonly record: EpochRecord; readonly evaluation: Evaluation; readonly isBest: boolean }
+  | {
+      readonly type: "epoch";
+      readonly record: EpochRecord;
+      readonly evaluation: Evaluation;
+      readonly isBest: boolean;
+    }
   | { readonly type: "checkpoint"; readonly kind: "last" | "best"; readonly step: number }
   | { readonly type: "interrupted"; readonly step: number };
 
@@ -150,7 +155,12 @@ export function sessionLogits({ session, device }: Pick<TrainingRun, "session" |
   };
 }
 
-async function* finishEpoch(run: TrainingRun, progress: Progress, epoch: number, clock: Clock): AsyncGenerator<TrainingEvent> {
+async function* finishEpoch(
+  run: TrainingRun,
+  progress: Progress,
+  epoch: number,
+  clock: Clock,
+): AsyncGenerator<TrainingEvent> {
   const imagesPerSecond = clock.rate;
   const evaluation = yield* evaluate(run.testSet, run.settings.batchSize, sessionLogits(run));
   const isBest = evaluation.accuracy > progress.bestAccuracy;
@@ -184,7 +194,10 @@ function prepareStep({ trainSet, settings, blocks, device }: TrainingRun, step: 
   const { alpha, beta } = shakeCoefficients({ ...settings, blocks, batch: batch.labels.length }, step);
   const coefficients = (data: Float32Array) =>
     new device.ort.Tensor("float32", data as Float32Array<ArrayBuffer>, [blocks, batch.labels.length]);
-  return { batch, feeds: { ...imageFeeds(device, batch), alpha: coefficients(alpha), beta: coefficients(beta) } };
+  return {
+    batch,
+    feeds: { ...imageFeeds(device, batch), alpha: coefficients(alpha), beta: coefficients(beta) },
+  };
 }
 
 function imageFeeds({ ort }: Device, { images, labels }: TrainBatch | EvaluationBatch): NamedTensors {
@@ -194,11 +207,16 @@ function imageFeeds({ ort }: Device, { images, labels }: TrainBatch | Evaluation
   };
 }
 
-async function* save(run: TrainingRun, kind: "last" | "best", progress: Progress): AsyncGenerator<TrainingEvent> {
+async function* save(
+  run: TrainingRun,
+  kind: "last" | "best",
+  progress: Progress,
+): AsyncGenerator<TrainingEvent> {
   const { session, settings, trainSet } = run;
   const checkpoint = session.checkpoint();
   for (const [name, { data }] of [...checkpoint.trainable, ...checkpoint.frozen]) {
-    if (!(data as Float32Array).every(Number.isFinite)) throw diverged(`${name} has a value that is not finite`, progress.step, settings);
+    if (!(data as Float32Array).every(Number.isFinite))
+      throw diverged(`${name} has a value that is not finite`, progress.step, settings);
   }
   const epoch = Math.floor(progress.step / stepsPerEpoch(trainSet, settings.batchSize));
   checkpoint.properties.set("epoch", BigInt(epoch));
@@ -275,7 +293,8 @@ function expectFinite(loss: number, step: number, saved: number, settings: Train
 }
 
 function diverged(what: string, step: number, { learningRate }: TrainingSettings, saved?: number): UserError {
-  const kept = saved === undefined ? "the checkpoint before it is kept" : `the checkpoint of step ${saved} is kept`;
+  const kept =
+    saved === undefined ? "the checkpoint before it is kept" : `the checkpoint of step ${saved} is kept`;
   return new UserError(
     `The run diverged at step ${step + 1}: ${what}; ${kept}, and a learning rate below ${learningRate} may help.`,
   );

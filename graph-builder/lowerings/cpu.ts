@@ -3,7 +3,14 @@ import { elementsOver, spatialAxes } from "../composites.ts";
 import type { Value } from "../ir.ts";
 import type { Lowering } from "../lowering.ts";
 import { staticDim, windowedDims } from "../operators/inference.ts";
-import { type Convolution, convGrad, cropTo, inputGradient, textbookWeightGradient, trimmedEndPads } from "./convolution.ts";
+import {
+  type Convolution,
+  convGrad,
+  cropTo,
+  inputGradient,
+  textbookWeightGradient,
+  trimmedEndPads,
+} from "./convolution.ts";
 import { channelMean, channelSum, runningStatistics } from "./portable.ts";
 
 /** What ONNX Runtime's CPU kernels do faster in other forms than the portable ones; ai.onnx all the same. */
@@ -64,7 +71,9 @@ function rotatedInputGradient(g: Builder, conv: Convolution): Value {
   const grouped = g.Reshape(turned, g.int64([group, filters / group, channels, ...kernel]));
   const exchanged = g.Transpose(grouped, { perm: [0, 2, 1, ...spatial.map((axis) => axis + 1)] });
   const weights = g.Reshape(exchanged, g.int64([group * channels, filters / group, ...kernel]));
-  const full = pads.map((pad, i) => (dilations[i % kernel.length] ?? 1) * ((kernel[i % kernel.length] ?? 1) - 1) - pad);
+  const full = pads.map(
+    (pad, i) => (dilations[i % kernel.length] ?? 1) * ((kernel[i % kernel.length] ?? 1) - 1) - pad,
+  );
   if (full.some((pad) => pad < 0)) return inputGradient(g, conv);
   return g.Conv(dY, weights, { kernel_shape: kernel, dilations, pads: full, group });
 }
@@ -76,12 +85,16 @@ function rotatedInputGradient(g: Builder, conv: Convolution): Value {
 function dilatedWeightGradient(g: Builder, conv: Convolution): Value {
   const { dY, X, W, group, window } = conv;
   const { kernel, strides, dilations, pads } = window;
-  if (kernel.length !== 2 || dilations.some((dilation) => dilation !== 1)) return textbookWeightGradient(g, conv);
+  if (kernel.length !== 2 || dilations.some((dilation) => dilation !== 1))
+    return textbookWeightGradient(g, conv);
   const [filters, channels] = [staticDim(W.shape, 0), staticDim(W.shape, 1)];
   const [height, width] = [staticDim(X.shape, 2), staticDim(X.shape, 3)];
   const [endTop, endLeft] = trimmedEndPads(X, dY, window);
   const images = group === 1 ? X : groupFirst(g, X, group, channels);
-  const rows = g.Reshape(g.Transpose(images, { perm: [0, 2, 3, 1] }), g.int64([1, -1, height, width * channels]));
+  const rows = g.Reshape(
+    g.Transpose(images, { perm: [0, 2, 3, 1] }),
+    g.int64([1, -1, height, width * channels]),
+  );
   const turned = {
     kernel: [staticDim(dY.shape, 2), staticDim(dY.shape, 3)],
     strides: [1, 1],

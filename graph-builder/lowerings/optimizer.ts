@@ -1,7 +1,7 @@
 import { createBuilder } from "../builder.ts";
+import { nextName } from "../in-place.ts";
 import { Graph, type Node } from "../ir.ts";
 import { type AdamWSettings, adamW, type SgdNesterovSettings, sgd, sgdNesterov } from "../optimizers.ts";
-import { nextName } from "../in-place.ts";
 
 /** An update rule with its numbers. */
 export type OptimizerRule =
@@ -57,7 +57,8 @@ export function stockOptimizerRule(graph: Graph): OptimizerRule | undefined {
   for (const node of graph.nodes) {
     if (node.opType === "SGDOptimizerV2") return { kind: "sgd" };
     if (node.opType !== "AdamWOptimizer") continue;
-    const { alpha, beta, epsilon, weight_decay, correct_bias, adam_mode } = (node as Node<"AdamWOptimizer">).attributes;
+    const { alpha, beta, epsilon, weight_decay, correct_bias, adam_mode } = (node as Node<"AdamWOptimizer">)
+      .attributes;
     return {
       kind: "adamw",
       alpha,
@@ -77,7 +78,11 @@ export function stockOptimizerGraph(rule: Exclude<OptimizerRule, { kind: "sgd-ne
   const learningRate = g.input("learning_rate", "float", [1]);
   const step = g.input("step", "int64", [1]);
   const sequence = (name: string) => g.inputOf(name, { kind: "sequence", elemType: "float" });
-  const [params, gradients, first] = [sequence("params"), sequence("gradients"), sequence("first_order_moments")];
+  const [params, gradients, first] = [
+    sequence("params"),
+    sequence("gradients"),
+    sequence("first_order_moments"),
+  ];
   if (rule.kind === "sgd") {
     g.output(g.SGDOptimizerV2(learningRate, params, gradients)[0], "update_completed");
     return g.graph;
