@@ -7,7 +7,7 @@ import {
   expectPerChannel,
   maxPoolAttributes,
 } from "./neural.ts";
-import { attribute, operator } from "./schema.ts";
+import { attribute, operator, required } from "./schema.ts";
 
 const activationGrad = operator({
   domain: "com.microsoft",
@@ -53,7 +53,7 @@ export const training = {
     domain: "com.microsoft",
     inputs: ["dY", "X", "scale", "mean", "variance"],
     outputs: ["X_grad", "scale_grad", "bias_grad"],
-    attributes: { epsilon: attribute("float", 1e-5) },
+    attributes: { epsilon: required("float") },
     infer: ([dY, X, scale, mean, invStd]) => {
       expectSame(dY, X);
       expectPerChannel(X, scale, mean, invStd);
