@@ -1,0 +1,17 @@
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+
+from artifacts import Artifacts, build_graph
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory) -> Callable[..., Artifacts]:
+    """`build_graph` into a temporary folder, once for the same settings."""
+
+    @cache
+    def build_once(depth: int, width: int, target: str, optimizer: str = "sgd-nesterov") -> Artifacts:
+        return build_graph(tmp_path_factory.mktemp("artifacts"), depth, width, target, optimizer)
+
+    return build_once
