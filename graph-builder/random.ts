@@ -52,7 +52,8 @@ function hashName(name: string): bigint {
 }
 
 /**
- * Random numbers as a pure function of (seed, stream, index): asked in any order, in one piece or after a resume, an index gives the same number.
+ * Random numbers as a pure function of (seed, stream, index): asked in any order, in one piece or after a resume, an
+ * index gives the same number.
  * The seed is Philox's key, the hashed name of the stream the upper half of its counter, the index the lower half.
  * Every index is a non-negative safe integer; streams of different names are independent.
  */
@@ -91,7 +92,10 @@ export class RandomStream {
     return (this.uint32(index) >>> 8) * 2 ** -24;
   }
 
-  /** A standard normal number by Box and Muller: an even index and the odd one after it are the cosine and the sine of one pair. */
+  /**
+   * A standard normal number by Box and Muller: an even index and the odd one after it are the cosine and the sine of
+   * one pair.
+   */
   normal(index: number): number {
     const pair = index - (index % 2);
     const radius = Math.sqrt(-2 * Math.log((this.uint32(pair) + 1) * 2 ** -32));
@@ -99,7 +103,10 @@ export class RandomStream {
     return radius * (index === pair ? Math.cos(angle) : Math.sin(angle));
   }
 
-  /** An integer of [0, bound), bound at most 2^32; no value is likelier than another by more than bound / 2^32 of its chance. */
+  /**
+   * An integer of [0, bound), bound at most 2^32; no value is likelier than another by more than bound / 2^32 of its
+   * chance.
+   */
   integer(index: number, bound: number): number {
     return Math.floor((this.uint32(index) * bound) / 2 ** 32);
   }

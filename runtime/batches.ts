@@ -29,13 +29,15 @@ export function stepsPerEpoch({ count }: Pick<Dataset, "count">, batchSize: numb
 }
 
 /**
- * The training batch of a step, counted from 0 over the whole run: a pure function of (data set, settings, step) that needs none of the earlier ones.
+ * The training batch of a step, counted from 0 over the whole run: a pure function of (data set, settings, step) that
+ * needs none of the earlier ones.
  *
  * Every epoch takes the images in an order of its own and keeps its last, smaller batch, as the author's loader does
- * (fb.resnet.torch, dataloader.lua: `torch.randperm`, `math.min(batchSize, size - idx + 1)`), so that every image is seen once
- * in an epoch and the cosine of the learning rate counts ceil(count / batchSize) steps in each.
- * An image is flipped with probability 1/2, then cropped at one of 9 x 9 places after padding by 4 pixels. The author pads with
- * zeros after normalising (transforms.lua: RandomCrop), which in raw pixels is the mean of the data set, here rounded.
+ * (fb.resnet.torch, dataloader.lua: `torch.randperm`, `math.min(batchSize, size - idx + 1)`): every image is seen once
+ * in an epoch, and the cosine of the learning rate counts ceil(count / batchSize) steps in each.
+ * An image is flipped with probability 1/2, then cropped at one of 9 x 9 places after padding by 4 pixels. The author
+ * pads with zeros after normalising (transforms.lua: RandomCrop), which in raw pixels is the data set's mean, here
+ * rounded.
  */
 export function trainBatch(
   dataset: Dataset,
@@ -67,7 +69,9 @@ interface EpochOrder {
 
 const latestOrder = new WeakMap<Dataset, EpochOrder>();
 
-/** The order of the images in an epoch; the latest of each data set is kept, as all steps of an epoch ask for the same. */
+/**
+ * The order of the images in an epoch; the latest of each data set is kept, as all steps of an epoch ask for the same.
+ */
 function epochOrder(dataset: Dataset, seed: number, epoch: number): Uint32Array {
   const latest = latestOrder.get(dataset);
   if (latest?.seed === seed && latest.epoch === epoch) return latest.order;
@@ -104,7 +108,10 @@ function cropImage(
   });
 }
 
-/** The images of a data set as they are and in their order, in batches that are views of it, not copies; the last may be smaller. */
+/**
+ * The images of a data set as they are and in their order, in batches that are views of it, not copies; the last may be
+ * smaller.
+ */
 export function* evalBatches(
   { images, labels, count }: Dataset,
   batchSize: number,

@@ -31,7 +31,7 @@ const providers: { readonly [K in Exclude<DeviceName, "wasm">]: Provider } = {
     executionProviders: ["cuda", "cpu"],
     lowering: elsewhere,
     advice:
-      "it needs Linux on x64, an NVIDIA GPU with CUDA 12 and cuDNN 9, and its libraries installed once by `npm rebuild onnxruntime-node --onnxruntime-node-install=cuda12`",
+      "it needs Linux on x64, an NVIDIA GPU with CUDA 12 and cuDNN 9, and its libraries, which `npm run install:cuda` fetches once",
   },
   webgpu: {
     executionProviders: ["webgpu", "cpu"],

@@ -105,7 +105,7 @@ export async function* train(run: TrainingRun): AsyncGenerator<TrainingEvent> {
   let next = prepareStep(run, progress.step);
   while (progress.step < steps) {
     const { batch, feeds } = next;
-    session.learningRate = cosineLearningRate(settings.learningRate, progress.step, steps);
+    session.learningRate = cosineLearningRate(settings.learningRate, progress.step + 1, steps);
     session.lazyResetGrad();
     const stepping = session.runTrainStep(feeds);
     if (progress.step + 1 < steps) next = prepareStep(run, progress.step + 1);

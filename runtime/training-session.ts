@@ -252,7 +252,8 @@ async function openSession(
     const bytes = encodeModel(createModel(graph));
     return await device.ort.InferenceSession.create(bytes, device.sessionOptions);
   } catch (error) {
-    const reason = (error as Error).message.split("\n", 1)[0];
+    // ONNX Runtime puts a place in its sources in front of some sentences
+    const [reason = ""] = (error as Error).message.replace(/^\/\S+:\d+ .* was false\. /, "").split("\n", 1);
     throw new UserError(`The device ${device.name} cannot run the model (${reason}); ${device.advice}.`, {
       cause: error,
     });

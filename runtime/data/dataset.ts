@@ -84,7 +84,7 @@ export const datasets: Readonly<Record<DatasetName, DatasetSpec>> = {
   shapes: {
     title: "shapes",
     classNames: shapeNames,
-    mean: [125.0, 125.4, 125.7],
+    mean: [125.0, 125.4, 125.6],
     std: [68.0, 67.6, 67.5],
     counts: { train: 5_000, test: 1_000 },
   },
@@ -100,12 +100,13 @@ const loaders: Record<DatasetName, (options: LoadOptions) => Promise<LabelledIma
 
 /**
  * Loads a split of a data set; CIFAR is read from `dataDir`, or downloaded once and kept.
- * Throws a UserError for a limit that is not a positive integer and for files that are missing, cut off, wrong or out of reach.
+ * Throws a UserError for a limit that is not a positive integer and for files that are missing, cut off, wrong or out
+ * of reach.
  */
 export async function loadDataset(name: DatasetName, options: LoadOptions): Promise<Dataset> {
   const { limit } = options;
   if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) {
-    throw new UserError(`the limit of images must be a positive integer, not ${limit}.`);
+    throw new UserError(`The limit of images must be a positive integer, not ${limit}.`);
   }
   const { images, labels } = await loaders[name](options);
   const { classNames, mean, std } = datasets[name];
@@ -113,7 +114,8 @@ export async function loadDataset(name: DatasetName, options: LoadOptions): Prom
 }
 
 /**
- * The SHA-256, in hexadecimal, of a data set written in the binary format of CIFAR-10: for each image its label, then its pixels.
+ * The SHA-256, in hexadecimal, of a data set written in the binary format of CIFAR-10: for each image its label, then
+ * its pixels.
  * For all of CIFAR-10's test split that is the digest of test_batch.bin.
  */
 export async function datasetDigest({ images, labels }: LabelledImages): Promise<string> {

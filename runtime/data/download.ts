@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { constants, createReadStream } from "node:fs";
 import { mkdir, mkdtemp, open, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -49,7 +49,8 @@ export function cacheFolder(
 
 /**
  * Returns the folder of an archive's files, downloading and unpacking it first where the cache has it not whole.
- * A download that was cut goes on where it stopped, in the same call or in a later one; nothing is unpacked before its size and SHA-256 are right.
+ * A download that was cut goes on where it stopped, in the same call or in a later one; nothing is unpacked before its
+ * size and SHA-256 are right.
  * Throws a UserError where the archive cannot be had, is not the one expected or cannot be stored.
  */
 export async function downloadArchive(
@@ -66,6 +67,8 @@ export async function downloadArchive(
     await unpack(archive, part, folder);
     await rm(part, { force: true });
   } catch (error) {
+    // another run may have finished at the same time and taken the part away
+    if (await isComplete(folder, archive.files)) return folder;
     if (error instanceof UserError) throw error;
     throw new UserError(
       `${archive.title} could not be stored in ${cacheDir} (${reasonOf(error)}): make room there, or name another folder with SHAKE_CACHE_DIR.`,
@@ -136,7 +139,8 @@ async function request(
   const range: Record<string, string> = start === 0 ? {} : { range: `bytes=${start}-` };
   const response = await fetch(archive.url, { headers: { "accept-encoding": "identity", ...range } });
   let offset = await firstByte(archive, part, start, response);
-  const file = await open(part, offset === 0 ? "w" : "r+");
+  // not truncated: two runs at the same time write the same bytes to the same places
+  const file = await open(part, constants.O_WRONLY | constants.O_CREAT);
   try {
     for await (const chunk of response.body ?? []) {
       if (offset + chunk.length > archive.bytes) throw unavailable(archive, "the file is too long", offset);
@@ -174,7 +178,7 @@ async function verify({ title, url, sha256 }: Archive, part: string): Promise<vo
   if (found === sha256) return;
   await rm(part, { force: true });
   throw new UserError(
-    `what came from ${url} is not ${title}: its SHA-256 is ${found} where ${sha256} is expected; it was deleted, run again or give a folder with --data-dir.`,
+    `What came from ${url} is not ${title}: its SHA-256 is ${found} where ${sha256} is expected; it was deleted, run again or give a folder with --data-dir.`,
   );
 }
 
@@ -191,7 +195,7 @@ async function unpack({ title, url, ...archive }: Archive, part: string, folder:
       filter: (path, entry) => "type" in entry && entry.type === "File" && wanted.has(path),
     });
     if (!(await isComplete(unpacked, archive.files))) {
-      throw new UserError(`the archive of ${url} lacks files of ${title}: give a folder with --data-dir.`);
+      throw new UserError(`The archive of ${url} lacks files of ${title}: give a folder with --data-dir.`);
     }
     for (const { name } of archive.files) await synchronize(join(unpacked, name));
     if (await isComplete(folder, archive.files)) return;

@@ -1,9 +1,15 @@
 import { RandomStream } from "../../graph-builder/random.ts";
 
-/** The signed distance from a point to an outline of about radius 1, negative inside (after Inigo Quilez, "2D distance functions"). */
+/**
+ * The signed distance from a point to an outline of about radius 1, negative inside (after Inigo Quilez, "2D distance
+ * functions").
+ */
 type Outline = (x: number, y: number) => number;
 
-/** A star of `points` corners at radius 1 and as many dents at `inner`; inner = cos(pi / points) makes it a regular polygon. */
+/**
+ * A star of `points` corners at radius 1 and as many dents at `inner`; inner = cos(pi / points) makes it a regular
+ * polygon.
+ */
 function star(points: number, inner: number): Outline {
   const sector = Math.PI / points;
   const dentX = inner * Math.cos(sector);
@@ -29,7 +35,7 @@ function heart(x: number, y: number): number {
   return Math.min(disc(0.45, u, v), wedge);
 }
 
-const outlines = {
+const outlines: Readonly<Record<string, Outline>> = {
   circle: (x, y) => disc(0.85, x, y),
   ring: (x, y) => Math.abs(disc(0.7, x, y)) - 0.22,
   crescent: (x, y) => Math.max(disc(0.95, x, y), -disc(0.8, x - 0.5, y)),
@@ -41,14 +47,14 @@ const outlines = {
     Math.max(Math.min(Math.abs(x), Math.abs(y)) - 0.27, Math.max(Math.abs(x), Math.abs(y)) - 0.95),
   hourglass: (x, y) => Math.max(Math.abs(y) - 0.85, (Math.abs(x) - 0.75 * Math.abs(y)) / 1.25),
   heart,
-} satisfies Record<string, Outline>;
+};
 
-/** The ten classes of `shapes`, in the order of their labels; a flip or a rotation leaves a picture in its class. */
+/** The ten classes of `shapes`, in the order of their labels; a flip leaves a picture in its class. */
 export const shapeNames: readonly string[] = Object.keys(outlines);
 
-const outlineOfLabel: readonly Outline[] = Object.values(outlines);
-
-/** What makes `shapes` easy or hard: ranges are [least, most] of a uniform draw; lengths in pixels, colours in 0..255. */
+/**
+ * What makes `shapes` easy or hard: ranges are [least, most] of a uniform draw; lengths in pixels, colours in 0..255.
+ */
 const variety = {
   /** half the extent of a shape */
   radius: [9, 13],
@@ -65,7 +71,7 @@ const variety = {
   saturation: [0, 60],
   /** difference in brightness between the two ends of a background */
   gradient: [0, 40],
-  /** strokes drawn behind the shape */
+  /** strokes drawn behind the shape, at most 6 */
   strokes: 1,
   strokeLength: [6, 20],
   strokeWidth: [0.8, 1.8],
@@ -83,7 +89,8 @@ type Draw = (range: Range) => number;
 type Color = readonly [red: number, green: number, blue: number];
 
 /**
- * Draws the first `count` pictures of a split of `shapes`: images [count, 3, 32, 32] in raw pixels 0..255 and labels index mod 10.
+ * Draws the first `count` pictures of a split of `shapes`: images [count, 3, 32, 32] in raw pixels 0..255 and labels
+ * index mod 10.
  * A picture is a function of (seed, split, index), whatever the count.
  */
 export function drawShapes(
@@ -93,22 +100,31 @@ export function drawShapes(
 ): { images: Uint8Array; labels: Uint8Array } {
   const choices = new RandomStream(seed, `shapes/${split}`);
   const noise = new RandomStream(seed, `shapes/${split}/noise`);
-  const labels = Uint8Array.from({ length: count }, (_, index) => index % outlineOfLabel.length);
   const images = new Uint8Array(count * 3 * AREA);
+  const labels = new Uint8Array(count);
   const canvas = new Float32Array(3 * AREA);
-  labels.forEach((label, index) => {
-    let next = index * DRAWS_PER_PICTURE;
-    const draw: Draw = ([least, most]) => least + (most - least) * choices.uniform(next++);
-    const dark = draw([variety.brightness[0], variety.brightness[1] - variety.contrast]);
-    const light = draw([dark + variety.contrast, variety.brightness[1]]);
-    const lighter = draw([0, 1]) < variety.lighter;
-    paintBackground(canvas, color(lighter ? dark : light, draw), draw);
-    for (let i = 0; i < variety.strokes; i++)
-      paint(canvas, stroke(draw), color(draw(variety.brightness), draw));
-    paint(canvas, placed(outlineOfLabel[label] ?? star(4, 1), draw), color(lighter ? light : dark, draw));
-    develop(canvas, (pixel) => noise.uint32(index * AREA + pixel), images.subarray(index * 3 * AREA));
+  Object.values(outlines).forEach((outline, label) => {
+    for (let index = label; index < count; index += shapeNames.length) {
+      let next = index * DRAWS_PER_PICTURE;
+      paintPicture(canvas, outline, ([least, most]) => least + (most - least) * choices.uniform(next++));
+      develop(canvas, (pixel) => noise.uint32(index * AREA + pixel), images.subarray(index * 3 * AREA));
+      labels[index] = label;
+    }
   });
   return { images, labels };
+}
+
+/** Paints a picture without its noise: a background, strokes, and the shape in front of them. */
+function paintPicture(canvas: Float32Array, outline: Outline, draw: Draw): void {
+  const [darkest, lightest] = variety.brightness;
+  const dark = draw([darkest, lightest - variety.contrast]);
+  const light = draw([dark + variety.contrast, lightest]);
+  const [under, over] = draw([0, 1]) < variety.lighter ? [dark, light] : [light, dark];
+  paintBackground(canvas, color(under, draw), draw);
+  for (let i = 0; i < variety.strokes; i++) {
+    paint(canvas, stroke(draw), color(draw(variety.brightness), draw));
+  }
+  paint(canvas, placed(outline, draw), color(over, draw));
 }
 
 /** A colour of a mean brightness, with random hue and saturation. */
