@@ -134,7 +134,8 @@ export class GraphBuilder {
     const operator = operatorOf(opType);
     const path = name ?? this.#nodeName(opType);
     const attributes = completeAttributes<K>(operator, given);
-    const node = new Node(opType, path, inputs, attributes, inferTypes(opType, path, inputs, attributes));
+    const present = inputs.slice(0, inputs.findLastIndex((input) => input !== null) + 1);
+    const node = new Node(opType, path, present, attributes, inferTypes(opType, path, present, attributes));
     this.graph.nodes.push(node as unknown as Node);
     return node;
   }

@@ -208,7 +208,7 @@ export class TrainingSession {
     const state = new Map<string, Tensor>();
     const { Tensor } = this.#device.ort;
     const put = (name: string, { dims, data }: TensorProto) =>
-      state.set(name, new Tensor("float32", Float32Array.from(data as Float32Array), [...dims]));
+      state.set(name, new Tensor("float32", (data as Float32Array<ArrayBuffer>).slice(), [...dims]));
     const { trainable, frozen, optimizer } = this.#checkpoint;
     for (const [name, tensor] of [...trainable, ...frozen]) put(name, tensor);
     const outputs = new Set(this.#train.outputNames);
