@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+const oldest = [20, 20] as const;
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+
+if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
+  process.stderr.write(
+    `shake: Node ${oldest.join(".")} or newer is needed, and this is ${process.versions.node}.\n`,
+  );
+  process.exitCode = 2;
+} else {
+  const { main } = await import("./command-line.ts");
+  process.exitCode = await main(process.argv.slice(2));
+}
+
+export {};
