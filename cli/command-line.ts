@@ -31,6 +31,19 @@ const commands: Readonly<Record<string, Entry>> = {
     help: "compile a network into training artifacts",
     load: async () => (await import("./commands/build-graph.ts")).buildGraph,
   },
+  train: {
+    help: "train a network, or go on with a run",
+    load: async () => (await import("./commands/train.ts")).trainCommand,
+  },
+  eval: {
+    help: "loss, accuracy and a table per class of a run or a model",
+    load: async () => (await import("./commands/eval.ts")).evalCommand,
+  },
+  export: {
+    help: "write a run or a checkpoint as one plain .onnx",
+    usage: "[source]",
+    load: async () => (await import("./commands/export.ts")).exportCommand,
+  },
 };
 
 /** Runs a command line and returns its exit code: 2 for a mistake of the user, told in one sentence, 1 for a bug, with its stack. */

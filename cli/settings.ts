@@ -74,7 +74,7 @@ export type Settings<K extends SettingName = SettingName> = { readonly [N in K]:
 
 /** Only what the user said. */
 export type GivenSettings<K extends SettingName = SettingName> = {
-  readonly [N in K]?: NonNullable<z.output<Schemas[N]>>;
+  readonly [N in K]?: NonNullable<z.output<Schemas[N]>> | undefined;
 };
 
 /** The names of some groups' settings. */

@@ -1,0 +1,123 @@
+import type { InferenceSession } from "onnxruntime-common";
+import { readFileBytes } from "../../artifacts/index.ts";
+import { UserError } from "../../graph-builder/index.ts";
+import { type Dataset, type DatasetName, datasets, loadDataset } from "../../runtime/data/dataset.ts";
+import { type Device, type Evaluation, evaluate, openDevice } from "../../runtime/index.ts";
+import type { Command } from "../command-line.ts";
+import { frozenModel } from "../frozen-model.ts";
+import { openProgress } from "../progress.ts";
+import { RunDirectory } from "../run-directory.ts";
+import { type GivenSettings, settingsOf, withDefaults } from "../settings.ts";
+import { formatTable } from "../tables.ts";
+
+const settings = [
+  "run",
+  "model",
+  "checkpoint",
+  ...settingsOf("Data").filter((name) => name !== "trainLimit"),
+  "batchSize",
+  "device",
+  "threads",
+  "config",
+  "json",
+] as const;
+type Given = GivenSettings<(typeof settings)[number]>;
+
+/** `shake eval`: loss, accuracy and a table per class of a run or of a frozen model. */
+export const evalCommand: Command<(typeof settings)[number]> = {
+  settings,
+  async run(given) {
+    const { bytes, what, data, dataDir, limit } = await openModel(given);
+    const { batchSize, device: name, threads, json } = withDefaults(settings, given);
+    const device = await openDevice(name, { threads });
+    const session = await openSession(device, bytes, what);
+    const dataset = await loadDataset(data, { split: "test", limit, dataDir });
+    const evaluation = await score(session, device, dataset, batchSize);
+    await session.release();
+    const perClass = evaluation.perClass.filter(({ images }) => images > 0);
+    if (json) {
+      const { loss, accuracy, images } = evaluation;
+      const rows = perClass.map(({ className, images: of, correct }) => ({ class: className, images: of, correct }));
+      process.stdout.write(`${JSON.stringify({ model: what, data, images, loss, accuracy, per_class: rows })}\n`);
+      return 0;
+    }
+    const rows = perClass.map(({ className, images, correct }) => [className, images, correct, percent(correct, images)]);
+    process.stdout.write(
+      `${formatTable(["class", "images", "correct", "accuracy"], rows)}\n\n` +
+        `${what} on ${datasets[data].title}: loss ${evaluation.loss.toFixed(4)}, accuracy ${evaluation.accuracy.toFixed(2)} % of ${evaluation.images.toLocaleString("en-US")} images\n`,
+    );
+    return 0;
+  },
+};
+
+interface OpenedModel {
+  readonly bytes: Uint8Array;
+  readonly what: string;
+  readonly data: DatasetName;
+  readonly dataDir: string | undefined;
+  readonly limit: number | undefined;
+}
+
+async function openModel(given: Given): Promise<OpenedModel> {
+  if ((given.run === undefined) === (given.model === undefined)) {
+    throw new UserError("shake eval needs either --run DIR or --model FILE.");
+  }
+  if (given.model !== undefined) {
+    const { data } = withDefaults(["data"], given);
+    const bytes = await readFileBytes(given.model);
+    return { bytes, what: given.model, data, dataDir: given.dataDir, limit: given.testLimit };
+  }
+  const directory = await RunDirectory.open(given.run ?? "");
+  const { config } = directory;
+  const kind = given.checkpoint ?? "last";
+  const path = directory.checkpointPath(kind);
+  const bytes = frozenModel(await directory.checkpoint(kind), path);
+  const dataDir = given.dataDir ?? config.dataDir;
+  return { bytes, what: path, data: given.data ?? config.data, dataDir, limit: given.testLimit ?? config.testLimit };
+}
+
+async function openSession(device: Device, bytes: Uint8Array, what: string): Promise<InferenceSession> {
+  try {
+    return await device.ort.InferenceSession.create(bytes, device.sessionOptions);
+  } catch (error) {
+    const [reason] = (error as Error).message.split("\n", 1);
+    throw new UserError(`${what} cannot be opened by ONNX Runtime on ${device.name}: ${reason}.`, { cause: error });
+  }
+}
+
+async function score(
+  session: InferenceSession,
+  { ort }: Device,
+  dataset: Dataset,
+  batchSize: number,
+): Promise<Evaluation> {
+  const [input = "", ...others] = session.inputNames;
+  const output = session.outputNames.find((name) => name === "logits") ?? session.outputNames[0] ?? "";
+  if (others.length > 0) throw new UserError(`A model to evaluate has one input, not ${session.inputNames.join(", ")}.`);
+  const [metadata] = session.inputMetadata;
+  const isBytes = metadata?.isTensor === true && metadata.type === "uint8";
+  const progress = openProgress();
+  const steps = evaluate(dataset, batchSize, async ({ images, labels }) => {
+    const dims = [labels.length, 3, 32, 32];
+    const pixels = isBytes
+      ? new ort.Tensor("uint8", images as Uint8Array<ArrayBuffer>, dims)
+      : new ort.Tensor("float32", Float32Array.from(images), dims);
+    const { [output]: logits } = await session.run({ [input]: pixels });
+    if (logits?.dims.length !== 2 || Number(logits.dims[1]) < dataset.classNames.length) {
+      throw new UserError(
+        `The output ${output} is [${logits?.dims.join(", ")}], which has no number for each of ${dataset.classNames.length} classes.`,
+      );
+    }
+    return logits;
+  });
+  let next = await steps.next();
+  for (; !next.done; next = await steps.next()) {
+    progress.update(next.value.images, next.value.of, `${next.value.images} of ${next.value.of} images`);
+  }
+  progress.stop();
+  return next.value;
+}
+
+function percent(part: number, whole: number): string {
+  return `${((100 * part) / whole).toFixed(2)} %`;
+}

@@ -1,0 +1,266 @@
+import { join } from "node:path";
+import {
+  type ArtifactBytes,
+  type ArtifactSettings,
+  buildTrainingArtifacts,
+  parameterCount,
+  readTrainingArtifacts,
+} from "../../artifacts/index.ts";
+import { blockCount, costOf, decodeModel, networkName, UserError } from "../../graph-builder/index.ts";
+import { stepsPerEpoch } from "../../runtime/batches.ts";
+import { type Dataset, datasetDigest, datasets, loadDataset, type Split } from "../../runtime/data/dataset.ts";
+import { type EpochRecord, openDevice, type TrainingEvent, TrainingSession, train } from "../../runtime/index.ts";
+import type { Command } from "../command-line.ts";
+import { readJsonObject } from "../config-file.ts";
+import { drawCurves } from "../curves.ts";
+import { frozenModel } from "../frozen-model.ts";
+import { describeStep, formatRate, formatSeconds, openProgress, type Progress } from "../progress.ts";
+import { freeRunPath, RunDirectory } from "../run-directory.ts";
+import {
+  artifactSettings,
+  type GivenSettings,
+  kebabCase,
+  type RunConfig,
+  type RunSettingName,
+  runConfig,
+  runSettings,
+} from "../settings.ts";
+import { formatFields, formatLarge } from "../tables.ts";
+
+const settings = [...runSettings, "runDir", "resume", "artifacts", "config", "json"] as const;
+type Given = GivenSettings<(typeof settings)[number]>;
+
+/** Settings of a run that may change when it goes on: they say where it runs, not what it computes. */
+const movable: readonly RunSettingName[] = ["dataDir", "device", "threads", "checkpointEverySteps"];
+
+/** `shake train`: trains a network, or goes on with a run, and freezes it. */
+export const trainCommand: Command<(typeof settings)[number]> = {
+  settings,
+  async run(given) {
+    const progress = openProgress();
+    const say = (line: string) => process.stderr.write(`${line}\n`);
+    const { directory, trainSet, testSet } = await (given.resume === undefined
+      ? startRun(given, progress)
+      : resumeRun(given, progress));
+    const { config } = directory;
+    const artifacts = await directory.artifacts();
+    const device = await openDevice(config.device, { threads: config.threads });
+    const session = await TrainingSession.create(
+      {
+        checkpointState: artifacts.checkpoint,
+        trainModel: artifacts.trainingModel,
+        evalModel: artifacts.evalModel,
+        optimizerModel: artifacts.optimizerModel,
+      },
+      device,
+    );
+    say(describeRun(directory, artifacts, parameterCount(session.checkpoint()), trainSet, testSet));
+    const interrupt = listenForInterrupt(say);
+    let interruptedAt: number | undefined;
+    try {
+      const run = { session, device, settings: config, blocks: blockCount(config), trainSet, testSet, store: directory };
+      for await (const event of train({ ...run, signal: interrupt.signal })) {
+        await render(event, directory, progress);
+        if (event.type === "interrupted") interruptedAt = event.step;
+      }
+    } catch (error) {
+      throw withCheckpoint(error, directory);
+    } finally {
+      interrupt.stop();
+      progress.stop();
+    }
+    if (interruptedAt !== undefined) {
+      say(`Stopped after step ${interruptedAt}, which is saved. To go on:\n  npx shake train --resume ${directory.path}`);
+      return 130;
+    }
+    const parameters = parameterCount(session.checkpoint());
+    await session.release();
+    await finish(directory, trainSet, parameters, given.json === true);
+    return 0;
+  },
+};
+
+interface OpenedRun {
+  readonly directory: RunDirectory;
+  readonly trainSet: Dataset;
+  readonly testSet: Dataset;
+}
+
+async function startRun(given: Given, progress: Progress): Promise<OpenedRun> {
+  const compiled = given.artifacts === undefined ? undefined : await openArtifacts(given.artifacts, given);
+  const config = compiled?.config ?? runConfig(runPart(given));
+  const artifacts = compiled?.artifacts ?? buildTrainingArtifacts(artifactSettings(config, "ort-training"));
+  const sets = await loadSets(config, progress);
+  const path = given.runDir ?? (await freeRunPath(config));
+  return { directory: await RunDirectory.create(path, config, artifacts), ...sets };
+}
+
+async function resumeRun(given: Given, progress: Progress): Promise<OpenedRun> {
+  const path = given.resume || given.runDir;
+  if (!path) throw new UserError("--resume needs the folder of a run: shake train --resume runs/NAME.");
+  if (given.artifacts !== undefined) throw new UserError("--artifacts does not go with --resume: a run keeps its own.");
+  const directory = await RunDirectory.open(path);
+  refuseContradictions(runPart(given), directory.config, path, movable);
+  await directory.prepareToResume();
+  const config = runConfig({ ...directory.config, ...runPart(given) });
+  const sets = await loadSets(config, progress);
+  return { directory: directory.withConfig(config), ...sets };
+}
+
+/** The artifacts in a folder, and a run's settings with what they were compiled from. */
+async function openArtifacts(
+  folder: string,
+  given: Given,
+): Promise<{ artifacts: ArtifactBytes; config: RunConfig }> {
+  const artifacts = await readTrainingArtifacts(folder);
+  const manifest = (await readJsonObject(join(folder, "manifest.json"))) as { settings?: ArtifactSettings };
+  if (!manifest.settings) throw new UserError(`${join(folder, "manifest.json")} has no settings.`);
+  const { depth, width, classes, optimizer, momentum, weightDecay, seed, mean } = manifest.settings;
+  const compiled = { depth, width, classes, optimizer, momentum, weightDecay, seed };
+  const data = Object.entries(datasets).find(([, spec]) => spec.mean.join() === mean.join())?.[0];
+  const own = { ...compiled, ...(data ? { data: data as RunConfig["data"] } : {}) };
+  refuseContradictions(runPart(given), own, folder, ["seed"]);
+  return { artifacts, config: runConfig({ ...own, ...runPart(given) }) };
+}
+
+function runPart(given: Given): GivenSettings<RunSettingName> {
+  return Object.fromEntries(Object.entries(given).filter(([name]) => runSettings.includes(name as RunSettingName)));
+}
+
+/** Throws UserError for a flag that says otherwise than what is fixed already. */
+function refuseContradictions(
+  given: GivenSettings<RunSettingName>,
+  fixed: GivenSettings<RunSettingName>,
+  where: string,
+  free: readonly RunSettingName[],
+): void {
+  for (const [name, value] of Object.entries(given) as [RunSettingName, unknown][]) {
+    if (free.includes(name) || !(name in fixed) || fixed[name] === value) continue;
+    const flag = kebabCase(name);
+    throw new UserError(`--${flag} ${value} contradicts ${where}, which has ${flag} ${fixed[name]}: leave it out.`);
+  }
+}
+
+async function loadSets(config: RunConfig, progress: Progress): Promise<{ trainSet: Dataset; testSet: Dataset }> {
+  const load = (split: Split, limit: number | undefined) =>
+    loadDataset(config.data, {
+      split,
+      limit,
+      dataDir: config.dataDir,
+      onProgress: (received, total) =>
+        progress.update(received, total, `${datasets[config.data].title}: ${formatLarge(received)}B of ${formatLarge(total)}B`),
+    });
+  try {
+    return {
+      trainSet: await load("train", config.trainLimit),
+      testSet: await load("test", config.testLimit),
+    };
+  } finally {
+    progress.stop();
+  }
+}
+
+function describeRun(
+  { path, config }: RunDirectory,
+  artifacts: ArtifactBytes,
+  parameters: number,
+  trainSet: Dataset,
+  testSet: Dataset,
+): string {
+  const cost = costOf(decodeModel(artifacts.trainingModel, "training_model.onnx").graph);
+  const steps = stepsPerEpoch(trainSet, config.batchSize);
+  const mix = `${config.forward}-${config.backward}-${config.level}`;
+  return formatFields({
+    network: `${networkName(config)}, ${mix}, ${parameters.toLocaleString("en-US")} parameters`,
+    "FLOPs an image": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
+    data: `${datasets[config.data].title}, ${trainSet.count.toLocaleString("en-US")} training and ${testSet.count.toLocaleString("en-US")} test images`,
+    training: `${config.epochs} epochs of ${steps} steps, batch ${config.batchSize}, learning rate ${config.learningRate}, ${config.optimizer}`,
+    device: config.device,
+    run: path,
+  });
+}
+
+async function render(event: TrainingEvent, directory: RunDirectory, progress: Progress): Promise<void> {
+  const { epochs } = directory.config;
+  if (event.type === "step") progress.update(event.step, event.steps, describeStep(event, epochs));
+  else if (event.type === "evaluation") progress.update(event.images, event.of, `testing ${event.images} of ${event.of}`);
+  else if (event.type === "epoch") {
+    await directory.addRecord(event.record);
+    progress.log(describeEpoch(event.record, epochs, event.isBest));
+  }
+}
+
+function describeEpoch(record: EpochRecord, epochs: number, isBest: boolean): string {
+  return [
+    `epoch ${record.epoch}/${epochs}`,
+    `train ${record.train_accuracy.toFixed(2)} % (loss ${record.train_loss.toFixed(3)})`,
+    `test ${record.test_accuracy.toFixed(2)} % (loss ${record.test_loss.toFixed(3)})`,
+    `${formatRate(record.images_per_second)} images/s`,
+    `${formatSeconds(record.seconds)}${isBest ? "  best" : ""}`,
+  ].join("  ");
+}
+
+/** The first Ctrl-C ends the run after its step, the second at once: the last checkpoint is whole either way. */
+function listenForInterrupt(say: (line: string) => void): { signal: AbortSignal; stop: () => void } {
+  const controller = new AbortController();
+  const listener = () => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort();
+    say("\nFinishing this step and saving it; Ctrl-C again stops at once.");
+  };
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const name of signals) process.on(name, listener);
+  return {
+    signal: controller.signal,
+    stop: () => {
+      for (const name of signals) process.off(name, listener);
+    },
+  };
+}
+
+function withCheckpoint(error: unknown, directory: RunDirectory): unknown {
+  if (!(error instanceof UserError) || !error.message.includes("diverged")) return error;
+  return new UserError(`${error.message} It is ${directory.checkpointPath("last")}.`, { cause: error });
+}
+
+/** Freezes the last weights, as the paper reports them, draws the curves and says what to do next. */
+async function finish(directory: RunDirectory, trainSet: Dataset, parameters: number, json: boolean): Promise<void> {
+  const { config, path } = directory;
+  const records = await directory.records();
+  const last = records.at(-1);
+  if (!last) throw new UserError(`${join(path, "metrics.jsonl")} holds no epoch.`);
+  const checkpoint = await directory.checkpoint("last");
+  const bytes = frozenModel(checkpoint, directory.checkpointPath("last"), {
+    config,
+    dataDigest: await datasetDigest(trainSet),
+    testAccuracy: last.test_accuracy,
+  });
+  const model = await directory.write("model.onnx", bytes);
+  const title = `ShakeNet ${networkName(config)} on ${datasets[config.data].title}`;
+  const curves = await directory.write("curves.svg", await drawCurves(title, records));
+  const result = {
+    run_dir: path,
+    test_accuracy: last.test_accuracy,
+    train_accuracy: last.train_accuracy,
+    images_per_second: last.images_per_second,
+    parameters,
+    model,
+  };
+  if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  else process.stdout.write(`${summary(result, curves)}\n`);
+}
+
+function summary(result: { run_dir: string; test_accuracy: number; model: string }, curves: string): string {
+  return [
+    "",
+    `Test accuracy ${result.test_accuracy.toFixed(2)} %`,
+    "",
+    `  ${result.model}  the network, for any ONNX runtime`,
+    `  ${curves}  loss and accuracy`,
+    "",
+    "Next:",
+    `  npx shake eval --run ${result.run_dir}`,
+    `  npx shake inspect ${result.model}`,
+    `  npx shake export ${result.run_dir} --out shakenet.onnx`,
+  ].join("\n");
+}

@@ -1,0 +1,169 @@
+import { randomUUID } from "node:crypto";
+import { access, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import {
+  type ArtifactBytes,
+  artifactFiles,
+  type Checkpoint,
+  decodeCheckpoint,
+  makeFolder,
+  readFileBytes,
+  writeFileAtomic,
+} from "../artifacts/index.ts";
+import { UserError } from "../graph-builder/errors.ts";
+import type { CheckpointStore, EpochRecord } from "../runtime/index.ts";
+import { readJsonObject } from "./config-file.ts";
+import { checkSettings, kebabCase, networkSlug, type RunConfig, runConfig, runSettings } from "./settings.ts";
+
+export type CheckpointKind = "last" | "best";
+
+/** The folder of a run: what it was told, what it trains, how it went, and what came out. */
+export class RunDirectory implements CheckpointStore {
+  readonly path: string;
+  readonly config: RunConfig;
+  #records: EpochRecord[] = [];
+
+  private constructor(path: string, config: RunConfig) {
+    this.path = path;
+    this.config = config;
+  }
+
+  /**
+   * Makes the folder of a new run with its settings, models and first checkpoint; it appears whole or not at all.
+   * Throws UserError where it exists already or cannot be written.
+   */
+  static async create(path: string, config: RunConfig, artifacts: ArtifactBytes): Promise<RunDirectory> {
+    if (await exists(path)) {
+      throw new UserError(
+        `${path} exists already: take another --run-dir, or go on with it by --resume ${path}.`,
+      );
+    }
+    const draft = join(dirname(path), `.${basename(path)}-${randomUUID()}.tmp`);
+    try {
+      for (const folder of ["checkpoints", "graph"]) await makeFolder(join(draft, folder));
+      await writeFileAtomic(join(draft, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+      for (const key of ["trainingModel", "evalModel", "optimizerModel"] as const) {
+        await writeFileAtomic(join(draft, "graph", artifactFiles[key]), artifacts[key]);
+      }
+      await writeFileAtomic(join(draft, "checkpoints", "last"), artifacts.checkpoint);
+      await rename(draft, path);
+    } catch (error) {
+      await rm(draft, { recursive: true, force: true });
+      throw error;
+    }
+    return new RunDirectory(path, config);
+  }
+
+  /** Opens a run that exists, without what killed writes left behind. Throws UserError where it is none. */
+  static async open(path: string): Promise<RunDirectory> {
+    if (!(await exists(join(path, "config.json")))) {
+      throw new UserError(`${path} is not the folder of a run: it has no config.json.`);
+    }
+    const file = join(path, "config.json");
+    const given = checkSettings(runSettings, await readJsonObject(file), {
+      label: (key) => `${key} in ${file}`,
+      what: "a setting of a run",
+    });
+    return new RunDirectory(path, runConfig(given));
+  }
+
+  /** The same run with settings that may change when it goes on. */
+  withConfig(config: RunConfig): RunDirectory {
+    const directory = new RunDirectory(this.path, config);
+    directory.#records = this.#records;
+    return directory;
+  }
+
+  /** Removes temporary files of killed writes, and the metrics of epochs that the last checkpoint has not finished. */
+  async prepareToResume(): Promise<void> {
+    for (const folder of [this.path, join(this.path, "checkpoints")]) {
+      const leftovers = (await readdir(folder)).filter((name) => /^\..*\.tmp$/.test(name));
+      for (const name of leftovers) await rm(join(folder, name), { force: true });
+    }
+    const { properties } = await this.checkpoint("last");
+    const epochs = Number(properties.get("epoch") ?? 0);
+    this.#records = (await this.records()).filter(({ epoch }) => epoch <= epochs);
+  }
+
+  /** The bytes of the run's models and of its last checkpoint. */
+  async artifacts(): Promise<ArtifactBytes> {
+    const model = (key: "trainingModel" | "evalModel" | "optimizerModel") =>
+      readFileBytes(join(this.path, "graph", artifactFiles[key]));
+    return {
+      trainingModel: await model("trainingModel"),
+      evalModel: await model("evalModel"),
+      optimizerModel: await model("optimizerModel"),
+      checkpoint: await readFileBytes(this.checkpointPath("last")),
+    };
+  }
+
+  checkpointPath(kind: CheckpointKind): string {
+    return join(this.path, "checkpoints", kind);
+  }
+
+  /** A checkpoint of the run. Throws UserError where it is missing or damaged. */
+  async checkpoint(kind: CheckpointKind): Promise<Checkpoint> {
+    const path = this.checkpointPath(kind);
+    return decodeCheckpoint(await readFileBytes(path), path);
+  }
+
+  async save(kind: CheckpointKind, bytes: Uint8Array): Promise<void> {
+    await writeFileAtomic(this.checkpointPath(kind), bytes);
+  }
+
+  /** Adds an epoch to metrics.jsonl and metrics.csv. */
+  async addRecord(record: EpochRecord): Promise<void> {
+    this.#records.push(record);
+    const lines = this.#records.map((line) => JSON.stringify(line));
+    const rows = [Object.keys(record), ...this.#records.map((line) => Object.values(line))];
+    await this.write("metrics.jsonl", `${lines.join("\n")}\n`);
+    await this.write("metrics.csv", `${rows.map((row) => row.join(",")).join("\n")}\n`);
+  }
+
+  /** The epochs in metrics.jsonl. */
+  async records(): Promise<EpochRecord[]> {
+    const path = join(this.path, "metrics.jsonl");
+    if (!(await exists(path))) return [];
+    const lines = new TextDecoder().decode(await readFileBytes(path)).trim().split("\n");
+    try {
+      return lines.map((line) => JSON.parse(line) as EpochRecord);
+    } catch (error) {
+      throw new UserError(`${path} has a line that is not JSON.`, { cause: error });
+    }
+  }
+
+  /** Writes a file of the run atomically and returns its path. */
+  async write(name: string, content: Uint8Array | string): Promise<string> {
+    const path = join(this.path, name);
+    await writeFileAtomic(path, content);
+    return path;
+  }
+}
+
+/** A free folder for a new run: runs/<network>-<data>-s<seed>, with a number behind where it is taken. */
+export async function freeRunPath(config: RunConfig): Promise<string> {
+  const stem = join("runs", `${networkSlug(config)}-${config.data}-s${config.seed}`);
+  let path = stem;
+  for (let i = 2; await exists(path); i++) path = `${stem}-${i}`;
+  return path;
+}
+
+/** The command that trains what a run trained: its settings as flags, without those that are defaults or only say where. */
+export function reproducingCommand(config: RunConfig): string {
+  const defaults = runConfig({ data: config.data });
+  const elsewhere = new Set(["dataDir", "device", "threads", "checkpointEverySteps"]);
+  const flags = runSettings
+    .filter((name) => !elsewhere.has(name) && config[name] !== undefined)
+    .filter((name) => name === "data" || config[name] !== defaults[name])
+    .map((name) => `--${kebabCase(name)} ${config[name]}`);
+  return ["shake train", ...flags].join(" ");
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
