@@ -44,6 +44,15 @@ const commands: Readonly<Record<string, Entry>> = {
     usage: "[source]",
     load: async () => (await import("./commands/export.ts")).exportCommand,
   },
+  inspect: {
+    help: "what is in a model, a checkpoint, a run or an artifacts folder",
+    usage: "[file]",
+    load: async () => (await import("./commands/inspect.ts")).inspectCommand,
+  },
+  doctor: {
+    help: "what this machine can do",
+    load: async () => (await import("./commands/doctor.ts")).doctorCommand,
+  },
 };
 
 /** Runs a command line and returns its exit code: 2 for a mistake of the user, told in one sentence, 1 for a bug, with its stack. */

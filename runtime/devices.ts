@@ -54,6 +54,8 @@ export async function openDevice(
   const common = { ...threads, logSeverityLevel: 3 as const };
   if (name === "wasm") return openWasm(common, options.threads ?? 1);
   const ort = await import("onnxruntime-node");
+  // a device that cannot be opened is told of by the error, not by ONNX Runtime's own log
+  ort.env.logLevel = "fatal";
   const provider = providers[name];
   if (!ort.listSupportedBackends().some((backend) => backend.name === name)) {
     throw new UserError(`The device ${name} is not in this machine's ONNX Runtime: ${provider.advice}.`);

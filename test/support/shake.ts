@@ -1,0 +1,53 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll } from "vitest";
+
+const entry = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+
+/** What a finished `shake` left behind. */
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Starts the real `shake` in a folder. */
+export function start(folder: string, ...args: string[]): { child: ChildProcess; finished: Promise<Finished> } {
+  const child = spawn(process.execPath, [entry, ...args], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+  const texts = { stdout: "", stderr: "" };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    texts.stdout += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    texts.stderr += text;
+  });
+  const finished = new Promise<Finished>((resolve) => {
+    child.on("close", (code) => resolve({ code, ...texts }));
+  });
+  return { child, finished };
+}
+
+/** Runs the real `shake` in a folder to its end. */
+export function shake(folder: string, ...args: string[]): Promise<Finished> {
+  return start(folder, ...args).finished;
+}
+
+/** A folder for one test file, removed at its end. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "shake-test-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Flags of a run that takes about two seconds. */
+export const tinyRunFlags = [
+  ["--width", "2"],
+  ["--train-limit", "96"],
+  ["--test-limit", "40"],
+  ["--epochs", "2"],
+  ["--batch-size", "16"],
+  ["--threads", "1"],
+].flat();
