@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { didYouMean, UserError } from "../graph-builder/errors.ts";
 
@@ -47,9 +47,14 @@ export async function readFileBytes(path: string): Promise<Uint8Array> {
 /** Creates a folder and its parents where they are missing. Throws UserError, with the path and the reason, where the system refuses. */
 export async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    await mkdir(path);
   } catch (error) {
-    throw refusal(`${path} cannot be created`, error);
+    const code = errorCode(error);
+    if (code === "EEXIST" && (await stat(path)).isDirectory()) return;
+    // recursive mkdir reports a read-only file system as a missing folder
+    if (code !== "ENOENT" || dirname(path) === path) throw refusal(`${path} cannot be created`, error);
+    await makeFolder(dirname(path));
+    await makeFolder(path);
   }
 }
 

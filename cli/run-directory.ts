@@ -33,13 +33,11 @@ export class RunDirectory implements CheckpointStore {
    * Throws UserError where it exists already or cannot be written.
    */
   static async create(path: string, config: RunConfig, artifacts: ArtifactBytes): Promise<RunDirectory> {
-    if (await exists(path)) {
-      throw new UserError(
-        `${path} exists already: take another --run-dir, or go on with it by --resume ${path}.`,
-      );
-    }
+    await RunDirectory.expectFree(path);
+    await makeFolder(dirname(path));
     const draft = join(dirname(path), `.${basename(path)}-${randomUUID()}.tmp`);
     try {
+      await makeFolder(draft);
       for (const folder of ["checkpoints", "graph"]) await makeFolder(join(draft, folder));
       await writeFileAtomic(join(draft, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
       for (const key of ["trainingModel", "evalModel", "optimizerModel"] as const) {
@@ -49,12 +47,22 @@ export class RunDirectory implements CheckpointStore {
       await rename(draft, path);
     } catch (error) {
       await rm(draft, { recursive: true, force: true });
-      throw error;
+      if (!(error instanceof UserError)) throw error;
+      throw new UserError(error.message.replaceAll(draft, path), { cause: error });
     }
     return new RunDirectory(path, config);
   }
 
-  /** Opens a run that exists, without what killed writes left behind. Throws UserError where it is none. */
+  /** Throws UserError where something exists at a path, which a new run must not overwrite. */
+  static async expectFree(path: string): Promise<void> {
+    if (await exists(path)) {
+      throw new UserError(
+        `${path} exists already: take another --run-dir, or go on with it by --resume ${path}.`,
+      );
+    }
+  }
+
+  /** Opens a run that exists. Throws UserError where it is none. */
   static async open(path: string): Promise<RunDirectory> {
     if (!(await exists(join(path, "config.json")))) {
       throw new UserError(`${path} is not the folder of a run: it has no config.json.`);
@@ -69,9 +77,7 @@ export class RunDirectory implements CheckpointStore {
 
   /** The same run with settings that may change when it goes on. */
   withConfig(config: RunConfig): RunDirectory {
-    const directory = new RunDirectory(this.path, config);
-    directory.#records = this.#records;
-    return directory;
+    return new RunDirectory(this.path, config);
   }
 
   /** Removes temporary files of killed writes, and the metrics of epochs that the last checkpoint has not finished. */
@@ -124,7 +130,10 @@ export class RunDirectory implements CheckpointStore {
   async records(): Promise<EpochRecord[]> {
     const path = join(this.path, "metrics.jsonl");
     if (!(await exists(path))) return [];
-    const lines = new TextDecoder().decode(await readFileBytes(path)).trim().split("\n");
+    const lines = new TextDecoder()
+      .decode(await readFileBytes(path))
+      .trim()
+      .split("\n");
     try {
       return lines.map((line) => JSON.parse(line) as EpochRecord);
     } catch (error) {

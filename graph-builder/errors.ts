@@ -6,7 +6,7 @@ export class UserError extends Error {
   override readonly name = "UserError";
 }
 
-/** The candidate nearest to `name` by edit distance, or undefined where none is near enough to be a likely misspelling. */
+/** The candidate with the fewest slips of the pen from `name`, or undefined where none is near enough to be meant. */
 export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
@@ -23,15 +23,19 @@ export function didYouMean(name: string, candidates: Iterable<string>): string {
   return nearest === undefined ? "" : ` Did you mean ${nearest}?`;
 }
 
+/** Insertions, deletions, substitutions and exchanges of neighbours between two words (optimal string alignment). */
 function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  const at = (i: number, j: number) => rows[i]?.[j] ?? 0;
   for (let i = 1; i <= a.length; i++) {
     const row = [i];
+    rows.push(row);
     for (let j = 1; j <= b.length; j++) {
-      const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(substitution, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
+      const substitution = at(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const isExchange = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const exchange = isExchange ? at(i - 2, j - 2) + 1 : substitution;
+      row.push(Math.min(substitution, exchange, at(i - 1, j) + 1, at(i, j - 1) + 1));
     }
-    previous = row;
   }
-  return previous[b.length] ?? 0;
+  return at(a.length, b.length);
 }

@@ -8,7 +8,7 @@ import { trainBatch } from "../../runtime/batches.ts";
 import { loadDataset } from "../../runtime/data/dataset.ts";
 import { cacheFolder } from "../../runtime/data/download.ts";
 import { type DeviceName, deviceNames, openDevice, TrainingSession } from "../../runtime/index.ts";
-import type { Command } from "../command-line.ts";
+import type { Command } from "../flags.ts";
 import { artifactSettings, runConfig } from "../settings.ts";
 import { formatFields, formatLarge, formatTable } from "../tables.ts";
 
@@ -18,7 +18,9 @@ const settings = ["config", "json"] as const;
 export const doctorCommand: Command<(typeof settings)[number]> = {
   settings,
   async run({ json }) {
-    const { version } = createRequire(import.meta.url)("onnxruntime-node/package.json") as { version: string };
+    const { version } = createRequire(import.meta.url)("onnxruntime-node/package.json") as {
+      version: string;
+    };
     const [processor] = cpus();
     const disk = await statfs(process.cwd());
     const machine = {
@@ -57,7 +59,8 @@ async function tryDevice(name: DeviceName): Promise<{ works: boolean; says: stri
     const { images, labels } = trainBatch(dataset, { seed: 0, batchSize }, 0);
     const { Tensor } = device.ort;
     const { blocks } = artifacts.manifest;
-    const even = () => new Tensor("float32", new Float32Array(blocks * batchSize).fill(0.5), [blocks, batchSize]);
+    const even = () =>
+      new Tensor("float32", new Float32Array(blocks * batchSize).fill(0.5), [blocks, batchSize]);
     let milliseconds = 0;
     for (let step = 0; step < 2; step++) {
       const start = performance.now();
@@ -84,7 +87,10 @@ async function cached(): Promise<string[]> {
   const folders = { cifar10: "cifar-10-batches-bin", cifar100: "cifar-100-binary" };
   const found = await Promise.all(
     Object.entries(folders).map(([name, folder]) =>
-      access(join(cacheFolder(), folder)).then(() => [name], () => []),
+      access(join(cacheFolder(), folder)).then(
+        () => [name],
+        () => [],
+      ),
     ),
   );
   return found.flat();

@@ -3,7 +3,7 @@ import { readFileBytes } from "../../artifacts/index.ts";
 import { UserError } from "../../graph-builder/index.ts";
 import { type Dataset, type DatasetName, datasets, loadDataset } from "../../runtime/data/dataset.ts";
 import { type Device, type Evaluation, evaluate, openDevice } from "../../runtime/index.ts";
-import type { Command } from "../command-line.ts";
+import type { Command } from "../flags.ts";
 import { frozenModel } from "../frozen-model.ts";
 import { openProgress } from "../progress.ts";
 import { RunDirectory } from "../run-directory.ts";
@@ -37,11 +37,22 @@ export const evalCommand: Command<(typeof settings)[number]> = {
     const perClass = evaluation.perClass.filter(({ images }) => images > 0);
     if (json) {
       const { loss, accuracy, images } = evaluation;
-      const rows = perClass.map(({ className, images: of, correct }) => ({ class: className, images: of, correct }));
-      process.stdout.write(`${JSON.stringify({ model: what, data, images, loss, accuracy, per_class: rows })}\n`);
+      const rows = perClass.map(({ className, images: of, correct }) => ({
+        class: className,
+        images: of,
+        correct,
+      }));
+      process.stdout.write(
+        `${JSON.stringify({ model: what, data, images, loss, accuracy, per_class: rows })}\n`,
+      );
       return 0;
     }
-    const rows = perClass.map(({ className, images, correct }) => [className, images, correct, percent(correct, images)]);
+    const rows = perClass.map(({ className, images, correct }) => [
+      className,
+      images,
+      correct,
+      percent(correct, images),
+    ]);
     process.stdout.write(
       `${formatTable(["class", "images", "correct", "accuracy"], rows)}\n\n` +
         `${what} on ${datasets[data].title}: loss ${evaluation.loss.toFixed(4)}, accuracy ${evaluation.accuracy.toFixed(2)} % of ${evaluation.images.toLocaleString("en-US")} images\n`,
@@ -73,7 +84,13 @@ async function openModel(given: Given): Promise<OpenedModel> {
   const path = directory.checkpointPath(kind);
   const bytes = frozenModel(await directory.checkpoint(kind), path);
   const dataDir = given.dataDir ?? config.dataDir;
-  return { bytes, what: path, data: given.data ?? config.data, dataDir, limit: given.testLimit ?? config.testLimit };
+  return {
+    bytes,
+    what: path,
+    data: given.data ?? config.data,
+    dataDir,
+    limit: given.testLimit ?? config.testLimit,
+  };
 }
 
 async function openSession(device: Device, bytes: Uint8Array, what: string): Promise<InferenceSession> {
@@ -81,7 +98,9 @@ async function openSession(device: Device, bytes: Uint8Array, what: string): Pro
     return await device.ort.InferenceSession.create(bytes, device.sessionOptions);
   } catch (error) {
     const [reason] = (error as Error).message.split("\n", 1);
-    throw new UserError(`${what} cannot be opened by ONNX Runtime on ${device.name}: ${reason}.`, { cause: error });
+    throw new UserError(`${what} cannot be opened by ONNX Runtime on ${device.name}: ${reason}.`, {
+      cause: error,
+    });
   }
 }
 
@@ -93,7 +112,8 @@ async function score(
 ): Promise<Evaluation> {
   const [input = "", ...others] = session.inputNames;
   const output = session.outputNames.find((name) => name === "logits") ?? session.outputNames[0] ?? "";
-  if (others.length > 0) throw new UserError(`A model to evaluate has one input, not ${session.inputNames.join(", ")}.`);
+  if (others.length > 0)
+    throw new UserError(`A model to evaluate has one input, not ${session.inputNames.join(", ")}.`);
   const [metadata] = session.inputMetadata;
   const isBytes = metadata?.isTensor === true && metadata.type === "uint8";
   const progress = openProgress();

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { decodeCheckpoint, readFileBytes, writeFileAtomic } from "../../artifacts/index.ts";
 import { UserError } from "../../graph-builder/index.ts";
-import type { Command } from "../command-line.ts";
+import type { Command } from "../flags.ts";
 import { frozenModel } from "../frozen-model.ts";
 import { RunDirectory } from "../run-directory.ts";
 import { formatLarge } from "../tables.ts";
@@ -23,7 +23,10 @@ export const exportCommand: Command<(typeof settings)[number]> = {
 };
 
 async function freeze(source: string, kind: "last" | "best"): Promise<Uint8Array> {
-  const isFolder = await stat(source).then((found) => found.isDirectory(), () => false);
+  const isFolder = await stat(source).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
   if (!isFolder) return frozenModel(decodeCheckpoint(await readFileBytes(source), source), source);
   const directory = await RunDirectory.open(source);
   const checkpoint = await directory.checkpoint(kind);

@@ -22,7 +22,7 @@ import {
   UserError,
   type Value,
 } from "../../graph-builder/index.ts";
-import type { Command } from "../command-line.ts";
+import type { Command } from "../flags.ts";
 import { RunDirectory } from "../run-directory.ts";
 import { formatFields, formatLarge, formatTable } from "../tables.ts";
 
@@ -41,7 +41,8 @@ export const inspectCommand: Command<(typeof settings)[number]> = {
   positional: "file",
   async run({ file = "", graph, json }) {
     const report = await inspect(file);
-    if (graph && !report.model) throw new UserError(`${file} is no model: only a model has a graph to print.`);
+    if (graph && !report.model)
+      throw new UserError(`${file} is no model: only a model has a graph to print.`);
     if (graph && report.model) process.stdout.write(`${printGraph(report.model.graph)}\n`);
     else process.stdout.write(json ? `${JSON.stringify(report.facts)}\n` : `${report.text}\n`);
     return 0;
@@ -49,12 +50,21 @@ export const inspectCommand: Command<(typeof settings)[number]> = {
 };
 
 async function inspect(path: string): Promise<Report> {
-  const isFolder = await stat(path).then((found) => found.isDirectory(), () => false);
+  const isFolder = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
   if (!isFolder) {
     const bytes = await readFileBytes(path);
-    return isCheckpoint(bytes) ? inspectCheckpoint(decodeCheckpoint(bytes, path)) : inspectModel(decodeModel(bytes, path));
+    return isCheckpoint(bytes)
+      ? inspectCheckpoint(decodeCheckpoint(bytes, path))
+      : inspectModel(decodeModel(bytes, path));
   }
-  const has = (name: string) => stat(join(path, name)).then(() => true, () => false);
+  const has = (name: string) =>
+    stat(join(path, name)).then(
+      () => true,
+      () => false,
+    );
   if (await has("config.json")) return inspectRun(await RunDirectory.open(path));
   if (await has(artifactFiles.trainingModel)) return inspectArtifacts(path);
   throw new UserError(`${path} is neither the folder of a run nor one that build-graph wrote.`);
@@ -69,7 +79,10 @@ function inspectModel(model: Model): Report {
   const { graph, metadataProps } = model;
   const cost = costOf(graph);
   const data = graph.inputs.filter((input) => !isWeight(input.name ?? ""));
-  const weights = [...graph.inputs.filter((input) => isWeight(input.name ?? "")), ...graph.initializers].filter(({ name, type }) => isWeight(name ?? "") && type.elemType === "float");
+  const weights = [
+    ...graph.inputs.filter((input) => isWeight(input.name ?? "")),
+    ...graph.initializers,
+  ].filter(({ name, type }) => isWeight(name ?? "") && type.elemType === "float");
   const parameters = weights
     .filter(({ name }) => isParameter(name ?? ""))
     .reduce((sum, { type }) => sum + (type.kind === "tensor" ? elementCount(type.shape) : 0), 0);
@@ -108,8 +121,11 @@ function inspectModel(model: Model): Report {
 
 /** Values with their types; those of gradients and state are only counted. */
 function listValues(values: readonly Value[]): string {
-  const isState = ({ name = "" }: Value) => /(_grad|_next|\.momentum(_\d)?|\.accumulation\.(buffer|out))$/.test(name);
-  const shown = values.filter((value) => !isState(value)).map(({ name, type }) => `${name} ${formatType(type)}`);
+  const isState = ({ name = "" }: Value) =>
+    /(_grad|_next|\.momentum(_\d)?|\.accumulation\.(buffer|out))$/.test(name);
+  const shown = values
+    .filter((value) => !isState(value))
+    .map(({ name, type }) => `${name} ${formatType(type)}`);
   const others = values.length - shown.length;
   return [...shown, ...(others > 0 ? [`and ${others} of gradients or state`] : [])].join("; ");
 }
@@ -213,14 +229,23 @@ async function inspectRun(directory: RunDirectory): Promise<Report> {
 
 async function inspectArtifacts(path: string): Promise<Report> {
   const reports = await Promise.all(
-    Object.entries(artifactFiles).map(async ([key, name]) => ({ key, name, report: await inspect(join(path, name)) })),
+    Object.entries(artifactFiles).map(async ([key, name]) => ({
+      key,
+      name,
+      report: await inspect(join(path, name)),
+    })),
   );
-  const facts = { kind: "artifacts", ...Object.fromEntries(reports.map(({ key, report }) => [key, report.facts])) };
+  const facts = {
+    kind: "artifacts",
+    ...Object.fromEntries(reports.map(({ key, report }) => [key, report.facts])),
+  };
   const rows = reports.map(({ name, report: { facts: file } }) => [
     name,
     String(file["description"] ?? "the state before the first step"),
     typeof file["nodes"] === "number" ? String(file["nodes"]) : "",
   ]);
-  const text = [formatTable(["file", "what it is", "nodes"], rows), "", reports[0]?.report.text ?? ""].join("\n");
+  const text = [formatTable(["file", "what it is", "nodes"], rows), "", reports[0]?.report.text ?? ""].join(
+    "\n",
+  );
   return { facts, text };
 }

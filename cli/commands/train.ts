@@ -8,11 +8,23 @@ import {
 } from "../../artifacts/index.ts";
 import { blockCount, costOf, decodeModel, networkName, UserError } from "../../graph-builder/index.ts";
 import { stepsPerEpoch } from "../../runtime/batches.ts";
-import { type Dataset, datasetDigest, datasets, loadDataset, type Split } from "../../runtime/data/dataset.ts";
-import { type EpochRecord, openDevice, type TrainingEvent, TrainingSession, train } from "../../runtime/index.ts";
-import type { Command } from "../command-line.ts";
+import {
+  type Dataset,
+  datasetDigest,
+  datasets,
+  loadDataset,
+  type Split,
+} from "../../runtime/data/dataset.ts";
+import {
+  type EpochRecord,
+  openDevice,
+  type TrainingEvent,
+  TrainingSession,
+  train,
+} from "../../runtime/index.ts";
 import { readJsonObject } from "../config-file.ts";
 import { drawCurves } from "../curves.ts";
+import type { Command } from "../flags.ts";
 import { frozenModel } from "../frozen-model.ts";
 import { describeStep, formatRate, formatSeconds, openProgress, type Progress } from "../progress.ts";
 import { freeRunPath, RunDirectory } from "../run-directory.ts";
@@ -39,11 +51,9 @@ export const trainCommand: Command<(typeof settings)[number]> = {
   async run(given) {
     const progress = openProgress();
     const say = (line: string) => process.stderr.write(`${line}\n`);
-    const { directory, trainSet, testSet } = await (given.resume === undefined
-      ? startRun(given, progress)
-      : resumeRun(given, progress));
-    const { config } = directory;
-    const artifacts = await directory.artifacts();
+    const prepared = await (given.resume === undefined ? prepareRun(given) : prepareResume(given));
+    const { config, artifacts } = prepared;
+    const { trainSet, testSet } = await loadSets(config, progress);
     const device = await openDevice(config.device, { threads: config.threads });
     const session = await TrainingSession.create(
       {
@@ -54,11 +64,20 @@ export const trainCommand: Command<(typeof settings)[number]> = {
       },
       device,
     );
+    const directory = await prepared.openDirectory();
     say(describeRun(directory, artifacts, parameterCount(session.checkpoint()), trainSet, testSet));
     const interrupt = listenForInterrupt(say);
     let interruptedAt: number | undefined;
     try {
-      const run = { session, device, settings: config, blocks: blockCount(config), trainSet, testSet, store: directory };
+      const run = {
+        session,
+        device,
+        settings: config,
+        blocks: blockCount(config),
+        trainSet,
+        testSet,
+        store: directory,
+      };
       for await (const event of train({ ...run, signal: interrupt.signal })) {
         await render(event, directory, progress);
         if (event.type === "interrupted") interruptedAt = event.step;
@@ -70,7 +89,9 @@ export const trainCommand: Command<(typeof settings)[number]> = {
       progress.stop();
     }
     if (interruptedAt !== undefined) {
-      say(`Stopped after step ${interruptedAt}, which is saved. To go on:\n  npx shake train --resume ${directory.path}`);
+      say(
+        `Stopped after step ${interruptedAt}, which is saved. To go on:\n  npx shake train --resume ${directory.path}`,
+      );
       return 130;
     }
     const parameters = parameterCount(session.checkpoint());
@@ -80,31 +101,42 @@ export const trainCommand: Command<(typeof settings)[number]> = {
   },
 };
 
-interface OpenedRun {
-  readonly directory: RunDirectory;
-  readonly trainSet: Dataset;
-  readonly testSet: Dataset;
+/** A run before its first step; its folder is touched last, when everything else has been found to work. */
+interface PreparedRun {
+  readonly config: RunConfig;
+  readonly artifacts: ArtifactBytes;
+  readonly openDirectory: () => Promise<RunDirectory>;
 }
 
-async function startRun(given: Given, progress: Progress): Promise<OpenedRun> {
-  const compiled = given.artifacts === undefined ? undefined : await openArtifacts(given.artifacts, given);
-  const config = compiled?.config ?? runConfig(runPart(given));
-  const artifacts = compiled?.artifacts ?? buildTrainingArtifacts(artifactSettings(config, "ort-training"));
-  const sets = await loadSets(config, progress);
+async function prepareRun(given: Given): Promise<PreparedRun> {
+  const { config, artifacts } =
+    given.artifacts === undefined
+      ? compile(runConfig(runPart(given)))
+      : await openArtifacts(given.artifacts, given);
   const path = given.runDir ?? (await freeRunPath(config));
-  return { directory: await RunDirectory.create(path, config, artifacts), ...sets };
+  await RunDirectory.expectFree(path);
+  return { config, artifacts, openDirectory: () => RunDirectory.create(path, config, artifacts) };
 }
 
-async function resumeRun(given: Given, progress: Progress): Promise<OpenedRun> {
+function compile(config: RunConfig): { config: RunConfig; artifacts: ArtifactBytes } {
+  return { config, artifacts: buildTrainingArtifacts(artifactSettings(config, "ort-training")) };
+}
+
+async function prepareResume(given: Given): Promise<PreparedRun> {
   const path = given.resume || given.runDir;
   if (!path) throw new UserError("--resume needs the folder of a run: shake train --resume runs/NAME.");
-  if (given.artifacts !== undefined) throw new UserError("--artifacts does not go with --resume: a run keeps its own.");
-  const directory = await RunDirectory.open(path);
-  refuseContradictions(runPart(given), directory.config, path, movable);
-  await directory.prepareToResume();
-  const config = runConfig({ ...directory.config, ...runPart(given) });
-  const sets = await loadSets(config, progress);
-  return { directory: directory.withConfig(config), ...sets };
+  if (given.artifacts !== undefined) {
+    throw new UserError("--artifacts does not go with --resume: a run keeps its own.");
+  }
+  const saved = await RunDirectory.open(path);
+  refuseContradictions(runPart(given), saved.config, path, movable);
+  const config = runConfig({ ...saved.config, ...runPart(given) });
+  const openDirectory = async () => {
+    const directory = saved.withConfig(config);
+    await directory.prepareToResume();
+    return directory;
+  };
+  return { config, artifacts: await saved.artifacts(), openDirectory };
 }
 
 /** The artifacts in a folder, and a run's settings with what they were compiled from. */
@@ -124,7 +156,9 @@ async function openArtifacts(
 }
 
 function runPart(given: Given): GivenSettings<RunSettingName> {
-  return Object.fromEntries(Object.entries(given).filter(([name]) => runSettings.includes(name as RunSettingName)));
+  return Object.fromEntries(
+    Object.entries(given).filter(([name]) => runSettings.includes(name as RunSettingName)),
+  );
 }
 
 /** Throws UserError for a flag that says otherwise than what is fixed already. */
@@ -137,18 +171,27 @@ function refuseContradictions(
   for (const [name, value] of Object.entries(given) as [RunSettingName, unknown][]) {
     if (free.includes(name) || !(name in fixed) || fixed[name] === value) continue;
     const flag = kebabCase(name);
-    throw new UserError(`--${flag} ${value} contradicts ${where}, which has ${flag} ${fixed[name]}: leave it out.`);
+    throw new UserError(
+      `--${flag} ${value} contradicts ${where}, which has ${flag} ${fixed[name]}: leave it out.`,
+    );
   }
 }
 
-async function loadSets(config: RunConfig, progress: Progress): Promise<{ trainSet: Dataset; testSet: Dataset }> {
+async function loadSets(
+  config: RunConfig,
+  progress: Progress,
+): Promise<{ trainSet: Dataset; testSet: Dataset }> {
   const load = (split: Split, limit: number | undefined) =>
     loadDataset(config.data, {
       split,
       limit,
       dataDir: config.dataDir,
       onProgress: (received, total) =>
-        progress.update(received, total, `${datasets[config.data].title}: ${formatLarge(received)}B of ${formatLarge(total)}B`),
+        progress.update(
+          received,
+          total,
+          `${datasets[config.data].title}: ${formatLarge(received)}B of ${formatLarge(total)}B`,
+        ),
     });
   try {
     return {
@@ -183,7 +226,8 @@ function describeRun(
 async function render(event: TrainingEvent, directory: RunDirectory, progress: Progress): Promise<void> {
   const { epochs } = directory.config;
   if (event.type === "step") progress.update(event.step, event.steps, describeStep(event, epochs));
-  else if (event.type === "evaluation") progress.update(event.images, event.of, `testing ${event.images} of ${event.of}`);
+  else if (event.type === "evaluation")
+    progress.update(event.images, event.of, `testing ${event.images} of ${event.of}`);
   else if (event.type === "epoch") {
     await directory.addRecord(event.record);
     progress.log(describeEpoch(event.record, epochs, event.isBest));
@@ -224,7 +268,12 @@ function withCheckpoint(error: unknown, directory: RunDirectory): unknown {
 }
 
 /** Freezes the last weights, as the paper reports them, draws the curves and says what to do next. */
-async function finish(directory: RunDirectory, trainSet: Dataset, parameters: number, json: boolean): Promise<void> {
+async function finish(
+  directory: RunDirectory,
+  trainSet: Dataset,
+  parameters: number,
+  json: boolean,
+): Promise<void> {
   const { config, path } = directory;
   const records = await directory.records();
   const last = records.at(-1);

@@ -15,30 +15,54 @@ beforeAll(async () => {
 
 test("a run leaves every file that it promises", () => {
   expect(trained).toMatchObject({ code: 0 });
-  const files = ["checkpoints", "config.json", "curves.svg", "graph", "metrics.csv", "metrics.jsonl", "model.onnx"];
+  const files = [
+    "checkpoints",
+    "config.json",
+    "curves.svg",
+    "graph",
+    "metrics.csv",
+    "metrics.jsonl",
+    "model.onnx",
+  ];
   expect(readdirSync(run).sort()).toEqual(files);
   expect(readdirSync(join(run, "checkpoints"))).toEqual(["best", "last"]);
-  expect(readdirSync(join(run, "graph"))).toEqual(["eval_model.onnx", "optimizer_model.onnx", "training_model.onnx"]);
+  expect(readdirSync(join(run, "graph"))).toEqual([
+    "eval_model.onnx",
+    "optimizer_model.onnx",
+    "training_model.onnx",
+  ]);
 });
 
 test("it says what it does on standard error and what came out, with the next commands, on standard output", () => {
   expect(trained.stderr).toMatch(/network +8 2x2d, shake-shake-image, [\d,]+ parameters/);
   expect(trained.stderr).toMatch(/epoch 2\/2 {2}train \d+\.\d\d % .* test \d+\.\d\d % .* images\/s/);
   expect(trained.stdout).toMatch(/Test accuracy \d+\.\d\d %/);
-  for (const next of ["shake eval --run", "shake inspect", "shake export"]) expect(trained.stdout).toContain(next);
+  for (const next of ["shake eval --run", "shake inspect", "shake export"])
+    expect(trained.stdout).toContain(next);
 });
 
 test("the metrics are a JSON line and a CSV row an epoch", () => {
   const lines = readFileSync(join(run, "metrics.jsonl"), "utf8").trim().split("\n");
   const records = lines.map((line) => JSON.parse(line) as Record<string, number>);
-  expect(records.map(({ epoch, step }) => [epoch, step])).toEqual([[1, 6], [2, 12]]);
+  expect(records.map(({ epoch, step }) => [epoch, step])).toEqual([
+    [1, 6],
+    [2, 12],
+  ]);
   const rows = readFileSync(join(run, "metrics.csv"), "utf8").trim().split("\n");
   expect(rows[0]).toBe(Object.keys(records[0] ?? {}).join(","));
   expect(rows.slice(1)).toEqual(records.map((record) => Object.values(record).join(",")));
 });
 
 test("config.json holds every setting and trains the same bytes again", async () => {
-  const again = await shake(folder, "train", "--config", join(run, "config.json"), "--run-dir", "again", "--json");
+  const again = await shake(
+    folder,
+    "train",
+    "--config",
+    join(run, "config.json"),
+    "--run-dir",
+    "again",
+    "--json",
+  );
   expect(again.code).toBe(0);
   for (const file of ["model.onnx", "checkpoints/last", "checkpoints/best"]) {
     expect(readFileSync(join(folder, "again", file)).equals(readFileSync(join(run, file))), file).toBe(true);
@@ -58,7 +82,8 @@ test("config.json holds every setting and trains the same bytes again", async ()
 test("the curves are a picture with axes and both splits", () => {
   const svg = readFileSync(join(run, "curves.svg"), "utf8");
   expect(svg).toMatch(/^<svg/);
-  for (const word of ["accuracy in percent", "loss", "epoch", "training", "test"]) expect(svg).toContain(word);
+  for (const word of ["accuracy in percent", "loss", "epoch", "training", "test"])
+    expect(svg).toContain(word);
 });
 
 test("the model says where it comes from", () => {
@@ -84,22 +109,46 @@ test("the name of a run that is taken gets a number, and a folder that exists is
 });
 
 test("artifacts of build-graph are trained as they are", async () => {
-  const built = await shake(folder, "build-graph", "--width", "2", "--optimizer", "adamw", "--seed", "7", "--out", "art");
+  const built = await shake(
+    folder,
+    "build-graph",
+    "--width",
+    "2",
+    "--optimizer",
+    "adamw",
+    "--seed",
+    "7",
+    "--out",
+    "art",
+  );
   expect(built.code).toBe(0);
   const flags = tinyRunFlags.slice(2);
   const result = await shake(folder, "train", "--artifacts", "art", ...flags, "--run-dir", "from-art");
   expect(result.code).toBe(0);
   expect(decodeCheckpoint(readFileSync(join(folder, "from-art/checkpoints/last"))).optimizer?.step).toBe(12);
-  expect(JSON.parse(readFileSync(join(folder, "from-art/config.json"), "utf8"))).toMatchObject({ optimizer: "adamw", seed: 7 });
+  expect(JSON.parse(readFileSync(join(folder, "from-art/config.json"), "utf8"))).toMatchObject({
+    optimizer: "adamw",
+    seed: 7,
+  });
   const refused = await shake(folder, "train", "--artifacts", "art", "--width", "4");
   expect(refused).toMatchObject({ code: 2 });
   expect(refused.stderr).toContain("--width 4 contradicts art, which has width 2: leave it out.");
 });
 
 test("a run that diverges stops with the step and the checkpoint that is kept", async () => {
-  const result = await shake(folder, "train", ...tinyRunFlags, "--learning-rate", "1e30", "--run-dir", "diverged");
+  const result = await shake(
+    folder,
+    "train",
+    ...tinyRunFlags,
+    "--learning-rate",
+    "1e30",
+    "--run-dir",
+    "diverged",
+  );
   expect(result.code).toBe(2);
-  expect(result.stderr).toMatch(/shake: The run diverged at step \d+: .* kept, .* It is diverged\/checkpoints\/last\.\n$/);
+  expect(result.stderr).toMatch(
+    /shake: The run diverged at step \d+: .* kept, .* It is diverged\/checkpoints\/last\.\n$/,
+  );
   expect(existsSync(join(folder, "diverged/checkpoints/last"))).toBe(true);
   expect(existsSync(join(folder, "diverged/model.onnx"))).toBe(false);
 });

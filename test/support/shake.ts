@@ -15,7 +15,10 @@ export interface Finished {
 }
 
 /** Starts the real `shake` in a folder. */
-export function start(folder: string, ...args: string[]): { child: ChildProcess; finished: Promise<Finished> } {
+export function start(
+  folder: string,
+  ...args: string[]
+): { child: ChildProcess; finished: Promise<Finished> } {
   const child = spawn(process.execPath, [entry, ...args], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
   const texts = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

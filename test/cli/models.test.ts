@@ -1,0 +1,114 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { optimizers, targets } from "../../artifacts/index.ts";
+import { shake, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
+
+const folder = temporaryFolder();
+const json = async (...args: string[]) => JSON.parse((await shake(folder, ...args, "--json")).stdout);
+
+beforeAll(async () => {
+  expect((await shake(folder, "train", ...tinyRunFlags, "--run-dir", "run")).code).toBe(0);
+});
+
+test("eval of a run, of its model and of an export agree with the run's last epoch", async () => {
+  const lines = readFileSync(join(folder, "run/metrics.jsonl"), "utf8").trim().split("\n");
+  const last = JSON.parse(lines.at(-1) ?? "") as Record<string, number>;
+  expect((await shake(folder, "export", "run", "--out", "exported.onnx")).code).toBe(0);
+  expect((await shake(folder, "export", "run/checkpoints/last", "--out", "bare.onnx")).code).toBe(0);
+  const models = [
+    ["--run", "run"],
+    ...["run/model.onnx", "exported.onnx", "bare.onnx"].map((model) => ["--model", model]),
+  ];
+  for (const which of models) {
+    const result = await json("eval", ...which, "--test-limit", "40", "--threads", "1");
+    expect(result.accuracy, which.join(" ")).toBe(last["test_accuracy"]);
+    expect(result.loss).toBeCloseTo(last["test_loss"] ?? 0, 5);
+    expect(result.images).toBe(40);
+    expect(result.per_class).toHaveLength(10);
+  }
+});
+
+test("eval prints a table per class", async () => {
+  const { stdout } = await shake(folder, "eval", "--run", "run", "--checkpoint", "best");
+  expect(stdout).toMatch(/^class +images +correct +accuracy\n/);
+  expect(stdout).toMatch(
+    /run\/checkpoints\/best on shapes: loss \d\.\d{4}, accuracy \d+\.\d\d % of 40 images\n$/,
+  );
+});
+
+describe("build-graph", () => {
+  test.each(targets.flatMap((target) => optimizers.map((optimizer) => [target, optimizer] as const)))(
+    "writes the four files for %s with %s, the same bytes each time",
+    async (target, optimizer) => {
+      const flags = ["--width", "2", "--target", target, "--optimizer", optimizer];
+      for (const out of ["first", "second"]) {
+        expect((await shake(folder, "build-graph", ...flags, "--out", out)).code).toBe(0);
+      }
+      for (const file of [
+        "training_model.onnx",
+        "eval_model.onnx",
+        "optimizer_model.onnx",
+        "checkpoint",
+        "manifest.json",
+      ]) {
+        const [first, second] = ["first", "second"].map((out) => readFileSync(join(folder, out, file)));
+        expect(first?.equals(second ?? Buffer.alloc(0)), file).toBe(true);
+      }
+      const report = await json("inspect", "first/training_model.onnx");
+      expect(report).toMatchObject({ kind: "model", ir_version: 8, opset: 17 });
+      const microsoft = Object.keys(report.operators).filter((name: string) =>
+        /Grad$|Internal$|V2$/.test(name),
+      );
+      expect(microsoft.length > 0).toBe(target === "ort-training");
+    },
+  );
+});
+
+describe("inspect", () => {
+  test("tells a model's inputs, layers, parameters, cost and origin", async () => {
+    const { stdout } = await shake(folder, "inspect", "run/model.onnx");
+    expect(stdout).toMatch(/inputs +images float\[batch, 3, 32, 32\]/);
+    expect(stdout).toMatch(/stage3\.block0\.shortcut\.conv2 +Conv +float\[batch, 4, 8, 8\]/);
+    expect(stdout).toMatch(/command +shake train --width 2 --data shapes/);
+  });
+
+  test("prints a graph in ONNX's textual syntax", async () => {
+    const { stdout } = await shake(folder, "inspect", "run/graph/training_model.onnx", "--graph");
+    expect(stdout).toMatch(/shakenet\.ShakeForward \(/);
+    expect(stdout).toMatch(/shakenet\.ShakeBackward \(/);
+  });
+
+  test("knows a checkpoint, a run and an artifacts folder", async () => {
+    expect(await json("inspect", "run/checkpoints/last")).toMatchObject({
+      kind: "checkpoint",
+      properties: { epoch: 2, step: 12, seed: 1 },
+    });
+    expect(await json("inspect", "run")).toMatchObject({ kind: "run", step: 12, config: { width: 2 } });
+    expect(await json("inspect", "first")).toMatchObject({
+      kind: "artifacts",
+      trainingModel: { kind: "model" },
+    });
+    for (const what of ["run/checkpoints/last", "run", "first"]) {
+      expect((await shake(folder, "inspect", what)).stdout.split("\n").length).toBeGreaterThan(5);
+    }
+  });
+});
+
+test("doctor trains a step on every device that is there and says why the others are not", async () => {
+  const { devices, onnxruntime } = await json("doctor");
+  expect(onnxruntime).toMatch(/^\d+\.\d+\.\d+$/);
+  const cpu = devices.find(({ device }: { device: string }) => device === "cpu");
+  expect(cpu).toMatchObject({ works: true, says: expect.stringMatching(/trains 8 2x8d at \d+ images\/s/) });
+  for (const { works, says } of devices) expect(works || /^The device \w+ .*\.$/.test(says), says).toBe(true);
+});
+
+test("the help of every command names its flags with their defaults", async () => {
+  const { stdout } = await shake(folder, "--help");
+  for (const command of ["build-graph", "train", "eval", "export", "inspect", "doctor"])
+    expect(stdout).toContain(`shake ${command}`);
+  const help = await shake(folder, "train", "--help");
+  for (const flag of ["--learning-rate", "--backward", "--resume", "--checkpoint-every-steps"])
+    expect(help.stdout).toContain(flag);
+  expect(help.stdout).toMatch(/--learning-rate.*\[default: 0\.1\]/);
+});

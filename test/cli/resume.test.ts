@@ -1,0 +1,117 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { beforeAll, describe, expect, test } from "vitest";
+import { shake, start, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
+
+const folder = temporaryFolder();
+const flags = [...tinyRunFlags, "--epochs", "3", "--checkpoint-every-steps", "1"];
+
+function digest(run: string, file: string): string {
+  return createHash("sha256")
+    .update(readFileSync(join(folder, run, file)))
+    .digest("hex");
+}
+
+/** The metrics without what the clock says. */
+function metrics(run: string): unknown[] {
+  const lines = readFileSync(join(folder, run, "metrics.jsonl"), "utf8")
+    .trim()
+    .split("\n");
+  return lines.map((line) => ({ ...JSON.parse(line), images_per_second: 0, seconds: 0 }));
+}
+
+function expectLikeWhole(run: string): void {
+  for (const file of ["model.onnx", "checkpoints/last", "checkpoints/best"]) {
+    expect(digest(run, file), `${run}/${file}`).toBe(digest("whole", file));
+  }
+  expect(metrics(run)).toEqual(metrics("whole"));
+}
+
+beforeAll(async () => {
+  expect((await shake(folder, "train", ...flags, "--run-dir", "whole")).code).toBe(0);
+});
+
+describe("a run killed by SIGKILL goes on to the same bytes", () => {
+  // from its first moment to its last: what counts is when the folder appears, not the clock
+  test.each([0, 60, 250, 700, 1200])("%i ms after its folder is there", async (delay) => {
+    const run = `killed-${delay}`;
+    const { child, finished } = start(folder, "train", ...flags, "--run-dir", run);
+    while (!existsSync(join(folder, run))) await sleep(2);
+    await sleep(delay);
+    child.kill("SIGKILL");
+    await finished;
+    expect((await shake(folder, "train", "--resume", run)).code).toBe(0);
+    expectLikeWhole(run);
+  });
+
+  test("twice, with what killed writes leave behind", async () => {
+    const run = "killed-twice";
+    let { child, finished } = start(folder, "train", ...flags, "--run-dir", run);
+    while (!existsSync(join(folder, run))) await sleep(2);
+    await sleep(400);
+    child.kill("SIGKILL");
+    await finished;
+    writeFileSync(join(folder, run, "checkpoints", ".0b6f.tmp"), "half a checkpoint");
+    ({ child, finished } = start(folder, "train", "--resume", run));
+    await sleep(1200);
+    child.kill("SIGKILL");
+    await finished;
+    expect((await shake(folder, "train", "--resume", run)).code).toBe(0);
+    expectLikeWhole(run);
+    expect(readdirSync(join(folder, run, "checkpoints"))).toEqual(["best", "last"]);
+  });
+});
+
+test("Ctrl-C finishes the step, saves it, says how to go on, and exits with 130", async () => {
+  const { child, finished } = start(folder, "train", ...flags, "--epochs", "40", "--run-dir", "stopped");
+  while (!existsSync(join(folder, "stopped/metrics.jsonl"))) await sleep(20);
+  child.kill("SIGINT");
+  const { code, stderr } = await finished;
+  expect(code).toBe(130);
+  expect(stderr).toMatch(
+    /Stopped after step \d+, which is saved\. To go on:\n {2}npx shake train --resume stopped\n$/,
+  );
+  expect(existsSync(join(folder, "stopped/model.onnx"))).toBe(false);
+});
+
+test("a run that is done is left as it is by --resume", async () => {
+  const before = digest("whole", "model.onnx");
+  const { code } = await shake(folder, "train", "--resume", "whole");
+  expect(code).toBe(0);
+  expect(digest("whole", "model.onnx")).toBe(before);
+});
+
+test("flags that contradict the run are refused by name, those that say where are not", async () => {
+  const refused = await shake(folder, "train", "--resume", "whole", "--learning-rate", "0.3");
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toBe(
+    "shake: --learning-rate 0.3 contradicts whole, which has learning-rate 0.1: leave it out.\n",
+  );
+  expect((await shake(folder, "train", "--resume", "whole", "--threads", "2")).code).toBe(0);
+});
+
+test("a folder that is no run, and a damaged or foreign checkpoint, are refused in one sentence", async () => {
+  const none = await shake(folder, "train", "--resume", "nowhere");
+  expect(none).toMatchObject({
+    code: 2,
+    stderr: "shake: nowhere is not the folder of a run: it has no config.json.\n",
+  });
+  const whole = readFileSync(join(folder, "whole/checkpoints/last"));
+  expect((await shake(folder, "train", ...flags, "--epochs", "1", "--run-dir", "damaged")).code).toBe(0);
+  const path = join(folder, "damaged/checkpoints/last");
+  for (const bytes of [
+    whole.subarray(0, whole.length / 2),
+    readFileSync(join(folder, "whole/model.onnx")),
+    Buffer.alloc(0),
+  ]) {
+    writeFileSync(path, bytes);
+    const { code, stderr } = await shake(folder, "train", "--resume", "damaged");
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /^shake: damaged\/checkpoints\/last is not a sound ONNX Runtime checkpoint \([^\n]*\); use another copy of it\.\n$/,
+    );
+    expect(readFileSync(path).equals(bytes)).toBe(true);
+  }
+});
