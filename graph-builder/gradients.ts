@@ -3,7 +3,7 @@ import { elementsOver, spatialAxes } from "./composites.ts";
 import type { Node, Value } from "./ir.ts";
 import { dataTypeNumbers } from "./operators/elementwise.ts";
 import type { OpType } from "./operators/index.ts";
-import { staticDim, windowOf } from "./operators/inference.ts";
+import { staticDim, summedAxes, windowOf } from "./operators/inference.ts";
 import { floats } from "./tensor.ts";
 
 /** What a rule sees of a node: inputs `I(i)`, outputs `O(i)`, and the gradients of its outputs. */
@@ -77,10 +77,8 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
     () => g.Mul(dY, g.Mul(O(0), g.Log(I(0)))),
   ],
   Sum: (_, { node, dY }) => node.inputs.map(() => dY),
-  Min: (g, { node, I, O, dY }) =>
-    node.inputs.map((_, i) => () => g.Where(g.Equal(I(i), O(0)), dY, g.float(0))),
-  Max: (g, { node, I, O, dY }) =>
-    node.inputs.map((_, i) => () => g.Where(g.Equal(I(i), O(0)), dY, g.float(0))),
+  Min: (g, back) => extremum(g, back),
+  Max: (g, back) => extremum(g, back),
   Where: (g, { I, dY }) => [null, () => g.Where(I(0), dY, g.float(0)), () => g.Where(I(0), g.float(0), dY)],
   Not: "zero",
   Equal: "zero",
@@ -124,8 +122,8 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   Expand: (_, { dY }) => [dY, null],
   Gather: (g, { I, dY, attributes }) => [g.GatherGrad(g.Shape(I(0)), I(1), dY, attributes), null],
   ScatterElements: fromLowering,
-  ReduceSum: (g, { node, I, dY, attributes: { keepdims } }) => {
-    const axes = node.inputs[1]?.constant?.numbers() ?? I(0).shape.map((_, i) => i);
+  ReduceSum: (g, { node, I, dY, attributes: { keepdims, noop_with_empty_axes: noop } }) => {
+    const axes = summedAxes(I(0), node.inputs[1], noop);
     return [g.Expand(keepdims ? dY : g.Unsqueeze(dY, g.int64(axes)), g.Shape(I(0))), null];
   },
   // dX = dY / (elements a mean is over)
@@ -235,6 +233,15 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
 
 function isPositive(g: Builder, X: Value): Value {
   return g.Cast(g.Greater(X, g.float(0)), { to: dataTypeNumbers[X.elemType] });
+}
+
+/** dX_i = dY where X_i is the extremum, shared among equals. */
+function extremum(g: Builder, { node, I, O, dY }: Backward<"Min"> | Backward<"Max">): (() => Value)[] {
+  const isExtreme = node.inputs.map((_, i) =>
+    g.Cast(g.Equal(I(i), O(0)), { to: dataTypeNumbers[dY.elemType] }),
+  );
+  const share = g.Div(dY, g.Sum(...isExtreme));
+  return isExtreme.map((mask) => () => g.Mul(share, mask));
 }
 
 /** dY in the shape of X. */

@@ -80,12 +80,15 @@ function encodeFunction(graph: Graph, opset: number): IFunction {
 }
 
 function encodeNode(graph: Graph, node: Node, names: ReadonlyMap<Value, string>): INode {
-  const { domain, attributes } = operatorOf(node.opType);
-  const output = node.outputs.map((value) => (isUsed(graph, value) ? (names.get(value) ?? "") : ""));
-  // ONNX Runtime wants obligatory outputs named even where nothing reads them
-  for (const [i, name] of operatorOf(node.opType).outputs.entries()) {
-    if (output[i] === "" && !/(\?|\.\.\.)$/.test(name)) output[i] = names.get(node.output(i)) ?? "";
-  }
+  const operator = operatorOf(node.opType);
+  const { domain, attributes } = operator;
+  const isObligatory = (index: number) =>
+    operator.obligatoryOutputs
+      ? index < operator.obligatoryOutputs(node.attributes as never)
+      : !/(\?|\.\.\.)$/.test(operator.outputs[index] ?? "...");
+  const output = node.outputs.map((value, i) =>
+    isObligatory(i) || isUsed(graph, value) ? (names.get(value) ?? "") : "",
+  );
   while (output.at(-1) === "") output.pop();
   return {
     name: node.name,

@@ -3,6 +3,7 @@ import type { Value } from "../ir.ts";
 import type { Lower } from "../lowering.ts";
 import { constantNumbers, normalAxis, shapeInput, staticDim } from "../operators/inference.ts";
 import { sliceRange } from "../operators/tensors.ts";
+import { productOf, type Shape } from "../types.ts";
 
 /** Adds dY back at the gathered places: ScatterElements along the axis, the indices' own axes flattened to one. */
 export const gatherGrad: Lower<"GatherGrad"> = (g, { I, attributes }) => {
@@ -11,8 +12,9 @@ export const gatherGrad: Lower<"GatherGrad"> = (g, { I, attributes }) => {
   const axis = normalAxis(attributes.axis, full.length);
   const alone = full.map((_, i) => (i === axis ? -1 : 1));
   const column = g.Reshape(indices, g.int64(alone));
-  const flat = full.map((dim, i) => (i === axis ? -1 : typeof dim === "number" ? dim : 0));
-  const updates = g.Reshape(dY, g.int64(flat));
+  const count = productOf(indices.shape);
+  const flat = full.map((dim, i) => (i === axis ? count : dim));
+  const updates = g.Reshape(dY, g.int64(reshapeTarget(flat, axis)));
   const zeros = g.Expand(g.float(0), shape);
   const places = g.Expand(column, g.Shape(updates));
   return [g.ScatterElements(zeros, places, updates, { axis, reduction: "add" })];
@@ -57,10 +59,14 @@ function interleaveZeros(g: Builder, X: Value, axis: number, step: number): Valu
   if (step === 1 || count <= 1) return X;
   const columns = g.Unsqueeze(X, g.int64([axis + 1]));
   const padded = padAxis(g, columns, axis + 1, 0, step - 1);
-  const dims = X.shape.map((dim, i) => (i === axis ? count * step : typeof dim === "number" ? dim : 0));
-  // a symbolic dimension keeps its place only before the merged axis
-  const merged = g.Reshape(padded, g.int64(dims));
+  const dims = X.shape.map((dim, i) => (i === axis ? count * step : dim));
+  const merged = g.Reshape(padded, g.int64(reshapeTarget(dims, axis)));
   return padAxis(g, merged, axis, 0, 1 - step);
+}
+
+/** The numbers that ask Reshape for these dimensions: 0 keeps a symbol before `axis`, where nothing has moved, -1 stands for one behind it. */
+function reshapeTarget(dims: Shape, axis: number): number[] {
+  return dims.map((dim, i) => (typeof dim === "number" ? dim : i < axis ? 0 : -1));
 }
 
 function padAxis(g: Builder, X: Value, axis: number, before: number, after: number): Value {

@@ -115,6 +115,12 @@ export function reduceShape(shape: Shape, axes: readonly number[], keepdims: num
     .filter((_, i) => keepdims === 1 || !reduced.has(i));
 }
 
+/** The axes that ReduceSum reduces: those given, or all where none are and `noop` is 0. */
+export function summedAxes(data: Operand, axes: Operand | null | undefined, noop: number): number[] {
+  const given = axes ? constantNumbers(axes, "axes") : [];
+  return given.length > 0 || noop === 1 ? given : data.shape.map((_, i) => i);
+}
+
 /** A sliding window over the spatial axes, as Conv and the pools declare it; every list has one entry an axis, `pads` two. */
 export interface Window {
   readonly kernel: readonly number[];

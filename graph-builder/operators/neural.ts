@@ -190,6 +190,7 @@ export const neural = {
     inputs: ["X", "scale", "B", "input_mean", "input_var"],
     outputs: ["Y", "running_mean?", "running_var?"],
     attributes: batchNormAttributes,
+    obligatoryOutputs: ({ training_mode }) => (training_mode ? 3 : 1),
     infer: ([X, scale, B, mean, variance]) => {
       expectPerChannel(X, scale, B, mean, variance);
       return [X.type, mean.type, variance.type];

@@ -99,6 +99,8 @@ export interface Operator<
   readonly inputs: I;
   readonly outputs: O;
   readonly attributes: A;
+  /** How many outputs a file must name even where nothing reads them; those without "?" where left out. */
+  readonly obligatoryOutputs?: (attributes: CompleteAttributes<A>) => number;
   /** The output types from the inputs; throws ShapeError where the inputs do not fit. */
   readonly infer: (
     inputs: GivenInputs<I, Operand>,

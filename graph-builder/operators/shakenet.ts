@@ -1,6 +1,14 @@
 import { tensorType } from "../types.ts";
 import { commonElemType, dimAt, expectSame, refuse } from "./inference.ts";
-import { operator } from "./schema.ts";
+import { type Operand, operator } from "./schema.ts";
+
+/** Refuses a weight that is neither one number an image nor one for all. */
+function expectPerImage(weight: Operand, images: Operand, name: string): void {
+  const [count] = weight.shape;
+  if (weight.shape.length !== 1 || (count !== 1 && count !== dimAt(images.shape, 0))) {
+    refuse(`${name} must be one number an image, not [${weight.shape.join(", ")}]`);
+  }
+}
 
 /** The mixing of Shake-Shake's two branches, as model-local functions; their bodies are in shake-shake.ts. */
 export const shakenet = {
@@ -10,10 +18,7 @@ export const shakenet = {
     outputs: ["mixed"],
     infer: ([branch1, branch2, alpha]) => {
       expectSame(branch1, branch2);
-      const [images] = alpha.shape;
-      if (alpha.shape.length !== 1 || (images !== 1 && images !== dimAt(branch1.shape, 0))) {
-        refuse(`alpha must be one number an image, not [${alpha.shape.join(", ")}]`);
-      }
+      expectPerImage(alpha, branch1, "alpha");
       return [tensorType(commonElemType(branch1, branch2, alpha), branch1.shape)];
     },
   }),
@@ -22,9 +27,7 @@ export const shakenet = {
     inputs: ["grad", "beta"],
     outputs: ["branch1_grad", "branch2_grad"],
     infer: ([grad, beta]) => {
-      if (beta.shape.length !== 1 || beta.shape[0] !== dimAt(grad.shape, 0)) {
-        refuse(`beta must be one number an image, not [${beta.shape.join(", ")}]`);
-      }
+      expectPerImage(beta, grad, "beta");
       return [grad.type, grad.type];
     },
   }),

@@ -11,6 +11,7 @@ import {
   sameAs,
   shapeInput,
   staticDim,
+  summedAxes,
 } from "./inference.ts";
 import { attribute, operator, optional, required } from "./schema.ts";
 
@@ -229,10 +230,9 @@ export const tensors = {
     inputs: ["data", "axes?"],
     outputs: ["reduced"],
     attributes: { keepdims: attribute("int", 1), noop_with_empty_axes: attribute("int", 0) },
-    infer: ([data, axes], { keepdims }) => {
-      const along = axes ? constantNumbers(axes, "axes") : data.shape.map((_, i) => i);
-      return [tensorType(data.elemType, reduceShape(data.shape, along, keepdims))];
-    },
+    infer: ([data, axes], { keepdims, noop_with_empty_axes: noop }) => [
+      tensorType(data.elemType, reduceShape(data.shape, summedAxes(data, axes, noop), keepdims)),
+    ],
   }),
   ReduceMean: operator({
     inputs: ["data"],

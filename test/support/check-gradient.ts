@@ -1,0 +1,120 @@
+import {
+  appendGradients,
+  type Builder,
+  createBuilder,
+  Graph,
+  type Lowering,
+  Tensor,
+  type Value,
+} from "../../graph-builder/index.ts";
+import { type Input, normal } from "./random-tensor.ts";
+import { numbersOf, openGraph } from "./run-graph.ts";
+
+/** Outputs whose gradients are checked with respect to every float input, or to those in `targets`. */
+export interface Case<K extends string = string> {
+  readonly inputs: Readonly<Record<K, Input>>;
+  readonly build: (g: Builder, inputs: Readonly<Record<K, Value>>) => Value | readonly Value[];
+  readonly targets?: readonly string[];
+  /** How far the central differences step; smaller where the outputs have kinks. */
+  readonly step?: number;
+  readonly tolerance?: number;
+}
+
+/** A case's graph and its values; the outputs are named y0, y1, ... */
+export interface Forward {
+  readonly g: Builder;
+  readonly values: Readonly<Record<string, Value>>;
+  readonly outputs: readonly Value[];
+}
+
+/** The forward graph of a case. */
+export function forwardOf({ inputs, build }: Case): Forward {
+  const g = createBuilder(new Graph("case"));
+  const values = Object.fromEntries(
+    Object.entries(inputs).map(([name, { shape, tensor }]) => [name, g.input(name, tensor.elemType, shape)]),
+  );
+  const outputs = [build(g, values)].flat();
+  return { g, values, outputs: outputs.map((value, i) => g.output(value, `y${i}`)) };
+}
+
+/**
+ * Checks the gradients of a case by random projection: for random u and v, the central difference
+ * (<u, Y(x + h v)> - <u, Y(x - h v)>) / 2h must be <u, J v> = <v, J'u>, J'u being what appendGradients makes of the loss <u, Y>.
+ * Returns a sentence for every input whose two numbers differ, with the label, the input and both numbers.
+ */
+export async function gradientErrors(label: string, test: Case, lowering?: Lowering): Promise<string[]> {
+  const { g, values, outputs } = forwardOf(test);
+  const targets = targetsOf(test, values);
+  const probes = outputs.map(({ shape }) => normal(shape).tensor);
+  const terms = outputs.map((output, i) => {
+    const u = g.input(`u${i}`, "float", output.shape);
+    return g.ReduceSum(g.Mul(output, u), null, { keepdims: 0 });
+  });
+  const gradients = appendGradients(
+    g,
+    g.Sum(...terms),
+    targets.map(({ value }) => value),
+  );
+  for (const [i, gradient] of gradients.entries()) g.output(gradient, `gradient${i}`);
+  const feeds = Object.fromEntries([
+    ...Object.entries(test.inputs).map(([name, { tensor }]) => [name, tensor] as const),
+    ...probes.map((probe, i) => [`u${i}`, probe] as const),
+  ]);
+
+  const session = await openGraph(g.graph, lowering);
+  try {
+    const analytic = await session.run(feeds);
+    const project = async (name: string, tensor: Tensor) => {
+      const results = await session.run({ ...feeds, [name]: tensor });
+      return probes.reduce((sum, u, i) => sum + dot(u.numbers(), numbersOf(results, `y${i}`)), 0);
+    };
+    const errors: string[] = [];
+    const { step = 2 ** -6, tolerance = 5e-3 } = test;
+    for (const [i, { name, tensor }] of targets.entries()) {
+      const v = directionOf(tensor);
+      const up = await project(name, moved(tensor, v, step));
+      const down = await project(name, moved(tensor, v, -step));
+      const numeric = (up - down) / (2 * step);
+      const backward = dot(numbersOf(analytic, `gradient${i}`), v);
+      if (!(Math.abs(numeric - backward) <= tolerance * Math.max(1, Math.abs(numeric)))) {
+        errors.push(`${label}: d${name} projects to ${backward}, central differences to ${numeric}`);
+      }
+    }
+    return errors;
+  } finally {
+    await session.release();
+  }
+}
+
+interface Target {
+  readonly name: string;
+  readonly value: Value;
+  readonly tensor: Tensor;
+}
+
+function targetsOf({ inputs, targets }: Case, values: Forward["values"]): Target[] {
+  return Object.entries(inputs).flatMap(([name, { tensor }]) => {
+    const value = values[name];
+    const isTarget = targets?.includes(name) ?? tensor.elemType === "float";
+    return value && isTarget ? [{ name, value, tensor }] : [];
+  });
+}
+
+/** A random direction whose entries are within [-1, 1]. */
+function directionOf({ dims }: Tensor): number[] {
+  return normal(dims)
+    .tensor.numbers()
+    .map((v) => Math.max(-1, Math.min(1, v)));
+}
+
+function moved({ dims, data }: Tensor, v: readonly number[], step: number): Tensor {
+  return new Tensor(
+    "float",
+    dims,
+    Float32Array.from(v, (direction, i) => Number(data[i]) + step * direction),
+  );
+}
+
+function dot(a: readonly number[], b: readonly number[]): number {
+  return a.reduce((sum, x, i) => sum + x * (b[i] ?? 0), 0);
+}

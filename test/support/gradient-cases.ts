@@ -1,0 +1,423 @@
+import type { Builder, OpType, Value } from "../../graph-builder/index.ts";
+import type { Attributes } from "../../graph-builder/operators/index.ts";
+import type { Case } from "./check-gradient.ts";
+import { apart, distinct, type Input, integers, normal, positive, uniform } from "./random-tensor.ts";
+
+/** A case of the operator it is listed under; together they reach every gradient rule. */
+export interface OperatorCase {
+  readonly opType: OpType;
+  readonly title: string;
+  readonly test: Case;
+}
+
+function of<K extends string>(
+  opType: OpType,
+  title: string,
+  inputs: Readonly<Record<K, Input>>,
+  build: Case<K>["build"],
+  more: Partial<Omit<Case, "inputs" | "build">> = {},
+): OperatorCase {
+  return { opType, title, test: { inputs, build: build as Case["build"], ...more } };
+}
+
+const image = (channels: number, height: number, width = height) =>
+  normal(["batch", channels, height, width]);
+const vector = (n: number) => normal([n]);
+const labels = () => integers([2, 0, 3], ["batch"]);
+const spatialLabels = () => integers([0, 1, 2, 2, 1, -7, 0, 0, 1, 2, -7, 1], ["batch", 2, 2]);
+
+/** Elementwise operators, broadcasting. */
+const elementwise: OperatorCase[] = [
+  of("Identity", "", { X: normal([2, 3]) }, (g, { X }) => g.Identity(X)),
+  of("Neg", "", { X: normal([2, 3]) }, (g, { X }) => g.Neg(X)),
+  of("Abs", "away from zero", { X: apart(["batch", 5]) }, (g, { X }) => g.Abs(X)),
+  of("Exp", "", { X: normal([2, 3]) }, (g, { X }) => g.Exp(X)),
+  of("Log", "", { X: positive([2, 3]) }, (g, { X }) => g.Log(X)),
+  of("Sqrt", "", { X: positive([2, 3]) }, (g, { X }) => g.Sqrt(X)),
+  of("Reciprocal", "", { X: positive([2, 3]) }, (g, { X }) => g.Reciprocal(X)),
+  of("Sigmoid", "", { X: normal([2, 3]) }, (g, { X }) => g.Sigmoid(X)),
+  of("Tanh", "", { X: normal([2, 3]) }, (g, { X }) => g.Tanh(X)),
+  of("Relu", "", { X: apart(["batch", 7]) }, (g, { X }) => g.Relu(X)),
+  of("LeakyRelu", "alpha 0.3", { X: apart([9]) }, (g, { X }) => g.LeakyRelu(X, { alpha: 0.3 })),
+  of("HardSigmoid", "both kinks", { X: apart([9]) }, (g, { X }) =>
+    g.HardSigmoid(X, { alpha: 10, beta: 0.5 }),
+  ),
+  of("Clip", "both ends", { X: apart([9]) }, (g, { X }) => g.Clip(X, g.float(-0.1), g.float(0.1))),
+  of("Clip", "no lower end", { X: apart([9]) }, (g, { X }) => g.Clip(X, null, g.float(0.1))),
+  of("Cast", "to double and back", { X: normal([4]) }, (g, { X }) =>
+    g.Cast(g.Cast(X, { to: 11 }), { to: 1 }),
+  ),
+  of("Add", "of one shape", { A: normal([2, 3]), B: normal([2, 3]) }, (g, { A, B }) => g.Add(A, B)),
+  of("Add", "broadcast both ways", { A: normal(["batch", 1, 2]), B: normal([4, 1]) }, (g, { A, B }) =>
+    g.Add(A, B),
+  ),
+  of("Add", "a scalar", { A: normal([]), B: normal(["batch", 2]) }, (g, { A, B }) => g.Add(A, B)),
+  of("Sub", "broadcast", { A: normal([2]), B: normal(["batch", 2]) }, (g, { A, B }) => g.Sub(A, B)),
+  of("Mul", "broadcast", { A: normal(["batch", 2]), B: normal(["batch", 1]) }, (g, { A, B }) => g.Mul(A, B)),
+  of("Mul", "by itself", { A: normal([4]) }, (g, { A }) => g.Mul(A, A)),
+  of("Div", "broadcast", { A: normal(["batch", 2]), B: positive([2]) }, (g, { A, B }) => g.Div(A, B)),
+  of("Pow", "both sides", { X: positive([3, 2]), Y: normal([2]) }, (g, { X, Y }) => g.Pow(X, Y)),
+  of("Pow", "a square of negatives", { X: normal([5]) }, (g, { X }) => g.Pow(X, g.float(2))),
+  of(
+    "Sum",
+    "three, broadcast",
+    { A: normal([2]), B: normal(["batch", 2]), C: normal([]) },
+    (g, { A, B, C }) => g.Sum(A, B, C),
+  ),
+  of("Min", "three, broadcast", { A: distinct([9]), B: distinct([2, 1]) }, (g, { A, B }) =>
+    g.Min(A, g.Add(B, g.float(0.04)), g.Neg(A)),
+  ),
+  of("Max", "broadcast", { A: distinct([9]), B: distinct([2, 1]) }, (g, { A, B }) => g.Max(A, B)),
+  of("Max", "of equals", { A: normal([5]) }, (g, { A }) => g.Max(A, A, A)),
+  of(
+    "Where",
+    "broadcast",
+    { A: normal([3]), B: normal(["batch", 1]), C: apart([1, 3]) },
+    (g, { A, B, C }) => g.Where(g.Greater(C, g.float(0)), A, B),
+    { targets: ["A", "B"] },
+  ),
+];
+
+const places: OperatorCase[] = [
+  of("Reshape", "to a constant", { X: normal([2, 6]) }, (g, { X }) => g.Reshape(X, g.int64([3, -1]))),
+  of("Reshape", "symbolic batch", { X: normal(["batch", 6]) }, (g, { X }) =>
+    g.Reshape(X, g.int64([0, 2, 3])),
+  ),
+  of("Flatten", "axis 1", { X: image(2, 2) }, (g, { X }) => g.Flatten(X)),
+  of("Flatten", "axis -1", { X: image(2, 2) }, (g, { X }) => g.Flatten(X, { axis: -1 })),
+  of("Flatten", "axis 0", { X: image(2, 2) }, (g, { X }) => g.Flatten(X, { axis: 0 })),
+  of("Squeeze", "two axes", { X: normal(["batch", 1, 2, 1]) }, (g, { X }) => g.Squeeze(X, g.int64([1, -1]))),
+  of("Unsqueeze", "two axes", { X: normal(["batch", 2]) }, (g, { X }) => g.Unsqueeze(X, g.int64([0, -1]))),
+  of("Transpose", "a cycle", { X: normal(["batch", 2, 4]) }, (g, { X }) =>
+    g.Transpose(X, { perm: [1, 2, 0] }),
+  ),
+  of("Transpose", "reversed", { X: normal(["batch", 2, 4]) }, (g, { X }) => g.Transpose(X)),
+  of("Concat", "axis 1", { A: normal(["batch", 2]), B: normal(["batch", 3]) }, (g, { A, B }) =>
+    g.Concat(A, B, A, { axis: 1 }),
+  ),
+  of("Concat", "axis -2", { A: normal([1, 2]), B: normal([4, 2]) }, (g, { A, B }) =>
+    g.Concat(A, B, { axis: -2 }),
+  ),
+  of("Split", "all parts", { X: normal(["batch", 6]) }, (g, { X }) =>
+    g.Split(X, g.int64([1, 3, 2]), { axis: 1 }),
+  ),
+  of("Split", "one part of three", { X: normal(["batch", 6]) }, (g, { X }) =>
+    at(g.Split(X, g.int64([1, 3, 2]), { axis: -1 }), 1),
+  ),
+  of("Slice", "one axis", { X: normal(["batch", 6]) }, (g, { X }) =>
+    g.Slice(X, g.int64([1]), g.int64([-1]), g.int64([1])),
+  ),
+  of("Slice", "without axes", { X: normal([4, 6]) }, (g, { X }) =>
+    g.Slice(X, g.int64([1, 2]), g.int64([3, 100])),
+  ),
+  of("Slice", "step 2", { X: normal(["batch", 7, 2]) }, (g, { X }) => slice(g, X, 1, 6, 1, 2)),
+  of("Slice", "step 3 before a symbolic axis", { X: normal([7, "batch"]) }, (g, { X }) =>
+    slice(g, X, 1, 7, 0, 3),
+  ),
+  of("Slice", "step -1", { X: normal(["batch", 5]) }, (g, { X }) => slice(g, X, -1, -6, 1, -1)),
+  of("Slice", "step -2", { X: normal(["batch", 6]) }, (g, { X }) => slice(g, X, 4, -100, -1, -2)),
+  of("Slice", "two axes, steps 2 and -3", { X: normal(["batch", 5, 8]) }, (g, { X }) =>
+    g.Slice(X, g.int64([0, 6]), g.int64([5, 0]), g.int64([1, 2]), g.int64([2, -3])),
+  ),
+  of("Slice", "of one element, step 4", { X: normal([2, 5]) }, (g, { X }) => slice(g, X, 2, 5, 1, 4)),
+  of("Pad", "before and behind", { X: normal(["batch", 3]) }, (g, { X }) => g.Pad(X, g.int64([0, 2, 0, 1]))),
+  of("Pad", "negative", { X: normal(["batch", 5]) }, (g, { X }) =>
+    g.Pad(X, g.int64([0, -2, 0, 1]), g.float(3)),
+  ),
+  of("Expand", "a new axis and a 1", { X: normal([1, 3]) }, (g, { X }) => g.Expand(X, g.int64([2, 4, 3]))),
+  of(
+    "Expand",
+    "to a value's shape",
+    { X: normal([1, 3]), Y: normal(["batch", 3]) },
+    (g, { X, Y }) => g.Expand(X, g.Shape(Y)),
+    { targets: ["X"] },
+  ),
+  of("Gather", "one index", { X: normal([3, 4]) }, (g, { X }) => g.Gather(X, g.int64(1))),
+  of("Gather", "repeated indices", { X: normal([4, 2]) }, (g, { X }) =>
+    g.Gather(X, g.int64([3, 1, 3, 3, -1])),
+  ),
+  of(
+    "Gather",
+    "a matrix of indices, axis 1",
+    { X: normal(["batch", 4, 2]), i: integers([0, 3, 3, 0, 0, 1], [2, 3]) },
+    (g, { X, i }) => g.Gather(X, i, { axis: 1 }),
+  ),
+  of(
+    "Gather",
+    "axis -1 behind a symbolic one",
+    { X: normal([2, "batch", 4]), i: integers([0, 0, -1]) },
+    (g, { X, i }) => g.Gather(X, i, { axis: -1 }),
+  ),
+  of(
+    "Gather",
+    "a matrix of indices before a symbolic axis",
+    { X: normal([4, "batch"]), i: integers([0, 3, 3, 0], [2, 2]) },
+    (g, { X, i }) => g.Gather(X, i),
+  ),
+  of("Gather", "one index before a symbolic axis", { X: normal([4, "batch"]) }, (g, { X }) =>
+    g.Gather(X, g.int64(2)),
+  ),
+  of("ReduceSum", "all", { X: normal(["batch", 2]) }, (g, { X }) => g.ReduceSum(X)),
+  of("ReduceSum", "two axes kept", { X: image(2, 3) }, (g, { X }) => g.ReduceSum(X, g.int64([0, -1]))),
+  of("ReduceSum", "two axes dropped", { X: image(2, 3) }, (g, { X }) =>
+    g.ReduceSum(X, g.int64([0, -1]), { keepdims: 0 }),
+  ),
+  of("ReduceSum", "no axes means all", { X: normal([2, 3]) }, (g, { X }) =>
+    g.ReduceSum(X, g.int64([]), { keepdims: 0 }),
+  ),
+  of("ReduceSum", "no axes means none", { X: normal([2, 3]) }, (g, { X }) =>
+    g.ReduceSum(X, g.int64([]), { noop_with_empty_axes: 1 }),
+  ),
+  of("ReduceMean", "all", { X: normal(["batch", 2]) }, (g, { X }) => g.ReduceMean(X)),
+  of("ReduceMean", "two axes kept", { X: image(2, 3) }, (g, { X }) => g.ReduceMean(X, { axes: [-4, 2] })),
+  of("ReduceMean", "two axes dropped", { X: image(2, 3) }, (g, { X }) =>
+    g.ReduceMean(X, { axes: [1, 2], keepdims: 0 }),
+  ),
+];
+
+const linear: OperatorCase[] = [
+  of("MatMul", "matrices", { A: normal(["batch", 3]), B: normal([3, 2]) }, (g, { A, B }) => g.MatMul(A, B)),
+  of("MatMul", "a stack", { A: normal(["batch", 2, 3]), B: normal(["batch", 3, 4]) }, (g, { A, B }) =>
+    g.MatMul(A, B),
+  ),
+  of("MatMul", "broadcast stacks", { A: normal(["batch", 1, 2, 3]), B: normal([2, 3, 4]) }, (g, { A, B }) =>
+    g.MatMul(A, B),
+  ),
+  ...[0, 1].flatMap((transA) =>
+    [0, 1].map((transB) =>
+      of(
+        "Gemm",
+        `transA ${transA}, transB ${transB}, alpha, beta`,
+        {
+          A: normal(transA ? [3, "batch"] : ["batch", 3]),
+          B: normal(transB ? [2, 3] : [3, 2]),
+          C: vector(2),
+        },
+        (g, { A, B, C }) => g.Gemm(A, B, C, { alpha: 0.7, beta: 1.6, transA, transB }),
+      ),
+    ),
+  ),
+  of("Gemm", "without C", { A: normal(["batch", 3]), B: normal([3, 2]) }, (g, { A, B }) => g.Gemm(A, B)),
+  of(
+    "Gemm",
+    "C a column",
+    { A: normal(["batch", 3]), B: normal([3, 2]), C: normal(["batch", 1]) },
+    (g, { A, B, C }) => g.Gemm(A, B, C),
+  ),
+  conv("a plain 3x3", image(2, 4), [3, 2, 3, 3], {}),
+  conv("padded", image(2, 4), [3, 2, 3, 3], { pads: [1, 1, 1, 1] }),
+  conv("kernel_shape given", image(2, 4), [3, 2, 1, 3], { kernel_shape: [1, 3], pads: [0, 1, 0, 1] }),
+  conv("stride 2, padded, even size", image(2, 6), [3, 2, 3, 3], { strides: [2, 2], pads: [1, 1, 1, 1] }),
+  conv("stride 2, odd size", image(2, 7), [3, 2, 3, 3], { strides: [2, 2], pads: [1, 1, 1, 1] }),
+  conv("stride 3 leaves pixels unread", image(2, 7, 6), [2, 2, 2, 2], { strides: [3, 3] }),
+  conv("stride 2 of a 1x1", image(3, 5), [2, 3, 1, 1], { strides: [2, 2] }),
+  conv("dilation 2", image(2, 7), [2, 2, 3, 3], { dilations: [2, 2], pads: [2, 2, 2, 2] }),
+  conv("dilation and stride, unlike axes", image(2, 8, 9), [2, 2, 3, 2], {
+    dilations: [2, 3],
+    strides: [1, 2],
+  }),
+  conv("two groups", image(4, 4), [6, 2, 3, 3], { group: 2, pads: [1, 1, 1, 1] }),
+  conv("depthwise, stride 2", image(3, 5), [3, 1, 3, 3], { group: 3, strides: [2, 2], pads: [1, 1, 1, 1] }),
+  conv("two groups, dilation, stride", image(4, 7), [4, 2, 2, 2], {
+    group: 2,
+    strides: [2, 2],
+    dilations: [2, 2],
+  }),
+  conv("unlike pads", image(2, 5), [2, 2, 3, 3], { pads: [0, 2, 1, 0] }),
+  conv("pads wider than the kernel", image(2, 3), [2, 2, 2, 2], { pads: [3, 2, 2, 3], strides: [2, 1] }),
+  conv("one axis", normal(["batch", 2, 8]), [3, 2, 3], { strides: [2], pads: [1, 0] }),
+  conv("three axes", normal(["batch", 2, 3, 4, 3]), [2, 2, 2, 2, 2], { pads: [0, 1, 0, 1, 0, 0] }),
+  of("Conv", "with a bias", { X: image(2, 4), W: normal([3, 2, 3, 3]), B: vector(3) }, (g, { X, W, B }) =>
+    g.Conv(X, W, B),
+  ),
+  of("Conv", "the shifted 1x1 of a shortcut", { X: image(3, 6), W: normal([2, 3, 1, 1]) }, (g, { X, W }) =>
+    g.Conv(g.Slice(X, g.int64([0, 0]), g.int64([-1, -1]), g.int64([2, 3])), W, {
+      strides: [2, 2],
+      pads: [1, 1, 0, 0],
+    }),
+  ),
+  of("Conv", "the shifted 1x1 at stride 1", { X: image(3, 4), W: normal([2, 3, 1, 1]) }, (g, { X, W }) =>
+    g.Conv(g.Slice(X, g.int64([0, 0]), g.int64([-1, -1]), g.int64([2, 3])), W, { pads: [1, 1, 0, 0] }),
+  ),
+  of(
+    "ConvTranspose",
+    "stride 2 and a bias",
+    { X: image(2, 3), W: normal([2, 3, 3, 3]), B: vector(3) },
+    (g, { X, W, B }) => g.ConvTranspose(X, W, B, { strides: [2, 2], pads: [1, 1, 1, 1] }),
+  ),
+  of(
+    "ConvTranspose",
+    "output padding, two groups",
+    { X: image(4, 3), W: normal([4, 2, 2, 2]) },
+    (g, { X, W }) => g.ConvTranspose(X, W, null, { strides: [2, 2], output_padding: [1, 1], group: 2 }),
+  ),
+  of("ConvTranspose", "dilation", { X: image(2, 3), W: normal([2, 2, 2, 2]) }, (g, { X, W }) =>
+    g.ConvTranspose(X, W, null, { dilations: [2, 2] }),
+  ),
+];
+
+const pools: OperatorCase[] = [
+  of(
+    "MaxPool",
+    "2x2",
+    { X: distinct(["batch", 2, 4, 4]) },
+    (g, { X }) => g.MaxPool(X, { kernel_shape: [2, 2], strides: [2, 2] })[0],
+    { tolerance: 2e-2 },
+  ),
+  of(
+    "MaxPool",
+    "overlapping and padded",
+    { X: distinct(["batch", 2, 5, 5]) },
+    (g, { X }) => g.MaxPool(X, { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] })[0],
+  ),
+  of(
+    "MaxPool",
+    "dilated, ceil_mode",
+    { X: distinct(["batch", 1, 6, 7]) },
+    (g, { X }) => g.MaxPool(X, { kernel_shape: [2, 2], strides: [2, 2], dilations: [2, 1], ceil_mode: 1 })[0],
+  ),
+  of("AveragePool", "2x2", { X: image(2, 4) }, (g, { X }) =>
+    g.AveragePool(X, { kernel_shape: [2, 2], strides: [2, 2] }),
+  ),
+  of("AveragePool", "odd size, unread pixels", { X: image(2, 6, 5) }, (g, { X }) =>
+    g.AveragePool(X, { kernel_shape: [2, 2], strides: [4, 2] }),
+  ),
+  of("AveragePool", "padding not counted", { X: image(2, 5) }, (g, { X }) =>
+    g.AveragePool(X, { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
+  ),
+  of("AveragePool", "padding counted", { X: image(2, 5) }, (g, { X }) =>
+    g.AveragePool(X, { kernel_shape: [3, 3], pads: [1, 0, 1, 2], count_include_pad: 1 }),
+  ),
+  of("GlobalAveragePool", "", { X: image(2, 3, 4) }, (g, { X }) => g.GlobalAveragePool(X)),
+];
+
+const statistics = {
+  X: image(2, 3),
+  scale: vector(2),
+  B: vector(2),
+  mean: vector(2),
+  variance: positive([2]),
+};
+const learned = ["X", "scale", "B"] as const;
+
+const normalisation: OperatorCase[] = [
+  of(
+    "BatchNormalization",
+    "in inference",
+    statistics,
+    (g, { X, scale, B, mean, variance }) => g.BatchNormalization(X, scale, B, mean, variance)[0],
+    { targets: learned },
+  ),
+  of(
+    "BatchNormalization",
+    "in inference, of a matrix",
+    { ...statistics, X: normal(["batch", 2]) },
+    (g, { X, scale, B, mean, variance }) =>
+      g.BatchNormalization(X, scale, B, mean, variance, { epsilon: 0.1 })[0],
+    { targets: learned },
+  ),
+  of(
+    "BatchNormalization",
+    "in training",
+    statistics,
+    (g, { X, scale, B, mean, variance }) =>
+      g.BatchNormalization(X, scale, B, mean, variance, { training_mode: 1, epsilon: 0.01 })[0],
+    { targets: learned },
+  ),
+  of(
+    "BatchNormInternal",
+    "of images",
+    statistics,
+    (g, { X, scale, B, mean, variance }) =>
+      g.BatchNormInternal(X, scale, B, mean, variance, { training_mode: 1, epsilon: 0.01 })[0],
+    { targets: learned },
+  ),
+  of(
+    "BatchNormInternal",
+    "of a matrix",
+    { ...statistics, X: normal(["batch", 2]) },
+    (g, { X, scale, B, mean, variance }) =>
+      g.BatchNormInternal(X, scale, B, mean, variance, { training_mode: 1, epsilon: 0.1 })[0],
+    { targets: learned },
+  ),
+  of("Softmax", "last axis", { X: normal(["batch", 4]) }, (g, { X }) => g.Softmax(X)),
+  of("Softmax", "axis 1 of three", { X: normal(["batch", 4, 2]) }, (g, { X }) => g.Softmax(X, { axis: 1 })),
+  of("LogSoftmax", "last axis", { X: normal(["batch", 4]) }, (g, { X }) => g.LogSoftmax(X)),
+  of("LogSoftmax", "axis -2", { X: normal(["batch", 4, 2]) }, (g, { X }) => g.LogSoftmax(X, { axis: -2 })),
+];
+
+const loss: OperatorCase[] = ["mean", "sum", "none"].flatMap((reduction) => [
+  of(
+    "SoftmaxCrossEntropyLoss",
+    reduction,
+    { X: normal(["batch", 4]), labels: labels() },
+    (g, { X, labels }) => g.SoftmaxCrossEntropyLoss(X, labels, { reduction })[0],
+  ),
+  of(
+    "SoftmaxCrossEntropyLoss",
+    `${reduction}, weights`,
+    { X: normal(["batch", 4]), labels: labels(), w: positive([4]) },
+    (g, { X, labels, w }) => g.SoftmaxCrossEntropyLoss(X, labels, w, { reduction })[0],
+    { targets: ["X"] },
+  ),
+  of(
+    "SoftmaxCrossEntropyLoss",
+    `${reduction}, ignore_index`,
+    { X: normal(["batch", 4]), labels: labels() },
+    (g, { X, labels }) => g.SoftmaxCrossEntropyLoss(X, labels, { reduction, ignore_index: 0 })[0],
+  ),
+  of(
+    "SoftmaxCrossEntropyLoss",
+    `${reduction}, pixels, negative ignore_index`,
+    { X: normal(["batch", 3, 2, 2]), labels: spatialLabels() },
+    (g, { X, labels }) => g.SoftmaxCrossEntropyLoss(X, labels, { reduction, ignore_index: -7 })[0],
+  ),
+  of(
+    "SoftmaxCrossEntropyLoss",
+    `${reduction}, pixels, weights, ignore_index`,
+    { X: normal(["batch", 3, 2, 2]), labels: spatialLabels(), w: positive([3]) },
+    (g, { X, labels, w }) => g.SoftmaxCrossEntropyLoss(X, labels, w, { reduction, ignore_index: -7 })[0],
+    { targets: ["X"] },
+  ),
+]);
+
+const branches = { branch1: image(2, 2), branch2: image(2, 2) };
+
+const shake: OperatorCase[] = [
+  of(
+    "ShakeForward",
+    "alpha of each image",
+    { ...branches, alpha: uniform(["batch"]) },
+    (g, { branch1, branch2, alpha }) => g.ShakeForward(branch1, branch2, alpha),
+  ),
+  of("ShakeForward", "one alpha", { ...branches, alpha: uniform([1]) }, (g, { branch1, branch2, alpha }) =>
+    g.ShakeForward(branch1, branch2, alpha),
+  ),
+];
+
+/** At least one case for every operator that has a gradient rule. */
+export const gradientCases: readonly OperatorCase[] = [
+  ...elementwise,
+  ...places,
+  ...linear,
+  ...pools,
+  ...normalisation,
+  ...loss,
+  ...shake,
+];
+
+type ConvAttributes = Partial<Attributes<"Conv">>;
+
+function conv(title: string, X: Input, filters: readonly number[], attributes: ConvAttributes): OperatorCase {
+  return of("Conv", title, { X, W: normal(filters) }, (g, { X, W }) => g.Conv(X, W, null, attributes));
+}
+
+function slice(g: Builder, X: Value, start: number, end: number, axis: number, step: number): Value {
+  return g.Slice(X, g.int64([start]), g.int64([end]), g.int64([axis]), g.int64([step]));
+}
+
+function at(values: readonly Value[], index: number): Value {
+  const value = values[index];
+  if (!value) throw new Error(`no output ${index}`);
+  return value;
+}

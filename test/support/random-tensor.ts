@@ -1,0 +1,62 @@
+import { elementCount, int64s, RandomStream, type Shape, Tensor } from "../../graph-builder/index.ts";
+
+/** What the symbols of a test's shapes stand for. */
+export const symbols: Readonly<Record<string, number>> = { batch: 3 };
+
+/** An input of a test's graph: its declared shape (symbols allowed) and its data. */
+export interface Input {
+  readonly shape: Shape;
+  readonly tensor: Tensor;
+}
+
+let count = 0;
+
+function fill(shape: Shape, valueAt: (random: RandomStream, index: number, size: number) => number): Input {
+  const dims = dimsOf(shape);
+  const random = new RandomStream(7, `tensor ${count++}`);
+  const size = dims.reduce((product, dim) => product * dim, 1);
+  const data = Float32Array.from({ length: size }, (_, i) => valueAt(random, i, size));
+  return { shape, tensor: new Tensor("float", dims, data) };
+}
+
+/** The shape with its symbols replaced. */
+export function dimsOf(shape: Shape): number[] {
+  return shape.map((dim) => elementCount([dim], symbols));
+}
+
+/** Standard normal numbers. */
+export function normal(shape: Shape): Input {
+  return fill(shape, (random, i) => random.normal(i));
+}
+
+/** Uniform numbers of [0.5, 2). */
+export function positive(shape: Shape): Input {
+  return fill(shape, (random, i) => 0.5 + 1.5 * random.uniform(i));
+}
+
+/** Uniform numbers of [0, 1). */
+export function uniform(shape: Shape): Input {
+  return fill(shape, (random, i) => random.uniform(i));
+}
+
+/** Numbers of both signs, none of them nearer than 0.2 to zero. */
+export function apart(shape: Shape): Input {
+  return fill(
+    shape,
+    (random, i) => (random.uniform(2 * i) < 0.5 ? -1 : 1) * (0.2 + random.uniform(2 * i + 1)),
+  );
+}
+
+/** Numbers around zero in random order, any two at least 0.1 apart. */
+export function distinct(shape: Shape): Input {
+  let order: Uint32Array | undefined;
+  return fill(shape, (random, i, size) => {
+    order ??= random.permutation(size, 0);
+    return ((order[i] ?? 0) - size / 2 + 0.25) * 0.1;
+  });
+}
+
+/** Given int64 numbers. */
+export function integers(values: readonly number[], shape: Shape = [values.length]): Input {
+  return { shape, tensor: int64s(values, dimsOf(shape)) };
+}

@@ -1,0 +1,79 @@
+import * as ort from "onnxruntime-node";
+import {
+  createModel,
+  encodeModel,
+  type Graph,
+  inlined,
+  type Lowering,
+  lowerGraph,
+  portable,
+  Tensor,
+} from "../../graph-builder/index.ts";
+import { isNumeric, type TensorData } from "../../graph-builder/tensor.ts";
+import type { DataType } from "../../graph-builder/types.ts";
+
+/** What every execution provider runs: ai.onnx operators alone. */
+export const portableInlined: Lowering = { ...portable, ...inlined };
+
+export type Feeds = Readonly<Record<string, Tensor>>;
+
+/** A graph opened on onnxruntime-node's CPU; `release` it when done. */
+export interface OpenGraph {
+  run(feeds: Feeds): Promise<Record<string, Tensor>>;
+  release(): Promise<void>;
+}
+
+/** Lowers and encodes a graph and opens it with one thread. */
+export async function openGraph(graph: Graph, lowering: Lowering = portableInlined): Promise<OpenGraph> {
+  const bytes = encodeModel(createModel(lowerGraph(graph, lowering)));
+  const session = await ort.InferenceSession.create(bytes, {
+    logSeverityLevel: 3,
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+  });
+  return {
+    async run(feeds) {
+      const wanted = Object.entries(feeds).filter(([name]) => session.inputNames.includes(name));
+      const results = await session.run(
+        Object.fromEntries(wanted.map(([name, tensor]) => [name, toOrt(tensor)])),
+      );
+      return Object.fromEntries(Object.entries(results).map(([name, result]) => [name, fromOrt(result)]));
+    },
+    release: () => session.release(),
+  };
+}
+
+/** The outputs of one run of a graph. */
+export async function runGraph(
+  graph: Graph,
+  feeds: Feeds,
+  lowering?: Lowering,
+): Promise<Record<string, Tensor>> {
+  const open = await openGraph(graph, lowering);
+  try {
+    return await open.run(feeds);
+  } finally {
+    await open.release();
+  }
+}
+
+/** The elements of an output. */
+export function numbersOf(results: Feeds, name: string): number[] {
+  const tensor = results[name];
+  if (!tensor) throw new Error(`the graph returned no ${name}`);
+  return tensor.numbers();
+}
+
+const ortNames: Readonly<Partial<Record<DataType, string>>> = { float: "float32", double: "float64" };
+
+/** A copy, since ONNX Runtime's batch normalisation writes its statistics into the fed arrays. */
+function toOrt({ elemType, data, dims }: Tensor): ort.Tensor {
+  return new ort.Tensor((ortNames[elemType] ?? elemType) as "float32", data.slice() as Float32Array, dims);
+}
+
+function fromOrt({ type, data, dims }: ort.Tensor): Tensor {
+  const renamed = Object.entries(ortNames).find(([, name]) => name === type)?.[0];
+  const elemType = (renamed ?? type) as DataType;
+  if (!isNumeric(elemType)) throw new Error(`a test cannot read ${type}`);
+  return new Tensor(elemType, [...dims], data as TensorData);
+}
