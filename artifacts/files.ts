@@ -21,7 +21,7 @@ const reasons: Readonly<Record<string, string>> = {
  */
 export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
   const folder = dirname(path);
-  const temporary = join(folder, `.${randomUUID()}.tmp`);
+  const temporary = temporaryIn(folder);
   try {
     await writeFlushed(temporary, content);
     await rename(temporary, path);
@@ -56,6 +56,45 @@ export async function makeFolder(path: string): Promise<void> {
     await makeFolder(dirname(path));
     await makeFolder(path);
   }
+}
+
+/**
+ * Creates a folder that `fill` has completed, or none: it is filled under a temporary name beside it and renamed.
+ * Returns false, with nothing changed, where `path` is already taken (by anything but an empty folder).
+ * Throws UserError, with the path and the reason, where the system refuses, and whatever `fill` throws.
+ */
+export async function makeFolderAtomic(
+  path: string,
+  fill: (folder: string) => Promise<void>,
+): Promise<boolean> {
+  const parent = dirname(path);
+  await makeFolder(parent);
+  const temporary = temporaryIn(parent);
+  try {
+    await makeFolder(temporary);
+    await fill(temporary);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    if (["EEXIST", "ENOTEMPTY", "ENOTDIR"].includes(errorCode(error) ?? "")) return false;
+    if (!(error instanceof UserError)) throw refusal(`${path} cannot be created`, error);
+    throw new UserError(error.message.replaceAll(temporary, path), { cause: error });
+  }
+  await flushFolder(parent);
+  return true;
+}
+
+/** Removes from a folder what writes that were killed have left there. */
+export async function removeTemporaryFiles(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  const left = names.filter((name) => temporaryName.test(name));
+  await Promise.all(left.map((name) => rm(join(folder, name), { recursive: true, force: true })));
+}
+
+const temporaryName = /^\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;
+
+function temporaryIn(folder: string): string {
+  return join(folder, `.${randomUUID()}.tmp`);
 }
 
 async function writeFlushed(path: string, content: Uint8Array | string): Promise<void> {

@@ -1,14 +1,19 @@
-import { randomUUID } from "node:crypto";
-import { access, readdir, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { access } from "node:fs/promises";
+import { join } from "node:path";
 import {
   type ArtifactBytes,
-  artifactFiles,
   type Checkpoint,
   decodeCheckpoint,
+  type Manifest,
   makeFolder,
+  makeFolderAtomic,
   readFileBytes,
+  readManifest,
+  readTrainingModels,
+  removeTemporaryFiles,
+  type TrainingArtifacts,
   writeFileAtomic,
+  writeTrainingModels,
 } from "../artifacts/index.ts";
 import { UserError } from "../graph-builder/errors.ts";
 import type { CheckpointStore, EpochRecord } from "../runtime/index.ts";
@@ -32,34 +37,20 @@ export class RunDirectory implements CheckpointStore {
    * Makes the folder of a new run with its settings, models and first checkpoint; it appears whole or not at all.
    * Throws UserError where it exists already or cannot be written.
    */
-  static async create(path: string, config: RunConfig, artifacts: ArtifactBytes): Promise<RunDirectory> {
-    await RunDirectory.expectFree(path);
-    await makeFolder(dirname(path));
-    const draft = join(dirname(path), `.${basename(path)}-${randomUUID()}.tmp`);
-    try {
-      await makeFolder(draft);
-      for (const folder of ["checkpoints", "graph"]) await makeFolder(join(draft, folder));
-      await writeFileAtomic(join(draft, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
-      for (const key of ["trainingModel", "evalModel", "optimizerModel"] as const) {
-        await writeFileAtomic(join(draft, "graph", artifactFiles[key]), artifacts[key]);
-      }
-      await writeFileAtomic(join(draft, "checkpoints", "last"), artifacts.checkpoint);
-      await rename(draft, path);
-    } catch (error) {
-      await rm(draft, { recursive: true, force: true });
-      if (!(error instanceof UserError)) throw error;
-      throw new UserError(error.message.replaceAll(draft, path), { cause: error });
-    }
+  static async create(path: string, config: RunConfig, artifacts: TrainingArtifacts): Promise<RunDirectory> {
+    const isMade = await makeFolderAtomic(path, async (folder) => {
+      await writeFileAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+      await writeTrainingModels(join(folder, "graph"), artifacts);
+      await makeFolder(join(folder, "checkpoints"));
+      await writeFileAtomic(join(folder, "checkpoints", "last"), artifacts.checkpoint);
+    });
+    if (!isMade) throw taken(path);
     return new RunDirectory(path, config);
   }
 
   /** Throws UserError where something exists at a path, which a new run must not overwrite. */
   static async expectFree(path: string): Promise<void> {
-    if (await exists(path)) {
-      throw new UserError(
-        `${path} exists already: take another --run-dir, or go on with it by --resume ${path}.`,
-      );
-    }
+    if (await exists(path)) throw taken(path);
   }
 
   /** Opens a run that exists. Throws UserError where it is none. */
@@ -82,25 +73,18 @@ export class RunDirectory implements CheckpointStore {
 
   /** Removes temporary files of killed writes, and the metrics of epochs that the last checkpoint has not finished. */
   async prepareToResume(): Promise<void> {
-    for (const folder of [this.path, join(this.path, "checkpoints")]) {
-      const leftovers = (await readdir(folder)).filter((name) => /^\..*\.tmp$/.test(name));
-      for (const name of leftovers) await rm(join(folder, name), { force: true });
-    }
+    await removeTemporaryFiles(this.path);
+    await removeTemporaryFiles(join(this.path, "checkpoints"));
     const { properties } = await this.checkpoint("last");
     const epochs = Number(properties.get("epoch") ?? 0);
     this.#records = (await this.records()).filter(({ epoch }) => epoch <= epochs);
   }
 
-  /** The bytes of the run's models and of its last checkpoint. */
-  async artifacts(): Promise<ArtifactBytes> {
-    const model = (key: "trainingModel" | "evalModel" | "optimizerModel") =>
-      readFileBytes(join(this.path, "graph", artifactFiles[key]));
-    return {
-      trainingModel: await model("trainingModel"),
-      evalModel: await model("evalModel"),
-      optimizerModel: await model("optimizerModel"),
-      checkpoint: await readFileBytes(this.checkpointPath("last")),
-    };
+  /** What the run trains, from its last checkpoint on. */
+  async artifacts(): Promise<ArtifactBytes & { readonly manifest: Manifest }> {
+    const folder = join(this.path, "graph");
+    const checkpoint = await readFileBytes(this.checkpointPath("last"));
+    return { ...(await readTrainingModels(folder)), manifest: await readManifest(folder), checkpoint };
   }
 
   checkpointPath(kind: CheckpointKind): string {
@@ -166,6 +150,12 @@ export function reproducingCommand(config: RunConfig): string {
     .filter((name) => name === "data" || config[name] !== defaults[name])
     .map((name) => `--${kebabCase(name)} ${config[name]}`);
   return ["shake train", ...flags].join(" ");
+}
+
+function taken(path: string): UserError {
+  return new UserError(
+    `${path} exists already: take another --run-dir, or go on with it by --resume ${path}.`,
+  );
 }
 
 async function exists(path: string): Promise<boolean> {

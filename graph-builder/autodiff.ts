@@ -13,7 +13,7 @@ import { formatType, sameType } from "./types.ts";
  * `x_grad`; the nodes behind node `n` are named `n_Grad/...`. A loss that is no scalar is summed.
  *
  * `substitutes` are values that the backward pass reads in place of forward ones (beta for alpha).
- * Throws Error, naming the node, where a gradient must pass an operator that has none.
+ * Throws Error, naming the node, where a gradient must pass an operator, an input or an output that has none.
  */
 export function appendGradients(
   g: Builder,
@@ -39,8 +39,10 @@ export function appendGradients(
     if (!node.outputs.some((output) => arriving.has(output)) || inputs.every((input) => !input)) continue;
     const results = g.within(`${node.name}_Grad`, () => backward(g, node, collect, substitutes));
     for (const [i, input] of inputs.entries()) {
-      const result = input && results[i];
-      if (!input || !result) continue;
+      if (!input) continue;
+      const result = results[i];
+      if (!result)
+        throw new Error(`the gradient of input ${i} of ${node.opType} at ${node.name} is not known`);
       const gradient = g.within(`${node.name}_Grad`, () =>
         unbroadcast(g, typeof result === "function" ? result() : result, input),
       );
@@ -73,7 +75,11 @@ function backward(
     const reason = decision === "zero" ? "it is constant" : decision.none;
     throw new Error(`${node.opType} at ${node.name} has no gradient: ${reason}`);
   }
-  const dO = (index: number) => gradientOf(node.output(index)) ?? zeros(g, node.output(index));
+  const read = new Set<number>();
+  const dO = (index: number) => {
+    read.add(index);
+    return gradientOf(node.output(index)) ?? zeros(g, node.output(index));
+  };
   const back: Backward<OpType> = {
     node,
     attributes: node.attributes,
@@ -85,7 +91,11 @@ function backward(
     dO,
     substitute: (value) => substitutes.get(value) ?? value,
   };
-  return decision(g, back);
+  const results = decision(g, back);
+  const unread = node.outputs.findIndex((output, i) => !read.has(i) && gradientOf(output));
+  if (unread >= 0)
+    throw new Error(`the gradient of output ${unread} of ${node.opType} at ${node.name} is not known`);
+  return results;
 }
 
 /** Sums a gradient over the axes along which its value was broadcast. */

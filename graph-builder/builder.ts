@@ -49,10 +49,12 @@ export class GraphBuilder {
   readonly graph: Graph;
   #scope: readonly string[] = [];
   readonly #counts = new Map<string, number>();
+  readonly #paths: Set<string>;
   readonly #constants = new Map<string, Value>();
 
   constructor(graph: Graph) {
     this.graph = graph;
+    this.#paths = new Set(graph.nodes.map((node) => node.name));
   }
 
   /** Adds a graph input. */
@@ -137,6 +139,7 @@ export class GraphBuilder {
     const present = inputs.slice(0, inputs.findLastIndex((input) => input !== null) + 1);
     const node = new Node(opType, path, present, attributes, inferTypes(opType, path, present, attributes));
     this.graph.nodes.push(node as unknown as Node);
+    this.#paths.add(path);
     return node;
   }
 
@@ -153,7 +156,8 @@ export class GraphBuilder {
 
   #nodeName(opType: OpType): string {
     const stem = [...this.#scope, opType].join("/");
-    const count = this.#counts.get(stem) ?? 0;
+    let count = this.#counts.get(stem) ?? 0;
+    while (this.#paths.has(`${stem}_${count}`)) count++;
     this.#counts.set(stem, count + 1);
     return `${stem}_${count}`;
   }
@@ -168,6 +172,7 @@ export function inferTypes<K extends OpType>(
 ): readonly ValueType[] {
   try {
     expectArity(operatorOf(opType).inputs, inputs);
+    expectRequired(operatorOf(opType), attributes);
     return operatorOf(opType).infer(inputs as never, attributes as never);
   } catch (error) {
     if (!(error instanceof ShapeError)) throw error;
@@ -183,6 +188,12 @@ function expectArity(names: Names, inputs: readonly (Value | null)[]): void {
   }
   for (const [i, name] of names.entries()) {
     if (!inputs[i] && !/(\?|\.\.\.)$/.test(name)) throw new ShapeError(`input ${name} is missing`);
+  }
+}
+
+function expectRequired(operator: AnyOperator, attributes: Readonly<Record<string, unknown>>): void {
+  for (const [name, spec] of Object.entries(operator.attributes)) {
+    if (spec.required && attributes[name] === undefined) throw new ShapeError(`attribute ${name} is missing`);
   }
 }
 

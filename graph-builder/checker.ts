@@ -1,7 +1,7 @@
 import { inferTypes } from "./builder.ts";
 import type { Graph, Node, Value } from "./ir.ts";
 import { nameValues } from "./names.ts";
-import { isOpType, operatorOf } from "./operators/index.ts";
+import { isOpType } from "./operators/index.ts";
 import { formatType, sameType } from "./types.ts";
 
 /** A graph that breaks an invariant; the message names the node by its path. */
@@ -27,6 +27,8 @@ export function checkGraph(graph: Graph): void {
     checkNode(node, known);
     for (const output of node.outputs) known.add(output);
   }
+  const nodes = new Set(graph.nodes);
+  for (const value of [...known, ...graph.initializers]) checkUses(value, nodes);
   for (const value of graph.outputs) {
     if (!known.has(value) && !value.constant)
       throw new GraphError(`nothing in the graph makes the output ${value.name}`);
@@ -49,10 +51,6 @@ function checkNames(graph: Graph): void {
 function checkNode(node: Node, known: ReadonlySet<Value>): void {
   const at = `${node.opType} at ${node.name}`;
   if (!isOpType(node.opType)) throw new GraphError(`${at}: unknown operator`);
-  for (const [name, spec] of Object.entries(operatorOf(node.opType).attributes)) {
-    const value = (node.attributes as Readonly<Record<string, unknown>>)[name];
-    if (spec.required && value === undefined) throw new GraphError(`${at}: attribute ${name} is missing`);
-  }
   for (const [index, input] of node.inputs.entries()) {
     if (!input) continue;
     if (!known.has(input) && !input.constant) {
@@ -65,6 +63,16 @@ function checkNode(node: Node, known: ReadonlySet<Value>): void {
     }
   }
   checkTypes(node, at);
+}
+
+function checkUses(value: Value, nodes: ReadonlySet<Node>): void {
+  const stranger = value.uses.find(({ node, index }) => node.inputs[index] !== value || !nodes.has(node));
+  if (!stranger) return;
+  const { node, index } = stranger;
+  const label = value.name ?? value.producer?.name ?? "a constant";
+  throw new GraphError(
+    `${node.opType} at ${node.name}: does not read ${label} as input ${index} in this graph`,
+  );
 }
 
 function checkTypes(node: Node, at: string): void {

@@ -90,7 +90,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   // --- shapes and places ---
   Shape: "zero",
   ConstantOfShape: "zero",
-  OneHot: "zero",
+  OneHot: { none: "its values are taken to be constants" },
   ArgMax: "zero",
   Reshape: (g, { I, dY }) => [likeInput(g, I(0), dY), null],
   Flatten: (g, { I, dY }) => [likeInput(g, I(0), dY)],
@@ -162,7 +162,11 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   },
 
   // --- pooling ---
-  MaxPool: (g, { O, dY, attributes }) => [g.MaxPoolGrad(dY, O(1), attributes)],
+  MaxPool: (g, { O, dY, attributes }) => {
+    if (attributes.storage_order)
+      throw new Error("the gradient of MaxPool with storage_order 1 is not known");
+    return [g.MaxPoolGrad(dY, O(1), attributes)];
+  },
   // every window spreads dY / (pixels it averaged); ONNX Runtime's AveragePoolGrad would fix the batch size
   AveragePool: (g, { I, dY, attributes }) => {
     const [kernel, channels] = [attributes.kernel_shape, staticDim(I(0).shape, 1)];

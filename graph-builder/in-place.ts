@@ -1,4 +1,4 @@
-import type { Builder } from "./builder.ts";
+import { type Builder, createBuilder } from "./builder.ts";
 import type { Graph, Node, Value } from "./ir.ts";
 import { dataTypeNumbers } from "./operators/elementwise.ts";
 import { rewriteGraph } from "./rewrite.ts";
@@ -37,9 +37,10 @@ export function withExplicitState(graph: Graph): Graph {
   });
   const names = new Set(graph.outputs.filter((output) => flags.has(output)).map((output) => output.name));
   explicit.outputs = explicit.outputs.filter((output) => !names.has(output.name));
+  const g = createBuilder(explicit);
   for (const { name, value } of states) {
-    value.name = name;
-    explicit.outputs.push(value);
+    if (!explicit.outputs.includes(value)) value.name = name;
+    g.output(value, name);
   }
   return rewriteGraph(explicit);
 }

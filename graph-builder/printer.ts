@@ -2,7 +2,7 @@ import type { Graph, Node, Value } from "./ir.ts";
 import { isUsed, nameValues } from "./names.ts";
 import { operatorOf } from "./operators/index.ts";
 import { Tensor } from "./tensor.ts";
-import { formatType } from "./types.ts";
+import { formatType, tensorType } from "./types.ts";
 
 /** The graph in ONNX's textual syntax (onnx/onnx docs/Syntax.md); long constants are cut with `...`. */
 export function printGraph(graph: Graph): string {
@@ -41,7 +41,8 @@ export function givenAttributes(node: Node): [name: string, value: unknown][] {
 }
 
 function formatAttribute(kind: string, value: unknown): string {
-  if (value instanceof Tensor) return formatData(value);
+  if (value instanceof Tensor)
+    return `${formatType(tensorType(value.elemType, value.dims))} ${formatData(value)}`;
   if (Array.isArray(value)) return `[${value.join(", ")}]`;
   if (kind === "string") return JSON.stringify(value);
   return kind === "float" ? formatFloat(Number(value)) : String(value);

@@ -161,7 +161,7 @@ export function decodeModel(bytes: Uint8Array, where = "the model"): Model {
     return {
       graph: decodeGraph(proto.graph),
       irVersion: Number(proto.irVersion),
-      opset: Number(proto.opsetImport?.find(({ domain }) => !domain || domain === "ai.onnx")?.version ?? 0),
+      opset: decodeOpset(proto),
       producerName: proto.producerName ?? "",
       docString: proto.docString ?? "",
       metadataProps: Object.fromEntries(
@@ -171,6 +171,13 @@ export function decodeModel(bytes: Uint8Array, where = "the model"): Model {
   } catch (error) {
     throw new UserError(`${where} cannot be used: ${(error as Error).message}.`, { cause: error });
   }
+}
+
+/** Before 13, operators of the same name meant something else (Softmax) or took other inputs. */
+function decodeOpset({ opsetImport }: IModel): number {
+  const opset = Number(opsetImport?.find(({ domain }) => !domain || domain === "ai.onnx")?.version ?? 0);
+  if (opset < 13) throw new Error(`it imports opset ${opset} of ai.onnx, and only 13 and later are known`);
+  return opset;
 }
 
 function parse(bytes: Uint8Array, where: string): IModel {
@@ -197,6 +204,7 @@ function decodeGraph(proto: IGraph): Graph {
     if (!value) throw new Error(`nothing makes the output ${name}`);
     g.output(value, name ?? "");
   }
+  nameValues(g.graph);
   return g.graph;
 }
 
@@ -240,16 +248,25 @@ function decodeAttribute(kind: AttributeKind, { i, f, s, ints, floats, t, name }
     case "int":
       return Number(i);
     case "float":
-      return f;
+      return shortestFloat(f ?? 0);
     case "string":
       return s ? protobuf.util.utf8.read(s, 0, s.length) : "";
     case "ints":
       return (ints ?? []).map(Number);
     case "floats":
-      return floats ?? [];
+      return (floats ?? []).map(shortestFloat);
     case "tensor":
       return t && decodeTensor(t, name ?? "");
   }
+}
+
+/** The shortest decimal that is the same float32: 0.1 where the file's bits say 0.10000000149. */
+function shortestFloat(value: number): number {
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return value;
 }
 
 function decodeTensor(proto: ITensor, name: string): Tensor {
@@ -275,7 +292,8 @@ function decodeType(proto: IType | null | undefined, name: string): ValueType {
   if (sequence) return { kind: "sequence", elemType: dataTypeOf(sequence.elemType ?? 0) };
   const tensor = proto?.tensorType;
   if (!tensor) throw new Error(`input ${name} is neither a tensor nor a sequence of tensors`);
-  const shape: Shape = (tensor.shape?.dim ?? []).map(
+  if (!tensor.shape) throw new Error(`input ${name} has no shape`);
+  const shape: Shape = (tensor.shape.dim ?? []).map(
     ({ dimParam, dimValue }, i): Dim => dimParam || (dimValue ? Number(dimValue) : `${name}_dim${i}`),
   );
   return tensorType(dataTypeOf(tensor.elemType ?? 0), shape);

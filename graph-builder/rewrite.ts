@@ -24,7 +24,7 @@ export function rewriteGraph(graph: Graph, rewrite: Rewrite = () => undefined): 
     if (known) return known;
     if (!value.constant)
       throw new Error(`graph ${graph.name} reads ${value.name ?? "a value"} before it is made`);
-    const constant = value.name === undefined ? g.constant(value.constant) : value;
+    const constant = g.constant(value.constant, value.name);
     values.set(value, constant);
     return constant;
   };

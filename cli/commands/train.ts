@@ -1,12 +1,13 @@
 import { join } from "node:path";
 import {
-  type ArtifactBytes,
-  type ArtifactSettings,
   buildTrainingArtifacts,
+  type Manifest,
   parameterCount,
+  readManifest,
   readTrainingArtifacts,
+  type TrainingArtifacts,
 } from "../../artifacts/index.ts";
-import { blockCount, costOf, decodeModel, networkName, UserError } from "../../graph-builder/index.ts";
+import { networkName, UserError } from "../../graph-builder/index.ts";
 import { stepsPerEpoch } from "../../runtime/batches.ts";
 import {
   type Dataset,
@@ -22,7 +23,6 @@ import {
   TrainingSession,
   train,
 } from "../../runtime/index.ts";
-import { readJsonObject } from "../config-file.ts";
 import { drawCurves } from "../curves.ts";
 import type { Command } from "../flags.ts";
 import { frozenModel } from "../frozen-model.ts";
@@ -65,7 +65,7 @@ export const trainCommand: Command<(typeof settings)[number]> = {
       device,
     );
     const directory = await prepared.openDirectory();
-    say(describeRun(directory, artifacts, parameterCount(session.checkpoint()), trainSet, testSet));
+    say(describeRun(directory, artifacts.manifest, trainSet, testSet));
     const interrupt = listenForInterrupt(say);
     let interruptedAt: number | undefined;
     try {
@@ -73,7 +73,7 @@ export const trainCommand: Command<(typeof settings)[number]> = {
         session,
         device,
         settings: config,
-        blocks: blockCount(config),
+        blocks: artifacts.manifest.blocks,
         trainSet,
         testSet,
         store: directory,
@@ -104,7 +104,7 @@ export const trainCommand: Command<(typeof settings)[number]> = {
 /** A run before its first step; its folder is touched last, when everything else has been found to work. */
 interface PreparedRun {
   readonly config: RunConfig;
-  readonly artifacts: ArtifactBytes;
+  readonly artifacts: TrainingArtifacts;
   readonly openDirectory: () => Promise<RunDirectory>;
 }
 
@@ -118,7 +118,7 @@ async function prepareRun(given: Given): Promise<PreparedRun> {
   return { config, artifacts, openDirectory: () => RunDirectory.create(path, config, artifacts) };
 }
 
-function compile(config: RunConfig): { config: RunConfig; artifacts: ArtifactBytes } {
+function compile(config: RunConfig): { config: RunConfig; artifacts: TrainingArtifacts } {
   return { config, artifacts: buildTrainingArtifacts(artifactSettings(config, "ort-training")) };
 }
 
@@ -143,10 +143,9 @@ async function prepareResume(given: Given): Promise<PreparedRun> {
 async function openArtifacts(
   folder: string,
   given: Given,
-): Promise<{ artifacts: ArtifactBytes; config: RunConfig }> {
-  const artifacts = await readTrainingArtifacts(folder);
-  const manifest = (await readJsonObject(join(folder, "manifest.json"))) as { settings?: ArtifactSettings };
-  if (!manifest.settings) throw new UserError(`${join(folder, "manifest.json")} has no settings.`);
+): Promise<{ artifacts: TrainingArtifacts; config: RunConfig }> {
+  const manifest = await readManifest(folder);
+  const artifacts = { ...(await readTrainingArtifacts(folder)), manifest };
   const { depth, width, classes, optimizer, momentum, weightDecay, seed, mean } = manifest.settings;
   const compiled = { depth, width, classes, optimizer, momentum, weightDecay, seed };
   const data = Object.entries(datasets).find(([, spec]) => spec.mean.join() === mean.join())?.[0];
@@ -205,16 +204,14 @@ async function loadSets(
 
 function describeRun(
   { path, config }: RunDirectory,
-  artifacts: ArtifactBytes,
-  parameters: number,
+  { network, parameters, cost }: Manifest,
   trainSet: Dataset,
   testSet: Dataset,
 ): string {
-  const cost = costOf(decodeModel(artifacts.trainingModel, "training_model.onnx").graph);
   const steps = stepsPerEpoch(trainSet, config.batchSize);
   const mix = `${config.forward}-${config.backward}-${config.level}`;
   return formatFields({
-    network: `${networkName(config)}, ${mix}, ${parameters.toLocaleString("en-US")} parameters`,
+    network: `${network}, ${mix}, ${parameters.toLocaleString("en-US")} parameters`,
     "FLOPs an image": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
     data: `${datasets[config.data].title}, ${trainSet.count.toLocaleString("en-US")} training and ${testSet.count.toLocaleString("en-US")} test images`,
     training: `${config.epochs} epochs of ${steps} steps, batch ${config.batchSize}, learning rate ${config.learningRate}, ${config.optimizer}`,

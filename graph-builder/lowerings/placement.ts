@@ -33,6 +33,10 @@ export const sliceGrad: Lower<"SliceGrad"> = (g, { I, optional }) => {
     const { start, step, count } = sliceRange(at, size, starts[i] ?? 0, ends[i] ?? 0, steps[i] ?? 1);
     const forward = step < 0 ? reversed(g, result, at) : result;
     const spread = interleaveZeros(g, forward, at, Math.abs(step));
+    if (count === 0) {
+      result = padAxis(g, result, at, 0, size);
+      continue;
+    }
     const first = step < 0 ? start + step * (count - 1) : start;
     result = padAxis(g, spread, at, first, size - first - (Math.abs(step) * (count - 1) + 1));
   }

@@ -96,6 +96,7 @@ export function staticDim(shape: Shape, axis: number): number {
 export function reshapeTo(shape: Shape, target: Shape): Shape {
   const dims: Dim[] = target.map((dim, i) => (dim === 0 ? dimAt(shape, i) : dim));
   const rest = dims.indexOf(-1);
+  if (rest !== dims.lastIndexOf(-1)) refuse(`[${target.join(", ")}] has more than one -1`);
   const total = productOf(shape);
   const known = productOf(dims.filter((dim) => dim !== -1));
   if (rest >= 0) dims[rest] = quotientOf(total, known) ?? refuseReshape(shape, target);

@@ -4,6 +4,7 @@ import { type Operand, operator } from "./schema.ts";
 
 /** Refuses a weight that is neither one number an image nor one for all. */
 function expectPerImage(weight: Operand, images: Operand, name: string): void {
+  if (images.shape.length !== 4) refuse(`branches must be [N, C, H, W], not [${images.shape.join(", ")}]`);
   const [count] = weight.shape;
   if (weight.shape.length !== 1 || (count !== 1 && count !== dimAt(images.shape, 0))) {
     refuse(`${name} must be one number an image, not [${weight.shape.join(", ")}]`);

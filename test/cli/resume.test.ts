@@ -53,7 +53,10 @@ describe("a run killed by SIGKILL goes on to the same bytes", () => {
     await sleep(400);
     child.kill("SIGKILL");
     await finished;
-    writeFileSync(join(folder, run, "checkpoints", ".0b6f.tmp"), "half a checkpoint");
+    writeFileSync(
+      join(folder, run, "checkpoints", ".0b6f1a2c-5d3e-4f60-8a71-92b3c4d5e6f7.tmp"),
+      "half a checkpoint",
+    );
     ({ child, finished } = start(folder, "train", "--resume", run));
     await sleep(1200);
     child.kill("SIGKILL");

@@ -28,6 +28,7 @@ test("a run leaves every file that it promises", () => {
   expect(readdirSync(join(run, "checkpoints"))).toEqual(["best", "last"]);
   expect(readdirSync(join(run, "graph"))).toEqual([
     "eval_model.onnx",
+    "manifest.json",
     "optimizer_model.onnx",
     "training_model.onnx",
   ]);
