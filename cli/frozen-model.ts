@@ -4,11 +4,12 @@ import { datasets } from "../runtime/data/dataset.ts";
 import { reproducingCommand } from "./run-directory.ts";
 import type { RunConfig } from "./settings.ts";
 
+/** The checkpoint's property with the SHA-256 of the training images and labels. */
+export const DATA_DIGEST = "data_sha256";
+
 /** What is known of a training beside its checkpoint. */
 export interface Provenance {
   readonly config?: RunConfig | undefined;
-  /** SHA-256 of the training images and labels. */
-  readonly dataDigest?: string | undefined;
   /** In percent. */
   readonly testAccuracy?: number | undefined;
 }
@@ -16,14 +17,15 @@ export interface Provenance {
 /** A checkpoint as one plain .onnx with its provenance; the same training always gives the same bytes. */
 export function frozenModel(checkpoint: Checkpoint, where: string, about: Provenance = {}): Uint8Array {
   const settings = checkpointSettings(checkpoint, where);
-  const { config, dataDigest, testAccuracy } = about;
+  const { config, testAccuracy } = about;
+  const dataDigest = checkpoint.properties.get(DATA_DIGEST);
   const steps = checkpoint.properties.get("step");
   const fields: Readonly<Record<string, string | undefined>> = {
     network: `ShakeNet ${networkName(settings)}`,
     class_names: config && JSON.stringify(datasets[config.data].classNames),
     settings: JSON.stringify(config ? withoutPlace(config) : settings),
     data: config?.data,
-    data_sha256: dataDigest,
+    data_sha256: dataDigest === undefined ? undefined : String(dataDigest),
     seed: String(settings.seed),
     steps: steps === undefined ? undefined : String(steps),
     test_accuracy: testAccuracy?.toFixed(2),
@@ -46,6 +48,12 @@ export function checkpointSettings({ properties }: Checkpoint, where: string): A
 }
 
 /** The settings that say what was trained, without those that say where. */
-function withoutPlace({ dataDir: _, device: __, threads: ___, ...config }: RunConfig) {
+function withoutPlace({
+  dataDir: _,
+  device: __,
+  threads: ___,
+  checkpointEverySteps: ____,
+  ...config
+}: RunConfig) {
   return config;
 }

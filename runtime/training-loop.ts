@@ -296,6 +296,6 @@ function diverged(what: string, step: number, { learningRate }: TrainingSettings
   const kept =
     saved === undefined ? "the checkpoint before it is kept" : `the checkpoint of step ${saved} is kept`;
   return new UserError(
-    `The run diverged at step ${step + 1}: ${what}; ${kept}, and a learning rate below ${learningRate} may help.`,
+    `The run diverged at step ${step + 1}: ${what}; a learning rate below ${learningRate} may help, and ${kept}.`,
   );
 }

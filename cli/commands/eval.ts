@@ -1,6 +1,6 @@
 import type { InferenceSession } from "onnxruntime-common";
 import { readFileBytes } from "../../artifacts/index.ts";
-import { UserError } from "../../graph-builder/index.ts";
+import { decodeModel, UserError } from "../../graph-builder/index.ts";
 import { type Dataset, type DatasetName, datasets, loadDataset } from "../../runtime/data/dataset.ts";
 import { type Device, type Evaluation, evaluate, openDevice } from "../../runtime/index.ts";
 import type { Command } from "../flags.ts";
@@ -74,8 +74,8 @@ async function openModel(given: Given): Promise<OpenedModel> {
     throw new UserError("shake eval needs either --run DIR or --model FILE.");
   }
   if (given.model !== undefined) {
-    const { data } = withDefaults(["data"], given);
     const bytes = await readFileBytes(given.model);
+    const data = given.data ?? trainingData(bytes, given.model);
     return { bytes, what: given.model, data, dataDir: given.dataDir, limit: given.testLimit };
   }
   const directory = await RunDirectory.open(given.run ?? "");
@@ -91,6 +91,13 @@ async function openModel(given: Given): Promise<OpenedModel> {
     dataDir,
     limit: given.testLimit ?? config.testLimit,
   };
+}
+
+/** The data set that a model of ours says it was trained on. Throws UserError where it does not. */
+function trainingData(bytes: Uint8Array, what: string): DatasetName {
+  const { data = "" } = decodeModel(bytes, what).metadataProps;
+  if (data in datasets) return data as DatasetName;
+  throw new UserError(`${what} does not say what it was trained on: give --data.`);
 }
 
 async function openSession(device: Device, bytes: Uint8Array, what: string): Promise<InferenceSession> {

@@ -30,8 +30,8 @@ async function freeze(source: string, kind: "last" | "best"): Promise<Uint8Array
   if (!isFolder) return frozenModel(decodeCheckpoint(await readFileBytes(source), source), source);
   const directory = await RunDirectory.open(source);
   const checkpoint = await directory.checkpoint(kind);
-  const epoch = Number(checkpoint.properties.get("epoch"));
-  const record = (await directory.records()).find((line) => line.epoch === epoch);
+  const step = Number(checkpoint.properties.get("step"));
+  const record = (await directory.records()).find((line) => line.step === step);
   return frozenModel(checkpoint, directory.checkpointPath(kind), {
     config: directory.config,
     testAccuracy: record?.test_accuracy,

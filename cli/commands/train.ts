@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import {
   buildTrainingArtifacts,
+  decodeCheckpoint,
+  encodeCheckpoint,
   type Manifest,
   parameterCount,
   readManifest,
@@ -25,7 +27,7 @@ import {
 } from "../../runtime/index.ts";
 import { drawCurves } from "../curves.ts";
 import type { Command } from "../flags.ts";
-import { frozenModel } from "../frozen-model.ts";
+import { DATA_DIGEST, frozenModel } from "../frozen-model.ts";
 import { describeStep, formatRate, formatSeconds, openProgress, type Progress } from "../progress.ts";
 import { freeRunPath, RunDirectory } from "../run-directory.ts";
 import {
@@ -54,17 +56,18 @@ export const trainCommand: Command<(typeof settings)[number]> = {
     const prepared = await (given.resume === undefined ? prepareRun(given) : prepareResume(given));
     const { config, artifacts } = prepared;
     const { trainSet, testSet } = await loadSets(config, progress);
+    const checkpoint = withDataDigest(prepared, await datasetDigest(trainSet));
     const device = await openDevice(config.device, { threads: config.threads });
     const session = await TrainingSession.create(
       {
-        checkpointState: artifacts.checkpoint,
+        checkpointState: checkpoint,
         trainModel: artifacts.trainingModel,
         evalModel: artifacts.evalModel,
         optimizerModel: artifacts.optimizerModel,
       },
       device,
     );
-    const directory = await prepared.openDirectory();
+    const directory = await prepared.openDirectory(checkpoint);
     say(describeRun(directory, artifacts.manifest, trainSet, testSet));
     const interrupt = listenForInterrupt(say);
     let interruptedAt: number | undefined;
@@ -96,7 +99,7 @@ export const trainCommand: Command<(typeof settings)[number]> = {
     }
     const parameters = parameterCount(session.checkpoint());
     await session.release();
-    await finish(directory, trainSet, parameters, given.json === true);
+    await finish(directory, parameters, given.json === true);
     return 0;
   },
 };
@@ -105,7 +108,9 @@ export const trainCommand: Command<(typeof settings)[number]> = {
 interface PreparedRun {
   readonly config: RunConfig;
   readonly artifacts: TrainingArtifacts;
-  readonly openDirectory: () => Promise<RunDirectory>;
+  readonly openDirectory: (checkpoint: Uint8Array) => Promise<RunDirectory>;
+  /** The checkpoint's path in errors. */
+  readonly where: string;
 }
 
 async function prepareRun(given: Given): Promise<PreparedRun> {
@@ -115,7 +120,9 @@ async function prepareRun(given: Given): Promise<PreparedRun> {
       : await openArtifacts(given.artifacts, given);
   const path = given.runDir ?? (await freeRunPath(config));
   await RunDirectory.expectFree(path);
-  return { config, artifacts, openDirectory: () => RunDirectory.create(path, config, artifacts) };
+  const openDirectory = (checkpoint: Uint8Array) =>
+    RunDirectory.create(path, config, { ...artifacts, checkpoint });
+  return { config, artifacts, openDirectory, where: path };
 }
 
 function compile(config: RunConfig): { config: RunConfig; artifacts: TrainingArtifacts } {
@@ -136,7 +143,18 @@ async function prepareResume(given: Given): Promise<PreparedRun> {
     await directory.prepareToResume();
     return directory;
   };
-  return { config, artifacts: await saved.artifacts(), openDirectory };
+  return { config, artifacts: await saved.artifacts(), openDirectory, where: saved.checkpointPath("last") };
+}
+
+/** The checkpoint with the digest of its training data. Throws UserError where it was trained on other data before. */
+function withDataDigest({ artifacts, where, config }: PreparedRun, digest: string): Uint8Array {
+  const checkpoint = decodeCheckpoint(artifacts.checkpoint, where);
+  const known = checkpoint.properties.get(DATA_DIGEST);
+  if (known !== undefined && known !== digest) {
+    throw new UserError(`The training images of ${config.data} are not those that ${where} was trained on.`);
+  }
+  checkpoint.properties.set(DATA_DIGEST, digest);
+  return encodeCheckpoint(checkpoint);
 }
 
 /** The artifacts in a folder, and a run's settings with what they were compiled from. */
@@ -150,7 +168,7 @@ async function openArtifacts(
   const compiled = { depth, width, classes, optimizer, momentum, weightDecay, seed };
   const data = Object.entries(datasets).find(([, spec]) => spec.mean.join() === mean.join())?.[0];
   const own = { ...compiled, ...(data ? { data: data as RunConfig["data"] } : {}) };
-  refuseContradictions(runPart(given), own, folder, ["seed"]);
+  refuseContradictions(runPart(given), own, folder, []);
   return { artifacts, config: runConfig({ ...own, ...runPart(given) }) };
 }
 
@@ -261,16 +279,12 @@ function listenForInterrupt(say: (line: string) => void): { signal: AbortSignal;
 
 function withCheckpoint(error: unknown, directory: RunDirectory): unknown {
   if (!(error instanceof UserError) || !error.message.includes("diverged")) return error;
-  return new UserError(`${error.message} It is ${directory.checkpointPath("last")}.`, { cause: error });
+  const message = error.message.replace(/\.$/, `: ${directory.checkpointPath("last")}.`);
+  return new UserError(message, { cause: error });
 }
 
 /** Freezes the last weights, as the paper reports them, draws the curves and says what to do next. */
-async function finish(
-  directory: RunDirectory,
-  trainSet: Dataset,
-  parameters: number,
-  json: boolean,
-): Promise<void> {
+async function finish(directory: RunDirectory, parameters: number, json: boolean): Promise<void> {
   const { config, path } = directory;
   const records = await directory.records();
   const last = records.at(-1);
@@ -278,7 +292,6 @@ async function finish(
   const checkpoint = await directory.checkpoint("last");
   const bytes = frozenModel(checkpoint, directory.checkpointPath("last"), {
     config,
-    dataDigest: await datasetDigest(trainSet),
     testAccuracy: last.test_accuracy,
   });
   const model = await directory.write("model.onnx", bytes);

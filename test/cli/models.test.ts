@@ -21,12 +21,30 @@ test("eval of a run, of its model and of an export agree with the run's last epo
     ...["run/model.onnx", "exported.onnx", "bare.onnx"].map((model) => ["--model", model]),
   ];
   for (const which of models) {
-    const result = await json("eval", ...which, "--test-limit", "40", "--threads", "1");
+    const result = await json("eval", ...which, "--data", "shapes", "--test-limit", "40", "--threads", "1");
     expect(result.accuracy, which.join(" ")).toBe(last["test_accuracy"]);
     expect(result.loss).toBeCloseTo(last["test_loss"] ?? 0, 5);
     expect(result.images).toBe(40);
     expect(result.per_class).toHaveLength(10);
   }
+});
+
+test("an export of a finished run is its model, byte for byte", async () => {
+  expect((await shake(folder, "export", "run", "--out", "again.onnx")).code).toBe(0);
+  const [exported, model] = ["again.onnx", "run/model.onnx"].map((name) => readFileSync(join(folder, name)));
+  expect(exported?.equals(model ?? Buffer.alloc(0))).toBe(true);
+});
+
+test("eval of a model uses the data set that it names, and asks where it names none", async () => {
+  expect(await json("eval", "--model", "run/model.onnx", "--test-limit", "40")).toMatchObject({
+    data: "shapes",
+  });
+  expect((await shake(folder, "export", "run/checkpoints/last", "--out", "bare.onnx")).code).toBe(0);
+  const { code, stderr } = await shake(folder, "eval", "--model", "bare.onnx");
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: "shake: bare.onnx does not say what it was trained on: give --data.\n",
+  });
 });
 
 test("eval prints a table per class", async () => {
