@@ -3,7 +3,7 @@ import { elementsOver, spatialAxes } from "./composites.ts";
 import type { Node, Value } from "./ir.ts";
 import { dataTypeNumbers } from "./operators/elementwise.ts";
 import type { OpType } from "./operators/index.ts";
-import { staticDim, summedAxes, windowOf } from "./operators/inference.ts";
+import { meanAxes, staticDim, summedAxes, windowOf } from "./operators/inference.ts";
 import { floats } from "./tensor.ts";
 
 /** What a rule sees of a node: inputs `I(i)`, outputs `O(i)`, and the gradients of its outputs. */
@@ -127,7 +127,8 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
     return [g.Expand(keepdims ? dY : g.Unsqueeze(dY, g.int64(axes)), g.Shape(I(0))), null];
   },
   // dX = dY / (elements a mean is over)
-  ReduceMean: (g, { I, dY, attributes: { axes = I(0).shape.map((_, i) => i), keepdims } }) => {
+  ReduceMean: (g, { I, dY, attributes: { axes: given, keepdims } }) => {
+    const axes = meanAxes(I(0), given);
     const mean = g.Div(keepdims ? dY : g.Unsqueeze(dY, g.int64(axes)), elementsOver(g, I(0), axes));
     return [g.Expand(mean, g.Shape(I(0)))];
   },

@@ -22,7 +22,7 @@ export function withExplicitState(graph: Graph): Graph {
   };
   const explicit = rewriteGraph(graph, (node, inputs, g) => {
     if (node.opType === "InPlaceAccumulatorV2") {
-      for (const output of node.outputs) flags.add(output);
+      flags.add(node.output(0));
       const next = accumulated(g, inputs);
       keep(g, inputs[0] ?? null, next);
       return [g.Cast(g.float([1]), { to: dataTypeNumbers.bool }), next];

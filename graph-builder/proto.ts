@@ -85,7 +85,7 @@ function encodeNode(graph: Graph, node: Node, names: ReadonlyMap<Value, string>)
   const isObligatory = (index: number) =>
     operator.obligatoryOutputs
       ? index < operator.obligatoryOutputs(node.attributes as never)
-      : !/(\?|\.\.\.)$/.test(operator.outputs[index] ?? "...");
+      : !operator.outputs[index]?.endsWith("?");
   const output = node.outputs.map((value, i) =>
     isObligatory(i) || isUsed(graph, value) ? (names.get(value) ?? "") : "",
   );

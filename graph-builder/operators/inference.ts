@@ -116,6 +116,11 @@ export function reduceShape(shape: Shape, axes: readonly number[], keepdims: num
     .filter((_, i) => keepdims === 1 || !reduced.has(i));
 }
 
+/** The axes that ReduceMean reduces: those given, or all where none are. */
+export function meanAxes(data: Operand, axes: readonly number[] = []): readonly number[] {
+  return axes.length > 0 ? axes : data.shape.map((_, i) => i);
+}
+
 /** The axes that ReduceSum reduces: those given, or all where none are and `noop` is 0. */
 export function summedAxes(data: Operand, axes: Operand | null | undefined, noop: number): number[] {
   const given = axes ? constantNumbers(axes, "axes") : [];
@@ -150,13 +155,19 @@ export function windowOf(
   };
 }
 
-/** The spatial dimensions that a window leaves: floor((D + pads - dilation*(kernel-1) - 1) / stride) + 1. */
+/**
+ * The spatial dimensions that a window leaves: floor((D + pads - dilation*(kernel-1) - 1) / stride) + 1.
+ * With `ceil` it may hang over the end, but not start in the end padding.
+ */
 export function windowedDims(dims: Shape, { kernel, strides, dilations, pads }: Window, ceil = false): Shape {
   const rank = kernel.length;
   return kernel.map((size, i) => {
     const span = (dilations[i] ?? 1) * (size - 1) + 1;
     const room = staticDim(dims, i) + (pads[i] ?? 0) + (pads[i + rank] ?? 0) - span;
     if (room < 0) refuse(`a window of ${span} does not fit the padded dimension ${room + span}`);
-    return (ceil ? Math.ceil : Math.floor)(room / (strides[i] ?? 1)) + 1;
+    const stride = strides[i] ?? 1;
+    if (!ceil) return Math.floor(room / stride) + 1;
+    const last = Math.ceil(room / stride);
+    return last * stride >= staticDim(dims, i) + (pads[i] ?? 0) ? last : last + 1;
   });
 }

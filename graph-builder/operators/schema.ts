@@ -99,7 +99,7 @@ export interface Operator<
   readonly inputs: I;
   readonly outputs: O;
   readonly attributes: A;
-  /** How many outputs a file must name even where nothing reads them; those without "?" where left out. */
+  /** How many outputs a file must name even where nothing reads them; those without "?", and all of a list, where left out. */
   readonly obligatoryOutputs?: (attributes: CompleteAttributes<A>) => number;
   /** The output types from the inputs; throws ShapeError where the inputs do not fit. */
   readonly infer: (

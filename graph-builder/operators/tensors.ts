@@ -4,6 +4,7 @@ import {
   commonElemType,
   constantNumbers,
   dimAt,
+  meanAxes,
   normalAxis,
   reduceShape,
   refuse,
@@ -238,8 +239,8 @@ export const tensors = {
     inputs: ["data"],
     outputs: ["reduced"],
     attributes: { axes: optional("ints"), keepdims: attribute("int", 1) },
-    infer: ([data], { axes = data.shape.map((_, i) => i), keepdims }) => [
-      tensorType(data.elemType, reduceShape(data.shape, axes, keepdims)),
+    infer: ([data], { axes, keepdims }) => [
+      tensorType(data.elemType, reduceShape(data.shape, meanAxes(data, axes), keepdims)),
     ],
   }),
 };

@@ -93,8 +93,7 @@ function shakeNet(width: number): Case {
       images,
     },
     targets: ["theta", "alpha"],
-    step: 2 ** -7,
-    tolerance: 1e-3,
+    step: 2 ** -10,
     build: (g, { theta, alpha, images }: Record<string, Value>) => {
       if (!theta || !alpha || !images) throw new Error("inputs are missing");
       let start = 0;

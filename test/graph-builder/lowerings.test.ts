@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { trainingModel } from "../../artifacts/index.ts";
 import {
-  appendGradients,
   type Builder,
   createBuilder,
   createModel,
@@ -9,532 +9,188 @@ import {
   inlined,
   type Lowering,
   lowerGraph,
-  type OpType,
-  operators,
   portable,
   type Tensor,
   type Value,
+  withExplicitState,
 } from "../../graph-builder/index.ts";
 import { cpu } from "../../graph-builder/lowerings/cpu.ts";
-import { forwardOf } from "../support/check-gradient.ts";
-import { gradientCases } from "../support/gradient-cases.ts";
-import {
-  apart,
-  distinct,
-  type Input,
-  integers,
-  normal,
-  positive,
-  uniform,
-} from "../support/random-tensor.ts";
-import {
-  batchNormGradient,
-  channelStatistics,
-  convGradient,
-  crossEntropy,
-  Grid,
-  indicesOf,
-  softmaxGradient,
-  type Window2d,
-} from "../support/reference.ts";
-import { numbersOf, openGraph, portableInlined, runGraph } from "../support/run-graph.ts";
-
-/** An operator in use, and what its definition makes of the inputs: one list an output, undefined where it is not compared. */
-interface Definition {
-  readonly opType: OpType;
-  readonly title: string;
-  readonly inputs: Readonly<Record<string, Input>>;
-  readonly build: (g: Builder, I: (name: string) => Value) => readonly Value[];
-  readonly expected: (grid: (name: string) => Grid) => readonly (readonly number[])[];
-}
+import { operatorOf } from "../../graph-builder/operators/index.ts";
+import { apart, type Input, integers, normal, positive, uniform } from "../support/random-tensor.ts";
+import { portableInlined, runGraph } from "../support/run-graph.ts";
+import { tinySettings } from "../support/tiny-run.ts";
 
 const tables: Readonly<Record<string, Lowering>> = {
   portable: portableInlined,
   cpu: { ...portable, ...cpu, ...inlined },
 };
 
-const plain: Window2d = { strides: [1, 1], dilations: [1, 1], pads: [0, 0, 0, 0], group: 1 };
-
-function convDefinition(
-  title: string,
-  [X, W, dY]: readonly [number[], number[], number[]],
-  given: Partial<Window2d>,
-): Definition {
-  const window = { ...plain, ...given };
-  return {
-    opType: "ConvGrad",
-    title,
-    inputs: { dY: normal(["batch", ...dY]), X: normal(["batch", ...X]), W: normal(W) },
-    build: (g, I) => g.ConvGrad(I("dY"), I("X"), I("W"), { ...window, kernel_shape: W.slice(2) }),
-    expected: (grid) => convGradient(grid("dY"), grid("X"), grid("W"), window).map(({ data }) => data),
-  };
+/** Runs a graph over inputs and returns its outputs in order. */
+async function evaluate(
+  inputs: Readonly<Record<string, Input>>,
+  build: (g: Builder, v: Record<string, Value>) => readonly Value[],
+  lowering: Lowering,
+): Promise<number[][]> {
+  const g = createBuilder(new Graph("lowered"));
+  const values: Record<string, Value> = {};
+  const feeds: Record<string, Tensor> = {};
+  for (const [name, { shape, tensor }] of Object.entries(inputs)) {
+    values[name] = g.input(name, tensor.elemType, shape);
+    feeds[name] = tensor;
+  }
+  const outputs = build(g, values);
+  for (const [i, output] of outputs.entries()) g.output(output, `output${i}`);
+  const results = await runGraph(g.graph, feeds, lowering);
+  return outputs.map((_, i) => results[`output${i}`]?.numbers() ?? []);
 }
 
-function batchNorm(title: string, shape: readonly (number | string)[]): Definition[] {
-  const [epsilon, momentum] = [1e-2, 0.7];
-  const statistics = { scale: normal([2]), B: normal([2]), mean: normal([2]), variance: positive([2]) };
-  return [
-    {
-      opType: "BatchNormInternal",
-      title,
-      inputs: { X: normal(shape), ...statistics },
-      build: (g, I) =>
-        g.BatchNormInternal(I("X"), I("scale"), I("B"), I("mean"), I("variance"), {
-          epsilon,
-          momentum,
+function expectClose(actual: readonly number[], expected: readonly number[], digits = 5): void {
+  expect(actual).toHaveLength(expected.length);
+  for (const [i, value] of expected.entries()) expect(actual[i]).toBeCloseTo(value, digits);
+}
+
+const at = (input: Input, i: number) => Number(input.tensor.data[i]);
+const value = (v: Record<string, Value>, name: string) => v[name] as Value;
+
+describe.each(Object.keys(tables))("the %s table", (name) => {
+  const table = tables[name] ?? {};
+
+  test("normalises as ONNX Runtime's own BatchNormalization in training mode, running statistics too", async () => {
+    const inputs = {
+      X: normal(["batch", 2, 4, 3]),
+      S: positive([2]),
+      B: normal([2]),
+      M: normal([2]),
+      V: positive([2]),
+    };
+    const list = (v: Record<string, Value>) => Object.values(v) as [Value, Value, Value, Value, Value];
+    const options = { training_mode: 1, momentum: 0.7, epsilon: 0.01 };
+    const ours = await evaluate(
+      inputs,
+      (g, v) => g.BatchNormInternal(...list(v), options).slice(0, 3),
+      table,
+    );
+    const theirs = await evaluate(inputs, (g, v) => g.BatchNormalization(...list(v), options), {});
+    for (const [i, expected] of theirs.entries()) expectClose(ours[i] ?? [], expected);
+  });
+
+  test("saves the mean and the inverse deviation that the backward pass reads", async () => {
+    const X = normal(["batch", 2]);
+    const inputs = { X, S: positive([2]), B: normal([2]), M: normal([2]), V: positive([2]) };
+    const [, , , mean = [], invStd = []] = await evaluate(
+      inputs,
+      (g, v) =>
+        g.BatchNormInternal(...(Object.values(v) as [Value, Value, Value, Value, Value]), {
           training_mode: 1,
         }),
-      expected: (grid) => {
-        const X = grid("X");
-        const batch = channelStatistics(X);
-        const invStd = batch.variance.map((variance) => 1 / Math.sqrt(variance + epsilon));
-        const Y = [...indicesOf(X.dims)].map((index) => {
-          const c = index[1] ?? 0;
-          const normalised = (X.at(...index) - (batch.mean[c] ?? 0)) * (invStd[c] ?? 0);
-          return normalised * grid("scale").at(c) + grid("B").at(c);
-        });
-        const running = (old: Grid, now: number[]) =>
-          now.map((value, c) => momentum * old.at(c) + (1 - momentum) * value);
-        const means = running(grid("mean"), batch.mean);
-        return [Y, means, running(grid("variance"), batch.variance), batch.mean, invStd];
-      },
-    },
-    {
-      opType: "BatchNormalizationGrad",
-      title,
-      inputs: { dY: normal(shape), X: normal(shape), scale: normal([2]) },
-      build: (g, I) => {
-        const { B, mean, variance } = {
-          B: g.float([0, 0]),
-          mean: g.float([0, 0]),
-          variance: g.float([1, 1]),
-        };
-        const forward = g.BatchNormInternal(I("X"), I("scale"), B, mean, variance, { epsilon });
-        return g.BatchNormalizationGrad(I("dY"), I("X"), I("scale"), forward[3], forward[4], { epsilon });
-      },
-      expected: (grid) => {
-        const { mean, variance } = channelStatistics(grid("X"));
-        const invStd = variance.map((value) => 1 / Math.sqrt(value + epsilon));
-        const [dX, ...rest] = batchNormGradient(grid("dY"), grid("X"), grid("scale").data, mean, invStd);
-        return [dX.data, ...rest];
-      },
-    },
-  ];
-}
-
-/** The gradient of a function of one number, from what the operator is given: dY and Y. */
-function activation(
-  opType: "ReluGrad" | "SigmoidGrad" | "TanhGrad",
-  slope: (y: number) => number,
-): Definition {
-  return {
-    opType,
-    title: "",
-    inputs: { dY: normal(["batch", 2, 3]), Y: apart(["batch", 2, 3]) },
-    build: (g, I) => [g[opType](I("dY"), I("Y"))],
-    expected: (grid) => [grid("dY").data.map((d, i) => d * slope(grid("Y").data[i] ?? 0))],
-  };
-}
-
-function softmaxDefinition(opType: "SoftmaxGrad_13" | "LogSoftmaxGrad_13", axis: number): Definition {
-  return {
-    opType,
-    title: `axis ${axis} of three`,
-    inputs: { dY: normal(["batch", 4, 2]), Y: uniform(["batch", 4, 2]) },
-    build: (g, I) => [g[opType](I("dY"), I("Y"), { axis })],
-    expected: (grid) => [
-      softmaxGradient(grid("dY"), grid("Y"), axis < 0 ? axis + 3 : axis, opType === "LogSoftmaxGrad_13").data,
-    ],
-  };
-}
-
-function lossDefinitions(
-  reduction: string,
-  isWeighted: boolean,
-  ignoreIndex: number | undefined,
-): Definition[] {
-  const pixels = ignoreIndex === undefined ? [] : [2, 2];
-  const ids = [0, 1, 2, 2, 1, 0, 0, 2, 1, 2, 1, 1].slice(0, pixels.length > 0 ? 12 : 3);
-  const labels = ids.map((label, i) => (ignoreIndex !== undefined && i % 4 === 1 ? ignoreIndex : label));
-  const weights = [0.5, 2, 1.25];
-  const inputs = {
-    scores: normal(["batch", 3, ...pixels]),
-    labels: integers(labels, ["batch", ...pixels]),
-    dY: normal(reduction === "none" ? ["batch", ...pixels] : []),
-  };
-  const attributes = { reduction, ignore_index: ignoreIndex };
-  const settings = {
-    reduction,
-    ...(isWeighted ? { weights } : {}),
-    ...(ignoreIndex === undefined ? {} : { ignoreIndex }),
-  };
-  const logProbOf = (scores: Grid) => {
-    const result = new Grid(scores.dims);
-    for (const index of indicesOf(scores.dims)) {
-      let sum = 0;
-      for (let c = 0; c < 3; c++) sum += Math.exp(scores.at(...index.with(1, c)));
-      result.add(index, scores.at(...index) - Math.log(sum));
+      table,
+    );
+    for (const channel of [0, 1]) {
+      const column = [0, 1, 2].map((n) => at(X, 2 * n + channel));
+      const expected = column.reduce((sum, x) => sum + x, 0) / 3;
+      const variance = column.reduce((sum, x) => sum + (x - expected) ** 2, 0) / 3;
+      expect(mean[channel]).toBeCloseTo(expected, 5);
+      expect(invStd[channel]).toBeCloseTo(1 / Math.sqrt(variance + 1e-5), 3);
     }
-    return result;
-  };
-  const title = [
-    reduction,
-    isWeighted && "weights",
-    ignoreIndex !== undefined && `ignore_index ${ignoreIndex}`,
-  ]
-    .filter(Boolean)
-    .join(", ");
-  return [
-    {
-      opType: "SoftmaxCrossEntropyLoss",
-      title,
-      inputs,
-      build: (g, I) =>
-        g.SoftmaxCrossEntropyLoss(I("scores"), I("labels"), isWeighted ? g.float(weights) : null, attributes),
-      expected: (grid) => {
-        const logProb = logProbOf(grid("scores"));
-        return [crossEntropy(logProb, grid("labels"), settings).loss, logProb.data];
-      },
-    },
-    {
-      opType: "SoftmaxCrossEntropyLossGrad",
-      title,
-      inputs,
-      build: (g, I) => [
-        g.SoftmaxCrossEntropyLossGrad(
-          I("dY"),
-          g.LogSoftmax(I("scores"), { axis: 1 }),
-          I("labels"),
-          isWeighted ? g.float(weights) : null,
-          attributes,
-        ),
-      ],
-      expected: (grid) => {
-        const logProb = logProbOf(grid("scores"));
-        return [crossEntropy(logProb, grid("labels"), settings, grid("dY").data).dScores.data];
-      },
-    },
-  ];
-}
-
-function gatherDefinition(axis: number, shape: readonly number[], indices: Input): Definition {
-  const at = axis < 0 ? axis + shape.length : axis;
-  const dYShape = [...shape.slice(0, at), ...indices.tensor.dims, ...shape.slice(at + 1)];
-  return {
-    opType: "GatherGrad",
-    title: `axis ${axis} of [${shape.join()}], indices [${indices.tensor.dims.join()}]`,
-    inputs: { dY: normal(dYShape), indices, X: normal(shape) },
-    build: (g, I) => [g.GatherGrad(g.Shape(I("X")), I("indices"), I("dY"), { axis })],
-    expected: (grid) => {
-      const dX = new Grid(shape);
-      const rank = indices.tensor.dims.length;
-      for (const index of indicesOf(dYShape)) {
-        const picked = grid("indices").at(...index.slice(at, at + rank));
-        const place = picked < 0 ? picked + (shape[at] ?? 0) : picked;
-        dX.add([...index.slice(0, at), place, ...index.slice(at + rank)], grid("dY").at(...index));
-      }
-      return [dX.data];
-    },
-  };
-}
-
-/** A slice given by the positions it takes on each axis. */
-function sliceDefinition(
-  shape: readonly number[],
-  ranges: readonly { axis: number; start: number; end: number; step: number; takes: readonly number[] }[],
-): Definition {
-  const dYShape = shape.map((dim, axis) => ranges.find((range) => range.axis === axis)?.takes.length ?? dim);
-  return {
-    opType: "SliceGrad",
-    title: ranges.map(({ start, end, step, axis }) => `${start}:${end}:${step} on axis ${axis}`).join(", "),
-    inputs: { dY: normal(dYShape), X: normal(shape) },
-    build: (g, I) => {
-      const list = (key: "start" | "end" | "axis" | "step") => g.int64(ranges.map((range) => range[key]));
-      return [g.SliceGrad(I("dY"), g.Shape(I("X")), list("start"), list("end"), list("axis"), list("step"))];
-    },
-    expected: (grid) => {
-      const dX = new Grid(shape);
-      for (const index of indicesOf(dYShape)) {
-        const place = index.map((i, axis) => ranges.find((range) => range.axis === axis)?.takes[i] ?? i);
-        dX.add(place, grid("dY").at(...index));
-      }
-      return [dX.data];
-    },
-  };
-}
-
-const maxPool: Definition = {
-  opType: "MaxPoolGrad",
-  title: "overlapping windows",
-  inputs: { dY: normal(["batch", 2, 2, 2]), X: distinct(["batch", 2, 5, 5]) },
-  build: (g, I) => {
-    const attributes = { kernel_shape: [3, 3], strides: [2, 2] };
-    const [, indices] = g.MaxPool(I("X"), attributes);
-    return [g.MaxPoolGrad(I("dY"), indices, attributes)];
-  },
-  expected: (grid) => {
-    const [X, dX] = [grid("X"), new Grid(grid("X").dims)];
-    for (const [n = 0, c = 0, p = 0, q = 0] of indicesOf(grid("dY").dims)) {
-      const window = [...indicesOf([3, 3])].map(([i = 0, j = 0]) => [n, c, 2 * p + i, 2 * q + j]);
-      const largest = window.reduce((best, place) => (X.at(...place) > X.at(...best) ? place : best));
-      dX.add(largest, grid("dY").at(n, c, p, q));
-    }
-    return [dX.data];
-  },
-};
-
-const shapes = { branch1: normal(["batch", 2, 2, 3]), branch2: normal(["batch", 2, 2, 3]) };
-const perImage = (data: readonly number[], weights: Grid, mix: (value: number, weight: number) => number) =>
-  data.map((value, i) => mix(value, weights.at(Math.floor(i / 12))));
-
-const shake: Definition[] = [
-  {
-    opType: "ShakeForward",
-    title: "",
-    inputs: { ...shapes, alpha: uniform(["batch"]) },
-    build: (g, I) => [g.ShakeForward(I("branch1"), I("branch2"), I("alpha"))],
-    expected: (grid) => {
-      const first = perImage(grid("branch1").data, grid("alpha"), (value, weight) => value * weight);
-      const second = perImage(grid("branch2").data, grid("alpha"), (value, weight) => value * (1 - weight));
-      return [first.map((value, i) => value + (second[i] ?? 0))];
-    },
-  },
-  {
-    opType: "ShakeBackward",
-    title: "",
-    inputs: { grad: shapes.branch1, beta: uniform(["batch"]) },
-    build: (g, I) => g.ShakeBackward(I("grad"), I("beta")),
-    expected: (grid) => [
-      perImage(grid("grad").data, grid("beta"), (value, weight) => value * weight),
-      perImage(grid("grad").data, grid("beta"), (value, weight) => value * (1 - weight)),
-    ],
-  },
-];
-
-const definitions: readonly Definition[] = [
-  convDefinition(
-    "3x3",
-    [
-      [2, 5, 5],
-      [3, 2, 3, 3],
-      [3, 3, 3],
-    ],
-    {},
-  ),
-  convDefinition(
-    "stride 2, odd size, pads",
-    [
-      [2, 7, 6],
-      [3, 2, 3, 3],
-      [3, 4, 3],
-    ],
-    { strides: [2, 2], pads: [1, 1, 1, 1] },
-  ),
-  convDefinition(
-    "stride 3 leaves pixels unread",
-    [
-      [2, 8, 7],
-      [2, 2, 2, 3],
-      [2, 3, 2],
-    ],
-    { strides: [3, 3] },
-  ),
-  convDefinition(
-    "dilation, unlike axes",
-    [
-      [2, 7, 6],
-      [2, 2, 3, 2],
-      [2, 3, 3],
-    ],
-    { dilations: [2, 3] },
-  ),
-  convDefinition(
-    "two groups, stride",
-    [
-      [4, 5, 5],
-      [6, 2, 3, 3],
-      [6, 2, 2],
-    ],
-    { group: 2, strides: [2, 2] },
-  ),
-  convDefinition(
-    "shifted 1x1",
-    [
-      [3, 5, 5],
-      [2, 3, 1, 1],
-      [2, 3, 3],
-    ],
-    { strides: [2, 2], pads: [1, 1, 0, 0] },
-  ),
-  ...batchNorm("of images", ["batch", 2, 2, 3]),
-  ...batchNorm("of a matrix", [5, 2]),
-  activation("ReluGrad", (y) => (y > 0 ? 1 : 0)),
-  activation("SigmoidGrad", (y) => y * (1 - y)),
-  activation("TanhGrad", (y) => 1 - y * y),
-  softmaxDefinition("SoftmaxGrad_13", 1),
-  softmaxDefinition("SoftmaxGrad_13", -1),
-  softmaxDefinition("LogSoftmaxGrad_13", -2),
-  softmaxDefinition("LogSoftmaxGrad_13", 0),
-  ...["mean", "sum", "none"].flatMap((reduction) => [
-    ...lossDefinitions(reduction, false, undefined),
-    ...lossDefinitions(reduction, true, undefined),
-    ...lossDefinitions(reduction, false, 1),
-    ...lossDefinitions(reduction, true, -100),
-  ]),
-  gatherDefinition(0, [4, 3], integers([1, 3, 1, -1])),
-  gatherDefinition(1, [2, 4, 3], integers([0, 3, 0, 0, 2, 1], [3, 2])),
-  gatherDefinition(-1, [2, 3], integers([2], [])),
-  sliceDefinition([3, 6], [{ axis: 1, start: 1, end: 5, step: 1, takes: [1, 2, 3, 4] }]),
-  sliceDefinition([2, 7], [{ axis: 1, start: -1, end: -100, step: -3, takes: [6, 3, 0] }]),
-  sliceDefinition(
-    [5, 2, 8],
-    [
-      { axis: 0, start: 0, end: 100, step: 2, takes: [0, 2, 4] },
-      { axis: 2, start: 6, end: 1, step: -2, takes: [6, 4, 2] },
-    ],
-  ),
-  maxPool,
-  ...shake,
-];
-
-const titled = definitions.map((definition) => ({
-  ...definition,
-  label: [definition.opType, definition.title].filter(Boolean).join(", "),
-}));
-
-function graphOf({ inputs, build }: Definition): Graph {
-  const g = createBuilder(new Graph("definition"));
-  const values = new Map(
-    Object.entries(inputs).map(([name, { shape, tensor }]) => [name, g.input(name, tensor.elemType, shape)]),
-  );
-  const outputs = build(g, (name) => values.get(name) ?? g.float(0));
-  for (const [i, output] of outputs.entries()) g.output(output, `y${i}`);
-  return g.graph;
-}
-
-function feedsOf({ inputs }: Definition): Record<string, Tensor> {
-  return Object.fromEntries(Object.entries(inputs).map(([name, { tensor }]) => [name, tensor]));
-}
-
-function expectClose(actual: readonly number[], expected: readonly number[], what: string): void {
-  expect(actual, `${what}: number of elements`).toHaveLength(expected.length);
-  const far = expected.flatMap((value, i) => {
-    const found = actual[i] ?? Number.NaN;
-    return Math.abs(found - value) <= 2e-5 * Math.max(1, Math.abs(value))
-      ? []
-      : [`[${i}] ${found}, not ${value}`];
   });
-  expect(far, what).toEqual([]);
-}
 
-describe.each(Object.keys(tables))("the %s lowering follows the operator's definition", (name) => {
-  test.each(titled)("$label", async ({ label, ...definition }) => {
-    const results = await runGraph(graphOf(definition), feedsOf(definition), tables[name]);
-    const expected = definition.expected((input) => {
-      const given = definition.inputs[input];
-      if (!given) throw new Error(`no input ${input}`);
-      return Grid.of(given.tensor);
-    });
-    for (const [i, list] of expected.entries())
-      expectClose(numbersOf(results, `y${i}`), list, `${label}, output ${i}`);
+  test.each(["mean", "sum", "none"])(
+    "takes the cross-entropy by %s as ONNX Runtime's own function",
+    async (reduction) => {
+      const inputs = {
+        X: normal(["batch", 4, 2]),
+        L: integers([0, 3, 1, -5, 2, 2], ["batch", 2]),
+        W: positive([4]),
+      };
+      const build = (g: Builder, v: Record<string, Value>) =>
+        g.SoftmaxCrossEntropyLoss(value(v, "X"), value(v, "L"), value(v, "W"), {
+          reduction,
+          ignore_index: -5,
+        });
+      const [ours, theirs] = [await evaluate(inputs, build, table), await evaluate(inputs, build, {})];
+      expectClose(ours[0] ?? [], theirs[0] ?? []);
+      expectClose(ours[1] ?? [], theirs[1] ?? []);
+    },
+  );
+
+  test("passes a gradient through Relu where its output is above zero, exactly", async () => {
+    const [dY, Y] = [normal(["batch", 5]), apart(["batch", 5])];
+    const [dX = []] = await evaluate({ dY, Y }, (g, v) => [g.ReluGrad(value(v, "dY"), value(v, "Y"))], table);
+    for (const [i, gradient] of dX.entries())
+      expect(Math.abs(gradient - (at(Y, i) > 0 ? at(dY, i) : 0))).toBe(0);
+  });
+
+  test("mixes the branches of each image by its alpha, and their gradients by its beta", async () => {
+    const inputs = { A: normal(["batch", 2, 2, 2]), B: normal(["batch", 2, 2, 2]), W: uniform(["batch"]) };
+    const [mixed = [], first = [], second = []] = await evaluate(
+      inputs,
+      (g, v) => [
+        g.ShakeForward(value(v, "A"), value(v, "B"), value(v, "W")),
+        ...g.ShakeBackward(value(v, "A"), value(v, "W")),
+      ],
+      table,
+    );
+    for (let i = 0; i < 24; i++) {
+      const [a, b, weight] = [at(inputs.A, i), at(inputs.B, i), at(inputs.W, Math.floor(i / 8))];
+      expect(mixed[i]).toBeCloseTo(weight * a + (1 - weight) * b, 5);
+      expect(first[i]).toBeCloseTo(weight * a, 5);
+      expect(second[i]).toBeCloseTo((1 - weight) * a, 5);
+    }
+  });
+
+  test("leaves nothing but ai.onnx of a whole training step, the same bytes each time", () => {
+    const { graph } = trainingModel(tinySettings());
+    const bytes = [0, 1].map(() => encodeModel(createModel(lowerGraph(withExplicitState(graph), table))));
+    expect(bytes[0]).toEqual(bytes[1]);
+    const domains = lowerGraph(withExplicitState(graph), table).nodes.map(
+      ({ opType }) => operatorOf(opType).domain,
+    );
+    expect(new Set(domains)).toEqual(new Set([""]));
   });
 });
 
-describe("lowerings", () => {
-  test("every operator of the portable table is compared with its definition", () => {
-    const lowered = Object.keys(portableInlined).sort();
-    expect([...new Set(definitions.map(({ opType }) => opType))].sort()).toEqual(lowered);
-  });
-
-  test.each(definitions.filter(({ opType }) => opType === "SoftmaxCrossEntropyLoss"))(
-    "SoftmaxCrossEntropyLoss, $title, equals ONNX Runtime's own",
-    async (definition) => {
-      const own = await runGraph(graphOf(definition), feedsOf(definition), {});
-      const lowered = await runGraph(graphOf(definition), feedsOf(definition));
-      for (const output of ["y0", "y1"])
-        expectClose(numbersOf(lowered, output), numbersOf(own, output), output);
-    },
+test("a batch normalisation's new statistics and an accumulated gradient become outputs", async () => {
+  const g = createBuilder(new Graph("state"));
+  const inputs = {
+    buffer: normal([2]),
+    x: normal(["batch", 2]),
+    running_mean: normal([2]),
+    running_var: positive([2]),
+  };
+  const v = Object.fromEntries(
+    Object.entries(inputs).map(([name, { shape }]) => [name, g.input(name, "float", shape)]),
   );
-
-  test("BatchNormInternal equals ONNX Runtime's BatchNormalization in training mode", async () => {
-    const attributes = { epsilon: 1e-3, momentum: 0.8, training_mode: 1 };
-    const shared = {
-      X: normal(["batch", 3, 4, 4]),
-      scale: normal([3]),
-      B: normal([3]),
-      mean: normal([3]),
-      variance: positive([3]),
-    };
-    const outputsOf = async (opType: "BatchNormInternal" | "BatchNormalization") => {
-      const definition: Definition = {
-        opType,
-        title: "",
-        inputs: shared,
-        build: (g, I) =>
-          g[opType](I("X"), I("scale"), I("B"), I("mean"), I("variance"), attributes).slice(0, 3),
-        expected: () => [],
-      };
-      return runGraph(graphOf(definition), feedsOf(definition));
-    };
-    const [ours, theirs] = [await outputsOf("BatchNormInternal"), await outputsOf("BatchNormalization")];
-    for (const output of ["y0", "y1", "y2"])
-      expectClose(numbersOf(ours, output), numbersOf(theirs, output), output);
-  });
-
-  test.each(shake)("$opType as a model-local function equals its inlined form", async (definition) => {
-    const asFunction = await runGraph(graphOf(definition), feedsOf(definition), portable);
-    const written = await runGraph(graphOf(definition), feedsOf(definition));
-    expect(asFunction).toEqual(written);
-  });
-
-  test.each(Object.entries(tables))("%s leaves ai.onnx operators only", (_, lowering) => {
-    const foreign = gradientCases.flatMap(({ opType, title, test: gradientCase }) => {
-      const { g, values, outputs } = forwardOf(gradientCase);
-      const targets =
-        gradientCase.targets ?? Object.keys(values).filter((n) => values[n]?.elemType === "float");
-      const losses = outputs.map((output) => g.ReduceSum(output, null, { keepdims: 0 }));
-      const wanted = targets.flatMap((target) => values[target] ?? []);
-      for (const [i, d] of appendGradients(g, g.Sum(...losses), wanted).entries()) g.output(d, `d${i}`);
-      return lowerGraph(g.graph, lowering)
-        .nodes.filter((node) => operators[node.opType].domain !== "" || node.opType === "MaxPoolGrad")
-        .map((node) => `${opType} ${title}: ${node.opType}`);
-    });
-    expect(foreign).toEqual([]);
-  });
-
-  test.each(Object.entries(tables))("%s gives the same bytes twice", (_, lowering) => {
-    const bytes = () =>
-      definitions.map((definition) => encodeModel(createModel(lowerGraph(graphOf(definition), lowering))));
-    expect(bytes()).toEqual(bytes());
-  });
-
-  test("lowering leaves the graph as it was", () => {
-    const [first] = definitions;
-    if (!first) throw new Error("no definitions");
-    const graph = graphOf(first);
-    const before = encodeModel(createModel(graph));
-    lowerGraph(graph, portableInlined);
-    expect(encodeModel(createModel(graph))).toEqual(before);
-  });
-
-  test("only the outputs that something reads are computed", () => {
-    const [first] = definitions;
-    if (!first) throw new Error("no definitions");
-    const graph = graphOf(first);
-    graph.outputs = graph.outputs.slice(0, 1);
-    const operations = lowerGraph(graph, portableInlined).nodes.map((node) => node.opType);
-    expect(operations).toEqual(["ConvTranspose"]);
-  });
-
-  test("an empty slice has the gradient zero, and its file opens", async () => {
-    const g = createBuilder(new Graph("empty"));
-    const X = g.input("X", "float", [2, 5]);
-    const none = g.Slice(X, g.int64([3]), g.int64([3]), g.int64([1]), g.int64([2]));
-    const [dX] = appendGradients(g, g.ReduceSum(none, null, { keepdims: 0 }), [X]);
-    if (dX) g.output(dX, "dX");
-    const session = await openGraph(g.graph);
-    const results = await session.run({ X: normal([2, 5]).tensor });
-    await session.release();
-    expect(numbersOf(results, "dX")).toEqual(Array(10).fill(0));
-  });
+  const reset = g.input("reset", "bool", [1]);
+  const outputs = g.BatchNormInternal(
+    value(v, "x"),
+    g.float([1, 1]),
+    g.float([0, 0]),
+    value(v, "running_mean"),
+    value(v, "running_var"),
+    { training_mode: 1, momentum: 0.9 },
+  );
+  g.output(outputs[0], "y");
+  const sum = g.ReduceSum(value(v, "x"), g.int64([0]), { keepdims: 0 });
+  g.output(g.InPlaceAccumulatorV2(value(v, "buffer"), sum, reset)[0], "flag");
+  const explicit = withExplicitState(g.graph);
+  expect(explicit.outputs.map(({ name }) => name).sort()).toEqual([
+    "buffer_next",
+    "running_mean_next",
+    "running_var_next",
+    "y",
+  ]);
+  const feeds = Object.fromEntries(Object.entries(inputs).map(([name, { tensor }]) => [name, tensor]));
+  const { Tensor } = await import("../../graph-builder/index.ts");
+  for (const overwrite of [0, 1]) {
+    const flag = new Tensor("bool", [1], Uint8Array.of(overwrite));
+    const results = await runGraph(explicit, { ...feeds, reset: flag });
+    for (const channel of [0, 1]) {
+      const column = [0, 1, 2].map((n) => at(inputs.x, 2 * n + channel));
+      const total = column.reduce((a, b) => a + b, 0);
+      const expected = total + (overwrite ? 0 : at(inputs.buffer, channel));
+      expect(results["buffer_next"]?.numbers()[channel]).toBeCloseTo(expected, 5);
+      const mean = 0.9 * at(inputs.running_mean, channel) + (0.1 * total) / 3;
+      expect(results["running_mean_next"]?.numbers()[channel]).toBeCloseTo(mean, 5);
+    }
+  }
 });

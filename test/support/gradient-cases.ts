@@ -65,7 +65,7 @@ const elementwise: OperatorCase[] = [
     (g, { A, B, C }) => g.Sum(A, B, C),
   ),
   of("Min", "three, broadcast", { A: distinct([9]), B: distinct([2, 1]) }, (g, { A, B }) =>
-    g.Min(A, g.Add(B, g.float(0.04)), g.Neg(A)),
+    g.Min(A, g.Add(B, g.float(0.025)), g.Neg(A)),
   ),
   of("Max", "broadcast", { A: distinct([9]), B: distinct([2, 1]) }, (g, { A, B }) => g.Max(A, B)),
   of("Max", "of equals", { A: normal([5]) }, (g, { A }) => g.Max(A, A, A)),
@@ -167,6 +167,9 @@ const places: OperatorCase[] = [
   ),
   of("ReduceSum", "no axes means none", { X: normal([2, 3]) }, (g, { X }) =>
     g.ReduceSum(X, g.int64([]), { noop_with_empty_axes: 1 }),
+  ),
+  of("ReduceMean", "no axes means all", { X: normal([2, 3]) }, (g, { X }) =>
+    g.ReduceMean(X, { axes: [], keepdims: 0 }),
   ),
   of("ReduceMean", "all", { X: normal(["batch", 2]) }, (g, { X }) => g.ReduceMean(X)),
   of("ReduceMean", "two axes kept", { X: image(2, 3) }, (g, { X }) => g.ReduceMean(X, { axes: [-4, 2] })),

@@ -1,0 +1,134 @@
+import { expect, test } from "vitest";
+import {
+  type Builder,
+  createBuilder,
+  Graph,
+  type OpType,
+  operators,
+  type Value,
+} from "../../graph-builder/index.ts";
+import { forwardOf } from "../support/check-gradient.ts";
+import { gradientCases } from "../support/gradient-cases.ts";
+import { dimsOf, type Input, integers, normal } from "../support/random-tensor.ts";
+import { openGraph } from "../support/run-graph.ts";
+
+interface ShapeCase {
+  readonly label: string;
+  readonly inputs: Readonly<Record<string, Input>>;
+  readonly build: (g: Builder, values: Readonly<Record<string, Value>>) => Value | readonly Value[];
+}
+
+function of<K extends string>(
+  label: string,
+  inputs: Readonly<Record<K, Input>>,
+  build: (g: Builder, values: Readonly<Record<K, Value>>) => Value | readonly Value[],
+): ShapeCase {
+  return { label, inputs, build: build as ShapeCase["build"] };
+}
+
+const image = { X: normal(["batch", 2, 7, 6]) };
+const matrix = { X: normal(["batch", 4]) };
+
+/** Operators without a gradient rule, and shapes that no gradient needs. */
+const more: readonly ShapeCase[] = [
+  of("Not, And, Equal, Greater, Less, GreaterOrEqual", matrix, (g, { X }) => {
+    const zero = g.float(0);
+    const all = [g.Equal(X, zero), g.Greater(X, zero), g.Less(X, zero), g.GreaterOrEqual(X, zero)];
+    return [g.Not(all[0] ?? X), ...all, g.And(g.Less(X, zero), g.Greater(zero, g.float([1, 2, 3, 4])))];
+  }),
+  of("Shape", image, (g, { X }) => g.Shape(X)),
+  of("ArgMax", image, (g, { X }) => [g.ArgMax(X, { axis: 1 }), g.ArgMax(X, { axis: -1, keepdims: 0 })]),
+  of("OneHot", { i: integers([0, 2, 1], ["batch"]) }, (g, { i }) => [
+    g.OneHot(i, g.int64([3]), g.float([0, 1])),
+    g.OneHot(i, g.int64([3]), g.float([0, 1]), { axis: 0 }),
+  ]),
+  of("ConstantOfShape", matrix, (g, { X }) =>
+    g.ConstantOfShape(g.Shape(X), { value: g.float([1]).constant as never }),
+  ),
+  of("ScatterElements", { X: normal([3, 4]) }, (g, { X }) =>
+    g.ScatterElements(X, g.constant(integers([0, 2], [1, 2]).tensor), g.float([5, 6], [1, 2])),
+  ),
+  of("MaxPool, ceil_mode", image, (g, { X }) =>
+    g.MaxPool(X, { kernel_shape: [2, 2], strides: [2, 4], ceil_mode: 1 }),
+  ),
+  of(
+    "MaxPool, ceil_mode, a window that would start in the padding",
+    image,
+    (g, { X }) =>
+      g.MaxPool(X, { kernel_shape: [2, 2], strides: [3, 3], pads: [1, 1, 1, 1], ceil_mode: 1 })[0],
+  ),
+  of("AveragePool, ceil_mode", image, (g, { X }) =>
+    g.AveragePool(X, { kernel_shape: [3, 2], strides: [2, 3], ceil_mode: 1 }),
+  ),
+  of("Flatten, every axis", image, (g, { X }) => [0, 1, 2, 3, 4, -1].map((axis) => g.Flatten(X, { axis }))),
+  of("Slice, beyond both ends", { X: normal([5]) }, (g, { X }) => [
+    g.Slice(X, g.int64([-100]), g.int64([100])),
+    g.Slice(X, g.int64([100]), g.int64([-100]), null, g.int64([-1])),
+    g.Slice(X, g.int64([3]), g.int64([1])),
+    g.Slice(X, g.int64([1]), g.int64([2 ** 31 - 1]), null, g.int64([3])),
+  ]),
+  of("ReduceSum and ReduceMean, empty axes", matrix, (g, { X }) => [
+    g.ReduceSum(X, g.int64([]), { keepdims: 0 }),
+    g.ReduceSum(X, g.int64([]), { noop_with_empty_axes: 1 }),
+    g.ReduceSum(X, null, { noop_with_empty_axes: 1 }),
+    g.ReduceMean(X, { axes: [], keepdims: 0 }),
+  ]),
+  of("Reshape, a symbol merged", image, (g, { X }) => g.Reshape(X, g.int64([-1, 6]))),
+  of(
+    "MatMul, stacks that broadcast",
+    { A: normal(["batch", 1, 2, 3]), B: normal([4, 3, 5]) },
+    (g, { A, B }) => g.MatMul(A, B),
+  ),
+];
+
+const cases: readonly ShapeCase[] = [
+  ...gradientCases.map(({ opType, title, test: { inputs, build } }) => ({
+    label: `${opType} ${title}`.trim(),
+    inputs,
+    build,
+  })),
+  ...more,
+];
+
+test.each(cases)("$label has the shapes that ONNX Runtime returns", async ({ inputs, build }) => {
+  const { g, outputs } = forwardOf({ inputs, build });
+  const session = await openGraph(g.graph);
+  const results = await session.run(
+    Object.fromEntries(Object.entries(inputs).map(([name, { tensor }]) => [name, tensor])),
+  );
+  await session.release();
+  const shapes = outputs.map((_, i) => results[`y${i}`]?.dims);
+  expect(shapes).toEqual(outputs.map(({ shape }) => dimsOf(shape)));
+  expect(outputs.map((_, i) => results[`y${i}`]?.elemType)).toEqual(outputs.map(({ elemType }) => elemType));
+});
+
+test("every operator of ai.onnx is in the table", () => {
+  const used = cases.flatMap(({ inputs, build }) =>
+    forwardOf({ inputs, build }).g.graph.nodes.map(({ opType }) => opType),
+  );
+  const standard = (Object.keys(operators) as OpType[]).filter((op) => operators[op].domain === "");
+  // ONNX Runtime registers this training operator under ai.onnx
+  expect(standard.filter((op) => !used.includes(op) && op !== "MaxPoolGrad")).toEqual([]);
+});
+
+test.each([
+  ["shapes that do not broadcast", (g, X) => g.Add(X, g.float([1, 2, 3])), "do not broadcast"],
+  ["types that differ", (g, X) => g.Add(X, g.int64(1)), "inputs must be of one type"],
+  ["an axis outside the rank", (g, X) => g.Softmax(X, { axis: 2 }), "axis 2 is outside rank 2"],
+  ["a wrong permutation", (g, X) => g.Transpose(X, { perm: [0, 0] }), "not a permutation"],
+  ["a Reshape that does not fit", (g, X) => g.Reshape(X, g.int64([5])), "cannot take the shape [5]"],
+  ["a Reshape with two -1", (g, X) => g.Reshape(X, g.int64([-1, -1])), "more than one -1"],
+  ["a Squeeze of more than 1", (g, X) => g.Squeeze(X, g.int64([1])), "is not 1"],
+  ["a Split that does not add up", (g, X) => g.Split(X, g.int64([1, 2]), { axis: 1 })[0], "does not add up"],
+  [
+    "branches that are no images",
+    (g, X) => g.ShakeForward(X, X, g.float([0.5])),
+    "branches must be [N, C, H, W]",
+  ],
+] as [string, (g: Builder, X: Value) => Value | undefined, string][])(
+  "%s are refused",
+  (_, build, message) => {
+    const g = createBuilder(new Graph("refused"));
+    expect(() => build(g, g.input("X", "float", [3, 4]))).toThrow(message);
+  },
+);
