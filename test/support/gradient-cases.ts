@@ -1,82 +1,13 @@
-import type { Builder, OpType, Value } from "../../graph-builder/index.ts";
+import type { Builder, Value } from "../../graph-builder/index.ts";
 import type { Attributes } from "../../graph-builder/operators/index.ts";
-import type { Case } from "./check-gradient.ts";
-import { apart, distinct, type Input, integers, normal, positive, uniform } from "./random-tensor.ts";
-
-/** A case of the operator it is listed under; together they reach every gradient rule. */
-export interface OperatorCase {
-  readonly opType: OpType;
-  readonly title: string;
-  readonly test: Case;
-}
-
-function of<K extends string>(
-  opType: OpType,
-  title: string,
-  inputs: Readonly<Record<K, Input>>,
-  build: Case<K>["build"],
-  more: Partial<Omit<Case, "inputs" | "build">> = {},
-): OperatorCase {
-  return { opType, title, test: { inputs, build: build as Case["build"], ...more } };
-}
+import { elementwiseCases, type OperatorCase, of } from "./elementwise-cases.ts";
+import { distinct, type Input, integers, normal, positive, uniform } from "./random-tensor.ts";
 
 const image = (channels: number, height: number, width = height) =>
   normal(["batch", channels, height, width]);
 const vector = (n: number) => normal([n]);
 const labels = () => integers([2, 0, 3], ["batch"]);
 const spatialLabels = () => integers([0, 1, 2, 2, 1, -7, 0, 0, 1, 2, -7, 1], ["batch", 2, 2]);
-
-/** Elementwise operators, broadcasting. */
-const elementwise: OperatorCase[] = [
-  of("Identity", "", { X: normal([2, 3]) }, (g, { X }) => g.Identity(X)),
-  of("Neg", "", { X: normal([2, 3]) }, (g, { X }) => g.Neg(X)),
-  of("Abs", "away from zero", { X: apart(["batch", 5]) }, (g, { X }) => g.Abs(X)),
-  of("Exp", "", { X: normal([2, 3]) }, (g, { X }) => g.Exp(X)),
-  of("Log", "", { X: positive([2, 3]) }, (g, { X }) => g.Log(X)),
-  of("Sqrt", "", { X: positive([2, 3]) }, (g, { X }) => g.Sqrt(X)),
-  of("Reciprocal", "", { X: positive([2, 3]) }, (g, { X }) => g.Reciprocal(X)),
-  of("Sigmoid", "", { X: normal([2, 3]) }, (g, { X }) => g.Sigmoid(X)),
-  of("Tanh", "", { X: normal([2, 3]) }, (g, { X }) => g.Tanh(X)),
-  of("Relu", "", { X: apart(["batch", 7]) }, (g, { X }) => g.Relu(X)),
-  of("LeakyRelu", "alpha 0.3", { X: apart([9]) }, (g, { X }) => g.LeakyRelu(X, { alpha: 0.3 })),
-  of("HardSigmoid", "both kinks", { X: apart([9]) }, (g, { X }) =>
-    g.HardSigmoid(X, { alpha: 10, beta: 0.5 }),
-  ),
-  of("Clip", "both ends", { X: apart([9]) }, (g, { X }) => g.Clip(X, g.float(-0.1), g.float(0.1))),
-  of("Clip", "no lower end", { X: apart([9]) }, (g, { X }) => g.Clip(X, null, g.float(0.1))),
-  of("Cast", "to double and back", { X: normal([4]) }, (g, { X }) =>
-    g.Cast(g.Cast(X, { to: 11 }), { to: 1 }),
-  ),
-  of("Add", "of one shape", { A: normal([2, 3]), B: normal([2, 3]) }, (g, { A, B }) => g.Add(A, B)),
-  of("Add", "broadcast both ways", { A: normal(["batch", 1, 2]), B: normal([4, 1]) }, (g, { A, B }) =>
-    g.Add(A, B),
-  ),
-  of("Add", "a scalar", { A: normal([]), B: normal(["batch", 2]) }, (g, { A, B }) => g.Add(A, B)),
-  of("Sub", "broadcast", { A: normal([2]), B: normal(["batch", 2]) }, (g, { A, B }) => g.Sub(A, B)),
-  of("Mul", "broadcast", { A: normal(["batch", 2]), B: normal(["batch", 1]) }, (g, { A, B }) => g.Mul(A, B)),
-  of("Mul", "by itself", { A: normal([4]) }, (g, { A }) => g.Mul(A, A)),
-  of("Div", "broadcast", { A: normal(["batch", 2]), B: positive([2]) }, (g, { A, B }) => g.Div(A, B)),
-  of("Pow", "both sides", { X: positive([3, 2]), Y: normal([2]) }, (g, { X, Y }) => g.Pow(X, Y)),
-  of("Pow", "a square of negatives", { X: normal([5]) }, (g, { X }) => g.Pow(X, g.float(2))),
-  of(
-    "Sum",
-    "three, broadcast",
-    { A: normal([2]), B: normal(["batch", 2]), C: normal([]) },
-    (g, { A, B, C }) => g.Sum(A, B, C),
-  ),
-  of("Min", "three, broadcast", { A: distinct([9]), B: distinct([2, 1]) }, (g, { A, B }) =>
-    g.Min(A, g.Add(B, g.float(0.025)), g.Neg(A)),
-  ),
-  of("Max", "broadcast", { A: distinct([9]), B: distinct([2, 1]) }, (g, { A, B }) => g.Max(A, B)),
-  of("Max", "of equals", { A: normal([5]) }, (g, { A }) => g.Max(A, A, A)),
-  of(
-    "Where",
-    "broadcast",
-    { A: normal([3]), B: normal(["batch", 1]), C: apart([1, 3]) },
-    (g, { A, B, C }) => g.Where(g.Greater(C, g.float(0)), A, B),
-    { targets: ["A", "B"] },
-  ),
-];
 
 const places: OperatorCase[] = [
   of("Reshape", "to a constant", { X: normal([2, 6]) }, (g, { X }) => g.Reshape(X, g.int64([3, -1]))),
@@ -400,7 +331,7 @@ const shake: OperatorCase[] = [
 
 /** At least one case for every operator that has a gradient rule. */
 export const gradientCases: readonly OperatorCase[] = [
-  ...elementwise,
+  ...elementwiseCases,
   ...places,
   ...linear,
   ...pools,
