@@ -1,6 +1,9 @@
-/** The runtime: devices, sessions, data sets, and the training loop. */
+/** The runtime: devices, sessions, data sets, and the training loop with what it feeds. */
+export * from "./batches.ts";
 export * from "./data/dataset.ts";
 export * from "./devices.ts";
 export * from "./evaluation.ts";
+export * from "./schedule.ts";
+export * from "./shake-noise.ts";
 export * from "./training-loop.ts";
 export * from "./training-session.ts";
