@@ -1,0 +1,11 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/browser/*.test.ts"],
+    globalSetup: ["test/support/build.ts"],
+    testTimeout: 3 * 60_000,
+    hookTimeout: 60_000,
+    fileParallelism: false,
+  },
+});
