@@ -1,3 +1,4 @@
+import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../graph-builder/errors.ts";
 import { makeFolder, readFileBytes, writeFileAtomic } from "./files.ts";
@@ -11,14 +12,17 @@ export const artifactFiles = {
   checkpoint: "checkpoint",
 } as const;
 
-/** The bytes of a folder's four files. */
-export type ArtifactBytes = { readonly [K in keyof typeof artifactFiles]: Uint8Array };
+/** The bytes of a folder's files; a fused training model has no optimizer model beside it. */
+export type ArtifactBytes = {
+  readonly [K in Exclude<keyof typeof artifactFiles, "optimizerModel">]: Uint8Array;
+} & {
+  readonly optimizerModel?: Uint8Array | undefined;
+};
 
-/** The bytes of the three models alone. */
+/** The bytes of the models alone. */
 export type ModelBytes = Omit<ArtifactBytes, "checkpoint">;
 
 const manifestFile = "manifest.json";
-const models = ["trainingModel", "evalModel", "optimizerModel"] as const;
 
 /** Writes the artifacts and `manifest.json` into a folder, each file atomically. Throws UserError where it cannot be written. */
 export async function writeTrainingArtifacts(folder: string, artifacts: TrainingArtifacts): Promise<void> {
@@ -26,31 +30,40 @@ export async function writeTrainingArtifacts(folder: string, artifacts: Training
   await writeFileAtomic(join(folder, artifactFiles.checkpoint), artifacts.checkpoint);
 }
 
-/** Writes the three models and `manifest.json`, without the checkpoint. Throws UserError where a file cannot be written. */
+/** Writes the models and `manifest.json`, without the checkpoint; a folder's old optimizer model does not outlive them. Throws UserError where a file cannot be written. */
 export async function writeTrainingModels(
   folder: string,
   artifacts: ModelBytes & Pick<TrainingArtifacts, "manifest">,
 ): Promise<void> {
   await makeFolder(folder);
-  for (const key of models) await writeFileAtomic(join(folder, artifactFiles[key]), artifacts[key]);
+  const write = (key: keyof ModelBytes, bytes: Uint8Array) =>
+    writeFileAtomic(join(folder, artifactFiles[key]), bytes);
+  await write("trainingModel", artifacts.trainingModel);
+  await write("evalModel", artifacts.evalModel);
+  if (artifacts.optimizerModel) await write("optimizerModel", artifacts.optimizerModel);
+  else await rm(join(folder, artifactFiles.optimizerModel), { force: true });
   await writeFileAtomic(join(folder, manifestFile), `${JSON.stringify(artifacts.manifest, null, 2)}\n`);
 }
 
-/** Reads the four files of a folder. Throws UserError where one is missing or cannot be read. */
+/** Reads the files of a folder. Throws UserError where one is missing or cannot be read. */
 export async function readTrainingArtifacts(folder: string): Promise<ArtifactBytes> {
   const checkpoint = await readFileBytes(join(folder, artifactFiles.checkpoint));
   return { ...(await readTrainingModels(folder)), checkpoint };
 }
 
-/** Reads the three models of a folder. Throws UserError where one is missing or cannot be read. */
+/** Reads the models of a folder. Throws UserError where one is missing, other than the optimizer's, or cannot be read. */
 export async function readTrainingModels(folder: string): Promise<ModelBytes> {
   const read = (key: keyof ModelBytes) => readFileBytes(join(folder, artifactFiles[key]));
-  const [trainingModel, evalModel, optimizerModel] = await Promise.all([
-    read("trainingModel"),
-    read("evalModel"),
-    read("optimizerModel"),
-  ]);
-  return { trainingModel, evalModel, optimizerModel };
+  const [trainingModel, evalModel] = await Promise.all([read("trainingModel"), read("evalModel")]);
+  const hasOptimizer = await stat(join(folder, artifactFiles.optimizerModel)).then(
+    () => true,
+    () => false,
+  );
+  return {
+    trainingModel,
+    evalModel,
+    ...(hasOptimizer ? { optimizerModel: await read("optimizerModel") } : {}),
+  };
 }
 
 /** Reads `manifest.json` of a folder. Throws UserError where it is missing or not one that we write. */

@@ -14,6 +14,17 @@ export function initialCheckpoint(
         .map((spec) => [spec.name, initialTensor(spec, settings.seed)]),
     );
   const trainable = tensors("parameter");
+  const properties = new Map<string, bigint | string>([
+    ["epoch", 0n],
+    ["step", 0n],
+    ["seed", BigInt(settings.seed)],
+    ["settings", JSON.stringify(settings)],
+  ]);
+  if (settings.fused) {
+    // a parameter that ONNX Runtime shall train needs a gradient buffer; those that the model itself updates are frozen to it
+    const frozen = new Map([...trainable, ...tensors("statistic"), ...tensors("moment")]);
+    return { trainable: new Map(), frozen, properties };
+  }
   const moments = momentCounts[optimizerRule(settings).kind];
   const momenta = [...trainable].map(([name, { dims }]): [string, Tensor[]] => [
     name,
@@ -23,12 +34,7 @@ export function initialCheckpoint(
     trainable,
     frozen: tensors("statistic"),
     optimizer: { step: 0, initialLearningRate: 0.001, momenta: new Map(momenta) },
-    properties: new Map<string, bigint | string>([
-      ["epoch", 0n],
-      ["step", 0n],
-      ["seed", BigInt(settings.seed)],
-      ["settings", JSON.stringify(settings)],
-    ]),
+    properties,
   };
 }
 

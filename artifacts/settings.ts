@@ -12,6 +12,8 @@ export type Target = (typeof targets)[number];
 export interface ArtifactSettings extends NetworkSettings {
   readonly target: Target;
   readonly optimizer: OptimizerName;
+  /** Puts the optimizer's update into the training model, which then takes `learning_rate`; there is no optimizer model. */
+  readonly fused?: boolean | undefined;
   readonly momentum: number;
   /** Of all parameters, batch normalisation's too, as the author's code. */
   readonly weightDecay: number;

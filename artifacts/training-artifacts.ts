@@ -18,7 +18,8 @@ import { evaluationModel, type ParameterizedGraph, trainingModel } from "./train
 export interface TrainingArtifacts {
   readonly trainingModel: Uint8Array;
   readonly evalModel: Uint8Array;
-  readonly optimizerModel: Uint8Array;
+  /** None where the training model is fused. */
+  readonly optimizerModel?: Uint8Array | undefined;
   readonly checkpoint: Uint8Array;
   readonly manifest: Manifest;
 }
@@ -40,9 +41,14 @@ export function buildTrainingArtifacts(settings: ArtifactSettings): TrainingArti
   const write = (graph: Graph, docString: string) => encodeModel(createModel(graph, { docString }));
   const name = `ShakeNet ${networkName(settings)}`;
   return {
-    trainingModel: write(training.graph, `${name}: forward, loss and backward`),
+    trainingModel: write(
+      training.graph,
+      `${name}: forward, loss${settings.fused ? ", backward and update" : " and backward"}`,
+    ),
     evalModel: write(evaluationModel(settings), `${name}: evaluation with alpha = 0.5`),
-    optimizerModel: write(optimizerModel(training, settings), `${name}: ${settings.optimizer} step`),
+    ...(settings.fused
+      ? {}
+      : { optimizerModel: write(optimizerModel(training, settings), `${name}: ${settings.optimizer} step`) }),
     checkpoint: encodeCheckpoint(initialCheckpoint(training.parameters, settings)),
     manifest: describe(training, settings),
   };

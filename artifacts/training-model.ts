@@ -1,6 +1,7 @@
 import {
   appendGradients,
   appendNetwork,
+  applyRule,
   type Builder,
   blockCount,
   createBuilder,
@@ -8,12 +9,16 @@ import {
   Graph,
   imageShape,
   lowerGraph,
+  momentCounts,
+  momentNames,
+  type OptimizerRule,
   type ParameterSpec,
   portable,
+  Tensor,
   type Value,
   withExplicitState,
 } from "../graph-builder/index.ts";
-import type { ArtifactSettings } from "./settings.ts";
+import { type ArtifactSettings, optimizerRule } from "./settings.ts";
 
 /** A graph with the tensors of the checkpoint that it reads, in the order of its inputs. */
 export interface ParameterizedGraph {
@@ -26,6 +31,8 @@ export interface ParameterizedGraph {
  * checkpoint's tensors in; loss (mean cross-entropy) and correct (int64, how many of the batch) out, and the gradients:
  * - target ort-training: added into `<parameter>_grad.accumulation.buffer` inputs in place, or put there where `lazy_reset_grad`;
  * - target standard: outputs `<parameter>_grad` and `<statistic>_next`, in ai.onnx and the two shakenet functions alone.
+ * A fused model returns no gradients: it also takes `learning_rate` float [1], `step` int64 [1] for AdamW and the optimizer's
+ * moments, and updates the parameters and moments in place (target standard: outputs `<name>_next`).
  */
 export function trainingModel(settings: ArtifactSettings): ParameterizedGraph {
   const g = createBuilder(new Graph("training"));
@@ -52,9 +59,9 @@ export function trainingModel(settings: ArtifactSettings): ParameterizedGraph {
   });
   const loss = appendLoss(g, logits, labels);
   const gradients = appendGradients(g, loss, parameters, betas);
-  const named = parameters.map((parameter, i) => ({ name: parameter.name ?? "", gradient: gradients[i] }));
-  if (settings.target === "ort-training") appendAccumulators(g, named);
-  else for (const { name, gradient } of named) if (gradient) g.output(gradient, `${name}_grad`);
+  if (settings.fused) specs.push(...appendUpdates(g, parameters, gradients, optimizerRule(settings)));
+  else if (settings.target === "ort-training") appendAccumulators(g, parameters, gradients);
+  else for (const [i, gradient] of gradients.entries()) g.output(gradient, `${parameters[i]?.name}_grad`);
   const graph = settings.target === "standard" ? lowerGraph(withExplicitState(g.graph), portable) : g.graph;
   return { graph, parameters: specs };
 }
@@ -97,22 +104,51 @@ function appendLoss(g: Builder, logits: Value, labels: Value): Value {
 }
 
 /** ONNX Runtime's gradient accumulation, with the names that its training contract asks for. */
-function appendAccumulators(
-  g: Builder,
-  gradients: readonly { name: string; gradient: Value | undefined }[],
-): void {
-  const buffers = gradients.map(({ name, gradient }) => ({
-    name: `${name}_grad.accumulation`,
-    gradient,
-    buffer: g.inputOf(
-      `${name}_grad.accumulation.buffer`,
-      gradient?.type ?? { kind: "sequence", elemType: "float" },
-    ),
-  }));
+function appendAccumulators(g: Builder, parameters: readonly Value[], gradients: readonly Value[]): void {
+  const buffers = parameters.map(({ name, type }) => g.inputOf(`${name}_grad.accumulation.buffer`, type));
   const reset = g.input("lazy_reset_grad", "bool", [1]);
-  for (const [i, { name, gradient, buffer }] of buffers.entries()) {
+  for (const [i, buffer] of buffers.entries()) {
+    const gradient = gradients[i];
     if (!gradient) continue;
     const node = g.node("InPlaceAccumulatorV2", [buffer, gradient, reset], {}, `GradientAccumulator${i}`);
-    g.output(node.output(0), `${name}.out`);
+    g.output(node.output(0), `${parameters[i]?.name}_grad.accumulation.out`);
   }
+}
+
+/**
+ * The optimizer step behind the backward pass, and the checkpoint's tensors that it needs. ONNX Runtime's accumulator writes
+ * into any input of the graph; PassThrough keeps it from doing so before the last node has read the old parameters.
+ */
+function appendUpdates(
+  g: Builder,
+  parameters: readonly Value[],
+  gradients: readonly Value[],
+  rule: OptimizerRule,
+): ParameterSpec[] {
+  const learningRate = g.input("learning_rate", "float", [1]);
+  const step = rule.kind === "adamw" ? { step: g.input("step", "int64", [1]) } : {};
+  const specs: ParameterSpec[] = [];
+  // the training contract wants this input of every training model
+  g.input("lazy_reset_grad", "bool", [1]);
+  const arrived = g.PassThrough(...gradients);
+  const overwrite = g.constant(new Tensor("bool", [1], Uint8Array.of(1)));
+  const flags = parameters.flatMap((weight, i) => {
+    const moments = momentNames(weight.name ?? "", momentCounts[rule.kind]).map((name) => {
+      const shape = weight.shape.map(Number);
+      specs.push({ name, shape, kind: "moment", initialization: "zeros" });
+      return g.input(name, "float", shape);
+    });
+    const gradient = arrived[i];
+    if (!gradient) return [];
+    const next = g.scope(`update/${weight.name?.replaceAll(".", "/")}`, () =>
+      applyRule(g, rule, { weight, gradient, moments, learningRate, ...step }),
+    );
+    const pairs = [
+      [weight, next.weight] as const,
+      ...moments.map((m, k) => [m, next.moments[k] ?? m] as const),
+    ];
+    return pairs.map(([state, value]) => g.InPlaceAccumulatorV2(state, value, overwrite)[0]);
+  });
+  g.output(g.Group(...flags), "updated");
+  return specs;
 }

@@ -45,6 +45,7 @@ export const settingGroups = {
     resume: z.string().optional().describe("go on with this run, from its last checkpoint"),
     artifacts: path.optional().describe("folder that build-graph wrote [default: the graph is built]"),
     target: z.enum(targets).default("ort-training").describe("operators of the training model"),
+    fused: z.boolean().default(false).describe("put the optimizer's update into the training model"),
     out: path.optional().describe("where to write"),
     run: path.optional().describe("run folder"),
     model: path.optional().describe("frozen .onnx model: images in, logits out"),
@@ -202,10 +203,10 @@ function classCount(data: DatasetName): number {
 }
 
 /** What the training artifacts of a run are built from. */
-export function artifactSettings(config: RunConfig, target: Target): ArtifactSettings {
+export function artifactSettings(config: RunConfig, target: Target, fused = false): ArtifactSettings {
   const { depth, width, classes, optimizer, momentum, weightDecay, seed, data } = config;
   const { mean, std } = datasets[data];
-  return { depth, width, classes, mean, std, target, optimizer, momentum, weightDecay, seed };
+  return { depth, width, classes, mean, std, target, optimizer, fused, momentum, weightDecay, seed };
 }
 
 /** The network's name as a part of a path: `26-2x32d`. */

@@ -232,6 +232,8 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   SliceGrad: isGradient,
   MaxPoolGrad: isGradient,
   InPlaceAccumulatorV2: isGradient,
+  PassThrough: isGradient,
+  Group: isGradient,
   SGDOptimizerV2: isGradient,
   AdamWOptimizer: isGradient,
 };

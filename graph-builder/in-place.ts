@@ -10,7 +10,8 @@ export function nextName(input: string): string {
 
 /**
  * A graph without hidden effects: what ONNX Runtime's training kernels write into their inputs becomes outputs.
- * - InPlaceAccumulatorV2(buffer, value, overwrite): `<buffer>_next` = overwrite ? value : buffer + value; its flag is no output any more.
+ * - InPlaceAccumulatorV2(buffer, value, overwrite): `<buffer>_next` = overwrite ? value : buffer + value; its flag, and a Group of
+ *   such flags, is no output any more.
  * - BatchNormInternal, and BatchNormalization in training mode: `<running statistic>_next`, where nothing read the new statistics.
  */
 export function withExplicitState(graph: Graph): Graph {
@@ -26,6 +27,9 @@ export function withExplicitState(graph: Graph): Graph {
       const next = accumulated(g, inputs);
       keep(g, inputs[0] ?? null, next);
       return [g.Cast(g.float([1]), { to: dataTypeNumbers.bool }), next];
+    }
+    if (node.opType === "Group" && node.inputs.every((input) => input && flags.has(input))) {
+      flags.add(node.output(0));
     }
     if (!updatesStatistics(node)) return undefined;
     const { outputs } = g.node(node.opType, inputs, node.attributes as never, node.name);
@@ -47,8 +51,10 @@ export function withExplicitState(graph: Graph): Graph {
 
 function accumulated(g: Builder, [buffer, value, overwrite]: readonly (Value | null)[]): Value {
   if (!buffer || !value) throw new Error("InPlaceAccumulatorV2 lacks its buffer or value");
+  const known = overwrite?.constant?.numbers()[0];
+  if (known) return value;
   const sum = g.Add(buffer, value);
-  return overwrite ? g.Where(overwrite, value, sum) : sum;
+  return overwrite && known === undefined ? g.Where(overwrite, value, sum) : sum;
 }
 
 function updatesStatistics(node: Node): boolean {

@@ -17,7 +17,7 @@ export * from "./optimizers.ts";
 export { printGraph } from "./printer.ts";
 export { decodeModel, encodeModel } from "./proto.ts";
 export { philox4x32, RandomStream } from "./random.ts";
-export { neededNodes, type Rewrite, rewriteGraph } from "./rewrite.ts";
+export { freezeInputs, neededNodes, type Rewrite, rewriteGraph } from "./rewrite.ts";
 export { functionGraph, isFunction } from "./shake-shake.ts";
 export * from "./shakenet.ts";
 export { floats, int64s, Tensor } from "./tensor.ts";

@@ -1,5 +1,6 @@
 import { type Builder, createBuilder } from "./builder.ts";
 import { Graph, type Node, type Value } from "./ir.ts";
+import type { Tensor } from "./tensor.ts";
 
 /**
  * What a rewrite puts in a node's place: the values for its outputs in order (null where an output is not used),
@@ -13,12 +14,20 @@ export type Rewrite = (
 
 /**
  * A new graph with every node that the outputs need, each rewritten by `rewrite`.
- * Names of inputs, outputs and named values stay; new nodes are named under the node they replace.
+ * Names of inputs, outputs and named values stay; new nodes are named under the node they replace. `inputFor` gives what stands
+ * for an input, which is itself where left out.
  */
-export function rewriteGraph(graph: Graph, rewrite: Rewrite = () => undefined): Graph {
+export function rewriteGraph(
+  graph: Graph,
+  rewrite: Rewrite = () => undefined,
+  inputFor: (input: Value, g: Builder) => Value | undefined = keepInput,
+): Graph {
   const g = createBuilder(new Graph(graph.name));
   const values = new Map<Value, Value>();
-  for (const input of graph.inputs) values.set(input, g.inputOf(input.name ?? "", input.type));
+  for (const input of graph.inputs) {
+    const replacement = inputFor(input, g);
+    if (replacement) values.set(input, replacement);
+  }
   const translate = (value: Value): Value => {
     const known = values.get(value);
     if (known) return known;
@@ -44,6 +53,17 @@ export function rewriteGraph(graph: Graph, rewrite: Rewrite = () => undefined): 
   return g.graph;
 }
 
+/** A new graph in which some inputs are constants, without the inputs that nothing reads. */
+export function freezeInputs(graph: Graph, constants: ReadonlyMap<string, Tensor>): Graph {
+  const read = new Set([...neededNodes(graph).flatMap((node) => node.inputs), ...graph.outputs]);
+  const keep = () => undefined;
+  return rewriteGraph(graph, keep, (input, g) => {
+    const constant = constants.get(input.name ?? "");
+    if (constant) return g.constant(constant, input.name);
+    return read.has(input) ? keepInput(input, g) : undefined;
+  });
+}
+
 /** The nodes that the outputs depend on, in order. */
 export function neededNodes(graph: Graph): Node[] {
   const needed = new Set<Node>();
@@ -55,4 +75,8 @@ export function neededNodes(graph: Graph): Node[] {
     for (const input of node.inputs) if (input) pending.push(input);
   }
   return graph.nodes.filter((node) => needed.has(node));
+}
+
+function keepInput({ name = "", type }: Value, g: Builder): Value {
+  return g.inputOf(name, type);
 }

@@ -22,7 +22,8 @@ export interface ParameterSpec {
   readonly name: string;
   readonly shape: readonly number[];
   readonly initialization: Initialization;
-  readonly kind: "parameter" | "statistic";
+  /** What is trained, what batch normalisation keeps, what the optimizer keeps. */
+  readonly kind: "parameter" | "statistic" | "moment";
 }
 
 /** How a use of the network gets its tensors, mixes branches and normalises batches. */

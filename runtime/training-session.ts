@@ -1,15 +1,14 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
-import { type Checkpoint, decodeCheckpoint } from "../artifacts/checkpoint.ts";
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../artifacts/checkpoint.ts";
 import {
   createModel,
   decodeModel,
+  didYouMean,
   encodeModel,
+  freezeInputs,
   type Graph,
   lowerGraph,
   type Model,
-  momentCounts,
-  momentNames,
-  nextName,
   optimizerGraph,
   stockOptimizerRule,
   Tensor as TensorProto,
@@ -17,6 +16,8 @@ import {
   withExplicitState,
 } from "../graph-builder/index.ts";
 import type { Device } from "./devices.ts";
+import { fromOrtTensor } from "./tensors.ts";
+import { RESET, TrainingState } from "./training-state.ts";
 
 /** The bytes of ONNX Runtime training artifacts; without an eval or optimizer model those steps cannot be run. */
 export interface TrainingSources {
@@ -29,42 +30,45 @@ export interface TrainingSources {
 /** Tensors by the name of the graph's input or output. */
 export type NamedTensors = Readonly<Record<string, Tensor>>;
 
-const RESET = "lazy_reset_grad";
+interface Sessions {
+  readonly train: InferenceSession;
+  readonly evaluate: InferenceSession | undefined;
+  readonly optimize: InferenceSession | undefined;
+}
 
 /**
- * Trains ONNX Runtime training artifacts on any execution provider: every training operator is lowered to ordinary ones when
- * the session opens. Parameters, running statistics, gradients and momenta stay in the session between steps.
+ * Trains ONNX Runtime training artifacts, ours or those of Python's `generate_artifacts`, on any execution provider: every
+ * training operator is lowered to ordinary ones when the session opens. The interface is onnxruntime-common 1.19's, with feeds
+ * by name and what it lacked. Parameters, running statistics, gradients and momenta stay in the session between steps.
  * Calls must not overlap.
  */
 export class TrainingSession {
   readonly #device: Device;
-  readonly #train: InferenceSession;
-  readonly #evaluate: InferenceSession | undefined;
-  readonly #optimize: InferenceSession | undefined;
-  readonly #checkpoint: Checkpoint;
-  /** Everything that lives from step to step, by the name under which the graphs read it. */
-  readonly #state: Map<string, Tensor>;
+  readonly #sessions: Sessions;
+  readonly #evalModel: Uint8Array | undefined;
+  readonly #state: TrainingState;
+  readonly #hidden: ReadonlySet<string>;
   #resetGradients = true;
   #learningRate: number;
-  #steps: number;
 
   private constructor(
     device: Device,
     checkpoint: Checkpoint,
-    sessions: {
-      train: InferenceSession;
-      evaluate: InferenceSession | undefined;
-      optimize: InferenceSession | undefined;
-    },
+    sessions: Sessions,
+    evalModel: Uint8Array | undefined,
   ) {
+    const { train, optimize } = sessions;
     this.#device = device;
-    this.#checkpoint = checkpoint;
-    this.#train = sessions.train;
-    this.#evaluate = sessions.evaluate;
-    this.#optimize = sessions.optimize;
+    this.#sessions = sessions;
+    this.#evalModel = evalModel;
     this.#learningRate = checkpoint.optimizer?.initialLearningRate ?? 0.001;
-    this.#steps = checkpoint.optimizer?.step ?? 0;
-    this.#state = this.#initialState();
+    this.#hidden = new Set(optimize ? [RESET] : [RESET, "learning_rate", "step"]);
+    const names = {
+      trainInputs: train.inputNames,
+      trainOutputs: train.outputNames,
+      optimizerInputs: optimize?.inputNames,
+    };
+    this.#state = new TrainingState(checkpoint, names, device.ort);
   }
 
   /**
@@ -73,20 +77,18 @@ export class TrainingSession {
    */
   static async create(sources: TrainingSources, device: Device): Promise<TrainingSession> {
     const checkpoint = decodeCheckpoint(sources.checkpointState, "checkpoint");
-    const open = (model: Uint8Array | undefined, name: string, prepare: (graph: Graph) => Graph) =>
-      model && openSession(decodeModel(model, name), prepare, device);
-    const expand = (graph: Graph) => expandOptimizer(graph, checkpoint);
-    const train = await openSession(
-      decodeModel(sources.trainModel, "training_model.onnx"),
-      (graph) => graph,
-      device,
-    );
-    const evaluate = await open(sources.evalModel, "eval_model.onnx", (graph) => graph);
-    const optimize = await open(sources.optimizerModel, "optimizer_model.onnx", expand);
-    return new TrainingSession(device, checkpoint, { train, evaluate, optimize });
+    const open = (bytes: Uint8Array, name: string, prepare = (graph: Graph) => graph) =>
+      openSession(decodeModel(bytes, name), prepare, device);
+    const { trainModel, evalModel, optimizerModel } = sources;
+    const train = await open(trainModel, "training_model.onnx");
+    const evaluate = evalModel && (await open(evalModel, "eval_model.onnx"));
+    const optimize =
+      optimizerModel &&
+      (await open(optimizerModel, "optimizer_model.onnx", (graph) => expandOptimizer(graph, checkpoint)));
+    return new TrainingSession(device, checkpoint, { train, evaluate, optimize }, evalModel);
   }
 
-  /** The rate of the next optimizer step. */
+  /** The rate of the next optimizer step; at first the checkpoint's initial one, or 0.001. */
   get learningRate(): number {
     return this.#learningRate;
   }
@@ -97,41 +99,51 @@ export class TrainingSession {
 
   /** The inputs that runTrainStep wants. */
   get trainingInputNames(): readonly string[] {
-    return this.#userInputs(this.#train);
+    return this.#userInputs(this.#sessions.train);
   }
 
   /** The outputs that runTrainStep returns. */
   get trainingOutputNames(): readonly string[] {
-    return this.#train.outputNames.filter((name) => this.#stateOf(name) === undefined);
+    return this.#userOutputs(this.#sessions.train);
   }
 
   /** The inputs that runEvalStep wants. */
   get evalInputNames(): readonly string[] {
-    return this.#evaluate ? this.#userInputs(this.#evaluate) : [];
+    return this.#userInputs(this.#sessions.evaluate);
   }
 
   /** The outputs that runEvalStep returns. */
   get evalOutputNames(): readonly string[] {
-    return this.#evaluate?.outputNames ?? [];
+    return this.#userOutputs(this.#sessions.evaluate);
   }
 
-  /** Runs forward and backward on one batch; gradients are added to those since the last lazyResetGrad. Returns the outputs, such as `loss`. */
-  async runTrainStep(feeds: NamedTensors): Promise<NamedTensors> {
-    const reset = new this.#device.ort.Tensor("bool", [this.#resetGradients], [1]);
-    const results = await this.#run(this.#train, { ...feeds, [RESET]: reset });
+  /**
+   * Runs forward and backward on one batch, and the update too where the training model is fused; gradients are added to those
+   * since the last lazyResetGrad. Returns the outputs, such as `loss`, or those named by `fetches`.
+   * Throws UserError for a missing input and an unknown output.
+   */
+  async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
+    const { Tensor } = this.#device.ort;
+    const reset = new Tensor("bool", [this.#resetGradients], [1]);
+    const results = await this.#run(
+      this.#sessions.train,
+      { ...feeds, ...this.#optimizerFeeds(), [RESET]: reset },
+      fetches,
+    );
     this.#resetGradients = false;
     return results;
   }
 
-  /** Updates the parameters from the gradients at the current learning rate. Throws UserError without an optimizer model. */
+  /**
+   * Updates the parameters from the gradients at the current learning rate; a fused training model has done so and only the step
+   * is counted. Throws UserError where there is neither.
+   */
   async runOptimizerStep(): Promise<void> {
-    if (!this.#optimize) throw new UserError("The session has no optimizer model.");
-    const { Tensor } = this.#device.ort;
-    await this.#run(this.#optimize, {
-      learning_rate: new Tensor("float32", [this.#learningRate], [1]),
-      step: new Tensor("int64", [BigInt(this.#steps + 1)], [1]),
-    });
-    this.#steps += 1;
+    const { train, optimize } = this.#sessions;
+    if (optimize) await this.#run(optimize, this.#optimizerFeeds());
+    else if (!train.inputNames.includes("learning_rate"))
+      throw new UserError("The session has no optimizer model.");
+    this.#state.steps += 1;
   }
 
   /** Makes the next train step start its gradients anew. */
@@ -139,106 +151,162 @@ export class TrainingSession {
     this.#resetGradients = true;
   }
 
-  /** Runs the evaluation model on one batch. Throws UserError without one. */
-  async runEvalStep(feeds: NamedTensors): Promise<NamedTensors> {
-    if (!this.#evaluate) throw new UserError("The session has no eval model.");
-    return this.#run(this.#evaluate, feeds);
+  /** Runs the evaluation model on one batch and returns its outputs, or those named by `fetches`. Throws UserError without one. */
+  async runEvalStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
+    if (!this.#sessions.evaluate) throw new UserError("The session has no eval model.");
+    return this.#run(this.#sessions.evaluate, feeds, fetches);
+  }
+
+  /** The names of the parameters, in the order of the training model's inputs; with the frozen ones where asked. */
+  parameterNames(trainableOnly = true): readonly string[] {
+    return this.#state.parameterNames(trainableOnly);
+  }
+
+  /** A copy of a parameter. Throws UserError for an unknown name. */
+  getParameter(name: string): Tensor {
+    return this.#tensorNamed(name, this.parameterNames(false));
+  }
+
+  /** Replaces a parameter by a copy of a tensor. Throws UserError for an unknown name, and for another type or shape. */
+  setParameter(name: string, tensor: Tensor): void {
+    const { type, dims } = this.getParameter(name);
+    if (tensor.type !== type || tensor.dims.join() !== dims.join()) {
+      throw new UserError(
+        `${name} is ${type} [${dims.join(", ")}] and cannot take ${tensor.type} [${tensor.dims.join(", ")}].`,
+      );
+    }
+    this.#state.set(name, fromOrtTensor(tensor));
+  }
+
+  /** A copy of the gradient that has been gathered for a parameter. Throws UserError for a parameter that has none. */
+  getGradient(parameter: string): Tensor {
+    const trainable = this.parameterNames().filter((name) => this.#state.has(`${name}_grad`));
+    if (trainable.includes(parameter)) return this.#tensorNamed(`${parameter}_grad`, [`${parameter}_grad`]);
+    return this.#tensorNamed(parameter, trainable);
+  }
+
+  /** The number of values of all parameters. */
+  async getParametersSize(trainableOnly = true): Promise<number> {
+    return this.#parameters(trainableOnly).reduce((size, { data }) => size + data.length, 0);
+  }
+
+  /** All parameters one after the other as a float32 vector. Throws UserError where one has another type. */
+  async getContiguousParameters(trainableOnly = true): Promise<Tensor> {
+    const buffer = new Float32Array(await this.getParametersSize(trainableOnly));
+    let offset = 0;
+    for (const { data } of this.#parameters(trainableOnly)) {
+      buffer.set(data as Float32Array, offset);
+      offset += data.length;
+    }
+    return new this.#device.ort.Tensor("float32", buffer, [buffer.length]);
+  }
+
+  /** Sets all parameters from the bytes of a float32 vector as getContiguousParameters returns it. Throws UserError for another length. */
+  async loadParametersBuffer(buffer: Uint8Array, trainableOnly = true): Promise<void> {
+    const size = await this.getParametersSize(trainableOnly);
+    if (buffer.byteLength !== 4 * size) {
+      throw new UserError(`The parameters take ${4 * size} bytes, and the buffer has ${buffer.byteLength}.`);
+    }
+    const values = new Float32Array(new Uint8Array(buffer).buffer);
+    const tensors = this.#parameters(trainableOnly);
+    let offset = 0;
+    for (const [i, name] of this.parameterNames(trainableOnly).entries()) {
+      const { dims = [], data } = tensors[i] ?? this.#state.tensor(name);
+      this.#state.set(name, new TensorProto("float", dims, values.subarray(offset, offset + data.length)));
+      offset += data.length;
+    }
   }
 
   /** The state as a checkpoint, its tensors shared with the session until the next step; properties are those it was opened with. */
   checkpoint(): Checkpoint {
-    const { trainable, frozen, optimizer, properties } = this.#checkpoint;
-    const current = (names: Iterable<string>) =>
-      new Map([...names].map((name) => [name, this.#tensorOf(name)]));
-    const momenta = new Map(
-      [...(optimizer?.momenta ?? [])].map(([parameter, moments]): [string, TensorProto[]] => {
-        const names = this.#momentNames(parameter);
-        return [parameter, moments.map((moment, i) => (names[i] ? this.#tensorOf(names[i]) : moment))];
-      }),
-    );
-    return {
-      trainable: current(trainable.keys()),
-      frozen: current(frozen.keys()),
-      optimizer: { step: this.#steps, initialLearningRate: optimizer?.initialLearningRate ?? 0.001, momenta },
-      properties: new Map(properties),
-    };
+    return this.#state.checkpoint();
+  }
+
+  /** The state as the bytes of ONNX Runtime's checkpoint file, with the optimizer's unless told otherwise. */
+  async saveCheckpoint(includeOptimizerState = true): Promise<Uint8Array> {
+    const { optimizer, ...checkpoint } = this.checkpoint();
+    return encodeCheckpoint(includeOptimizerState ? { ...checkpoint, optimizer } : checkpoint);
+  }
+
+  /**
+   * The eval model, cut to some of its outputs and what they need, with the current parameters inside: a plain .onnx.
+   * Throws UserError without an eval model, and for an unknown output.
+   */
+  async exportInferenceModel(outputNames: readonly string[]): Promise<Uint8Array> {
+    if (!this.#evalModel) throw new UserError("The session has no eval model.");
+    const model = decodeModel(this.#evalModel, "eval_model.onnx");
+    const available = model.graph.outputs.map(({ name }) => name ?? "");
+    const chosen = outputNames.map((name) => model.graph.outputs[expectName(name, available, "output")]);
+    model.graph.outputs = chosen.filter((output) => output !== undefined);
+    const constants = this.parameterNames(false).map((name) => [name, this.#state.tensor(name)] as const);
+    return encodeModel({ ...model, graph: freezeInputs(model.graph, new Map(constants)) });
   }
 
   /** Frees the sessions. */
   async release(): Promise<void> {
-    for (const session of [this.#train, this.#evaluate, this.#optimize]) await session?.release();
+    const { train, evaluate, optimize } = this.#sessions;
+    for (const session of [train, evaluate, optimize]) await session?.release();
     this.#state.clear();
   }
 
-  async #run(session: InferenceSession, given: NamedTensors): Promise<NamedTensors> {
+  async #run(
+    session: InferenceSession,
+    given: NamedTensors,
+    fetches?: readonly string[],
+  ): Promise<NamedTensors> {
+    for (const name of fetches ?? []) expectName(name, this.#userOutputs(session), "output");
     const feeds: Record<string, Tensor> = {};
     for (const name of session.inputNames) {
       const tensor = this.#state.get(name) ?? given[name];
-      if (!tensor) throw new UserError(`The input ${name} is missing.`);
+      if (!tensor)
+        throw new UserError(`The input ${name} is missing.${didYouMean(name, Object.keys(given))}`);
       feeds[name] = tensor;
     }
     const results: Record<string, Tensor> = {};
     for (const [name, tensor] of Object.entries(await session.run(feeds))) {
-      const state = this.#stateOf(name);
-      if (state === undefined) results[name] = tensor;
-      else this.#replace(state, tensor);
+      const state = this.#state.stateOf(name);
+      if (state !== undefined) this.#state.replace(state, tensor);
+      else if (fetches?.includes(name) ?? true) results[name] = tensor;
     }
     return results;
   }
 
-  /** The state that an output is the next value of. */
-  #stateOf(output: string): string | undefined {
-    if (this.#state.has(output)) return output;
-    const name = output.endsWith("_next") ? output.slice(0, -"_next".length) : undefined;
-    return name !== undefined && this.#state.has(name) ? name : undefined;
+  #userInputs(session: InferenceSession | undefined): readonly string[] {
+    return (session?.inputNames ?? []).filter((name) => !this.#state.has(name) && !this.#hidden.has(name));
   }
 
-  /** Gradients have two names: the training model's accumulation buffer, and the optimizer's input. */
-  #replace(name: string, tensor: Tensor): void {
-    this.#state.set(name, tensor);
-    const gradient = name.replace(/\.accumulation\.buffer$/, "");
-    if (gradient !== name) this.#state.set(gradient, tensor);
+  #userOutputs(session: InferenceSession | undefined): readonly string[] {
+    return (session?.outputNames ?? []).filter((name) => this.#state.stateOf(name) === undefined);
   }
 
-  #userInputs(session: InferenceSession): readonly string[] {
-    return session.inputNames.filter((name) => !this.#state.has(name) && name !== RESET);
-  }
-
-  #initialState(): Map<string, Tensor> {
-    const state = new Map<string, Tensor>();
+  #optimizerFeeds(): NamedTensors {
     const { Tensor } = this.#device.ort;
-    const put = (name: string, { dims, data }: TensorProto) =>
-      state.set(name, new Tensor("float32", (data as Float32Array<ArrayBuffer>).slice(), [...dims]));
-    const { trainable, frozen, optimizer } = this.#checkpoint;
-    for (const [name, tensor] of [...trainable, ...frozen]) put(name, tensor);
-    const outputs = new Set(this.#train.outputNames);
-    for (const [name, { dims, data }] of trainable) {
-      const zeros = new Tensor("float32", new Float32Array(data.length), [...dims]);
-      const buffer = `${name}_grad.accumulation.buffer`;
-      if (outputs.has(nextName(buffer))) state.set(buffer, zeros);
-      state.set(`${name}_grad`, zeros);
-      for (const [i, moment] of this.#momentNames(name).entries()) {
-        const saved = optimizer?.momenta.get(name)?.[i];
-        if (saved) put(moment, saved);
-        else state.set(moment, new Tensor("float32", new Float32Array(data.length), [...dims]));
-      }
-    }
-    return state;
+    return {
+      learning_rate: new Tensor("float32", [this.#learningRate], [1]),
+      step: new Tensor("int64", [BigInt(this.#state.steps + 1)], [1]),
+    };
   }
 
-  /** The moments that the optimizer model keeps for a parameter. */
-  #momentNames(parameter: string): string[] {
-    const inputs = new Set(this.#optimize?.inputNames);
-    const counts = Object.values(momentCounts).sort((a, b) => b - a);
-    const count = counts.find((n) => momentNames(parameter, n).every((name) => inputs.has(name))) ?? 0;
-    return momentNames(parameter, count);
+  #parameters(trainableOnly: boolean): TensorProto[] {
+    return this.parameterNames(trainableOnly).map((name) => {
+      const tensor = this.#state.tensor(name);
+      if (tensor.elemType === "float") return tensor;
+      throw new UserError(`${name} is ${tensor.elemType}, and only float parameters go into one buffer.`);
+    });
   }
 
-  #tensorOf(name: string): TensorProto {
-    const tensor = this.#state.get(name);
-    if (!tensor) throw new Error(`the session keeps no ${name}`);
-    return new TensorProto("float", tensor.dims, tensor.data as Float32Array<ArrayBuffer>);
+  #tensorNamed(name: string, known: readonly string[]): Tensor {
+    expectName(name, known, "parameter");
+    const { type, data, dims } = this.#state.get(name) ?? {};
+    return new this.#device.ort.Tensor(type as "float32", (data as Float32Array).slice(), dims);
   }
+}
+
+/** The place of a name among those known; throws UserError where it is not among them. */
+function expectName(name: string, known: readonly string[], what: string): number {
+  const index = known.indexOf(name);
+  if (index >= 0) return index;
+  throw new UserError(`${name} is not a ${what} here: there are ${known.join(", ")}.`);
 }
 
 /** Prepares a model for the device and opens it. */

@@ -6,17 +6,17 @@ import { formatFields, formatLarge } from "../tables.ts";
 
 const settings = [
   ...settingsOf("Network"),
-  ...(["data", "optimizer", "momentum", "weightDecay", "seed", "target", "out", "config"] as const),
+  ...(["data", "optimizer", "momentum", "weightDecay", "seed", "target", "fused", "out", "config"] as const),
 ];
 
 /** `shake build-graph`: writes ONNX Runtime's training artifacts of a network. */
 export const buildGraph: Command<(typeof settings)[number]> = {
   settings,
   async run(given) {
-    const { target, out } = withDefaults(settings, given);
+    const { target, fused, out } = withDefaults(settings, given);
     const config = runConfig(given);
     const folder = out ?? join("build", `${networkSlug(config)}-${config.data}`);
-    const artifacts = buildTrainingArtifacts(artifactSettings(config, target));
+    const artifacts = buildTrainingArtifacts(artifactSettings(config, target, fused));
     await writeTrainingArtifacts(folder, artifacts);
     const { network, parameters, cost } = artifacts.manifest;
     const fields = {
@@ -26,10 +26,10 @@ export const buildGraph: Command<(typeof settings)[number]> = {
       target,
       optimizer: config.optimizer,
       ...Object.fromEntries(
-        Object.entries(artifactFiles).map(([key, name]) => [
-          name,
-          `${formatLarge(artifacts[key as keyof typeof artifactFiles].length)}B`,
-        ]),
+        Object.entries(artifactFiles).flatMap(([key, name]) => {
+          const bytes = artifacts[key as keyof typeof artifactFiles];
+          return bytes ? [[name, `${formatLarge(bytes.length)}B`]] : [];
+        }),
       ),
     };
     process.stdout.write(`${formatFields(fields)}\n\nWritten to ${folder}. Next:\n`);

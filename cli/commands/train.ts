@@ -4,7 +4,6 @@ import {
   decodeCheckpoint,
   encodeCheckpoint,
   type Manifest,
-  parameterCount,
   readManifest,
   readTrainingArtifacts,
   type TrainingArtifacts,
@@ -97,7 +96,7 @@ export const trainCommand: Command<(typeof settings)[number]> = {
       );
       return 130;
     }
-    const parameters = parameterCount(session.checkpoint());
+    const { parameters } = artifacts.manifest;
     await session.release();
     await finish(directory, parameters, given.json === true);
     return 0;

@@ -1,7 +1,15 @@
-import { createBuilder } from "../builder.ts";
+import { type Builder, createBuilder } from "../builder.ts";
 import { nextName } from "../in-place.ts";
 import { Graph, type Node } from "../ir.ts";
-import { type AdamWSettings, adamW, type SgdNesterovSettings, sgd, sgdNesterov } from "../optimizers.ts";
+import {
+  type AdamWSettings,
+  adamW,
+  type SgdNesterovSettings,
+  sgd,
+  sgdNesterov,
+  type Update,
+  type Updated,
+} from "../optimizers.ts";
 
 /** An update rule with its numbers. */
 export type OptimizerRule =
@@ -22,6 +30,12 @@ export function momentNames(parameter: string, count: number): string[] {
   return Array.from({ length: count }, (_, i) => `${parameter}.momentum_${i + 1}`);
 }
 
+/** One parameter's update by a rule. */
+export function applyRule(g: Builder, rule: OptimizerRule, update: Update): Updated {
+  if (rule.kind === "sgd") return sgd(g, update);
+  return rule.kind === "adamw" ? adamW(g, update, rule) : sgdNesterov(g, update, rule);
+}
+
 /**
  * An optimizer step in ordinary operators, one update a parameter. Inputs: `learning_rate` float [1], `step` int64 [1] for AdamW,
  * and for each parameter `<p>`, `<p>_grad` and its moments; outputs `<p>_next` and the moments' `_next`.
@@ -39,10 +53,7 @@ export function optimizerGraph(
     const names = momentNames(name, momentCounts[rule.kind]);
     const moments = names.map((moment) => g.input(moment, "float", shape));
     const update = { weight, gradient, moments, learningRate, ...step };
-    const next = g.scope(name.replaceAll(".", "/"), () => {
-      if (rule.kind === "sgd") return sgd(g, update);
-      return rule.kind === "adamw" ? adamW(g, update, rule) : sgdNesterov(g, update, rule);
-    });
+    const next = g.scope(name.replaceAll(".", "/"), () => applyRule(g, rule, update));
     g.output(next.weight, nextName(name));
     for (const [i, moment] of next.moments.entries()) g.output(moment, nextName(names[i] ?? ""));
   }

@@ -105,6 +105,18 @@ export const training = {
       return [tensorType("bool", [1]), buffer.type];
     },
   }),
+  PassThrough: operator({
+    domain: "com.microsoft",
+    inputs: ["inputs..."],
+    outputs: ["outputs..."],
+    infer: (inputs) => inputs.map(({ type }) => type),
+  }),
+  Group: operator({
+    domain: "com.microsoft",
+    inputs: ["input_tensors..."],
+    outputs: ["done"],
+    infer: () => [tensorType("bool", [])],
+  }),
   SGDOptimizerV2: operator({
     domain: "com.microsoft",
     inputs: ["lr", "weights", "gradients", "update_signal?"],

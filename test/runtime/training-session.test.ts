@@ -87,6 +87,38 @@ test("both targets and both lowerings take the same steps", async () => {
   }
 });
 
+test.each(targets.flatMap((target) => optimizers.map((optimizer) => ({ target, optimizer }))))(
+  "a fused training model takes the steps of $optimizer over the $target target and needs no optimizer model",
+  async ({ target, optimizer }) => {
+    const weights = async (fused: boolean) => {
+      const artifacts = buildTrainingArtifacts(tinySettings({ target, optimizer, fused }));
+      expect(artifacts.optimizerModel === undefined).toBe(fused);
+      const { session } = await openTiny(artifacts);
+      expect(session.trainingInputNames).toEqual(["images", "labels", "alpha", "beta"]);
+      expect(session.trainingOutputNames).toEqual(["loss", "correct"]);
+      session.learningRate = 0.05;
+      for (let step = 0; step < 3; step++) {
+        session.lazyResetGrad();
+        await session.runTrainStep(feeds(3, step));
+        await session.runOptimizerStep();
+      }
+      const { trainable, frozen, optimizer: state } = session.checkpoint();
+      expect(state?.step).toBe(3);
+      await session.release();
+      return new Map([...trainable, ...frozen]);
+    };
+    const [apart, fused] = [await weights(false), await weights(true)];
+    for (const [name, { data }] of apart) {
+      const twin = fused.get(name)?.data as Float32Array;
+      const worst = Math.max(...Array.from(data as Float32Array, (x, i) => Math.abs(x - (twin[i] ?? 0))));
+      expect(worst, name).toBeLessThan(1e-6);
+    }
+    const moments = { "sgd-nesterov": 1, sgd: 0, adamw: 2 }[optimizer];
+    const trained = fused.size - apart.size;
+    expect(trained).toBe(moments * [...apart.keys()].filter((name) => !name.includes("running")).length);
+  },
+);
+
 test("gradients add up until they are reset", async () => {
   const { session } = await openTiny(buildTrainingArtifacts(tinySettings({ optimizer: "sgd" })));
   const moved = async (steps: number) => {

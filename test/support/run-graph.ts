@@ -7,10 +7,9 @@ import {
   type Lowering,
   lowerGraph,
   portable,
-  Tensor,
+  type Tensor,
 } from "../../graph-builder/index.ts";
-import { isNumeric, type TensorData } from "../../graph-builder/tensor.ts";
-import type { DataType } from "../../graph-builder/types.ts";
+import { fromOrtTensor, toOrtTensor } from "../../runtime/tensors.ts";
 
 /** What every execution provider runs: ai.onnx operators alone. */
 export const portableInlined: Lowering = { ...portable, ...inlined };
@@ -35,9 +34,11 @@ export async function openGraph(graph: Graph, lowering: Lowering = portableInlin
     async run(feeds) {
       const wanted = Object.entries(feeds).filter(([name]) => session.inputNames.includes(name));
       const results = await session.run(
-        Object.fromEntries(wanted.map(([name, tensor]) => [name, toOrt(tensor)])),
+        Object.fromEntries(wanted.map(([name, tensor]) => [name, toOrtTensor(tensor, ort)])),
       );
-      return Object.fromEntries(Object.entries(results).map(([name, result]) => [name, fromOrt(result)]));
+      return Object.fromEntries(
+        Object.entries(results).map(([name, result]) => [name, fromOrtTensor(result)]),
+      );
     },
     release: () => session.release(),
   };
@@ -62,18 +63,4 @@ export function numbersOf(results: Feeds, name: string): number[] {
   const tensor = results[name];
   if (!tensor) throw new Error(`the graph returned no ${name}`);
   return tensor.numbers();
-}
-
-const ortNames: Readonly<Partial<Record<DataType, string>>> = { float: "float32", double: "float64" };
-
-/** A copy, since ONNX Runtime's batch normalisation writes its statistics into the fed arrays. */
-function toOrt({ elemType, data, dims }: Tensor): ort.Tensor {
-  return new ort.Tensor((ortNames[elemType] ?? elemType) as "float32", data.slice() as Float32Array, dims);
-}
-
-function fromOrt({ type, data, dims }: ort.Tensor): Tensor {
-  const renamed = Object.entries(ortNames).find(([, name]) => name === type)?.[0];
-  const elemType = (renamed ?? type) as DataType;
-  if (!isNumeric(elemType)) throw new Error(`a test cannot read ${type}`);
-  return new Tensor(elemType, [...dims], data as TensorData);
 }
