@@ -59,8 +59,10 @@ export function trainingModel(settings: ArtifactSettings): ParameterizedGraph {
   });
   const loss = appendLoss(g, logits, labels);
   const gradients = appendGradients(g, loss, parameters, betas);
-  if (settings.fused) specs.push(...appendUpdates(g, parameters, gradients, optimizerRule(settings)));
-  else if (settings.target === "ort-training") appendAccumulators(g, parameters, gradients);
+  if (settings.fused) {
+    appendUpdates(g, parameters, gradients, optimizerRule(settings));
+    specs.push(...momentSpecs(specs, settings));
+  } else if (settings.target === "ort-training") appendAccumulators(g, parameters, gradients);
   else for (const [i, gradient] of gradients.entries()) g.output(gradient, `${parameters[i]?.name}_grad`);
   const graph = settings.target === "standard" ? lowerGraph(withExplicitState(g.graph), portable) : g.graph;
   return { graph, parameters: specs };
@@ -70,13 +72,21 @@ export function trainingModel(settings: ArtifactSettings): ParameterizedGraph {
 export function evaluationModel(settings: ArtifactSettings): Graph {
   const g = createBuilder(new Graph("evaluation"));
   const { images, labels } = dataInputs(g);
+  const specs: ParameterSpec[] = [];
   const logits = appendNetwork(g, images, settings, {
     isTraining: false,
-    tensor: ({ name, shape }) => g.input(name, "float", shape),
+    tensor: (spec) => {
+      specs.push(spec);
+      return g.input(spec.name, "float", spec.shape);
+    },
     mix: (branch1, branch2) => evenMix(g, branch1, branch2),
   });
   appendLoss(g, logits, labels);
   g.output(logits, "logits");
+  // ONNX Runtime feeds an eval model every tensor of the training model, by position
+  if (settings.fused) {
+    for (const { name, shape } of momentSpecs(specs, settings)) g.input(name, "float", shape);
+  }
   return settings.target === "standard" ? lowerGraph(g.graph, portable) : g.graph;
 }
 
@@ -115,40 +125,50 @@ function appendAccumulators(g: Builder, parameters: readonly Value[], gradients:
   }
 }
 
+/** The moments that a fused training model keeps in the checkpoint. */
+function momentSpecs(specs: readonly ParameterSpec[], settings: ArtifactSettings): ParameterSpec[] {
+  const count = momentCounts[optimizerRule(settings).kind];
+  return specs
+    .filter(({ kind }) => kind === "parameter")
+    .flatMap(({ name, shape }) =>
+      momentNames(name, count).map((moment) => ({
+        name: moment,
+        shape,
+        kind: "moment" as const,
+        initialization: "zeros" as const,
+      })),
+    );
+}
+
 /**
- * The optimizer step behind the backward pass, and the checkpoint's tensors that it needs. ONNX Runtime's accumulator writes
- * into any input of the graph; PassThrough keeps it from doing so before the last node has read the old parameters.
+ * The optimizer step behind the backward pass. ONNX Runtime's accumulator writes into any input of the graph; PassThrough keeps it
+ * from doing so before the last node has read the old parameters.
  */
 function appendUpdates(
   g: Builder,
   parameters: readonly Value[],
   gradients: readonly Value[],
   rule: OptimizerRule,
-): ParameterSpec[] {
+): void {
   const learningRate = g.input("learning_rate", "float", [1]);
   const step = rule.kind === "adamw" ? { step: g.input("step", "int64", [1]) } : {};
-  const specs: ParameterSpec[] = [];
   // the training contract wants this input of every training model
   g.input("lazy_reset_grad", "bool", [1]);
   const arrived = g.PassThrough(...gradients);
   const overwrite = g.constant(new Tensor("bool", [1], Uint8Array.of(1)));
   const flags = parameters.flatMap((weight, i) => {
-    const moments = momentNames(weight.name ?? "", momentCounts[rule.kind]).map((name) => {
-      const shape = weight.shape.map(Number);
-      specs.push({ name, shape, kind: "moment", initialization: "zeros" });
-      return g.input(name, "float", shape);
-    });
+    const names = momentNames(weight.name ?? "", momentCounts[rule.kind]);
+    const moments = names.map((name) => g.inputOf(name, weight.type));
     const gradient = arrived[i];
     if (!gradient) return [];
     const next = g.scope(`update/${weight.name?.replaceAll(".", "/")}`, () =>
       applyRule(g, rule, { weight, gradient, moments, learningRate, ...step }),
     );
-    const pairs = [
-      [weight, next.weight] as const,
-      ...moments.map((m, k) => [m, next.moments[k] ?? m] as const),
-    ];
-    return pairs.map(([state, value]) => g.InPlaceAccumulatorV2(state, value, overwrite)[0]);
+    const values = [next.weight, ...next.moments];
+    return [weight, ...moments].flatMap((state, k) => {
+      const value = values[k];
+      return value ? [g.InPlaceAccumulatorV2(state, value, overwrite)[0]] : [];
+    });
   });
-  g.output(g.Group(...flags), "updated");
-  return specs;
+  g.output(g.Concat(...flags, { axis: 0 }), "updated");
 }

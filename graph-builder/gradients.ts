@@ -233,7 +233,6 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   MaxPoolGrad: isGradient,
   InPlaceAccumulatorV2: isGradient,
   PassThrough: isGradient,
-  Group: isGradient,
   SGDOptimizerV2: isGradient,
   AdamWOptimizer: isGradient,
 };

@@ -10,8 +10,8 @@ export function nextName(input: string): string {
 
 /**
  * A graph without hidden effects: what ONNX Runtime's training kernels write into their inputs becomes outputs.
- * - InPlaceAccumulatorV2(buffer, value, overwrite): `<buffer>_next` = overwrite ? value : buffer + value; its flag, and a Group of
- *   such flags, is no output any more.
+ * - InPlaceAccumulatorV2(buffer, value, overwrite): `<buffer>_next` = overwrite ? value : buffer + value; its flag, and what
+ *   follows from flags alone, is no output any more.
  * - BatchNormInternal, and BatchNormalization in training mode: `<running statistic>_next`, where nothing read the new statistics.
  */
 export function withExplicitState(graph: Graph): Graph {
@@ -28,8 +28,8 @@ export function withExplicitState(graph: Graph): Graph {
       keep(g, inputs[0] ?? null, next);
       return [g.Cast(g.float([1]), { to: dataTypeNumbers.bool }), next];
     }
-    if (node.opType === "Group" && node.inputs.every((input) => input && flags.has(input))) {
-      flags.add(node.output(0));
+    if (node.inputs.length > 0 && node.inputs.every((input) => input && flags.has(input))) {
+      for (const output of node.outputs) flags.add(output);
     }
     if (!updatesStatistics(node)) return undefined;
     const { outputs } = g.node(node.opType, inputs, node.attributes as never, node.name);

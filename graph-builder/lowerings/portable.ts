@@ -4,7 +4,6 @@ import type { Value } from "../ir.ts";
 import type { Lower, Lowering } from "../lowering.ts";
 import type { training } from "../operators/training.ts";
 import { functions } from "../shake-shake.ts";
-import { Tensor } from "../tensor.ts";
 import { convGrad, textbookWeightGradient } from "./convolution.ts";
 import { crossEntropyGrad, crossEntropyLoss } from "./cross-entropy.ts";
 import { gatherGrad, maxPoolGrad, sliceGrad } from "./placement.ts";
@@ -64,7 +63,6 @@ export const portable: Portable = {
   SoftmaxCrossEntropyLossGrad: crossEntropyGrad,
   // the order of nodes is the order of their inputs here: state is explicit
   PassThrough: (_, { node, I }) => node.inputs.map((__, i) => I(i)),
-  Group: (g) => [g.constant(new Tensor("bool", [], Uint8Array.of(1)))],
   GatherGrad: gatherGrad,
   SliceGrad: sliceGrad,
   MaxPoolGrad: maxPoolGrad,

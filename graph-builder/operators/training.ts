@@ -111,12 +111,6 @@ export const training = {
     outputs: ["outputs..."],
     infer: (inputs) => inputs.map(({ type }) => type),
   }),
-  Group: operator({
-    domain: "com.microsoft",
-    inputs: ["input_tensors..."],
-    outputs: ["done"],
-    infer: () => [tensorType("bool", [])],
-  }),
   SGDOptimizerV2: operator({
     domain: "com.microsoft",
     inputs: ["lr", "weights", "gradients", "update_signal?"],
