@@ -4,10 +4,10 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readTrainingArtifacts } from "../../artifacts/index.ts";
 import { RandomStream, Tensor } from "../../graph-builder/index.ts";
+import { openDevice, TrainingSession } from "../../runtime/index.ts";
 import { toOrtTensor } from "../../runtime/tensors.ts";
 import { openBrowser, openPage, type StaticServer, serveFolders } from "../support/browser.ts";
 import { shake, temporaryFolder } from "../support/shake.ts";
-import { openTiny } from "../support/tiny-run.ts";
 
 const STEPS = 10;
 const size = 8;
@@ -56,7 +56,10 @@ async function trainInPage(name: string, learningRate: number, fused: boolean): 
 }
 
 async function openOurs(name: string, learningRate: number) {
-  const { device, session } = await openTiny(await readTrainingArtifacts(join(folder, name)));
+  const device = await openDevice("cpu", { threads: 1 });
+  const { checkpoint, trainingModel, ...models } = await readTrainingArtifacts(join(folder, name));
+  const sources = { checkpointState: checkpoint, trainModel: trainingModel, ...models };
+  const session = await TrainingSession.create(sources, device);
   session.learningRate = learningRate;
   const tensors = {
     images: new Tensor("uint8", [size, 3, 32, 32], images),
