@@ -66,9 +66,16 @@ export interface CheckpointStore {
   save(kind: "last" | "best", bytes: Uint8Array): Promise<void>;
 }
 
+/** What the loop asks of a session, be it ours or ONNX Runtime's own. */
+export type Trainer = Pick<
+  TrainingSession,
+  "learningRate" | "lazyResetGrad" | "runTrainStep" | "runOptimizerStep" | "runEvalStep" | "checkpoint"
+>;
+
 export interface TrainingRun {
-  readonly session: TrainingSession;
-  readonly device: Device;
+  readonly session: Trainer;
+  /** Whose tensors the session takes. */
+  readonly device: Pick<Device, "ort">;
   readonly settings: TrainingSettings;
   readonly blocks: number;
   readonly trainSet: Dataset;
@@ -200,7 +207,10 @@ function prepareStep({ trainSet, settings, blocks, device }: TrainingRun, step: 
   };
 }
 
-function imageFeeds({ ort }: Device, { images, labels }: TrainBatch | EvaluationBatch): NamedTensors {
+function imageFeeds(
+  { ort }: TrainingRun["device"],
+  { images, labels }: TrainBatch | EvaluationBatch,
+): NamedTensors {
   return {
     images: new ort.Tensor("uint8", images as Uint8Array<ArrayBuffer>, [labels.length, 3, 32, 32]),
     labels: new ort.Tensor("int64", labels as BigInt64Array<ArrayBuffer>, [labels.length]),
