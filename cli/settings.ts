@@ -34,6 +34,10 @@ export const settingGroups = {
     seed: z.int().min(0).default(1).describe("of weights, order, crops, flips and mixes"),
   },
   Machine: {
+    engine: z
+      .enum(["onnxruntime", "ort-training"])
+      .default("onnxruntime")
+      .describe("what trains: today's ONNX Runtime, or 1.19.2's own TrainingSession (CPU)"),
     device: z.enum(deviceNames).default("cpu").describe("where the steps run"),
     threads: count.optional().describe("threads of the CPU's operators [default: all cores]"),
     checkpointEverySteps: count.default(200).describe("steps between two checkpoints"),

@@ -3,6 +3,7 @@ export * from "./batches.ts";
 export * from "./data/dataset.ts";
 export * from "./devices.ts";
 export * from "./evaluation.ts";
+export * from "./ort-training/fusing.ts";
 export * from "./ort-training/ort-training-session.ts";
 export * from "./schedule.ts";
 export * from "./shake-noise.ts";

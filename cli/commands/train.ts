@@ -1,4 +1,6 @@
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import * as onnxruntime from "onnxruntime-common";
 import {
   buildTrainingArtifacts,
   decodeCheckpoint,
@@ -19,16 +21,21 @@ import {
 } from "../../runtime/data/dataset.ts";
 import {
   type EpochRecord,
+  fuseArtifacts,
+  OrtTrainingSession,
   openDevice,
   type TrainingEvent,
+  type TrainingRun,
   TrainingSession,
+  type TrainingSources,
   train,
+  unfuseCheckpoint,
 } from "../../runtime/index.ts";
 import { drawCurves } from "../curves.ts";
 import type { Command } from "../flags.ts";
 import { DATA_DIGEST, frozenModel } from "../frozen-model.ts";
 import { describeStep, formatRate, formatSeconds, openProgress, type Progress } from "../progress.ts";
-import { freeRunPath, RunDirectory } from "../run-directory.ts";
+import { type CheckpointKind, freeRunPath, RunDirectory } from "../run-directory.ts";
 import {
   artifactSettings,
   type GivenSettings,
@@ -44,7 +51,7 @@ const settings = [...runSettings, "runDir", "resume", "artifacts", "config", "js
 type Given = GivenSettings<(typeof settings)[number]>;
 
 /** Settings of a run that may change when it goes on: they say where it runs, not what it computes. */
-const movable: readonly RunSettingName[] = ["dataDir", "device", "threads", "checkpointEverySteps"];
+const movable: readonly RunSettingName[] = ["dataDir", "engine", "device", "threads", "checkpointEverySteps"];
 
 /** `shake train`: trains a network, or goes on with a run, and freezes it. */
 export const trainCommand: Command<(typeof settings)[number]> = {
@@ -56,16 +63,7 @@ export const trainCommand: Command<(typeof settings)[number]> = {
     const { config, artifacts } = prepared;
     const { trainSet, testSet } = await loadSets(config, progress);
     const checkpoint = withDataDigest(prepared, await datasetDigest(trainSet));
-    const device = await openDevice(config.device, { threads: config.threads });
-    const session = await TrainingSession.create(
-      {
-        checkpointState: checkpoint,
-        trainModel: artifacts.trainingModel,
-        evalModel: artifacts.evalModel,
-        optimizerModel: artifacts.optimizerModel,
-      },
-      device,
-    );
+    const { session, device, layOut } = await openEngine(config, { ...artifacts, checkpoint });
     const directory = await prepared.openDirectory(checkpoint);
     say(describeRun(directory, artifacts.manifest, trainSet, testSet));
     const interrupt = listenForInterrupt(say);
@@ -78,7 +76,9 @@ export const trainCommand: Command<(typeof settings)[number]> = {
         blocks: artifacts.manifest.blocks,
         trainSet,
         testSet,
-        store: directory,
+        store: {
+          save: (kind: CheckpointKind, bytes: Uint8Array) => directory.save(kind, layOut(bytes)),
+        },
       };
       for await (const event of train({ ...run, signal: interrupt.signal })) {
         await render(event, directory, progress);
@@ -125,7 +125,40 @@ async function prepareRun(given: Given): Promise<PreparedRun> {
 }
 
 function compile(config: RunConfig): { config: RunConfig; artifacts: TrainingArtifacts } {
-  return { config, artifacts: buildTrainingArtifacts(artifactSettings(config, "ort-training")) };
+  const fused = config.engine === "ort-training";
+  return { config, artifacts: buildTrainingArtifacts(artifactSettings(config, "ort-training", fused)) };
+}
+
+/** A session over a run's artifacts, with whose tensors it takes, and its checkpoints in the artifacts' own layout. */
+interface Engine extends Pick<TrainingRun, "device"> {
+  readonly session: TrainingSession | OrtTrainingSession;
+  readonly layOut: (checkpoint: Uint8Array) => Uint8Array;
+}
+
+async function openEngine(config: RunConfig, artifacts: TrainingArtifacts): Promise<Engine> {
+  const { engine, device: name, threads } = config;
+  if (engine === "ort-training") {
+    if (name !== "cpu") {
+      throw new UserError(`--engine ort-training trains on the CPU, not on ${name}: say --device cpu.`);
+    }
+    const session = await OrtTrainingSession.create(trainingSources(fuseArtifacts(artifacts)), {
+      threads: threads ?? availableParallelism(),
+    });
+    const layOut = (checkpoint: Uint8Array) => unfuseCheckpoint(checkpoint, artifacts);
+    return { session, device: { ort: onnxruntime }, layOut };
+  }
+  const device = await openDevice(name, { threads });
+  const session = await TrainingSession.create(trainingSources(artifacts), device);
+  return { session, device, layOut: (checkpoint) => checkpoint };
+}
+
+function trainingSources({
+  checkpoint,
+  trainingModel,
+  evalModel,
+  optimizerModel,
+}: TrainingArtifacts): TrainingSources {
+  return { checkpointState: checkpoint, trainModel: trainingModel, evalModel, optimizerModel };
 }
 
 async function prepareResume(given: Given): Promise<PreparedRun> {
@@ -232,7 +265,7 @@ function describeRun(
     "FLOPs an image": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
     data: `${datasets[config.data].title}, ${trainSet.count.toLocaleString("en-US")} training and ${testSet.count.toLocaleString("en-US")} test images`,
     training: `${config.epochs} epochs of ${steps} steps, batch ${config.batchSize}, learning rate ${config.learningRate}, ${config.optimizer}`,
-    device: config.device,
+    device: config.engine === "ort-training" ? "cpu, by ONNX Runtime 1.19.2's own training" : config.device,
     run: path,
   });
 }
