@@ -219,6 +219,10 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   ],
   ShakeBackward: isGradient,
 
+  // --- quantisation ---
+  QuantizeLinear: { none: "it rounds to whole numbers" },
+  DequantizeLinear: { none: "it reads whole numbers" },
+
   // --- training operators ---
   ConvGrad: isGradient,
   BatchNormalizationGrad: isGradient,

@@ -126,17 +126,35 @@ export interface Model {
   readonly metadataProps: Readonly<Record<string, string>>;
 }
 
-/** A model of IR version 8 and opset 17: the newest that ONNX Runtime 1.19.2's training and every current runtime share. */
+/** The IR version that came with each opset of ai.onnx (onnx/onnx docs/Versioning.md): what a reader of that opset knows. */
+const irVersions: Readonly<Record<number, number>> = {
+  11: 6,
+  12: 7,
+  13: 7,
+  14: 7,
+  15: 8,
+  16: 8,
+  17: 8,
+  18: 8,
+  19: 9,
+  20: 9,
+  21: 10,
+};
+
+/**
+ * A model of an opset and its IR version; where left out opset 17, the newest that ONNX Runtime 1.19.2's training and every
+ * current runtime share. Throws RangeError for an opset outside 11 to 21.
+ */
 export function createModel(
   graph: Graph,
-  about: { docString?: string; metadataProps?: Readonly<Record<string, string>> } = {},
+  about: {
+    docString?: string;
+    metadataProps?: Readonly<Record<string, string>>;
+    opset?: number | undefined;
+  } = {},
 ): Model {
-  return {
-    graph,
-    irVersion: 8,
-    opset: 17,
-    producerName: "shakenet",
-    docString: about.docString ?? "",
-    metadataProps: about.metadataProps ?? {},
-  };
+  const { opset = 17, docString = "", metadataProps = {} } = about;
+  const irVersion = irVersions[opset];
+  if (irVersion === undefined) throw new RangeError(`opset ${opset} is not one of 11 to 21`);
+  return { graph, irVersion, opset, producerName: "shakenet", docString, metadataProps };
 }

@@ -158,10 +158,11 @@ export function decodeModel(bytes: Uint8Array, where = "the model"): Model {
   const proto = parse(bytes, where);
   if (!proto.graph?.node) throw new UserError(`${where} is not an ONNX model: it holds no graph.`);
   try {
+    const opset = decodeOpset(proto);
     return {
-      graph: decodeGraph(proto.graph),
+      graph: decodeGraph(proto.graph, opset),
       irVersion: Number(proto.irVersion),
-      opset: decodeOpset(proto),
+      opset,
       producerName: proto.producerName ?? "",
       docString: proto.docString ?? "",
       metadataProps: Object.fromEntries(
@@ -173,10 +174,10 @@ export function decodeModel(bytes: Uint8Array, where = "the model"): Model {
   }
 }
 
-/** Before 13, operators of the same name meant something else (Softmax) or took other inputs. */
+/** Before 11, operators of the same name took other inputs and attributes. */
 function decodeOpset({ opsetImport }: IModel): number {
   const opset = Number(opsetImport?.find(({ domain }) => !domain || domain === "ai.onnx")?.version ?? 0);
-  if (opset < 13) throw new Error(`it imports opset ${opset} of ai.onnx, and only 13 and later are known`);
+  if (opset < 11) throw new Error(`it imports opset ${opset} of ai.onnx, and only 11 and later are known`);
   return opset;
 }
 
@@ -188,7 +189,7 @@ function parse(bytes: Uint8Array, where: string): IModel {
   }
 }
 
-function decodeGraph(proto: IGraph): Graph {
+function decodeGraph(proto: IGraph, opset: number): Graph {
   const g = createBuilder(new Graph(proto.name ?? ""));
   const values = new Map<string, Value>();
   const initializers = new Map((proto.initializer ?? []).map((tensor) => [tensor.name ?? "", tensor]));
@@ -198,7 +199,7 @@ function decodeGraph(proto: IGraph): Graph {
     if (!initializers.has(name)) values.set(name, g.inputOf(name, decodeType(info.type, name)));
   }
   for (const [name, tensor] of initializers) values.set(name, g.constant(decodeTensor(tensor, name), name));
-  for (const node of proto.node ?? []) decodeNode(g, node, values);
+  for (const node of proto.node ?? []) decodeNode(g, node, values, opset);
   for (const { name } of proto.output ?? []) {
     const value = values.get(name ?? "");
     if (!value) throw new Error(`nothing makes the output ${name}`);
@@ -208,7 +209,7 @@ function decodeGraph(proto: IGraph): Graph {
   return g.graph;
 }
 
-function decodeNode(g: Builder, proto: INode, values: Map<string, Value>): void {
+function decodeNode(g: Builder, proto: INode, values: Map<string, Value>, opset: number): void {
   const opType = proto.opType ?? "";
   const name = proto.name || (proto.output?.[0] ?? opType);
   if (opType === "Constant") {
@@ -235,12 +236,23 @@ function decodeNode(g: Builder, proto: INode, values: Map<string, Value>): void 
     }),
   );
   const node = g.node(opType, inputs, attributes as never, name);
+  if (opset < 13 && /Softmax$/.test(opType)) expectLastAxis(node, attributes);
   for (const [i, output] of (proto.output ?? []).entries()) {
     const value = node.outputs[i];
     if (!value || output === "") continue;
     value.name = output;
     values.set(output, value);
   }
+}
+
+/** Softmax meant the same over the last axis alone before opset 13, where its axis was 1 unless said. */
+function expectLastAxis(
+  { opType, name, outputs }: Node,
+  { axis = 1 }: Readonly<Record<string, unknown>>,
+): void {
+  const rank = outputs[0]?.shape.length ?? 0;
+  if (axis === -1 || axis === rank - 1) return;
+  throw new Error(`${opType} at ${name} is not over its last axis, which opset 13 and later alone can say`);
 }
 
 function decodeAttribute(kind: AttributeKind, { i, f, s, ints, floats, t, name }: IAttribute): unknown {
