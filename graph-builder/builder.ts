@@ -1,6 +1,6 @@
 import { type Graph, Node, Value } from "./ir.ts";
 import { type AnyOperator, type Attributes, type OpType, operatorOf, operators } from "./operators/index.ts";
-import { type GivenAttributes, type Names, ShapeError } from "./operators/schema.ts";
+import { completeAttributes, type GivenAttributes, type Names, ShapeError } from "./operators/schema.ts";
 import { floats, int64s, type Tensor } from "./tensor.ts";
 import { type DataType, formatType, type Shape, tensorType, type ValueType } from "./types.ts";
 
@@ -135,7 +135,7 @@ export class GraphBuilder {
   ): Node<K> {
     const operator = operatorOf(opType);
     const path = name ?? this.#nodeName(opType);
-    const attributes = completeAttributes<K>(operator, given);
+    const attributes = completeAttributes(operator.attributes, given) as Attributes<K>;
     const present = inputs.slice(0, inputs.findLastIndex((input) => input !== null) + 1);
     const node = new Node(opType, path, present, attributes, inferTypes(opType, path, present, attributes));
     this.graph.nodes.push(node as unknown as Node);
@@ -195,13 +195,4 @@ function expectRequired(operator: AnyOperator, attributes: Readonly<Record<strin
   for (const [name, spec] of Object.entries(operator.attributes)) {
     if (spec.required && attributes[name] === undefined) throw new ShapeError(`attribute ${name} is missing`);
   }
-}
-
-function completeAttributes<K extends OpType>(operator: AnyOperator, given: Given<K>): Attributes<K> {
-  const values = given as Readonly<Record<string, unknown>>;
-  const entries = Object.entries(operator.attributes).map(([name, spec]) => [
-    name,
-    values[name] ?? spec.default,
-  ]);
-  return Object.fromEntries(entries) as Attributes<K>;
 }

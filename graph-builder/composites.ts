@@ -1,7 +1,9 @@
 import type { Builder } from "./builder.ts";
-import type { Value } from "./ir.ts";
+import type { Node, Value } from "./ir.ts";
 import { dataTypeNumbers } from "./operators/elementwise.ts";
-import { elementCount } from "./types.ts";
+import { staticDim, windowOf } from "./operators/inference.ts";
+import { floats } from "./tensor.ts";
+import { elementCount, type Shape } from "./types.ts";
 
 /** The axes after the batch and the channels. */
 export function spatialAxes(X: Value): number[] {
@@ -16,4 +18,39 @@ export function elementsOver(g: Builder, X: Value, axes: readonly number[]): Val
     .filter((_, i) => typeof dims[i] === "string")
     .map((axis) => g.Cast(g.Gather(g.Shape(X), g.int64(axis)), { to: dataTypeNumbers[X.elemType] }))
     .reduce((product, size) => g.Mul(product, size), known);
+}
+
+/**
+ * The gradient of an AveragePool over an input of shape `dims` [N, C, ...]: every window spreads dY / (pixels it averaged). ONNX
+ * Runtime's AveragePoolGrad would fix the batch size. Throws Error for ceil_mode.
+ */
+export function averagePoolGradient(
+  g: Builder,
+  dY: Value,
+  dims: Shape,
+  attributes: Node<"AveragePool">["attributes"],
+): Value {
+  const [kernel, channels] = [attributes.kernel_shape, staticDim(dims, 1)];
+  if (attributes.ceil_mode) throw new Error("the gradient of AveragePool with ceil_mode is not known");
+  const { pads, strides } = windowOf(kernel, attributes);
+  const share = g.Div(dY, averagedPixels(g, dims, attributes));
+  const output_padding = kernel.map((size, i) => {
+    const padding = (pads[i] ?? 0) + (pads[i + kernel.length] ?? 0);
+    return staticDim(dims, i + 2) + padding - size - (strides[i] ?? 1) * (staticDim(dY.shape, i + 2) - 1);
+  });
+  const weights = ones(g, [channels, 1, ...kernel]);
+  return g.ConvTranspose(share, weights, { group: channels, pads, strides, output_padding });
+}
+
+/** How many pixels each window of an AveragePool is over: a scalar, or a map where padding is not counted. */
+function averagedPixels(g: Builder, dims: Shape, attributes: Node<"AveragePool">["attributes"]): Value {
+  const { kernel_shape: kernel, count_include_pad, pads } = attributes;
+  if (count_include_pad || !pads?.some((pad) => pad > 0)) return g.float(elementCount(kernel));
+  const image = ones(g, [1, 1, ...kernel.map((_, i) => staticDim(dims, i + 2))]);
+  const strides = attributes.strides ?? kernel.map(() => 1);
+  return g.Conv(image, ones(g, [1, 1, ...kernel]), { kernel_shape: kernel, pads, strides });
+}
+
+function ones(g: Builder, dims: readonly number[]): Value {
+  return g.constant(floats(Array(elementCount(dims)).fill(1), dims));
 }

@@ -1,10 +1,10 @@
 import type { Builder } from "./builder.ts";
-import { elementsOver, spatialAxes } from "./composites.ts";
+import { averagePoolGradient, elementsOver, spatialAxes } from "./composites.ts";
 import type { Node, Value } from "./ir.ts";
 import { dataTypeNumbers } from "./operators/elementwise.ts";
 import type { OpType } from "./operators/index.ts";
-import { meanAxes, staticDim, summedAxes, windowOf } from "./operators/inference.ts";
-import { floats } from "./tensor.ts";
+import { meanAxes, staticDim, summedAxes } from "./operators/inference.ts";
+import { Tensor } from "./tensor.ts";
 
 /** What a rule sees of a node: inputs `I(i)`, outputs `O(i)`, and the gradients of its outputs. */
 export interface Backward<K extends OpType> {
@@ -44,6 +44,9 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   // dX = dY / X
   Log: (g, { I, dY }) => [g.Div(dY, I(0))],
   // dX = dY / 2Y
+  // dX = dY * 2 / sqrt(pi) * exp(-X^2)
+  Erf: (g, { I, dY }) => [g.Mul(dY, g.Mul(g.float(2 / Math.sqrt(Math.PI)), g.Exp(g.Neg(g.Mul(I(0), I(0))))))],
+  Sign: "zero",
   Sqrt: (g, { O, dY }) => [g.Div(dY, g.Add(O(0), O(0)))],
   // dX = -dY * Y^2
   Reciprocal: (g, { O, dY }) => [g.Neg(g.Mul(dY, g.Mul(O(0), O(0))))],
@@ -80,6 +83,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   Min: (g, back) => extremum(g, back),
   Max: (g, back) => extremum(g, back),
   Where: (g, { I, dY }) => [null, () => g.Where(I(0), dY, g.float(0)), () => g.Where(I(0), g.float(0), dY)],
+  Mod: { none: "it jumps" },
   Not: "zero",
   Equal: "zero",
   Greater: "zero",
@@ -89,6 +93,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
 
   // --- shapes and places ---
   Shape: "zero",
+  Size: "zero",
   ConstantOfShape: "zero",
   OneHot: { none: "its values are taken to be constants" },
   ArgMax: "zero",
@@ -168,21 +173,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
       throw new Error("the gradient of MaxPool with storage_order 1 is not known");
     return [g.MaxPoolGrad(dY, O(1), attributes)];
   },
-  // every window spreads dY / (pixels it averaged); ONNX Runtime's AveragePoolGrad would fix the batch size
-  AveragePool: (g, { I, dY, attributes }) => {
-    const [kernel, channels] = [attributes.kernel_shape, staticDim(I(0).shape, 1)];
-    if (attributes.ceil_mode) throw new Error("the gradient of AveragePool with ceil_mode is not known");
-    const ones = g.constant(floats(Array(channels * volume(kernel)).fill(1), [channels, 1, ...kernel]));
-    const { pads, strides } = windowOf(kernel, attributes);
-    const share = g.Div(dY, averagedPixels(g, I(0), attributes));
-    const output_padding = kernel.map((size, i) => {
-      const padding = (pads[i] ?? 0) + (pads[i + kernel.length] ?? 0);
-      return (
-        staticDim(I(0).shape, i + 2) + padding - size - (strides[i] ?? 1) * (staticDim(dY.shape, i + 2) - 1)
-      );
-    });
-    return [g.ConvTranspose(share, ones, { group: channels, pads, strides, output_padding })];
-  },
+  AveragePool: (g, { I, dY, attributes }) => [averagePoolGradient(g, dY, I(0).shape, attributes)],
   GlobalAveragePool: (g, { I, dY }) => [
     g.Expand(g.Div(dY, elementsOver(g, I(0), spatialAxes(I(0)))), g.Shape(I(0))),
   ],
@@ -205,6 +196,20 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   },
   BatchNormInternal: (g, { I, O, dY, attributes: { epsilon } }) =>
     g.BatchNormalizationGrad(dY, I(0), I(1), O(3), O(4), { epsilon }),
+  LayerNormalization: (g, { node, I, O, dY, attributes }) => {
+    const [dX, dScale, dB] = g.LayerNormalizationGrad(dY, I(0), I(1), O(1), O(2), attributes);
+    return node.inputs[2] ? [dX, dScale, dB] : [dX, dScale];
+  },
+  Dropout: (g, { node, O, dY }) => [
+    g.DropoutGrad(
+      dY,
+      O(1),
+      node.inputs[1] ?? null,
+      node.inputs[2] ?? g.constant(new Tensor("bool", [], Uint8Array.of(0))),
+    ),
+    null,
+    null,
+  ],
   Softmax: (g, { O, dY, attributes }) => [g.SoftmaxGrad_13(dY, O(0), attributes)],
   LogSoftmax: (g, { O, dY, attributes }) => [g.LogSoftmaxGrad_13(dY, O(0), attributes)],
   SoftmaxCrossEntropyLoss: (g, { node, I, O, dY, attributes }) => [
@@ -224,6 +229,25 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   DequantizeLinear: { none: "it reads whole numbers" },
 
   // --- training operators ---
+  Gelu: (g, { I, dY }) => [g.GeluGrad(dY, I(0))],
+  FastGelu: (g, { node, I, dY }) => {
+    const dX = g.FastGeluGrad(dY, I(0), node.inputs[1] ?? null);
+    return [dX, dX];
+  },
+  QuickGelu: (g, { I, dY, attributes }) => [g.QuickGeluGrad(dY, I(0), attributes)],
+  FusedMatMul: isGradient,
+  Scale: isGradient,
+  ConcatTraining: isGradient,
+  SplitTraining: isGradient,
+  ReduceSumTraining: isGradient,
+  BroadcastGradientArgs: "zero",
+  LeakyReluGrad: isGradient,
+  GeluGrad: isGradient,
+  FastGeluGrad: isGradient,
+  QuickGeluGrad: isGradient,
+  LayerNormalizationGrad: isGradient,
+  DropoutGrad: isGradient,
+  InplaceClipGradNorm: isGradient,
   ConvGrad: isGradient,
   BatchNormalizationGrad: isGradient,
   ReluGrad: isGradient,
@@ -264,23 +288,6 @@ function transposed(g: Builder, X: Value): Value {
   const perm = X.shape.map((_, i) => i);
   const last = perm.length - 1;
   return g.Transpose(X, { perm: [...perm.slice(0, -2), last, last - 1] });
-}
-
-function volume(kernel: readonly number[]): number {
-  return kernel.reduce((product, size) => product * size, 1);
-}
-
-/** How many pixels each window of an AveragePool is over: a scalar, or a map where padding is not counted. */
-function averagedPixels(g: Builder, X: Value, attributes: Node<"AveragePool">["attributes"]): Value {
-  const { kernel_shape: kernel, count_include_pad, pads } = attributes;
-  if (count_include_pad || !pads?.some((pad) => pad > 0)) return g.float(volume(kernel));
-  const spatial = spatialAxes(X).map((axis) => staticDim(X.shape, axis));
-  const ones = (dims: readonly number[]) => g.constant(floats(Array(volume(dims)).fill(1), [1, 1, ...dims]));
-  return g.Conv(ones(spatial), ones(kernel), {
-    kernel_shape: kernel,
-    pads,
-    strides: attributes.strides ?? kernel.map(() => 1),
-  });
 }
 
 /** The mean and the biased variance of each channel. */

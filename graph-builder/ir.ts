@@ -1,6 +1,6 @@
-import type { Attributes, OpType } from "./operators/index.ts";
+import { type Attributes, type OpType, operatorOf } from "./operators/index.ts";
 import type { Tensor } from "./tensor.ts";
-import type { TensorType, ValueType } from "./types.ts";
+import type { Shape, TensorType, ValueType } from "./types.ts";
 
 /** One place where a value is read: the node and the index among its inputs. */
 export interface Use {
@@ -19,6 +19,7 @@ export class Value {
   /** A name that must appear in the file; values without one are named after their producer when the graph is written. */
   name: string | undefined;
   readonly uses: Use[] = [];
+  #contents: Shape | null | undefined;
 
   constructor(type: ValueType, origin: { producer?: Node; constant?: Tensor; name?: string } = {}) {
     this.type = type;
@@ -36,6 +37,19 @@ export class Value {
 
   get shape(): TensorType["shape"] {
     return this.tensor.shape;
+  }
+
+  /** What is known of its elements before a run: numbers, and symbols of shapes; undefined for floats and where they depend on data. */
+  get contents(): Shape | undefined {
+    this.#contents ??= this.#knownContents() ?? null;
+    return this.#contents ?? undefined;
+  }
+
+  #knownContents(): Shape | undefined {
+    if (this.constant) return this.constant.data.length <= 64 ? this.constant.numbers() : undefined;
+    const { opType, inputs, attributes, outputs } = this.producer ?? {};
+    if (opType === undefined) return undefined;
+    return operatorOf(opType).contents?.(inputs as never, attributes as never)[outputs?.indexOf(this) ?? 0];
   }
 
   get elemType(): TensorType["elemType"] {

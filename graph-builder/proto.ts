@@ -1,5 +1,6 @@
 import onnxProto from "onnx-proto";
 import protobuf from "protobufjs/minimal.js";
+import { adapters, type ForeignNode } from "./adapters.ts";
 import { type Builder, createBuilder } from "./builder.ts";
 import { UserError } from "./errors.ts";
 import { Graph, type Model, type Node, type Value } from "./ir.ts";
@@ -199,7 +200,8 @@ function decodeGraph(proto: IGraph, opset: number): Graph {
     if (!initializers.has(name)) values.set(name, g.inputOf(name, decodeType(info.type, name)));
   }
   for (const [name, tensor] of initializers) values.set(name, g.constant(decodeTensor(tensor, name), name));
-  for (const node of proto.node ?? []) decodeNode(g, node, values, opset);
+  const file = { opset, types: declaredTypes(proto) };
+  for (const node of proto.node ?? []) decodeNode(g, node, values, file);
   for (const { name } of proto.output ?? []) {
     const value = values.get(name ?? "");
     if (!value) throw new Error(`nothing makes the output ${name}`);
@@ -209,40 +211,62 @@ function decodeGraph(proto: IGraph, opset: number): Graph {
   return g.graph;
 }
 
-function decodeNode(g: Builder, proto: INode, values: Map<string, Value>, opset: number): void {
+/** What a node's meaning depends on besides itself. */
+interface FileContext {
+  readonly opset: number;
+  readonly types: ReadonlyMap<string, ValueType>;
+}
+
+/** The types that a file declares for what its nodes make, where it gives a shape. */
+function declaredTypes({ valueInfo, output }: IGraph): Map<string, ValueType> {
+  const shaped = [...(valueInfo ?? []), ...(output ?? [])].filter(({ type }) => type?.tensorType?.shape);
+  return new Map(shaped.map(({ name, type }) => [name ?? "", decodeType(type, name ?? "")]));
+}
+
+function decodeNode(g: Builder, proto: INode, values: Map<string, Value>, file: FileContext): void {
   const opType = proto.opType ?? "";
   const name = proto.name || (proto.output?.[0] ?? opType);
-  if (opType === "Constant") {
-    const tensor = proto.attribute?.find((attribute) => attribute.name === "value")?.t;
-    if (!tensor) throw new Error(`Constant at ${name} has no tensor value`);
-    values.set(proto.output?.[0] ?? "", g.constant(decodeTensor(tensor, name)));
-    return;
-  }
-  const domain = proto.domain === "ai.onnx" ? "" : (proto.domain ?? "");
-  if (!isOpType(opType) || operatorOf(opType).domain !== domain) {
-    throw new Error(`operator ${domain ? `${domain}.` : ""}${opType} at ${name} is not supported`);
-  }
   const inputs = (proto.input ?? []).map((input) => {
     const value = values.get(input);
     if (input !== "" && !value) throw new Error(`${opType} at ${name} reads ${input}, which nothing makes`);
     return value ?? null;
   });
-  const specs = operatorOf(opType).attributes;
   const attributes = Object.fromEntries(
-    (proto.attribute ?? []).map((attribute) => {
-      const kind = specs[attribute.name ?? ""]?.kind;
-      if (!kind) throw new Error(`${opType} at ${name} has an unknown attribute ${attribute.name}`);
-      return [attribute.name, decodeAttribute(kind, attribute)];
-    }),
+    (proto.attribute ?? []).map((attribute) => [attribute.name ?? "", decodeAttribute(attribute, name)]),
   );
-  const node = g.node(opType, inputs, attributes as never, name);
-  if (opset < 13 && /Softmax$/.test(opType)) expectLastAxis(node, attributes);
+  const declared = (proto.output ?? []).map((output) => file.types.get(output));
+  const outputs =
+    g.within(name, () => adapters[opType]?.(g, { inputs, attributes, declared })) ??
+    ownNode(g, proto, { name, inputs, attributes, opset: file.opset }).outputs;
   for (const [i, output] of (proto.output ?? []).entries()) {
-    const value = node.outputs[i];
+    const value = outputs[i];
     if (!value || output === "") continue;
-    value.name = output;
+    value.name ??= output;
     values.set(output, value);
   }
+}
+
+/** A node of an operator that is ours too. */
+function ownNode(
+  g: Builder,
+  { opType = "", domain }: { readonly opType?: string | null; readonly domain?: string | null },
+  {
+    name,
+    inputs,
+    attributes,
+    opset,
+  }: Omit<ForeignNode, "declared"> & { readonly name: string; readonly opset: number },
+): Node {
+  const known = domain === "ai.onnx" ? "" : (domain ?? "");
+  if (!opType || !isOpType(opType) || operatorOf(opType).domain !== known) {
+    throw new Error(`operator ${known ? `${known}.` : ""}${opType} at ${name} is not supported`);
+  }
+  const specs = operatorOf(opType).attributes;
+  const stranger = Object.keys(attributes).find((attribute) => !specs[attribute]);
+  if (stranger) throw new Error(`${opType} at ${name} has an unknown attribute ${stranger}`);
+  const node = g.node(opType, inputs, attributes as never, name);
+  if (opset < 13 && /Softmax$/.test(opType)) expectLastAxis(node, attributes);
+  return node;
 }
 
 /** Softmax meant the same over the last axis alone before opset 13, where its axis was 1 unless said. */
@@ -255,20 +279,23 @@ function expectLastAxis(
   throw new Error(`${opType} at ${name} is not over its last axis, which opset 13 and later alone can say`);
 }
 
-function decodeAttribute(kind: AttributeKind, { i, f, s, ints, floats, t, name }: IAttribute): unknown {
-  switch (kind) {
-    case "int":
+function decodeAttribute({ type, i, f, s, ints, floats, t, name }: IAttribute, node: string): unknown {
+  const types = onnx.AttributeProto.AttributeType;
+  switch (type) {
+    case types.INT:
       return Number(i);
-    case "float":
+    case types.FLOAT:
       return shortestFloat(f ?? 0);
-    case "string":
+    case types.STRING:
       return s ? protobuf.util.utf8.read(s, 0, s.length) : "";
-    case "ints":
+    case types.INTS:
       return (ints ?? []).map(Number);
-    case "floats":
+    case types.FLOATS:
       return (floats ?? []).map(shortestFloat);
-    case "tensor":
+    case types.TENSOR:
       return t && decodeTensor(t, name ?? "");
+    default:
+      throw new Error(`attribute ${name} at ${node} is of a kind that is not supported`);
   }
 }
 

@@ -10,7 +10,7 @@ import {
   lowerGraph,
   type Model,
   optimizerGraph,
-  stockOptimizerRule,
+  stockOptimizer,
   Tensor as TensorProto,
   UserError,
   withExplicitState,
@@ -330,7 +330,7 @@ async function openSession(
 
 /** ONNX Runtime's stock optimizer model, which takes sequences, as one update a parameter; another model as it is. */
 function expandOptimizer(graph: Graph, { trainable }: Checkpoint): Graph {
-  const rule = stockOptimizerRule(graph);
+  const stock = stockOptimizer(graph);
   const parameters = [...trainable].map(([name, { dims }]) => ({ name, shape: dims }));
-  return rule ? optimizerGraph(parameters, rule) : graph;
+  return stock ? optimizerGraph(parameters, stock.rule, stock.maxNorm) : graph;
 }

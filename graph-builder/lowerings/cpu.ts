@@ -11,7 +11,7 @@ import {
   textbookWeightGradient,
   trimmedEndPads,
 } from "./convolution.ts";
-import { channelMean, channelSum, runningStatistics } from "./portable.ts";
+import { channelMean, channelSum, runningStatistics } from "./normalization.ts";
 
 /** What ONNX Runtime's CPU kernels do faster in other forms than the portable ones; ai.onnx all the same. */
 export const cpu: Lowering = {

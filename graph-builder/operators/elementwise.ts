@@ -1,10 +1,27 @@
 import type { DataType } from "../types.ts";
 import { tensorType } from "../types.ts";
+import {
+  complete,
+  contentsOf,
+  difference,
+  elementwiseContents,
+  equality,
+  product,
+  quotient,
+  remainder,
+  sum,
+} from "./contents.ts";
 import { broadcast, broadcastShapes, commonElemType, comparison, refuse, sameAs } from "./inference.ts";
 import { attribute, operator, required } from "./schema.ts";
 
 const unary = operator({ inputs: ["X"], outputs: ["Y"], infer: ([X]) => sameAs(X) });
-const binary = operator({ inputs: ["A", "B"], outputs: ["C"], infer: ([A, B]) => broadcast(A, B) });
+const arithmetic = (combine: Parameters<typeof elementwiseContents>[0]) =>
+  operator({
+    inputs: ["A", "B"],
+    outputs: ["C"],
+    infer: ([A, B]) => broadcast(A, B),
+    contents: ([A, B]) => (A.elemType.startsWith("int") ? elementwiseContents(combine)([A, B]) : [undefined]),
+  });
 const compare = operator({ inputs: ["A", "B"], outputs: ["C"], infer: ([A, B]) => comparison(A, B) });
 const variadic = operator({ inputs: ["data..."], outputs: ["C"], infer: (data) => broadcast(...data) });
 
@@ -37,11 +54,18 @@ export const elementwise = {
   Exp: unary,
   Log: unary,
   Sqrt: unary,
+  Erf: unary,
+  Sign: unary,
   Reciprocal: unary,
   Sigmoid: unary,
   Tanh: unary,
   Relu: unary,
-  Identity: operator({ inputs: ["X"], outputs: ["Y"], infer: ([X]) => [X.type] }),
+  Identity: operator({
+    inputs: ["X"],
+    outputs: ["Y"],
+    infer: ([X]) => [X.type],
+    contents: ([X]) => contentsOf(X),
+  }),
   Not: unary,
   LeakyRelu: operator({
     inputs: ["X"],
@@ -65,11 +89,19 @@ export const elementwise = {
     outputs: ["output"],
     attributes: { to: required("int") },
     infer: ([input], { to }) => [tensorType(dataTypeOf(to), input.shape)],
+    contents: ([input]) => contentsOf(input),
   }),
-  Add: binary,
-  Sub: binary,
-  Mul: binary,
-  Div: binary,
+  Add: arithmetic(sum),
+  Sub: arithmetic(difference),
+  Mul: arithmetic(product),
+  Div: arithmetic(quotient),
+  Mod: operator({
+    inputs: ["A", "B"],
+    outputs: ["C"],
+    attributes: { fmod: attribute("int", 0) },
+    infer: ([A, B]) => broadcast(A, B),
+    contents: ([A, B], { fmod }) => (fmod ? [undefined] : elementwiseContents(remainder)([A, B])),
+  }),
   Pow: operator({
     inputs: ["X", "Y"],
     outputs: ["Z"],
@@ -78,7 +110,12 @@ export const elementwise = {
   Sum: variadic,
   Min: variadic,
   Max: variadic,
-  Equal: compare,
+  Equal: operator({
+    inputs: ["A", "B"],
+    outputs: ["C"],
+    infer: ([A, B]) => comparison(A, B),
+    contents: elementwiseContents(equality),
+  }),
   Greater: compare,
   Less: compare,
   GreaterOrEqual: compare,
@@ -89,5 +126,10 @@ export const elementwise = {
     infer: ([condition, X, Y]) => [
       tensorType(commonElemType(X, Y), broadcastShapes(condition.shape, X.shape, Y.shape)),
     ],
+    contents: ([condition, X, Y]) => {
+      const [chosen, x, y] = [condition.contents, X.contents, Y.contents];
+      if (!chosen || x?.length !== chosen.length || y?.length !== chosen.length) return [undefined];
+      return [complete(chosen.map((choice, i) => (choice ? x[i] : y[i])))];
+    },
   }),
 };

@@ -67,12 +67,14 @@ export function normalAxis(axis: number, rank: number): number {
 
 /** The numbers of an input that must be known when the graph is built: shapes, axes, pads. */
 export function constantNumbers(value: Operand, what: string): number[] {
-  return value.constant?.numbers() ?? refuse(`${what} must be constant`);
+  const numbers = value.constant?.numbers() ?? value.contents?.filter((dim) => typeof dim === "number");
+  const isWhole = value.constant !== undefined || numbers?.length === value.contents?.length;
+  return numbers && isWhole ? [...numbers] : refuse(`${what} must be known when the graph is built`);
 }
 
-/** The shape that a shape input stands for: a constant's numbers, or the shape of the value that a Shape node reads. */
+/** The shape that a shape input stands for: numbers, and symbols where it is computed from shapes. */
 export function shapeInput(value: Operand): Shape {
-  return value.producer?.opType === "Shape" ? value.producer.input(0).shape : constantNumbers(value, "shape");
+  return value.contents ?? refuse("the shape must be known when the graph is built");
 }
 
 /** Refuses two values whose shapes differ. */

@@ -34,6 +34,9 @@ const poolAttributes = {
   strides: optional("ints"),
 };
 
+/** The attributes of AveragePool, which its gradient shares. */
+export const averagePoolAttributes = { ...poolAttributes, count_include_pad: attribute("int", 0) };
+
 /** The attributes of MaxPool, which its gradient shares. */
 export const maxPoolAttributes = {
   ...poolAttributes,
@@ -47,6 +50,19 @@ export const batchNormAttributes = {
   momentum: attribute("float", 0.9),
   training_mode: attribute("int", 0),
 };
+
+/** The attributes of LayerNormalization, which its gradient shares. */
+export const layerNormAttributes = {
+  axis: attribute("int", -1),
+  epsilon: attribute("float", 1e-5),
+  stash_type: attribute("int", 1),
+};
+
+/** The shape of layer normalisation's mean: the axes from `axis` on are 1. */
+export function statisticsShape(X: Operand, axis: number): Shape {
+  const first = normalAxis(axis, X.shape.length);
+  return X.shape.map((dim, i) => (i < first ? dim : 1));
+}
 
 /** The attributes of SoftmaxCrossEntropyLoss, which its gradient shares. */
 export const crossEntropyAttributes = {
@@ -74,7 +90,8 @@ export function expectPerChannel(X: Operand, ...statistics: readonly Operand[]):
   }
 }
 
-function matMulShape(A: Shape, B: Shape): Shape {
+/** The shape of a product of matrices, or of stacks of them. */
+export function matMulShape(A: Shape, B: Shape): Shape {
   if (A.length < 2 || B.length < 2) return refuse("MatMul needs matrices, or stacks of them");
   const inner = [dimAt(A, A.length - 1), dimAt(B, B.length - 2)];
   if (inner[0] !== inner[1]) refuse(`inner dimensions ${inner.join(" and ")} differ`);
@@ -169,7 +186,7 @@ export const neural = {
   AveragePool: operator({
     inputs: ["X"],
     outputs: ["Y"],
-    attributes: { ...poolAttributes, count_include_pad: attribute("int", 0) },
+    attributes: averagePoolAttributes,
     infer: ([X], attributes) => {
       const window = windowOf(attributes.kernel_shape, attributes);
       const spatial = windowedDims(X.shape.slice(2), window, attributes.ceil_mode === 1);
@@ -195,6 +212,22 @@ export const neural = {
       expectPerChannel(X, scale, B, mean, variance);
       return [X.type, mean.type, variance.type];
     },
+  }),
+  LayerNormalization: operator({
+    inputs: ["X", "Scale", "B?"],
+    outputs: ["Y", "Mean?", "InvStdDev?"],
+    attributes: layerNormAttributes,
+    infer: ([X, Scale, B], { axis }) => {
+      const statistics = statisticsShape(X, axis);
+      for (const value of B ? [Scale, B] : [Scale]) broadcastShapes(X.shape, value.shape);
+      return [X.type, tensorType("float", statistics), tensorType("float", statistics)];
+    },
+  }),
+  Dropout: operator({
+    inputs: ["data", "ratio?", "training_mode?"],
+    outputs: ["output", "mask?"],
+    attributes: { seed: optional("int") },
+    infer: ([data]) => [data.type, tensorType("bool", data.shape)],
   }),
   Softmax: softmax,
   LogSoftmax: softmax,

@@ -70,13 +70,15 @@ export type CompleteAttributes<A extends AttributeSpecs> = {
  */
 export type Names = readonly string[];
 
-/** What type inference may know of an input: its type, its constant, and the node it comes from. */
+/** What type inference may know of an input: its type, its constant or what is known of its elements, and the node it comes from. */
 export interface Operand {
   readonly type: ValueType;
   readonly tensor: TensorType;
   readonly shape: Shape;
   readonly elemType: TensorType["elemType"];
   readonly constant: Tensor | undefined;
+  /** What is known of its elements before a run (contents.ts). */
+  readonly contents: Shape | undefined;
   readonly producer: { readonly opType: string; input(index: number): Operand } | undefined;
 }
 
@@ -106,6 +108,11 @@ export interface Operator<
     inputs: GivenInputs<I, Operand>,
     attributes: CompleteAttributes<A>,
   ) => readonly ValueType[];
+  /** What is known of the outputs' elements before a run, where shapes are computed with this operator (contents.ts). */
+  readonly contents?: (
+    inputs: GivenInputs<I, Operand>,
+    attributes: CompleteAttributes<A>,
+  ) => readonly (Shape | undefined)[];
 }
 
 /** Declares an operator; the types of its inputs, outputs and attributes follow from the declaration. */
@@ -116,6 +123,15 @@ export function operator<const I extends Names, const O extends Names, const A e
   },
 ): Operator<I, O, A> {
   return { domain: "", attributes: {} as A, ...spec };
+}
+
+/** The attributes with the defaults of those not given. */
+export function completeAttributes<A extends AttributeSpecs>(
+  specs: A,
+  given: Readonly<Record<string, unknown>>,
+): CompleteAttributes<A> {
+  const entries = Object.entries(specs).map(([name, spec]) => [name, given[name] ?? spec.default]);
+  return Object.fromEntries(entries) as CompleteAttributes<A>;
 }
 
 /** Inputs that an operator refuses; the builder and the checker add the node's path. */

@@ -1,4 +1,5 @@
 import { type Dim, productOf, tensorType } from "../types.ts";
+import { complete, contentsOf, joined, repeated } from "./contents.ts";
 import {
   broadcastShapes,
   commonElemType,
@@ -39,15 +40,26 @@ export const tensors = {
   Shape: operator({
     inputs: ["data"],
     outputs: ["shape"],
-    infer: ([data]) => [tensorType("int64", [data.shape.length])],
+    attributes: { start: attribute("int", 0), end: optional("int") },
+    infer: ([data], { start, end }) => [tensorType("int64", [data.shape.slice(start, end).length])],
+    contents: ([data], { start, end }) => [data.shape.slice(start, end)],
+  }),
+  Size: operator({
+    inputs: ["data"],
+    outputs: ["size"],
+    infer: () => [tensorType("int64", [])],
+    contents: ([data]) => [[productOf(data.shape)]],
   }),
   Reshape: operator({
     inputs: ["data", "shape"],
     outputs: ["reshaped"],
-    infer: ([data, shape]) => {
-      // a Shape node's value carries symbols, a constant 0 and -1
+    attributes: { allowzero: attribute("int", 0) },
+    infer: ([data, shape], { allowzero }) => {
+      if (allowzero) refuse("allowzero is not supported");
+      // a computed shape carries symbols, a constant 0 and -1
       return [tensorType(data.elemType, reshapeTo(data.shape, shapeInput(shape)))];
     },
+    contents: ([data]) => contentsOf(data),
   }),
   Flatten: operator({
     inputs: ["input"],
@@ -99,6 +111,7 @@ export const tensors = {
         ),
       ];
     },
+    contents: (inputs) => [joined(inputs)],
   }),
   Split: operator({
     inputs: ["input", "split"],
@@ -133,6 +146,13 @@ export const tensors = {
       }
       return [tensorType(data.elemType, shape)];
     },
+    contents: ([data, starts, ends, , steps]) => {
+      const [start, end] = [starts.contents?.[0], ends.contents?.[0]];
+      const step = steps ? steps.contents?.[0] : 1;
+      const isPlain =
+        data.shape.length === 1 && typeof start === "number" && typeof end === "number" && step === 1;
+      return [isPlain ? data.contents?.slice(start, end) : undefined];
+    },
   }),
   Pad: operator({
     inputs: ["data", "pads", "constant_value?"],
@@ -160,6 +180,7 @@ export const tensors = {
       }
       return [tensorType(data.elemType, reduceShape(data.shape, along, 0))];
     },
+    contents: ([data]) => contentsOf(data),
   }),
   Unsqueeze: operator({
     inputs: ["data", "axes"],
@@ -172,11 +193,15 @@ export const tensors = {
       const shape = Array.from({ length: rank }, (_, i) => (inserted.has(i) ? 1 : (rest.shift() ?? 1)));
       return [tensorType(data.elemType, shape)];
     },
+    contents: ([data]) => contentsOf(data),
   }),
   Expand: operator({
     inputs: ["input", "shape"],
     outputs: ["output"],
     infer: ([input, shape]) => [tensorType(input.elemType, broadcastShapes(input.shape, shapeInput(shape)))],
+    contents: ([input, shape]) => [
+      input.contents?.length === 1 ? repeated(input.contents[0], shapeInput(shape)) : undefined,
+    ],
   }),
   Gather: operator({
     inputs: ["data", "indices"],
@@ -192,6 +217,11 @@ export const tensors = {
         ]),
       ];
     },
+    contents: ([data, indices]) => {
+      const [elements, places] = [data.contents, indices.contents];
+      if (!elements || !places || data.shape.length !== 1) return [undefined];
+      return [complete(places.map((place) => (typeof place === "number" ? elements.at(place) : undefined)))];
+    },
   }),
   ScatterElements: operator({
     inputs: ["data", "indices", "updates"],
@@ -204,6 +234,7 @@ export const tensors = {
     outputs: ["output"],
     attributes: { value: required("tensor") },
     infer: ([input], { value }) => [tensorType(value.elemType, shapeInput(input))],
+    contents: ([input], { value }) => [repeated(value.numbers()[0], shapeInput(input))],
   }),
   OneHot: operator({
     inputs: ["indices", "depth", "values"],

@@ -1,13 +1,27 @@
-import { tensorType } from "../types.ts";
-import { dimAt, expectSame, refuse, sameAs, shapeInput } from "./inference.ts";
+import { type Shape, tensorType } from "../types.ts";
+import { joined } from "./contents.ts";
+import {
+  commonElemType,
+  dimAt,
+  expectSame,
+  normalAxis,
+  reduceShape,
+  refuse,
+  sameAs,
+  shapeInput,
+  summedAxes,
+} from "./inference.ts";
 import {
   batchNormAttributes,
   convAttributes,
   crossEntropyAttributes,
   expectPerChannel,
+  layerNormAttributes,
+  matMulShape,
   maxPoolAttributes,
 } from "./neural.ts";
-import { attribute, operator, required } from "./schema.ts";
+import { attribute, type Operand, operator, required } from "./schema.ts";
+import { tensors } from "./tensors.ts";
 
 const activationGrad = operator({
   domain: "com.microsoft",
@@ -18,6 +32,43 @@ const activationGrad = operator({
     return sameAs(Y);
   },
 });
+
+const activation = operator({
+  domain: "com.microsoft",
+  inputs: ["X"],
+  outputs: ["Y"],
+  infer: ([X]) => sameAs(X),
+});
+
+/** The gradient of an activation whose backward pass reads the input. */
+const inputGrad = operator({
+  domain: "com.microsoft",
+  inputs: ["dY", "X"],
+  outputs: ["dX"],
+  infer: ([dY, X]) => {
+    expectSame(dY, X);
+    return sameAs(X);
+  },
+});
+
+/** The axes along which each of two shapes is stretched when they broadcast. */
+function broadcastAxes(a: Shape, b: Shape): [Shape, Shape] {
+  const rank = Math.max(a.length, b.length);
+  const dim = (shape: Shape, axis: number) => shape[axis - rank + shape.length];
+  const stretched = (own: Shape, other: Shape) =>
+    Array.from({ length: rank }, (_, axis) => axis).filter(
+      (axis) => dim(own, axis) === undefined || (dim(own, axis) === 1 && (dim(other, axis) ?? 1) !== 1),
+    );
+  return [stretched(a, b), stretched(b, a)];
+}
+
+/** The shape of a factor of FusedMatMul as the product sees it. */
+export function matMulFactor(value: Operand, transposed: number, batchTransposed: number): Shape {
+  const batched = batchTransposed
+    ? [...value.shape.slice(1, -1), dimAt(value.shape, 0), ...value.shape.slice(-1)]
+    : [...value.shape];
+  return transposed ? [...batched.slice(0, -2), ...batched.slice(-2).reverse()] : batched;
+}
 
 const softmaxGrad = operator({
   domain: "com.microsoft",
@@ -63,8 +114,132 @@ export const training = {
   ReluGrad: activationGrad,
   SigmoidGrad: activationGrad,
   TanhGrad: activationGrad,
+  LeakyReluGrad: operator({
+    domain: "com.microsoft",
+    inputs: ["dY", "Y"],
+    outputs: ["dX"],
+    attributes: { alpha: attribute("float", 0.01) },
+    infer: ([dY, Y]) => {
+      expectSame(dY, Y);
+      return sameAs(Y);
+    },
+  }),
+  Gelu: activation,
+  GeluGrad: inputGrad,
+  FastGelu: operator({
+    domain: "com.microsoft",
+    inputs: ["X", "bias?"],
+    outputs: ["Y"],
+    infer: ([X]) => sameAs(X),
+  }),
+  FastGeluGrad: operator({
+    domain: "com.microsoft",
+    inputs: ["dY", "X", "bias?"],
+    outputs: ["dX"],
+    infer: ([dY, X]) => {
+      expectSame(dY, X);
+      return sameAs(X);
+    },
+  }),
+  QuickGelu: operator({
+    domain: "com.microsoft",
+    inputs: ["X"],
+    outputs: ["Y"],
+    attributes: { alpha: attribute("float", 1.702) },
+    infer: ([X]) => sameAs(X),
+  }),
+  QuickGeluGrad: operator({
+    domain: "com.microsoft",
+    inputs: ["dY", "X"],
+    outputs: ["dX"],
+    attributes: { alpha: attribute("float", 1.702) },
+    infer: ([dY, X]) => {
+      expectSame(dY, X);
+      return sameAs(X);
+    },
+  }),
   SoftmaxGrad_13: softmaxGrad,
   LogSoftmaxGrad_13: softmaxGrad,
+  LayerNormalizationGrad: operator({
+    domain: "com.microsoft",
+    inputs: ["Y_grad", "X", "scale", "mean", "inv_std_dev"],
+    outputs: ["X_grad", "scale_grad", "bias_grad"],
+    attributes: layerNormAttributes,
+    infer: ([dY, X, scale]) => {
+      expectSame(dY, X);
+      return [X.type, scale.type, scale.type];
+    },
+  }),
+  DropoutGrad: operator({
+    domain: "com.microsoft",
+    inputs: ["dy", "mask", "ratio?", "training_mode?"],
+    outputs: ["dx"],
+    infer: ([dY, mask]) => {
+      expectSame(dY, mask);
+      return sameAs(dY);
+    },
+  }),
+  FusedMatMul: operator({
+    domain: "com.microsoft",
+    inputs: ["A", "B"],
+    outputs: ["Y"],
+    attributes: {
+      alpha: attribute("float", 1),
+      transA: attribute("int", 0),
+      transB: attribute("int", 0),
+      transBatchA: attribute("int", 0),
+      transBatchB: attribute("int", 0),
+    },
+    infer: ([A, B], { transA, transB, transBatchA, transBatchB }) => {
+      const shape = matMulShape(matMulFactor(A, transA, transBatchA), matMulFactor(B, transB, transBatchB));
+      return [tensorType(commonElemType(A, B), shape)];
+    },
+  }),
+  Scale: operator({
+    domain: "com.microsoft",
+    inputs: ["input", "scale"],
+    outputs: ["output"],
+    attributes: { scale_down: attribute("int", 0) },
+    infer: ([input]) => sameAs(input),
+  }),
+  ReduceSumTraining: operator({
+    domain: "com.microsoft",
+    inputs: ["data", "axes"],
+    outputs: ["reduced"],
+    attributes: { keepdims: attribute("int", 1), noop_with_empty_axes: attribute("int", 0) },
+    infer: ([data, axes], { keepdims, noop_with_empty_axes: noop }) => [
+      tensorType(data.elemType, reduceShape(data.shape, summedAxes(data, axes, noop), keepdims)),
+    ],
+  }),
+  BroadcastGradientArgs: operator({
+    domain: "com.microsoft",
+    inputs: ["a_shape", "b_shape"],
+    outputs: ["a_axes?", "b_axes?"],
+    infer: ([a, b]) =>
+      broadcastAxes(shapeInput(a), shapeInput(b)).map(({ length }) => tensorType("int64", [length])),
+    contents: ([a, b]) => broadcastAxes(shapeInput(a), shapeInput(b)),
+  }),
+  ConcatTraining: operator({
+    domain: "com.microsoft",
+    inputs: ["inputs..."],
+    outputs: ["concat_result", "per_input_length?"],
+    attributes: { axis: required("int") },
+    infer: (inputs, attributes) => [
+      ...tensors.Concat.infer(inputs, attributes),
+      tensorType("int64", [inputs.length]),
+    ],
+    contents: (inputs, { axis }) => [
+      joined(inputs),
+      inputs.map(({ shape }) => dimAt(shape, normalAxis(axis, shape.length))),
+    ],
+  }),
+  SplitTraining: operator({
+    domain: "com.microsoft",
+    inputs: ["input", "split"],
+    outputs: ["outputs..."],
+    attributes: { axis: required("int") },
+    infer: ([input, split], { axis }) => tensors.Split.infer([input, split], { axis }),
+  }),
   SoftmaxCrossEntropyLossGrad: operator({
     domain: "com.microsoft",
     inputs: ["dY", "log_prob", "label", "weight?"],
@@ -111,11 +286,17 @@ export const training = {
     outputs: ["outputs..."],
     infer: (inputs) => inputs.map(({ type }) => type),
   }),
+  InplaceClipGradNorm: operator({
+    domain: "com.microsoft",
+    inputs: ["gradients"],
+    outputs: ["clipped_gradients"],
+    attributes: { max_norm: attribute("float", 1), norm_type: attribute("string", "fro") },
+    infer: ([gradients]) => [gradients.type],
+  }),
   SGDOptimizerV2: operator({
     domain: "com.microsoft",
     inputs: ["lr", "weights", "gradients", "update_signal?"],
     outputs: ["update_completed", "updated_weights?"],
-    // the schema of 1.19.2 infers a scalar; its WebAssembly build refuses any other declaration
     infer: ([, weights]) => [tensorType("bool", []), weights.type],
   }),
   AdamWOptimizer: operator({

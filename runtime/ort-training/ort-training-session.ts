@@ -4,8 +4,6 @@ import {
   decodeModel,
   didYouMean,
   type Graph,
-  type OptimizerRule,
-  stockOptimizerRule,
   Tensor as TensorProto,
   UserError,
   withExplicitState,
@@ -17,6 +15,10 @@ import { FATAL, WasmModule } from "./wasm-module.ts";
 
 /** What ONNX Runtime's stock optimizers are fed through WebAssembly, whatever the checkpoint says. */
 const STOCK_RATE = 0.001;
+
+/** The operators that an optimizer model of ONNX Runtime is made of. */
+const stockOptimizers = ["SGDOptimizerV2", "AdamWOptimizer"] as const;
+type StockOptimizer = (typeof stockOptimizers)[number];
 
 /** What was opened inside the module. */
 interface Handles {
@@ -36,7 +38,7 @@ interface Description {
   readonly checkpoint: Checkpoint;
   readonly trainGraph: Graph;
   /** The stock optimizer; none where there is no optimizer model. */
-  readonly optimizer: OptimizerRule["kind"] | undefined;
+  readonly optimizer: StockOptimizer | undefined;
   readonly hasEvalModel: boolean;
 }
 
@@ -192,12 +194,12 @@ export class OrtTrainingSession implements Trainer {
    * Throws UserError where a parameter is not float.
    */
   checkpoint(): Checkpoint {
-    const { checkpoint, optimizer: rule } = this.#description;
+    const { checkpoint, optimizer: operator } = this.#description;
     const { trainable, frozen, properties, optimizer } = checkpoint;
     const current = this.#parameters();
     const update = (tensors: ReadonlyMap<string, TensorProto>) =>
       new Map([...tensors].map(([name, tensor]) => [name, current.get(name) ?? tensor]));
-    const isLost = this.#hasStepped && rule === "adamw";
+    const isLost = this.#hasStepped && operator === "AdamWOptimizer";
     const isKept = !isLost && (optimizer !== undefined || this.#hasStepped);
     const { initialLearningRate = STOCK_RATE, momenta = new Map() } = optimizer ?? {};
     return {
@@ -287,11 +289,12 @@ export class OrtTrainingSession implements Trainer {
   }
 }
 
-function stockOptimizer(model: Uint8Array): OptimizerRule["kind"] {
-  const rule = stockOptimizerRule(decodeModel(model, "optimizer_model.onnx").graph);
-  if (rule) return rule.kind;
+function stockOptimizer(model: Uint8Array): StockOptimizer {
+  const { nodes } = decodeModel(model, "optimizer_model.onnx").graph;
+  const found = stockOptimizers.find((name) => nodes.some(({ opType }) => opType === name));
+  if (found) return found;
   throw new UserError(
-    "optimizer_model.onnx holds no optimizer of ONNX Runtime (SGDOptimizerV2, AdamWOptimizer): build the artifacts with --fused.",
+    `optimizer_model.onnx holds no optimizer of ONNX Runtime (${stockOptimizers.join(", ")}): build the artifacts with --fused.`,
   );
 }
 

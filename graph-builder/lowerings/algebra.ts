@@ -1,0 +1,57 @@
+import type { Builder } from "../builder.ts";
+import type { Value } from "../ir.ts";
+import type { Lowering } from "../lowering.ts";
+import { dataTypeNumbers } from "../operators/elementwise.ts";
+import { constantNumbers } from "../operators/inference.ts";
+import { Tensor } from "../tensor.ts";
+
+/** ONNX Runtime's variants of ai.onnx operators, which its own autodiff writes: products, sums, joins, scales and masks. */
+export const algebra = {
+  FusedMatMul: (g, { I, attributes: { alpha, transA, transB, transBatchA, transBatchB } }) => {
+    const A = turned(g, I(0), transA, transBatchA);
+    const product = g.MatMul(A, turned(g, I(1), transB, transBatchB));
+    return [alpha === 1 ? product : g.Mul(product, g.float(alpha))];
+  },
+
+  ReduceSumTraining: (g, { I, attributes: { keepdims, noop_with_empty_axes: noop } }) => {
+    const axes = constantNumbers(I(1), "axes");
+    if (axes.length === 0) return [noop ? I(0) : g.ReduceSum(I(0), null, { keepdims })];
+    return [g.ReduceSum(I(0), g.int64(axes), { keepdims })];
+  },
+  BroadcastGradientArgs: (g, { node }) => node.outputs.map((axes) => g.int64(constantNumbers(axes, "axes"))),
+
+  ConcatTraining: (g, { node, I, isUsed, attributes: { axis } }) => {
+    const inputs = node.inputs.map((_, i) => I(i));
+    const lengths = isUsed(1) ? g.int64(constantNumbers(node.output(1), "lengths")) : null;
+    return [g.Concat(...inputs, { axis }), lengths];
+  },
+  SplitTraining: (g, { I, attributes }) => g.Split(I(0), I(1), attributes),
+
+  // Y = X * scale, or X / scale, where scale is one number of any type
+  Scale: (g, { I, attributes: { scale_down } }) => {
+    const [X, scale] = [I(0), I(1)];
+    const number = scale.shape.length > 0 ? g.Squeeze(scale, g.int64(scale.shape.map((_, i) => i))) : scale;
+    const factor =
+      scale.elemType === X.elemType ? number : g.Cast(number, { to: dataTypeNumbers[X.elemType] });
+    return [scale_down ? g.Div(X, factor) : g.Mul(X, factor)];
+  },
+
+  // dX = dY / (1 - ratio) where the mask kept it
+  DropoutGrad: (g, { I, optional }) => {
+    const given = optional(2) ?? g.float(0.5);
+    const isTraining = optional(3) ?? g.constant(new Tensor("bool", [], Uint8Array.of(1)));
+    const kept = g.Sub(g.float(1), g.Where(isTraining, given, g.float(0)));
+    return [g.Where(I(1), g.Div(I(0), kept), g.float(0))];
+  },
+
+  // the order of nodes is the order of their inputs here: state is explicit
+  PassThrough: (_, { node, I }) => node.inputs.map((__, i) => I(i)),
+} satisfies Lowering;
+
+/** A factor of a product with its first axis moved behind the batch axes, and its last two exchanged, where asked. */
+function turned(g: Builder, value: Value, transposed: number, batchTransposed: number): Value {
+  const axes = value.shape.map((_, i) => i);
+  const batched = batchTransposed ? [...axes.slice(1, -1), 0, ...axes.slice(-1)] : axes;
+  const perm = transposed ? [...batched.slice(0, -2), ...batched.slice(-2).reverse()] : batched;
+  return perm.every((axis, i) => axis === i) ? value : g.Transpose(value, { perm });
+}

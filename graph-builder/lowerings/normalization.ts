@@ -1,0 +1,104 @@
+import type { Builder } from "../builder.ts";
+import { elementsOver, spatialAxes } from "../composites.ts";
+import type { Value } from "../ir.ts";
+import type { Lowering } from "../lowering.ts";
+import { normalAxis } from "../operators/inference.ts";
+
+/** Batch and layer normalisation in training, and their gradients. */
+export const normalization = {
+  // Y = (X - mean) / sqrt(var + epsilon) * scale + B; running = momentum * running + (1 - momentum) * batch, biased variance
+  BatchNormInternal: (g, { I, attributes: { epsilon, momentum } }) => {
+    const mean = channelMean(g, I(0));
+    const centred = g.Sub(I(0), perChannel(g, I(0), mean));
+    const variance = channelMean(g, g.Mul(centred, centred));
+    const invStd = g.Reciprocal(g.Sqrt(g.Add(variance, g.float(epsilon))));
+    const Y = g.Add(g.Mul(centred, perChannel(g, I(0), g.Mul(I(1), invStd))), perChannel(g, I(0), I(2)));
+    return [Y, ...runningStatistics(g, [I(3), I(4)], [mean, variance], momentum), mean, invStd];
+  },
+
+  // with x = (X - mean) * invStd: dX = scale * invStd * (dY - mean(dY) - x * mean(dY * x)), dScale = sum(dY * x), dB = sum(dY)
+  BatchNormalizationGrad: (g, { I, isUsed }) => {
+    const [dY, X, scale, mean, invStd] = [I(0), I(1), I(2), I(3), I(4)];
+    const normal = g.Mul(g.Sub(X, perChannel(g, X, mean)), perChannel(g, X, invStd));
+    const dBias = channelSum(g, dY);
+    const dScale = channelSum(g, g.Mul(dY, normal));
+    if (!isUsed(0)) return [null, dScale, dBias];
+    const count = elementsOver(g, X, [0, ...spatialAxes(X)]);
+    const centred = g.Sub(
+      g.Sub(dY, perChannel(g, X, g.Div(dBias, count))),
+      g.Mul(normal, perChannel(g, X, g.Div(dScale, count))),
+    );
+    return [g.Mul(centred, perChannel(g, X, g.Mul(scale, invStd))), dScale, dBias];
+  },
+
+  // Y = (X - mean) / sqrt(var + epsilon) * Scale + B, the statistics of each slice from `axis` on
+  LayerNormalization: (g, { I, optional, isUsed, attributes }) => {
+    const B = optional(2);
+    if (!isUsed(1) && !isUsed(2)) return [g.LayerNormalization(I(0), I(1), B, attributes)[0]];
+    const [, axes] = splitAxes(I(0), attributes.axis);
+    const mean = g.ReduceMean(I(0), { axes });
+    const centred = g.Sub(I(0), mean);
+    const variance = g.ReduceMean(g.Mul(centred, centred), { axes });
+    const invStd = g.Reciprocal(g.Sqrt(g.Add(variance, g.float(attributes.epsilon))));
+    const scaled = g.Mul(g.Mul(centred, invStd), I(1));
+    return [B ? g.Add(scaled, B) : scaled, mean, invStd];
+  },
+
+  // with x = (X - mean) * invStd and a = dY * scale: dX = invStd * (a - mean(a) - x * mean(a * x)), dScale = sum(dY * x), dB = sum(dY)
+  LayerNormalizationGrad: (g, { I, isUsed, attributes: { axis } }) => {
+    const [dY, X, scale, mean, invStd] = [I(0), I(1), I(2), I(3), I(4)];
+    const [slices, axes] = splitAxes(X, axis);
+    const normal = g.Mul(g.Sub(X, mean), invStd);
+    const overSlices = (value: Value) =>
+      slices.length > 0 ? g.ReduceSum(value, g.int64(slices), { keepdims: 0 }) : value;
+    const a = g.Mul(dY, scale);
+    const slope = g.ReduceMean(g.Mul(a, normal), { axes });
+    const centred = g.Sub(g.Sub(a, g.ReduceMean(a, { axes })), g.Mul(normal, slope));
+    return [
+      isUsed(0) ? g.Mul(centred, invStd) : null,
+      isUsed(1) ? overSlices(g.Mul(dY, normal)) : null,
+      isUsed(2) ? overSlices(dY) : null,
+    ];
+  },
+} satisfies Lowering;
+
+/** The axes before and from `axis` on. */
+function splitAxes(X: Value, axis: number): [slices: number[], normalised: number[]] {
+  const all = X.shape.map((_, i) => i);
+  const first = normalAxis(axis, all.length);
+  return [all.slice(0, first), all.slice(first)];
+}
+
+/** running * momentum + batch * (1 - momentum), for the mean and the variance. */
+export function runningStatistics(
+  g: Builder,
+  running: readonly Value[],
+  batch: readonly Value[],
+  momentum: number,
+): Value[] {
+  return running.map((old, i) =>
+    g.Add(g.Mul(old, g.float(momentum)), g.Mul(batch[i] ?? old, g.float(1 - momentum))),
+  );
+}
+
+/** The mean of each channel of X [N, C, ...]: over the pixels first, then over the images, which kernels do faster. */
+export function channelMean(g: Builder, X: Value): Value {
+  const axes = spatialAxes(X);
+  return g.ReduceMean(axes.length > 0 ? g.ReduceMean(X, { axes, keepdims: 0 }) : X, {
+    axes: [0],
+    keepdims: 0,
+  });
+}
+
+/** The sum of each channel of X [N, C, ...]. */
+export function channelSum(g: Builder, X: Value): Value {
+  const axes = spatialAxes(X);
+  const pixels = axes.length > 0 ? g.ReduceSum(X, g.int64(axes), { keepdims: 0 }) : X;
+  return g.ReduceSum(pixels, g.int64([0]), { keepdims: 0 });
+}
+
+/** A value per channel [C] in a shape that broadcasts over X [N, C, ...]. */
+export function perChannel(g: Builder, X: Value, value: Value): Value {
+  const axes = spatialAxes(X).map((axis) => axis - 1);
+  return axes.length > 0 ? g.Unsqueeze(value, g.int64(axes)) : value;
+}

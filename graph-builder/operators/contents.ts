@@ -1,0 +1,82 @@
+import { type Dim, elementCount, productOf, quotientOf, type Shape } from "../types.ts";
+import type { Operand } from "./schema.ts";
+
+/**
+ * Contents are the elements of a small tensor in row-major order as far as they are known before a run: numbers, and symbols as in
+ * shapes. Arithmetic over shapes is followed through them; an operator without a rule makes contents that are not known.
+ */
+export type Contents = Shape | undefined;
+
+/** Rules for operators that move elements only in a shape that is known without them. */
+export function contentsOf(value: Operand): readonly [Contents] {
+  return [value.contents];
+}
+
+/** A rule for an operator that works element by element; `combine` returns undefined where the result is not known. */
+export function elementwiseContents(
+  combine: (a: Dim, b: Dim) => Dim | undefined,
+): (inputs: readonly [Operand, Operand]) => readonly [Contents] {
+  return ([A, B]) => {
+    const [a, b] = [A.contents, B.contents];
+    // a scalar and a vector are all that shape arithmetic needs
+    const isVector = A.shape.length <= 1 && B.shape.length <= 1;
+    if (!a || !b || !isVector || (a.length !== b.length && a.length !== 1 && b.length !== 1))
+      return [undefined];
+    const count = a.length === 0 || b.length === 0 ? 0 : Math.max(a.length, b.length);
+    return [complete(Array.from({ length: count }, (_, i) => combine(pick(a, i), pick(b, i))))];
+  };
+}
+
+/** The list if every element is known. */
+export function complete(dims: readonly (Dim | undefined)[]): Contents {
+  const known = dims.filter((dim) => dim !== undefined);
+  return known.length === dims.length ? known : undefined;
+}
+
+/** The elements of vectors one after the other. */
+export function joined(values: readonly Operand[]): Contents {
+  const parts = values.map((value) => (value.shape.length === 1 ? value.contents : undefined));
+  return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
+}
+
+/** As many copies of an element as a shape has places. */
+export function repeated(element: Dim | undefined, shape: Shape): Contents {
+  const isKnown = shape.every((dim) => typeof dim === "number");
+  if (element === undefined || !isKnown || elementCount(shape) > 64) return undefined;
+  return Array.from({ length: elementCount(shape) }, () => element);
+}
+
+export const sum = (a: Dim, b: Dim): Dim | undefined => {
+  if (typeof a === "number" && typeof b === "number") return a + b;
+  return b === 0 ? a : a === 0 ? b : undefined;
+};
+
+export const difference = (a: Dim, b: Dim): Dim | undefined => {
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  return b === 0 ? a : a === b ? 0 : undefined;
+};
+
+export const product = (a: Dim, b: Dim): Dim => productOf([a, b]);
+
+/** Division of integers; symbols stand for sizes above 0. */
+export const quotient = (a: Dim, b: Dim): Dim | undefined => {
+  if (typeof a === "number" && typeof b === "number") return b === 0 ? undefined : Math.trunc(a / b);
+  return quotientOf(a, b);
+};
+
+/** The remainder with the sign of the divisor. */
+export const remainder = (a: Dim, b: Dim): Dim | undefined => {
+  if (typeof a === "number" && typeof b === "number") return b === 0 ? undefined : ((a % b) + b) % b;
+  return quotientOf(a, b) === undefined ? undefined : 0;
+};
+
+/** 1 or 0; a symbol stands for a size, so it differs from negative numbers. */
+export const equality = (a: Dim, b: Dim): Dim | undefined => {
+  if (a === b) return 1;
+  if (typeof a === "number" && typeof b === "number") return 0;
+  return Number(a) < 0 || Number(b) < 0 ? 0 : undefined;
+};
+
+function pick(list: Shape, i: number): Dim {
+  return (list.length === 1 ? list[0] : list[i]) ?? 0;
+}
