@@ -306,7 +306,7 @@ export class TrainingSession {
 function expectName(name: string, known: readonly string[], what: string): number {
   const index = known.indexOf(name);
   if (index >= 0) return index;
-  throw new UserError(`${name} is not a ${what} here: there are ${known.join(", ")}.`);
+  throw new UserError(`There is no ${what} ${name}: there are ${known.join(", ")}.`);
 }
 
 /** Prepares a model for the device and opens it. */

@@ -199,18 +199,6 @@ test("bytes that are no model are refused in one sentence that names the file", 
   }
 });
 
-test("an operator that is not known is refused with its node", async () => {
-  const { default: onnxProto } = await import("onnx-proto");
-  const node = { opType: "Mystery", domain: "com.example", name: "a/Mystery_0", input: ["x"], output: ["y"] };
-  const bytes = onnxProto.onnx.ModelProto.encode({
-    irVersion: 8,
-    graph: { name: "g", node: [node] },
-  }).finish();
-  expect(() => decodeModel(bytes, "m.onnx")).toThrow(
-    "m.onnx cannot be used: operator com.example.Mystery at a/Mystery_0 is not supported.",
-  );
-});
-
 test("a rewrite keeps names and results' types and drops what no output needs", () => {
   const { g, x, y } = small();
   g.Exp(x);

@@ -6,8 +6,8 @@ import {
   momentNames,
   type OptimizerRule,
   optimizerGraph,
-  stockOptimizerGraph,
   stockOptimizer,
+  stockOptimizerGraph,
   type Tensor,
 } from "../../graph-builder/index.ts";
 import { normal } from "../support/random-tensor.ts";

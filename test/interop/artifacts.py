@@ -62,7 +62,7 @@ class Artifacts:
 
 
 def build_graph(
-    folder: Path, depth: int, width: int, target: str, optimizer: str, seed: int = 1
+    folder: Path, depth: int, width: int, target: str, optimizer: str, fused: bool = False, seed: int = 1
 ) -> Artifacts:
     """Runs `shake build-graph`."""
     options = {
@@ -70,10 +70,11 @@ def build_graph(
         "width": width,
         "target": target,
         "optimizer": optimizer,
+        "fused": str(fused).lower(),
         "seed": seed,
         "out": folder,
     }
-    arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    arguments = [f"--{name}={value}" for name, value in options.items()]
     subprocess.run(["node", SHAKE, "build-graph", *arguments], check=True, cwd=ROOT)
     return Artifacts(folder, depth, width)
 

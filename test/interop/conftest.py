@@ -11,7 +11,9 @@ def build(tmp_path_factory) -> Callable[..., Artifacts]:
     """`build_graph` into a temporary folder, once for the same settings."""
 
     @cache
-    def build_once(depth: int, width: int, target: str, optimizer: str = "sgd-nesterov") -> Artifacts:
-        return build_graph(tmp_path_factory.mktemp("artifacts"), depth, width, target, optimizer)
+    def build_once(
+        depth: int, width: int, target: str, optimizer: str = "sgd-nesterov", fused: bool = False
+    ) -> Artifacts:
+        return build_graph(tmp_path_factory.mktemp("artifacts"), depth, width, target, optimizer, fused)
 
     return build_once

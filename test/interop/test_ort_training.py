@@ -1,5 +1,6 @@
 """The ort-training target in ONNX Runtime 1.19.2's own Module and Optimizer."""
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -107,6 +108,32 @@ def test_three_steps_of_the_stock_optimizer_agree_with_pytorch(artifacts: Artifa
         module.lazy_reset_grad()
         reference.step()
         assert max(relative_errors(tensors(state), net.state_dict()).values()) < 1e-5
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_fused_model_takes_the_steps_of_the_stock_optimizer(build, optimizer: str):
+    apart: Artifacts = build(8, 8, "ort-training", optimizer)
+    fused: Artifacts = build(8, 8, "ort-training", optimizer, fused=True)
+    module, state = load(apart)
+    stock = Optimizer(apart.optimizer_model, module)
+    fused_module, fused_state = load(fused)
+    rate = 0.002
+    stock.set_learning_rate(rate)
+    for count in (1, 2, 3):
+        batch = random_batch(apart.blocks, 8, seed=count)
+        expected = step(module, batch)
+        stock.step()
+        module.lazy_reset_grad()
+        own = {"learning_rate": np.array([rate], np.float32), "step": np.array([count])}
+        outputs = step(fused_module, batch | own)
+        assert outputs["loss"].item() == pytest.approx(expected["loss"].item(), rel=1e-5)
+        assert outputs["updated"].all()
+    actual = tensors(fused_state)
+    for name, value in tensors(state).items():
+        # AdamW divides by the root of the squared gradient, so rounding grows where gradients are small
+        assert np.linalg.norm(actual[name] - value) < 1e-3 * np.linalg.norm(value), name
+    logits = step(fused_module.eval(), batch | own)["logits"]
+    np.testing.assert_allclose(logits, step(module.eval(), batch)["logits"], rtol=1e-3, atol=1e-3)
 
 
 def test_a_run_continues_from_a_checkpoint_that_went_through_ours(artifacts: Artifacts, tmp_path):

@@ -10,6 +10,7 @@ import {
   softmaxGradient,
   type Window2d,
 } from "./reference.ts";
+import { transformerDefinitions } from "./transformer-definitions.ts";
 
 /** An operator in use, and what its definition makes of the inputs: one list an output, undefined where it is not compared. */
 export interface Definition {
@@ -364,4 +365,5 @@ export const definitions: readonly Definition[] = [
   ),
   maxPool,
   ...shakeDefinitions,
+  ...transformerDefinitions,
 ];

@@ -1,4 +1,4 @@
-import type { Builder, Value } from "../../graph-builder/index.ts";
+import { type Builder, Tensor, type Value } from "../../graph-builder/index.ts";
 import type { Attributes } from "../../graph-builder/operators/index.ts";
 import { elementwiseCases, type OperatorCase, of } from "./elementwise-cases.ts";
 import { distinct, type Input, integers, normal, positive, uniform } from "./random-tensor.ts";
@@ -274,6 +274,23 @@ const normalisation: OperatorCase[] = [
       g.BatchNormInternal(X, scale, B, mean, variance, { training_mode: 1, epsilon: 0.1 })[0],
     { targets: learned },
   ),
+  of(
+    "LayerNormalization",
+    "last axis",
+    { X: normal(["batch", 2, 4]), scale: vector(4), B: vector(4) },
+    (g, { X, scale, B }) => g.LayerNormalization(X, scale, B, { epsilon: 1e-2 })[0],
+  ),
+  of(
+    "LayerNormalization",
+    "two axes, no bias",
+    { X: normal(["batch", 2, 4]), scale: normal([2, 4]) },
+    (g, { X, scale }) => g.LayerNormalization(X, scale, null, { axis: 1, epsilon: 1e-2 })[0],
+  ),
+  of("Dropout", "not training", { X: normal(["batch", 4]) }, (g, { X }) => g.Dropout(X)[0]),
+  of("Dropout", "training, nothing dropped", { X: normal(["batch", 4]) }, (g, { X }) => {
+    const isTraining = g.constant(new Tensor("bool", [], Uint8Array.of(1)));
+    return g.Dropout(X, g.float(0), isTraining)[0];
+  }),
   of("Softmax", "last axis", { X: normal(["batch", 4]) }, (g, { X }) => g.Softmax(X)),
   of("Softmax", "axis 1 of three", { X: normal(["batch", 4, 2]) }, (g, { X }) => g.Softmax(X, { axis: 1 })),
   of("LogSoftmax", "last axis", { X: normal(["batch", 4]) }, (g, { X }) => g.LogSoftmax(X)),
