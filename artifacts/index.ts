@@ -2,6 +2,7 @@
 export * from "./checkpoint.ts";
 export * from "./files.ts";
 export * from "./folder.ts";
+export * from "./inference-form.ts";
 export * from "./inference-model.ts";
 export { initialCheckpoint, initialTensor } from "./initial-checkpoint.ts";
 export * from "./settings.ts";

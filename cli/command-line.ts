@@ -5,7 +5,7 @@ import type { Command } from "./flags.ts";
 import { colors } from "./terminal.ts";
 
 interface Entry {
-  /** What it is given without a flag. */
+  /** What it is given without a flag, as yargs writes it. */
   readonly positional?: string;
   readonly help: string;
   readonly load: () => Promise<Command>;
@@ -22,12 +22,22 @@ const commands: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./commands/eval.ts")).evalCommand,
   },
   export: {
-    positional: "source",
-    help: "freeze a run or a checkpoint into one .onnx model",
+    positional: "[source]",
+    help: "freeze a run or a checkpoint into one plain .onnx model",
     load: async () => (await import("./commands/export.ts")).exportCommand,
   },
+  predict: {
+    positional: "[model] [pictures..]",
+    help: "classify pictures with a frozen model",
+    load: async () => (await import("./commands/predict.ts")).predictCommand,
+  },
+  verify: {
+    positional: "[model]",
+    help: "compare a frozen model with its checkpoint on every device",
+    load: async () => (await import("./commands/verify.ts")).verifyCommand,
+  },
   inspect: {
-    positional: "file",
+    positional: "[file]",
     help: "say what is in a model, a checkpoint, a run or an artifacts folder",
     load: async () => (await import("./commands/inspect.ts")).inspectCommand,
   },
@@ -59,7 +69,7 @@ async function runCommand(args: readonly string[]): Promise<number> {
   const parser = await createParser(args);
   for (const [name, { positional, help, load }] of Object.entries(commands)) {
     parser.command(
-      positional ? `${name} [${positional}]` : name,
+      positional ? `${name} ${positional}` : name,
       help,
       async (command) => (await import("./flags.ts")).declareFlags(command, await load()),
       async (argv) => {
@@ -92,7 +102,6 @@ async function createParser(args: readonly string[]): Promise<Argv> {
       "boolean-negation": false,
       "camel-case-expansion": false,
       "dot-notation": false,
-      "duplicate-arguments-array": false,
       "parse-positional-numbers": false,
       "short-option-groups": false,
     });

@@ -1,8 +1,15 @@
-import { type ArtifactSettings, type Checkpoint, inferenceModel } from "../artifacts/index.ts";
+import {
+  type ArtifactSettings,
+  type Checkpoint,
+  defaultForm,
+  type InferenceForm,
+  inferenceModel,
+  type ModelNotes,
+} from "../artifacts/index.ts";
 import { networkName, UserError } from "../graph-builder/index.ts";
-import { datasets } from "../runtime/data/dataset.ts";
+import { type DatasetName, datasets } from "../runtime/data/dataset.ts";
 import { reproducingCommand } from "./run-directory.ts";
-import type { RunConfig } from "./settings.ts";
+import { kebabCase, type RunConfig } from "./settings.ts";
 
 /** The checkpoint's property with the SHA-256 of the training images and labels. */
 export const DATA_DIGEST = "data_sha256";
@@ -10,32 +17,61 @@ export const DATA_DIGEST = "data_sha256";
 /** What is known of a training beside its checkpoint. */
 export interface Provenance {
   readonly config?: RunConfig | undefined;
+  readonly data?: DatasetName | undefined;
   /** In percent. */
   readonly testAccuracy?: number | undefined;
 }
 
+/** What a frozen model can be made like. */
+export interface ExportForm extends Omit<InferenceForm, "precision"> {
+  readonly precision: InferenceForm["precision"] | "int8";
+  readonly opset: number;
+}
+
+const defaultExport = { ...defaultForm, opset: 17 };
+
 /** A checkpoint as one plain .onnx with its provenance; the same training always gives the same bytes. */
-export function frozenModel(checkpoint: Checkpoint, where: string, about: Provenance = {}): Uint8Array {
+export function frozenModel(
+  checkpoint: Checkpoint,
+  where: string,
+  about: Provenance = {},
+  form: InferenceForm & { readonly opset: number } = defaultExport,
+): Uint8Array {
   const settings = checkpointSettings(checkpoint, where);
-  const { config, testAccuracy } = about;
-  const dataDigest = checkpoint.properties.get(DATA_DIGEST);
-  const steps = checkpoint.properties.get("step");
+  return inferenceModel(settings, checkpoint, modelNotes(checkpoint, settings, about, form), form);
+}
+
+/** What a frozen model says of itself. */
+export function modelNotes(
+  { properties }: Checkpoint,
+  settings: ArtifactSettings,
+  { config, data = config?.data, testAccuracy }: Provenance,
+  form: ExportForm,
+): ModelNotes {
+  const text = (name: string) => (properties.has(name) ? String(properties.get(name)) : undefined);
+  const flags = (Object.keys(defaultExport) as (keyof ExportForm)[])
+    .filter((name) => form[name] !== defaultExport[name])
+    .map((name) => (form[name] === true ? `--${kebabCase(name)}` : `--${kebabCase(name)} ${form[name]}`));
   const fields: Readonly<Record<string, string | undefined>> = {
     network: `ShakeNet ${networkName(settings)}`,
-    class_names: config && JSON.stringify(datasets[config.data].classNames),
+    class_names: data && JSON.stringify(datasets[data].classNames),
     settings: JSON.stringify(config ? withoutPlace(config) : settings),
-    data: config?.data,
-    data_sha256: dataDigest === undefined ? undefined : String(dataDigest),
+    data,
+    data_sha256: text(DATA_DIGEST),
     seed: String(settings.seed),
-    steps: steps === undefined ? undefined : String(steps),
+    steps: text("step"),
     test_accuracy: testAccuracy?.toFixed(2),
+    precision: form.precision,
     command: config && reproducingCommand(config),
+    export_command: flags.length > 0 ? ["shake export", ...flags].join(" ") : undefined,
   };
   const known = Object.entries(fields).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return inferenceModel(settings, checkpoint, {
-    docString: `ShakeNet ${networkName(settings)}: raw pixels 0..255 to logits, alpha = 0.5`,
+  const mix = form.alphaInput ? "alpha an input" : "alpha = 0.5";
+  return {
+    docString: `ShakeNet ${networkName(settings)}: raw pixels 0..255 to ${form.output}, ${mix}`,
     metadataProps: Object.fromEntries(known),
-  });
+    opset: form.opset,
+  };
 }
 
 /** The settings that a checkpoint of ours was made with. Throws UserError for one of another program. */
@@ -45,6 +81,12 @@ export function checkpointSettings({ properties }: Checkpoint, where: string): A
     throw new UserError(`${where} does not say which network it is of: it was not made by shake.`);
   }
   return JSON.parse(settings) as ArtifactSettings;
+}
+
+/** The data set that a model's metadata say it was trained on. Throws UserError where they do not. */
+export function trainingData({ data = "" }: Readonly<Record<string, string>>, what: string): DatasetName {
+  if (Object.hasOwn(datasets, data)) return data as DatasetName;
+  throw new UserError(`${what} does not say what it was trained on: give --data.`);
 }
 
 /** The settings that say what was trained, without those that say where. */

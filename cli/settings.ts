@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { defaultForm, inputForms, outputForms } from "../artifacts/inference-form.ts";
 import { type ArtifactSettings, optimizers, type Target, targets } from "../artifacts/settings.ts";
 import { didYouMean, UserError } from "../graph-builder/errors.ts";
 import { type DatasetName, datasets } from "../runtime/data/dataset.ts";
@@ -42,6 +43,21 @@ export const settingGroups = {
     threads: count.optional().describe("threads of the CPU's operators [default: all cores]"),
     checkpointEverySteps: count.default(200).describe("steps between two checkpoints"),
   },
+  Model: {
+    input: z.enum(inputForms).default(defaultForm.input).describe("how the model takes raw pixels 0..255"),
+    output: z.enum(outputForms).default(defaultForm.output).describe("what it returns"),
+    opset: z.int().min(11).max(21).default(17).describe("version of ONNX's operators"),
+    batch: z
+      .union([z.literal("dynamic"), count])
+      .default(defaultForm.batch)
+      .describe("images of every run, or any number"),
+    precision: z
+      .enum(["float32", "float16", "int8"])
+      .default("float32")
+      .describe("of weights and arithmetic; int8 is calibrated on training images"),
+    alphaInput: z.boolean().default(false).describe("keep the branches' mix as an input; they stay apart"),
+    calibrationImages: count.default(512).describe("training images that int8 is calibrated on"),
+  },
   Files: {
     file: path.optional().describe("model, checkpoint, run folder or artifacts folder"),
     source: path.optional().describe("run folder or checkpoint"),
@@ -52,7 +68,9 @@ export const settingGroups = {
     fused: z.boolean().default(false).describe("put the optimizer's update into the training model"),
     out: path.optional().describe("where to write"),
     run: path.optional().describe("run folder"),
-    model: path.optional().describe("frozen .onnx model: images in, logits out"),
+    model: path.optional().describe("frozen .onnx model"),
+    against: path.optional().describe("checkpoint of the same training"),
+    pictures: z.array(path).optional().describe("PNG or JPEG files, of any size"),
     checkpoint: z.enum(["last", "best"]).default("last").describe("checkpoint of the run"),
     config: path.optional().describe("JSON file of settings; flags win over it"),
   },
@@ -69,6 +87,7 @@ type Schemas = Groups["Network"] &
   Groups["Data"] &
   Groups["Training"] &
   Groups["Machine"] &
+  Groups["Model"] &
   Groups["Files"] &
   Groups["Output"];
 
@@ -111,7 +130,7 @@ export function describeSetting(name: SettingName): SettingInfo {
     group,
     help: schema.description ?? "",
     isSwitch: schema.type === "boolean",
-    isNumber: schema.type === "integer" || schema.type === "number",
+    isNumber: [schema, ...(schema.anyOf ?? [])].some(({ type }) => type === "integer" || type === "number"),
     choices: schema.enum as string[] | undefined,
     default: schema.default === undefined ? undefined : String(schema.default),
     expectation: expectationOf(schema),
@@ -120,12 +139,16 @@ export function describeSetting(name: SettingName): SettingInfo {
 
 function expectationOf({
   type,
+  anyOf,
+  const: only,
   enum: choices,
   minimum,
   exclusiveMinimum,
   exclusiveMaximum,
   maximum,
 }: z.core.JSONSchema.BaseSchema): string {
+  if (anyOf) return anyOf.map(expectationOf).join(" or ");
+  if (only !== undefined) return String(only);
   if (choices) return `one of ${choices.join(", ")}`;
   if (type === "boolean") return "true or false";
   if (type === "string") return "a text";

@@ -1,6 +1,6 @@
 import type { Graph, Node } from "./ir.ts";
 import type { OpType } from "./operators/index.ts";
-import { elementCount } from "./types.ts";
+import { type DataType, elementCount } from "./types.ts";
 
 /** What a graph costs for one image. A multiplication with its addition counts as two FLOPs. */
 export interface Cost {
@@ -20,15 +20,19 @@ export function flopsOf(node: Node): number {
 export function costOf(graph: Graph): Cost {
   let [forwardFlops, backwardFlops, activationBytes] = [0, 0, 0];
   for (const node of graph.nodes) {
+    // what reads constants alone is computed once
+    if (node.inputs.length > 0 && node.inputs.every((input) => !input || input.constant)) continue;
     if (isBackward(node)) backwardFlops += flopsOf(node);
     else {
       forwardFlops += flopsOf(node);
-      const made = node.outputs.filter(({ type, uses }) => type.elemType === "float" && uses.length > 0);
-      for (const output of made) if (!isView(node)) activationBytes += 4 * elements(output);
+      const made = node.outputs.filter(({ uses }) => uses.length > 0 && !isView(node));
+      for (const output of made) activationBytes += (floatBytes[output.elemType] ?? 0) * elements(output);
     }
   }
   return { forwardFlops, backwardFlops, activationBytes };
 }
+
+const floatBytes: { readonly [T in DataType]?: number } = { float16: 2, float: 4, double: 8 };
 
 /** Whether a node belongs to the backward pass: autodiff names it under `<node>_Grad`. */
 export function isBackward(node: Node): boolean {

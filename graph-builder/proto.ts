@@ -166,13 +166,22 @@ export function decodeModel(bytes: Uint8Array, where = "the model"): Model {
       opset,
       producerName: proto.producerName ?? "",
       docString: proto.docString ?? "",
-      metadataProps: Object.fromEntries(
-        (proto.metadataProps ?? []).map(({ key, value }) => [key ?? "", value ?? ""]),
-      ),
+      metadataProps: metadataOf(proto),
     };
   } catch (error) {
     throw new UserError(`${where} cannot be used: ${(error as Error).message}.`, { cause: error });
   }
+}
+
+/** The metadata in an .onnx file's bytes, of whatever operators. Throws UserError where they are no ONNX model. */
+export function decodeMetadata(bytes: Uint8Array, where = "the model"): Record<string, string> {
+  const proto = parse(bytes, where);
+  if (!proto.graph?.node) throw new UserError(`${where} is not an ONNX model: it holds no graph.`);
+  return metadataOf(proto);
+}
+
+function metadataOf({ metadataProps }: IModel): Record<string, string> {
+  return Object.fromEntries((metadataProps ?? []).map(({ key, value }) => [key ?? "", value ?? ""]));
 }
 
 /** Before 11, operators of the same name took other inputs and attributes. */

@@ -1,5 +1,7 @@
 /** The runtime: devices, sessions, data sets, and the training loop with what it feeds. */
 export * from "./batches.ts";
+export * from "./calibration.ts";
+export * from "./classifier.ts";
 export * from "./data/dataset.ts";
 export * from "./devices.ts";
 export * from "./evaluation.ts";

@@ -1,10 +1,9 @@
-import type { InferenceSession } from "onnxruntime-common";
 import { readFileBytes } from "../../artifacts/index.ts";
-import { decodeModel, UserError } from "../../graph-builder/index.ts";
+import { decodeMetadata, UserError } from "../../graph-builder/index.ts";
 import { type Dataset, type DatasetName, datasets, loadDataset } from "../../runtime/data/dataset.ts";
-import { type Device, type Evaluation, evaluate, openDevice } from "../../runtime/index.ts";
+import { Classifier, type Evaluation, evaluate, openDevice } from "../../runtime/index.ts";
 import type { Command } from "../flags.ts";
-import { frozenModel } from "../frozen-model.ts";
+import { frozenModel, trainingData } from "../frozen-model.ts";
 import { openProgress } from "../progress.ts";
 import { RunDirectory } from "../run-directory.ts";
 import { type GivenSettings, settingsOf, withDefaults } from "../settings.ts";
@@ -30,10 +29,10 @@ export const evalCommand: Command<(typeof settings)[number]> = {
     const { bytes, what, data, dataDir, limit } = await openModel(given);
     const { batchSize, device: name, threads, json } = withDefaults(settings, given);
     const device = await openDevice(name, { threads });
-    const session = await openSession(device, bytes, what);
+    const classifier = await Classifier.open(bytes, device, what);
     const dataset = await loadDataset(data, { split: "test", limit, dataDir });
-    const evaluation = await score(session, device, dataset, batchSize);
-    await session.release();
+    const evaluation = await score(classifier, dataset, batchSize);
+    await classifier.release();
     const perClass = evaluation.perClass.filter(({ images }) => images > 0);
     if (json) {
       const { loss, accuracy, images } = evaluation;
@@ -75,7 +74,7 @@ async function openModel(given: Given): Promise<OpenedModel> {
   }
   if (given.model !== undefined) {
     const bytes = await readFileBytes(given.model);
-    const data = given.data ?? trainingData(bytes, given.model);
+    const data = given.data ?? trainingData(decodeMetadata(bytes, given.model), given.model);
     return { bytes, what: given.model, data, dataDir: given.dataDir, limit: given.testLimit };
   }
   const directory = await RunDirectory.open(given.run ?? "");
@@ -93,49 +92,15 @@ async function openModel(given: Given): Promise<OpenedModel> {
   };
 }
 
-/** The data set that a model of ours says it was trained on. Throws UserError where it does not. */
-function trainingData(bytes: Uint8Array, what: string): DatasetName {
-  const { data = "" } = decodeModel(bytes, what).metadataProps;
-  if (data in datasets) return data as DatasetName;
-  throw new UserError(`${what} does not say what it was trained on: give --data.`);
-}
-
-async function openSession(device: Device, bytes: Uint8Array, what: string): Promise<InferenceSession> {
-  try {
-    return await device.ort.InferenceSession.create(bytes, device.sessionOptions);
-  } catch (error) {
-    const [reason] = (error as Error).message.split("\n", 1);
-    throw new UserError(`${what} cannot be opened by ONNX Runtime on ${device.name}: ${reason}.`, {
-      cause: error,
-    });
-  }
-}
-
-async function score(
-  session: InferenceSession,
-  { ort }: Device,
-  dataset: Dataset,
-  batchSize: number,
-): Promise<Evaluation> {
-  const [input = "", ...others] = session.inputNames;
-  const output = session.outputNames.find((name) => name === "logits") ?? session.outputNames[0] ?? "";
-  if (others.length > 0)
-    throw new UserError(`A model to evaluate has one input, not ${session.inputNames.join(", ")}.`);
-  const [metadata] = session.inputMetadata;
-  const isBytes = metadata?.isTensor === true && metadata.type === "uint8";
+async function score(classifier: Classifier, dataset: Dataset, batchSize: number): Promise<Evaluation> {
   const progress = openProgress();
-  const steps = evaluate(dataset, batchSize, async ({ images, labels }) => {
-    const dims = [labels.length, 3, 32, 32];
-    const pixels = isBytes
-      ? new ort.Tensor("uint8", images as Uint8Array<ArrayBuffer>, dims)
-      : new ort.Tensor("float32", Float32Array.from(images), dims);
-    const { [output]: logits } = await session.run({ [input]: pixels });
-    if (logits?.dims.length !== 2 || Number(logits.dims[1]) < dataset.classNames.length) {
-      throw new UserError(
-        `The output ${output} is [${logits?.dims.join(", ")}], which has no number for each of ${dataset.classNames.length} classes.`,
-      );
-    }
-    return logits;
+  const steps = evaluate(dataset, batchSize, async ({ images }) => {
+    const logits = await classifier.logits(images);
+    const [, classes = 0] = logits.dims;
+    if (classes >= dataset.classNames.length) return logits;
+    throw new UserError(
+      `The model has ${classes} classes, and ${dataset.name} has ${dataset.classNames.length}.`,
+    );
   });
   let next = await steps.next();
   for (; !next.done; next = await steps.next()) {

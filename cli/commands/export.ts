@@ -1,39 +1,127 @@
 import { stat } from "node:fs/promises";
-import { decodeCheckpoint, readFileBytes, writeFileAtomic } from "../../artifacts/index.ts";
+import { type Checkpoint, decodeCheckpoint, readFileBytes, writeFileAtomic } from "../../artifacts/index.ts";
 import { UserError } from "../../graph-builder/index.ts";
+import { loadDataset } from "../../runtime/data/dataset.ts";
+import { openDevice } from "../../runtime/devices.ts";
 import type { Command } from "../flags.ts";
-import { frozenModel } from "../frozen-model.ts";
+import { type ExportForm, frozenModel, type Provenance } from "../frozen-model.ts";
+import { openProgress } from "../progress.ts";
+import { describeLoss, type QuantizationLoss, quantizedModel } from "../quantized-model.ts";
 import { RunDirectory } from "../run-directory.ts";
+import { type GivenSettings, settingsOf, withDefaults } from "../settings.ts";
 import { formatLarge } from "../tables.ts";
 
-const settings = ["source", "out", "checkpoint", "config", "json"] as const;
+const settings = [
+  "source",
+  "out",
+  "checkpoint",
+  ...settingsOf("Model"),
+  "data",
+  "dataDir",
+  "testLimit",
+  "device",
+  "threads",
+  "config",
+  "json",
+] as const;
+type Given = GivenSettings<(typeof settings)[number]>;
 
 /** `shake export`: a run or a checkpoint as one plain .onnx. */
 export const exportCommand: Command<(typeof settings)[number]> = {
   settings,
   positional: "source",
-  async run({ source = "", out, checkpoint = "last", json }) {
+  async run(given) {
+    const { out, json } = given;
+    const form: ExportForm = withDefaults(settingsOf("Model"), given);
     if (out === undefined) throw new UserError("shake export needs --out FILE.");
-    const bytes = await freeze(source, checkpoint);
+    if (form.precision === "int8" && form.opset < 13) {
+      throw new UserError(
+        `--precision int8 needs --opset 13 or newer, not ${form.opset}: a scale for each filter came with it.`,
+      );
+    }
+    const source = await openSource(given);
+    const { bytes, loss } = await freeze(source, form, given);
     await writeFileAtomic(out, bytes);
-    if (json) process.stdout.write(`${JSON.stringify({ model: out, bytes: bytes.length })}\n`);
-    else process.stdout.write(`${out}  ${formatLarge(bytes.length)}B\n\nNext:\n  npx shake inspect ${out}\n`);
+    if (json)
+      process.stdout.write(`${JSON.stringify({ model: out, bytes: bytes.length, ...lossFacts(loss) })}\n`);
+    else {
+      const lines = [
+        `${out}  ${formatLarge(bytes.length)}B`,
+        ...(loss ? [`int8 loses ${describeLoss(loss)}`] : []),
+      ];
+      process.stdout.write(`${lines.join("\n")}\n\nNext:\n  npx shake inspect ${out}\n`);
+    }
     return 0;
   },
 };
 
-async function freeze(source: string, kind: "last" | "best"): Promise<Uint8Array> {
+/** What is to be frozen, and the run that it comes from. */
+interface Source {
+  readonly checkpoint: Checkpoint;
+  readonly where: string;
+  readonly about: Provenance;
+}
+
+async function openSource({ source = "", checkpoint: kind = "last", data }: Given): Promise<Source> {
   const isFolder = await stat(source).then(
     (found) => found.isDirectory(),
     () => false,
   );
-  if (!isFolder) return frozenModel(decodeCheckpoint(await readFileBytes(source), source), source);
+  if (!isFolder) {
+    return {
+      checkpoint: decodeCheckpoint(await readFileBytes(source), source),
+      where: source,
+      about: { data },
+    };
+  }
   const directory = await RunDirectory.open(source);
+  const { config } = directory;
+  if (data !== undefined && data !== config.data) {
+    throw new UserError(
+      `--data ${data} contradicts ${source}, which was trained on ${config.data}: leave it out.`,
+    );
+  }
   const checkpoint = await directory.checkpoint(kind);
   const step = Number(checkpoint.properties.get("step"));
   const record = (await directory.records()).find((line) => line.step === step);
-  return frozenModel(checkpoint, directory.checkpointPath(kind), {
-    config: directory.config,
-    testAccuracy: record?.test_accuracy,
+  const about = { config, testAccuracy: record?.test_accuracy };
+  return { checkpoint, where: directory.checkpointPath(kind), about };
+}
+
+async function freeze(
+  { checkpoint, where, about }: Source,
+  form: ExportForm,
+  given: Given,
+): Promise<{ bytes: Uint8Array; loss?: QuantizationLoss }> {
+  const { precision } = form;
+  if (precision !== "int8") return { bytes: frozenModel(checkpoint, where, about, { ...form, precision }) };
+  const { config, data = config?.data } = about;
+  if (data === undefined) {
+    throw new UserError(
+      `int8 is calibrated on training images, and ${where} does not name them: give --data.`,
+    );
+  }
+  const { calibrationImages, device, threads } = withDefaults(settings, given);
+  const dataDir = given.dataDir ?? config?.dataDir;
+  const trainSet = await loadDataset(data, { split: "train", limit: calibrationImages, dataDir });
+  const testSet = await loadDataset(data, {
+    split: "test",
+    limit: given.testLimit ?? config?.testLimit,
+    dataDir,
   });
+  const opened = await openDevice(device, { threads });
+  const sets = { trainSet, testSet, device: opened, progress: openProgress() };
+  const made = await quantizedModel(checkpoint, where, about, form, sets);
+  if (made.loss.float32 - made.loss.int8 >= 0.5) {
+    process.stderr.write(
+      `int8 loses half a point or more: --calibration-images above ${calibrationImages} may help, and --precision float16 loses less.\n`,
+    );
+  }
+  return made;
+}
+
+function lossFacts(loss: QuantizationLoss | undefined): Readonly<Record<string, number>> {
+  if (!loss) return {};
+  const { images, float32, int8 } = loss;
+  return { test_images: images, float32_accuracy: float32, int8_accuracy: int8 };
 }

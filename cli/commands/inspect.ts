@@ -82,7 +82,7 @@ function inspectModel(model: Model): Report {
   const weights = [
     ...graph.inputs.filter((input) => isWeight(input.name ?? "")),
     ...graph.initializers,
-  ].filter(({ name, type }) => isWeight(name ?? "") && type.elemType === "float");
+  ].filter(({ name }) => isWeight(name ?? ""));
   const parameters = weights
     .filter(({ name }) => isParameter(name ?? ""))
     .reduce((sum, { type }) => sum + (type.kind === "tensor" ? elementCount(type.shape) : 0), 0);
@@ -141,17 +141,22 @@ function isParameter(name: string): boolean {
 /** The layers of the forward pass that have weights. */
 function layers(graph: Graph): (string | number)[][] {
   return graph.nodes.flatMap((node) => {
-    const own = node.inputs.filter((input) => isParameter(input?.name ?? ""));
+    const own = node.inputs.map(beforeQuantization).filter((input) => isParameter(input?.name ?? ""));
     const [output] = node.outputs;
-    if (isBackward(node) || own.length === 0 || !output || isAccumulator(node)) return [];
+    if (isBackward(node) || own.length === 0 || !output || !isLayer(node)) return [];
     const layer = (own[0]?.name ?? "").replace(/\.(weight|bias)$/, "");
     const parameters = own.reduce((sum, input) => sum + (input ? elementCount(input.shape) : 0), 0);
     return [[layer, node.opType, formatType(output.type), parameters, formatLarge(flopsOf(node))]];
   });
 }
 
-function isAccumulator({ opType }: Node): boolean {
-  return opType === "InPlaceAccumulatorV2";
+function isLayer({ opType }: Node): boolean {
+  return opType !== "InPlaceAccumulatorV2" && opType !== "DequantizeLinear";
+}
+
+/** The tensor of whole numbers behind a weight that a node reads as float. */
+function beforeQuantization(input: Value | null): Value | null {
+  return input?.producer?.opType === "DequantizeLinear" ? input.producer.input(0) : input;
 }
 
 function countOperators(graph: Graph): Record<string, number> {
