@@ -32,7 +32,8 @@ export async function quantizedModel(
 ): Promise<{ readonly bytes: Uint8Array; readonly loss: QuantizationLoss }> {
   const settings = checkpointSettings(checkpoint, where);
   const graph = inferenceGraph(settings, checkpoint, { ...form, precision: "float32" });
-  const quantized = quantizeGraph(graph, await calibrate(graph, trainSet, device));
+  const flexible = inferenceGraph(settings, checkpoint, { ...form, precision: "float32", batch: "dynamic" });
+  const quantized = quantizeGraph(graph, await calibrate(flexible, trainSet, device));
   const accuracy = (model: Graph) => accuracyOf(model, where, testSet, device, progress);
   const loss = { images: testSet.count, float32: await accuracy(graph), int8: await accuracy(quantized) };
   const notes = modelNotes(checkpoint, settings, about, form);

@@ -9,7 +9,13 @@ import {
 import { Classifier } from "./classifier.ts";
 import type { Device } from "./devices.ts";
 
-/** The least and the largest number that every float value of a frozen graph takes over images, raw pixels uint8 [count, 3, 32, 32]. */
+/** Images of a run. */
+const BATCH = 32;
+
+/**
+ * The least and the largest number, and zero between them, that every float value of a frozen graph takes over images, raw pixels
+ * uint8 [count, 3, 32, 32], by the names that the graph's file gives its values. The graph takes any number of images.
+ */
 export async function calibrate(
   graph: Graph,
   { images, count }: { readonly images: Uint8Array; readonly count: number },
@@ -18,9 +24,8 @@ export async function calibrate(
   const classifier = await Classifier.open(encodeModel(createModel(observed(graph))), device, graph.name);
   const ranges = new Map<string, Range>();
   const pixels = images.length / count;
-  const batch = classifier.batch ?? 32;
-  for (let first = 0; first + batch <= count; first += batch) {
-    const results = await classifier.run(images.subarray(first * pixels, (first + batch) * pixels));
+  for (let first = 0; first < count; first += BATCH) {
+    const results = await classifier.run(images.subarray(first * pixels, (first + BATCH) * pixels));
     for (const [name, { data }] of Object.entries(results)) {
       ranges.set(name, widen(ranges.get(name), data as Float32Array));
     }

@@ -46,11 +46,6 @@ export class Classifier {
     return outputName(this.#session) === "probabilities";
   }
 
-  /** The images of every run, undefined for any number. */
-  get batch(): number | undefined {
-    return this.#input.batch;
-  }
-
   /**
    * The logits, float [images, classes], of raw pixels 0..255 [images, channels, height, width]; of a model that returns probabilities
    * their logarithms, which are its logits up to a constant.

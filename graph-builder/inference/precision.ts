@@ -28,7 +28,7 @@ export function withPrecision(graph: Graph, precision: Precision): Graph {
         return input.elemType === precision ? [input] : g.node("Cast", [input], { to }, node.name).outputs;
       }
       const values = inputs.map((value) => convert(g, value));
-      return g.node(node.opType, values, node.attributes as never, node.name).outputs;
+      return g.node(node.opType, values, convertAttributes(node, precision) as never, node.name).outputs;
     },
     (input, g) => {
       const value = g.inputOf(input.name ?? "", input.type);
@@ -36,6 +36,14 @@ export function withPrecision(graph: Graph, precision: Precision): Graph {
     },
   );
   return rewriteGraph(withOutputsOf(graph, converted));
+}
+
+function convertAttributes({ attributes }: Node, precision: Precision): Record<string, unknown> {
+  const converted = Object.entries(attributes).map(([name, value]: [string, unknown]) => [
+    name,
+    value instanceof Tensor && isFloating(value.elemType) ? rounded(value, precision) : value,
+  ]);
+  return Object.fromEntries(converted);
 }
 
 function isFloatingCast(node: Node): boolean {
@@ -58,7 +66,12 @@ function withOutputsOf(graph: Graph, converted: Graph): Graph {
   return converted;
 }
 
-function rounded({ dims, data }: Tensor, precision: Precision): Tensor {
+/** Throws TypeError for a float16 tensor in another precision. */
+function rounded(tensor: Tensor, precision: Precision): Tensor {
+  const { elemType, dims, data } = tensor;
+  if (elemType === precision) return tensor;
+  if (elemType === "float16")
+    throw new TypeError("a float16 constant cannot be computed with in another precision");
   const numbers = data as Float64Array;
   if (precision === "double") return new Tensor(precision, dims, Float64Array.from(numbers));
   if (precision === "float") return new Tensor(precision, dims, Float32Array.from(numbers));
