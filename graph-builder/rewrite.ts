@@ -53,11 +53,19 @@ export function rewriteGraph(
   return g.graph;
 }
 
-/** A new graph in which some inputs are constants, without the inputs that nothing reads. */
-export function freezeInputs(graph: Graph, constants: ReadonlyMap<string, Tensor>): Graph {
-  const read = new Set([...neededNodes(graph).flatMap((node) => node.inputs), ...graph.outputs]);
+/** A new graph with some inputs as constants and some of the outputs, without the inputs that nothing reads then. */
+export function freezeInputs(
+  graph: Graph,
+  constants: ReadonlyMap<string, Tensor>,
+  outputNames: readonly string[],
+): Graph {
+  const part = new Graph(graph.name);
+  part.inputs.push(...graph.inputs);
+  part.nodes = graph.nodes;
+  part.outputs = outputNames.map((name) => graph.output(name));
+  const read = new Set([...neededNodes(part).flatMap((node) => node.inputs), ...part.outputs]);
   const keep = () => undefined;
-  return rewriteGraph(graph, keep, (input, g) => {
+  return rewriteGraph(part, keep, (input, g) => {
     const constant = constants.get(input.name ?? "");
     if (constant) return g.constant(constant, input.name);
     return read.has(input) ? keepInput(input, g) : undefined;

@@ -16,16 +16,9 @@ import {
   withExplicitState,
 } from "../graph-builder/index.ts";
 import type { Device } from "./devices.ts";
+import { readSources, type TrainingSources } from "./sources.ts";
 import { fromOrtTensor } from "./tensors.ts";
 import { RESET, TrainingState } from "./training-state.ts";
-
-/** The bytes of ONNX Runtime training artifacts; without an eval or optimizer model those steps cannot be run. */
-export interface TrainingSources {
-  readonly checkpointState: Uint8Array;
-  readonly trainModel: Uint8Array;
-  readonly evalModel?: Uint8Array | undefined;
-  readonly optimizerModel?: Uint8Array | undefined;
-}
 
 /** Tensors by the name of the graph's input or output. */
 export type NamedTensors = Readonly<Record<string, Tensor>>;
@@ -45,7 +38,7 @@ interface Sessions {
 export class TrainingSession {
   readonly #device: Device;
   readonly #sessions: Sessions;
-  readonly #evalModel: Uint8Array | undefined;
+  readonly #evalModel: Model | undefined;
   readonly #state: TrainingState;
   readonly #hidden: ReadonlySet<string>;
   #resetGradients = true;
@@ -55,7 +48,7 @@ export class TrainingSession {
     device: Device,
     checkpoint: Checkpoint,
     sessions: Sessions,
-    evalModel: Uint8Array | undefined,
+    evalModel: Model | undefined,
   ) {
     const { train, optimize } = sessions;
     this.#device = device;
@@ -76,16 +69,17 @@ export class TrainingSession {
    * or where the device cannot run the graph.
    */
   static async create(sources: TrainingSources, device: Device): Promise<TrainingSession> {
-    const checkpoint = decodeCheckpoint(sources.checkpointState, "checkpoint");
-    const open = (bytes: Uint8Array, name: string, prepare = (graph: Graph) => graph) =>
-      openSession(decodeModel(bytes, name), prepare, device);
-    const { trainModel, evalModel, optimizerModel } = sources;
-    const train = await open(trainModel, "training_model.onnx");
-    const evaluate = evalModel && (await open(evalModel, "eval_model.onnx"));
-    const optimize =
-      optimizerModel &&
-      (await open(optimizerModel, "optimizer_model.onnx", (graph) => expandOptimizer(graph, checkpoint)));
-    return new TrainingSession(device, checkpoint, { train, evaluate, optimize }, evalModel);
+    const { checkpointState, trainModel, evalModel, optimizerModel } = await readSources(sources);
+    const checkpoint = decodeCheckpoint(checkpointState, "checkpoint");
+    const training = decodeModel(trainModel, "training_model.onnx");
+    const evaluation = evalModel && decodeModel(evalModel, "eval_model.onnx");
+    const optimizer = optimizerModel && decodeModel(optimizerModel, "optimizer_model.onnx");
+    const sessions = {
+      train: await openSession(training.graph, device),
+      evaluate: evaluation && (await openSession(evaluation.graph, device)),
+      optimize: optimizer && (await openSession(expandOptimizer(optimizer.graph, checkpoint), device)),
+    };
+    return new TrainingSession(device, checkpoint, sessions, evaluation);
   }
 
   /** The rate of the next optimizer step; at first the checkpoint's initial one, or 0.001. */
@@ -234,12 +228,12 @@ export class TrainingSession {
    */
   async exportInferenceModel(outputNames: readonly string[]): Promise<Uint8Array> {
     if (!this.#evalModel) throw new UserError("The session has no eval model.");
-    const model = decodeModel(this.#evalModel, "eval_model.onnx");
-    const available = model.graph.outputs.map(({ name }) => name ?? "");
-    const chosen = outputNames.map((name) => model.graph.outputs[expectName(name, available, "output")]);
-    model.graph.outputs = chosen.filter((output) => output !== undefined);
+    const { graph } = this.#evalModel;
+    const available = graph.outputs.map(({ name }) => name ?? "");
+    for (const name of outputNames) expectName(name, available, "output");
     const constants = this.parameterNames(false).map((name) => [name, this.#state.tensor(name)] as const);
-    return encodeModel({ ...model, graph: freezeInputs(model.graph, new Map(constants)) });
+    const frozen = freezeInputs(graph, new Map(constants), outputNames);
+    return encodeModel(createModel(frozen, { metadataProps: this.#evalModel.metadataProps }));
   }
 
   /** Frees the sessions. */
@@ -302,22 +296,16 @@ export class TrainingSession {
   }
 }
 
-/** The place of a name among those known; throws UserError where it is not among them. */
-function expectName(name: string, known: readonly string[], what: string): number {
-  const index = known.indexOf(name);
-  if (index >= 0) return index;
+function expectName(name: string, known: readonly string[], what: string): void {
+  if (known.includes(name)) return;
   throw new UserError(`There is no ${what} ${name}: there are ${known.join(", ")}.`);
 }
 
-/** Prepares a model for the device and opens it. */
-async function openSession(
-  model: Model,
-  prepare: (graph: Graph) => Graph,
-  device: Device,
-): Promise<InferenceSession> {
-  const graph = lowerGraph(withExplicitState(prepare(model.graph)), device.lowering);
+/** Lowers a graph for the device and opens it. */
+async function openSession(graph: Graph, device: Device): Promise<InferenceSession> {
+  const lowered = lowerGraph(withExplicitState(graph), device.lowering);
   try {
-    const bytes = encodeModel(createModel(graph));
+    const bytes = encodeModel(createModel(lowered));
     return await device.ort.InferenceSession.create(bytes, device.sessionOptions);
   } catch (error) {
     // ONNX Runtime puts a place in its sources in front of some sentences

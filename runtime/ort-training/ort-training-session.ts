@@ -8,8 +8,9 @@ import {
   UserError,
   withExplicitState,
 } from "../../graph-builder/index.ts";
+import { readSources, type TrainingSources } from "../sources.ts";
 import type { Trainer } from "../training-loop.ts";
-import type { NamedTensors, TrainingSources } from "../training-session.ts";
+import type { NamedTensors } from "../training-session.ts";
 import { readTensor, withTensors } from "./tensor-transfer.ts";
 import { FATAL, WasmModule } from "./wasm-module.ts";
 
@@ -77,9 +78,10 @@ export class OrtTrainingSession implements Trainer {
    * ONNX Runtime's, and with ONNX Runtime's own sentence where it refuses a model.
    */
   static async create(
-    { checkpointState, trainModel, evalModel, optimizerModel }: TrainingSources,
+    sources: TrainingSources,
     { threads = 1 }: { readonly threads?: number | undefined } = {},
   ): Promise<OrtTrainingSession> {
+    const { checkpointState, trainModel, evalModel, optimizerModel } = await readSources(sources);
     const description = {
       checkpoint: decodeCheckpoint(checkpointState),
       trainGraph: decodeModel(trainModel, "training_model.onnx").graph,

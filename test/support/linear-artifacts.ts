@@ -59,6 +59,8 @@ function trainingGraph(): Graph {
   dY.name = "output_grad";
   const dB = g.ReduceSum(dY, g.int64([0]), { keepdims: 0 });
   const dW = g.Gemm(dY, X, { transA: 1, beta: 0 });
+  g.output(g.ReduceMean(square, { keepdims: 0 }), "onnx::reducemean_output::5");
+  g.output(Y, "output");
   for (const [i, gradient] of [dW, g.Identity(dB)].entries()) {
     const buffer = buffers[i];
     const name = ["fc.weight", "fc.bias"][i];
@@ -67,9 +69,6 @@ function trainingGraph(): Graph {
       g.output(g.InPlaceAccumulatorV2(buffer, gradient, reset)[0], `${name}_grad.accumulation.out`);
     }
   }
-  g.output(g.ReduceMean(square, { keepdims: 0 }), "onnx::reducemean_output::5");
-  g.output(Y, "output");
-  g.graph.outputs.reverse();
   return g.graph;
 }
 
