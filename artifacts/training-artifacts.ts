@@ -12,7 +12,7 @@ import {
 import { type Checkpoint, encodeCheckpoint } from "./checkpoint.ts";
 import { initialCheckpoint } from "./initial-checkpoint.ts";
 import { type ArtifactSettings, optimizerRule } from "./settings.ts";
-import { evaluationModel, type ParameterizedGraph, trainingModel } from "./training-model.ts";
+import { evaluationModel, networkTensors, type ParameterizedGraph, trainingModel } from "./training-model.ts";
 
 /** ONNX Runtime's training artifacts: the bytes of the four files, and what they are. */
 export interface TrainingArtifacts {
@@ -54,9 +54,16 @@ export function buildTrainingArtifacts(settings: ArtifactSettings): TrainingArti
   };
 }
 
-/** The number of trained values in a checkpoint. */
-export function parameterCount({ trainable }: Pick<Checkpoint, "trainable">): number {
-  return [...trainable.values()].reduce((sum, { data }) => sum + data.length, 0);
+/** The number of trained values in a checkpoint; one of a fused model keeps them among its frozen tensors. */
+export function parameterCount({ trainable, frozen, properties }: Checkpoint): number {
+  const settings = JSON.parse(String(properties.get("settings") ?? "{}")) as Partial<ArtifactSettings>;
+  const names = settings.fused ? trainedNames(settings as ArtifactSettings) : [...trainable.keys()];
+  return names.reduce((sum, name) => sum + ((trainable.get(name) ?? frozen.get(name))?.data.length ?? 0), 0);
+}
+
+function trainedNames(settings: ArtifactSettings): string[] {
+  const parameters = networkTensors(settings).filter(({ kind }) => kind === "parameter");
+  return parameters.map(({ name }) => name);
 }
 
 function optimizerModel({ parameters }: ParameterizedGraph, settings: ArtifactSettings): Graph {

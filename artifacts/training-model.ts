@@ -90,6 +90,21 @@ export function evaluationModel(settings: ArtifactSettings): Graph {
   return settings.target === "standard" ? lowerGraph(g.graph, portable) : g.graph;
 }
 
+/** The tensors of a network, in the order of its layers. */
+export function networkTensors(settings: ArtifactSettings): ParameterSpec[] {
+  const g = createBuilder(new Graph("tensors"));
+  const specs: ParameterSpec[] = [];
+  appendNetwork(g, dataInputs(g).images, settings, {
+    isTraining: false,
+    tensor: (spec) => {
+      specs.push(spec);
+      return g.input(spec.name, "float", spec.shape);
+    },
+    mix: (branch1, branch2) => evenMix(g, branch1, branch2),
+  });
+  return specs;
+}
+
 /** (branch1 + branch2) / 2: what alpha = 0.5 makes of ShakeForward. */
 export function evenMix(g: Builder, branch1: Value, branch2: Value): Value {
   return g.Mul(g.Add(branch1, branch2), g.float(0.5));

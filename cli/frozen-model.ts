@@ -9,7 +9,7 @@ import {
 import { networkName, UserError } from "../graph-builder/index.ts";
 import { type DatasetName, datasets } from "../runtime/data/dataset.ts";
 import { reproducingCommand } from "./run-directory.ts";
-import { kebabCase, type RunConfig } from "./settings.ts";
+import { kebabCase, placeSettings, type RunConfig, type RunSettingName } from "./settings.ts";
 
 /** The checkpoint's property with the SHA-256 of the training images and labels. */
 export const DATA_DIGEST = "data_sha256";
@@ -90,12 +90,7 @@ export function trainingData({ data = "" }: Readonly<Record<string, string>>, wh
 }
 
 /** The settings that say what was trained, without those that say where. */
-function withoutPlace({
-  dataDir: _,
-  device: __,
-  threads: ___,
-  checkpointEverySteps: ____,
-  ...config
-}: RunConfig) {
-  return config;
+function withoutPlace(config: RunConfig): Partial<RunConfig> {
+  const kept = Object.entries(config).filter(([name]) => !placeSettings.includes(name as RunSettingName));
+  return Object.fromEntries(kept);
 }

@@ -18,7 +18,15 @@ import {
 import { UserError } from "../graph-builder/errors.ts";
 import type { CheckpointStore, EpochRecord } from "../runtime/index.ts";
 import { readJsonObject } from "./config-file.ts";
-import { checkSettings, kebabCase, networkSlug, type RunConfig, runConfig, runSettings } from "./settings.ts";
+import {
+  checkSettings,
+  kebabCase,
+  networkSlug,
+  placeSettings,
+  type RunConfig,
+  runConfig,
+  runSettings,
+} from "./settings.ts";
 
 export type CheckpointKind = "last" | "best";
 
@@ -144,9 +152,8 @@ export async function freeRunPath(config: RunConfig): Promise<string> {
 /** The command that trains what a run trained: its settings as flags, without those that are defaults or only say where. */
 export function reproducingCommand(config: RunConfig): string {
   const defaults = runConfig({ data: config.data });
-  const elsewhere = new Set(["dataDir", "device", "threads", "checkpointEverySteps"]);
   const flags = runSettings
-    .filter((name) => !elsewhere.has(name) && config[name] !== undefined)
+    .filter((name) => !placeSettings.includes(name) && config[name] !== undefined)
     .filter((name) => name === "data" || config[name] !== defaults[name])
     .map((name) => `--${kebabCase(name)} ${config[name]}`);
   return ["shake train", ...flags].join(" ");

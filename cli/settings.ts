@@ -210,6 +210,15 @@ export function kebabCase(name: string): string {
 export const runSettings = settingsOf("Network", "Data", "Training", "Machine");
 export type RunSettingName = (typeof runSettings)[number];
 
+/** Those of them that say where a run runs, not what it computes: they may change when it goes on. */
+export const placeSettings: readonly RunSettingName[] = [
+  "dataDir",
+  "engine",
+  "device",
+  "threads",
+  "checkpointEverySteps",
+];
+
 /** The settings of a run, complete. */
 export type RunConfig = Settings<RunSettingName> & { readonly classes: number; readonly epochs: number };
 

@@ -40,6 +40,7 @@ import {
   artifactSettings,
   type GivenSettings,
   kebabCase,
+  placeSettings,
   type RunConfig,
   type RunSettingName,
   runConfig,
@@ -49,9 +50,6 @@ import { formatFields, formatLarge } from "../tables.ts";
 
 const settings = [...runSettings, "runDir", "resume", "artifacts", "config", "json"] as const;
 type Given = GivenSettings<(typeof settings)[number]>;
-
-/** Settings of a run that may change when it goes on: they say where it runs, not what it computes. */
-const movable: readonly RunSettingName[] = ["dataDir", "engine", "device", "threads", "checkpointEverySteps"];
 
 /** `shake train`: trains a network, or goes on with a run, and freezes it. */
 export const trainCommand: Command<(typeof settings)[number]> = {
@@ -168,7 +166,7 @@ async function prepareResume(given: Given): Promise<PreparedRun> {
     throw new UserError("--artifacts does not go with --resume: a run keeps its own.");
   }
   const saved = await RunDirectory.open(path);
-  refuseContradictions(runPart(given), saved.config, path, movable);
+  refuseContradictions(runPart(given), saved.config, path, placeSettings);
   const config = runConfig({ ...saved.config, ...runPart(given) });
   const openDirectory = async () => {
     const directory = saved.withConfig(config);

@@ -1,6 +1,7 @@
 """The lines of the documentation, as a reader runs them."""
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -15,12 +16,10 @@ def script(name: str) -> str:
 
 def test_the_documented_python_lines_train_our_artifacts(build, tmp_path):
     artifacts: Artifacts = build(8, 16, "ort-training", "sgd")
-    (tmp_path / "D").symlink_to(artifacts.folder)
-    before = artifacts.checkpoint.read_bytes()
+    shutil.copytree(artifacts.folder, tmp_path / "D")
     lines = subprocess.run(
         [sys.executable, "-c", script("train.py")], cwd=tmp_path, check=True, capture_output=True, text=True
     ).stdout.split()
-    artifacts.checkpoint.write_bytes(before)
     losses = [float(line) for line in lines]
     assert len(losses) == 10
     assert losses[-1] < losses[0]
