@@ -87,7 +87,7 @@ describe("inspect", () => {
   test("tells a model's inputs, layers, parameters, cost and origin", async () => {
     const { stdout } = await shake(folder, "inspect", "run/model.onnx");
     expect(stdout).toMatch(/inputs +images float\[batch, 3, 32, 32\]/);
-    expect(stdout).toMatch(/stage3\.block0\.shortcut\.conv2 +Conv +float\[batch, 4, 8, 8\]/);
+    expect(stdout).toMatch(/stage3\.block0\.shortcut +Conv +float\[batch, 8, 8, 8\]/);
     expect(stdout).toMatch(/command +shake train --width 2 --data shapes/);
   });
 
@@ -123,7 +123,7 @@ test("doctor trains a step on every device that is there and says why the others
 
 test("the help of every command names its flags with their defaults", async () => {
   const { stdout } = await shake(folder, "--help");
-  for (const command of ["build-graph", "train", "eval", "export", "inspect", "doctor"])
+  for (const command of ["build-graph", "train", "eval", "export", "predict", "verify", "inspect", "doctor"])
     expect(stdout).toContain(`shake ${command}`);
   const help = await shake(folder, "train", "--help");
   for (const flag of ["--learning-rate", "--backward", "--resume", "--checkpoint-every-steps"])
