@@ -228,6 +228,11 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   QuantizeLinear: { none: "it rounds to whole numbers" },
   DequantizeLinear: { none: "it reads whole numbers" },
 
+  // --- blocked layout ---
+  ReorderInput: fromLowering,
+  ReorderOutput: fromLowering,
+  NchwcConv: fromLowering,
+
   // --- training operators ---
   Gelu: (g, { I, dY }) => [g.GeluGrad(dY, I(0))],
   FastGelu: (g, { node, I, dY }) => {

@@ -1,6 +1,7 @@
 import type { Builder } from "./builder.ts";
 import type { Graph, Node, Value } from "./ir.ts";
 import type { Attributes, OpType } from "./operators/index.ts";
+import { cancelReorders } from "./lowerings/reorders.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
 /** What a lowering sees of the node it replaces: inputs `I(i)`, attributes, and which outputs something reads. */
@@ -14,8 +15,11 @@ export interface Call<K extends OpType> {
   readonly node: Node<K>;
 }
 
-/** How a device does an operator: appends ordinary nodes and returns a value per output, null for one that nothing reads. */
-export type Lower<K extends OpType> = (g: Builder, call: Call<K>) => readonly (Value | null)[];
+/**
+ * How a device does an operator: appends ordinary nodes and returns a value per output, null for one that nothing reads; or undefined,
+ * where the operator stays as it is.
+ */
+export type Lower<K extends OpType> = (g: Builder, call: Call<K>) => readonly (Value | null)[] | undefined;
 
 /** A device's way for the operators it lacks or does better in another form; what is not in the table stays. */
 export type Lowering = { readonly [K in OpType]?: Lower<K> };
@@ -37,7 +41,7 @@ export function lowerGraph(graph: Graph, lowering: Lowering): Graph {
       node,
     });
   });
-  return rewriteGraph(lowered);
+  return cancelReorders(rewriteGraph(lowered));
 }
 
 function usedOutputs(graph: Graph): ReadonlySet<Value> {

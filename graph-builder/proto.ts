@@ -93,7 +93,7 @@ function encodeNode(graph: Graph, node: Node, names: ReadonlyMap<Value, string>)
   while (output.at(-1) === "") output.pop();
   return {
     name: node.name,
-    opType: node.opType,
+    opType: operator.opType ?? node.opType,
     domain,
     input: node.inputs.map((value) => (value ? (names.get(value) ?? "") : "")),
     output,

@@ -1,6 +1,8 @@
 import type * as Ort from "onnxruntime-common";
 import { inlined, type Lowering, portable, UserError } from "../graph-builder/index.ts";
 import { cpu } from "../graph-builder/lowerings/cpu.ts";
+import { nchwc } from "../graph-builder/lowerings/nchwc.ts";
+import { blockSize } from "./blocked-layout.ts";
 
 /** The devices a session can run on: an execution provider of ONNX Runtime with the lowering that suits it. */
 export const deviceNames = ["cpu", "cuda", "webgpu", "coreml", "dml", "wasm"] as const;
@@ -61,8 +63,18 @@ export async function openDevice(
     throw new UserError(`The device ${name} is not in this machine's ONNX Runtime: ${provider.advice}.`);
   }
   const sessionOptions = { ...common, executionProviders: [...provider.executionProviders] };
-  return { name, ort, sessionOptions, lowering: provider.lowering, advice: provider.advice };
+  const lowering = name === "cpu" ? await cpuLowering(ort) : provider.lowering;
+  return { name, ort, sessionOptions, lowering, advice: provider.advice };
 }
+
+/** Blocked where this machine's kernels are. */
+async function cpuLowering(ort: typeof Ort): Promise<Lowering> {
+  probed ??= blockSize(ort);
+  const size = await probed;
+  return size === undefined ? onCpu : { ...portable, ...inlined, ...nchwc(size) };
+}
+
+let probed: Promise<number | undefined> | undefined;
 
 async function openWasm(common: Ort.InferenceSession.SessionOptions, threads: number): Promise<Device> {
   const ort = await import("onnxruntime-web");

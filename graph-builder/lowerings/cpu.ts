@@ -80,9 +80,9 @@ function rotatedInputGradient(g: Builder, conv: Convolution): Value {
 
 /**
  * dW as one dilated convolution over X seen as [1, N, H, W C]: images are its channels, channels lie interleaved along the width,
- * dY is the kernel, and the stride becomes the dilation.
+ * dY is the kernel, and the stride becomes the dilation. `channelsLast` is X [N, H, W, C], where it is at hand.
  */
-function dilatedWeightGradient(g: Builder, conv: Convolution): Value {
+export function dilatedWeightGradient(g: Builder, conv: Convolution, channelsLast?: Value): Value {
   const { dY, X, W, group, window } = conv;
   const { kernel, strides, dilations, pads } = window;
   if (kernel.length !== 2 || dilations.some((dilation) => dilation !== 1))
@@ -90,11 +90,9 @@ function dilatedWeightGradient(g: Builder, conv: Convolution): Value {
   const [filters, channels] = [staticDim(W.shape, 0), staticDim(W.shape, 1)];
   const [height, width] = [staticDim(X.shape, 2), staticDim(X.shape, 3)];
   const [endTop, endLeft] = trimmedEndPads(X, dY, window);
-  const images = group === 1 ? X : groupFirst(g, X, group, channels);
-  const rows = g.Reshape(
-    g.Transpose(images, { perm: [0, 2, 3, 1] }),
-    g.int64([1, -1, height, width * channels]),
-  );
+  const images = () =>
+    g.Transpose(group === 1 ? X : groupFirst(g, X, group, channels), { perm: [0, 2, 3, 1] });
+  const rows = g.Reshape(channelsLast ?? images(), g.int64([1, -1, height, width * channels]));
   const turned = {
     kernel: [staticDim(dY.shape, 2), staticDim(dY.shape, 3)],
     strides: [1, 1],

@@ -1,4 +1,5 @@
 import { elementwise } from "./elementwise.ts";
+import { nchwc } from "./nchwc.ts";
 import { neural } from "./neural.ts";
 import { quantization } from "./quantization.ts";
 import type { AttributeSpecs, CompleteAttributes, Names, Operator } from "./schema.ts";
@@ -7,7 +8,15 @@ import { tensors } from "./tensors.ts";
 import { training } from "./training.ts";
 
 /** Every operator the project knows, by op_type: ai.onnx 17, ONNX Runtime's training operators, and shakenet's own functions. */
-export const operators = { ...elementwise, ...tensors, ...neural, ...training, ...quantization, ...shakenet };
+export const operators = {
+  ...elementwise,
+  ...tensors,
+  ...neural,
+  ...nchwc,
+  ...training,
+  ...quantization,
+  ...shakenet,
+};
 
 export type OpType = keyof typeof operators;
 

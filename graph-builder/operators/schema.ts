@@ -2,7 +2,7 @@ import type { Tensor } from "../tensor.ts";
 import type { Shape, TensorType, ValueType } from "../types.ts";
 
 /** The operator domains in use; ai.onnx is the empty string, as in the files. */
-export type Domain = "" | "com.microsoft" | "shakenet";
+export type Domain = "" | "com.microsoft" | "com.microsoft.nchwc" | "shakenet";
 
 /** The types of attribute values by kind. */
 export interface AttributeTypes {
@@ -98,6 +98,8 @@ export interface Operator<
   A extends AttributeSpecs = AttributeSpecs,
 > {
   readonly domain: Domain;
+  /** The op_type in files, where the name here is another. */
+  readonly opType?: string;
   readonly inputs: I;
   readonly outputs: O;
   readonly attributes: A;
