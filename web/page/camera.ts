@@ -1,0 +1,47 @@
+import { UserError } from "../../graph-builder/errors.ts";
+import { find } from "./dom.ts";
+import type { Messages } from "./messages.ts";
+import { type Picture, shrink } from "./pictures.ts";
+
+const reasons: Readonly<Record<string, string>> = {
+  NotAllowedError: "The camera may not be used: allow it for this page in the browser's settings.",
+  NotFoundError: "No camera was found.",
+  NotReadableError: "The camera is in use by another program.",
+};
+
+/** Lets the user take a picture with the camera. */
+export function connectCamera(messages: Messages, take: (picture: Picture) => void): void {
+  const dialog = find("camera", HTMLDialogElement);
+  const video = find("camera-video", HTMLVideoElement);
+  find("open-camera", HTMLButtonElement).addEventListener("click", () =>
+    messages.guard(async () => {
+      video.srcObject = await openCamera();
+      dialog.showModal();
+      await video.play();
+    }),
+  );
+  find("take-picture", HTMLButtonElement).addEventListener("click", () => {
+    if (video.videoWidth > 0) {
+      take({ name: "camera", pixels: shrink(video, video.videoWidth, video.videoHeight) });
+    }
+    dialog.close();
+  });
+  find("close-camera", HTMLButtonElement).addEventListener("click", () => dialog.close());
+  dialog.addEventListener("close", () => {
+    const stream = video.srcObject as MediaStream | null;
+    for (const track of stream?.getTracks() ?? []) track.stop();
+    video.srcObject = null;
+  });
+}
+
+async function openCamera(): Promise<MediaStream> {
+  if (!("mediaDevices" in navigator)) {
+    throw new UserError("Browsers give the camera only to pages served over https or from localhost.");
+  }
+  try {
+    return await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+  } catch (error) {
+    const { name, message } = error as Error;
+    throw new UserError(reasons[name] ?? `The camera could not be opened: ${message}.`);
+  }
+}

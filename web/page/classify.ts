@@ -1,0 +1,133 @@
+import type { Answer, DeviceChoice, DeviceReport, Devices, ModelInfo } from "../protocol.ts";
+import { Bars, bestOf, className, percent } from "./bars.ts";
+import { find, make, showFacts } from "./dom.ts";
+import type { Messages } from "./messages.ts";
+import { type Picture, paint, picturesOf } from "./pictures.ts";
+import type { State, Store } from "./state.ts";
+import { latest, type WorkerClient } from "./worker-client.ts";
+
+const EXAMPLES = 20;
+
+/** The first tab: one picture with its ten bars, pictures already classified, the model, the device. */
+export class ClassifyPage {
+  readonly #worker: WorkerClient;
+  readonly #store: Store;
+  readonly #messages: Messages;
+  readonly #bars = new Bars(find("bars", HTMLOListElement));
+  readonly #answer = find("answer", HTMLHeadingElement);
+  readonly #timing = find("timing", HTMLParagraphElement);
+  readonly #classify: (picture: Picture) => void;
+  #firstExample = 0;
+
+  constructor(worker: WorkerClient, store: Store, messages: Messages) {
+    this.#worker = worker;
+    this.#store = store;
+    this.#messages = messages;
+    this.#classify = latest((picture) => messages.guard(() => this.#answerFor(picture)));
+    store.watch((state, changed) => this.#update(state, changed));
+    find("more-examples", HTMLButtonElement).addEventListener("click", () => {
+      this.#firstExample += EXAMPLES;
+      void messages.guard(() => this.showExamples());
+    });
+    find("devices", HTMLFieldSetElement).addEventListener("change", ({ target }) => {
+      const choice = (target as HTMLInputElement).value as DeviceChoice;
+      void messages.guard(() => this.chooseDevice(choice));
+    });
+  }
+
+  /** Draws pictures where the model is of them, classifies them, and takes the first where there is none yet. */
+  async showExamples(): Promise<void> {
+    const { model } = this.#store.state;
+    const card = find("examples-card", HTMLElement);
+    card.hidden = model?.data !== "shapes";
+    if (model?.data !== "shapes") return;
+    const { images, labels } = await this.#worker.call("drawExamples", EXAMPLES, this.#firstExample);
+    const names = Array.from(labels, (label) => className(model.classNames, label));
+    const pictures = picturesOf(images, names);
+    const answer = await this.#worker.call("classify", images);
+    find("examples", HTMLUListElement).replaceChildren(
+      ...pictures.map((picture, i) => this.#example(picture, row(answer, i, pictures.length), model)),
+    );
+    const [first] = pictures;
+    if (first && !this.#store.state.picture) this.#store.set({ picture: first });
+  }
+
+  async chooseDevice(choice: DeviceChoice): Promise<void> {
+    this.#messages.say("Measuring the devices");
+    this.#store.set({ devices: await this.#worker.call("chooseDevice", choice) });
+    this.#messages.say("Ready");
+  }
+
+  #update({ model, devices, picture }: State, changed: ReadonlySet<keyof State>): void {
+    if (changed.has("model") && model) showModel(model);
+    if (changed.has("devices") && devices) showDevices(devices);
+    if (changed.has("picture") && picture) {
+      paint(find("picture", HTMLCanvasElement), picture);
+      find("picture-name", HTMLParagraphElement).textContent = picture.name;
+    }
+    if (model && picture) this.#classify(picture);
+  }
+
+  async #answerFor({ name, pixels }: Picture): Promise<void> {
+    const { model } = this.#store.state;
+    if (!model) return;
+    const { probabilities, device, milliseconds } = await this.#worker.call("classify", pixels);
+    const best = this.#bars.show(probabilities, model.classNames);
+    this.#answer.textContent = best.name;
+    this.#timing.textContent = `${milliseconds.toFixed(1)} ms on ${deviceTitle(device)}`;
+    this.#messages.say(`${name}: ${best.name}, ${percent(best.probability)}`);
+  }
+
+  #example(picture: Picture, probabilities: Float32Array, model: ModelInfo): HTMLElement {
+    const canvas = make("canvas");
+    canvas.width = canvas.height = 32;
+    paint(canvas, picture);
+    canvas.setAttribute("aria-hidden", "true");
+    const { name } = bestOf(probabilities, model.classNames);
+    const isRight = name === picture.name;
+    const verdict = make("span", isRight ? "right" : "wrong", isRight ? `✓ ${name}` : `✗ ${name}`);
+    const button = make("button", "example", canvas, verdict);
+    button.type = "button";
+    button.title = isRight ? "right" : `wrong: it is a ${picture.name}`;
+    button.setAttribute("aria-label", `a ${picture.name}, taken for a ${name}`);
+    button.addEventListener("click", () => this.#store.set({ picture }));
+    return make("li", "", button);
+  }
+}
+
+function row({ probabilities }: Answer, i: number, count: number): Float32Array {
+  const classes = probabilities.length / count;
+  return probabilities.subarray(i * classes, (i + 1) * classes);
+}
+
+function showModel(model: ModelInfo): void {
+  const accuracy = model.testAccuracy === undefined ? undefined : `${model.testAccuracy.toFixed(1)} %`;
+  const line = [model.network ?? model.name, model.data && `on ${model.data}`].filter(Boolean).join(" ");
+  find("model-line", HTMLParagraphElement).textContent = accuracy ? `${line}, ${accuracy} right` : line;
+  showFacts(find("model-facts", HTMLElement), {
+    file: model.name,
+    network: model.network,
+    "trained on": model.data,
+    "test accuracy": accuracy,
+    size: `${(model.bytes / 1000).toFixed(0)} kB`,
+  });
+}
+
+function showDevices({ chosen, threads, threadsReason, wasm, webgpu }: Devices): void {
+  const count = threads === 1 ? "1 thread" : `${threads} threads`;
+  const why = threadsReason === undefined ? "" : ` (${threadsReason})`;
+  find("device-wasm", HTMLParagraphElement).textContent =
+    `${chosen === "wasm" ? "▸ " : ""}wasm: ${describe(wasm)}, ${count}${why}.`;
+  find("device-webgpu", HTMLParagraphElement).textContent =
+    `${chosen === "webgpu" ? "▸ " : ""}WebGPU: ${describe(webgpu)}.`;
+}
+
+function describe(report: DeviceReport | undefined): string {
+  if (report === undefined) return "not measured yet";
+  if ("reason" in report) return `not used. ${report.reason.replace(/\.$/, "")}`;
+  return `${report.milliseconds.toFixed(1)} ms a picture`;
+}
+
+export function deviceTitle(device: Devices["chosen"]): string {
+  return device === "webgpu" ? "WebGPU" : "wasm";
+}

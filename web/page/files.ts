@@ -1,0 +1,51 @@
+import { find } from "./dom.ts";
+
+/** Where files come from. */
+export interface FileTaker {
+  readonly takePicture: (file: Blob, name: string) => void;
+  readonly takeModel: (file: File) => void;
+}
+
+/** Listens for files that are chosen, dropped anywhere, and pasted. A file that is no picture by its type is taken for a model. */
+export function connectFiles({ takePicture, takeModel }: FileTaker): void {
+  const take = (file: File) => {
+    if (file.type.startsWith("image/")) takePicture(file, file.name);
+    else takeModel(file);
+  };
+  connectChooser("choose-picture", "picture-file", (file) => takePicture(file, file.name));
+  connectChooser("choose-model", "model-file", takeModel);
+  connectDrop(take);
+  addEventListener("paste", ({ clipboardData }) => {
+    const file = clipboardData?.files[0];
+    if (file) take(file);
+  });
+}
+
+function connectChooser(buttonId: string, inputId: string, take: (file: File) => void): void {
+  const input = find(inputId, HTMLInputElement);
+  find(buttonId, HTMLButtonElement).addEventListener("click", () => input.click());
+  input.addEventListener("change", () => {
+    const file = input.files?.[0];
+    if (file) take(file);
+    // the same file may be chosen again
+    input.value = "";
+  });
+}
+
+function connectDrop(take: (file: File) => void): void {
+  const hint = find("drop-hint", HTMLDivElement);
+  addEventListener("dragover", (event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    hint.hidden = false;
+  });
+  addEventListener("dragleave", (event) => {
+    if (event.relatedTarget === null) hint.hidden = true;
+  });
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    hint.hidden = true;
+    const file = event.dataTransfer?.files[0];
+    if (file) take(file);
+  });
+}

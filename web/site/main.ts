@@ -1,0 +1,73 @@
+import { parseArgs } from "node:util";
+import { preview } from "vite";
+import { UserError } from "../../graph-builder/errors.ts";
+import { buildSite } from "./build.ts";
+import { finishTime, newestRun } from "./run.ts";
+
+const OUT_DIR = "web/dist";
+
+const usage = `npm run demo [-- --run DIR] [--port N]  shows the network of a run, the newest one where none is named
+npm run build:web [-- --run DIR]        writes the same page into ${OUT_DIR}, for any host of static files`;
+
+async function main([command = "demo", ...rest]: readonly string[]): Promise<void> {
+  const { run: named, port, help } = readFlags(rest);
+  if (help) {
+    console.log(usage);
+    return;
+  }
+  const run = named ?? (await newestRun());
+  if (named !== undefined && (await finishTime(named)) === undefined) {
+    throw new UserError(
+      `${named} is not the folder of a finished run: it lacks model.onnx or checkpoints/last.`,
+    );
+  }
+  if (run === undefined && command === "demo") {
+    throw new UserError("There is no finished run in runs/ to show: train one with npx shake train first.");
+  }
+  await buildSite(OUT_DIR, run);
+  const what = run === undefined ? "without a model" : `with the model of ${run}`;
+  if (command !== "demo") {
+    console.log(`${OUT_DIR}  the page ${what}, for any host of static files`);
+    return;
+  }
+  await serve(port);
+  console.log(`The page ${what}; Ctrl-C ends it.`);
+}
+
+async function serve(port: number): Promise<void> {
+  const server = await preview({
+    configFile: false,
+    root: "web",
+    preview: {
+      port,
+      open: process.stdout.isTTY,
+      // threads of WebAssembly need them; without them the page runs on one
+      headers: {
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Embedder-Policy": "require-corp",
+      },
+    },
+  });
+  server.printUrls();
+}
+
+function readFlags(args: readonly string[]): { run?: string | undefined; port: number; help: boolean } {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: { run: { type: "string" }, port: { type: "string" }, help: { type: "boolean" } },
+    });
+    const { run, port = "4173", help = false } = values;
+    if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535)
+      throw new UserError(`--port must be a port, not ${port}.`);
+    return { run, port: Number(port), help };
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError(`${(error as Error).message}\n${usage}`, { cause: error });
+  }
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  console.error(error instanceof UserError ? error.message : error);
+  process.exitCode = error instanceof UserError ? 2 : 1;
+});

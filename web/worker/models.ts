@@ -1,0 +1,97 @@
+import { type Checkpoint, decodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { inferenceModel } from "../../artifacts/inference-model.ts";
+import type { ArtifactSettings } from "../../artifacts/settings.ts";
+import {
+  blockCount,
+  decodeMetadata,
+  decodeModel,
+  networkName,
+  UserError,
+} from "../../graph-builder/index.ts";
+import { datasets } from "../../runtime/data/dataset.ts";
+import type { ModelFile, ModelInfo } from "../protocol.ts";
+
+/** A model as read, before a session opens it. */
+export interface Model {
+  readonly info: ModelInfo;
+  readonly onnx: Uint8Array;
+  /** Makes the same network with its branches apart and an input `alpha` float [blocks]. */
+  readonly shakeable?: (() => Uint8Array) | undefined;
+}
+
+/** Reads an .onnx file, or a checkpoint, which is frozen here. Throws UserError for bytes that are neither. */
+export function readModel({ name, bytes, checkpoint }: ModelFile): Model {
+  if (isCheckpoint(bytes)) {
+    const trained = readCheckpoint(name, bytes);
+    const onnx = inferenceModel(trained.settings, trained.checkpoint);
+    return {
+      info: { ...describe(trained.metadata), name, bytes: onnx.length, blocks: trained.blocks },
+      onnx,
+      shakeable: trained.shakeable,
+    };
+  }
+  const info = { ...describe(decodeMetadata(bytes, name)), name, bytes: bytes.length };
+  const { blocks, shakeable } = checkpoint
+    ? readCheckpoint(name, checkpoint)
+    : { blocks: alphaLength(bytes, name), shakeable: () => bytes };
+  return { info: { ...info, blocks }, onnx: bytes, shakeable: blocks === undefined ? undefined : shakeable };
+}
+
+function readCheckpoint(name: string, bytes: Uint8Array) {
+  const checkpoint = decodeCheckpoint(bytes, name);
+  const settings = checkpointSettings(checkpoint, name);
+  return {
+    checkpoint,
+    settings,
+    metadata: checkpointMetadata(checkpoint, settings),
+    blocks: blockCount(settings),
+    shakeable: () => inferenceModel(settings, checkpoint, {}, { alphaInput: true }),
+  };
+}
+
+/** What a model frozen from a checkpoint says of itself. */
+export function checkpointMetadata(
+  { properties }: Checkpoint,
+  settings: ArtifactSettings,
+): Record<string, string> {
+  const [data, spec] =
+    Object.entries(datasets).find(([, { mean }]) => mean.join() === settings.mean.join()) ?? [];
+  return {
+    network: `ShakeNet ${networkName(settings)}`,
+    settings: JSON.stringify(settings),
+    seed: String(settings.seed),
+    steps: String(properties.get("step") ?? 0),
+    ...(data && spec ? { data, class_names: JSON.stringify(spec.classNames) } : {}),
+  };
+}
+
+function checkpointSettings({ properties }: Checkpoint, name: string): ArtifactSettings {
+  const settings = properties.get("settings");
+  if (typeof settings === "string") return JSON.parse(settings) as ArtifactSettings;
+  throw new UserError(`${name} does not say which network it is of: it was not made by shake.`);
+}
+
+function describe(metadata: Readonly<Record<string, string>>): Omit<ModelInfo, "name" | "bytes" | "blocks"> {
+  const { network, data, class_names: names, test_accuracy: accuracy } = metadata;
+  return {
+    network,
+    data,
+    classNames: names === undefined ? [] : (JSON.parse(names) as string[]),
+    testAccuracy: accuracy === undefined ? undefined : Number(accuracy),
+  };
+}
+
+/** The number of blocks that a model takes an alpha for, undefined where it takes none or is not of our operators. */
+function alphaLength(bytes: Uint8Array, name: string): number | undefined {
+  try {
+    const alpha = decodeModel(bytes, name).graph.inputs.find((input) => input.name === "alpha");
+    return alpha && Number(alpha.shape[0]);
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
+}
+
+function isCheckpoint(bytes: Uint8Array): boolean {
+  return new TextDecoder("latin1").decode(bytes.subarray(4, 8)) === "ODTC";
+}

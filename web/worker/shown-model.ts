@@ -1,0 +1,152 @@
+import type { InferenceSession } from "onnxruntime-common";
+import { imageShape, UserError } from "../../graph-builder/index.ts";
+import { Classifier } from "../../runtime/classifier.ts";
+import type { Device } from "../../runtime/devices.ts";
+import type { Answer, DeviceChoice, DeviceName, DeviceReport, Devices } from "../protocol.ts";
+import { openDevice, threads, threadsReason } from "./devices.ts";
+import type { Model } from "./models.ts";
+
+const PIXELS = imageShape.reduce((product, dim) => product * dim, 1);
+const TIMED_RUNS = 7;
+
+/** The model that the page shows, open on one device or on both. */
+export class ShownModel {
+  readonly model: Model;
+  readonly #classifiers = new Map<DeviceName, Classifier>();
+  readonly #shakers = new Map<DeviceName, InferenceSession>();
+  readonly #reports = new Map<DeviceName, DeviceReport>();
+  #chosen: DeviceName = "wasm";
+
+  private constructor(model: Model) {
+    this.model = model;
+  }
+
+  /** Opens a model on wasm. Throws UserError where ONNX Runtime refuses it or it does not take pictures of 32 x 32 in colour. */
+  static async open(model: Model): Promise<ShownModel> {
+    const shown = new ShownModel(model);
+    const classifier = await shown.#classifier("wasm");
+    const { channels, height, width } = classifier.imageSize;
+    if ([channels, height, width].join() !== imageShape.join()) {
+      await shown.release();
+      throw new UserError(
+        `${model.info.name} takes pictures of ${channels} x ${height} x ${width}, and this page makes them ${imageShape.join(" x ")}.`,
+      );
+    }
+    await shown.#measure("wasm");
+    return shown;
+  }
+
+  get devices(): Devices {
+    return {
+      chosen: this.#chosen,
+      threads: threads(),
+      threadsReason: threadsReason(),
+      wasm: this.#reports.get("wasm"),
+      webgpu: this.#reports.get("webgpu"),
+    };
+  }
+
+  /** Takes the device that is told, or the faster one; measures WebGPU where it has not been. */
+  async choose(choice: DeviceChoice): Promise<Devices> {
+    if (choice !== "wasm" && !this.#reports.has("webgpu")) await this.#measure("webgpu");
+    const webgpu = this.#reports.get("webgpu");
+    const wasm = this.#reports.get("wasm");
+    const isFaster =
+      webgpu && "milliseconds" in webgpu && wasm && "milliseconds" in wasm
+        ? webgpu.milliseconds < wasm.milliseconds
+        : false;
+    const canRun = webgpu !== undefined && "milliseconds" in webgpu;
+    this.#chosen = canRun && (choice === "webgpu" || (choice === "auto" && isFaster)) ? "webgpu" : "wasm";
+    return this.devices;
+  }
+
+  /** Probabilities of raw pixels uint8 [count, 3, 32, 32]. */
+  async classify(images: Uint8Array): Promise<Answer> {
+    const start = performance.now();
+    const classifier = await this.#classifier(this.#chosen);
+    const { data, dims } = await classifier.logits(images);
+    const probabilities = softmax(data as Float32Array, Number(dims[1]));
+    return { probabilities, device: this.#chosen, milliseconds: performance.now() - start };
+  }
+
+  /** Probabilities of one picture under each row of alphas [mixes, blocks]. Throws UserError where the branches are merged. */
+  async shake(image: Uint8Array, alphas: Float32Array): Promise<Answer> {
+    const { info, shakeable } = this.model;
+    const { blocks } = info;
+    if (!shakeable || blocks === undefined) throw new UserError(`The branches of ${info.name} are merged.`);
+    const session = await cached(this.#shakers, this.#chosen, ({ ort, sessionOptions }) =>
+      ort.InferenceSession.create(shakeable(), sessionOptions),
+    );
+    const start = performance.now();
+    const { Tensor } = (await openDevice(this.#chosen)).ort;
+    const images = new Tensor("float32", Float32Array.from(image), [1, ...imageShape]);
+    const rows: Float32Array[] = [];
+    for (let first = 0; first < alphas.length; first += blocks) {
+      const alpha = new Tensor("float32", alphas.slice(first, first + blocks), [blocks]);
+      const { logits } = await session.run({ images, alpha });
+      const data = logits?.data as Float32Array;
+      rows.push(softmax(data, data.length));
+    }
+    const probabilities = new Float32Array(rows.flatMap((row) => [...row]));
+    return { probabilities, device: this.#chosen, milliseconds: performance.now() - start };
+  }
+
+  async release(): Promise<void> {
+    const sessions = [...this.#classifiers.values(), ...this.#shakers.values()];
+    this.#classifiers.clear();
+    this.#shakers.clear();
+    for (const session of sessions) await session.release();
+  }
+
+  /** The median of some runs on one picture, after one that does not count. */
+  async #measure(name: DeviceName): Promise<void> {
+    try {
+      const classifier = await this.#classifier(name);
+      const image = new Uint8Array(PIXELS);
+      await classifier.logits(image);
+      const times: number[] = [];
+      for (let i = 0; i < TIMED_RUNS; i++) {
+        const start = performance.now();
+        await classifier.logits(image);
+        times.push(performance.now() - start);
+      }
+      this.#reports.set(name, { milliseconds: times.sort((a, b) => a - b)[TIMED_RUNS >> 1] ?? 0 });
+    } catch (error) {
+      if (name === "wasm") throw error;
+      this.#reports.set(name, { reason: (error as Error).message });
+    }
+  }
+
+  async #classifier(name: DeviceName): Promise<Classifier> {
+    const { info, onnx } = this.model;
+    return cached(this.#classifiers, name, (device) => Classifier.open(onnx, device, info.name));
+  }
+}
+
+async function cached<T>(
+  sessions: Map<DeviceName, T>,
+  name: DeviceName,
+  open: (device: Device) => Promise<T>,
+): Promise<T> {
+  const known = sessions.get(name);
+  if (known) return known;
+  const session = await open(await openDevice(name));
+  sessions.set(name, session);
+  return session;
+}
+
+/** Each row of logits as probabilities. */
+function softmax(logits: Float32Array, classes: number): Float32Array {
+  const probabilities = new Float32Array(logits.length);
+  for (let first = 0; first < logits.length; first += classes) {
+    const row = logits.subarray(first, first + classes);
+    const largest = row.reduce((a, b) => Math.max(a, b));
+    const powers = row.map((logit) => Math.exp(logit - largest));
+    const sum = powers.reduce((a, b) => a + b);
+    probabilities.set(
+      powers.map((power) => power / sum),
+      first,
+    );
+  }
+  return probabilities;
+}

@@ -1,0 +1,218 @@
+import { decodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { inferenceModel } from "../../artifacts/inference-model.ts";
+import type { ArtifactSettings } from "../../artifacts/settings.ts";
+import { buildTrainingArtifacts, type TrainingArtifacts } from "../../artifacts/training-artifacts.ts";
+import { imageShape } from "../../graph-builder/index.ts";
+import { trainBatch } from "../../runtime/batches.ts";
+import { type Dataset, datasets } from "../../runtime/data/dataset.ts";
+import { drawShapes } from "../../runtime/data/shapes.ts";
+import type { Device } from "../../runtime/devices.ts";
+import {
+  type EpochRecord,
+  type TrainingEvent,
+  type TrainingSettings,
+  train,
+} from "../../runtime/training-loop.ts";
+import { TrainingSession } from "../../runtime/training-session.ts";
+import type { DeviceName, TrainChoices, Trained, TrainingEnd, WorkerEvent } from "../protocol.ts";
+import { openDevice } from "./devices.ts";
+import { checkpointMetadata } from "./models.ts";
+import type { Queue } from "./queue.ts";
+
+const TEST_IMAGES = 500;
+
+/** A training in the page: the same artifacts, session and loop as the command line's, on pictures drawn here. */
+export class PageTraining {
+  readonly #choices: TrainChoices;
+  readonly #artifacts: TrainingArtifacts;
+  readonly #settings: ArtifactSettings;
+  readonly #queue: Queue;
+  readonly #tell: (event: WorkerEvent) => void;
+  readonly #trainSet: Dataset;
+  readonly #testSet: Dataset;
+  #checkpoint: Uint8Array;
+  #record: EpochRecord | undefined;
+  #stopping: AbortController | undefined;
+
+  /** Compiles the network. Throws UserError for choices that make none. */
+  constructor(choices: TrainChoices, queue: Queue, tell: (event: WorkerEvent) => void) {
+    const { mean, std, classNames } = datasets.shapes;
+    this.#choices = choices;
+    this.#settings = {
+      depth: choices.depth,
+      width: choices.width,
+      classes: classNames.length,
+      mean,
+      std,
+      target: "ort-training",
+      optimizer: "sgd-nesterov",
+      momentum: 0.9,
+      weightDecay: 1e-4,
+      seed: 1,
+    };
+    this.#artifacts = buildTrainingArtifacts(this.#settings);
+    this.#checkpoint = this.#artifacts.checkpoint;
+    this.#trainSet = shapes("train", choices.images);
+    this.#testSet = shapes("test", TEST_IMAGES);
+    this.#queue = queue;
+    this.#tell = tell;
+  }
+
+  get isRunning(): boolean {
+    return this.#stopping !== undefined;
+  }
+
+  /** Trains from the last checkpoint until the end or until it is stopped. Throws UserError where it diverges. */
+  async run(): Promise<TrainingEnd> {
+    const stopping = new AbortController();
+    this.#stopping = stopping;
+    const { device, session } = await this.#queue.run(() => this.#openFaster());
+    let end: TrainingEnd = { step: 0, finished: true };
+    try {
+      const events = train({
+        session,
+        device,
+        settings: trainingSettings(this.#choices),
+        blocks: this.#artifacts.manifest.blocks,
+        trainSet: this.#trainSet,
+        testSet: this.#testSet,
+        store: { save: async (kind, bytes) => this.#keep(kind, bytes) },
+        signal: stopping.signal,
+      });
+      for (;;) {
+        const { value: event, done } = await this.#queue.run(() => events.next());
+        if (done) break;
+        end = this.#report(event, end);
+        await messagesHandled();
+      }
+    } finally {
+      this.#stopping = undefined;
+      await this.#queue.run(() => session.release());
+    }
+    return end;
+  }
+
+  stop(): void {
+    this.#stopping?.abort();
+  }
+
+  /** The network and the checkpoint as they are. */
+  trained(): Trained {
+    const checkpoint = decodeCheckpoint(this.#checkpoint);
+    const metadata = checkpointMetadata(checkpoint, this.#settings);
+    const accuracy = this.#record?.test_accuracy;
+    const isMeasured = this.#record?.step === Number(checkpoint.properties.get("step"));
+    const onnx = inferenceModel(this.#settings, checkpoint, {
+      docString: `${metadata["network"]}: raw pixels 0..255 to logits, alpha = 0.5`,
+      metadataProps:
+        isMeasured && accuracy !== undefined ? { ...metadata, test_accuracy: accuracy.toFixed(2) } : metadata,
+    });
+    return { name: "trained-in-the-page.onnx", onnx, checkpoint: this.#checkpoint };
+  }
+
+  /** Opens the session on the device that was told, or on the one whose step was found faster. */
+  async #openFaster(): Promise<{ device: Device; session: TrainingSession }> {
+    const { device } = this.#choices;
+    const { name, reason } =
+      device === "auto" ? await this.#compare() : { name: device, reason: "as chosen" };
+    this.#tell({ type: "prepared", device: name, reason });
+    return this.#open(name);
+  }
+
+  async #compare(): Promise<{ name: DeviceName; reason: string }> {
+    const wasm = await this.#timeStep("wasm");
+    try {
+      const webgpu = await this.#timeStep("webgpu");
+      const reason = `a step takes ${formatMs(wasm)} on wasm, ${formatMs(webgpu)} on WebGPU`;
+      return { name: webgpu < wasm ? "webgpu" : "wasm", reason };
+    } catch (error) {
+      return { name: "wasm", reason: (error as Error).message };
+    }
+  }
+
+  /** The time of a step after the first, in ms. */
+  async #timeStep(name: DeviceName): Promise<number> {
+    const { device, session } = await this.#open(name);
+    const { batchSize } = this.#choices;
+    const { blocks } = this.#artifacts.manifest;
+    const { images, labels } = trainBatch(this.#trainSet, { batchSize, seed: 1 }, 0);
+    const { Tensor } = device.ort;
+    const half = new Float32Array(blocks * labels.length).fill(0.5);
+    const feeds = {
+      images: new Tensor("uint8", images as Uint8Array<ArrayBuffer>, [labels.length, ...imageShape]),
+      labels: new Tensor("int64", labels as BigInt64Array<ArrayBuffer>, [labels.length]),
+      alpha: new Tensor("float32", half, [blocks, labels.length]),
+      beta: new Tensor("float32", half, [blocks, labels.length]),
+    };
+    await session.runTrainStep(feeds);
+    const start = performance.now();
+    await session.runTrainStep(feeds);
+    await session.runOptimizerStep();
+    const milliseconds = performance.now() - start;
+    await session.release();
+    return milliseconds;
+  }
+
+  async #open(name: DeviceName): Promise<{ device: Device; session: TrainingSession }> {
+    const { trainingModel, evalModel, optimizerModel } = this.#artifacts;
+    const sources = {
+      checkpointState: this.#checkpoint,
+      trainModel: trainingModel,
+      evalModel,
+      optimizerModel,
+    };
+    const device = await openDevice(name);
+    return { device, session: await TrainingSession.create(sources, device) };
+  }
+
+  #keep(kind: "last" | "best", bytes: Uint8Array): void {
+    if (kind === "last") this.#checkpoint = bytes;
+  }
+
+  #report(event: TrainingEvent, end: TrainingEnd): TrainingEnd {
+    if (event.type === "step") {
+      this.#tell(event);
+      return { ...end, step: event.step };
+    }
+    if (event.type === "epoch") {
+      this.#record = event.record;
+      this.#tell(event);
+    }
+    return event.type === "interrupted" ? { step: event.step, finished: false } : end;
+  }
+}
+
+/** The paper's scheme, and a checkpoint every few seconds. */
+function trainingSettings({ epochs, batchSize, learningRate }: TrainChoices): TrainingSettings {
+  return {
+    forward: "shake",
+    backward: "shake",
+    level: "image",
+    epochs,
+    batchSize,
+    learningRate,
+    seed: 1,
+    checkpointEverySteps: 20,
+  };
+}
+
+function shapes(split: "train" | "test", count: number): Dataset {
+  const { classNames, mean, std } = datasets.shapes;
+  return { name: "shapes", classNames, mean, std, count, ...drawShapes(split, count, 0) };
+}
+
+function formatMs(milliseconds: number): string {
+  return `${milliseconds.toPrecision(2)} ms`;
+}
+
+/** Lets messages in, which wait as long as only promises are awaited. */
+function messagesHandled(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}
