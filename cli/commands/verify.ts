@@ -35,39 +35,52 @@ export const verifyCommand: Command<(typeof settings)[number]> = {
   positional: "model",
   async run(given) {
     const { model = "", json } = given;
-    const { batchSize, threads } = withDefaults(settings, given);
     const bytes = await readFileBytes(model);
     const metadata = decodeMetadata(bytes, model);
     const { checkpoint, where } = await openCheckpoint(given);
     expectSameStep(metadata, model, checkpoint, where);
     const data = given.data ?? trainingData(metadata, model);
-    const dataset = await loadDataset(data, {
-      split: "test",
-      limit: given.testLimit ?? 256,
-      dataDir: given.dataDir,
-    });
+    const limit = given.testLimit ?? 256;
+    const dataset = await loadDataset(data, { split: "test", limit, dataDir: given.dataDir });
     const graph = trainedGraph(checkpointSettings(checkpoint, where), checkpoint);
     const trained = encodeModel(createModel(graph));
-    const cpu = await openDevice("cpu", { threads });
-    const expected = await scores(trained, cpu, where, dataset, batchSize);
-    const rows: Comparison[] = [];
-    const absent: string[] = [];
-    for (const name of deviceNames) {
-      try {
-        const device = name === "cpu" ? cpu : await openDevice(name, { threads });
-        const found = await scores(bytes, device, model, dataset, batchSize);
-        rows.push({ device: name, ...compare(found, expected) });
-      } catch (error) {
-        if (!(error instanceof UserError) || name === "cpu") throw error;
-        absent.push(name);
-      }
-    }
+    const { rows, absent } = await compareDevices(
+      { bytes, model },
+      { bytes: trained, where },
+      dataset,
+      given,
+    );
     const tolerance = tolerances[metadata["precision"] ?? "float32"] ?? 1e-5;
     const report = { model, against: where, data, images: dataset.count, tolerance, devices: rows, absent };
     process.stdout.write(json ? `${JSON.stringify(report)}\n` : `${describe(report)}\n`);
     return rows.every(({ largest_error }) => largest_error <= tolerance) ? 0 : 1;
   },
 };
+
+/** The model on every device that opens, against the trained network on the CPU. */
+async function compareDevices(
+  frozen: { readonly bytes: Uint8Array; readonly model: string },
+  trained: { readonly bytes: Uint8Array; readonly where: string },
+  dataset: Dataset,
+  given: Given,
+): Promise<{ rows: Comparison[]; absent: string[] }> {
+  const { batchSize, threads } = withDefaults(settings, given);
+  const cpu = await openDevice("cpu", { threads });
+  const expected = await scores(trained.bytes, cpu, trained.where, dataset, batchSize);
+  const rows: Comparison[] = [];
+  const absent: string[] = [];
+  for (const name of deviceNames) {
+    try {
+      const device = name === "cpu" ? cpu : await openDevice(name, { threads });
+      const found = await scores(frozen.bytes, device, frozen.model, dataset, batchSize);
+      rows.push({ device: name, ...compare(found, expected) });
+    } catch (error) {
+      if (!(error instanceof UserError) || name === "cpu") throw error;
+      absent.push(name);
+    }
+  }
+  return { rows, absent };
+}
 
 async function openCheckpoint(given: Given): Promise<{ checkpoint: Checkpoint; where: string }> {
   const { model = "", run, against, checkpoint: kind = "last" } = given;

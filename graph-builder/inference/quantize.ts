@@ -2,7 +2,7 @@ import type { Builder } from "../builder.ts";
 import type { Graph, Node, Value } from "../ir.ts";
 import { nameValues } from "../names.ts";
 import { rewriteGraph } from "../rewrite.ts";
-import { floats, Tensor } from "../tensor.ts";
+import { allocate, floats, Tensor } from "../tensor.ts";
 
 /** The numbers that a value takes. */
 export interface Range {
@@ -70,40 +70,54 @@ function quantizedFilters(
   B: Value | null,
   inputScale: number,
   axis: number,
-): (Value | null)[] {
+): [Value, Value | null] {
   const weights = W.constant?.data as Float32Array;
   const bias = B?.constant?.data as Float32Array | undefined;
   const { dims } = W.constant ?? { dims: [] };
-  const filters = dims[axis] ?? 1;
   const inner = dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
-  const filterOf = (i: number) => Math.floor(i / inner) % filters;
-  const scales = new Float32Array(filters);
-  for (const [i, weight] of weights.entries()) {
-    const at = filterOf(i);
-    scales[at] = Math.max(scales[at] ?? 0, Math.abs(weight) / WEIGHT_LIMIT);
-  }
-  // wide enough for the bias to fit 31 bits
-  for (const i of scales.keys()) {
-    scales[i] = Math.max(scales[i] ?? 0, Math.abs(bias?.[i] ?? 0) / inputScale / 2 ** 30) || 1;
-  }
-  const round = (value: number, scale: number) => Math.round(value / scale);
-  const whole = Int8Array.from(weights, (weight, i) => round(weight, scales[filterOf(i)] ?? 1));
-  const scaleOf = (values: Float32Array, name: string | undefined) =>
-    g.constant(floats([...values]), name && `${name}_scale`);
-  const weight = g.DequantizeLinear(
-    g.constant(new Tensor("int8", dims, whole), W.name),
-    scaleOf(scales, W.name),
-    g.constant(new Tensor("int8", [filters], new Int8Array(filters))),
-    { axis },
-  );
+  const filterOf = (i: number) => Math.floor(i / inner) % (dims[axis] ?? 1);
+  const scales = filterScales(weights, bias, { count: dims[axis] ?? 1, filterOf, inputScale });
+  const whole = Int8Array.from(weights, (weight, i) => Math.round(weight / (scales[filterOf(i)] ?? 1)));
+  const weight = backToFloat(g, new Tensor("int8", dims, whole), scales, W.name, axis);
   if (!bias) return [weight, null];
   const steps = scales.map((scale) => scale * inputScale);
-  const wholeBias = Int32Array.from(bias, (value, i) => round(value, steps[i] ?? 1));
-  const shift = g.DequantizeLinear(
-    g.constant(new Tensor("int32", [filters], wholeBias), B?.name),
-    scaleOf(steps, B?.name),
-    g.constant(new Tensor("int32", [filters], new Int32Array(filters))),
-    { axis: 0 },
-  );
-  return [weight, shift];
+  const wholeBias = Int32Array.from(bias, (value, i) => Math.round(value / (steps[i] ?? 1)));
+  return [weight, backToFloat(g, new Tensor("int32", [bias.length], wholeBias), steps, B?.name, 0)];
+}
+
+/** A scale for each filter: its largest weight is WEIGHT_LIMIT steps, or more where its bias would not fit 31 bits. */
+function filterScales(
+  weights: Float32Array,
+  bias: Float32Array | undefined,
+  {
+    count,
+    filterOf,
+    inputScale,
+  }: {
+    readonly count: number;
+    readonly filterOf: (index: number) => number;
+    readonly inputScale: number;
+  },
+): Float32Array {
+  const largest = new Float32Array(count);
+  for (const [i, weight] of weights.entries()) {
+    largest[filterOf(i)] = Math.max(largest[filterOf(i)] ?? 0, Math.abs(weight));
+  }
+  return largest.map((weight, i) => {
+    const forBias = Math.abs(bias?.[i] ?? 0) / inputScale / 2 ** 30;
+    return Math.max(weight / WEIGHT_LIMIT, forBias) || 1;
+  });
+}
+
+/** Whole numbers times a scale for each entry of an axis; a name is the whole numbers'. */
+function backToFloat(
+  g: Builder,
+  whole: Tensor,
+  scales: Float32Array,
+  name: string | undefined,
+  axis: number,
+): Value {
+  const scale = g.constant(floats([...scales]), name && `${name}_scale`);
+  const zeros = new Tensor(whole.elemType, [scales.length], allocate(whole.elemType, scales.length));
+  return g.DequantizeLinear(g.constant(whole, name), scale, g.constant(zeros), { axis });
 }

@@ -11,7 +11,7 @@ const json = async (...args: string[]) => JSON.parse((await shake(folder, ...arg
 beforeAll(async () => {
   expect((await shake(folder, "train", ...tinyRunFlags, "--run-dir", "run")).code).toBe(0);
   ofRun = await json("eval", "--run", "run");
-});
+}, 60_000);
 
 /** Exports the run and returns what `--json` prints and what `inspect` sees in the file. */
 async function exported(...flags: string[]) {

@@ -9,7 +9,7 @@ const folder = temporaryFolder();
 beforeAll(async () => {
   expect((await shake(folder, "train", ...tinyRunFlags, "--run-dir", "run")).code).toBe(0);
   copyFileSync(join(folder, "run/model.onnx"), join(folder, "model.onnx"));
-});
+}, 60_000);
 
 const verify = (...args: string[]) =>
   shake(folder, "verify", ...args, "--test-limit", "40", "--threads", "1");
