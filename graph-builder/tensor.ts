@@ -69,11 +69,6 @@ export function floats(values: number | readonly number[], dims?: readonly numbe
   );
 }
 
-/** An int32 vector. */
-export function int32s(values: readonly number[]): Tensor {
-  return new Tensor("int32", [values.length], Int32Array.from(values));
-}
-
 /** An int64 tensor; without dims a vector, or a scalar for a single number. */
 export function int64s(values: number | readonly number[], dims?: readonly number[]): Tensor {
   const list = typeof values === "number" ? [values] : values;

@@ -4,7 +4,6 @@ import type { Value } from "../ir.ts";
 import type { Call, Lower, Lowering } from "../lowering.ts";
 import type { OpType } from "../operators/index.ts";
 import { staticDim } from "../operators/inference.ts";
-import { int32s } from "../tensor.ts";
 import { type Convolution, convGrad, inputGradient } from "./convolution.ts";
 import { cpu, dilatedWeightGradient } from "./cpu.ts";
 import { runningStatistics } from "./normalization.ts";
@@ -173,28 +172,30 @@ function canConvolve(X: Value, W: Value, group: number, B: number): boolean {
   return (filters / group) % B === 0 && channels % B === 0 && X.shape.length === 4;
 }
 
-/** Weights [O, I, kh, kw] as [O/B, I/B, kh, kw, B (in), B (out)]; `sourceOf` says where each of [O, I, kh, kw] comes from. */
-export function blockedWeights(
-  g: Builder,
-  W: Value,
-  B: number,
-  dims: readonly number[] = W.shape.map(Number),
-  sourceOf: (o: number, i: number, tap: number) => number = (o, i, tap) =>
-    (o * (dims[1] ?? 1) + i) * (dims[2] ?? 1) * (dims[3] ?? 1) + tap,
-): Value {
-  const [filters = 1, channels = 1, height = 1, width = 1] = dims;
-  const places: number[] = [];
-  for (let o = 0; o < filters; o += B) {
-    for (let i = 0; i < channels; i += B) {
-      for (let tap = 0; tap < height * width; tap++) {
-        for (let inner = 0; inner < B; inner++) {
-          for (let outer = 0; outer < B; outer++) places.push(sourceOf(o + outer, i + inner, tap));
-        }
-      }
-    }
-  }
-  const flat = g.Reshape(W, g.int64([-1]));
-  return g.Reshape(g.Gather(flat, g.constant(int32s(places))), g.int64([filters, channels, height, width]));
+/** Weights [O, I, kh, kw] as [O/B, I/B, kh, kw, B (in), B (out)]: two transpositions of one axis each, the fastest of the ways tried. */
+export function blockedWeights(g: Builder, W: Value, B: number): Value {
+  const { filters, channels, kernel, taps } = weightDims(W);
+  const outer = g.Transpose(g.Reshape(W, g.int64([filters / B, B, channels * taps])), { perm: [0, 2, 1] });
+  const inner = g.Reshape(outer, g.int64([(filters * channels) / B ** 2, B, taps, B]));
+  return g.Reshape(g.Transpose(inner, { perm: [0, 2, 1, 3] }), g.int64([filters, channels, ...kernel]));
+}
+
+/** The weights of the convolution that goes back: blocked, turned by 180 degrees, in- and output channels exchanged in each group. */
+function turnedWeights(g: Builder, W: Value, group: number, B: number): Value {
+  const { filters, channels, kernel, taps } = weightDims(W);
+  const pairs = (filters * channels) / B ** 2;
+  const squares = g.Reshape(blockedWeights(g, W, B), g.int64([pairs * taps, B, B]));
+  const exchanged = g.Reshape(g.Transpose(squares, { perm: [0, 2, 1] }), g.int64([pairs, taps, B * B]));
+  const backwards = g.int64(Array.from({ length: taps }, (_, tap) => taps - 1 - tap));
+  const turned = taps === 1 ? exchanged : g.Gather(exchanged, backwards, { axis: 1 });
+  const perGroup = g.Reshape(turned, g.int64([group, filters / group / B, channels / B, taps * B * B]));
+  const shape = g.int64([group * channels, filters / group, ...kernel]);
+  return g.Reshape(g.Transpose(perGroup, { perm: [0, 2, 1, 3] }), shape);
+}
+
+function weightDims(W: Value) {
+  const [filters = 1, channels = 1, ...kernel] = W.shape.map(Number);
+  return { filters, channels, kernel, taps: kernel.reduce((product, size) => product * size, 1) };
 }
 
 /** At stride 1, dX is a convolution of dY with the weights turned by 180 degrees and their channels exchanged. */
@@ -209,13 +210,8 @@ function blockedInputGradient(g: Builder, conv: Convolution, B: number): Value {
   if (!isWhole || strides.some((stride) => stride !== 1) || full.some((pad) => pad < 0)) {
     return inputGradient(g, conv);
   }
-  const taps = kernel.reduce((product, size) => product * size, 1);
-  const turned = blockedWeights(g, W, B, [group * channels, filters, ...kernel], (o, i, tap) => {
-    const [part, channel] = [Math.floor(o / channels), o % channels];
-    return ((part * filters + i) * channels + channel) * taps + (taps - 1 - tap);
-  });
   const attributes = { kernel_shape: kernel, dilations, pads: full, group };
-  const dX = g.NchwcConv(blocks(g, dY), turned, attributes);
+  const dX = g.NchwcConv(blocks(g, dY), turnedWeights(g, W, group, B), attributes);
   return X.shape.length === 4 ? plain(g, dX) : dX;
 }
 
