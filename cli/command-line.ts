@@ -45,6 +45,10 @@ const commands: Readonly<Record<string, Entry>> = {
     help: "compile a network into ONNX Runtime training artifacts",
     load: async () => (await import("./commands/build-graph.ts")).buildGraph,
   },
+  bench: {
+    help: "measure training steps: speed, memory and where the time goes",
+    load: async () => (await import("./commands/bench.ts")).benchCommand,
+  },
   doctor: {
     help: "say what this machine can do",
     load: async () => (await import("./commands/doctor.ts")).doctorCommand,

@@ -74,6 +74,15 @@ export const settingGroups = {
     checkpoint: z.enum(["last", "best"]).default("last").describe("checkpoint of the run"),
     config: path.optional().describe("JSON file of settings; flags win over it"),
   },
+  Benchmark: {
+    steps: count.default(10).describe("steps that are timed"),
+    warmup: z.int().min(0).default(3).describe("steps before them"),
+    lowering: z
+      .enum(["cpu", "portable"])
+      .optional()
+      .describe("how training operators are done [default: the device's own way]"),
+    profile: z.boolean().default(false).describe("say where the time goes, operator by operator"),
+  },
   Output: {
     json: z.boolean().default(false).describe("print one JSON object on stdout"),
     graph: z.boolean().default(false).describe("print the graph in ONNX's textual syntax"),
@@ -89,6 +98,7 @@ type Schemas = Groups["Network"] &
   Groups["Machine"] &
   Groups["Model"] &
   Groups["Files"] &
+  Groups["Benchmark"] &
   Groups["Output"];
 
 export type SettingName = keyof Schemas;

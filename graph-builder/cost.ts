@@ -48,6 +48,7 @@ type Rule = (node: Node) => number;
 /** Operators whose cost is not one FLOP an output element. */
 const rules: { readonly [K in OpType]?: Rule } = {
   Conv: (node) => 2 * elements(node.output(0)) * perFilter(node.input(1)),
+  NchwcConv: (node) => 2 * elements(node.output(0)) * perFilter(node.input(1)),
   ConvTranspose: (node) => 2 * elements(node.input(0)) * perFilter(node.input(1)),
   // one convolution's work each for dX and dW
   ConvGrad: (node) => {

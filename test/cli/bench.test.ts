@@ -1,0 +1,117 @@
+import { readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { expect, test } from "vitest";
+import { buildTrainingArtifacts } from "../../artifacts/index.ts";
+import { decodeModel, flopsOf } from "../../graph-builder/index.ts";
+import { shake, temporaryFolder } from "../support/shake.ts";
+import { tinySettings } from "../support/tiny-run.ts";
+
+const folder = temporaryFolder();
+const batchSize = 4;
+const size = ["--depth", "8", "--width", "2", "--batch-size", String(batchSize), "--threads", "1"];
+const artifacts = buildTrainingArtifacts(tinySettings());
+
+interface Row {
+  readonly operator: string;
+  readonly calls: number;
+  readonly ms: number;
+  readonly share: number;
+  readonly gflops?: number;
+  readonly share_of_peak?: number;
+}
+
+interface Result {
+  readonly images_per_second: number;
+  readonly step_ms: { readonly median: number; readonly min: number; readonly max: number };
+  readonly flops_per_image: number;
+  readonly gflops: number;
+  readonly peak_gflops: number;
+  readonly peak_rss_mb: number;
+  readonly profile: readonly Row[];
+}
+
+async function bench(...flags: string[]): Promise<Result> {
+  const { code, stdout, stderr } = await shake(folder, "bench", ...size, "--json", ...flags);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  return JSON.parse(stdout);
+}
+
+/** The FLOPs of a batch's step in the nodes of an operator. */
+function flopsOfAll(opType: string): number {
+  const { nodes } = decodeModel(artifacts.trainingModel, "training_model.onnx").graph;
+  const flops = nodes.filter((node) => node.opType === opType).map(flopsOf);
+  return batchSize * flops.reduce((sum, value) => sum + value, 0);
+}
+
+test("the numbers of a benchmark belong together", async () => {
+  const result = await bench("--steps", "3");
+  expect(result).toMatchObject({
+    network: "8 2x2d",
+    batch_size: 4,
+    device: "cpu",
+    threads: 1,
+    replicas: 1,
+    steps: 3,
+  });
+  const { step_ms, images_per_second, flops_per_image, gflops } = result;
+  expect(step_ms.min).toBeGreaterThan(0);
+  expect(step_ms.min).toBeLessThanOrEqual(step_ms.median);
+  expect(step_ms.median).toBeLessThanOrEqual(step_ms.max);
+  expect(images_per_second).toBeCloseTo(4000 / step_ms.median, 6);
+  const { forwardFlops, backwardFlops } = artifacts.manifest.cost;
+  expect(flops_per_image).toBe(forwardFlops + backwardFlops);
+  expect(gflops).toBeCloseTo((flops_per_image * images_per_second) / 1e9, 6);
+  expect(result.peak_gflops).toBeGreaterThan(gflops);
+  // a Node process with ONNX Runtime in it takes more than this, and this network needs little
+  expect(result.peak_rss_mb).toBeGreaterThan(40);
+  expect(result.peak_rss_mb).toBeLessThan(1000);
+  expect(result.profile).toBeUndefined();
+});
+
+test("a profile tells convolutions by what they compute, with the FLOPs of the training graph", async () => {
+  const { profile, step_ms, peak_gflops } = await bench(
+    ...["--steps", "3", "--warmup", "1", "--lowering", "portable", "--profile"],
+  );
+  const row = (operator: string) => profile.find((candidate) => candidate.operator === operator);
+  const flops = ({ gflops = 0, ms }: Partial<Row> = {}) => 1e6 * gflops * (ms ?? 0);
+  expect(flops(row("Conv, forward"))).toBeCloseTo(flopsOfAll("Conv"), -1);
+  expect(flops(row("ConvTranspose, dX"))).toBeGreaterThan(0);
+  const gradients = flops(row("ConvTranspose, dX")) + flops(row("Conv, dW"));
+  // the turned convolution of a strided layer also computes rows that are cut off
+  expect(gradients / flopsOfAll("ConvGrad")).toBeGreaterThanOrEqual(1);
+  expect(gradients / flopsOfAll("ConvGrad")).toBeLessThan(1.1);
+  expect(row("Conv, forward")?.calls).toBe(19);
+  expect(row("Relu")).toMatchObject({ calls: 10 });
+  expect(row("Relu")).not.toHaveProperty("gflops");
+  for (const { ms, share, gflops, share_of_peak } of profile) {
+    expect(share).toBeCloseTo(ms / step_ms.median, 9);
+    if (gflops !== undefined) expect(share_of_peak).toBeCloseTo(gflops / peak_gflops, 9);
+  }
+  expect(profile.map(({ ms }) => ms)).toEqual(profile.map(({ ms }) => ms).sort((a, b) => b - a));
+  const total = profile.reduce((sum, { ms }) => sum + ms, 0);
+  expect(total).toBeLessThan(step_ms.max);
+  expect(total).toBeGreaterThan(step_ms.min / 20);
+  expect(readdirSync(tmpdir()).filter((name) => name.startsWith("shake-profile-"))).toEqual([]);
+});
+
+test("without --json the same is told in words, with a table of the operators", async () => {
+  const { code, stdout } = await shake(folder, "bench", ...size, "--steps", "2", "--profile");
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^network +8 2x2d, batch 4\ndevice +cpu, threads 1, replicas 1\n/);
+  expect(stdout).toMatch(/^images\/s +[\d.]+\nstep +[\d.]+ ms median of 2, [\d.]+ to [\d.]+\n/m);
+  expect(stdout).toMatch(/^operator +calls +ms a step +share +GFLOP\/s +of peak$/m);
+  expect(stdout).toMatch(/^Conv, dW +19 /m);
+  expect(stdout).toMatch(/^outside of kernels +0 /m);
+});
+
+test.each([
+  [["--steps", "0"], /^--steps must be a whole number from 1, not 0\.$/],
+  [["--warmup", "-1"], /^--warmup must be a whole number from 0, not -1\.$/],
+  [["--lowering", "gpu"], /^--lowering must be one of cpu, portable, not gpu\./],
+  [["--depth", "9"], /^A depth of 9 is not of the form 6n \+ 2/],
+  [["--profile", "--device", "wasm"], /^--profile does not go with --device wasm/],
+])("%s is refused in one sentence", async (flags, sentence) => {
+  const { code, stdout, stderr } = await shake(folder, "bench", ...flags);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr.replace(/^shake: /, "").trim()).toMatch(sentence);
+});
