@@ -6,15 +6,24 @@ import { ClassifyPage } from "./classify.ts";
 import { connectFiles } from "./files.ts";
 import { Messages } from "./messages.ts";
 import { readPicture } from "./pictures.ts";
+import { ShakePage } from "./shake.ts";
 import { Store } from "./state.ts";
 import { connectTabs } from "./tabs.ts";
+import { TrainPage } from "./train.ts";
 import { WorkerClient } from "./worker-client.ts";
 
 const messages = new Messages();
 const store = new Store();
 const worker = new WorkerClient();
 const classify = new ClassifyPage(worker, store, messages);
-const showTab = connectTabs(() => undefined);
+const shake = new ShakePage(worker, store, messages);
+const showTab = connectTabs((id) => {
+  shake.isShown = id === "shake";
+});
+new TrainPage(worker, messages, async (file) => {
+  await openModel(file);
+  showTab("classify");
+});
 
 worker.listen((event) => {
   if (event.type === "download") messages.downloading(event.received, event.total);

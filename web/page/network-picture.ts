@@ -1,0 +1,70 @@
+import { find } from "./dom.ts";
+
+interface Block {
+  readonly item: HTMLLIElement;
+  readonly slider: HTMLInputElement;
+}
+
+/** The network as a row of blocks, each with its two branches as thick as their weights and a slider that sets them. */
+export class NetworkPicture {
+  readonly #list = find("blocks", HTMLOListElement);
+  readonly #template = find("block", HTMLTemplateElement);
+  readonly #all = find("alpha-all", HTMLInputElement);
+  readonly #onChange: (alphas: Float32Array) => void;
+  #blocks: Block[] = [];
+
+  constructor(onChange: (alphas: Float32Array) => void) {
+    this.#onChange = onChange;
+    this.#all.addEventListener("input", () => this.#setAll(this.#all.value));
+    find("even", HTMLButtonElement).addEventListener("click", () => this.#setAll("0.5"));
+  }
+
+  /** The weight of branch 1 in every block. */
+  get alphas(): Float32Array {
+    return Float32Array.from(this.#blocks, ({ slider }) => Number(slider.value));
+  }
+
+  /** Shows a network of so many blocks, in three stages, with its branches mixed evenly. */
+  setBlocks(count: number): void {
+    this.#blocks = Array.from({ length: count }, (_, i) => this.#makeBlock(i, count / 3));
+    this.#list.replaceChildren(...this.#blocks.map(({ item }) => item));
+    this.#all.value = "0.5";
+    find("alpha-all-value", HTMLOutputElement).value = "0.50";
+  }
+
+  #setAll(value: string): void {
+    this.#all.value = value;
+    find("alpha-all-value", HTMLOutputElement).value = Number(value).toFixed(2);
+    for (const block of this.#blocks) {
+      block.slider.value = value;
+      showWeights(block);
+    }
+    this.#onChange(this.alphas);
+  }
+
+  #makeBlock(index: number, perStage: number): Block {
+    const content = this.#template.content.cloneNode(true) as DocumentFragment;
+    const item = content.querySelector("li");
+    const slider = content.querySelector("input");
+    if (!item || !slider) throw new Error("the template of a block has no slider");
+    const stage = Math.floor(index / perStage) + 1;
+    const name = `Stage ${stage}, block ${(index % perStage) + 1}`;
+    const label = item.querySelector("label span");
+    if (label) label.textContent = name;
+    const block = { item, slider };
+    slider.addEventListener("input", () => {
+      showWeights(block);
+      this.#onChange(this.alphas);
+    });
+    showWeights(block);
+    return block;
+  }
+}
+
+function showWeights({ item, slider }: Block): void {
+  const alpha = Number(slider.value);
+  item.style.setProperty("--alpha", slider.value);
+  const [branch1, branch2] = item.querySelectorAll("text");
+  if (branch1) branch1.textContent = alpha.toFixed(2);
+  if (branch2) branch2.textContent = (1 - alpha).toFixed(2);
+}

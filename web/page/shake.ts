@@ -1,0 +1,119 @@
+import { Bars, bestOf, className, percent } from "./bars.ts";
+import { deviceTitle } from "./classify.ts";
+import { find } from "./dom.ts";
+import type { Messages } from "./messages.ts";
+import { NetworkPicture } from "./network-picture.ts";
+import { paint } from "./pictures.ts";
+import type { State, Store } from "./state.ts";
+import { latest, type WorkerClient } from "./worker-client.ts";
+
+const DRAWS = 200;
+const DRAWS_AT_ONCE = 20;
+
+/** The second tab: the weight of every block's first branch on a slider, and what that does to the answer. */
+export class ShakePage {
+  readonly #worker: WorkerClient;
+  readonly #store: Store;
+  readonly #messages: Messages;
+  readonly #bars = new Bars(find("shake-bars", HTMLOListElement));
+  readonly #network: NetworkPicture;
+  readonly #spread = find("spread", HTMLParagraphElement);
+  readonly #clear = find("clear-draws", HTMLButtonElement);
+  readonly #ask: (alphas: Float32Array) => void;
+  #draws: Float32Array[] = [];
+  #isShown = false;
+
+  constructor(worker: WorkerClient, store: Store, messages: Messages) {
+    this.#worker = worker;
+    this.#store = store;
+    this.#messages = messages;
+    this.#ask = latest((alphas) => messages.guard(() => this.#answerTo(alphas)));
+    this.#network = new NetworkPicture((alphas) => this.#ask(alphas));
+    this.#clear.addEventListener("click", () => this.#clearDraws());
+    find("draw", HTMLButtonElement).addEventListener("click", () => {
+      void messages.guard(() => this.#drawMixes());
+    });
+    store.watch((state, changed) => this.#update(state, changed));
+  }
+
+  /** Answers only while it is seen. */
+  set isShown(isShown: boolean) {
+    this.#isShown = isShown;
+    if (isShown) this.#ask(this.#network.alphas);
+  }
+
+  #update({ model, picture }: State, changed: ReadonlySet<keyof State>): void {
+    if (changed.has("model")) this.#network.setBlocks(model?.blocks ?? 0);
+    if (changed.has("picture") && picture) {
+      paint(find("shake-picture", HTMLCanvasElement), picture);
+      find("shake-picture-name", HTMLParagraphElement).textContent = picture.name;
+    }
+    if (changed.has("model") || changed.has("picture")) this.#clearDraws();
+    const missing = whatIsMissing({ model, picture });
+    const note = find("shake-missing", HTMLParagraphElement);
+    note.hidden = missing === undefined;
+    note.textContent = missing ?? "";
+    find("shake-body", HTMLDivElement).hidden = missing !== undefined;
+    if (this.#isShown) this.#ask(this.#network.alphas);
+  }
+
+  async #answerTo(alphas: Float32Array): Promise<void> {
+    const { model, picture } = this.#store.state;
+    if (!model || !picture || alphas.length !== model.blocks) return;
+    const answer = await this.#worker.call("shake", picture.pixels, alphas);
+    const best = this.#bars.show(answer.probabilities, model.classNames);
+    this.#bars.mark(this.#draws);
+    find("shake-answer", HTMLHeadingElement).textContent = best.name;
+    const time = `${answer.milliseconds.toFixed(1)} ms on ${deviceTitle(answer.device)}`;
+    this.#messages.say(`${best.name}, ${percent(best.probability)} (${time})`);
+  }
+
+  async #drawMixes(): Promise<void> {
+    const { model, picture } = this.#store.state;
+    if (!model?.blocks || !picture) return;
+    this.#clearDraws();
+    this.#clear.disabled = false;
+    const draws = this.#draws;
+    while (draws === this.#draws && draws.length < DRAWS) {
+      const alphas = Float32Array.from({ length: DRAWS_AT_ONCE * model.blocks }, Math.random);
+      const { probabilities } = await this.#worker.call("shake", picture.pixels, alphas);
+      const classes = probabilities.length / DRAWS_AT_ONCE;
+      for (let i = 0; i < DRAWS_AT_ONCE; i++)
+        draws.push(probabilities.subarray(i * classes, (i + 1) * classes));
+      if (draws !== this.#draws) return;
+      this.#bars.mark(draws);
+      this.#spread.textContent = describeSpread(draws, model.classNames);
+    }
+  }
+
+  /** Also ends the drawing under way, whose draws are then no longer these. */
+  #clearDraws(): void {
+    this.#draws = [];
+    this.#bars.mark(this.#draws);
+    this.#clear.disabled = true;
+    this.#spread.textContent = "Each draw leaves a mark where its answer falls.";
+  }
+}
+
+function whatIsMissing({ model, picture }: State): string | undefined {
+  if (!model) return "There is no model yet: drop a checkpoint of shake on the page, or train a network.";
+  if (model.blocks === undefined) {
+    return `${model.name} has its branches merged into one, so there is nothing to mix: drop its checkpoint on the page, or a model made by npx shake export RUN --alpha-input --out FILE.`;
+  }
+  return picture ? undefined : "There is no picture yet: drop one on the page.";
+}
+
+/** How often each answer came, and how far the probability of the commonest one is spread. */
+function describeSpread(draws: readonly Float32Array[], classNames: readonly string[]): string {
+  const counts = new Map<number, number>();
+  for (const draw of draws) {
+    const { index } = bestOf(draw, classNames);
+    counts.set(index, (counts.get(index) ?? 0) + 1);
+  }
+  const answers = [...counts].sort(([, a], [, b]) => b - a);
+  const said = answers.map(([index, count]) => `${className(classNames, index)} ${count}`).join(", ");
+  const commonest = answers[0]?.[0] ?? 0;
+  const sorted = draws.map((draw) => draw[commonest] ?? 0).sort((a, b) => a - b);
+  const at = (share: number) => percent(sorted[Math.round(share * (sorted.length - 1))] ?? 0);
+  return `${draws.length} draws: ${said}. The probability of ${className(classNames, commonest)} runs from ${at(0)} to ${at(1)}; its median is ${at(0.5)}.`;
+}

@@ -1,0 +1,155 @@
+import type {
+  DeviceChoice,
+  ModelFile,
+  TrainChoices,
+  Trained,
+  TrainingEnd,
+  WorkerEvent,
+} from "../protocol.ts";
+import { Chart } from "./chart.ts";
+import { deviceTitle } from "./classify.ts";
+import { find, showFacts } from "./dom.ts";
+import type { Messages } from "./messages.ts";
+import type { WorkerClient } from "./worker-client.ts";
+
+type StepEvent = Extract<WorkerEvent, { type: "step" }>;
+
+/** The third tab: a small network trained in the page, with its curves and what comes out. */
+export class TrainPage {
+  readonly #worker: WorkerClient;
+  readonly #status = find("training-status", HTMLParagraphElement);
+  readonly #form = find("train-form", HTMLFormElement);
+  readonly #stop = find("stop-training", HTMLButtonElement);
+  readonly #resume = find("resume-training", HTMLButtonElement);
+  readonly #results = ["use-trained", "download-onnx", "download-checkpoint"].map((id) =>
+    find(id, HTMLButtonElement),
+  );
+  readonly #loss = new Chart(find("loss-chart", HTMLDivElement), [
+    { label: "training, mean of the epoch so far", color: "--branch1" },
+    { label: "test", color: "--branch2", isSparse: true },
+  ]);
+  readonly #accuracy = new Chart(
+    find("accuracy-chart", HTMLDivElement),
+    [
+      { label: "training, mean of the epoch so far", color: "--branch1" },
+      { label: "test", color: "--branch2", isSparse: true },
+    ],
+    [0, 100],
+  );
+  #device: string | undefined;
+  #testAccuracy: number | undefined;
+
+  constructor(worker: WorkerClient, messages: Messages, use: (file: ModelFile) => Promise<void>) {
+    this.#worker = worker;
+    worker.listen((event) => this.#receive(event));
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void messages.guard(() => this.#start(readChoices(this.#form)));
+    });
+    this.#stop.addEventListener("click", () => {
+      this.#status.textContent = "Stopping after this step.";
+      void messages.guard(() => worker.call("stop"));
+    });
+    this.#resume.addEventListener("click", () => {
+      void messages.guard(() => this.#run(() => worker.call("resume")));
+    });
+    const onClick = (id: string, task: (trained: Trained) => Promise<void> | void) =>
+      find(id, HTMLButtonElement).addEventListener("click", () => {
+        void messages.guard(async () => task(await worker.call("trained")));
+      });
+    onClick("use-trained", ({ name, onnx, checkpoint }) => use({ name, bytes: onnx, checkpoint }));
+    onClick("download-onnx", ({ name, onnx }) => download(name, onnx));
+    onClick("download-checkpoint", ({ checkpoint }) => download("checkpoint", checkpoint));
+  }
+
+  async #start(choices: TrainChoices): Promise<void> {
+    this.#loss.clear();
+    this.#accuracy.clear();
+    this.#testAccuracy = undefined;
+    await this.#run(() => this.#worker.call("train", choices));
+  }
+
+  async #run(train: () => Promise<TrainingEnd>): Promise<void> {
+    this.#setRunning(true);
+    this.#status.textContent = "Compiling the network and opening it.";
+    let end: TrainingEnd | undefined;
+    try {
+      end = await train();
+      const accuracy =
+        this.#testAccuracy === undefined ? "" : ` Test accuracy ${this.#testAccuracy.toFixed(1)} %.`;
+      this.#status.textContent = end.finished
+        ? `Done.${accuracy}`
+        : `Stopped after step ${end.step}.${accuracy}`;
+    } catch (error) {
+      this.#status.textContent = "The training ended with an error.";
+      throw error;
+    } finally {
+      this.#setRunning(false, end?.finished === false);
+    }
+  }
+
+  #setRunning(isRunning: boolean, canResume = false): void {
+    const start = find("start-training", HTMLButtonElement);
+    start.disabled = isRunning;
+    this.#stop.disabled = !isRunning;
+    this.#resume.disabled = !canResume;
+    if (!isRunning) for (const button of this.#results) button.disabled = false;
+  }
+
+  #receive(event: WorkerEvent): void {
+    if (event.type === "prepared") {
+      this.#device = `${deviceTitle(event.device)} (${event.reason.replace(/\.$/, "")})`;
+      this.#status.textContent = `Training on ${this.#device}.`;
+    } else if (event.type === "step") this.#showStep(event);
+    else if (event.type === "epoch") {
+      const { step, test_loss: loss, test_accuracy: accuracy } = event.record;
+      this.#testAccuracy = accuracy;
+      this.#loss.add(step, [undefined, loss]);
+      this.#accuracy.add(step, [undefined, accuracy]);
+    }
+  }
+
+  #showStep(event: StepEvent): void {
+    const { step, steps, epoch, loss, accuracy, imagesPerSecond, secondsLeft } = event;
+    this.#loss.add(step, [loss]);
+    this.#accuracy.add(step, [accuracy]);
+    const progress = find("training-progress", HTMLProgressElement);
+    progress.value = step / steps;
+    showFacts(find("training-facts", HTMLElement), {
+      epoch: `${epoch}`,
+      step: `${step} of ${steps}`,
+      loss: loss.toFixed(3),
+      accuracy: `${accuracy.toFixed(1)} %`,
+      test: this.#testAccuracy === undefined ? "–" : `${this.#testAccuracy.toFixed(1)} %`,
+      "images/s": imagesPerSecond.toFixed(0),
+      left: formatSeconds(secondsLeft),
+    });
+  }
+}
+
+function readChoices(form: HTMLFormElement): TrainChoices {
+  const data = new FormData(form);
+  const number = (name: keyof TrainChoices) => Number(data.get(name));
+  return {
+    depth: number("depth"),
+    width: number("width"),
+    images: number("images"),
+    epochs: number("epochs"),
+    batchSize: number("batchSize"),
+    learningRate: number("learningRate"),
+    device: data.get("device") as DeviceChoice,
+  };
+}
+
+function formatSeconds(seconds: number): string {
+  return seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
+}
+
+function download(name: string, bytes: Uint8Array): void {
+  const url = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>]));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(url);
+}
