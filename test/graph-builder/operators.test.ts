@@ -73,6 +73,13 @@ const more: readonly ShapeCase[] = [
     g.ReduceSum(X, null, { noop_with_empty_axes: 1 }),
     g.ReduceMean(X, { axes: [], keepdims: 0 }),
   ]),
+  of("QuantizeLinear, DequantizeLinear, one scale and one a channel", image, (g, { X }) => {
+    const scales = [g.float(0.1), g.float([0.1, 0.2])];
+    return scales.flatMap((scale) => {
+      const whole = g.QuantizeLinear(X, scale);
+      return [whole, g.DequantizeLinear(whole, scale)];
+    });
+  }),
   of("Reshape, a symbol merged", image, (g, { X }) => g.Reshape(X, g.int64([-1, 6]))),
   of(
     "MatMul, stacks that broadcast",

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import {
   createBuilder,
   createModel,
+  decodeMetadata,
   decodeModel,
   encodeModel,
   floats,
@@ -70,7 +71,7 @@ const y = valueInfo("y", [2]);
 
 test.each([
   [
-    "an operator set from before 13",
+    "an operator set from before 11",
     foreign({ node: [relu], input: [x], output: [y] }, 9),
     /imports opset 9 of ai\.onnx/,
   ],
@@ -110,6 +111,40 @@ test.each([
   expect(read).toThrow(UserError);
   expect(read).toThrow(/^foreign\.onnx cannot be used: [^\n]+\.$/);
   expect(read).toThrow(reason);
+});
+
+const softmaxOver = (shape: readonly number[], axis?: number) => ({
+  node: [
+    {
+      opType: "Softmax",
+      name: "s",
+      input: ["x"],
+      output: ["y"],
+      attribute: axis === undefined ? [] : [{ name: "axis", type: 2, i: axis }],
+    },
+  ],
+  input: [valueInfo("x", shape)],
+  output: [valueInfo("y", shape)],
+});
+
+test("Softmax of opset 11 is read over the last axis, where it meant the same, and refused elsewhere", () => {
+  expect(decodeModel(foreign(softmaxOver([2, 3]), 11)).opset).toBe(11);
+  expect(decodeModel(foreign(softmaxOver([2, 3, 4], 2), 12)).opset).toBe(12);
+  expect(() => decodeModel(foreign(softmaxOver([2, 3, 4]), 12))).toThrow(
+    /Softmax at s is not over its last axis/,
+  );
+  expect(decodeModel(foreign(softmaxOver([2, 3, 4], 1), 13)).opset).toBe(13);
+});
+
+test("metadata are read of a model whose operators are not known", () => {
+  const graph = { node: [{ opType: "Einsum", name: "e", input: ["x"], output: ["y"] }] };
+  const bytes = onnx.ModelProto.encode(
+    onnx.ModelProto.fromObject({ irVersion: 8, graph, metadataProps: [{ key: "data", value: "shapes" }] }),
+  ).finish();
+  expect(decodeMetadata(bytes)).toEqual({ data: "shapes" });
+  expect(() => decodeMetadata(Uint8Array.of(1, 2, 3), "text.onnx")).toThrow(
+    /^text\.onnx is not an ONNX model/,
+  );
 });
 
 test("numbers in typed fields and initializers listed as inputs are read", () => {

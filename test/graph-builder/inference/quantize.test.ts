@@ -7,7 +7,7 @@ import {
   Graph,
   quantizeGraph,
   type Range,
-  type Tensor,
+  Tensor,
   type Value,
 } from "../../../graph-builder/index.ts";
 import { normal } from "../../support/random-tensor.ts";
@@ -137,4 +137,26 @@ describe("quantizeGraph", () => {
       "X has no range: it was not calibrated",
     );
   });
+});
+
+test.each([
+  ["scales that do not fit the axis", [3], [3], 1, /3 scales do not fit axis 1 of \[2, 4\]/],
+  ["a matrix of scales", [2, 4], [2, 4], 1, /the scale must be a number or a vector, not \[2, 4\]/],
+  ["a zero point of another shape", [4], [], 1, /the zero point is \[\], the scale \[4\]/],
+] as const)("quantisation refuses %s", (_, scale, zeroPoint, axis, sentence) => {
+  const g = createBuilder(new Graph("unfit"));
+  const X = g.input("X", "float", [2, 4]);
+  const [s, z] = [g.input("s", "float", scale), g.input("z", "uint8", zeroPoint)];
+  expect(() => g.QuantizeLinear(X, s, z, { axis })).toThrow(sentence);
+});
+
+test("the type of the zero point is that of the whole numbers", () => {
+  const g = createBuilder(new Graph("types"));
+  const X = g.input("X", "float", [2, 4]);
+  const z = g.constant(new Tensor("int8", [], new Int8Array(1)));
+  const whole = g.QuantizeLinear(X, g.float(0.1), z);
+  expect([whole.elemType, g.QuantizeLinear(X, g.float(0.1)).elemType]).toEqual(["int8", "uint8"]);
+  expect(g.DequantizeLinear(whole, g.float(0.1), z).elemType).toBe("float");
+  const other = g.constant(new Tensor("uint8", [], new Uint8Array(1)));
+  expect(() => g.DequantizeLinear(whole, g.float(0.1), other)).toThrow(/x is int8 and its zero point uint8/);
 });
