@@ -1,4 +1,5 @@
 import type { Builder } from "./builder.ts";
+import { unbroadcast } from "./composites.ts";
 import { type Backward, type Gradient, type GradientRule, gradients } from "./gradients.ts";
 import type { Node, Value } from "./ir.ts";
 import { nameValues } from "./names.ts";
@@ -96,15 +97,6 @@ function backward(
   if (unread >= 0)
     throw new Error(`the gradient of output ${unread} of ${node.opType} at ${node.name} is not known`);
   return results;
-}
-
-/** Sums a gradient over the axes along which its value was broadcast. */
-function unbroadcast(g: Builder, gradient: Value, value: Value): Value {
-  const extra = gradient.shape.length - value.shape.length;
-  const leading = gradient.shape.slice(0, Math.max(0, extra)).map((_, i) => i);
-  const summed = leading.length > 0 ? g.ReduceSum(gradient, g.int64(leading), { keepdims: 0 }) : gradient;
-  const stretched = value.shape.flatMap((dim, i) => (dim === 1 && summed.shape[i] !== 1 ? [i] : []));
-  return stretched.length > 0 ? g.ReduceSum(summed, g.int64(stretched), { keepdims: 1 }) : summed;
 }
 
 function expectType(node: Node, index: number, gradient: Value, value: Value): void {

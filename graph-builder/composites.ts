@@ -54,3 +54,12 @@ function averagedPixels(g: Builder, dims: Shape, attributes: Node<"AveragePool">
 function ones(g: Builder, dims: readonly number[]): Value {
   return g.constant(floats(Array(elementCount(dims)).fill(1), dims));
 }
+
+/** Sums a gradient over the axes along which its value was broadcast. */
+export function unbroadcast(g: Builder, gradient: Value, value: Value): Value {
+  const extra = gradient.shape.length - value.shape.length;
+  const leading = gradient.shape.slice(0, Math.max(0, extra)).map((_, i) => i);
+  const summed = leading.length > 0 ? g.ReduceSum(gradient, g.int64(leading), { keepdims: 0 }) : gradient;
+  const stretched = value.shape.flatMap((dim, i) => (dim === 1 && summed.shape[i] !== 1 ? [i] : []));
+  return stretched.length > 0 ? g.ReduceSum(summed, g.int64(stretched), { keepdims: 1 }) : summed;
+}

@@ -47,6 +47,8 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   // dX = dY * 2 / sqrt(pi) * exp(-X^2)
   Erf: (g, { I, dY }) => [g.Mul(dY, g.Mul(g.float(2 / Math.sqrt(Math.PI)), g.Exp(g.Neg(g.Mul(I(0), I(0))))))],
   Sign: "zero",
+  Sin: (g, { I, dY }) => [g.Mul(dY, g.Cos(I(0)))],
+  Cos: (g, { I, dY }) => [g.Neg(g.Mul(dY, g.Sin(I(0))))],
   Sqrt: (g, { O, dY }) => [g.Div(dY, g.Add(O(0), O(0)))],
   // dX = -dY * Y^2
   Reciprocal: (g, { O, dY }) => [g.Neg(g.Mul(dY, g.Mul(O(0), O(0))))],
@@ -89,6 +91,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   Greater: "zero",
   Less: "zero",
   GreaterOrEqual: "zero",
+  LessOrEqual: "zero",
   And: "zero",
 
   // --- shapes and places ---
@@ -246,6 +249,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   SplitTraining: isGradient,
   ReduceSumTraining: isGradient,
   BroadcastGradientArgs: "zero",
+  DivGrad: isGradient,
   LeakyReluGrad: isGradient,
   GeluGrad: isGradient,
   FastGeluGrad: isGradient,

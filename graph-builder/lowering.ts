@@ -1,7 +1,7 @@
 import type { Builder } from "./builder.ts";
 import type { Graph, Node, Value } from "./ir.ts";
-import type { Attributes, OpType } from "./operators/index.ts";
 import { cancelReorders } from "./lowerings/reorders.ts";
+import type { Attributes, OpType } from "./operators/index.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
 /** What a lowering sees of the node it replaces: inputs `I(i)`, attributes, and which outputs something reads. */

@@ -65,8 +65,10 @@ export function adamW(g: Builder, update: Update, settings: AdamWSettings): Upda
   const { weight, gradient, learningRate } = update;
   const { alpha, beta, epsilon, weightDecay, correctBias, mode } = settings;
   const [m, v] = [momentAt(update, 0), momentAt(update, 1)];
-  const first = g.Add(g.Mul(m, g.float(alpha)), g.Mul(gradient, g.float(1 - alpha)));
-  const second = g.Add(g.Mul(v, g.float(beta)), g.Mul(g.Mul(gradient, gradient), g.float(1 - beta)));
+  // the kernel takes 1 - alpha and 1 - beta in float32, which for 0.999 is off by 1e-5
+  const rest = (rate: number) => g.float(1 - Math.fround(rate));
+  const first = g.Add(g.Mul(m, g.float(alpha)), g.Mul(gradient, rest(alpha)));
+  const second = g.Add(g.Mul(v, g.float(beta)), g.Mul(g.Mul(gradient, gradient), rest(beta)));
   const [m1, v1] = correctBias ? [bias(g, update, alpha), bias(g, update, beta)] : [g.float(1), g.float(1)];
   const decay = g.Mul(learningRate, g.float(weightDecay));
   if (mode === 0) {

@@ -1,4 +1,5 @@
 import type { Builder } from "../builder.ts";
+import { unbroadcast } from "../composites.ts";
 import type { Value } from "../ir.ts";
 import type { Lowering } from "../lowering.ts";
 
@@ -51,6 +52,15 @@ export const activations = {
     const s = g.Sigmoid(scaled);
     const rise = g.Add(g.float(1), g.Mul(scaled, g.Sub(g.float(1), s)));
     return [g.Mul(I(0), g.Mul(s, rise))];
+  },
+
+  // dA = dY / B, dB = -dY A / B^2
+  DivGrad: (g, { I, isUsed }) => {
+    const quotient = g.Div(I(0), I(2));
+    return [
+      isUsed(0) ? unbroadcast(g, quotient, I(1)) : null,
+      isUsed(1) ? unbroadcast(g, g.Neg(g.Mul(quotient, g.Div(I(1), I(2)))), I(2)) : null,
+    ];
   },
 
   // dX = Y * (dY - sum(dY * Y))

@@ -50,7 +50,14 @@ export function dataTypeOf(number: number): DataType {
 
 export const elementwise = {
   Abs: unary,
-  Neg: unary,
+  Neg: operator({
+    inputs: ["X"],
+    outputs: ["Y"],
+    infer: ([X]) => sameAs(X),
+    contents: ([X]) => [X.contents && complete(X.contents.map((dim) => difference(0, dim)))],
+  }),
+  Sin: unary,
+  Cos: unary,
   Exp: unary,
   Log: unary,
   Sqrt: unary,
@@ -119,6 +126,7 @@ export const elementwise = {
   Greater: compare,
   Less: compare,
   GreaterOrEqual: compare,
+  LessOrEqual: compare,
   And: compare,
   Where: operator({
     inputs: ["condition", "X", "Y"],

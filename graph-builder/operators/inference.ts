@@ -4,7 +4,6 @@ import {
   productOf,
   quotientOf,
   type Shape,
-  sameShape,
   type TensorType,
   tensorType,
 } from "../types.ts";
@@ -28,9 +27,10 @@ export function broadcastShapes(...shapes: readonly Shape[]): Shape {
     for (const shape of shapes) {
       const dim = shape[i - rank + shape.length] ?? 1;
       if (dim === 1 || dim === result) continue;
-      if (result !== 1)
+      if (!mayEqual(dim, result) && result !== 1)
         refuse(`shapes ${shapes.map((s) => `[${s.join(", ")}]`).join(" and ")} do not broadcast`);
-      result = dim;
+      // of two names for one size a number says most
+      if (result === 1 || typeof dim === "number") result = dim;
     }
     return result;
   });
@@ -77,9 +77,14 @@ export function shapeInput(value: Operand): Shape {
   return value.contents ?? refuse("the shape must be known when the graph is built");
 }
 
+/** Whether two dimensions can be the same: files give one size several names, so only numbers differ for certain. */
+export function mayEqual(a: Dim, b: Dim): boolean {
+  return a === b || typeof a === "string" || typeof b === "string";
+}
+
 /** Refuses two values whose shapes differ. */
 export function expectSame(a: Operand, b: Operand): void {
-  if (!sameShape(a.shape, b.shape))
+  if (a.shape.length !== b.shape.length || !a.shape.every((dim, i) => mayEqual(dim, dimAt(b.shape, i))))
     refuse(`shapes [${a.shape.join(", ")}] and [${b.shape.join(", ")}] differ`);
 }
 

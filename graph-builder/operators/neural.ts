@@ -3,6 +3,7 @@ import {
   broadcastShapes,
   commonElemType,
   dimAt,
+  mayEqual,
   normalAxis,
   refuse,
   sameAs,
@@ -236,8 +237,9 @@ export const neural = {
     outputs: ["output", "log_prob?"],
     attributes: crossEntropyAttributes,
     infer: ([scores, labels], { reduction }) => {
-      const expected = [scores.shape[0], ...scores.shape.slice(2)];
-      if (expected.join() !== labels.shape.join()) {
+      const expected = scores.shape.filter((_, axis) => axis !== 1);
+      const fits = expected.length === labels.shape.length;
+      if (!fits || !expected.every((dim, i) => mayEqual(dim, dimAt(labels.shape, i)))) {
         refuse(`labels [${labels.shape.join(", ")}] do not fit scores [${scores.shape.join(", ")}]`);
       }
       const loss = tensorType(scores.elemType, reduction === "none" ? labels.shape : []);

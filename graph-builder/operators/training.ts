@@ -158,6 +158,12 @@ export const training = {
       return sameAs(X);
     },
   }),
+  DivGrad: operator({
+    domain: "com.microsoft",
+    inputs: ["dY", "A", "B"],
+    outputs: ["dA?", "dB?"],
+    infer: ([, A, B]) => [A.type, B.type],
+  }),
   SoftmaxGrad_13: softmaxGrad,
   LogSoftmaxGrad_13: softmaxGrad,
   LayerNormalizationGrad: operator({

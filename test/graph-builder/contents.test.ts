@@ -40,6 +40,7 @@ const known: readonly Case[] = [
     [8, 6],
   ],
   ["Sub of equals", (g, X) => g.Sub(g.Shape(X), g.Shape(X)), [0, 0, 0]],
+  ["Neg", (g, X) => g.Neg(g.Shape(X, { start: 1 })), [-6, -4]],
   ["Mod", (g, X) => g.Mod(g.Shape(X, { start: 1 }), g.int64([4])), [2, 0]],
   [
     "Equal and Where, as exporters write Expand",
@@ -102,4 +103,14 @@ test("a constant's elements are its contents whatever its type", () => {
   const g = createBuilder(new Graph("constants"));
   expect(g.constant(floats([0.5])).contents).toEqual([0.5]);
   expect(g.constant(new Tensor("bool", [2], Uint8Array.of(1, 0))).contents).toEqual([1, 0]);
+});
+
+test("two names for one size are taken for one, two numbers are not", () => {
+  const g = createBuilder(new Graph("names"));
+  const tokens = g.input("tokens", "float", ["8*batch", 20]);
+  const labels = g.input("labels", "int64", ["rows"]);
+  expect(g.SoftmaxCrossEntropyLoss(tokens, labels)[0].shape).toEqual([]);
+  expect(g.Add(tokens, g.input("other", "float", ["rows", 20])).shape).toEqual(["8*batch", 20]);
+  expect(g.Add(tokens, g.input("fixed", "float", [16, 20])).shape).toEqual([16, 20]);
+  expect(() => g.Add(tokens, g.float(Array(19).fill(0)))).toThrow(/do not broadcast/);
 });

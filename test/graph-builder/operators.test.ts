@@ -31,12 +31,20 @@ const matrix = { X: normal(["batch", 4]) };
 
 /** Operators without a gradient rule, and shapes that no gradient needs. */
 const more: readonly ShapeCase[] = [
-  of("Not, And, Equal, Greater, Less, GreaterOrEqual", matrix, (g, { X }) => {
+  of("Not, And, Equal, Greater, Less, GreaterOrEqual, LessOrEqual", matrix, (g, { X }) => {
     const zero = g.float(0);
-    const all = [g.Equal(X, zero), g.Greater(X, zero), g.Less(X, zero), g.GreaterOrEqual(X, zero)];
+    const all = [
+      g.Equal(X, zero),
+      g.Greater(X, zero),
+      g.Less(X, zero),
+      g.GreaterOrEqual(X, zero),
+      g.LessOrEqual(X, zero),
+    ];
     return [g.Not(all[0] ?? X), ...all, g.And(g.Less(X, zero), g.Greater(zero, g.float([1, 2, 3, 4])))];
   }),
-  of("Shape", image, (g, { X }) => g.Shape(X)),
+  of("Shape", image, (g, { X }) => [g.Shape(X), g.Shape(X, { start: 1, end: -1 })]),
+  of("Size", image, (g, { X }) => g.Size(X)),
+  of("Sign, Mod", matrix, (g, { X }) => [g.Sign(X), g.Mod(g.Shape(X), g.int64([2, 3]))]),
   of("ArgMax", image, (g, { X }) => [g.ArgMax(X, { axis: 1 }), g.ArgMax(X, { axis: -1, keepdims: 0 })]),
   of("OneHot", { i: integers([0, 2, 1], ["batch"]) }, (g, { i }) => [
     g.OneHot(i, g.int64([3]), g.float([0, 1])),

@@ -280,6 +280,19 @@ export const transformerDefinitions: readonly Definition[] = [
     ],
     [[3, 2, 5], 4],
   ),
+  {
+    opType: "DivGrad",
+    title: "broadcast",
+    inputs: { dY: normal(["batch", 2]), A: normal(["batch", 2]), B: positive([2]) },
+    build: (g, I) => g.DivGrad(I("dY"), I("A"), I("B")),
+    expected: (grid) => {
+      const [dY, A, B] = [grid("dY"), grid("A"), grid("B")];
+      const dB = [0, 1].map((c) =>
+        [0, 1, 2].reduce((sum, n) => sum - (dY.at(n, c) * A.at(n, c)) / B.at(c) ** 2, 0),
+      );
+      return [dY.data.map((d, i) => d / B.at(i % 2)), dB];
+    },
+  },
   scale("by a float", 0, (g) => g.float(2.5), 2.5),
   scale("down by a size", 1, (g) => g.Size(g.float([1, 2, 3, 4])), 0.25),
   scale("down by a vector of one", 1, (g) => g.float([5]), 0.2),
