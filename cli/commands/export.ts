@@ -47,7 +47,7 @@ export const exportCommand: Command<(typeof settings)[number]> = {
     else {
       const lines = [
         `${out}  ${formatLarge(bytes.length)}B`,
-        ...(loss ? [`int8 loses ${describeLoss(loss)}`] : []),
+        ...(loss ? [`accuracy loss ${describeLoss(loss)}`] : []),
       ];
       process.stdout.write(`${lines.join("\n")}\n\nNext:\n  npx shake inspect ${out}\n`);
     }

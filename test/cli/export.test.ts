@@ -91,7 +91,7 @@ describe("an export", () => {
     const loss = `${(before - after).toFixed(2)} points: ${before.toFixed(2)} % to ${after.toFixed(2)} % on 40 test images`;
     expect(facts.metadata).toMatchObject({ accuracy_loss: loss, calibration: "range of 48 training images" });
     const { stdout } = await shake(folder, "export", "run", "--out", "model.onnx", "--precision", "int8");
-    expect(stdout).toMatch(/^int8 loses -?\d+\.\d\d points: /m);
+    expect(stdout).toMatch(/^accuracy loss -?\d+\.\d\d points: /m);
     const checkpoint = [
       "export",
       "run/checkpoints/last",
