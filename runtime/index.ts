@@ -9,5 +9,6 @@ export * from "./ort-training/fusing.ts";
 export * from "./ort-training/ort-training-session.ts";
 export * from "./schedule.ts";
 export * from "./shake-noise.ts";
+export type { Source, TrainingSources } from "./sources.ts";
 export * from "./training-loop.ts";
 export * from "./training-session.ts";
