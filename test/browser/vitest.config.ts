@@ -5,6 +5,7 @@ export default defineConfig({
     include: ["test/browser/*.test.ts"],
     globalSetup: ["test/support/build.ts"],
     testTimeout: 3 * 60_000,
+    expect: { poll: { timeout: 20_000 } },
     hookTimeout: 60_000,
     fileParallelism: false,
   },

@@ -15,7 +15,8 @@ export async function openBrowser({ webgpu = false } = {}): Promise<Browser> {
     );
   }
   const software = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
-  return chromium.launch({ executablePath, args: ["--no-sandbox", ...(webgpu ? software : [])] });
+  const args = ["--no-sandbox", "--js-flags=--expose-gc", ...(webgpu ? software : [])];
+  return chromium.launch({ executablePath, args });
 }
 
 /** Opens a page that must do without errors: `errors` fills with uncaught exceptions, console errors and failed requests. */

@@ -2,7 +2,7 @@ import type { Answer, DeviceChoice, DeviceReport, Devices, ModelInfo } from "../
 import { Bars, bestOf, className, percent } from "./bars.ts";
 import { find, make, showFacts } from "./dom.ts";
 import type { Messages } from "./messages.ts";
-import { type Picture, paint, picturesOf } from "./pictures.ts";
+import { type Picture, paint, picturesOf, thumbnail } from "./pictures.ts";
 import type { State, Store } from "./state.ts";
 import { latest, type WorkerClient } from "./worker-client.ts";
 
@@ -48,6 +48,7 @@ export class ClassifyPage {
     find("examples", HTMLUListElement).replaceChildren(
       ...pictures.map((picture, i) => this.#example(picture, row(answer, i, pictures.length), model)),
     );
+    this.#store.set({ examples: pictures });
     const [first] = pictures;
     if (first && !this.#store.state.picture) this.#store.set({ picture: first });
   }
@@ -65,7 +66,8 @@ export class ClassifyPage {
       paint(find("picture", HTMLCanvasElement), picture);
       find("picture-name", HTMLParagraphElement).textContent = picture.name;
     }
-    if (model && picture) this.#classify(picture);
+    const isAsked = changed.has("model") || changed.has("devices") || changed.has("picture");
+    if (model && picture && isAsked) this.#classify(picture);
   }
 
   async #answerFor({ name, pixels }: Picture): Promise<void> {
@@ -79,14 +81,10 @@ export class ClassifyPage {
   }
 
   #example(picture: Picture, probabilities: Float32Array, model: ModelInfo): HTMLElement {
-    const canvas = make("canvas");
-    canvas.width = canvas.height = 32;
-    paint(canvas, picture);
-    canvas.setAttribute("aria-hidden", "true");
     const { name } = bestOf(probabilities, model.classNames);
     const isRight = name === picture.name;
     const verdict = make("span", isRight ? "right" : "wrong", isRight ? `✓ ${name}` : `✗ ${name}`);
-    const button = make("button", "example", canvas, verdict);
+    const button = make("button", "example", thumbnail(picture), verdict);
     button.type = "button";
     button.title = isRight ? "right" : `wrong: it is a ${picture.name}`;
     button.setAttribute("aria-label", `a ${picture.name}, taken for a ${name}`);

@@ -19,6 +19,7 @@ const classify = new ClassifyPage(worker, store, messages);
 const shake = new ShakePage(worker, store, messages);
 const showTab = connectTabs((id) => {
   shake.isShown = id === "shake";
+  if (store.state.model) messages.say("Ready");
 });
 new TrainPage(worker, messages, async (file) => {
   await openModel(file);
@@ -31,6 +32,7 @@ worker.listen((event) => {
 
 async function openModel(file: ModelFile): Promise<void> {
   const { info, devices } = await worker.call("open", file);
+  if (info.data !== store.state.model?.data) store.set({ examples: [] });
   store.set({ model: info, devices });
   await classify.showExamples();
   const checked = document.querySelector<HTMLInputElement>("#devices input:checked");

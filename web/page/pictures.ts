@@ -66,6 +66,15 @@ export function paint(canvas: HTMLCanvasElement, { name, pixels }: Picture): voi
   canvas.setAttribute("aria-label", name);
 }
 
+/** A small canvas with a picture, for a button that says its name itself. */
+export function thumbnail(picture: Picture): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = SIZE;
+  paint(canvas, picture);
+  canvas.setAttribute("aria-hidden", "true");
+  return canvas;
+}
+
 /** The pictures of a data set, one by one. */
 export function picturesOf(images: Uint8Array, names: readonly string[]): Picture[] {
   const size = CHANNELS * AREA;

@@ -1,13 +1,14 @@
 import { Bars, bestOf, className, percent } from "./bars.ts";
 import { deviceTitle } from "./classify.ts";
-import { find } from "./dom.ts";
+import { find, make } from "./dom.ts";
 import type { Messages } from "./messages.ts";
 import { NetworkPicture } from "./network-picture.ts";
-import { paint } from "./pictures.ts";
+import { type Picture, paint, thumbnail } from "./pictures.ts";
 import type { State, Store } from "./state.ts";
 import { latest, type WorkerClient } from "./worker-client.ts";
 
 const DRAWS = 200;
+const EXAMPLES = 10;
 const DRAWS_AT_ONCE = 20;
 
 /** The second tab: the weight of every block's first branch on a slider, and what that does to the answer. */
@@ -42,12 +43,24 @@ export class ShakePage {
     if (isShown) this.#ask(this.#network.alphas);
   }
 
-  #update({ model, picture }: State, changed: ReadonlySet<keyof State>): void {
+  #showExamples(examples: readonly Picture[]): void {
+    const buttons = examples.slice(0, EXAMPLES).map((picture) => {
+      const button = make("button", "", thumbnail(picture));
+      button.type = "button";
+      button.setAttribute("aria-label", picture.name);
+      button.addEventListener("click", () => this.#store.set({ picture }));
+      return make("li", "", button);
+    });
+    find("shake-examples", HTMLUListElement).replaceChildren(...buttons);
+  }
+
+  #update({ model, picture, examples }: State, changed: ReadonlySet<keyof State>): void {
     if (changed.has("model")) this.#network.setBlocks(model?.blocks ?? 0);
     if (changed.has("picture") && picture) {
       paint(find("shake-picture", HTMLCanvasElement), picture);
       find("shake-picture-name", HTMLParagraphElement).textContent = picture.name;
     }
+    if (changed.has("examples")) this.#showExamples(examples ?? []);
     if (changed.has("model") || changed.has("picture")) this.#clearDraws();
     const missing = whatIsMissing({ model, picture });
     const note = find("shake-missing", HTMLParagraphElement);

@@ -6,6 +6,8 @@ export interface State {
   readonly model?: ModelInfo | undefined;
   readonly devices?: Devices | undefined;
   readonly picture?: Picture | undefined;
+  /** Pictures to choose from. */
+  readonly examples?: readonly Picture[] | undefined;
 }
 
 /** The shared state; whoever watches is told which of its parts have changed. */

@@ -36,7 +36,7 @@ export class TrainPage {
     ],
     [0, 100],
   );
-  #device: string | undefined;
+  #step: StepEvent | undefined;
   #testAccuracy: number | undefined;
 
   constructor(worker: WorkerClient, messages: Messages, use: (file: ModelFile) => Promise<void>) {
@@ -98,21 +98,23 @@ export class TrainPage {
 
   #receive(event: WorkerEvent): void {
     if (event.type === "prepared") {
-      this.#device = `${deviceTitle(event.device)} (${event.reason.replace(/\.$/, "")})`;
-      this.#status.textContent = `Training on ${this.#device}.`;
-    } else if (event.type === "step") this.#showStep(event);
-    else if (event.type === "epoch") {
+      const why = event.reason.replace(/\.$/, "");
+      this.#status.textContent = `Training on ${deviceTitle(event.device)} (${why}).`;
+    } else if (event.type === "step") {
+      this.#step = event;
+      this.#loss.add(event.step, [event.loss]);
+      this.#accuracy.add(event.step, [event.accuracy]);
+      this.#showStep(event);
+    } else if (event.type === "epoch") {
       const { step, test_loss: loss, test_accuracy: accuracy } = event.record;
       this.#testAccuracy = accuracy;
       this.#loss.add(step, [undefined, loss]);
       this.#accuracy.add(step, [undefined, accuracy]);
+      if (this.#step) this.#showStep(this.#step);
     }
   }
 
-  #showStep(event: StepEvent): void {
-    const { step, steps, epoch, loss, accuracy, imagesPerSecond, secondsLeft } = event;
-    this.#loss.add(step, [loss]);
-    this.#accuracy.add(step, [accuracy]);
+  #showStep({ step, steps, epoch, loss, accuracy, imagesPerSecond, secondsLeft }: StepEvent): void {
     const progress = find("training-progress", HTMLProgressElement);
     progress.value = step / steps;
     showFacts(find("training-facts", HTMLElement), {

@@ -42,10 +42,17 @@ export async function openDevice(name: DeviceName): Promise<Device> {
   return { name, ort: ort as unknown as typeof Common, sessionOptions, ...providers[name] };
 }
 
-async function expectWebGpu(): Promise<void> {
+async function expectWebGpu(): Promise<GPUAdapter> {
   if (!("gpu" in navigator)) throw new UserError("This browser has no WebGPU.");
   const adapter = await navigator.gpu.requestAdapter().catch(() => null);
   if (!adapter) throw new UserError("This browser finds no graphics card that WebGPU can use.");
+  return adapter;
+}
+
+/** Throws UserError, saying why, where WebGPU would be computed by the processor, as where there is none. */
+export async function expectGraphicsCard(): Promise<void> {
+  const { info } = await expectWebGpu();
+  if (info.isFallbackAdapter) throw new UserError("WebGPU is computed by the processor here.");
 }
 
 async function fetchWasm(

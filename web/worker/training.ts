@@ -15,7 +15,7 @@ import {
 } from "../../runtime/training-loop.ts";
 import { TrainingSession } from "../../runtime/training-session.ts";
 import type { DeviceName, TrainChoices, Trained, TrainingEnd, WorkerEvent } from "../protocol.ts";
-import { openDevice } from "./devices.ts";
+import { expectGraphicsCard, openDevice } from "./devices.ts";
 import { checkpointMetadata } from "./models.ts";
 import type { Queue } from "./queue.ts";
 
@@ -120,8 +120,9 @@ export class PageTraining {
   }
 
   async #compare(): Promise<{ name: DeviceName; reason: string }> {
-    const wasm = await this.#timeStep("wasm");
     try {
+      await expectGraphicsCard();
+      const wasm = await this.#timeStep("wasm");
       const webgpu = await this.#timeStep("webgpu");
       const reason = `a step takes ${formatMs(wasm)} on wasm, ${formatMs(webgpu)} on WebGPU`;
       return { name: webgpu < wasm ? "webgpu" : "wasm", reason };

@@ -1,0 +1,266 @@
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
+import {
+  demoSite,
+  examples,
+  expectedPercents,
+  expectPercents,
+  screenshot,
+  shownPercents,
+} from "../support/demo-site.ts";
+import { shake } from "../support/shake.ts";
+
+const PIXELS = 3 * 32 * 32;
+const demo = demoSite();
+const model = () => join(demo.run, "model.onnx");
+const example = (index: number) => examples(20).subarray(index * PIXELS, (index + 1) * PIXELS);
+
+/** Gives the page a file as a drop or a paste does; content is text, or the number of an example, made a PNG by its canvas. */
+async function give(page: Page, how: "drop" | "paste", name: string, type: string, content: string | number) {
+  await page.evaluate(
+    async ([how, name, type, content]) => {
+      const canvas = document.querySelectorAll<HTMLCanvasElement>("#examples canvas")[Number(content)];
+      const png = () => new Promise<Blob | null>((resolve) => canvas?.toBlob(resolve));
+      const part = typeof content === "number" ? await png() : content;
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([part ?? ""], name, { type }));
+      window.dispatchEvent(
+        how === "drop"
+          ? new DragEvent("drop", { dataTransfer: transfer, cancelable: true })
+          : new ClipboardEvent("paste", { clipboardData: transfer }),
+      );
+    },
+    [how, name, type, content] as const,
+  );
+}
+
+/** The bytes that the page's process has in memory, its worker's and WebAssembly's among them. */
+async function rendererMemory(page: Page): Promise<number> {
+  const session = await page.context().browser()?.newBrowserCDPSession();
+  const { processInfo = [] } = (await session?.send("SystemInfo.getProcessInfo")) ?? {};
+  await session?.detach();
+  const pages = processInfo.filter(({ type }) => type === "renderer");
+  const sizes = await Promise.all(pages.map(({ id }) => readFile(`/proc/${id}/statm`, "utf8")));
+  return sizes.reduce((sum, text) => sum + 4096 * Number(text.split(" ")[1]), 0);
+}
+
+test("the page opens with pictures classified as ONNX Runtime in Node classifies them", async () => {
+  const { page, errors } = await demo.open();
+  await expectPercents(page, await expectedPercents(model(), example(0)));
+  expect(await page.innerText("#picture-name")).toBe("circle");
+  expect(await page.locator("#examples li").count()).toBe(20);
+  for (let i = 0; i < 20; i += 7) {
+    const percents = await expectedPercents(model(), example(i));
+    const names = await page.locator("#bars .name").allInnerTexts();
+    const verdict = await page.locator("#examples .example span").nth(i).innerText();
+    expect(verdict.slice(2)).toBe(names[percents.indexOf(Math.max(...percents))]);
+  }
+  expect(errors).toEqual([]);
+});
+
+test("without the headers for threads it runs on one, and says why", async () => {
+  const { page, errors } = await demo.open({ isolated: false });
+  await expectPercents(page, await expectedPercents(model(), example(0)));
+  expect(await page.innerText("#device-wasm")).toMatch(/1 thread \(more need the headers Cross-Origin/);
+  expect(errors).toEqual([]);
+});
+
+test("a picture is classified by a click, a drop, a paste and a file that is chosen", async () => {
+  const { page, errors } = await demo.open();
+  await page.locator("#examples button").nth(3).click();
+  await expectPercents(page, await expectedPercents(model(), example(3)));
+  await give(page, "drop", "dropped.png", "image/png", 6);
+  await expectPercents(page, await expectedPercents(model(), example(6)));
+  expect(await page.innerText("#picture-name")).toBe("dropped.png");
+  await give(page, "paste", "pasted.png", "image/png", 9);
+  await expectPercents(page, await expectedPercents(model(), example(9)));
+  const png = await page
+    .locator("#examples canvas")
+    .nth(12)
+    .evaluate((canvas: HTMLCanvasElement) => canvas.toDataURL());
+  const chooser = page.waitForEvent("filechooser");
+  await page.click("#choose-picture");
+  const buffer = Buffer.from(png.split(",")[1] ?? "", "base64");
+  await (await chooser).setFiles({ name: "chosen.png", mimeType: "image/png", buffer });
+  await expectPercents(page, await expectedPercents(model(), example(12)));
+  expect(errors).toEqual([]);
+});
+
+test("a large picture's middle square is taken", async () => {
+  const { page, errors } = await demo.open();
+  await page.evaluate(async () => {
+    const canvas = new OffscreenCanvas(300, 160);
+    const context = canvas.getContext("2d");
+    if (context) context.fillStyle = "red";
+    context?.fillRect(0, 0, 300, 160);
+    if (context) context.fillStyle = "rgb(10 200 30)";
+    context?.fillRect(70, 0, 160, 160);
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([await canvas.convertToBlob()], "wide.png", { type: "image/png" }));
+    window.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, cancelable: true }));
+  });
+  const green = new Uint8Array(PIXELS).map((_, i) => [10, 200, 30][Math.floor(i / 1024)] ?? 0);
+  await expectPercents(page, await expectedPercents(model(), green));
+  expect(errors).toEqual([]);
+});
+
+test("the camera's picture is classified", async () => {
+  const { page, errors } = await demo.open({
+    prepare: async (page) => {
+      await page.addInitScript(() => {
+        navigator.mediaDevices.getUserMedia = async () => {
+          const canvas = document.createElement("canvas");
+          canvas.width = canvas.height = 64;
+          const context = canvas.getContext("2d");
+          const draw = () => {
+            if (context) context.fillStyle = "white";
+            context?.fillRect(0, 0, 64, 64);
+            requestAnimationFrame(draw);
+          };
+          draw();
+          return canvas.captureStream(30);
+        };
+      });
+    },
+  });
+  await page.click("#open-camera");
+  await page.waitForFunction(`document.querySelector("#camera-video").videoWidth > 0`);
+  await page.waitForTimeout(300);
+  await page.click("#take-picture");
+  await expectPercents(page, await expectedPercents(model(), new Uint8Array(PIXELS).fill(255)));
+  expect(await page.innerText("#picture-name")).toBe("camera");
+  expect(await page.isVisible("#camera")).toBe(false);
+  expect(errors).toEqual([]);
+});
+
+test("wrong files and a missing camera become sentences, and the page goes on", async () => {
+  const { page, errors } = await demo.open();
+  const sentence = () => page.innerText("#error p");
+  await give(page, "drop", "notes.txt", "text/plain", "not a model");
+  await expect.poll(sentence).toMatch(/^notes\.txt is not .+\.$/);
+  await give(page, "drop", "broken.png", "image/png", "not a picture");
+  await expect.poll(sentence).toBe("broken.png is not a picture that this browser can read.");
+  await page.setInputFiles("#model-file", join(demo.run, "graph", "training_model.onnx"));
+  await expect.poll(sentence).toMatch(/^training_model\.onnx .+\.$/);
+  await page.click("#open-camera");
+  await expect.poll(sentence).toMatch(/^(No camera was found|The camera may not be used).*\.$/);
+  await page.click("#error button");
+  expect(await page.isVisible("#error")).toBe(false);
+  await page.locator("#examples button").nth(4).click();
+  await expectPercents(page, await expectedPercents(model(), example(4)));
+  expect(errors).toEqual([]);
+});
+
+test("a model of another form, or a checkpoint, replaces the one shown", async () => {
+  const { page, errors } = await demo.open();
+  const other = "other.onnx";
+  const form = ["--input", "uint8-nhwc", "--output", "probabilities"];
+  expect(
+    await shake(demo.folder, "export", "run", "--checkpoint", "best", ...form, "--out", other),
+  ).toMatchObject({
+    code: 0,
+  });
+  await page.setInputFiles("#model-file", join(demo.folder, other));
+  await expect.poll(() => page.innerText("#model-facts")).toContain(other);
+  await expectPercents(page, await expectedPercents(join(demo.folder, other), example(0)));
+  await page.setInputFiles("#model-file", join(demo.run, "checkpoints", "last"));
+  await expect.poll(() => page.innerText("#model-facts")).toContain("last");
+  await expectPercents(page, await expectedPercents(model(), example(0)));
+  expect(errors).toEqual([]);
+});
+
+test("WebGPU gives the same answer as wasm, and both are measured", async () => {
+  const { page, errors } = await demo.open({ webgpu: true });
+  await expect.poll(() => page.innerText("#device-webgpu"), { timeout: 60_000 }).toMatch(/ ms a picture/);
+  expect(await page.innerText("#device-wasm")).toMatch(/ ms a picture, \d threads?/);
+  await page.click("input[value=webgpu]");
+  await expect.poll(() => page.innerText("#timing")).toMatch(/ms on WebGPU$/);
+  await page.locator("#examples button").nth(5).click();
+  await expectPercents(page, await expectedPercents(model(), example(5)));
+  expect(errors).toEqual([]);
+});
+
+test("200 classifications leave the memory as it was", async () => {
+  const { page, errors } = await demo.open();
+  await page.click("input[value=wasm]");
+  const memory = async () => {
+    await page.evaluate("gc()");
+    return rendererMemory(page);
+  };
+  const classify = (times: number) =>
+    page.evaluate(async (times) => {
+      const buttons = [...document.querySelectorAll<HTMLButtonElement>("#examples button")];
+      const status = document.querySelector("#status");
+      for (let i = 0; i < times; i++) {
+        const name = i % 2 === 0 ? "ring" : "star";
+        buttons[i % 2 === 0 ? 1 : 6]?.click();
+        while (!status?.textContent?.startsWith(`${name}: `)) await new Promise((done) => setTimeout(done));
+      }
+    }, times);
+  await classify(20);
+  const before = await memory();
+  await classify(200);
+  expect(await memory()).toBeLessThan(before + 8e6);
+  expect(errors).toEqual([]);
+});
+
+test("tabs and the device go by keyboard, and answers are announced", async () => {
+  const { page, errors } = await demo.open();
+  await page.focus("#tab-classify");
+  await page.keyboard.press("ArrowRight");
+  expect(await page.isVisible("#shake")).toBe(true);
+  expect(await page.evaluate("document.activeElement.id")).toBe("tab-shake");
+  await page.keyboard.press("End");
+  expect(await page.isVisible("#train")).toBe(true);
+  await page.keyboard.press("ArrowRight");
+  expect(await page.isVisible("#classify")).toBe(true);
+  await page.focus("#examples li:nth-child(3) button");
+  await page.keyboard.press("Enter");
+  await expect.poll(() => page.innerText("#status")).toMatch(/^crescent: \w+, [\d.]+ %$/);
+  expect(await page.getAttribute("#status", "role")).toBe("status");
+  expect(errors).toEqual([]);
+});
+
+test("everything has a name that is read out, and fits a phone in light and in dark", async () => {
+  const { page, errors } = await demo.open();
+  const nameless = await page.evaluate(() =>
+    [...document.querySelectorAll("button, input:not([hidden]), select, canvas[role=img]")]
+      .filter((element) => {
+        const labels =
+          element instanceof HTMLInputElement || element instanceof HTMLSelectElement ? element.labels : null;
+        return !(element.textContent?.trim() || element.ariaLabel || labels?.length);
+      })
+      .map((element) => element.outerHTML),
+  );
+  expect(nameless).toEqual([]);
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width: 360, height: 700 });
+    for (const tab of ["classify", "shake", "train"]) {
+      await page.click(`#tab-${tab}`);
+      expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
+    }
+  }
+  expect(errors).toEqual([]);
+});
+
+test("the built site has one WebAssembly, and nothing of Node", async () => {
+  const index = await readFile(join(demo.site, "index.html"), "utf8");
+  expect(index).not.toMatch(/(src|href)="\//);
+  const { readdir } = await import("node:fs/promises");
+  const files = (await readdir(demo.site, { recursive: true })).filter((file) => file.includes("."));
+  expect(files.filter((file) => file.includes(".wasm"))).toHaveLength(1);
+  for (const file of files.filter((name) => name.startsWith("assets") && name.endsWith(".js"))) {
+    expect((await stat(join(demo.site, file))).size).toBeLessThan(500_000);
+    expect(await readFile(join(demo.site, file), "utf8")).not.toMatch(/["'](node:|fs["'])/);
+  }
+});
+
+test("the README's picture of classification", async () => {
+  const { page } = await demo.open();
+  await page.locator("#examples button").nth(6).click();
+  await expect.poll(() => shownPercents(page)).toHaveLength(10);
+  await screenshot(page, "classify");
+});
