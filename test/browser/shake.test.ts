@@ -1,0 +1,55 @@
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import {
+  demoSite,
+  examples,
+  expectedPercents,
+  expectPercents,
+  screenshot,
+  shownPercents,
+} from "../support/demo-site.ts";
+
+const demo = demoSite();
+
+async function openShake() {
+  const opened = await demo.open();
+  await opened.page.click("#tab-shake");
+  const sum = async () => (await shownPercents(opened.page, "shake-bars")).reduce((a, b) => a + b);
+  await expect.poll(sum).toBeGreaterThan(99);
+  return opened;
+}
+
+test("an even mix is the frozen network's answer, and a slider for every block is there", async () => {
+  const { page, errors } = await openShake();
+  const expected = await expectedPercents(join(demo.run, "model.onnx"), examples(1));
+  await expectPercents(page, expected, "shake-bars");
+  expect(await page.locator("#blocks input[type=range]").count()).toBe(3);
+  expect(errors).toEqual([]);
+});
+
+test("the answer moves with one block's slider and with that for all, and comes back when even", async () => {
+  const { page, errors } = await openShake();
+  const even = await shownPercents(page, "shake-bars");
+  const slide = (selector: string, value: string) => page.locator(selector).first().fill(value);
+  await slide("#blocks input[type=range]", "0.9");
+  await expect.poll(() => shownPercents(page, "shake-bars")).not.toEqual(even);
+  await slide("#alpha-all", "1");
+  await expect.poll(() => page.locator("#blocks input[type=range]").nth(2).inputValue()).toBe("1");
+  const oneBranch = await shownPercents(page, "shake-bars");
+  expect(oneBranch).not.toEqual(even);
+  await page.click("#even");
+  await expectPercents(page, even, "shake-bars");
+  expect(errors).toEqual([]);
+});
+
+test("two hundred random mixes leave their marks and a sentence about their spread", async () => {
+  const { page, errors } = await openShake();
+  await page.click("#draw");
+  await expect
+    .poll(() => page.innerText("#spread"))
+    .toMatch(/^200 draws: .+ runs from .+ to .+; its median is /);
+  await screenshot(page, "shake");
+  await page.click("#clear-draws");
+  expect(await page.innerText("#spread")).toMatch(/^Each draw leaves a mark/);
+  expect(errors).toEqual([]);
+});

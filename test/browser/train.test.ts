@@ -1,0 +1,77 @@
+import { readFile } from "node:fs/promises";
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
+import { decodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { decodeModel } from "../../graph-builder/index.ts";
+import { demoSite, screenshot, shownPercents } from "../support/demo-site.ts";
+
+const demo = demoSite();
+
+async function choose(page: Page, choices: Readonly<Record<string, string>>): Promise<void> {
+  await page.click("#tab-train");
+  for (const [name, value] of Object.entries(choices)) {
+    const field = page.locator(`#train-form [name=${name}]`);
+    if ((await field.evaluate(({ tagName }) => tagName)) === "SELECT") await field.selectOption(value);
+    else await field.fill(value);
+  }
+}
+
+/** A fact under the progress bar, such as `loss`. */
+async function fact(page: Page, name: string): Promise<number> {
+  const facts = (await page.innerText("#training-facts")).split("\n").filter((line) => line.trim() !== "");
+  return Number.parseFloat(facts[facts.indexOf(name) + 1] ?? "");
+}
+
+async function downloaded(page: Page, button: string): Promise<Uint8Array> {
+  const waiting = page.waitForEvent("download");
+  await page.click(button);
+  return readFile(await (await waiting).path());
+}
+
+test("a short training lowers the loss, the page stays responsive, and what it trained can be taken away", async () => {
+  const { page, errors } = await demo.open();
+  await choose(page, { width: "4", images: "500", epochs: "3", batchSize: "32", device: "wasm" });
+  await page.click("#start-training");
+  await expect.poll(() => fact(page, "loss")).toBeGreaterThan(0);
+  const first = await fact(page, "loss");
+  const longest = await page.evaluate(async () => {
+    let [last, worst] = [performance.now(), 0];
+    for (let i = 0; i < 60; i++) {
+      await new Promise(requestAnimationFrame);
+      const now = performance.now();
+      [worst, last] = [Math.max(worst, now - last), now];
+    }
+    return worst;
+  });
+  // a step takes longer than this on the page's own thread
+  expect(longest).toBeLessThan(1000);
+  await expect
+    .poll(() => page.innerText("#training-status"), { timeout: 90_000 })
+    .toMatch(/^Done\. Test accuracy/);
+  expect(await fact(page, "loss")).toBeLessThan(first);
+  await screenshot(page, "train");
+  const checkpoint = decodeCheckpoint(await downloaded(page, "#download-checkpoint"));
+  expect(checkpoint.trainable.has("stem.conv.weight")).toBe(true);
+  const model = decodeModel(await downloaded(page, "#download-onnx"));
+  expect(model.graph.outputs[0]?.name).toBe("logits");
+  await page.click("#use-trained");
+  await page.click("#tab-classify");
+  await expect.poll(() => page.innerText("#model-facts")).toContain("ShakeNet 8 2x4d");
+  const sum = async () => (await shownPercents(page)).reduce((a, b) => a + b);
+  await expect.poll(sum).toBeGreaterThan(99);
+  expect(errors).toEqual([]);
+});
+
+test("a training that was stopped goes on from where it was", async () => {
+  const { page, errors } = await demo.open();
+  await choose(page, { width: "4", images: "500", epochs: "4", batchSize: "32", device: "wasm" });
+  await page.click("#start-training");
+  await expect.poll(() => fact(page, "step")).toBeGreaterThan(3);
+  await page.click("#stop-training");
+  await expect.poll(() => page.innerText("#training-status")).toMatch(/^Stopped after step \d+/);
+  const stopped = Number.parseInt((await page.innerText("#training-status")).replace(/\D+/, ""), 10);
+  await page.click("#resume-training");
+  await expect.poll(() => fact(page, "step")).toBeGreaterThan(stopped);
+  await expect.poll(() => page.innerText("#training-status"), { timeout: 90_000 }).toMatch(/^Done\./);
+  expect(errors).toEqual([]);
+});
