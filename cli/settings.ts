@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { defaultForm, inputForms, outputForms } from "../artifacts/inference-form.ts";
 import { type ArtifactSettings, optimizers, type Target, targets } from "../artifacts/settings.ts";
@@ -40,7 +41,11 @@ export const settingGroups = {
       .default("onnxruntime")
       .describe("what trains: today's ONNX Runtime, or 1.19.2's own TrainingSession (CPU)"),
     device: z.enum(deviceNames).default("cpu").describe("where the steps run"),
-    threads: count.optional().describe("threads of the CPU's operators [default: all cores]"),
+    threads: count.optional().describe("threads of the CPU's operators [default: all cores; 1 a replica]"),
+    replicas: z
+      .union([z.literal("auto"), count])
+      .default(1)
+      .describe("sessions that share every batch on the CPU; auto is one a core"),
     checkpointEverySteps: count.default(200).describe("steps between two checkpoints"),
   },
   Model: {
@@ -230,18 +235,36 @@ export const placeSettings: readonly RunSettingName[] = [
 ];
 
 /** The settings of a run, complete. */
-export type RunConfig = Settings<RunSettingName> & { readonly classes: number; readonly epochs: number };
+export type RunConfig = Settings<RunSettingName> & {
+  readonly classes: number;
+  readonly epochs: number;
+  readonly replicas: number;
+};
 
 const defaultEpochs: Readonly<Record<DatasetName, number>> = { shapes: 4, cifar10: 1800, cifar100: 1800 };
 
-/** The settings of a run, with the defaults that depend on its data set. Throws UserError for fewer classes than it has. */
+/**
+ * The settings of a run, with the defaults that depend on its data set, and as many replicas as this machine suggests where it is
+ * asked. Throws UserError for fewer classes than the data set has.
+ */
 export function runConfig(given: GivenSettings<RunSettingName>): RunConfig {
   const settings = withDefaults(runSettings, given);
   const { data, classes = classCount(data), epochs = defaultEpochs[data] } = settings;
   if (classes < classCount(data)) {
     throw new UserError(`--classes ${classes} is too few: ${datasets[data].title} has ${classCount(data)}.`);
   }
-  return { ...settings, classes, epochs };
+  const replicas = settings.replicas === "auto" ? suggestedReplicas(settings) : settings.replicas;
+  return { ...settings, classes, epochs, replicas };
+}
+
+/** One a core, of which each gets an image of a batch at least; a GPU and ONNX Runtime's own engine run one session. */
+function suggestedReplicas({
+  engine,
+  device,
+  batchSize,
+}: Pick<RunConfig, "engine" | "device" | "batchSize">): number {
+  const isShared = engine === "onnxruntime" && device === "cpu";
+  return isShared ? Math.min(availableParallelism(), batchSize) : 1;
 }
 
 function classCount(data: DatasetName): number {

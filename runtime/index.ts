@@ -7,6 +7,7 @@ export * from "./devices.ts";
 export * from "./evaluation.ts";
 export * from "./ort-training/fusing.ts";
 export * from "./ort-training/ort-training-session.ts";
+export * from "./replicas.ts";
 export * from "./schedule.ts";
 export * from "./shake-noise.ts";
 export type { Source, TrainingSources } from "./sources.ts";

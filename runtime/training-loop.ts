@@ -66,11 +66,14 @@ export interface CheckpointStore {
   save(kind: "last" | "best", bytes: Uint8Array): Promise<void>;
 }
 
-/** What the loop asks of a session, be it ours or ONNX Runtime's own. */
-export type Trainer = Pick<
-  TrainingSession,
-  "learningRate" | "lazyResetGrad" | "runTrainStep" | "runOptimizerStep" | "runEvalStep" | "checkpoint"
->;
+/** What the loop asks of a session, be it ours, replicas of it, or ONNX Runtime's own. */
+export interface Trainer
+  extends Pick<
+    TrainingSession,
+    "learningRate" | "lazyResetGrad" | "runTrainStep" | "runOptimizerStep" | "runEvalStep"
+  > {
+  checkpoint(): Checkpoint | Promise<Checkpoint>;
+}
 
 export interface TrainingRun {
   readonly session: Trainer;
@@ -105,7 +108,7 @@ export async function* train(run: TrainingRun): AsyncGenerator<TrainingEvent> {
   const { session, settings, trainSet, signal } = run;
   const perEpoch = stepsPerEpoch(trainSet, settings.batchSize);
   const steps = perEpoch * settings.epochs;
-  const progress = readProgress(session.checkpoint());
+  const progress = readProgress(await session.checkpoint());
   yield* save(run, "last", progress);
   let clock = new Clock();
   let saved = progress.step;
@@ -223,7 +226,7 @@ async function* save(
   progress: Progress,
 ): AsyncGenerator<TrainingEvent> {
   const { session, settings, trainSet } = run;
-  const checkpoint = session.checkpoint();
+  const checkpoint = await session.checkpoint();
   for (const [name, { data }] of [...checkpoint.trainable, ...checkpoint.frozen]) {
     if (!(data as Float32Array).every(Number.isFinite))
       throw diverged(`${name} has a value that is not finite`, progress.step, settings);

@@ -179,6 +179,14 @@ export class TrainingSession {
     return this.#tensorNamed(parameter, trainable);
   }
 
+  /**
+   * The gradients of the parameters in the order of parameterNames, their data shared with the session until the next train step: the
+   * next optimizer step takes what is written into them.
+   */
+  sharedGradients(): readonly Float32Array[] {
+    return this.parameterNames().map((name) => this.#state.tensor(`${name}_grad`).data as Float32Array);
+  }
+
   /** The number of values of all parameters. */
   async getParametersSize(trainableOnly = true): Promise<number> {
     return this.#parameters(trainableOnly).reduce((size, { data }) => size + data.length, 0);

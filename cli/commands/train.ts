@@ -24,6 +24,7 @@ import {
   fuseArtifacts,
   OrtTrainingSession,
   openDevice,
+  ReplicatedSession,
   type TrainingEvent,
   type TrainingRun,
   TrainingSession,
@@ -61,45 +62,57 @@ export const trainCommand: Command<(typeof settings)[number]> = {
     const { config, artifacts } = prepared;
     const { trainSet, testSet } = await loadSets(config, progress);
     const checkpoint = withDataDigest(prepared, await datasetDigest(trainSet));
-    const { session, device, layOut } = await openEngine(config, { ...artifacts, checkpoint });
-    const directory = await prepared.openDirectory(checkpoint);
-    say(describeRun(directory, artifacts.manifest, trainSet, testSet));
-    const interrupt = listenForInterrupt(say);
-    let interruptedAt: number | undefined;
+    const engine = await openEngine(config, { ...artifacts, checkpoint });
     try {
-      const run = {
-        session,
-        device,
-        settings: config,
-        blocks: artifacts.manifest.blocks,
-        trainSet,
-        testSet,
-        store: {
-          save: (kind: CheckpointKind, bytes: Uint8Array) => directory.save(kind, layOut(bytes)),
-        },
-      };
-      for await (const event of train({ ...run, signal: interrupt.signal })) {
-        await render(event, directory, progress);
-        if (event.type === "interrupted") interruptedAt = event.step;
+      const directory = await prepared.openDirectory(checkpoint);
+      say(describeRun(directory, artifacts.manifest, trainSet, testSet));
+      const run = { settings: config, blocks: artifacts.manifest.blocks, trainSet, testSet };
+      const stoppedAt = await trainIn(directory, engine, run, { say, progress });
+      if (stoppedAt !== undefined) {
+        say(
+          `Stopped after step ${stoppedAt}, which is saved. To go on:\n  npx shake train --resume ${directory.path}`,
+        );
+        return 130;
       }
-    } catch (error) {
-      throw withCheckpoint(error, directory);
+      await finish(directory, artifacts.manifest.parameters, given.json === true);
+      return 0;
     } finally {
-      interrupt.stop();
-      progress.stop();
+      await engine.session.release();
     }
-    if (interruptedAt !== undefined) {
-      say(
-        `Stopped after step ${interruptedAt}, which is saved. To go on:\n  npx shake train --resume ${directory.path}`,
-      );
-      return 130;
-    }
-    const { parameters } = artifacts.manifest;
-    await session.release();
-    await finish(directory, parameters, given.json === true);
-    return 0;
   },
 };
+
+/** Where a run is told of. */
+interface Terminal {
+  readonly say: (line: string) => void;
+  readonly progress: Progress;
+}
+
+/** Trains to the end, or to Ctrl-C: then it returns the step at which it stopped. */
+async function trainIn(
+  directory: RunDirectory,
+  { session, device, layOut }: Engine,
+  run: Pick<TrainingRun, "settings" | "blocks" | "trainSet" | "testSet">,
+  { say, progress }: Terminal,
+): Promise<number | undefined> {
+  const interrupt = listenForInterrupt({ say, progress });
+  const store = {
+    save: (kind: CheckpointKind, bytes: Uint8Array) => directory.save(kind, layOut(bytes)),
+  };
+  let stoppedAt: number | undefined;
+  try {
+    for await (const event of train({ ...run, session, device, store, signal: interrupt.signal })) {
+      await render(event, directory, progress);
+      if (event.type === "interrupted") stoppedAt = event.step;
+    }
+  } catch (error) {
+    throw withCheckpoint(error, directory);
+  } finally {
+    interrupt.stop();
+    progress.stop();
+  }
+  return stoppedAt;
+}
 
 /** A run before its first step; its folder is touched last, when everything else has been found to work. */
 interface PreparedRun {
@@ -129,12 +142,13 @@ function compile(config: RunConfig): { config: RunConfig; artifacts: TrainingArt
 
 /** A session over a run's artifacts, with whose tensors it takes, and its checkpoints in the artifacts' own layout. */
 interface Engine extends Pick<TrainingRun, "device"> {
-  readonly session: TrainingSession | OrtTrainingSession;
+  readonly session: TrainingSession | ReplicatedSession | OrtTrainingSession;
   readonly layOut: (checkpoint: Uint8Array) => Uint8Array;
 }
 
 async function openEngine(config: RunConfig, artifacts: TrainingArtifacts): Promise<Engine> {
-  const { engine, device: name, threads } = config;
+  const { engine, device: name, threads, replicas } = config;
+  if (replicas > 1) refuseReplicas(config);
   if (engine === "ort-training") {
     if (name !== "cpu") {
       throw new UserError(`--engine ort-training trains on the CPU, not on ${name}: say --device cpu.`);
@@ -145,9 +159,26 @@ async function openEngine(config: RunConfig, artifacts: TrainingArtifacts): Prom
     const layOut = (checkpoint: Uint8Array) => unfuseCheckpoint(checkpoint, artifacts);
     return { session, device: { ort: onnxruntime }, layOut };
   }
+  const layOut = (checkpoint: Uint8Array) => checkpoint;
+  if (replicas > 1) {
+    const session = await ReplicatedSession.create(trainingSources(artifacts), { replicas, threads });
+    return { session, device: { ort: onnxruntime }, layOut };
+  }
   const device = await openDevice(name, { threads });
-  const session = await TrainingSession.create(trainingSources(artifacts), device);
-  return { session, device, layOut: (checkpoint) => checkpoint };
+  return { session: await TrainingSession.create(trainingSources(artifacts), device), device, layOut };
+}
+
+/** Throws UserError where a run cannot be shared by several sessions. */
+function refuseReplicas({ engine, device, replicas, batchSize }: RunConfig): void {
+  if (engine === "ort-training") {
+    throw new UserError(`--engine ort-training trains one session: leave --replicas ${replicas} out.`);
+  }
+  if (device !== "cpu") {
+    throw new UserError(`--replicas ${replicas} share the CPU, not ${device}: say --device cpu.`);
+  }
+  if (replicas > batchSize) {
+    throw new UserError(`--replicas ${replicas} is too many: a batch has ${batchSize} images.`);
+  }
 }
 
 function trainingSources({
@@ -166,8 +197,10 @@ async function prepareResume(given: Given): Promise<PreparedRun> {
     throw new UserError("--artifacts does not go with --resume: a run keeps its own.");
   }
   const saved = await RunDirectory.open(path);
-  refuseContradictions(runPart(given), saved.config, path, placeSettings);
-  const config = runConfig({ ...saved.config, ...runPart(given) });
+  // auto leaves the number to the run, which keeps its own
+  const part = runPart(given.replicas === "auto" ? { ...given, replicas: saved.config.replicas } : given);
+  refuseContradictions(part, saved.config, path, placeSettings);
+  const config = runConfig({ ...saved.config, ...part });
   const openDirectory = async () => {
     const directory = saved.withConfig(config);
     await directory.prepareToResume();
@@ -263,9 +296,14 @@ function describeRun(
     "FLOPs an image": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
     data: `${datasets[config.data].title}, ${trainSet.count.toLocaleString("en-US")} training and ${testSet.count.toLocaleString("en-US")} test images`,
     training: `${config.epochs} epochs of ${steps} steps, batch ${config.batchSize}, learning rate ${config.learningRate}, ${config.optimizer}`,
-    device: config.engine === "ort-training" ? "cpu, by ONNX Runtime 1.19.2's own training" : config.device,
+    device: describeDevice(config),
     run: path,
   });
+}
+
+function describeDevice({ engine, device, replicas }: RunConfig): string {
+  if (engine === "ort-training") return "cpu, by ONNX Runtime 1.19.2's own training";
+  return replicas > 1 ? `${device}, ${replicas} replicas` : device;
 }
 
 async function render(event: TrainingEvent, directory: RunDirectory, progress: Progress): Promise<void> {
@@ -289,22 +327,28 @@ function describeEpoch(record: EpochRecord, epochs: number, isBest: boolean): st
   ].join("  ");
 }
 
-/** The first Ctrl-C ends the run after its step, the second at once: the last checkpoint is whole either way. */
-function listenForInterrupt(say: (line: string) => void): { signal: AbortSignal; stop: () => void } {
+/**
+ * The first Ctrl-C ends the run after its step, the second at once, as the signal would by itself, for native code cannot be asked
+ * to stop: the last checkpoint is whole either way.
+ */
+function listenForInterrupt({ say, progress }: Terminal): { signal: AbortSignal; stop: () => void } {
   const controller = new AbortController();
-  const listener = () => {
-    if (controller.signal.aborted) process.exit(130);
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  const stop = () => {
+    for (const name of signals) process.off(name, listener);
+  };
+  const listener = (name: NodeJS.Signals) => {
+    if (controller.signal.aborted) {
+      stop();
+      progress.stop();
+      process.kill(process.pid, name);
+      return;
+    }
     controller.abort();
     say("\nFinishing this step and saving it; Ctrl-C again stops at once.");
   };
-  const signals = ["SIGINT", "SIGTERM"] as const;
   for (const name of signals) process.on(name, listener);
-  return {
-    signal: controller.signal,
-    stop: () => {
-      for (const name of signals) process.off(name, listener);
-    },
-  };
+  return { signal: controller.signal, stop };
 }
 
 function withCheckpoint(error: unknown, directory: RunDirectory): unknown {

@@ -66,7 +66,7 @@ async function step(session: Trainer, number: number, learningRate: number): Pro
   return Number(loss?.data[0]);
 }
 
-function values(session: Trainer): Map<string, Float32Array> {
+function values(session: TrainingSession | OrtTrainingSession): Map<string, Float32Array> {
   const { trainable, frozen } = session.checkpoint();
   return new Map([...trainable, ...frozen].map(([name, { data }]) => [name, data as Float32Array]));
 }

@@ -1,0 +1,263 @@
+import { Worker } from "node:worker_threads";
+import * as ort from "onnxruntime-common";
+import { type Checkpoint, decodeCheckpoint } from "../artifacts/checkpoint.ts";
+import { decodeModel, UserError } from "../graph-builder/index.ts";
+import type { ReplicaCalls, ReplicaReply, ReplicaRequest } from "./replica-worker.ts";
+import { SharedGradients } from "./shared-gradients.ts";
+import {
+  type BatchAxes,
+  batchAxes,
+  joinShares,
+  namedTensors,
+  type PlainTensors,
+  type Share,
+  splitBatch,
+} from "./shares.ts";
+import { readSources, type TrainingSources } from "./sources.ts";
+import type { Trainer } from "./training-loop.ts";
+import type { NamedTensors } from "./training-session.ts";
+
+export interface ReplicaOptions {
+  readonly replicas: number;
+  /** Of each replica's operators; 1 where left out. */
+  readonly threads?: number | undefined;
+  /** The script of the workers, where a bundler has put it elsewhere. */
+  readonly worker?: URL | undefined;
+}
+
+/** The axes of the images in the models that replicas share the work of. */
+interface SharedAxes {
+  readonly train: BatchAxes;
+  readonly evaluate: BatchAxes | undefined;
+}
+
+/**
+ * Trains ONNX Runtime training artifacts on the CPU in several sessions at once, each in a thread of its own with its share of every
+ * batch. Gradients are averaged over the images in memory that the threads share, and every replica then makes the same update, so
+ * that weights never travel. Batch normalisation sees a replica's own images; the running statistics are those of the first replica,
+ * as in PyTorch's DataParallel. A result depends on the number of replicas, and on nothing else that a single session's does not.
+ * A replica that dies ends the session: what is under way and all that follows throws its error. Calls must not overlap.
+ */
+export class ReplicatedSession implements Trainer {
+  readonly #first: ReplicaThread;
+  readonly #others: readonly ReplicaThread[];
+  readonly #axes: SharedAxes;
+  #resetGradients = true;
+  #statisticsAgree = true;
+  /** The rate of the next optimizer step; at first the checkpoint's initial one, or 0.001. */
+  learningRate: number;
+
+  private constructor(
+    [first, ...others]: readonly ReplicaThread[],
+    axes: SharedAxes,
+    checkpoint: Checkpoint,
+  ) {
+    if (!first) throw new RangeError("there must be one replica at least");
+    this.#first = first;
+    this.#others = others;
+    this.#axes = axes;
+    this.learningRate = checkpoint.optimizer?.initialLearningRate ?? 0.001;
+  }
+
+  /**
+   * Opens a session in every thread. Throws UserError for a fused training model, for parameters that are not float, and as
+   * TrainingSession does.
+   */
+  static async create(
+    sources: TrainingSources,
+    { replicas, threads = 1, worker = new URL("./replica-worker.js", import.meta.url) }: ReplicaOptions,
+  ): Promise<ReplicatedSession> {
+    const files = await readSources(sources);
+    const checkpoint = decodeCheckpoint(files.checkpointState, "checkpoint");
+    const axes = sharedAxes(files);
+    const setup = {
+      sources: inSharedMemory(files),
+      threads,
+      gradients: SharedGradients.allocate(gradientSize(checkpoint), replicas),
+      replicas,
+    };
+    const pool: ReplicaThread[] = [];
+    const stop = (error: unknown) => {
+      for (const thread of pool) thread.stop(error);
+    };
+    for (let i = 1; i <= replicas; i++) {
+      pool.push(new ReplicaThread(worker, `Replica ${i} of ${replicas}`, stop));
+    }
+    try {
+      await all(pool.map((thread, index) => thread.call("open", { ...setup, index })));
+    } catch (error) {
+      stop(error);
+      throw error;
+    }
+    return new ReplicatedSession(pool, axes, checkpoint);
+  }
+
+  /**
+   * Runs forward and backward on one batch; gradients are added to those since the last lazyResetGrad. Of the outputs, floats such as
+   * `loss` are means over the images, and integers such as `correct` are sums.
+   * Throws UserError for a missing input, an unknown output, and inputs that disagree about the number of images.
+   */
+  async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
+    const reset = this.#resetGradients;
+    this.#statisticsAgree = false;
+    const outputs = await this.#share(feeds, this.#axes.train, (thread, share) =>
+      thread.call("train", { share, fetches, reset }),
+    );
+    this.#resetGradients = false;
+    return outputs;
+  }
+
+  /** Updates the parameters from the gradients at the current learning rate. Throws UserError where there is no optimizer model. */
+  async runOptimizerStep(): Promise<void> {
+    await all(this.#threads.map((thread) => thread.call("sum", undefined)));
+    await all(this.#threads.map((thread) => thread.call("update", this.learningRate)));
+  }
+
+  /** Makes the next train step start its gradients anew. */
+  lazyResetGrad(): void {
+    this.#resetGradients = true;
+  }
+
+  /** Runs the evaluation model on one batch, with the first replica's running statistics. Throws UserError without such a model. */
+  async runEvalStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
+    const axes = this.#axes.evaluate;
+    if (!axes) throw new UserError("The session has no eval model.");
+    await this.#agreeOnStatistics();
+    return this.#share(feeds, axes, (thread, share) => thread.call("evaluate", { share, fetches }));
+  }
+
+  /** The state as a checkpoint; properties are those it was opened with. */
+  async checkpoint(): Promise<Checkpoint> {
+    return decodeCheckpoint(await this.#first.call("checkpoint", undefined));
+  }
+
+  /** Ends the threads and frees their sessions. */
+  async release(): Promise<void> {
+    const released = new Error("the session was released");
+    await Promise.all(this.#threads.map((thread) => thread.stop(released)));
+  }
+
+  get #threads(): readonly ReplicaThread[] {
+    return [this.#first, ...this.#others];
+  }
+
+  /** Runs a batch, which is cut before this returns: the caller may prepare the next one meanwhile. */
+  async #share(
+    feeds: NamedTensors,
+    axes: BatchAxes,
+    run: (thread: ReplicaThread, share: Share | undefined) => Promise<PlainTensors>,
+  ): Promise<NamedTensors> {
+    const shares = splitBatch(feeds, axes, this.#threads.length);
+    const outputs = await all(this.#threads.map((thread, i) => run(thread, shares[i])));
+    const results = shares.map(({ weight }, i) => ({ tensors: outputs[i] ?? {}, weight }));
+    return namedTensors(joinShares(results, axes), ort);
+  }
+
+  async #agreeOnStatistics(): Promise<void> {
+    if (this.#statisticsAgree) return;
+    const statistics = await this.#first.call("frozen", undefined);
+    await all(this.#others.map((thread) => thread.call("setFrozen", statistics)));
+    this.#statisticsAgree = true;
+  }
+}
+
+/** A worker, and the question that it is busy with. */
+class ReplicaThread {
+  readonly #worker: Worker;
+  readonly #exited: Promise<void>;
+  #waiting: { resolve(result: unknown): void; reject(error: unknown): void } | undefined;
+  #end: { readonly error: unknown } | undefined;
+
+  /** `onDeath` hears of an error that the worker does not survive. */
+  constructor(script: URL, name: string, onDeath: (error: unknown) => void) {
+    this.#worker = new Worker(script, { name });
+    this.#worker.on("message", (reply: ReplicaReply) => this.#settle(reply));
+    this.#worker.on("messageerror", onDeath);
+    this.#worker.on("error", onDeath);
+    this.#exited = new Promise((resolve) => this.#worker.on("exit", () => resolve()));
+    this.#worker.on("exit", (code) =>
+      onDeath(
+        new UserError(`${name} ended with exit code ${code}; if memory is short, take fewer replicas.`),
+      ),
+    );
+  }
+
+  /** Asks and waits for the answer. Throws the worker's error, and where it has been stopped the error that it was stopped for. */
+  call<M extends keyof ReplicaCalls>(
+    method: M,
+    argument: Parameters<ReplicaCalls[M]>[0],
+  ): Promise<Awaited<ReturnType<ReplicaCalls[M]>>> {
+    return new Promise((resolve, reject) => {
+      if (this.#end) return reject(this.#end.error);
+      this.#waiting = { resolve: resolve as (result: unknown) => void, reject };
+      this.#send({ method, argument } as ReplicaRequest);
+    });
+  }
+
+  /**
+   * Ends the worker after what it computes now, since to terminate a worker within native code aborts the process. The question under
+   * way, and every later one, is answered at once, by the error of the first stop.
+   */
+  async stop(error: unknown): Promise<void> {
+    this.#end ??= { error };
+    this.#waiting?.reject(this.#end.error);
+    this.#waiting = undefined;
+    this.#send({ method: "close", argument: undefined });
+    await this.#exited;
+  }
+
+  #send(request: ReplicaRequest): void {
+    this.#worker.postMessage(request);
+  }
+
+  #settle(reply: ReplicaReply): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if ("result" in reply) waiting?.resolve(reply.result);
+    else if (reply.isMistake)
+      waiting?.reject(new UserError((reply.error as Error).message, { cause: reply.error }));
+    else waiting?.reject(reply.error);
+  }
+}
+
+/** What all calls come to, once none is under way any more. Throws the error of the first that failed. */
+async function all<T>(calls: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(calls);
+  return Promise.all(calls);
+}
+
+/** Throws UserError where the models cannot be trained in shares. */
+function sharedAxes({ trainModel, evalModel }: TrainingSources<Uint8Array>): SharedAxes {
+  const { graph } = decodeModel(trainModel, "training_model.onnx");
+  if (graph.inputs.some(({ name }) => name === "learning_rate")) {
+    throw new UserError(
+      "A fused training model updates its weights before the replicas' gradients are averaged: build the artifacts without --fused, or train one replica.",
+    );
+  }
+  return {
+    train: batchAxes(graph),
+    evaluate: evalModel && batchAxes(decodeModel(evalModel, "eval_model.onnx").graph),
+  };
+}
+
+function gradientSize({ trainable }: Checkpoint): number {
+  let size = 0;
+  for (const [name, { elemType, data }] of trainable) {
+    if (elemType !== "float") {
+      throw new UserError(`${name} is ${elemType}, and replicas share float gradients only.`);
+    }
+    size += data.length;
+  }
+  return size;
+}
+
+/** Files that the threads read without a copy of their own. */
+function inSharedMemory(files: TrainingSources<Uint8Array>): TrainingSources<Uint8Array> {
+  const shared = Object.entries(files).map(([name, bytes]: [string, Uint8Array | undefined]) => {
+    if (!bytes) return [name, undefined];
+    const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
+    copy.set(bytes);
+    return [name, copy];
+  });
+  return Object.fromEntries(shared) as TrainingSources<Uint8Array>;
+}

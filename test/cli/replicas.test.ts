@@ -1,0 +1,55 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { shake, start, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
+
+const folder = temporaryFolder();
+const flags = ["train", ...tinyRunFlags, "--replicas", "2"];
+const read = (run: string, file: string) => readFileSync(join(folder, run, file));
+
+test("two replicas train a run that evaluates to what it says", async () => {
+  const trained = await shake(folder, ...flags, "--run-dir", "whole", "--json");
+  expect(trained.code, trained.stderr).toBe(0);
+  expect(trained.stderr).toMatch(/device +cpu, 2 replicas/);
+  const { test_accuracy } = JSON.parse(trained.stdout);
+  const evaluated = await shake(folder, "eval", "--run", "whole", "--json");
+  expect(JSON.parse(evaluated.stdout).accuracy).toBeCloseTo(test_accuracy, 5);
+});
+
+test("a run of two replicas that was stopped by Ctrl-C goes on to the same bytes", async () => {
+  const { child, finished } = start(folder, ...flags, "--run-dir", "cut");
+  while (!childHasSteps("cut")) await sleep(20);
+  child.kill("SIGINT");
+  expect([0, 130]).toContain((await finished).code);
+  const resumed = await shake(folder, "train", "--resume", "cut");
+  expect(resumed.code, resumed.stderr).toBe(0);
+  for (const file of ["model.onnx", "checkpoints/last"])
+    expect(read("cut", file)).toEqual(read("whole", file));
+});
+
+function childHasSteps(run: string): boolean {
+  try {
+    return read(run, "checkpoints/last").length > 0;
+  } catch {
+    return false;
+  }
+}
+
+test.each([
+  [["--replicas", "0"], /--replicas must be/],
+  [["--replicas", "some"], /--replicas must be auto or a whole number from 1, not some/],
+  [["--engine", "ort-training"], /--engine ort-training trains one session/],
+  [["--device", "wasm"], /--replicas 2 share the CPU, not wasm/],
+  [["--replicas", "20"], /--replicas 20 is too many: a batch has 16 images/],
+])("%j is refused in one sentence", async (more, sentence) => {
+  const { code, stderr } = await shake(folder, ...flags, ...more, "--run-dir", "refused");
+  expect(code).toBe(2);
+  expect(stderr).toMatch(sentence);
+});
+
+test("a run keeps its number of replicas", async () => {
+  const { code, stderr } = await shake(folder, "train", "--resume", "whole", "--replicas", "1");
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/--replicas 1 contradicts whole, which has replicas 2/);
+});

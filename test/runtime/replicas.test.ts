@@ -1,0 +1,179 @@
+import { Tensor } from "onnxruntime-common";
+import { expect, test } from "vitest";
+import { buildTrainingArtifacts, encodeCheckpoint, type TrainingArtifacts } from "../../artifacts/index.ts";
+import { RandomStream, UserError } from "../../graph-builder/index.ts";
+import { type NamedTensors, ReplicatedSession } from "../../runtime/index.ts";
+import { openTiny, tinySettings } from "../support/tiny-run.ts";
+
+const worker = new URL("../../dist/runtime/replica-worker.js", import.meta.url);
+const blocks = 3;
+
+/** Images `from` to `to` of an endless batch, with their labels and mixes. */
+function feeds(from: number, to: number): NamedTensors {
+  const count = to - from;
+  const random = (stream: string) => new RandomStream(9, stream);
+  const pixels = Uint8Array.from({ length: count * 3072 }, (_, i) =>
+    random("pixels").integer(from * 3072 + i, 256),
+  );
+  const labels = BigInt64Array.from({ length: count }, (_, i) => BigInt((from + i) % 10));
+  const mix = (stream: string) => {
+    const values = Array.from({ length: blocks }, (_, block) =>
+      Array.from({ length: count }, (__, i) => random(`${stream} ${block}`).uniform(from + i)),
+    );
+    return new Tensor("float32", Float32Array.from(values.flat()), [blocks, count]);
+  };
+  return {
+    images: new Tensor("uint8", pixels, [count, 3, 32, 32]),
+    labels: new Tensor("int64", labels, [count]),
+    alpha: mix("alpha"),
+    beta: mix("beta"),
+  };
+}
+
+function open(artifacts: TrainingArtifacts, replicas = 2, checkpoint = artifacts.checkpoint) {
+  const { trainingModel, evalModel, optimizerModel } = artifacts;
+  const sources = { checkpointState: checkpoint, trainModel: trainingModel, evalModel, optimizerModel };
+  return ReplicatedSession.create(sources, { replicas, worker });
+}
+
+async function step(session: ReplicatedSession, batch: NamedTensors): Promise<NamedTensors> {
+  session.learningRate = 0.1;
+  session.lazyResetGrad();
+  const outputs = await session.runTrainStep(batch);
+  await session.runOptimizerStep();
+  return outputs;
+}
+
+test("two replicas step by the average of their halves' gradients, weighted by their images", async () => {
+  const artifacts = buildTrainingArtifacts(tinySettings({ optimizer: "sgd" }));
+  const replicas = await open(artifacts);
+  const outputs = await step(replicas, feeds(0, 5));
+  const { trainable } = await replicas.checkpoint();
+  await replicas.release();
+  type Tensors = ReadonlyMap<string, Float32Array>;
+  const halves: { share: number; loss: number; correct: number; gradients: Tensors; weights: Tensors }[] = [];
+  for (const [from, to] of [
+    [0, 3],
+    [3, 5],
+  ] as const) {
+    const { session } = await openTiny(artifacts);
+    const { loss, correct } = await session.runTrainStep(feeds(from, to));
+    const gradients = new Map(
+      session.parameterNames().map((name) => [name, session.getGradient(name).data as Float32Array]),
+    );
+    const weights = new Map(
+      session.parameterNames().map((name) => [name, session.getParameter(name).data as Float32Array]),
+    );
+    halves.push({
+      share: (to - from) / 5,
+      loss: Number(loss?.data[0]),
+      correct: Number(correct?.data[0]),
+      gradients,
+      weights,
+    });
+    await session.release();
+  }
+  expect(Number(outputs.loss?.data[0])).toBeCloseTo(
+    halves.reduce((sum, { share, loss }) => sum + share * loss, 0),
+    5,
+  );
+  expect(Number(outputs.correct?.data[0])).toBe(halves.reduce((sum, { correct }) => sum + correct, 0));
+  for (const [name, { data }] of trainable) {
+    const before = halves[0]?.weights.get(name);
+    const worst = Array.from(data as Float32Array, (value, i) => {
+      const gradient = halves.reduce(
+        (sum, half) => sum + half.share * (half.gradients.get(name)?.[i] ?? 0),
+        0,
+      );
+      return Math.abs(value - ((before?.[i] ?? 0) - 0.1 * gradient));
+    });
+    expect(Math.max(...worst), name).toBeLessThan(1e-6);
+  }
+});
+
+test("a number of replicas gives the same bytes every time, cut and opened again or not", async () => {
+  const artifacts = buildTrainingArtifacts(tinySettings());
+  const run = async (cut: boolean) => {
+    let session = await open(artifacts);
+    for (let i = 0; i < 3; i++) {
+      if (cut && i === 2) {
+        const saved = encodeCheckpoint(await session.checkpoint());
+        await session.release();
+        session = await open(artifacts, 2, saved);
+      }
+      await step(session, feeds(5 * i, 5 * i + 5));
+      await session.runEvalStep(feedsOfEvaluation());
+    }
+    const bytes = encodeCheckpoint(await session.checkpoint());
+    await session.release();
+    return bytes;
+  };
+  const whole = await run(false);
+  expect(await run(false)).toEqual(whole);
+  expect(await run(true)).toEqual(whole);
+});
+
+function feedsOfEvaluation(): NamedTensors {
+  const { images, labels } = feeds(50, 57);
+  return { images: images as Tensor, labels: labels as Tensor };
+}
+
+test("gradients of two batches add up before one update", async () => {
+  const artifacts = buildTrainingArtifacts(tinySettings({ optimizer: "sgd" }));
+  const moved = async (batches: number) => {
+    const session = await open(artifacts);
+    session.learningRate = 0.01;
+    const before = (await session.checkpoint()).trainable.get("fc.bias")?.data as Float32Array;
+    for (let i = 0; i < batches; i++) await session.runTrainStep(feeds(0, 4));
+    await session.runOptimizerStep();
+    const after = (await session.checkpoint()).trainable.get("fc.bias")?.data as Float32Array;
+    await session.release();
+    return Array.from(after, (value, i) => value - (before[i] ?? 0));
+  };
+  const [once, twice] = [await moved(1), await moved(2)];
+  for (const [i, change] of once.entries()) expect(twice[i]).toBeCloseTo(2 * change, 6);
+});
+
+test("an evaluation is that of one session with the same checkpoint, its images in order", async () => {
+  const artifacts = buildTrainingArtifacts(tinySettings());
+  const session = await open(artifacts, 3);
+  await step(session, feeds(0, 7));
+  const { logits, correct } = await session.runEvalStep(feedsOfEvaluation());
+  const { session: single } = await openTiny(artifacts, encodeCheckpoint(await session.checkpoint()));
+  const expected = await single.runEvalStep(feedsOfEvaluation());
+  expect(logits?.dims).toEqual([7, 10]);
+  const theirs = expected.logits?.data as Float32Array;
+  for (const [i, value] of (logits?.data as Float32Array).entries())
+    expect(value).toBeCloseTo(theirs[i] ?? 0, 4);
+  expect(correct?.data).toEqual(expected.correct?.data);
+  await single.release();
+  await session.release();
+});
+
+test("a mistake in the feeds keeps its sentence, and the session goes on", async () => {
+  const session = await open(buildTrainingArtifacts(tinySettings()));
+  const { images, labels, alpha, beta } = feeds(0, 4);
+  await expect(session.runTrainStep({ images, labels, alpha } as NamedTensors)).rejects.toThrow(
+    "The input beta is missing",
+  );
+  const fewer = { images, labels: feeds(0, 3).labels, alpha, beta } as NamedTensors;
+  await expect(session.runTrainStep(fewer)).rejects.toThrow("The inputs disagree about the number of images");
+  await expect(step(session, feeds(0, 4))).resolves.toHaveProperty("loss");
+  await session.release();
+});
+
+test("a fused model is refused, and so is a replica that dies at once", async () => {
+  await expect(open(buildTrainingArtifacts(tinySettings({ fused: true })))).rejects.toThrow(UserError);
+  const { checkpoint, trainingModel } = buildTrainingArtifacts(tinySettings());
+  const dying = new URL(`data:text/javascript,${encodeURIComponent("process.exit(3)")}`);
+  const sources = { checkpointState: checkpoint, trainModel: trainingModel };
+  await expect(ReplicatedSession.create(sources, { replicas: 2, worker: dying })).rejects.toThrow(
+    /Replica \d of 2 ended with exit code 3/,
+  );
+});
+
+test("a session that was released answers no more", async () => {
+  const session = await open(buildTrainingArtifacts(tinySettings()));
+  await session.release();
+  await expect(session.runTrainStep(feeds(0, 2))).rejects.toThrow("the session was released");
+});
