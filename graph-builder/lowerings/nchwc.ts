@@ -41,6 +41,9 @@ export function nchwc(B: number): Lowering {
   const areAlike = (values: readonly Value[]) =>
     isLaidOut(...values) && values.every(({ shape }) => shape.join() === values[0]?.shape.join());
 
+  // so that what works on any layout joins it
+  const laidOut = (g: Builder, X: Value) => (isBlocked(X) ? plain(g, blocks(g, X)) : X);
+
   return {
     ...cpu,
 
@@ -150,11 +153,6 @@ export function nchwc(B: number): Lowering {
       cpu.BatchNormalizationGrad,
     ),
   };
-}
-
-/** A plain value that is worth keeping in blocks: what works on any layout joins it. */
-function laidOut(g: Builder, X: Value): Value {
-  return plain(g, blocks(g, X));
 }
 
 function perImage(g: Builder, weights: Value): Value {

@@ -45,6 +45,16 @@ const more: readonly ShapeCase[] = [
   of("Shape", image, (g, { X }) => [g.Shape(X), g.Shape(X, { start: 1, end: -1 })]),
   of("Size", image, (g, { X }) => g.Size(X)),
   of("Sign, Mod", matrix, (g, { X }) => [g.Sign(X), g.Mod(g.Shape(X), g.int64([2, 3]))]),
+  of("Range", image, (g, { X }) => [
+    g.Range(g.int64(0), g.Gather(g.Shape(X), g.int64(0)), g.int64(1)),
+    g.Range(g.int64(7), g.int64(2), g.int64(-2)),
+  ]),
+  of("Pad by numbers of the shape", image, (g, { X }) => {
+    const images = g.Gather(g.Shape(X), g.int64([0]));
+    const fours = g.Mul(g.Div(g.Add(images, g.int64(3)), g.int64(4)), g.int64(4));
+    const before = g.int64([0, 0, 1, 0]);
+    return g.Pad(X, g.Concat(before, g.Sub(fours, images), g.int64([0, 0, 2]), { axis: 0 }));
+  }),
   of("ArgMax", image, (g, { X }) => [g.ArgMax(X, { axis: 1 }), g.ArgMax(X, { axis: -1, keepdims: 0 })]),
   of("OneHot", { i: integers([0, 2, 1], ["batch"]) }, (g, { i }) => [
     g.OneHot(i, g.int64([3]), g.float([0, 1])),

@@ -38,6 +38,7 @@ test("elements are counted with a number for each symbol, or the fallback", () =
   expect(elementCount(["batch", 3, "2*batch"], { batch: 5 })).toBe(150);
   expect(elementCount(["batch", 3], {}, 4)).toBe(12);
   expect(elementCount(["batch", 3])).toBe(3);
+  expect(elementCount(["16*ceil(batch/16)", "batch+15"], { batch: 20 })).toBe(32 * 35);
 });
 
 test("types print in ONNX's syntax and compare symbol by symbol", () => {
