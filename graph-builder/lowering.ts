@@ -42,7 +42,7 @@ export function lowerGraph(graph: Graph, lowering: Lowering): Graph {
       node,
     });
   });
-  return mergeCommonSubexpressions(cancelReorders(rewriteGraph(lowered)));
+  return mergeCommonSubexpressions(cancelReorders(lowered));
 }
 
 function usedOutputs(graph: Graph): ReadonlySet<Value> {

@@ -2,7 +2,10 @@ import type { Graph, Node, Value } from "../ir.ts";
 import { operatorOf } from "../operators/index.ts";
 import { rewriteGraph } from "../rewrite.ts";
 
-/** A graph in which nodes of one operator that read the same values with the same attributes are one node. */
+/**
+ * A graph in which nodes of one operator that read the same values with the same attributes are one node, and so are those whose
+ * elements are known to be the same, such as the number of images by the shapes of two values.
+ */
 export function mergeCommonSubexpressions(graph: Graph): Graph {
   const names = new Map<Value, string>();
   const known = new Map<string, readonly Value[]>();
@@ -12,14 +15,21 @@ export function mergeCommonSubexpressions(graph: Graph): Graph {
     names.set(value, name);
     return name;
   };
-  return rewriteGraph(graph, (node, inputs, g) => {
+  const merged = rewriteGraph(graph, (node, inputs, g) => {
     if (operatorOf(node.opType).isRandom || isOutput(graph, node)) return undefined;
-    const key = `${node.opType}(${inputs.map(nameOf).join()})${attributesOf(node)}`;
+    const key = knownElements(node) ?? `${node.opType}(${inputs.map(nameOf).join()})${attributesOf(node)}`;
     const outputs =
       known.get(key) ?? g.node(node.opType, inputs, node.attributes as never, node.name).outputs;
     known.set(key, outputs);
     return outputs;
   });
+  return rewriteGraph(merged);
+}
+
+/** What a node of one output makes, as far as it is known before a run. */
+function knownElements({ outputs: [output, ...others] }: Node): string | undefined {
+  const contents = others.length === 0 ? output?.contents : undefined;
+  return contents && `${output?.elemType}[${output?.shape}]${contents.join()}`;
 }
 
 function attributesOf({ attributes }: Node): string {

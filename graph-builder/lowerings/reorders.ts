@@ -14,14 +14,13 @@ export function cancelReorders(graph: Graph): Graph {
   const cancelled = rewriteGraph(graph, (node, [input], g) =>
     input ? shorterWay(g, node, input) : undefined,
   );
-  const activated = rewriteGraph(rewriteGraph(cancelled), (node, inputs, g) => {
+  return rewriteGraph(rewriteGraph(cancelled), (node, inputs, g) => {
     const conv = inputs[0]?.producer as Node<"NchwcConv"> | undefined;
     const isOwn = node.opType === "Relu" && node.input(0).uses.length === 1;
     if (!isOwn || conv?.opType !== "NchwcConv" || conv.attributes.activation) return undefined;
     const attributes = { ...conv.attributes, activation: "Relu" };
     return g.node("NchwcConv", conv.inputs, attributes, `${conv.name}_Relu`).outputs;
   });
-  return rewriteGraph(activated);
 }
 
 /** The value of a reorder by a shorter way from where its input came from. */

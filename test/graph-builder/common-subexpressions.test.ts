@@ -21,6 +21,12 @@ test("the same operation on the same values is done once, through whole chains a
   expect(add?.input(0)).toBe(add?.input(1));
 });
 
+test("numbers of shapes that are the same by their symbols are computed once", () => {
+  const images = (g: Builder, X: Value) => g.Gather(g.Shape(X), g.int64([0]));
+  const graph = merged((g, X) => [g.Add(images(g, X), images(g, g.Exp(X)))]);
+  expect(operators(graph)).toEqual(["Shape", "Gather", "Add"]);
+});
+
 test("other attributes, other inputs and their other order are other operations", () => {
   const graph = merged((g, X) => {
     const [a, b] = [g.Softmax(X, { axis: 0 }), g.Softmax(X, { axis: 1 })];
