@@ -25,6 +25,11 @@ export interface ReplicaOptions {
   readonly worker?: URL | undefined;
 }
 
+/** A replica that failed or died, and with it the session. */
+export class ReplicaError extends Error {
+  override readonly name = "ReplicaError";
+}
+
 /** The axes of the images in the models that replicas share the work of. */
 interface SharedAxes {
   readonly train: BatchAxes;
@@ -36,7 +41,8 @@ interface SharedAxes {
  * batch. Gradients are averaged over the images in memory that the threads share, and every replica then makes the same update, so
  * that weights never travel. Batch normalisation sees a replica's own images; the running statistics are those of the first replica,
  * as in PyTorch's DataParallel. A result depends on the number of replicas, and on nothing else that a single session's does not.
- * A replica that dies ends the session: what is under way and all that follows throws its error. Calls must not overlap.
+ * A replica that fails or dies ends the session: what is under way and all that follows throws a ReplicaError that names it. Calls
+ * must not overlap.
  */
 export class ReplicatedSession implements Trainer {
   readonly #first: ReplicaThread;
@@ -163,21 +169,26 @@ export class ReplicatedSession implements Trainer {
 
 /** A worker, and the question that it is busy with. */
 class ReplicaThread {
+  readonly #name: string;
+  readonly #onDeath: (error: ReplicaError) => void;
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
   #waiting: { resolve(result: unknown): void; reject(error: unknown): void } | undefined;
   #end: { readonly error: unknown } | undefined;
 
-  /** `onDeath` hears of an error that the worker does not survive. */
-  constructor(script: URL, name: string, onDeath: (error: unknown) => void) {
+  /** `onDeath` hears of what the worker does not survive. */
+  constructor(script: URL, name: string, onDeath: (error: ReplicaError) => void) {
+    this.#name = name;
+    this.#onDeath = onDeath;
     this.#worker = new Worker(script, { name });
     this.#worker.on("message", (reply: ReplicaReply) => this.#settle(reply));
-    this.#worker.on("messageerror", onDeath);
-    this.#worker.on("error", onDeath);
+    const die = (error: unknown) => onDeath(this.#failure("died", error));
+    this.#worker.on("messageerror", die);
+    this.#worker.on("error", die);
     this.#exited = new Promise((resolve) => this.#worker.on("exit", () => resolve()));
     this.#worker.on("exit", (code) =>
       onDeath(
-        new UserError(`${name} ended with exit code ${code}; if memory is short, take fewer replicas.`),
+        new ReplicaError(`${name} ended with exit code ${code}; if memory is short, take fewer replicas.`),
       ),
     );
   }
@@ -211,12 +222,16 @@ class ReplicaThread {
   }
 
   #settle(reply: ReplicaReply): void {
+    if ("error" in reply && !reply.isMistake) this.#onDeath(this.#failure("failed", reply.error));
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if ("result" in reply) waiting?.resolve(reply.result);
-    else if (reply.isMistake)
-      waiting?.reject(new UserError((reply.error as Error).message, { cause: reply.error }));
-    else waiting?.reject(reply.error);
+    else waiting?.reject(new UserError((reply.error as Error).message, { cause: reply.error }));
+  }
+
+  #failure(how: string, cause: unknown): ReplicaError {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new ReplicaError(`${this.#name} ${how}: ${reason}`, { cause });
   }
 }
 

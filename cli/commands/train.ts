@@ -24,6 +24,7 @@ import {
   fuseArtifacts,
   OrtTrainingSession,
   openDevice,
+  ReplicaError,
   ReplicatedSession,
   type TrainingEvent,
   type TrainingRun,
@@ -352,6 +353,12 @@ function listenForInterrupt({ say, progress }: Terminal): { signal: AbortSignal;
 }
 
 function withCheckpoint(error: unknown, directory: RunDirectory): unknown {
+  if (error instanceof ReplicaError) {
+    const resume = `npx shake train --resume ${directory.path}`;
+    return new ReplicaError(`${error.message} The last checkpoint is kept; to go on:\n  ${resume}`, {
+      cause: error.cause,
+    });
+  }
   if (!(error instanceof UserError) || !error.message.includes("diverged")) return error;
   const message = error.message.replace(/\.$/, `: ${directory.checkpointPath("last")}.`);
   return new UserError(message, { cause: error });

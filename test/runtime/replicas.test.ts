@@ -1,9 +1,15 @@
 import { Tensor } from "onnxruntime-common";
 import { expect, test } from "vitest";
-import { buildTrainingArtifacts, encodeCheckpoint, type TrainingArtifacts } from "../../artifacts/index.ts";
+import {
+  buildTrainingArtifacts,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type TrainingArtifacts,
+} from "../../artifacts/index.ts";
 import { RandomStream, UserError } from "../../graph-builder/index.ts";
-import { type NamedTensors, ReplicatedSession } from "../../runtime/index.ts";
-import { openTiny, tinySettings } from "../support/tiny-run.ts";
+import { type NamedTensors, ReplicaError, ReplicatedSession, train } from "../../runtime/index.ts";
+import { dyingReplica } from "../support/dying-replica.ts";
+import { openTiny, tinyRun, tinySettings } from "../support/tiny-run.ts";
 
 const worker = new URL("../../dist/runtime/replica-worker.js", import.meta.url);
 const blocks = 3;
@@ -169,6 +175,44 @@ test("a fused model is refused, and so is a replica that dies at once", async ()
   await expect(ReplicatedSession.create(sources, { replicas: 2, worker: dying })).rejects.toThrow(
     /Replica \d of 2 ended with exit code 3/,
   );
+});
+
+test.each([
+  ["train", "exit", /^Replica \d of 2 ended with exit code 7/],
+  ["train", "throw", /^Replica \d of 2 died: out of luck/],
+  ["update", "exit", /^Replica \d of 2 ended with exit code 7/],
+] as const)(
+  "a replica that dies in the middle of a step (%s, by %s) stops the run with its error",
+  async (call, ending, sentence) => {
+    const { trainingModel, evalModel, optimizerModel, checkpoint } = buildTrainingArtifacts(tinySettings());
+    const sources = { checkpointState: checkpoint, trainModel: trainingModel, evalModel, optimizerModel };
+    const dying = new URL(dyingReplica(call, ending, worker));
+    const session = await ReplicatedSession.create(sources, { replicas: 2, worker: dying });
+    const single = await tinyRun();
+    const steps: number[] = [];
+    const run = async () => {
+      for await (const event of train({ ...single, session }))
+        if (event.type === "step") steps.push(event.step);
+    };
+    const error = await run().catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(ReplicaError);
+    expect((error as Error).message).toMatch(sentence);
+    expect(steps).toEqual([1, 2]);
+    expect(decodeCheckpoint(single.saved.get("last") ?? new Uint8Array()).properties.get("step")).toBe(2n);
+    await expect(session.runTrainStep(feeds(0, 4))).rejects.toBe(error);
+    await session.release();
+  },
+);
+
+test("a replica whose session fails ends all of them and is named, with the reason", async () => {
+  const session = await open(buildTrainingArtifacts(tinySettings()));
+  const { labels, alpha, beta } = feeds(0, 4);
+  const images = new Tensor("float32", new Float32Array(4 * 3072), [4, 3, 32, 32]);
+  const failing = session.runTrainStep({ images, labels, alpha, beta } as NamedTensors);
+  await expect(failing).rejects.toThrow(/^Replica \d of 2 failed: /);
+  await expect(failing).rejects.toBeInstanceOf(ReplicaError);
+  await expect(step(session, feeds(0, 4))).rejects.toThrow(/^Replica \d of 2 failed: /);
+  await session.release();
 });
 
 test("a session that was released answers no more", async () => {
