@@ -60,26 +60,6 @@ class Replica {
     await this.#session.runOptimizerStep();
   }
 
-  async evaluate({ share, fetches }: ReplicaStep): Promise<PlainTensors> {
-    if (!share) return {};
-    return plainTensors(
-      await this.#session.runEvalStep(namedTensors(share.tensors, this.#device.ort), fetches),
-    );
-  }
-
-  /** The running statistics and whatever else is no gradient's business. */
-  async frozen(): Promise<PlainTensors> {
-    const trainable = new Set(this.#session.parameterNames());
-    const names = this.#session.parameterNames(false).filter((name) => !trainable.has(name));
-    return plainTensors(Object.fromEntries(names.map((name) => [name, this.#session.getParameter(name)])));
-  }
-
-  async setFrozen(tensors: PlainTensors): Promise<void> {
-    for (const [name, tensor] of Object.entries(namedTensors(tensors, this.#device.ort))) {
-      this.#session.setParameter(name, tensor);
-    }
-  }
-
   async checkpoint(): Promise<Uint8Array> {
     return encodeCheckpoint(this.#session.checkpoint());
   }

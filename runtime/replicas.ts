@@ -4,15 +4,7 @@ import { type Checkpoint, decodeCheckpoint } from "../artifacts/checkpoint.ts";
 import { decodeModel, UserError } from "../graph-builder/index.ts";
 import type { ReplicaCalls, ReplicaReply, ReplicaRequest } from "./replica-worker.ts";
 import { SharedGradients } from "./shared-gradients.ts";
-import {
-  type BatchAxes,
-  batchAxes,
-  joinShares,
-  namedTensors,
-  type PlainTensors,
-  type Share,
-  splitBatch,
-} from "./shares.ts";
+import { type BatchAxes, batchAxes, joinShares, namedTensors, splitBatch } from "./shares.ts";
 import { readSources, type TrainingSources } from "./sources.ts";
 import type { Trainer } from "./training-loop.ts";
 import type { NamedTensors } from "./training-session.ts";
@@ -30,12 +22,6 @@ export class ReplicaError extends Error {
   override readonly name = "ReplicaError";
 }
 
-/** The axes of the images in the models that replicas share the work of. */
-interface SharedAxes {
-  readonly train: BatchAxes;
-  readonly evaluate: BatchAxes | undefined;
-}
-
 /**
  * Trains ONNX Runtime training artifacts on the CPU in several sessions at once, each in a thread of its own with its share of every
  * batch. Gradients are averaged over the images in memory that the threads share, and every replica then makes the same update, so
@@ -47,17 +33,12 @@ interface SharedAxes {
 export class ReplicatedSession implements Trainer {
   readonly #first: ReplicaThread;
   readonly #others: readonly ReplicaThread[];
-  readonly #axes: SharedAxes;
+  readonly #axes: BatchAxes;
   #resetGradients = true;
-  #statisticsAgree = true;
   /** The rate of the next optimizer step; at first the checkpoint's initial one, or 0.001. */
   learningRate: number;
 
-  private constructor(
-    [first, ...others]: readonly ReplicaThread[],
-    axes: SharedAxes,
-    checkpoint: Checkpoint,
-  ) {
+  private constructor([first, ...others]: readonly ReplicaThread[], axes: BatchAxes, checkpoint: Checkpoint) {
     if (!first) throw new RangeError("there must be one replica at least");
     this.#first = first;
     this.#others = others;
@@ -75,7 +56,7 @@ export class ReplicatedSession implements Trainer {
   ): Promise<ReplicatedSession> {
     const files = await readSources(sources);
     const checkpoint = decodeCheckpoint(files.checkpointState, "checkpoint");
-    const axes = sharedAxes(files);
+    const axes = sharedAxes(files.trainModel);
     const setup = {
       sources: inSharedMemory(files),
       threads,
@@ -105,12 +86,14 @@ export class ReplicatedSession implements Trainer {
    */
   async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
     const reset = this.#resetGradients;
-    this.#statisticsAgree = false;
-    const outputs = await this.#share(feeds, this.#axes.train, (thread, share) =>
-      thread.call("train", { share, fetches, reset }),
+    // the batch is cut before this returns: the caller may prepare the next one meanwhile
+    const shares = splitBatch(feeds, this.#axes, this.#threads.length);
+    const outputs = await all(
+      this.#threads.map((thread, i) => thread.call("train", { share: shares[i], fetches, reset })),
     );
     this.#resetGradients = false;
-    return outputs;
+    const results = shares.map(({ weight }, i) => ({ tensors: outputs[i] ?? {}, weight }));
+    return namedTensors(joinShares(results, this.#axes), ort);
   }
 
   /** Updates the parameters from the gradients at the current learning rate. Throws UserError where there is no optimizer model. */
@@ -122,14 +105,6 @@ export class ReplicatedSession implements Trainer {
   /** Makes the next train step start its gradients anew. */
   lazyResetGrad(): void {
     this.#resetGradients = true;
-  }
-
-  /** Runs the evaluation model on one batch, with the first replica's running statistics. Throws UserError without such a model. */
-  async runEvalStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
-    const axes = this.#axes.evaluate;
-    if (!axes) throw new UserError("The session has no eval model.");
-    await this.#agreeOnStatistics();
-    return this.#share(feeds, axes, (thread, share) => thread.call("evaluate", { share, fetches }));
   }
 
   /** The state as a checkpoint; properties are those it was opened with. */
@@ -145,25 +120,6 @@ export class ReplicatedSession implements Trainer {
 
   get #threads(): readonly ReplicaThread[] {
     return [this.#first, ...this.#others];
-  }
-
-  /** Runs a batch, which is cut before this returns: the caller may prepare the next one meanwhile. */
-  async #share(
-    feeds: NamedTensors,
-    axes: BatchAxes,
-    run: (thread: ReplicaThread, share: Share | undefined) => Promise<PlainTensors>,
-  ): Promise<NamedTensors> {
-    const shares = splitBatch(feeds, axes, this.#threads.length);
-    const outputs = await all(this.#threads.map((thread, i) => run(thread, shares[i])));
-    const results = shares.map(({ weight }, i) => ({ tensors: outputs[i] ?? {}, weight }));
-    return namedTensors(joinShares(results, axes), ort);
-  }
-
-  async #agreeOnStatistics(): Promise<void> {
-    if (this.#statisticsAgree) return;
-    const statistics = await this.#first.call("frozen", undefined);
-    await all(this.#others.map((thread) => thread.call("setFrozen", statistics)));
-    this.#statisticsAgree = true;
   }
 }
 
@@ -241,18 +197,15 @@ async function all<T>(calls: readonly Promise<T>[]): Promise<T[]> {
   return Promise.all(calls);
 }
 
-/** Throws UserError where the models cannot be trained in shares. */
-function sharedAxes({ trainModel, evalModel }: TrainingSources<Uint8Array>): SharedAxes {
+/** Throws UserError where the model cannot be trained in shares. */
+function sharedAxes(trainModel: Uint8Array): BatchAxes {
   const { graph } = decodeModel(trainModel, "training_model.onnx");
   if (graph.inputs.some(({ name }) => name === "learning_rate")) {
     throw new UserError(
       "A fused training model updates its weights before the replicas' gradients are averaged: build the artifacts without --fused, or train one replica.",
     );
   }
-  return {
-    train: batchAxes(graph),
-    evaluate: evalModel && batchAxes(decodeModel(evalModel, "eval_model.onnx").graph),
-  };
+  return batchAxes(graph);
 }
 
 function gradientSize({ trainable }: Checkpoint): number {

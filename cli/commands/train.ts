@@ -1,6 +1,5 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import * as onnxruntime from "onnxruntime-common";
 import {
   buildTrainingArtifacts,
   decodeCheckpoint,
@@ -67,7 +66,7 @@ export const trainCommand: Command<(typeof settings)[number]> = {
     try {
       const directory = await prepared.openDirectory(checkpoint);
       say(describeRun(directory, artifacts.manifest, trainSet, testSet));
-      const run = { settings: config, blocks: artifacts.manifest.blocks, trainSet, testSet };
+      const run = { settings: config, network: artifacts.manifest.settings, trainSet, testSet };
       const stoppedAt = await trainIn(directory, engine, run, { say, progress });
       if (stoppedAt !== undefined) {
         say(
@@ -93,7 +92,7 @@ interface Terminal {
 async function trainIn(
   directory: RunDirectory,
   { session, device, layOut }: Engine,
-  run: Pick<TrainingRun, "settings" | "blocks" | "trainSet" | "testSet">,
+  run: Pick<TrainingRun, "settings" | "network" | "trainSet" | "testSet">,
   { say, progress }: Terminal,
 ): Promise<number | undefined> {
   const interrupt = listenForInterrupt({ say, progress });
@@ -141,7 +140,7 @@ function compile(config: RunConfig): { config: RunConfig; artifacts: TrainingArt
   return { config, artifacts: buildTrainingArtifacts(artifactSettings(config, "ort-training", fused)) };
 }
 
-/** A session over a run's artifacts, with whose tensors it takes, and its checkpoints in the artifacts' own layout. */
+/** A session over a run's artifacts, the device of its tensors and of evaluation, and its checkpoints in the artifacts' own layout. */
 interface Engine extends Pick<TrainingRun, "device"> {
   readonly session: TrainingSession | ReplicatedSession | OrtTrainingSession;
   readonly layOut: (checkpoint: Uint8Array) => Uint8Array;
@@ -158,12 +157,13 @@ async function openEngine(config: RunConfig, artifacts: TrainingArtifacts): Prom
       threads: threads ?? availableParallelism(),
     });
     const layOut = (checkpoint: Uint8Array) => unfuseCheckpoint(checkpoint, artifacts);
-    return { session, device: { ort: onnxruntime }, layOut };
+    return { session, device: await openDevice("cpu", { threads }), layOut };
   }
   const layOut = (checkpoint: Uint8Array) => checkpoint;
   if (replicas > 1) {
     const session = await ReplicatedSession.create(trainingSources(artifacts), { replicas, threads });
-    return { session, device: { ort: onnxruntime }, layOut };
+    const all = threads && threads * replicas;
+    return { session, device: await openDevice("cpu", { threads: all }), layOut };
   }
   const device = await openDevice(name, { threads });
   return { session: await TrainingSession.create(trainingSources(artifacts), device), device, layOut };
@@ -182,13 +182,8 @@ function refuseReplicas({ engine, device, replicas, batchSize }: RunConfig): voi
   }
 }
 
-function trainingSources({
-  checkpoint,
-  trainingModel,
-  evalModel,
-  optimizerModel,
-}: TrainingArtifacts): TrainingSources {
-  return { checkpointState: checkpoint, trainModel: trainingModel, evalModel, optimizerModel };
+function trainingSources({ checkpoint, trainingModel, optimizerModel }: TrainingArtifacts): TrainingSources {
+  return { checkpointState: checkpoint, trainModel: trainingModel, optimizerModel };
 }
 
 async function prepareResume(given: Given): Promise<PreparedRun> {
