@@ -1,11 +1,20 @@
 import { Worker } from "node:worker_threads";
 import * as ort from "onnxruntime-common";
-import { type Checkpoint, decodeCheckpoint } from "../artifacts/checkpoint.ts";
-import { decodeModel, UserError } from "../graph-builder/index.ts";
-import type { ReplicaCalls, ReplicaReply, ReplicaRequest } from "./replica-worker.ts";
-import { SharedGradients } from "./shared-gradients.ts";
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../artifacts/checkpoint.ts";
+import {
+  createModel,
+  encodeModel,
+  type Graph,
+  type Lowering,
+  Tensor,
+  UserError,
+} from "../graph-builder/index.ts";
+import { openDevice } from "./devices.ts";
+import { type DecodedModels, decodeSources, loweredGraph, withoutUpdates } from "./lowered-models.ts";
+import type { ReplicaCalls, ReplicaReply, ReplicaRequest, ReplicaSetup } from "./replica-worker.ts";
+import { dealOut, SharedState } from "./shared-state.ts";
 import { type BatchAxes, batchAxes, joinShares, namedTensors, splitBatch } from "./shares.ts";
-import { readSources, type TrainingSources } from "./sources.ts";
+import type { TrainingSources } from "./sources.ts";
 import type { Trainer } from "./training-loop.ts";
 import type { NamedTensors } from "./training-session.ts";
 
@@ -13,6 +22,8 @@ export interface ReplicaOptions {
   readonly replicas: number;
   /** Of each replica's operators; 1 where left out. */
   readonly threads?: number | undefined;
+  /** Of the training operators; this machine's own where left out. */
+  readonly lowering?: Lowering | undefined;
   /** The script of the workers, where a bundler has put it elsewhere. */
   readonly worker?: URL | undefined;
 }
@@ -24,8 +35,8 @@ export class ReplicaError extends Error {
 
 /**
  * Trains ONNX Runtime training artifacts on the CPU in several sessions at once, each in a thread of its own with its share of every
- * batch. Gradients are averaged over the images in memory that the threads share, and every replica then makes the same update, so
- * that weights never travel. Batch normalisation sees a replica's own images; the running statistics are those of the first replica,
+ * batch. Gradients are averaged over the images in memory that the threads share; every replica then updates its part of the
+ * parameters, and the others copy them. Batch normalisation sees a replica's own images; the running statistics are those of the first replica,
  * as in PyTorch's DataParallel. A result depends on the number of replicas, and on nothing else that a single session's does not.
  * A replica that fails or dies ends the session: what is under way and all that follows throws a ReplicaError that names it. Calls
  * must not overlap.
@@ -52,17 +63,15 @@ export class ReplicatedSession implements Trainer {
    */
   static async create(
     sources: TrainingSources,
-    { replicas, threads = 1, worker = new URL("./replica-worker.js", import.meta.url) }: ReplicaOptions,
-  ): Promise<ReplicatedSession> {
-    const files = await readSources(sources);
-    const checkpoint = decodeCheckpoint(files.checkpointState, "checkpoint");
-    const axes = sharedAxes(files.trainModel);
-    const setup = {
-      sources: inSharedMemory(files),
-      threads,
-      gradients: SharedGradients.allocate(gradientSize(checkpoint), replicas),
+    {
       replicas,
-    };
+      threads = 1,
+      lowering,
+      worker = new URL("./replica-worker.js", import.meta.url),
+    }: ReplicaOptions,
+  ): Promise<ReplicatedSession> {
+    const decoded = await decodeSources(sources);
+    const parameters = sharedParameters(decoded);
     const pool: ReplicaThread[] = [];
     const stop = (error: unknown) => {
       for (const thread of pool) thread.stop(error);
@@ -71,12 +80,14 @@ export class ReplicatedSession implements Trainer {
       pool.push(new ReplicaThread(worker, `Replica ${i} of ${replicas}`, stop));
     }
     try {
-      await all(pool.map((thread, index) => thread.call("open", { ...setup, index })));
+      // while the threads start
+      const setupOf = await prepare(decoded, parameters, replicas, lowering);
+      await all(pool.map((thread, index) => thread.call("open", { ...setupOf(index), threads })));
     } catch (error) {
       stop(error);
       throw error;
     }
-    return new ReplicatedSession(pool, axes, checkpoint);
+    return new ReplicatedSession(pool, batchAxes(decoded.training), decoded.checkpoint);
   }
 
   /**
@@ -98,7 +109,6 @@ export class ReplicatedSession implements Trainer {
 
   /** Updates the parameters from the gradients at the current learning rate. Throws UserError where there is no optimizer model. */
   async runOptimizerStep(): Promise<void> {
-    await all(this.#threads.map((thread) => thread.call("sum", undefined)));
     await all(this.#threads.map((thread) => thread.call("update", this.learningRate)));
   }
 
@@ -109,7 +119,16 @@ export class ReplicatedSession implements Trainer {
 
   /** The state as a checkpoint; properties are those it was opened with. */
   async checkpoint(): Promise<Checkpoint> {
-    return decodeCheckpoint(await this.#first.call("checkpoint", undefined));
+    const checkpoint = decodeCheckpoint(await this.#first.call("checkpoint", undefined));
+    const parts = await all(this.#others.map((thread) => thread.call("moments", undefined)));
+    for (const [name, moments] of parts.flat()) {
+      const dims = checkpoint.trainable.get(name)?.dims ?? [];
+      checkpoint.optimizer?.momenta.set(
+        name,
+        moments.map((data) => new Tensor("float", dims, data)),
+      );
+    }
+    return checkpoint;
   }
 
   /** Ends the threads and frees their sessions. */
@@ -197,35 +216,61 @@ async function all<T>(calls: readonly Promise<T>[]): Promise<T[]> {
   return Promise.all(calls);
 }
 
-/** Throws UserError where the model cannot be trained in shares. */
-function sharedAxes(trainModel: Uint8Array): BatchAxes {
-  const { graph } = decodeModel(trainModel, "training_model.onnx");
-  if (graph.inputs.some(({ name }) => name === "learning_rate")) {
+interface SharedParameters {
+  readonly names: readonly string[];
+  /** Of each, how many values it has. */
+  readonly sizes: readonly number[];
+}
+
+/** The parameters in the order of the training model's inputs. Throws UserError where they cannot be trained in shares. */
+function sharedParameters({ training, checkpoint: { trainable } }: DecodedModels): SharedParameters {
+  const inputs = training.inputs.map(({ name = "" }) => name);
+  if (inputs.includes("learning_rate")) {
     throw new UserError(
       "A fused training model updates its weights before the replicas' gradients are averaged: build the artifacts without --fused, or train one replica.",
     );
   }
-  return batchAxes(graph);
-}
-
-function gradientSize({ trainable }: Checkpoint): number {
-  let size = 0;
-  for (const [name, { elemType, data }] of trainable) {
-    if (elemType !== "float") {
-      throw new UserError(`${name} is ${elemType}, and replicas share float gradients only.`);
-    }
-    size += data.length;
-  }
-  return size;
-}
-
-/** Files that the threads read without a copy of their own. */
-function inSharedMemory(files: TrainingSources<Uint8Array>): TrainingSources<Uint8Array> {
-  const shared = Object.entries(files).map(([name, bytes]: [string, Uint8Array | undefined]) => {
-    if (!bytes) return [name, undefined];
-    const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
-    copy.set(bytes);
-    return [name, copy];
+  const names = inputs.filter((name) => trainable.has(name));
+  const sizes = names.map((name) => {
+    const { elemType, data } = trainable.get(name) ?? {};
+    if (elemType === "float") return data?.length ?? 0;
+    throw new UserError(`${name} is ${elemType}, and replicas share float gradients only.`);
   });
-  return Object.fromEntries(shared) as TrainingSources<Uint8Array>;
+  return { names, sizes };
+}
+
+type Setup = Omit<ReplicaSetup, "threads">;
+
+/** What each replica is opened with: models that are lowered once, but for the optimizer's step, of which each makes a part. */
+async function prepare(
+  { checkpoint, training, optimizer }: DecodedModels,
+  { names, sizes }: SharedParameters,
+  replicas: number,
+  lowering?: Lowering,
+): Promise<(index: number) => Setup> {
+  const table = lowering ?? (await openDevice("cpu")).lowering;
+  const file = (graph: Graph) => encodeModel(createModel(loweredGraph(graph, table)));
+  const train = file(training);
+  const parts = dealOut(sizes, replicas);
+  const common = {
+    checkpoint: inSharedMemory(encodeCheckpoint(checkpoint)),
+    state: SharedState.allocate(sizes, replicas),
+    sizes,
+    parts,
+  };
+  return (index) => {
+    const own = parts[index] ?? [];
+    const others = names.filter((_, i) => !own.includes(i));
+    const part = optimizer && own.length > 0 ? withoutUpdates(optimizer, others) : undefined;
+    const inputs = new Set(part?.inputs.map(({ name }) => name));
+    const needs = [...names.keys()].filter((i) => inputs.has(`${names[i]}_grad`));
+    return { ...common, models: { train, optimize: part && file(part) }, needs, index };
+  };
+}
+
+/** Bytes that the threads read without a copy of their own. */
+function inSharedMemory(bytes: Uint8Array): Uint8Array {
+  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  shared.set(bytes);
+  return shared;
 }

@@ -97,25 +97,64 @@ test("two replicas step by the average of their halves' gradients, weighted by t
   }
 });
 
-test("a number of replicas gives the same bytes every time, cut and opened again or not", async () => {
-  const artifacts = buildTrainingArtifacts(tinySettings());
-  const run = async (cut: boolean) => {
-    let session = await open(artifacts);
-    for (let i = 0; i < 3; i++) {
-      if (cut && i === 2) {
-        const saved = encodeCheckpoint(await session.checkpoint());
-        await session.release();
-        session = await open(artifacts, 2, saved);
+test.each([
+  [2, "sgd-nesterov"],
+  [3, "adamw"],
+] as const)(
+  "%i replicas with %s give the same bytes every time, cut and opened again or not",
+  async (replicas, optimizer) => {
+    const artifacts = buildTrainingArtifacts(tinySettings({ optimizer }));
+    const run = async (cut: boolean) => {
+      let session = await open(artifacts, replicas);
+      for (let i = 0; i < 3; i++) {
+        if (cut && i === 2) {
+          const saved = encodeCheckpoint(await session.checkpoint());
+          await session.release();
+          session = await open(artifacts, replicas, saved);
+        }
+        await step(session, feeds(5 * i, 5 * i + 5));
       }
-      await step(session, feeds(5 * i, 5 * i + 5));
-    }
-    const bytes = encodeCheckpoint(await session.checkpoint());
-    await session.release();
-    return bytes;
+      const bytes = encodeCheckpoint(await session.checkpoint());
+      await session.release();
+      return bytes;
+    };
+    const whole = await run(false);
+    expect(await run(false)).toEqual(whole);
+    expect(await run(true)).toEqual(whole);
+  },
+);
+
+test("every replica has the parameters that any of them updated, and a checkpoint the moments of all", async () => {
+  const artifacts = buildTrainingArtifacts(tinySettings());
+  const replicas = await open(artifacts, 3);
+  const twice = async (batch: NamedTensors) => {
+    await step(replicas, batch);
+    return step(replicas, batch);
   };
-  const whole = await run(false);
-  expect(await run(false)).toEqual(whole);
-  expect(await run(true)).toEqual(whole);
+  // one image goes to the first replica alone, whose update a single session makes too
+  const [first] = [await twice(feeds(0, 1))];
+  const { session: single } = await openTiny(artifacts);
+  single.learningRate = 0.1;
+  for (const outputs of [undefined, first]) {
+    single.lazyResetGrad();
+    const { loss } = await single.runTrainStep(feeds(0, 1));
+    await single.runOptimizerStep();
+    if (outputs) expect(Number(outputs.loss?.data[0])).toBeCloseTo(Number(loss?.data[0]), 6);
+  }
+  const [ours, theirs] = [await replicas.checkpoint(), single.checkpoint()];
+  for (const [name, { data }] of theirs.trainable) {
+    expect(ours.trainable.get(name)?.data, name).toEqual(data);
+    expect(ours.optimizer?.momenta.get(name)?.[0]?.data, name).toEqual(
+      theirs.optimizer?.momenta.get(name)?.[0]?.data,
+    );
+  }
+  // three images go one to each: the second and the third compute with what the first updated
+  const { loss } = await replicas.runTrainStep(feeds(0, 3));
+  const losses: number[] = [];
+  for (const i of [0, 1, 2]) losses.push(Number((await single.runTrainStep(feeds(i, i + 1))).loss?.data[0]));
+  expect(Number(loss?.data[0])).toBeCloseTo(losses.reduce((sum, value) => sum + value, 0) / 3, 5);
+  await single.release();
+  await replicas.release();
 });
 
 test("gradients of two batches add up before one update", async () => {
