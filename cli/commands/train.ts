@@ -39,6 +39,7 @@ import { describeStep, formatRate, formatSeconds, openProgress, type Progress } 
 import { type CheckpointKind, freeRunPath, RunDirectory } from "../run-directory.ts";
 import {
   artifactSettings,
+  expectShareable,
   type GivenSettings,
   kebabCase,
   placeSettings,
@@ -148,7 +149,7 @@ interface Engine extends Pick<TrainingRun, "device"> {
 
 async function openEngine(config: RunConfig, artifacts: TrainingArtifacts): Promise<Engine> {
   const { engine, device: name, threads, replicas } = config;
-  if (replicas > 1) refuseReplicas(config);
+  expectShareable(config);
   if (engine === "ort-training") {
     if (name !== "cpu") {
       throw new UserError(`--engine ort-training trains on the CPU, not on ${name}: say --device cpu.`);
@@ -167,19 +168,6 @@ async function openEngine(config: RunConfig, artifacts: TrainingArtifacts): Prom
   }
   const device = await openDevice(name, { threads });
   return { session: await TrainingSession.create(trainingSources(artifacts), device), device, layOut };
-}
-
-/** Throws UserError where a run cannot be shared by several sessions. */
-function refuseReplicas({ engine, device, replicas, batchSize }: RunConfig): void {
-  if (engine === "ort-training") {
-    throw new UserError(`--engine ort-training trains one session: leave --replicas ${replicas} out.`);
-  }
-  if (device !== "cpu") {
-    throw new UserError(`--replicas ${replicas} share the CPU, not ${device}: say --device cpu.`);
-  }
-  if (replicas > batchSize) {
-    throw new UserError(`--replicas ${replicas} is too many: a batch has ${batchSize} images.`);
-  }
 }
 
 function trainingSources({ checkpoint, trainingModel, optimizerModel }: TrainingArtifacts): TrainingSources {
