@@ -1,4 +1,4 @@
-import type { Graph, Node } from "./ir.ts";
+import type { Graph, Node, Value } from "./ir.ts";
 import type { OpType } from "./operators/index.ts";
 import { type DataType, elementCount } from "./types.ts";
 
@@ -10,10 +10,12 @@ export interface Cost {
   readonly activationBytes: number;
 }
 
-/** The FLOPs of one node for a batch of one image. */
-export function flopsOf(node: Node): number {
+/** The FLOPs of one node for a batch of so many images, which every symbol stands for. */
+export function flopsOf(node: Node, batch = 1): number {
+  const elements: Count = (value, axis = 0) =>
+    value?.type.kind === "tensor" ? elementCount(value.shape.slice(axis), {}, batch) : 0;
   const rule = rules[node.opType];
-  return rule ? rule(node) : elements(node.outputs[0]);
+  return rule ? rule(node, elements) : elements(node.outputs[0]);
 }
 
 /** The cost of a graph for one image, from its shapes alone. */
@@ -26,10 +28,14 @@ export function costOf(graph: Graph): Cost {
     else {
       forwardFlops += flopsOf(node);
       const made = node.outputs.filter(({ uses }) => uses.length > 0 && !isView(node));
-      for (const output of made) activationBytes += (floatBytes[output.elemType] ?? 0) * elements(output);
+      for (const output of made) activationBytes += bytesOf(output);
     }
   }
   return { forwardFlops, backwardFlops, activationBytes };
+}
+
+function bytesOf({ elemType, shape }: Value): number {
+  return (floatBytes[elemType] ?? 0) * elementCount(shape);
 }
 
 const floatBytes: { readonly [T in DataType]?: number } = { float16: 2, float: 4, double: 8 };
@@ -43,49 +49,45 @@ function isView({ opType }: Node): boolean {
   return ["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"].includes(opType);
 }
 
-type Rule = (node: Node) => number;
+/** The elements of a value, or those along its axes from `axis` on. */
+type Count = (value: Value | undefined, axis?: number) => number;
+type Rule = (node: Node, elements: Count) => number;
 
 /** Operators whose cost is not one FLOP an output element. */
 const rules: { readonly [K in OpType]?: Rule } = {
-  Conv: (node) => 2 * elements(node.output(0)) * perFilter(node.input(1)),
-  NchwcConv: (node) => 2 * elements(node.output(0)) * perFilter(node.input(1)),
-  ConvTranspose: (node) => 2 * elements(node.input(0)) * perFilter(node.input(1)),
+  Conv: (node, elements) => 2 * elements(node.output(0)) * elements(node.input(1), 1),
+  NchwcConv: (node, elements) => 2 * elements(node.output(0)) * elements(node.input(1), 1),
+  ConvTranspose: (node, elements) => 2 * elements(node.input(0)) * elements(node.input(1), 1),
   // one convolution's work each for dX and dW
-  ConvGrad: (node) => {
+  ConvGrad: (node, elements) => {
     const wanted = node.outputs
       .slice(0, 2)
       .filter((output) => output.uses.length > 0 || output.name?.endsWith("_grad"));
-    return wanted.length * 2 * elements(node.input(0)) * perFilter(node.input(2));
+    return wanted.length * 2 * elements(node.input(0)) * elements(node.input(2), 1);
   },
-  MatMul: (node) => 2 * elements(node.output(0)) * Number(node.input(0).shape.at(-1) ?? 1),
-  Gemm: (node) => {
-    const [rows = 1, columns = 1] = node.input(0).shape;
-    const inner = (node as Node<"Gemm">).attributes.transA ? rows : columns;
-    return 2 * elements(node.output(0)) * (typeof inner === "number" ? inner : 1);
-  },
-  BatchNormalization: (node) => 2 * elements(node.output(0)),
+  MatMul: (node, elements) => 2 * elements(node.output(0)) * elements(node.input(0), -1),
+  Gemm: matrixProduct,
+  FusedMatMul: matrixProduct,
+  BatchNormalization: (node, elements) => 2 * elements(node.output(0)),
   // mean, variance, normalise
-  BatchNormInternal: (node) => 7 * elements(node.output(0)),
-  BatchNormalizationGrad: (node) => 9 * elements(node.output(0)),
-  ShakeForward: (node) => 3 * elements(node.output(0)),
-  ShakeBackward: (node) => 2 * elements(node.output(0)),
-  ReduceSum: (node) => elements(node.input(0)),
-  ReduceMean: (node) => elements(node.input(0)),
-  GlobalAveragePool: (node) => elements(node.input(0)),
+  BatchNormInternal: (node, elements) => 7 * elements(node.output(0)),
+  BatchNormalizationGrad: (node, elements) => 9 * elements(node.output(0)),
+  ShakeForward: (node, elements) => 3 * elements(node.output(0)),
+  ShakeBackward: (node, elements) => 2 * elements(node.output(0)),
+  ReduceSum: (node, elements) => elements(node.input(0)),
+  ReduceMean: (node, elements) => elements(node.input(0)),
+  GlobalAveragePool: (node, elements) => elements(node.input(0)),
   Reshape: () => 0,
   Flatten: () => 0,
   Squeeze: () => 0,
   Unsqueeze: () => 0,
   Identity: () => 0,
   Shape: () => 0,
-  InPlaceAccumulatorV2: (node) => elements(node.input(1)),
+  InPlaceAccumulatorV2: (node, elements) => elements(node.input(1)),
 };
 
-function elements(value: Node["outputs"][number] | undefined): number {
-  return value?.type.kind === "tensor" ? elementCount(value.shape) : 0;
-}
-
-/** The multiplications behind one output element of a convolution: the weight's elements a filter. */
-function perFilter(W: Node["outputs"][number]): number {
-  return elementCount(W.shape.slice(1));
+function matrixProduct(node: Node, elements: Count): number {
+  const { transA } = (node as Node<"Gemm" | "FusedMatMul">).attributes;
+  const columns = elements(node.input(0), -1);
+  return 2 * elements(node.output(0)) * (transA ? elements(node.input(0), -2) / columns : columns);
 }

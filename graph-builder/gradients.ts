@@ -98,6 +98,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   Shape: "zero",
   Size: "zero",
   ConstantOfShape: "zero",
+  Range: "zero",
   OneHot: { none: "its values are taken to be constants" },
   ArgMax: "zero",
   Reshape: (g, { I, dY }) => [likeInput(g, I(0), dY), null],

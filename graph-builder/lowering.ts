@@ -1,5 +1,6 @@
 import type { Builder } from "./builder.ts";
 import type { Graph, Node, Value } from "./ir.ts";
+import { mergeCommonSubexpressions } from "./lowerings/common-subexpressions.ts";
 import { cancelReorders } from "./lowerings/reorders.ts";
 import type { Attributes, OpType } from "./operators/index.ts";
 import { rewriteGraph } from "./rewrite.ts";
@@ -41,7 +42,7 @@ export function lowerGraph(graph: Graph, lowering: Lowering): Graph {
       node,
     });
   });
-  return cancelReorders(rewriteGraph(lowered));
+  return mergeCommonSubexpressions(cancelReorders(rewriteGraph(lowered)));
 }
 
 function usedOutputs(graph: Graph): ReadonlySet<Value> {

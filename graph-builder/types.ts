@@ -14,7 +14,7 @@ export type DataType =
   | "bool"
   | "string";
 
-/** A dimension: a number, a symbol such as `batch`, or a product of both such as `1024*batch`. */
+/** A dimension: a number, a symbol such as `batch`, `batch+15` or `ceil(batch/16)`, or a product of both such as `1024*batch`. */
 export type Dim = number | string;
 export type Shape = readonly Dim[];
 
@@ -100,5 +100,14 @@ export function elementCount(
   fallback = 1,
 ): number {
   const { factor, symbols: names } = monomial(productOf(shape));
-  return names.reduce((count, name) => count * (symbols[name] ?? fallback), factor);
+  const size = (name: string) => symbols[name] ?? fallback;
+  return names.reduce((count, name) => count * sizeOf(name, size), factor);
+}
+
+/** The size that a symbol stands for. */
+function sizeOf(symbol: string, size: (name: string) => number): number {
+  const [, summand, added] = /^(\w+)\+(\d+)$/.exec(symbol) ?? [];
+  if (summand) return size(summand) + Number(added);
+  const [, dividend, divisor] = /^ceil\((\w+)\/(\d+)\)$/.exec(symbol) ?? [];
+  return dividend ? Math.ceil(size(dividend) / Number(divisor)) : size(symbol);
 }

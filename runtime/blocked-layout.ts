@@ -7,7 +7,7 @@ import {
   RandomStream,
   Tensor,
 } from "../graph-builder/index.ts";
-import { blockedWeights } from "../graph-builder/lowerings/nchwc.ts";
+import { blockedWeights } from "../graph-builder/lowerings/nchwc-convolution.ts";
 import { toOrtTensor } from "./tensors.ts";
 
 /** Enough channels for two blocks of any machine. */

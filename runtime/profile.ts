@@ -123,7 +123,7 @@ function describer(graph: Graph, batchSize: number) {
   return (name: string, opType: string): { operator: string; flops: number | undefined } => {
     const node = nodes.get(name);
     if (!node || !products.has(node.opType)) return { operator: node?.opType ?? opType, flops: undefined };
-    return { operator: `${node.opType}, ${formOf(node, data)}`, flops: flopsOf(node) * batchSize };
+    return { operator: `${node.opType}, ${formOf(node, data)}`, flops: flopsOf(node, batchSize) };
   };
 }
 

@@ -1,8 +1,9 @@
 import type { Builder } from "../builder.ts";
 import { elementsOver, spatialAxes } from "../composites.ts";
 import type { Value } from "../ir.ts";
-import type { Lowering } from "../lowering.ts";
-import { staticDim, windowedDims } from "../operators/inference.ts";
+import type { Lower, Lowering } from "../lowering.ts";
+import { staticDim, windowedDims, windowOf } from "../operators/inference.ts";
+import { kernelOf } from "../operators/neural.ts";
 import {
   type Convolution,
   convGrad,
@@ -12,10 +13,29 @@ import {
   trimmedEndPads,
 } from "./convolution.ts";
 import { channelMean, channelSum, runningStatistics } from "./normalization.ts";
+import {
+  suitsWinograd,
+  winogradConvolution,
+  winogradInputGradient,
+  winogradWeightGradient,
+} from "./winograd.ts";
+
+/** Conv by Winograd's algorithm where it gains. */
+const winogradConv: Lower<"Conv"> = (g, { I, optional, attributes }) => {
+  const [X, W, B] = [I(0), I(1), optional(2)];
+  const window = windowOf(kernelOf(W, attributes), attributes);
+  if (!suitsWinograd({ X, W, group: attributes.group, window })) return undefined;
+  const Y = winogradConvolution(g, X, W);
+  return [B ? g.Add(Y, g.Unsqueeze(B, g.int64([1, 2]))) : Y];
+};
 
 /** What ONNX Runtime's CPU kernels do faster in other forms than the portable ones; ai.onnx all the same. */
 export const cpu: Lowering = {
-  ConvGrad: convGrad(dilatedWeightGradient, rotatedInputGradient),
+  Conv: winogradConv,
+  ConvGrad: convGrad(
+    (g, conv) => (suitsWinograd(conv) ? winogradWeightGradient : dilatedWeightGradient)(g, conv),
+    (g, conv) => (suitsWinograd(conv) ? winogradInputGradient : rotatedInputGradient)(g, conv),
+  ),
 
   // the variance as mean(X^2) - mean(X)^2 needs one pass less, and BatchNormalization in inference form is one pass
   BatchNormInternal: (g, { I, attributes: { epsilon, momentum } }) => {
@@ -80,9 +100,9 @@ function rotatedInputGradient(g: Builder, conv: Convolution): Value {
 
 /**
  * dW as one dilated convolution over X seen as [1, N, H, W C]: images are its channels, channels lie interleaved along the width,
- * dY is the kernel, and the stride becomes the dilation. `channelsLast` is X [N, H, W, C], where it is at hand.
+ * dY is the kernel, and the stride becomes the dilation.
  */
-export function dilatedWeightGradient(g: Builder, conv: Convolution, channelsLast?: Value): Value {
+export function dilatedWeightGradient(g: Builder, conv: Convolution): Value {
   const { dY, X, W, group, window } = conv;
   const { kernel, strides, dilations, pads } = window;
   if (kernel.length !== 2 || dilations.some((dilation) => dilation !== 1))
@@ -90,9 +110,9 @@ export function dilatedWeightGradient(g: Builder, conv: Convolution, channelsLas
   const [filters, channels] = [staticDim(W.shape, 0), staticDim(W.shape, 1)];
   const [height, width] = [staticDim(X.shape, 2), staticDim(X.shape, 3)];
   const [endTop, endLeft] = trimmedEndPads(X, dY, window);
-  const images = () =>
-    g.Transpose(group === 1 ? X : groupFirst(g, X, group, channels), { perm: [0, 2, 3, 1] });
-  const rows = g.Reshape(channelsLast ?? images(), g.int64([1, -1, height, width * channels]));
+  const images = group === 1 ? X : groupFirst(g, X, group, channels);
+  const channelsLast = g.Transpose(images, { perm: [0, 2, 3, 1] });
+  const rows = g.Reshape(channelsLast, g.int64([1, -1, height, width * channels]));
   const turned = {
     kernel: [staticDim(dY.shape, 2), staticDim(dY.shape, 3)],
     strides: [1, 1],

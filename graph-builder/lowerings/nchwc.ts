@@ -4,9 +4,18 @@ import type { Value } from "../ir.ts";
 import type { Call, Lower, Lowering } from "../lowering.ts";
 import type { OpType } from "../operators/index.ts";
 import { staticDim } from "../operators/inference.ts";
-import { type Convolution, convGrad, inputGradient } from "./convolution.ts";
-import { cpu, dilatedWeightGradient } from "./cpu.ts";
+import { convGrad } from "./convolution.ts";
+import { cpu } from "./cpu.ts";
+import {
+  blockedInputGradient,
+  blockedWeightGradient,
+  blockedWeights,
+  blocks,
+  canConvolve,
+  plain,
+} from "./nchwc-convolution.ts";
 import { runningStatistics } from "./normalization.ts";
+import { suitsWinograd, winogradInputGradient, winogradWeightGradient } from "./winograd.ts";
 
 /**
  * The CPU's operators over blocks of `B` channels (operators/nchwc.ts), where channels come in whole blocks; elsewhere as in `cpu`.
@@ -81,18 +90,25 @@ export function nchwc(B: number): Lowering {
       },
     ),
 
-    Conv: when(
-      ({ I, attributes }) => canConvolve(I(0), I(1), attributes.group, B),
-      (g, { I, optional, attributes }) => [
-        plain(g, g.NchwcConv(blocks(g, I(0)), blockedWeights(g, I(1), B), optional(2), attributes)),
-      ],
-    ),
+    Conv: (g, call) => {
+      const { I, optional, attributes } = call;
+      const [byWinograd] = cpu.Conv?.(g, call) ?? [];
+      if (byWinograd) return [laidOut(g, byWinograd)];
+      if (!canConvolve(I(0), I(1), attributes.group, B)) return undefined;
+      return [plain(g, g.NchwcConv(blocks(g, I(0)), blockedWeights(g, I(1), B), optional(2), attributes))];
+    },
     ConvGrad: (g, call) => {
       const [dY, X, W] = [call.I(0), call.I(1), call.I(2)];
       if (isPlain(X, dY)) return cpu.ConvGrad?.(g, call);
       return convGrad(
-        (builder, conv) => blockedWeightGradient(builder, conv),
-        (builder, conv) => blockedInputGradient(builder, conv, B),
+        (builder, conv) =>
+          suitsWinograd(conv)
+            ? winogradWeightGradient(builder, conv)
+            : blockedWeightGradient(builder, conv, B),
+        (builder, conv) =>
+          suitsWinograd(conv)
+            ? laidOut(builder, winogradInputGradient(builder, conv))
+            : blockedInputGradient(builder, conv, B),
       )(g, { ...call, I: (i) => [dY, X, W][i] ?? call.I(i) });
     },
 
@@ -136,14 +152,9 @@ export function nchwc(B: number): Lowering {
   };
 }
 
-/** A value of whole blocks in the blocked layout. */
-function blocks(g: Builder, X: Value): Value {
-  return g.ReorderInput(X);
-}
-
-/** A blocked value in ONNX's layout. */
-function plain(g: Builder, X: Value): Value {
-  return g.ReorderOutput(X, { channels: staticDim(X.shape, 1) });
+/** A plain value that is worth keeping in blocks: what works on any layout joins it. */
+function laidOut(g: Builder, X: Value): Value {
+  return plain(g, blocks(g, X));
 }
 
 function perImage(g: Builder, weights: Value): Value {
@@ -163,62 +174,4 @@ function channelSum(g: Builder, X: Value, B: number): Value {
   const view = g.Reshape(X, g.int64([0, (channels ?? 0) / B, (height ?? 0) * (width ?? 0), B]));
   const pixels = g.ReduceSum(view, g.int64([2]), { keepdims: 0 });
   return g.Reshape(g.ReduceSum(pixels, g.int64([0]), { keepdims: 0 }), g.int64([channels ?? 0]));
-}
-
-/** Whether a convolution's channels come in whole blocks, in each group. */
-function canConvolve(X: Value, W: Value, group: number, B: number): boolean {
-  if (W.shape.length !== 4 || W.shape.some((dim) => typeof dim !== "number")) return false;
-  const [filters, channels] = [staticDim(W.shape, 0), staticDim(W.shape, 1)];
-  return (filters / group) % B === 0 && channels % B === 0 && X.shape.length === 4;
-}
-
-/** Weights [O, I, kh, kw] as [O/B, I/B, kh, kw, B (in), B (out)]: two transpositions of one axis each, the fastest of the ways tried. */
-export function blockedWeights(g: Builder, W: Value, B: number): Value {
-  const { filters, channels, kernel, taps } = weightDims(W);
-  const outer = g.Transpose(g.Reshape(W, g.int64([filters / B, B, channels * taps])), { perm: [0, 2, 1] });
-  const inner = g.Reshape(outer, g.int64([(filters * channels) / B ** 2, B, taps, B]));
-  return g.Reshape(g.Transpose(inner, { perm: [0, 2, 1, 3] }), g.int64([filters, channels, ...kernel]));
-}
-
-/** The weights of the convolution that goes back: blocked, turned by 180 degrees, in- and output channels exchanged in each group. */
-function turnedWeights(g: Builder, W: Value, group: number, B: number): Value {
-  const { filters, channels, kernel, taps } = weightDims(W);
-  const pairs = (filters * channels) / B ** 2;
-  const squares = g.Reshape(blockedWeights(g, W, B), g.int64([pairs * taps, B, B]));
-  const exchanged = g.Reshape(g.Transpose(squares, { perm: [0, 2, 1] }), g.int64([pairs, taps, B * B]));
-  const backwards = g.int64(Array.from({ length: taps }, (_, tap) => taps - 1 - tap));
-  const turned = taps === 1 ? exchanged : g.Gather(exchanged, backwards, { axis: 1 });
-  const perGroup = g.Reshape(turned, g.int64([group, filters / group / B, channels / B, taps * B * B]));
-  const shape = g.int64([group * channels, filters / group, ...kernel]);
-  return g.Reshape(g.Transpose(perGroup, { perm: [0, 2, 1, 3] }), shape);
-}
-
-function weightDims(W: Value) {
-  const [filters = 1, channels = 1, ...kernel] = W.shape.map(Number);
-  return { filters, channels, kernel, taps: kernel.reduce((product, size) => product * size, 1) };
-}
-
-/** At stride 1, dX is a convolution of dY with the weights turned by 180 degrees and their channels exchanged. */
-function blockedInputGradient(g: Builder, conv: Convolution, B: number): Value {
-  const { dY, X, W, group, window } = conv;
-  const { kernel, strides, dilations, pads } = window;
-  const [filters, channels] = [staticDim(W.shape, 0) / group, staticDim(W.shape, 1)];
-  const full = pads.map(
-    (pad, i) => (dilations[i % kernel.length] ?? 1) * ((kernel[i % kernel.length] ?? 1) - 1) - pad,
-  );
-  const isWhole = filters % B === 0 && channels % B === 0;
-  if (!isWhole || strides.some((stride) => stride !== 1) || full.some((pad) => pad < 0)) {
-    return inputGradient(g, conv);
-  }
-  const attributes = { kernel_shape: kernel, dilations, pads: full, group };
-  const dX = g.NchwcConv(blocks(g, dY), turnedWeights(g, W, group, B), attributes);
-  return X.shape.length === 4 ? plain(g, dX) : dX;
-}
-
-/** dW as one dilated convolution (see cpu.ts), its image taken from the blocks channels last. */
-function blockedWeightGradient(g: Builder, conv: Convolution): Value {
-  const { X, group } = conv;
-  if (group !== 1) return dilatedWeightGradient(g, conv);
-  const channels = staticDim(X.shape, 1);
-  return dilatedWeightGradient(g, conv, g.ReorderOutput(blocks(g, X), { channels, channels_last: 1 }));
 }

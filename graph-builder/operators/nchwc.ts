@@ -1,5 +1,5 @@
 import { productOf, tensorType } from "../types.ts";
-import { dimAt, refuse, sameAs, windowedDims, windowOf } from "./inference.ts";
+import { dimAt, mayEqual, refuse, windowedDims, windowOf } from "./inference.ts";
 import { convAttributes, kernelOf } from "./neural.ts";
 import { attribute, operator, optional } from "./schema.ts";
 
@@ -14,7 +14,11 @@ export const nchwc = {
     inputs: ["X"],
     outputs: ["Y"],
     attributes: { channels_last: attribute("int", 0) },
-    infer: ([X]) => sameAs(X),
+    infer: ([X], { channels_last }) => {
+      const [images = 1, ...rest] = X.shape;
+      const shape = channels_last ? [images, ...rest.slice(-1), ...rest.slice(0, -1)] : X.shape;
+      return [tensorType(X.elemType, shape)];
+    },
   }),
   ReorderOutput: operator({
     domain: "com.microsoft.nchwc",
@@ -38,7 +42,7 @@ export const nchwc = {
     infer: ([X, W], attributes) => {
       const filters = dimAt(W.shape, 0);
       const channels = productOf([attributes.group, dimAt(W.shape, 1)]);
-      if (dimAt(X.shape, 1) !== channels) refuse(`X has ${X.shape[1]} channels, W wants ${channels}`);
+      if (!mayEqual(dimAt(X.shape, 1), channels)) refuse(`X has ${X.shape[1]} channels, W wants ${channels}`);
       const window = windowOf(kernelOf(W, attributes), attributes);
       return [
         tensorType(X.elemType, [dimAt(X.shape, 0), filters, ...windowedDims(X.shape.slice(2), window)]),

@@ -228,6 +228,7 @@ export const neural = {
     inputs: ["data", "ratio?", "training_mode?"],
     outputs: ["output", "mask?"],
     attributes: { seed: optional("int") },
+    isRandom: true,
     infer: ([data]) => [data.type, tensorType("bool", data.shape)],
   }),
   Softmax: softmax,

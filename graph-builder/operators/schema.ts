@@ -105,6 +105,8 @@ export interface Operator<
   readonly attributes: A;
   /** How many outputs a file must name even where nothing reads them; those without "?", and all of a list, where left out. */
   readonly obligatoryOutputs?: (attributes: CompleteAttributes<A>) => number;
+  /** Whether it gives other results for the same inputs. */
+  readonly isRandom?: boolean;
   /** The output types from the inputs; throws ShapeError where the inputs do not fit. */
   readonly infer: (
     inputs: GivenInputs<I, Operand>,

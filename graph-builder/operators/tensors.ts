@@ -1,5 +1,5 @@
 import { type Dim, productOf, tensorType } from "../types.ts";
-import { complete, contentsOf, joined, repeated } from "./contents.ts";
+import { complete, contentsOf, joined, repeated, sum } from "./contents.ts";
 import {
   broadcastShapes,
   commonElemType,
@@ -159,13 +159,12 @@ export const tensors = {
     outputs: ["output"],
     attributes: { mode: attribute("string", "constant") },
     infer: ([data, pads]) => {
-      const amounts = constantNumbers(pads, "pads");
+      const amounts = shapeInput(pads);
       const rank = data.shape.length;
       if (amounts.length !== 2 * rank) refuse(`pads has ${amounts.length} numbers, not ${2 * rank}`);
-      const shape = data.shape.map((dim, i) => {
-        const change = (amounts[i] ?? 0) + (amounts[i + rank] ?? 0);
-        return change === 0 ? dim : staticDim(data.shape, i) + change;
-      });
+      const padded = (dim: Dim, amount: Dim = 0) =>
+        sum(dim, amount) ?? refuse(`${dim} + ${amount} is not known`);
+      const shape = data.shape.map((dim, i) => padded(padded(dim, amounts[i]), amounts[i + rank]));
       return [tensorType(data.elemType, shape)];
     },
   }),
@@ -235,6 +234,16 @@ export const tensors = {
     attributes: { value: required("tensor") },
     infer: ([input], { value }) => [tensorType(value.elemType, shapeInput(input))],
     contents: ([input], { value }) => [repeated(value.numbers()[0], shapeInput(input))],
+  }),
+  Range: operator({
+    inputs: ["start", "limit", "delta"],
+    outputs: ["output"],
+    infer: ([start, limit, delta]) => {
+      const [[first], [end], [step]] = [shapeInput(start), shapeInput(limit), shapeInput(delta)];
+      if (first === 0 && step === 1 && end !== undefined) return [tensorType(limit.elemType, [end])];
+      const [from = 0, to = 0, by = 1] = [start, limit, delta].map((v) => constantNumbers(v, "the range")[0]);
+      return [tensorType(limit.elemType, [Math.max(0, Math.ceil((to - from) / by))])];
+    },
   }),
   OneHot: operator({
     inputs: ["indices", "depth", "values"],

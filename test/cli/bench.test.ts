@@ -41,7 +41,7 @@ async function bench(...flags: string[]): Promise<Result> {
 /** The FLOPs of a batch's step in the nodes of an operator. */
 function flopsOfAll(opType: string): number {
   const { nodes } = decodeModel(artifacts.trainingModel, "training_model.onnx").graph;
-  const flops = nodes.filter((node) => node.opType === opType).map(flopsOf);
+  const flops = nodes.filter((node) => node.opType === opType).map((node) => flopsOf(node));
   return batchSize * flops.reduce((sum, value) => sum + value, 0);
 }
 

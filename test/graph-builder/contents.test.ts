@@ -6,6 +6,14 @@ import { numbersOf, runGraph } from "../support/run-graph.ts";
 
 type Case = readonly [title: string, build: (g: Builder, X: Value) => Value, contents: readonly unknown[]];
 
+const images = (g: Builder, X: Value) => g.Gather(g.Shape(X), g.int64(0));
+
+/** What is missing to fours of images. */
+function fill(g: Builder, X: Value): Value {
+  const fours = g.Div(g.Add(images(g, X), g.int64(3)), g.int64(4));
+  return g.Sub(g.Mul(fours, g.int64(4)), images(g, X));
+}
+
 /** X is float [batch, 6, 4]. */
 const known: readonly Case[] = [
   ["Shape", (g, X) => g.Shape(X), ["batch", 6, 4]],
@@ -39,6 +47,13 @@ const known: readonly Case[] = [
     (g, X) => g.Sub(g.Add(g.Shape(X, { start: 1 }), g.int64([3])), g.int64([1])),
     [8, 6],
   ],
+  ["Add to a symbol", (g, X) => g.Add(g.Shape(X), g.int64([3])), ["batch+3", 9, 7]],
+  [
+    "Div that rounds a symbol up",
+    (g, X) => g.Div(g.Add(images(g, X), g.int64(3)), g.int64(4)),
+    ["ceil(batch/4)"],
+  ],
+  ["Sub and Add back", (g, X) => g.Add(fill(g, X), images(g, X)), ["4*ceil(batch/4)"]],
   ["Sub of equals", (g, X) => g.Sub(g.Shape(X), g.Shape(X)), [0, 0, 0]],
   ["Neg", (g, X) => g.Neg(g.Shape(X, { start: 1 })), [-6, -4]],
   ["Mod", (g, X) => g.Mod(g.Shape(X, { start: 1 }), g.int64([4])), [2, 0]],
@@ -73,7 +88,9 @@ test.each(known)("%s is followed, and ONNX Runtime computes the same", async (_,
 test.each<readonly [string, (g: Builder, X: Value) => Value]>([
   ["data", (g, X) => g.Cast(X, { to: 7 })],
   ["a comparison with a symbol", (g, X) => g.Equal(g.Shape(X), g.int64([3]))],
-  ["a sum with a symbol", (g, X) => g.Add(g.Shape(X), g.int64([1]))],
+  ["a sum with a negative number", (g, X) => g.Add(g.Shape(X), g.int64([-1]))],
+  ["a product with a difference of symbols", (g, X) => g.Mul(fill(g, X), g.int64(2))],
+  ["a comparison with a difference of symbols", (g, X) => g.Equal(fill(g, X), g.int64(-1))],
   ["a symbol that may not divide", (g, X) => g.Div(g.Shape(X), g.int64([5]))],
   ["division by zero", (g, X) => g.Div(g.Shape(X), g.int64([0]))],
   ["floats", (g) => g.Add(g.float([1]), g.float([2]))],

@@ -1,0 +1,173 @@
+import type { Builder } from "../builder.ts";
+import type { Value } from "../ir.ts";
+import { staticDim } from "../operators/inference.ts";
+import type { Convolution } from "./convolution.ts";
+
+/** Pixels of a tile's side that one product yields, and that it reads: 4, 3 - 1 more. */
+const TILE = 4;
+const READ = 6;
+
+// Y = A^T [(G w G^T) * (B^T x B)] A, by Lavin and Gray (arXiv 1509.09308), section 4.3
+const BT = [
+  [4, 0, -5, 0, 1, 0],
+  [0, -4, -4, 1, 1, 0],
+  [0, 4, -4, -1, 1, 0],
+  [0, -2, -1, 2, 1, 0],
+  [0, 2, -1, -2, 1, 0],
+  [0, 4, 0, -5, 0, 1],
+];
+const G = [
+  [1 / 4, 0, 0],
+  [-1 / 6, -1 / 6, -1 / 6],
+  [-1 / 6, 1 / 6, -1 / 6],
+  [1 / 24, 1 / 12, 1 / 6],
+  [1 / 24, -1 / 12, 1 / 6],
+  [0, 0, 1],
+];
+const AT = [
+  [1, 1, 1, 1, 1, 0],
+  [0, 1, -1, 2, -2, 0],
+  [0, 1, 1, 4, 4, 0],
+  [0, 1, -1, 8, -8, 1],
+];
+
+type Matrix = readonly (readonly number[])[];
+
+/**
+ * Whether a convolution is 3x3 over whole tiles, and wide enough to gain by Winograd's algorithm F(4x4, 3x3): products take a
+ * quarter of the multiplications, and what the transforms of a map take grows with its side.
+ */
+export function suitsWinograd({ X, W, group, window }: Omit<Convolution, "dY">): boolean {
+  const { kernel, strides, dilations, pads } = window;
+  if (X.shape.length !== 4 || group !== 1 || kernel.join() !== "3,3") return false;
+  if ([...strides, ...dilations, ...pads].some((size) => size !== 1)) return false;
+  const [filters = 0, channels = 0] = W.shape.map(Number);
+  const sides = X.shape.slice(2);
+  return sides.every(
+    (side) =>
+      typeof side === "number" &&
+      side % TILE === 0 &&
+      side >= 2 * TILE &&
+      Math.min(filters, channels) >= 4 * side,
+  );
+}
+
+/** Y = Conv(X, W). */
+export function winogradConvolution(g: Builder, X: Value, W: Value): Value {
+  const exchanged = g.Transpose(weightsOfTiles(g, W), { perm: [0, 1, 2, 4, 3] });
+  const products = g.MatMul(tilesRead(g, pixelsFirst(g, X)), exchanged);
+  return pixelsLast(g, fromTiles(g, products, X, outputTransform));
+}
+
+/** dX of Y = Conv(X, W). */
+export function winogradInputGradient(g: Builder, { dY, X, W }: Convolution): Value {
+  const products = g.MatMul(tilesWritten(g, pixelsFirst(g, dY)), weightsOfTiles(g, W));
+  return pixelsLast(
+    g,
+    fromTiles(g, products, X, (side) => transposed(inputTransform(side))),
+  );
+}
+
+/** dW of Y = Conv(X, W). */
+export function winogradWeightGradient(g: Builder, { dY, X, W }: Convolution): Value {
+  const [filters, channels] = [staticDim(W.shape, 0), staticDim(W.shape, 1)];
+  const [written, read] = [tilesWritten(g, pixelsFirst(g, dY)), tilesRead(g, pixelsFirst(g, X))];
+  const perRow = g.FusedMatMul(written, read, { transA: 1 });
+  const products = g.ReduceSum(perRow, g.int64([1]), { keepdims: 0 });
+  const flat = g.Reshape(products, g.int64([READ * READ, filters * channels]));
+  const taps = g.MatMul(constant(g, transposed(weightTransform())), flat);
+  return g.Reshape(g.Transpose(taps, { perm: [1, 0] }), g.int64([filters, channels, 3, 3]));
+}
+
+/** [N, C, H, W] to [H, W, N, C], in which the transforms are matrix products. */
+function pixelsFirst(g: Builder, X: Value): Value {
+  return g.Transpose(X, { perm: [2, 3, 0, 1] });
+}
+
+/** [H, W, N, C] to [N, C, H, W]. */
+function pixelsLast(g: Builder, X: Value): Value {
+  return g.Transpose(X, { perm: [2, 3, 0, 1] });
+}
+
+/** G w G^T of every pair of channels: [6, 1, 6, filters, channels]. */
+function weightsOfTiles(g: Builder, W: Value): Value {
+  const [filters, channels] = [staticDim(W.shape, 0), staticDim(W.shape, 1)];
+  const taps = g.Transpose(g.Reshape(W, g.int64([filters * channels, 9])), { perm: [1, 0] });
+  const turned = g.MatMul(constant(g, weightTransform()), taps);
+  return g.Reshape(turned, g.int64([READ, 1, READ, filters, channels]));
+}
+
+/** B^T x B of every tile of X. */
+function tilesRead(g: Builder, X: Value): Value {
+  return toTiles(g, X, inputTransform);
+}
+
+/** A dY A^T of every tile of dY. */
+function tilesWritten(g: Builder, dY: Value): Value {
+  return toTiles(g, dY, (side) => transposed(outputTransform(side)));
+}
+
+/** [H, W, N, C] to [6, H / 4, 6, W / 4 * N, C]. */
+function toTiles(g: Builder, X: Value, transform: (side: number) => Matrix): Value {
+  const [height, width, channels] = [0, 1, 3].map((axis) => staticDim(X.shape, axis)) as [
+    number,
+    number,
+    number,
+  ];
+  const seen = alongSides(g, X, transform(height), transform(width));
+  return g.Reshape(seen, g.int64([READ, height / TILE, READ, -1, channels]));
+}
+
+/** [6, H / 4, 6, W / 4 * N, C] to [H, W, N, C], the sides those of an image [N, ..., H, W]. */
+function fromTiles(g: Builder, products: Value, image: Value, transform: (side: number) => Matrix): Value {
+  const [height, width] = [staticDim(image.shape, 2), staticDim(image.shape, 3)];
+  const channels = staticDim(products.shape, 4);
+  const columns = g.int64([READ * (height / TILE), READ * (width / TILE), -1, channels]);
+  const seen = alongSides(g, g.Reshape(products, columns), transform(height), transform(width));
+  return g.Reshape(seen, g.int64([height, width, -1, channels]));
+}
+
+/** rows X columns^T for every image and channel of X [h, w, N, C], as [rows, columns, N C]. */
+function alongSides(g: Builder, X: Value, rows: Matrix, columns: Matrix): Value {
+  const [height, width] = [staticDim(X.shape, 0), staticDim(X.shape, 1)];
+  const vertical = g.MatMul(constant(g, rows), g.Reshape(X, g.int64([height, -1])));
+  const lines = g.Reshape(vertical, g.int64([rows.length, width, -1]));
+  return g.MatMul(constant(g, columns), lines);
+}
+
+/** B^T for all tiles of a side padded by 1: [6 tiles, side], the tiles innermost. */
+function inputTransform(side: number): Matrix {
+  return placed(BT, side, (tile, tap) => TILE * tile + tap - 1);
+}
+
+/** A^T for all tiles of a side: [side, 6 tiles]. */
+function outputTransform(side: number): Matrix {
+  return transposed(placed(transposed(AT), side, (tile, pixel) => TILE * tile + pixel));
+}
+
+/** A tile's matrix [6, n] over a side of pixels, its column going to the pixel that `pixelOf` gives: [6 tiles, side]. */
+function placed(matrix: Matrix, side: number, pixelOf: (tile: number, column: number) => number): Matrix {
+  return matrix.flatMap((row) =>
+    Array.from({ length: side / TILE }, (_, tile) => {
+      const line: number[] = Array(side).fill(0);
+      for (const [column, value] of row.entries()) {
+        const pixel = pixelOf(tile, column);
+        if (pixel >= 0 && pixel < side) line[pixel] = value;
+      }
+      return line;
+    }),
+  );
+}
+
+/** G on both sides: [36, 9]. */
+function weightTransform(): Matrix {
+  return G.flatMap((row) => G.map((other) => row.flatMap((a) => other.map((b) => a * b))));
+}
+
+function transposed(matrix: Matrix): Matrix {
+  return (matrix[0] ?? []).map((_, column) => matrix.map((row) => row[column] ?? 0));
+}
+
+function constant(g: Builder, matrix: Matrix): Value {
+  return g.float(matrix.flat(), [matrix.length, matrix[0]?.length ?? 0]);
+}
