@@ -253,18 +253,44 @@ export function runConfig(given: GivenSettings<RunSettingName>): RunConfig {
   if (classes < classCount(data)) {
     throw new UserError(`--classes ${classes} is too few: ${datasets[data].title} has ${classCount(data)}.`);
   }
-  const replicas = settings.replicas === "auto" ? suggestedReplicas(settings) : settings.replicas;
-  return { ...settings, classes, epochs, replicas };
+  return { ...settings, classes, epochs, replicas: replicaCount(settings) };
 }
 
-/** One a core, of which each gets an image of a batch at least; a GPU and ONNX Runtime's own engine run one session. */
-function suggestedReplicas({
+/** What the number of replicas depends on. */
+type Shared = Pick<RunConfig, "engine" | "device" | "batchSize">;
+
+/**
+ * The replicas that were asked for. auto is one a core, of which each gets an image of a batch at least; a GPU and ONNX Runtime's own
+ * engine run one session.
+ */
+export function replicaCount({
+  replicas,
   engine,
   device,
   batchSize,
-}: Pick<RunConfig, "engine" | "device" | "batchSize">): number {
+}: Shared & Pick<Settings<"replicas">, "replicas">): number {
+  if (replicas !== "auto") return replicas;
   const isShared = engine === "onnxruntime" && device === "cpu";
   return isShared ? Math.min(availableParallelism(), batchSize) : 1;
+}
+
+/** Throws UserError where steps cannot be shared by so many sessions. */
+export function expectShareable({
+  engine,
+  device,
+  replicas,
+  batchSize,
+}: Shared & { readonly replicas: number }): void {
+  if (replicas === 1) return;
+  if (engine === "ort-training") {
+    throw new UserError(`--engine ort-training trains one session: leave --replicas ${replicas} out.`);
+  }
+  if (device !== "cpu") {
+    throw new UserError(`--replicas ${replicas} share the CPU, not ${device}: say --device cpu.`);
+  }
+  if (replicas > batchSize) {
+    throw new UserError(`--replicas ${replicas} is too many: a batch has ${batchSize} images.`);
+  }
 }
 
 function classCount(data: DatasetName): number {

@@ -95,15 +95,14 @@ function cropImage(
 ): void {
   const top = PAD - y;
   const left = PAD - x;
+  const [first, end] = [Math.max(0, left), Math.min(SIZE, SIZE + left)];
   padding.forEach((value, channel) => {
     out.fill(value, channel * AREA, (channel + 1) * AREA);
     for (let row = Math.max(0, top); row < Math.min(SIZE, SIZE + top); row++) {
-      const from = channel * AREA + (row - top) * SIZE;
       const to = channel * AREA + row * SIZE;
-      for (let column = Math.max(0, left); column < Math.min(SIZE, SIZE + left); column++) {
-        const sourceColumn = flip ? SIZE - 1 - (column - left) : column - left;
-        out[to + column] = image[from + sourceColumn] ?? 0;
-      }
+      const from = channel * AREA + (row - top) * SIZE + (flip ? SIZE - 1 + left : -left);
+      if (flip) for (let column = first; column < end; column++) out[to + column] = image[from - column] ?? 0;
+      else for (let column = first; column < end; column++) out[to + column] = image[from + column] ?? 0;
     }
   });
 }

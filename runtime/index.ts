@@ -5,6 +5,7 @@ export * from "./classifier.ts";
 export * from "./data/dataset.ts";
 export * from "./devices.ts";
 export * from "./evaluation.ts";
+export type { LoweredModels } from "./lowered-models.ts";
 export * from "./ort-training/fusing.ts";
 export * from "./ort-training/ort-training-session.ts";
 export * from "./replicas.ts";

@@ -1,18 +1,25 @@
 import { parentPort } from "node:worker_threads";
-import { encodeCheckpoint } from "../artifacts/checkpoint.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../artifacts/checkpoint.ts";
 import { UserError } from "../graph-builder/errors.ts";
 import { type Device, openDevice } from "./devices.ts";
-import { SharedGradients } from "./shared-gradients.ts";
+import type { LoweredModels } from "./lowered-models.ts";
+import { SharedState } from "./shared-state.ts";
 import { namedTensors, type PlainTensors, plainTensors, type Share } from "./shares.ts";
-import type { TrainingSources } from "./sources.ts";
 import { TrainingSession } from "./training-session.ts";
 
 /** What a replica is opened with. */
 export interface ReplicaSetup {
-  readonly sources: TrainingSources<Uint8Array>;
+  /** The optimizer's step updates the replica's part of the parameters only. */
+  readonly models: LoweredModels;
+  readonly checkpoint: Uint8Array;
   readonly threads: number;
-  readonly gradients: SharedArrayBuffer;
-  readonly replicas: number;
+  readonly state: SharedArrayBuffer;
+  /** Of each parameter, in the order of the training model's inputs. */
+  readonly sizes: readonly number[];
+  /** For each replica the parameters that it updates. */
+  readonly parts: readonly (readonly number[])[];
+  /** The parameters whose gradients its update reads. */
+  readonly needs: readonly number[];
   /** Counted from 0. */
   readonly index: number;
 }
@@ -21,67 +28,79 @@ export interface ReplicaSetup {
 export interface ReplicaStep {
   readonly share: Share | undefined;
   readonly fetches: readonly string[] | undefined;
+  readonly reset: boolean;
 }
 
-/** A session and its part in the common gradients. */
+/** The moments of a replica's part of the parameters, by parameter. */
+export type Moments = readonly (readonly [string, readonly Float32Array<ArrayBuffer>[]])[];
+
+/** A session, and its part in the common update. */
 class Replica {
   readonly #session: TrainingSession;
   readonly #device: Device;
-  readonly #gradients: SharedGradients;
+  readonly #state: SharedState;
+  readonly #own: readonly number[];
+  readonly #others: readonly number[];
+  readonly #needs: readonly number[];
+  #isBehind = false;
 
-  private constructor(session: TrainingSession, device: Device, gradients: SharedGradients) {
+  private constructor(session: TrainingSession, device: Device, setup: ReplicaSetup) {
+    const { state, sizes, parts, needs, index } = setup;
     this.#session = session;
     this.#device = device;
-    this.#gradients = gradients;
+    this.#state = new SharedState(state, sizes, parts.length, index);
+    this.#own = parts[index] ?? [];
+    this.#others = parts.filter((_, i) => i !== index).flat();
+    this.#needs = needs;
   }
 
-  static async open({ sources, threads, gradients, replicas, index }: ReplicaSetup): Promise<Replica> {
-    const device = await openDevice("cpu", { threads });
-    const session = await TrainingSession.create(sources, device);
-    return new Replica(session, device, new SharedGradients(gradients, replicas, index));
+  static async open(setup: ReplicaSetup): Promise<Replica> {
+    const device = await openDevice("cpu", { threads: setup.threads });
+    const checkpoint = decodeCheckpoint(setup.checkpoint);
+    return new Replica(await TrainingSession.open(setup.models, checkpoint, device), device, setup);
   }
 
-  async train({ share, fetches, reset }: ReplicaStep & { readonly reset: boolean }): Promise<PlainTensors> {
-    if (reset) this.#gradients.reset();
-    if (!share) return {};
+  async train({ share, fetches, reset }: ReplicaStep): Promise<PlainTensors> {
+    this.#catchUp();
+    if (!share) {
+      if (reset) this.#state.clear();
+      return {};
+    }
     this.#session.lazyResetGrad();
     const outputs = await this.#session.runTrainStep(namedTensors(share.tensors, this.#device.ort), fetches);
-    this.#gradients.add(this.#session.sharedGradients(), share.weight);
+    this.#state.add(this.#session.sharedGradients(), share.weight, reset);
     return plainTensors(outputs);
   }
 
-  async sum(): Promise<void> {
-    this.#gradients.sumPart();
-  }
-
+  /** To be called when every replica has trained; none may train before all have updated. */
   async update(learningRate: number): Promise<void> {
-    this.#gradients.read(this.#session.sharedGradients());
+    this.#catchUp();
+    this.#state.sum(this.#session.sharedGradients(), this.#needs);
     this.#session.learningRate = learningRate;
-    await this.#session.runOptimizerStep();
-  }
-
-  async evaluate({ share, fetches }: ReplicaStep): Promise<PlainTensors> {
-    if (!share) return {};
-    return plainTensors(
-      await this.#session.runEvalStep(namedTensors(share.tensors, this.#device.ort), fetches),
-    );
-  }
-
-  /** The running statistics and whatever else is no gradient's business. */
-  async frozen(): Promise<PlainTensors> {
-    const trainable = new Set(this.#session.parameterNames());
-    const names = this.#session.parameterNames(false).filter((name) => !trainable.has(name));
-    return plainTensors(Object.fromEntries(names.map((name) => [name, this.#session.getParameter(name)])));
-  }
-
-  async setFrozen(tensors: PlainTensors): Promise<void> {
-    for (const [name, tensor] of Object.entries(namedTensors(tensors, this.#device.ort))) {
-      this.#session.setParameter(name, tensor);
-    }
+    if (this.#own.length > 0) await this.#session.runOptimizerStep();
+    this.#state.publish(this.#session.sharedParameters(), this.#own);
+    this.#isBehind = true;
   }
 
   async checkpoint(): Promise<Uint8Array> {
+    this.#catchUp();
     return encodeCheckpoint(this.#session.checkpoint());
+  }
+
+  async moments(): Promise<Moments> {
+    const { optimizer } = this.#session.checkpoint();
+    const names = this.#session.parameterNames();
+    return this.#own.map((i) => {
+      const name = names[i] ?? "";
+      const tensors = optimizer?.momenta.get(name) ?? [];
+      return [name, tensors.map(({ data }) => (data as Float32Array<ArrayBuffer>).slice())];
+    });
+  }
+
+  /** Takes the others' parameters of the last update. */
+  #catchUp(): void {
+    if (this.#isBehind) this.#state.read(this.#session.sharedParameters(), this.#others);
+    this.#isBehind = false;
   }
 }
 

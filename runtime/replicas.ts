@@ -1,19 +1,20 @@
 import { Worker } from "node:worker_threads";
 import * as ort from "onnxruntime-common";
-import { type Checkpoint, decodeCheckpoint } from "../artifacts/checkpoint.ts";
-import { decodeModel, UserError } from "../graph-builder/index.ts";
-import type { ReplicaCalls, ReplicaReply, ReplicaRequest } from "./replica-worker.ts";
-import { SharedGradients } from "./shared-gradients.ts";
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../artifacts/checkpoint.ts";
 import {
-  type BatchAxes,
-  batchAxes,
-  joinShares,
-  namedTensors,
-  type PlainTensors,
-  type Share,
-  splitBatch,
-} from "./shares.ts";
-import { readSources, type TrainingSources } from "./sources.ts";
+  createModel,
+  encodeModel,
+  type Graph,
+  type Lowering,
+  Tensor,
+  UserError,
+} from "../graph-builder/index.ts";
+import { openDevice } from "./devices.ts";
+import { type DecodedModels, decodeSources, loweredGraph, withoutUpdates } from "./lowered-models.ts";
+import type { ReplicaCalls, ReplicaReply, ReplicaRequest, ReplicaSetup } from "./replica-worker.ts";
+import { dealOut, SharedState } from "./shared-state.ts";
+import { type BatchAxes, batchAxes, joinShares, namedTensors, splitBatch } from "./shares.ts";
+import type { TrainingSources } from "./sources.ts";
 import type { Trainer } from "./training-loop.ts";
 import type { NamedTensors } from "./training-session.ts";
 
@@ -21,37 +22,34 @@ export interface ReplicaOptions {
   readonly replicas: number;
   /** Of each replica's operators; 1 where left out. */
   readonly threads?: number | undefined;
+  /** Of the training operators; this machine's own where left out. */
+  readonly lowering?: Lowering | undefined;
   /** The script of the workers, where a bundler has put it elsewhere. */
   readonly worker?: URL | undefined;
 }
 
-/** The axes of the images in the models that replicas share the work of. */
-interface SharedAxes {
-  readonly train: BatchAxes;
-  readonly evaluate: BatchAxes | undefined;
+/** A replica that failed or died, and with it the session. */
+export class ReplicaError extends Error {
+  override readonly name = "ReplicaError";
 }
 
 /**
  * Trains ONNX Runtime training artifacts on the CPU in several sessions at once, each in a thread of its own with its share of every
- * batch. Gradients are averaged over the images in memory that the threads share, and every replica then makes the same update, so
- * that weights never travel. Batch normalisation sees a replica's own images; the running statistics are those of the first replica,
+ * batch. Gradients are averaged over the images in memory that the threads share; every replica then updates its part of the
+ * parameters, and the others copy them. Batch normalisation sees a replica's own images; the running statistics are those of the first replica,
  * as in PyTorch's DataParallel. A result depends on the number of replicas, and on nothing else that a single session's does not.
- * A replica that dies ends the session: what is under way and all that follows throws its error. Calls must not overlap.
+ * A replica that fails or dies ends the session: what is under way and all that follows throws a ReplicaError that names it. Calls
+ * must not overlap.
  */
 export class ReplicatedSession implements Trainer {
   readonly #first: ReplicaThread;
   readonly #others: readonly ReplicaThread[];
-  readonly #axes: SharedAxes;
+  readonly #axes: BatchAxes;
   #resetGradients = true;
-  #statisticsAgree = true;
   /** The rate of the next optimizer step; at first the checkpoint's initial one, or 0.001. */
   learningRate: number;
 
-  private constructor(
-    [first, ...others]: readonly ReplicaThread[],
-    axes: SharedAxes,
-    checkpoint: Checkpoint,
-  ) {
+  private constructor([first, ...others]: readonly ReplicaThread[], axes: BatchAxes, checkpoint: Checkpoint) {
     if (!first) throw new RangeError("there must be one replica at least");
     this.#first = first;
     this.#others = others;
@@ -65,17 +63,15 @@ export class ReplicatedSession implements Trainer {
    */
   static async create(
     sources: TrainingSources,
-    { replicas, threads = 1, worker = new URL("./replica-worker.js", import.meta.url) }: ReplicaOptions,
-  ): Promise<ReplicatedSession> {
-    const files = await readSources(sources);
-    const checkpoint = decodeCheckpoint(files.checkpointState, "checkpoint");
-    const axes = sharedAxes(files);
-    const setup = {
-      sources: inSharedMemory(files),
-      threads,
-      gradients: SharedGradients.allocate(gradientSize(checkpoint), replicas),
+    {
       replicas,
-    };
+      threads = 1,
+      lowering,
+      worker = new URL("./replica-worker.js", import.meta.url),
+    }: ReplicaOptions,
+  ): Promise<ReplicatedSession> {
+    const decoded = await decodeSources(sources);
+    const parameters = sharedParameters(decoded);
     const pool: ReplicaThread[] = [];
     const stop = (error: unknown) => {
       for (const thread of pool) thread.stop(error);
@@ -84,12 +80,14 @@ export class ReplicatedSession implements Trainer {
       pool.push(new ReplicaThread(worker, `Replica ${i} of ${replicas}`, stop));
     }
     try {
-      await all(pool.map((thread, index) => thread.call("open", { ...setup, index })));
+      // while the threads start
+      const setupOf = await prepare(decoded, parameters, replicas, lowering);
+      await all(pool.map((thread, index) => thread.call("open", { ...setupOf(index), threads })));
     } catch (error) {
       stop(error);
       throw error;
     }
-    return new ReplicatedSession(pool, axes, checkpoint);
+    return new ReplicatedSession(pool, batchAxes(decoded.training), decoded.checkpoint);
   }
 
   /**
@@ -99,17 +97,18 @@ export class ReplicatedSession implements Trainer {
    */
   async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
     const reset = this.#resetGradients;
-    this.#statisticsAgree = false;
-    const outputs = await this.#share(feeds, this.#axes.train, (thread, share) =>
-      thread.call("train", { share, fetches, reset }),
+    // the batch is cut before this returns: the caller may prepare the next one meanwhile
+    const shares = splitBatch(feeds, this.#axes, this.#threads.length);
+    const outputs = await all(
+      this.#threads.map((thread, i) => thread.call("train", { share: shares[i], fetches, reset })),
     );
     this.#resetGradients = false;
-    return outputs;
+    const results = shares.map(({ weight }, i) => ({ tensors: outputs[i] ?? {}, weight }));
+    return namedTensors(joinShares(results, this.#axes), ort);
   }
 
   /** Updates the parameters from the gradients at the current learning rate. Throws UserError where there is no optimizer model. */
   async runOptimizerStep(): Promise<void> {
-    await all(this.#threads.map((thread) => thread.call("sum", undefined)));
     await all(this.#threads.map((thread) => thread.call("update", this.learningRate)));
   }
 
@@ -118,17 +117,18 @@ export class ReplicatedSession implements Trainer {
     this.#resetGradients = true;
   }
 
-  /** Runs the evaluation model on one batch, with the first replica's running statistics. Throws UserError without such a model. */
-  async runEvalStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
-    const axes = this.#axes.evaluate;
-    if (!axes) throw new UserError("The session has no eval model.");
-    await this.#agreeOnStatistics();
-    return this.#share(feeds, axes, (thread, share) => thread.call("evaluate", { share, fetches }));
-  }
-
   /** The state as a checkpoint; properties are those it was opened with. */
   async checkpoint(): Promise<Checkpoint> {
-    return decodeCheckpoint(await this.#first.call("checkpoint", undefined));
+    const checkpoint = decodeCheckpoint(await this.#first.call("checkpoint", undefined));
+    const parts = await all(this.#others.map((thread) => thread.call("moments", undefined)));
+    for (const [name, moments] of parts.flat()) {
+      const dims = checkpoint.trainable.get(name)?.dims ?? [];
+      checkpoint.optimizer?.momenta.set(
+        name,
+        moments.map((data) => new Tensor("float", dims, data)),
+      );
+    }
+    return checkpoint;
   }
 
   /** Ends the threads and frees their sessions. */
@@ -140,44 +140,30 @@ export class ReplicatedSession implements Trainer {
   get #threads(): readonly ReplicaThread[] {
     return [this.#first, ...this.#others];
   }
-
-  /** Runs a batch, which is cut before this returns: the caller may prepare the next one meanwhile. */
-  async #share(
-    feeds: NamedTensors,
-    axes: BatchAxes,
-    run: (thread: ReplicaThread, share: Share | undefined) => Promise<PlainTensors>,
-  ): Promise<NamedTensors> {
-    const shares = splitBatch(feeds, axes, this.#threads.length);
-    const outputs = await all(this.#threads.map((thread, i) => run(thread, shares[i])));
-    const results = shares.map(({ weight }, i) => ({ tensors: outputs[i] ?? {}, weight }));
-    return namedTensors(joinShares(results, axes), ort);
-  }
-
-  async #agreeOnStatistics(): Promise<void> {
-    if (this.#statisticsAgree) return;
-    const statistics = await this.#first.call("frozen", undefined);
-    await all(this.#others.map((thread) => thread.call("setFrozen", statistics)));
-    this.#statisticsAgree = true;
-  }
 }
 
 /** A worker, and the question that it is busy with. */
 class ReplicaThread {
+  readonly #name: string;
+  readonly #onDeath: (error: ReplicaError) => void;
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
   #waiting: { resolve(result: unknown): void; reject(error: unknown): void } | undefined;
   #end: { readonly error: unknown } | undefined;
 
-  /** `onDeath` hears of an error that the worker does not survive. */
-  constructor(script: URL, name: string, onDeath: (error: unknown) => void) {
+  /** `onDeath` hears of what the worker does not survive. */
+  constructor(script: URL, name: string, onDeath: (error: ReplicaError) => void) {
+    this.#name = name;
+    this.#onDeath = onDeath;
     this.#worker = new Worker(script, { name });
     this.#worker.on("message", (reply: ReplicaReply) => this.#settle(reply));
-    this.#worker.on("messageerror", onDeath);
-    this.#worker.on("error", onDeath);
+    const die = (error: unknown) => onDeath(this.#failure("died", error));
+    this.#worker.on("messageerror", die);
+    this.#worker.on("error", die);
     this.#exited = new Promise((resolve) => this.#worker.on("exit", () => resolve()));
     this.#worker.on("exit", (code) =>
       onDeath(
-        new UserError(`${name} ended with exit code ${code}; if memory is short, take fewer replicas.`),
+        new ReplicaError(`${name} ended with exit code ${code}; if memory is short, take fewer replicas.`),
       ),
     );
   }
@@ -211,12 +197,16 @@ class ReplicaThread {
   }
 
   #settle(reply: ReplicaReply): void {
+    if ("error" in reply && !reply.isMistake) this.#onDeath(this.#failure("failed", reply.error));
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if ("result" in reply) waiting?.resolve(reply.result);
-    else if (reply.isMistake)
-      waiting?.reject(new UserError((reply.error as Error).message, { cause: reply.error }));
-    else waiting?.reject(reply.error);
+    else waiting?.reject(new UserError((reply.error as Error).message, { cause: reply.error }));
+  }
+
+  #failure(how: string, cause: unknown): ReplicaError {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new ReplicaError(`${this.#name} ${how}: ${reason}`, { cause });
   }
 }
 
@@ -226,38 +216,61 @@ async function all<T>(calls: readonly Promise<T>[]): Promise<T[]> {
   return Promise.all(calls);
 }
 
-/** Throws UserError where the models cannot be trained in shares. */
-function sharedAxes({ trainModel, evalModel }: TrainingSources<Uint8Array>): SharedAxes {
-  const { graph } = decodeModel(trainModel, "training_model.onnx");
-  if (graph.inputs.some(({ name }) => name === "learning_rate")) {
+interface SharedParameters {
+  readonly names: readonly string[];
+  /** Of each, how many values it has. */
+  readonly sizes: readonly number[];
+}
+
+/** The parameters in the order of the training model's inputs. Throws UserError where they cannot be trained in shares. */
+function sharedParameters({ training, checkpoint: { trainable } }: DecodedModels): SharedParameters {
+  const inputs = training.inputs.map(({ name = "" }) => name);
+  if (inputs.includes("learning_rate")) {
     throw new UserError(
       "A fused training model updates its weights before the replicas' gradients are averaged: build the artifacts without --fused, or train one replica.",
     );
   }
-  return {
-    train: batchAxes(graph),
-    evaluate: evalModel && batchAxes(decodeModel(evalModel, "eval_model.onnx").graph),
+  const names = inputs.filter((name) => trainable.has(name));
+  const sizes = names.map((name) => {
+    const { elemType, data } = trainable.get(name) ?? {};
+    if (elemType === "float") return data?.length ?? 0;
+    throw new UserError(`${name} is ${elemType}, and replicas share float gradients only.`);
+  });
+  return { names, sizes };
+}
+
+type Setup = Omit<ReplicaSetup, "threads">;
+
+/** What each replica is opened with: models that are lowered once, but for the optimizer's step, of which each makes a part. */
+async function prepare(
+  { checkpoint, training, optimizer }: DecodedModels,
+  { names, sizes }: SharedParameters,
+  replicas: number,
+  lowering?: Lowering,
+): Promise<(index: number) => Setup> {
+  const table = lowering ?? (await openDevice("cpu")).lowering;
+  const file = (graph: Graph) => encodeModel(createModel(loweredGraph(graph, table)));
+  const train = file(training);
+  const parts = dealOut(sizes, replicas);
+  const common = {
+    checkpoint: inSharedMemory(encodeCheckpoint(checkpoint)),
+    state: SharedState.allocate(sizes, replicas),
+    sizes,
+    parts,
+  };
+  return (index) => {
+    const own = parts[index] ?? [];
+    const others = names.filter((_, i) => !own.includes(i));
+    const part = optimizer && own.length > 0 ? withoutUpdates(optimizer, others) : undefined;
+    const inputs = new Set(part?.inputs.map(({ name }) => name));
+    const needs = [...names.keys()].filter((i) => inputs.has(`${names[i]}_grad`));
+    return { ...common, models: { train, optimize: part && file(part) }, needs, index };
   };
 }
 
-function gradientSize({ trainable }: Checkpoint): number {
-  let size = 0;
-  for (const [name, { elemType, data }] of trainable) {
-    if (elemType !== "float") {
-      throw new UserError(`${name} is ${elemType}, and replicas share float gradients only.`);
-    }
-    size += data.length;
-  }
-  return size;
-}
-
-/** Files that the threads read without a copy of their own. */
-function inSharedMemory(files: TrainingSources<Uint8Array>): TrainingSources<Uint8Array> {
-  const shared = Object.entries(files).map(([name, bytes]: [string, Uint8Array | undefined]) => {
-    if (!bytes) return [name, undefined];
-    const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
-    copy.set(bytes);
-    return [name, copy];
-  });
-  return Object.fromEntries(shared) as TrainingSources<Uint8Array>;
+/** Bytes that the threads read without a copy of their own. */
+function inSharedMemory(bytes: Uint8Array): Uint8Array {
+  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  shared.set(bytes);
+  return shared;
 }

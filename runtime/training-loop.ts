@@ -1,7 +1,9 @@
 import type { Tensor } from "onnxruntime-common";
 import { type Checkpoint, encodeCheckpoint } from "../artifacts/checkpoint.ts";
-import { UserError } from "../graph-builder/errors.ts";
+import { inferenceModel } from "../artifacts/inference-model.ts";
+import { blockCount, imageShape, type NetworkSettings, UserError } from "../graph-builder/index.ts";
 import { type EvaluationBatch, evalBatches, stepsPerEpoch, type TrainBatch, trainBatch } from "./batches.ts";
+import { Classifier } from "./classifier.ts";
 import type { Dataset } from "./data/dataset.ts";
 import type { Device } from "./devices.ts";
 import { type Evaluation, EvaluationSums } from "./evaluation.ts";
@@ -68,19 +70,16 @@ export interface CheckpointStore {
 
 /** What the loop asks of a session, be it ours, replicas of it, or ONNX Runtime's own. */
 export interface Trainer
-  extends Pick<
-    TrainingSession,
-    "learningRate" | "lazyResetGrad" | "runTrainStep" | "runOptimizerStep" | "runEvalStep"
-  > {
+  extends Pick<TrainingSession, "learningRate" | "lazyResetGrad" | "runTrainStep" | "runOptimizerStep"> {
   checkpoint(): Checkpoint | Promise<Checkpoint>;
 }
 
 export interface TrainingRun {
   readonly session: Trainer;
-  /** Whose tensors the session takes. */
-  readonly device: Pick<Device, "ort">;
+  /** Whose tensors the session takes, and where the network is evaluated. */
+  readonly device: Device;
   readonly settings: TrainingSettings;
-  readonly blocks: number;
+  readonly network: NetworkSettings;
   readonly trainSet: Dataset;
   readonly testSet: Dataset;
   readonly store: CheckpointStore;
@@ -156,13 +155,21 @@ export async function* evaluate(
   return sums.result();
 }
 
-/** The logits of a batch by the session's evaluation model. */
-export function sessionLogits({ session, device }: Pick<TrainingRun, "session" | "device">) {
-  return async ({ images, labels }: EvaluationBatch): Promise<Tensor> => {
-    const { logits } = await session.runEvalStep(imageFeeds(device, { images, labels }));
-    if (!logits) throw new UserError("The eval model has no output logits.");
-    return logits;
-  };
+/** Scores the network as it would be frozen now, on the run's device. */
+async function* evaluateFrozen({
+  session,
+  network,
+  device,
+  testSet,
+  settings,
+}: TrainingRun): ReturnType<typeof evaluate> {
+  const model = inferenceModel(network, await session.checkpoint());
+  const classifier = await Classifier.open(model, device, "the network");
+  try {
+    return yield* evaluate(testSet, settings.batchSize, ({ images }) => classifier.logits(images));
+  } finally {
+    await classifier.release();
+  }
 }
 
 async function* finishEpoch(
@@ -172,7 +179,7 @@ async function* finishEpoch(
   clock: Clock,
 ): AsyncGenerator<TrainingEvent> {
   const imagesPerSecond = clock.rate;
-  const evaluation = yield* evaluate(run.testSet, run.settings.batchSize, sessionLogits(run));
+  const evaluation = yield* evaluateFrozen(run);
   const isBest = evaluation.accuracy > progress.bestAccuracy;
   const record: EpochRecord = {
     epoch,
@@ -199,24 +206,22 @@ interface PreparedStep {
   readonly feeds: NamedTensors;
 }
 
-function prepareStep({ trainSet, settings, blocks, device }: TrainingRun, step: number): PreparedStep {
+function prepareStep({ trainSet, settings, network, device }: TrainingRun, step: number): PreparedStep {
   const batch = trainBatch(trainSet, settings, step);
-  const { alpha, beta } = shakeCoefficients({ ...settings, blocks, batch: batch.labels.length }, step);
+  const { images, labels } = batch;
+  const blocks = blockCount(network);
+  const { alpha, beta } = shakeCoefficients({ ...settings, blocks, batch: labels.length }, step);
+  const { Tensor } = device.ort;
   const coefficients = (data: Float32Array) =>
-    new device.ort.Tensor("float32", data as Float32Array<ArrayBuffer>, [blocks, batch.labels.length]);
+    new Tensor("float32", data as Float32Array<ArrayBuffer>, [blocks, labels.length]);
   return {
     batch,
-    feeds: { ...imageFeeds(device, batch), alpha: coefficients(alpha), beta: coefficients(beta) },
-  };
-}
-
-function imageFeeds(
-  { ort }: TrainingRun["device"],
-  { images, labels }: TrainBatch | EvaluationBatch,
-): NamedTensors {
-  return {
-    images: new ort.Tensor("uint8", images as Uint8Array<ArrayBuffer>, [labels.length, 3, 32, 32]),
-    labels: new ort.Tensor("int64", labels as BigInt64Array<ArrayBuffer>, [labels.length]),
+    feeds: {
+      images: new Tensor("uint8", images as Uint8Array<ArrayBuffer>, [labels.length, ...imageShape]),
+      labels: new Tensor("int64", labels as BigInt64Array<ArrayBuffer>, [labels.length]),
+      alpha: coefficients(alpha),
+      beta: coefficients(beta),
+    },
   };
 }
 

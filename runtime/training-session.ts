@@ -1,22 +1,17 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../artifacts/checkpoint.ts";
+import { type Checkpoint, encodeCheckpoint } from "../artifacts/checkpoint.ts";
 import {
   createModel,
-  decodeModel,
   didYouMean,
   encodeModel,
   freezeInputs,
-  type Graph,
-  lowerGraph,
   type Model,
-  optimizerGraph,
-  stockOptimizer,
   Tensor as TensorProto,
   UserError,
-  withExplicitState,
 } from "../graph-builder/index.ts";
 import type { Device } from "./devices.ts";
-import { readSources, type TrainingSources } from "./sources.ts";
+import { decodeSources, type LoweredModels, lowerModels } from "./lowered-models.ts";
+import type { TrainingSources } from "./sources.ts";
 import { fromOrtTensor } from "./tensors.ts";
 import { RESET, TrainingState } from "./training-state.ts";
 
@@ -69,17 +64,14 @@ export class TrainingSession {
    * or where the device cannot run the graph.
    */
   static async create(sources: TrainingSources, device: Device): Promise<TrainingSession> {
-    const { checkpointState, trainModel, evalModel, optimizerModel } = await readSources(sources);
-    const checkpoint = decodeCheckpoint(checkpointState, "checkpoint");
-    const training = decodeModel(trainModel, "training_model.onnx");
-    const evaluation = evalModel && decodeModel(evalModel, "eval_model.onnx");
-    const optimizer = optimizerModel && decodeModel(optimizerModel, "optimizer_model.onnx");
-    const sessions = {
-      train: await openSession(training.graph, device),
-      evaluate: evaluation && (await openSession(evaluation.graph, device)),
-      optimize: optimizer && (await openSession(expandOptimizer(optimizer.graph, checkpoint), device)),
-    };
-    return new TrainingSession(device, checkpoint, sessions, evaluation);
+    const decoded = await decodeSources(sources);
+    const sessions = await openSessions(lowerModels(decoded, device.lowering), device);
+    return new TrainingSession(device, decoded.checkpoint, sessions, decoded.evaluation);
+  }
+
+  /** Opens models that were lowered for the device before. Throws UserError where the device cannot run one. */
+  static async open(models: LoweredModels, checkpoint: Checkpoint, device: Device): Promise<TrainingSession> {
+    return new TrainingSession(device, checkpoint, await openSessions(models, device), undefined);
   }
 
   /** The rate of the next optimizer step; at first the checkpoint's initial one, or 0.001. */
@@ -185,6 +177,11 @@ export class TrainingSession {
    */
   sharedGradients(): readonly Float32Array[] {
     return this.parameterNames().map((name) => this.#state.tensor(`${name}_grad`).data as Float32Array);
+  }
+
+  /** The parameters in the same way, shared until the next optimizer step. */
+  sharedParameters(): readonly Float32Array[] {
+    return this.parameterNames().map((name) => this.#state.tensor(name).data as Float32Array);
   }
 
   /** The number of values of all parameters. */
@@ -309,12 +306,17 @@ function expectName(name: string, known: readonly string[], what: string): void 
   throw new UserError(`There is no ${what} ${name}: there are ${known.join(", ")}.`);
 }
 
-/** Lowers a graph for the device and opens it. */
-async function openSession(graph: Graph, device: Device): Promise<InferenceSession> {
-  const lowered = lowerGraph(withExplicitState(graph), device.lowering);
+async function openSessions({ train, evaluate, optimize }: LoweredModels, device: Device): Promise<Sessions> {
+  return {
+    train: await openSession(train, device),
+    evaluate: evaluate && (await openSession(evaluate, device)),
+    optimize: optimize && (await openSession(optimize, device)),
+  };
+}
+
+async function openSession(model: Uint8Array, device: Device): Promise<InferenceSession> {
   try {
-    const bytes = encodeModel(createModel(lowered));
-    return await device.ort.InferenceSession.create(bytes, device.sessionOptions);
+    return await device.ort.InferenceSession.create(model, device.sessionOptions);
   } catch (error) {
     // ONNX Runtime puts a place in its sources in front of some sentences
     const [reason = ""] = (error as Error).message.replace(/^\/\S+:\d+ .* was false\. /, "").split("\n", 1);
@@ -322,11 +324,4 @@ async function openSession(graph: Graph, device: Device): Promise<InferenceSessi
       cause: error,
     });
   }
-}
-
-/** ONNX Runtime's stock optimizer model, which takes sequences, as one update a parameter; another model as it is. */
-function expandOptimizer(graph: Graph, { trainable }: Checkpoint): Graph {
-  const stock = stockOptimizer(graph);
-  const parameters = [...trainable].map(([name, { dims }]) => ({ name, shape: dims }));
-  return stock ? optimizerGraph(parameters, stock.rule, stock.maxNorm) : graph;
 }

@@ -14,15 +14,25 @@ import {
   type Device,
   type NamedTensors,
   openDevice,
+  ReplicatedSession,
   shakeCoefficients,
   type Trainer,
   TrainingSession,
+  type TrainingSources,
 } from "../../runtime/index.ts";
 import { measurePeak } from "../../runtime/peak.ts";
 import { type OperatorTime, Profiler } from "../../runtime/profile.ts";
 import type { Command } from "../flags.ts";
 import { formatRate, openProgress } from "../progress.ts";
-import { artifactSettings, runConfig, type Settings, settingsOf, withDefaults } from "../settings.ts";
+import {
+  artifactSettings,
+  expectShareable,
+  replicaCount,
+  runConfig,
+  type Settings,
+  settingsOf,
+  withDefaults,
+} from "../settings.ts";
 import { formatFields, formatLarge, formatTable } from "../tables.ts";
 
 const settings = [
@@ -31,19 +41,20 @@ const settings = [
   "batchSize",
   "device",
   "threads",
+  "replicas",
   ...settingsOf("Benchmark"),
   "config",
   "json",
 ] as const;
-type BenchSettings = Settings<(typeof settings)[number]>;
+type BenchSettings = Omit<Settings<(typeof settings)[number]>, "replicas"> & { readonly replicas: number };
 
 /** `shake bench`: times training steps on random images. */
 export const benchCommand: Command<(typeof settings)[number]> = {
   settings,
   async run(given) {
-    const config = withDefaults(settings, given);
+    const config = resolveReplicas(withDefaults(settings, given));
     const device = await openBenchDevice(config);
-    const profiler = config.profile ? await openProfiler(device) : undefined;
+    const profiler = config.profile ? await openProfiler(device, config) : undefined;
     try {
       const measured = await measureSteps(config, profiler?.device ?? device, profiler);
       const result = summarize(config, measured, await measurePeak(device));
@@ -55,14 +66,31 @@ export const benchCommand: Command<(typeof settings)[number]> = {
   },
 };
 
-/** The device with the lowering that was asked for. */
-async function openBenchDevice({ device: name, threads, lowering }: BenchSettings): Promise<Device> {
-  const device = await openDevice(name, { threads });
+/** Throws UserError where the steps cannot be shared. */
+function resolveReplicas(config: Settings<(typeof settings)[number]>): BenchSettings {
+  const engine = "onnxruntime";
+  const replicas = replicaCount({ ...config, engine });
+  expectShareable({ ...config, engine, replicas });
+  return { ...config, replicas };
+}
+
+/** The device, all replicas' threads together, with the lowering that was asked for. */
+async function openBenchDevice(config: BenchSettings): Promise<Device> {
+  const { device: name, replicas, lowering } = config;
+  const device = await openDevice(name, {
+    threads: replicas > 1 ? threadsOf(config) * replicas : config.threads,
+  });
   if (lowering === undefined) return device;
   return { ...device, lowering: { ...portable, ...(lowering === "cpu" ? cpu : {}), ...inlined } };
 }
 
-async function openProfiler(device: Device): Promise<Profiler> {
+/** Of every session's operators. */
+function threadsOf({ threads, device, replicas }: BenchSettings): number {
+  return threads ?? (device === "wasm" || replicas > 1 ? 1 : availableParallelism());
+}
+
+async function openProfiler(device: Device, { replicas }: BenchSettings): Promise<Profiler> {
+  if (replicas > 1) throw new UserError("--profile looks into one session: leave --replicas out.");
   if (device.name === "wasm") {
     throw new UserError("--profile does not go with --device wasm, whose profile cannot be read.");
   }
@@ -71,6 +99,8 @@ async function openProfiler(device: Device): Promise<Profiler> {
 
 interface Measured {
   readonly manifest: Manifest;
+  /** From the artifacts to a session that can step, in milliseconds. */
+  readonly sessionStart: number;
   /** Of every timed step. */
   readonly milliseconds: readonly number[];
   readonly peakRssMb: number;
@@ -81,8 +111,13 @@ async function measureSteps(config: BenchSettings, device: Device, profiler?: Pr
   const { depth, width, steps, warmup, batchSize } = config;
   const artifacts = buildTrainingArtifacts(artifactSettings(runConfig({ depth, width }), "ort-training"));
   const { checkpoint, trainingModel, optimizerModel, manifest } = artifacts;
-  const sources = { checkpointState: checkpoint, trainModel: trainingModel, optimizerModel };
-  const session = await TrainingSession.create(sources, device);
+  const start = performance.now();
+  const session = await openSession(
+    { checkpointState: checkpoint, trainModel: trainingModel, optimizerModel },
+    device,
+    config,
+  );
+  const sessionStart = performance.now() - start;
   const feeds = randomBatch(device, batchSize, manifest.blocks);
   const milliseconds: number[] = [];
   const progress = openProgress();
@@ -97,7 +132,18 @@ async function measureSteps(config: BenchSettings, device: Device, profiler?: Pr
   const lowered = lowerGraph(withExplicitState(graph), device.lowering);
   const operators = await profiler?.finish({ graph: lowered, batchSize, warmup });
   await session.release();
-  return { manifest, milliseconds, peakRssMb, operators };
+  return { manifest, sessionStart, milliseconds, peakRssMb, operators };
+}
+
+async function openSession(
+  sources: TrainingSources,
+  device: Device,
+  config: BenchSettings,
+): Promise<TrainingSession | ReplicatedSession> {
+  const { replicas } = config;
+  if (replicas === 1) return TrainingSession.create(sources, device);
+  const { lowering } = device;
+  return ReplicatedSession.create(sources, { replicas, threads: threadsOf(config), lowering });
 }
 
 /** The milliseconds of a training step with its update. */
@@ -133,10 +179,11 @@ function randomBatch({ ort }: Device, batch: number, blocks: number): NamedTenso
 type Result = ReturnType<typeof summarize>;
 
 function summarize(
-  { batchSize, device, threads, lowering, steps }: BenchSettings,
-  { manifest: { network, cost }, milliseconds, peakRssMb, operators }: Measured,
+  config: BenchSettings,
+  { manifest: { network, cost }, sessionStart, milliseconds, peakRssMb, operators }: Measured,
   peak: number,
 ) {
+  const { batchSize, device, replicas, lowering, steps } = config;
   const step_ms = {
     median: median(milliseconds),
     min: Math.min(...milliseconds),
@@ -149,12 +196,14 @@ function summarize(
     batch_size: batchSize,
     device,
     ...(lowering ? { lowering } : {}),
-    threads: threads ?? (device === "wasm" ? 1 : availableParallelism()),
-    replicas: 1,
+    threads: threadsOf(config),
+    replicas,
     steps,
+    session_start_ms: sessionStart,
     images_per_second,
     step_ms,
     peak_rss_mb: peakRssMb,
+    peak_rss_mb_per_replica: peakRssMb / replicas,
     flops_per_image,
     gflops: (flops_per_image * images_per_second) / 1e9,
     peak_gflops: peak,
@@ -175,7 +224,7 @@ function profileRow({ operator, calls, milliseconds, flops }: OperatorTime, step
 
 function describe({ profile, ...result }: Result): string {
   const { network, batch_size, device, lowering, threads, replicas, step_ms, gflops, peak_gflops } = result;
-  const ms = (value: number) => value.toPrecision(3);
+  const ms = (value: number) => (value < 100 ? value.toPrecision(3) : value.toFixed(0));
   const fields = formatFields({
     network: `${network}, batch ${batch_size}`,
     device: `${device}, threads ${threads}, replicas ${replicas}${lowering ? `, ${lowering} lowering` : ""}`,
@@ -183,7 +232,8 @@ function describe({ profile, ...result }: Result): string {
     step: `${ms(step_ms.median)} ms median of ${result.steps}, ${ms(step_ms.min)} to ${ms(step_ms.max)}`,
     "FLOPs an image": formatLarge(result.flops_per_image),
     "GFLOP/s": `${formatRate(gflops)}, ${percent(gflops / peak_gflops)} of ${formatRate(peak_gflops)}, the best of large matrix products here`,
-    memory: `${result.peak_rss_mb.toFixed(0)} MB at most`,
+    start: `${ms(result.session_start_ms)} ms until the session can step`,
+    memory: `${result.peak_rss_mb.toFixed(0)} MB at most${replicas > 1 ? `, ${result.peak_rss_mb_per_replica.toFixed(0)} MB a replica` : ""}`,
   });
   return profile ? `${fields}\n\n${describeProfile(profile, step_ms.median)}` : fields;
 }

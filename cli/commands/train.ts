@@ -1,6 +1,5 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import * as onnxruntime from "onnxruntime-common";
 import {
   buildTrainingArtifacts,
   decodeCheckpoint,
@@ -24,6 +23,7 @@ import {
   fuseArtifacts,
   OrtTrainingSession,
   openDevice,
+  ReplicaError,
   ReplicatedSession,
   type TrainingEvent,
   type TrainingRun,
@@ -39,6 +39,7 @@ import { describeStep, formatRate, formatSeconds, openProgress, type Progress } 
 import { type CheckpointKind, freeRunPath, RunDirectory } from "../run-directory.ts";
 import {
   artifactSettings,
+  expectShareable,
   type GivenSettings,
   kebabCase,
   placeSettings,
@@ -66,7 +67,7 @@ export const trainCommand: Command<(typeof settings)[number]> = {
     try {
       const directory = await prepared.openDirectory(checkpoint);
       say(describeRun(directory, artifacts.manifest, trainSet, testSet));
-      const run = { settings: config, blocks: artifacts.manifest.blocks, trainSet, testSet };
+      const run = { settings: config, network: artifacts.manifest.settings, trainSet, testSet };
       const stoppedAt = await trainIn(directory, engine, run, { say, progress });
       if (stoppedAt !== undefined) {
         say(
@@ -92,7 +93,7 @@ interface Terminal {
 async function trainIn(
   directory: RunDirectory,
   { session, device, layOut }: Engine,
-  run: Pick<TrainingRun, "settings" | "blocks" | "trainSet" | "testSet">,
+  run: Pick<TrainingRun, "settings" | "network" | "trainSet" | "testSet">,
   { say, progress }: Terminal,
 ): Promise<number | undefined> {
   const interrupt = listenForInterrupt({ say, progress });
@@ -140,7 +141,7 @@ function compile(config: RunConfig): { config: RunConfig; artifacts: TrainingArt
   return { config, artifacts: buildTrainingArtifacts(artifactSettings(config, "ort-training", fused)) };
 }
 
-/** A session over a run's artifacts, with whose tensors it takes, and its checkpoints in the artifacts' own layout. */
+/** A session over a run's artifacts, the device of its tensors and of evaluation, and its checkpoints in the artifacts' own layout. */
 interface Engine extends Pick<TrainingRun, "device"> {
   readonly session: TrainingSession | ReplicatedSession | OrtTrainingSession;
   readonly layOut: (checkpoint: Uint8Array) => Uint8Array;
@@ -148,7 +149,7 @@ interface Engine extends Pick<TrainingRun, "device"> {
 
 async function openEngine(config: RunConfig, artifacts: TrainingArtifacts): Promise<Engine> {
   const { engine, device: name, threads, replicas } = config;
-  if (replicas > 1) refuseReplicas(config);
+  expectShareable(config);
   if (engine === "ort-training") {
     if (name !== "cpu") {
       throw new UserError(`--engine ort-training trains on the CPU, not on ${name}: say --device cpu.`);
@@ -157,37 +158,20 @@ async function openEngine(config: RunConfig, artifacts: TrainingArtifacts): Prom
       threads: threads ?? availableParallelism(),
     });
     const layOut = (checkpoint: Uint8Array) => unfuseCheckpoint(checkpoint, artifacts);
-    return { session, device: { ort: onnxruntime }, layOut };
+    return { session, device: await openDevice("cpu", { threads }), layOut };
   }
   const layOut = (checkpoint: Uint8Array) => checkpoint;
   if (replicas > 1) {
     const session = await ReplicatedSession.create(trainingSources(artifacts), { replicas, threads });
-    return { session, device: { ort: onnxruntime }, layOut };
+    const all = threads && threads * replicas;
+    return { session, device: await openDevice("cpu", { threads: all }), layOut };
   }
   const device = await openDevice(name, { threads });
   return { session: await TrainingSession.create(trainingSources(artifacts), device), device, layOut };
 }
 
-/** Throws UserError where a run cannot be shared by several sessions. */
-function refuseReplicas({ engine, device, replicas, batchSize }: RunConfig): void {
-  if (engine === "ort-training") {
-    throw new UserError(`--engine ort-training trains one session: leave --replicas ${replicas} out.`);
-  }
-  if (device !== "cpu") {
-    throw new UserError(`--replicas ${replicas} share the CPU, not ${device}: say --device cpu.`);
-  }
-  if (replicas > batchSize) {
-    throw new UserError(`--replicas ${replicas} is too many: a batch has ${batchSize} images.`);
-  }
-}
-
-function trainingSources({
-  checkpoint,
-  trainingModel,
-  evalModel,
-  optimizerModel,
-}: TrainingArtifacts): TrainingSources {
-  return { checkpointState: checkpoint, trainModel: trainingModel, evalModel, optimizerModel };
+function trainingSources({ checkpoint, trainingModel, optimizerModel }: TrainingArtifacts): TrainingSources {
+  return { checkpointState: checkpoint, trainModel: trainingModel, optimizerModel };
 }
 
 async function prepareResume(given: Given): Promise<PreparedRun> {
@@ -352,6 +336,12 @@ function listenForInterrupt({ say, progress }: Terminal): { signal: AbortSignal;
 }
 
 function withCheckpoint(error: unknown, directory: RunDirectory): unknown {
+  if (error instanceof ReplicaError) {
+    const resume = `npx shake train --resume ${directory.path}`;
+    return new ReplicaError(`${error.message} The last checkpoint is kept; to go on:\n  ${resume}`, {
+      cause: error.cause,
+    });
+  }
   if (!(error instanceof UserError) || !error.message.includes("diverged")) return error;
   const message = error.message.replace(/\.$/, `: ${directory.checkpointPath("last")}.`);
   return new UserError(message, { cause: error });

@@ -33,8 +33,8 @@ export function convolutionOf(value: Value | null | undefined): Convolution | un
     node,
     X: node.input(0),
     dims: W.dims,
-    W: Float64Array.from(W.data as Float64Array),
-    B: Float64Array.from((bias?.constant?.data as Float64Array | undefined) ?? Array(filters).fill(0)),
+    W: new Float64Array(W.data as Float64Array),
+    B: bias?.constant ? new Float64Array(bias.constant.data as Float64Array) : new Float64Array(filters),
     group: node.attributes.group,
     ...windowOf(W.dims.slice(2), node.attributes),
   };
@@ -61,7 +61,7 @@ export function appendConvolution(
   const biasName = name?.endsWith(".weight") ? name.replace(/weight$/, "bias") : undefined;
   const elemType = weights[0]?.elemType === "double" ? "double" : "float";
   const constant = (shape: readonly number[], values: Float64Array, as: string | undefined) => {
-    const data = elemType === "double" ? Float64Array.from(values) : Float32Array.from(values);
+    const data = elemType === "double" ? new Float64Array(values) : new Float32Array(values);
     return g.constant(new Tensor(elemType, shape, data), as);
   };
   const path = sharedName(
@@ -105,9 +105,14 @@ export function scaleFilters(
   shift: (filter: number) => number = () => 0,
 ): Filters {
   const size = W.length / B.length;
+  const scaled = new Float64Array(W.length);
+  for (let filter = 0; filter < B.length; filter++) {
+    const factor = gain(filter);
+    for (let i = filter * size; i < (filter + 1) * size; i++) scaled[i] = (W[i] ?? 0) * factor;
+  }
   return {
     dims,
-    W: W.map((weight, i) => weight * gain(Math.floor(i / size))),
+    W: scaled,
     B: B.map((bias, i) => bias * gain(i) + shift(i)),
   };
 }

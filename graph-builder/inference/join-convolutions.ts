@@ -61,11 +61,18 @@ function commonWindow(convolutions: readonly Convolution[]) {
 
 /** The filters of several convolutions behind each other. */
 function stackFilters(convolutions: readonly Filters[]): Filters {
-  const counts = convolutions.map(({ B }) => B.length);
   const [, ...rest] = convolutions[0]?.dims ?? [];
-  return {
-    dims: [counts.reduce((sum, count) => sum + count, 0), ...rest],
-    W: Float64Array.from(convolutions.flatMap(({ W }) => [...W])),
-    B: Float64Array.from(convolutions.flatMap(({ B }) => [...B])),
-  };
+  const W = behindEachOther(convolutions.map((filters) => filters.W));
+  const B = behindEachOther(convolutions.map((filters) => filters.B));
+  return { dims: [B.length, ...rest], W, B };
+}
+
+function behindEachOther(rows: readonly Float64Array[]): Float64Array {
+  const whole = new Float64Array(rows.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const row of rows) {
+    whole.set(row, offset);
+    offset += row.length;
+  }
+  return whole;
 }

@@ -73,8 +73,8 @@ function rounded(tensor: Tensor, precision: Precision): Tensor {
   if (elemType === "float16")
     throw new TypeError("a float16 constant cannot be computed with in another precision");
   const numbers = data as Float64Array;
-  if (precision === "double") return new Tensor(precision, dims, Float64Array.from(numbers));
-  if (precision === "float") return new Tensor(precision, dims, Float32Array.from(numbers));
+  if (precision === "double") return new Tensor(precision, dims, new Float64Array(numbers));
+  if (precision === "float") return new Tensor(precision, dims, new Float32Array(numbers));
   return new Tensor(precision, dims, Uint16Array.from(numbers, float16Bits));
 }
 

@@ -27,6 +27,8 @@ interface Result {
   readonly gflops: number;
   readonly peak_gflops: number;
   readonly peak_rss_mb: number;
+  readonly peak_rss_mb_per_replica: number;
+  readonly session_start_ms: number;
   readonly profile: readonly Row[];
 }
 
@@ -65,7 +67,21 @@ test("the numbers of a benchmark belong together", async () => {
   // a Node process with ONNX Runtime in it takes more than this, and this network needs little
   expect(result.peak_rss_mb).toBeGreaterThan(40);
   expect(result.peak_rss_mb).toBeLessThan(1000);
+  expect(result.peak_rss_mb_per_replica).toBe(result.peak_rss_mb);
+  expect(result.session_start_ms).toBeGreaterThan(1);
+  expect(result.session_start_ms).toBeLessThan(20_000);
   expect(result.profile).toBeUndefined();
+});
+
+test("replicas are timed as they train, and share the memory that is told", async () => {
+  const result = await bench("--steps", "2", "--replicas", "2");
+  expect(result).toMatchObject({ threads: 1, replicas: 2, steps: 2 });
+  expect(result.images_per_second).toBeCloseTo(4000 / result.step_ms.median, 6);
+  expect(result.peak_rss_mb_per_replica).toBeCloseTo(result.peak_rss_mb / 2, 9);
+  const { code, stdout } = await shake(folder, "bench", ...size, "--steps", "1", "--replicas", "auto");
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^device +cpu, threads 1, replicas \d+$/m);
+  expect(stdout).toMatch(/^start +[\d.]+ ms until the session can step$/m);
 });
 
 test("a profile tells convolutions by what they compute, with the FLOPs of the training graph", async () => {
@@ -109,6 +125,9 @@ test.each([
   [["--warmup", "-1"], /^--warmup must be a whole number from 0, not -1\.$/],
   [["--lowering", "gpu"], /^--lowering must be one of cpu, portable, not gpu\./],
   [["--depth", "9"], /^A depth of 9 is not of the form 6n \+ 2/],
+  [["--profile", "--replicas", "2"], /^--profile looks into one session: leave --replicas out\.$/],
+  [["--replicas", "2", "--device", "wasm"], /^--replicas 2 share the CPU, not wasm/],
+  [["--replicas", "3", "--batch-size", "2"], /^--replicas 3 is too many: a batch has 2 images\.$/],
   [["--profile", "--device", "wasm"], /^--profile does not go with --device wasm/],
 ])("%s is refused in one sentence", async (flags, sentence) => {
   const { code, stdout, stderr } = await shake(folder, "bench", ...flags);

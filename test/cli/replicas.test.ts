@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { shake, start, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
+import { decodeCheckpoint } from "../../artifacts/index.ts";
+import { dyingReplica } from "../support/dying-replica.ts";
+import { shake, shakeWith, start, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 
 const folder = temporaryFolder();
 const flags = ["train", ...tinyRunFlags, "--replicas", "2"];
@@ -36,6 +38,23 @@ function childHasSteps(run: string): boolean {
     return false;
   }
 }
+
+test("a run one of whose replicas dies in the middle of a step fails with its name, and can go on to the same bytes", async () => {
+  const preload = { NODE_OPTIONS: `--import=${dyingReplica("train", "exit")}` };
+  const died = await shakeWith(
+    preload,
+    folder,
+    ...[...flags, "--checkpoint-every-steps", "1", "--run-dir", "died"],
+  );
+  expect(died.code, died.stderr).toBe(1);
+  expect(died.stderr).toMatch(/Replica \d of 2 ended with exit code 7/);
+  expect(died.stderr).toMatch(/to go on:\n {2}npx shake train --resume died/);
+  expect(decodeCheckpoint(read("died", "checkpoints/last")).properties.get("step")).toBe(2n);
+  const resumed = await shake(folder, "train", "--resume", "died");
+  expect(resumed.code, resumed.stderr).toBe(0);
+  for (const file of ["model.onnx", "checkpoints/last"])
+    expect(read("died", file)).toEqual(read("whole", file));
+});
 
 test.each([
   [["--replicas", "0"], /--replicas must be/],

@@ -39,9 +39,9 @@ testWithCifar10(
           checkpointEverySteps: 1,
         } as const;
         const store = { save: async () => {} };
-        const { blocks } = artifacts.manifest;
+        const network = artifacts.manifest.settings;
         // every save refuses a parameter that is not finite, every step a loss
-        for await (const event of train({ session, device, settings, blocks, trainSet, testSet, store })) {
+        for await (const event of train({ session, device, settings, network, trainSet, testSet, store })) {
           if (event.type === "step") expect(Number.isFinite(event.loss)).toBe(true);
           if (event.type === "checkpoint" && event.step === 2) break;
         }

@@ -1,9 +1,15 @@
 import { Tensor } from "onnxruntime-common";
 import { expect, test } from "vitest";
-import { buildTrainingArtifacts, encodeCheckpoint, type TrainingArtifacts } from "../../artifacts/index.ts";
+import {
+  buildTrainingArtifacts,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type TrainingArtifacts,
+} from "../../artifacts/index.ts";
 import { RandomStream, UserError } from "../../graph-builder/index.ts";
-import { type NamedTensors, ReplicatedSession } from "../../runtime/index.ts";
-import { openTiny, tinySettings } from "../support/tiny-run.ts";
+import { type NamedTensors, ReplicaError, ReplicatedSession, train } from "../../runtime/index.ts";
+import { dyingReplica } from "../support/dying-replica.ts";
+import { openTiny, tinyRun, tinySettings } from "../support/tiny-run.ts";
 
 const worker = new URL("../../dist/runtime/replica-worker.js", import.meta.url);
 const blocks = 3;
@@ -91,32 +97,65 @@ test("two replicas step by the average of their halves' gradients, weighted by t
   }
 });
 
-test("a number of replicas gives the same bytes every time, cut and opened again or not", async () => {
-  const artifacts = buildTrainingArtifacts(tinySettings());
-  const run = async (cut: boolean) => {
-    let session = await open(artifacts);
-    for (let i = 0; i < 3; i++) {
-      if (cut && i === 2) {
-        const saved = encodeCheckpoint(await session.checkpoint());
-        await session.release();
-        session = await open(artifacts, 2, saved);
+test.each([
+  [2, "sgd-nesterov"],
+  [3, "adamw"],
+] as const)(
+  "%i replicas with %s give the same bytes every time, cut and opened again or not",
+  async (replicas, optimizer) => {
+    const artifacts = buildTrainingArtifacts(tinySettings({ optimizer }));
+    const run = async (cut: boolean) => {
+      let session = await open(artifacts, replicas);
+      for (let i = 0; i < 3; i++) {
+        if (cut && i === 2) {
+          const saved = encodeCheckpoint(await session.checkpoint());
+          await session.release();
+          session = await open(artifacts, replicas, saved);
+        }
+        await step(session, feeds(5 * i, 5 * i + 5));
       }
-      await step(session, feeds(5 * i, 5 * i + 5));
-      await session.runEvalStep(feedsOfEvaluation());
-    }
-    const bytes = encodeCheckpoint(await session.checkpoint());
-    await session.release();
-    return bytes;
-  };
-  const whole = await run(false);
-  expect(await run(false)).toEqual(whole);
-  expect(await run(true)).toEqual(whole);
-});
+      const bytes = encodeCheckpoint(await session.checkpoint());
+      await session.release();
+      return bytes;
+    };
+    const whole = await run(false);
+    expect(await run(false)).toEqual(whole);
+    expect(await run(true)).toEqual(whole);
+  },
+);
 
-function feedsOfEvaluation(): NamedTensors {
-  const { images, labels } = feeds(50, 57);
-  return { images: images as Tensor, labels: labels as Tensor };
-}
+test("every replica has the parameters that any of them updated, and a checkpoint the moments of all", async () => {
+  const artifacts = buildTrainingArtifacts(tinySettings());
+  const replicas = await open(artifacts, 3);
+  const twice = async (batch: NamedTensors) => {
+    await step(replicas, batch);
+    return step(replicas, batch);
+  };
+  // one image goes to the first replica alone, whose update a single session makes too
+  const [first] = [await twice(feeds(0, 1))];
+  const { session: single } = await openTiny(artifacts);
+  single.learningRate = 0.1;
+  for (const outputs of [undefined, first]) {
+    single.lazyResetGrad();
+    const { loss } = await single.runTrainStep(feeds(0, 1));
+    await single.runOptimizerStep();
+    if (outputs) expect(Number(outputs.loss?.data[0])).toBeCloseTo(Number(loss?.data[0]), 6);
+  }
+  const [ours, theirs] = [await replicas.checkpoint(), single.checkpoint()];
+  for (const [name, { data }] of theirs.trainable) {
+    expect(ours.trainable.get(name)?.data, name).toEqual(data);
+    expect(ours.optimizer?.momenta.get(name)?.[0]?.data, name).toEqual(
+      theirs.optimizer?.momenta.get(name)?.[0]?.data,
+    );
+  }
+  // three images go one to each: the second and the third compute with what the first updated
+  const { loss } = await replicas.runTrainStep(feeds(0, 3));
+  const losses: number[] = [];
+  for (const i of [0, 1, 2]) losses.push(Number((await single.runTrainStep(feeds(i, i + 1))).loss?.data[0]));
+  expect(Number(loss?.data[0])).toBeCloseTo(losses.reduce((sum, value) => sum + value, 0) / 3, 5);
+  await single.release();
+  await replicas.release();
+});
 
 test("gradients of two batches add up before one update", async () => {
   const artifacts = buildTrainingArtifacts(tinySettings({ optimizer: "sgd" }));
@@ -132,21 +171,6 @@ test("gradients of two batches add up before one update", async () => {
   };
   const [once, twice] = [await moved(1), await moved(2)];
   for (const [i, change] of once.entries()) expect(twice[i]).toBeCloseTo(2 * change, 6);
-});
-
-test("an evaluation is that of one session with the same checkpoint, its images in order", async () => {
-  const artifacts = buildTrainingArtifacts(tinySettings());
-  const session = await open(artifacts, 3);
-  await step(session, feeds(0, 7));
-  const { logits, correct } = await session.runEvalStep(feedsOfEvaluation());
-  const { session: single } = await openTiny(artifacts, encodeCheckpoint(await session.checkpoint()));
-  const expected = await single.runEvalStep(feedsOfEvaluation());
-  expect(logits?.dims).toEqual([7, 10]);
-  const [ours, theirs] = [logits, expected.logits].map((tensor) => tensor?.data as Float32Array);
-  for (const [i, value] of (ours ?? []).entries()) expect(value).toBeCloseTo(theirs?.[i] ?? Number.NaN, 4);
-  expect(correct?.data).toEqual(expected.correct?.data);
-  await single.release();
-  await session.release();
 });
 
 test("a mistake in the feeds keeps its sentence, and the session goes on", async () => {
@@ -169,6 +193,44 @@ test("a fused model is refused, and so is a replica that dies at once", async ()
   await expect(ReplicatedSession.create(sources, { replicas: 2, worker: dying })).rejects.toThrow(
     /Replica \d of 2 ended with exit code 3/,
   );
+});
+
+test.each([
+  ["train", "exit", /^Replica \d of 2 ended with exit code 7/],
+  ["train", "throw", /^Replica \d of 2 died: out of luck/],
+  ["update", "exit", /^Replica \d of 2 ended with exit code 7/],
+] as const)(
+  "a replica that dies in the middle of a step (%s, by %s) stops the run with its error",
+  async (call, ending, sentence) => {
+    const { trainingModel, evalModel, optimizerModel, checkpoint } = buildTrainingArtifacts(tinySettings());
+    const sources = { checkpointState: checkpoint, trainModel: trainingModel, evalModel, optimizerModel };
+    const dying = new URL(dyingReplica(call, ending, worker));
+    const session = await ReplicatedSession.create(sources, { replicas: 2, worker: dying });
+    const single = await tinyRun();
+    const steps: number[] = [];
+    const run = async () => {
+      for await (const event of train({ ...single, session }))
+        if (event.type === "step") steps.push(event.step);
+    };
+    const error = await run().catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(ReplicaError);
+    expect((error as Error).message).toMatch(sentence);
+    expect(steps).toEqual([1, 2]);
+    expect(decodeCheckpoint(single.saved.get("last") ?? new Uint8Array()).properties.get("step")).toBe(2n);
+    await expect(session.runTrainStep(feeds(0, 4))).rejects.toBe(error);
+    await session.release();
+  },
+);
+
+test("a replica whose session fails ends all of them and is named, with the reason", async () => {
+  const session = await open(buildTrainingArtifacts(tinySettings()));
+  const { labels, alpha, beta } = feeds(0, 4);
+  const images = new Tensor("float32", new Float32Array(4 * 3072), [4, 3, 32, 32]);
+  const failing = session.runTrainStep({ images, labels, alpha, beta } as NamedTensors);
+  await expect(failing).rejects.toThrow(/^Replica \d of 2 failed: /);
+  await expect(failing).rejects.toBeInstanceOf(ReplicaError);
+  await expect(step(session, feeds(0, 4))).rejects.toThrow(/^Replica \d of 2 failed: /);
+  await session.release();
 });
 
 test("a session that was released answers no more", async () => {

@@ -1,7 +1,15 @@
 import { expect, test } from "vitest";
-import { decodeCheckpoint } from "../../artifacts/index.ts";
-import { type EpochRecord, type TrainingEvent, type TrainingRun, train } from "../../runtime/index.ts";
-import { tinyRun } from "../support/tiny-run.ts";
+import { buildTrainingArtifacts, decodeCheckpoint, inferenceModel } from "../../artifacts/index.ts";
+import {
+  Classifier,
+  type EpochRecord,
+  type EvaluationBatch,
+  evalBatches,
+  type TrainingEvent,
+  type TrainingRun,
+  train,
+} from "../../runtime/index.ts";
+import { openTiny, tinyRun, tinySettings } from "../support/tiny-run.ts";
 
 async function collect(run: TrainingRun): Promise<TrainingEvent[]> {
   const events: TrainingEvent[] = [];
@@ -71,6 +79,25 @@ test("a run cut at any step and opened again ends in the same bytes as an uncut 
     expect(second.saved.get("last"), `cut after step ${cut}`).toEqual(whole.saved.get("last"));
     expect(rest.map(untimed)).toEqual(records.map(untimed).slice(records.length - rest.length));
   }
+});
+
+test("an epoch is evaluated as the frozen network, which is what the eval model comes to", async () => {
+  const run = await tinyRun({ epochs: 1, learningRate: 0.2 });
+  const epoch = (await collect(run)).find((event) => event.type === "epoch");
+  const { session, device } = await openTiny(buildTrainingArtifacts(tinySettings()), run.saved.get("last"));
+  const { images, labels } = evalBatches(run.testSet, run.testSet.count).next().value as EvaluationBatch;
+  const { Tensor } = device.ort;
+  const { loss, correct, logits } = await session.runEvalStep({
+    images: new Tensor("uint8", images, [labels.length, 3, 32, 32]),
+    labels: new Tensor("int64", labels, [labels.length]),
+  });
+  const classifier = await Classifier.open(inferenceModel(run.network, session.checkpoint()), device, "tiny");
+  const frozen = (await classifier.logits(images)).data as Float32Array;
+  for (const [i, value] of frozen.entries()) expect(value).toBeCloseTo(Number(logits?.data[i]), 5);
+  expect(epoch?.record.test_loss).toBeCloseTo(Number(loss?.data[0]), 5);
+  expect(epoch?.record.test_accuracy).toBeCloseTo((100 * Number(correct?.data[0])) / labels.length, 9);
+  await classifier.release();
+  await session.release();
 });
 
 test("an aborted run finishes its step, saves it and says so", async () => {

@@ -14,12 +14,24 @@ export interface Finished {
   readonly stderr: string;
 }
 
+/** A `shake` under way. */
+interface Started {
+  readonly child: ChildProcess;
+  readonly finished: Promise<Finished>;
+}
+
 /** Starts the real `shake` in a folder. */
-export function start(
-  folder: string,
-  ...args: string[]
-): { child: ChildProcess; finished: Promise<Finished> } {
-  const child = spawn(process.execPath, [entry, ...args], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+export function start(folder: string, ...args: string[]): Started {
+  return startWith({}, folder, ...args);
+}
+
+function startWith(variables: NodeJS.ProcessEnv, folder: string, ...args: string[]): Started {
+  const env = { ...process.env, ...variables };
+  const child = spawn(process.execPath, [entry, ...args], {
+    cwd: folder,
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const texts = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     texts.stdout += text;
@@ -36,6 +48,15 @@ export function start(
 /** Runs the real `shake` in a folder to its end. */
 export function shake(folder: string, ...args: string[]): Promise<Finished> {
   return start(folder, ...args).finished;
+}
+
+/** The same, with environment variables. */
+export function shakeWith(
+  variables: NodeJS.ProcessEnv,
+  folder: string,
+  ...args: string[]
+): Promise<Finished> {
+  return startWith(variables, folder, ...args).finished;
 }
 
 /** A folder for one test file, removed at its end. */

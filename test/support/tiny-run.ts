@@ -57,7 +57,7 @@ export async function tinyRun(
   return {
     ...(await openTiny(artifacts, checkpoint)),
     settings,
-    blocks: artifacts.manifest.blocks,
+    network: artifacts.manifest.settings,
     trainSet: await loadDataset("shapes", { split: "train", limit: 40 }),
     testSet: await loadDataset("shapes", { split: "test", limit: 24 }),
     store: {

@@ -73,7 +73,7 @@ export class PageTraining {
         session,
         device,
         settings: trainingSettings(this.#choices),
-        blocks: this.#artifacts.manifest.blocks,
+        network: this.#settings,
         trainSet: this.#trainSet,
         testSet: this.#testSet,
         store: { save: async (kind, bytes) => this.#keep(kind, bytes) },
@@ -155,13 +155,8 @@ export class PageTraining {
   }
 
   async #open(name: DeviceName): Promise<{ device: Device; session: TrainingSession }> {
-    const { trainingModel, evalModel, optimizerModel } = this.#artifacts;
-    const sources = {
-      checkpointState: this.#checkpoint,
-      trainModel: trainingModel,
-      evalModel,
-      optimizerModel,
-    };
+    const { trainingModel, optimizerModel } = this.#artifacts;
+    const sources = { checkpointState: this.#checkpoint, trainModel: trainingModel, optimizerModel };
     const device = await openDevice(name);
     return { device, session: await TrainingSession.create(sources, device) };
   }
