@@ -16,6 +16,7 @@ import {
   withExplicitState,
 } from "../graph-builder/index.ts";
 import type { Device } from "./devices.ts";
+import { ortReason } from "./ort-errors.ts";
 import { readSources, type TrainingSources } from "./sources.ts";
 import { fromOrtTensor } from "./tensors.ts";
 import { RESET, TrainingState } from "./training-state.ts";
@@ -316,11 +317,10 @@ async function openSession(graph: Graph, device: Device): Promise<InferenceSessi
     const bytes = encodeModel(createModel(lowered));
     return await device.ort.InferenceSession.create(bytes, device.sessionOptions);
   } catch (error) {
-    // ONNX Runtime puts a place in its sources in front of some sentences
-    const [reason = ""] = (error as Error).message.replace(/^\/\S+:\d+ .* was false\. /, "").split("\n", 1);
-    throw new UserError(`The device ${device.name} cannot run the model (${reason}); ${device.advice}.`, {
-      cause: error,
-    });
+    throw new UserError(
+      `The device ${device.name} cannot run the model (${ortReason(error)}); ${device.advice}.`,
+      { cause: error },
+    );
   }
 }
 

@@ -6,7 +6,7 @@ import { Classifier } from "../../runtime/classifier.ts";
 import { drawShapes } from "../../runtime/data/shapes.ts";
 import { openDevice } from "../../runtime/index.ts";
 import { buildSite } from "../../web/site/build.ts";
-import { openBrowser, openPage, type StaticServer, serveFolders } from "./browser.ts";
+import { openBrowser, openPage, serveFolders } from "./browser.ts";
 import { shake, temporaryFolder } from "./shake.ts";
 
 const flags = "--width 4 --train-limit 400 --test-limit 40 --epochs 2 --batch-size 16 --threads 2";
