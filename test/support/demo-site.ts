@@ -42,8 +42,14 @@ export function demoSite() {
     run: join(folder, "run"),
     folder,
     /** Opens the page and waits for its first answer. */
-    async open({ isolated = true, webgpu = false, hash = "", prepare = async (_: Page) => {} } = {}) {
-      const server = await serveFolders({ "/": join(folder, "site") }, { isolated });
+    async open({
+      isolated = true,
+      webgpu = false,
+      hash = "",
+      site = join(folder, "site"),
+      prepare = async (_: Page) => {},
+    } = {}) {
+      const server = await serveFolders({ "/": site }, { isolated });
       const { page, errors } = await openPage(await browserWith(webgpu), "about:blank");
       opened.push(page, server);
       await prepare(page);
