@@ -158,7 +158,9 @@ function formatSeconds(seconds: number): string {
 }
 
 function download(name: string, bytes: Uint8Array): void {
-  const url = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>]));
+  // of bytes without a type a browser makes a text file
+  const type = "application/octet-stream";
+  const url = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>], { type }));
   const link = document.createElement("a");
   link.href = url;
   link.download = name;
