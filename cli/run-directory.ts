@@ -1,5 +1,5 @@
 import { access } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import {
   type ArtifactBytes,
   type Checkpoint,
@@ -72,6 +72,14 @@ export class RunDirectory implements CheckpointStore {
       what: "a setting of a run",
     });
     return new RunDirectory(path, runConfig(given));
+  }
+
+  /** The run whose checkpoint lies at a path, undefined where it lies in none. Throws UserError where its settings are damaged. */
+  static async around(checkpoint: string): Promise<RunDirectory | undefined> {
+    const folder = dirname(checkpoint);
+    const path = dirname(folder);
+    const isOfRun = basename(folder) === "checkpoints" && (await exists(join(path, "config.json")));
+    return isOfRun ? RunDirectory.open(path) : undefined;
   }
 
   /** The same run with settings that may change when it goes on. */

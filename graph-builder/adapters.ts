@@ -17,6 +17,14 @@ export interface ForeignNode {
 /** How such a node is written in our operators; undefined where its form is ours after all. */
 type Adapter = (g: Builder, node: ForeignNode) => readonly Value[] | undefined;
 
+/** A reduction whose axes are an input, as from opset 18 on. */
+function axesAsInput(opType: "ReduceMean" | "ReduceL2" | "ReduceLogSumExp"): Adapter {
+  return (g, { inputs: [data, axes], attributes: { keepdims } }) => {
+    if (!data || !axes) return undefined;
+    return [g[opType](data, { axes: axes.contents?.map(Number), keepdims: Number(keepdims ?? 1) })];
+  };
+}
+
 /** Operators of files that have no counterpart here, or another form in some opset. */
 export const adapters: Readonly<Record<string, Adapter>> = {
   Constant: (g, { attributes }) => {
@@ -34,11 +42,9 @@ export const adapters: Readonly<Record<string, Adapter>> = {
     return [averagePoolGradient(g, dY, dX.shape, completeAttributes(averagePoolAttributes, attributes))];
   },
 
-  // the axes are an input from opset 18 on
-  ReduceMean: (g, { inputs: [data, axes], attributes: { keepdims } }) => {
-    if (!data || !axes) return undefined;
-    return [g.ReduceMean(data, { axes: axes.contents?.map(Number), keepdims: Number(keepdims ?? 1) })];
-  },
+  ReduceMean: axesAsInput("ReduceMean"),
+  ReduceL2: axesAsInput("ReduceL2"),
+  ReduceLogSumExp: axesAsInput("ReduceLogSumExp"),
 
   // without sizes the parts are equal
   Split: (g, { inputs: [data, sizes], attributes, declared }) => {

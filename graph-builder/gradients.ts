@@ -43,12 +43,12 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   Exp: (g, { O, dY }) => [g.Mul(dY, O(0))],
   // dX = dY / X
   Log: (g, { I, dY }) => [g.Div(dY, I(0))],
-  // dX = dY / 2Y
   // dX = dY * 2 / sqrt(pi) * exp(-X^2)
   Erf: (g, { I, dY }) => [g.Mul(dY, g.Mul(g.float(2 / Math.sqrt(Math.PI)), g.Exp(g.Neg(g.Mul(I(0), I(0))))))],
   Sign: "zero",
   Sin: (g, { I, dY }) => [g.Mul(dY, g.Cos(I(0)))],
   Cos: (g, { I, dY }) => [g.Neg(g.Mul(dY, g.Sin(I(0))))],
+  // dX = dY / 2Y
   Sqrt: (g, { O, dY }) => [g.Div(dY, g.Add(O(0), O(0)))],
   // dX = -dY * Y^2
   Reciprocal: (g, { O, dY }) => [g.Neg(g.Mul(dY, g.Mul(O(0), O(0))))],
@@ -129,6 +129,13 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
     return [g.Pad(dY, g.int64(pads.map((pad) => -pad))), null, null];
   },
   Expand: (_, { dY }) => [dY, null],
+  // with the axes [r0, d0, r1, d1, ...] dX is the sum of dY over the repeats
+  Tile: (g, { I, dY }) => {
+    const columns = [I(1), g.Shape(I(0))].map((dims) => g.Unsqueeze(dims, g.int64([1])));
+    const apart = g.Reshape(dY, g.Reshape(g.Concat(...columns, { axis: 1 }), g.int64([-1])));
+    const repeats = I(0).shape.map((_, axis) => 2 * axis);
+    return [g.ReduceSum(apart, g.int64(repeats), { keepdims: 0 }), null];
+  },
   Gather: (g, { I, dY, attributes }) => [g.GatherGrad(g.Shape(I(0)), I(1), dY, attributes), null],
   ScatterElements: fromLowering,
   ReduceSum: (g, { node, I, dY, attributes: { keepdims, noop_with_empty_axes: noop } }) => {
@@ -136,18 +143,42 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
     return [g.Expand(keepdims ? dY : g.Unsqueeze(dY, g.int64(axes)), g.Shape(I(0))), null];
   },
   // dX = dY / (elements a mean is over)
-  ReduceMean: (g, { I, dY, attributes: { axes: given, keepdims } }) => {
-    const axes = meanAxes(I(0), given);
-    const mean = g.Div(keepdims ? dY : g.Unsqueeze(dY, g.int64(axes)), elementsOver(g, I(0), axes));
+  ReduceMean: (g, { I, dY, attributes }) => {
+    const axes = meanAxes(I(0), attributes.axes);
+    const mean = g.Div(overReduced(g, I(0), dY, attributes), elementsOver(g, I(0), axes));
     return [g.Expand(mean, g.Shape(I(0)))];
+  },
+  // dX = dY * X / Y, zero where Y is
+  ReduceL2: (g, { I, O, dY, attributes }) => {
+    const share = g.Where(g.Equal(O(0), g.float(0)), g.float(0), g.Div(dY, O(0)));
+    return [g.Mul(I(0), overReduced(g, I(0), share, attributes))];
+  },
+  // dX = dY * exp(X - Y)
+  ReduceLogSumExp: (g, { I, O, dY, attributes }) => {
+    const [Y, dX] = [overReduced(g, I(0), O(0), attributes), overReduced(g, I(0), dY, attributes)];
+    return [g.Mul(g.Exp(g.Sub(I(0), Y)), dX)];
   },
 
   // --- linear algebra ---
-  // dA = dY B', dB = A' dY
-  MatMul: (g, { I, dY }) => [
-    () => g.MatMul(dY, transposed(g, I(1))),
-    () => g.MatMul(transposed(g, I(0)), dY),
-  ],
+  // dA = dY B', dB = A' dY; a vector is a row on the left and a column on the right
+  MatMul: (g, { I, dY }) => {
+    const [isRow, isColumn] = [I(0).shape.length === 1, I(1).shape.length === 1];
+    const A = isRow ? g.Unsqueeze(I(0), g.int64([0])) : I(0);
+    const B = isColumn ? g.Unsqueeze(I(1), g.int64([1])) : I(1);
+    const dropped = [...(isRow ? [-2] : []), ...(isColumn ? [-1] : [])];
+    const dC = dropped.length > 0 ? g.Unsqueeze(dY, g.int64(dropped)) : dY;
+    const without = (value: Value, axis: number) => g.Squeeze(value, g.int64([axis]));
+    return [
+      () => {
+        const dA = g.MatMul(dC, transposed(g, B));
+        return isRow ? without(dA, -2) : dA;
+      },
+      () => {
+        const dB = g.MatMul(transposed(g, A), dC);
+        return isColumn ? without(dB, -1) : dB;
+      },
+    ];
+  },
   // Y = alpha op(A) op(B) + beta C
   Gemm: (g, { node, I, dY, attributes: { alpha, beta, transA, transB } }) => [
     () =>
@@ -204,6 +235,8 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
     const [dX, dScale, dB] = g.LayerNormalizationGrad(dY, I(0), I(1), O(1), O(2), attributes);
     return node.inputs[2] ? [dX, dScale, dB] : [dX, dScale];
   },
+  SimplifiedLayerNormalization: (g, { I, O, dY, attributes }) =>
+    g.SimplifiedLayerNormalizationGrad(dY, I(0), I(1), O(1), attributes),
   Dropout: (g, { node, O, dY }) => [
     g.DropoutGrad(
       dY,
@@ -256,6 +289,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   FastGeluGrad: isGradient,
   QuickGeluGrad: isGradient,
   LayerNormalizationGrad: isGradient,
+  SimplifiedLayerNormalizationGrad: isGradient,
   DropoutGrad: isGradient,
   InplaceClipGradNorm: isGradient,
   ConvGrad: isGradient,
@@ -291,6 +325,16 @@ function extremum(g: Builder, { node, I, O, dY }: Backward<"Min"> | Backward<"Ma
 /** dY in the shape of X. */
 function likeInput(g: Builder, X: Value, dY: Value): Value {
   return g.Reshape(dY, g.Shape(X));
+}
+
+/** A value of a reduction's output with its reduced axes as 1, to go with X. */
+function overReduced(
+  g: Builder,
+  X: Value,
+  value: Value,
+  { axes, keepdims }: { readonly axes?: readonly number[] | undefined; readonly keepdims: number },
+): Value {
+  return keepdims ? value : g.Unsqueeze(value, g.int64(meanAxes(X, axes)));
 }
 
 /** The last two axes exchanged. */

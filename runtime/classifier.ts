@@ -1,6 +1,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { UserError } from "../graph-builder/errors.ts";
 import type { Device } from "./devices.ts";
+import { ortReason } from "./ort-errors.ts";
 
 /** What a frozen classifier is fed. */
 interface ImageInput {
@@ -118,8 +119,7 @@ async function openModel(bytes: Uint8Array, device: Device, what: string): Promi
   try {
     return await device.ort.InferenceSession.create(bytes, device.sessionOptions);
   } catch (error) {
-    const [reason] = (error as Error).message.split("\n", 1);
-    throw new UserError(`${what} cannot be opened by ONNX Runtime on ${device.name}: ${reason}.`, {
+    throw new UserError(`${what} cannot be opened by ONNX Runtime on ${device.name}: ${ortReason(error)}.`, {
       cause: error,
     });
   }

@@ -49,6 +49,9 @@ export type TrainingEvent =
       /** Means over the epoch so far. */
       readonly loss: number;
       readonly accuracy: number;
+      /** Of this step alone. */
+      readonly batchLoss: number;
+      readonly batchAccuracy: number;
       readonly learningRate: number;
       readonly imagesPerSecond: number;
       readonly secondsLeft: number;
@@ -62,6 +65,8 @@ export type TrainingEvent =
     }
   | { readonly type: "checkpoint"; readonly kind: "last" | "best"; readonly step: number }
   | { readonly type: "interrupted"; readonly step: number };
+
+export type StepEvent = Extract<TrainingEvent, { type: "step" }>;
 
 /** Where checkpoints go; each call must leave the old file or the new one. */
 export interface CheckpointStore {
@@ -121,9 +126,15 @@ export async function* train(run: TrainingRun): AsyncGenerator<TrainingEvent> {
     const results = await stepping;
     const loss = expectFinite(scalar(results, "loss"), progress.step, saved, settings);
     await session.runOptimizerStep();
-    count(progress, batch.labels.length, loss, scalar(results, "correct"));
-    clock.count(batch.labels.length);
-    yield stepEvent(run, progress, { perEpoch, steps, clock });
+    const images = batch.labels.length;
+    const correct = scalar(results, "correct");
+    count(progress, images, loss, correct);
+    clock.count(images);
+    yield {
+      ...stepEvent(run, progress, { perEpoch, steps, clock }),
+      batchLoss: loss,
+      batchAccuracy: (100 * correct) / images,
+    };
     if (progress.step % perEpoch === 0) {
       yield* finishEpoch(run, progress, progress.step / perEpoch, clock);
       saved = progress.step;
@@ -261,7 +272,7 @@ function stepEvent(
   { session }: TrainingRun,
   progress: Progress,
   { perEpoch, steps, clock }: { perEpoch: number; steps: number; clock: Clock },
-): TrainingEvent {
+): Omit<StepEvent, "batchLoss" | "batchAccuracy"> {
   return {
     type: "step",
     epoch: Math.ceil(progress.step / perEpoch),

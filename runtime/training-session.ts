@@ -11,6 +11,7 @@ import {
 } from "../graph-builder/index.ts";
 import type { Device } from "./devices.ts";
 import { decodeSources, type LoweredModels, lowerModels } from "./lowered-models.ts";
+import { ortReason } from "./ort-errors.ts";
 import type { TrainingSources } from "./sources.ts";
 import { fromOrtTensor } from "./tensors.ts";
 import { RESET, TrainingState } from "./training-state.ts";
@@ -318,10 +319,9 @@ async function openSession(model: Uint8Array, device: Device): Promise<Inference
   try {
     return await device.ort.InferenceSession.create(model, device.sessionOptions);
   } catch (error) {
-    // ONNX Runtime puts a place in its sources in front of some sentences
-    const [reason = ""] = (error as Error).message.replace(/^\/\S+:\d+ .* was false\. /, "").split("\n", 1);
-    throw new UserError(`The device ${device.name} cannot run the model (${reason}); ${device.advice}.`, {
-      cause: error,
-    });
+    throw new UserError(
+      `The device ${device.name} cannot run the model (${ortReason(error)}); ${device.advice}.`,
+      { cause: error },
+    );
   }
 }

@@ -9,5 +9,11 @@ export interface Assets {
     readonly bytes: number;
   };
   /** The run whose network is shown first. */
-  readonly model?: { readonly run: string; readonly onnx: string; readonly checkpoint: string };
+  readonly model?: {
+    readonly run: string;
+    readonly onnx: string;
+    readonly checkpoint: string;
+    /** Test pictures of the run's data set in CIFAR-10's binary format, where the page cannot draw them. */
+    readonly examples?: { readonly data: string; readonly path: string } | undefined;
+  };
 }

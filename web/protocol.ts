@@ -125,8 +125,9 @@ export type WorkerEvent =
       readonly step: number;
       readonly steps: number;
       readonly epoch: number;
-      readonly loss: number;
-      readonly accuracy: number;
+      /** Of this step alone. */
+      readonly batchLoss: number;
+      readonly batchAccuracy: number;
       readonly imagesPerSecond: number;
       readonly secondsLeft: number;
     }

@@ -1,10 +1,10 @@
 import { stat } from "node:fs/promises";
 import { type Checkpoint, decodeCheckpoint, readFileBytes, writeFileAtomic } from "../../artifacts/index.ts";
 import { UserError } from "../../graph-builder/index.ts";
-import { loadDataset } from "../../runtime/data/dataset.ts";
+import { type DatasetName, datasetOf, loadDataset } from "../../runtime/data/dataset.ts";
 import { openDevice } from "../../runtime/devices.ts";
 import type { Command } from "../flags.ts";
-import { type ExportForm, frozenModel, type Provenance } from "../frozen-model.ts";
+import { checkpointSettings, type ExportForm, frozenModel, type Provenance } from "../frozen-model.ts";
 import { openProgress } from "../progress.ts";
 import { describeLoss, type QuantizationLoss, quantizedModel } from "../quantized-model.ts";
 import { RunDirectory } from "../run-directory.ts";
@@ -67,25 +67,28 @@ async function openSource({ source = "", checkpoint: kind = "last", data }: Give
     (found) => found.isDirectory(),
     () => false,
   );
-  if (!isFolder) {
-    return {
-      checkpoint: decodeCheckpoint(await readFileBytes(source), source),
-      where: source,
-      about: { data },
-    };
+  const directory = isFolder ? await RunDirectory.open(source) : await RunDirectory.around(source);
+  const where = isFolder && directory ? directory.checkpointPath(kind) : source;
+  const checkpoint = decodeCheckpoint(await readFileBytes(where), where);
+  if (!directory) {
+    const known = datasetOf(checkpointSettings(checkpoint, where));
+    expectSameData(data, known, source);
+    return { checkpoint, where, about: { data: data ?? known } };
   }
-  const directory = await RunDirectory.open(source);
   const { config } = directory;
-  if (data !== undefined && data !== config.data) {
-    throw new UserError(
-      `--data ${data} contradicts ${source}, which was trained on ${config.data}: leave it out.`,
-    );
-  }
-  const checkpoint = await directory.checkpoint(kind);
+  expectSameData(data, config.data, source);
   const step = Number(checkpoint.properties.get("step"));
   const record = (await directory.records()).find((line) => line.step === step);
-  const about = { config, testAccuracy: record?.test_accuracy };
-  return { checkpoint, where: directory.checkpointPath(kind), about };
+  return { checkpoint, where, about: { config, testAccuracy: record?.test_accuracy } };
+}
+
+function expectSameData(
+  given: DatasetName | undefined,
+  known: DatasetName | undefined,
+  source: string,
+): void {
+  if (given === undefined || known === undefined || given === known) return;
+  throw new UserError(`--data ${given} contradicts ${source}, which was trained on ${known}: leave it out.`);
 }
 
 async function freeze(

@@ -57,26 +57,33 @@ export const verifyCommand: Command<(typeof settings)[number]> = {
   },
 };
 
+/** A device that the model could not be run on, and why in a sentence. */
+interface Absent {
+  readonly device: string;
+  readonly reason: string;
+}
+
 /** The model on every device that opens, against the trained network on the CPU. */
 async function compareDevices(
   frozen: { readonly bytes: Uint8Array; readonly model: string },
   trained: { readonly bytes: Uint8Array; readonly where: string },
   dataset: Dataset,
   given: Given,
-): Promise<{ rows: Comparison[]; absent: string[] }> {
+): Promise<{ rows: Comparison[]; absent: Absent[] }> {
   const { batchSize, threads } = withDefaults(settings, given);
   const cpu = await openDevice("cpu", { threads });
   const expected = await scores(trained.bytes, cpu, trained.where, dataset, batchSize);
   const rows: Comparison[] = [];
-  const absent: string[] = [];
+  const absent: Absent[] = [];
   for (const name of deviceNames) {
     try {
       const device = name === "cpu" ? cpu : await openDevice(name, { threads });
       const found = await scores(frozen.bytes, device, frozen.model, dataset, batchSize);
       rows.push({ device: name, ...compare(found, expected) });
     } catch (error) {
-      if (!(error instanceof UserError) || name === "cpu") throw error;
-      absent.push(name);
+      // these two come with the packages: there the model is at fault
+      if (!(error instanceof UserError) || name === "cpu" || name === "wasm") throw error;
+      absent.push({ device: name, reason: error.message });
     }
   }
   return { rows, absent };
@@ -201,7 +208,7 @@ function describe({
   readonly images: number;
   readonly tolerance: number;
   readonly devices: readonly Comparison[];
-  readonly absent: readonly string[];
+  readonly absent: readonly Absent[];
 }): string {
   const rows = devices.map((row) => [
     row.device,
@@ -215,6 +222,14 @@ function describe({
     formatTable(["device", "largest error", "mean error", "same class", "images/s", "agrees"], rows),
     "",
     `${model} against ${against} on ${images} test images of ${data}; errors of the logits are relative to the largest, up to ${tolerance.toExponential(0)} agrees`,
-    ...(absent.length > 0 ? [`not on this machine: ${absent.join(", ")}`] : []),
+    ...(absent.length > 0
+      ? [
+          "",
+          formatTable(
+            ["not run on", "because"],
+            absent.map(({ device, reason }) => [device, reason]),
+          ),
+        ]
+      : []),
   ].join("\n");
 }

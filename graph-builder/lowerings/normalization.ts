@@ -49,18 +49,41 @@ export const normalization = {
     const [dY, X, scale, mean, invStd] = [I(0), I(1), I(2), I(3), I(4)];
     const [slices, axes] = splitAxes(X, axis);
     const normal = g.Mul(g.Sub(X, mean), invStd);
-    const overSlices = (value: Value) =>
-      slices.length > 0 ? g.ReduceSum(value, g.int64(slices), { keepdims: 0 }) : value;
     const a = g.Mul(dY, scale);
     const slope = g.ReduceMean(g.Mul(a, normal), { axes });
     const centred = g.Sub(g.Sub(a, g.ReduceMean(a, { axes })), g.Mul(normal, slope));
     return [
       isUsed(0) ? g.Mul(centred, invStd) : null,
-      isUsed(1) ? overSlices(g.Mul(dY, normal)) : null,
-      isUsed(2) ? overSlices(dY) : null,
+      isUsed(1) ? overAxes(g, g.Mul(dY, normal), slices) : null,
+      isUsed(2) ? overAxes(g, dY, slices) : null,
+    ];
+  },
+
+  // Y = X * scale / sqrt(mean(X^2) + epsilon), over each slice from `axis` on
+  SimplifiedLayerNormalization: (g, { I, attributes: { axis, epsilon } }) => {
+    const [, axes] = splitAxes(I(0), axis);
+    const square = g.ReduceMean(g.Mul(I(0), I(0)), { axes });
+    const invStd = g.Reciprocal(g.Sqrt(g.Add(square, g.float(epsilon))));
+    return [g.Mul(g.Mul(I(0), invStd), I(1)), invStd];
+  },
+
+  // with x = X * invStd and a = dY * scale: dX = invStd * (a - x * mean(a * x)), dScale = sum(dY * x)
+  SimplifiedLayerNormalizationGrad: (g, { I, isUsed, attributes: { axis } }) => {
+    const [dY, X, scale, invStd] = [I(0), I(1), I(2), I(3)];
+    const [slices, axes] = splitAxes(X, axis);
+    const normal = g.Mul(X, invStd);
+    const a = g.Mul(dY, scale);
+    const slope = g.ReduceMean(g.Mul(a, normal), { axes });
+    return [
+      isUsed(0) ? g.Mul(g.Sub(a, g.Mul(normal, slope)), invStd) : null,
+      isUsed(1) ? overAxes(g, g.Mul(dY, normal), slices) : null,
     ];
   },
 } satisfies Lowering;
+
+function overAxes(g: Builder, value: Value, axes: readonly number[]): Value {
+  return axes.length > 0 ? g.ReduceSum(value, g.int64(axes), { keepdims: 0 }) : value;
+}
 
 /** The axes before and from `axis` on. */
 function splitAxes(X: Value, axis: number): [slices: number[], normalised: number[]] {

@@ -33,10 +33,15 @@ export function complete(dims: readonly (Dim | undefined)[]): Contents {
   return known.length === dims.length ? known : undefined;
 }
 
-/** The elements of vectors one after the other. */
-export function joined(values: readonly Operand[]): Contents {
-  const parts = values.map((value) => (value.shape.length === 1 ? value.contents : undefined));
-  return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
+/** The elements of tensors joined along an axis. */
+export function joined(values: readonly Operand[], axis: number): Contents {
+  const leading = values[0]?.shape.slice(0, axis) ?? [];
+  const parts = values.flatMap(({ contents }) => (contents ? [contents] : []));
+  if (parts.length < values.length || !leading.every((dim) => typeof dim === "number")) return undefined;
+  const rows = elementCount(leading);
+  const rowOf = (part: Shape, row: number) =>
+    part.slice((row * part.length) / rows, ((row + 1) * part.length) / rows);
+  return Array.from({ length: rows }, (_, row) => parts.flatMap((part) => rowOf(part, row))).flat();
 }
 
 /** As many copies of an element as a shape has places. */

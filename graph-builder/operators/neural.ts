@@ -93,7 +93,11 @@ export function expectPerChannel(X: Operand, ...statistics: readonly Operand[]):
 
 /** The shape of a product of matrices, or of stacks of them. */
 export function matMulShape(A: Shape, B: Shape): Shape {
-  if (A.length < 2 || B.length < 2) return refuse("MatMul needs matrices, or stacks of them");
+  // a vector is a row on the left and a column on the right, and that axis is dropped from the product
+  if (A.length === 1) return matMulShape([1, ...A], B).toSpliced(-(B.length === 1 ? 1 : 2), 1);
+  if (B.length === 1) return matMulShape(A, [...B, 1]).slice(0, -1);
+  if (A.length === 0 || B.length === 0)
+    return refuse("MatMul needs vectors, matrices, or stacks of matrices");
   const inner = [dimAt(A, A.length - 1), dimAt(B, B.length - 2)];
   if (inner[0] !== inner[1]) refuse(`inner dimensions ${inner.join(" and ")} differ`);
   return [...broadcastShapes(A.slice(0, -2), B.slice(0, -2)), dimAt(A, A.length - 2), dimAt(B, B.length - 1)];
@@ -222,6 +226,16 @@ export const neural = {
       const statistics = statisticsShape(X, axis);
       for (const value of B ? [Scale, B] : [Scale]) broadcastShapes(X.shape, value.shape);
       return [X.type, tensorType("float", statistics), tensorType("float", statistics)];
+    },
+  }),
+  // not in ONNX, but in ONNX Runtime's ai.onnx: layer normalisation without a mean, RMSNorm
+  SimplifiedLayerNormalization: operator({
+    inputs: ["X", "scale"],
+    outputs: ["Y", "inv_std_var?"],
+    attributes: layerNormAttributes,
+    infer: ([X, scale], { axis }) => {
+      broadcastShapes(X.shape, scale.shape);
+      return [X.type, tensorType("float", statisticsShape(X, axis))];
     },
   }),
   Dropout: operator({

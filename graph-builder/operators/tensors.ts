@@ -36,6 +36,16 @@ export function sliceRange(axis: number, size: number, start: number, end: numbe
   return { axis, start: from, step, count: Math.max(0, Math.ceil((to - from) / step)) };
 }
 
+/** A reduction whose axes are an attribute. */
+const reduction = operator({
+  inputs: ["data"],
+  outputs: ["reduced"],
+  attributes: { axes: optional("ints"), keepdims: attribute("int", 1) },
+  infer: ([data], { axes, keepdims }) => [
+    tensorType(data.elemType, reduceShape(data.shape, meanAxes(data, axes), keepdims)),
+  ],
+});
+
 export const tensors = {
   Shape: operator({
     inputs: ["data"],
@@ -111,7 +121,7 @@ export const tensors = {
         ),
       ];
     },
-    contents: (inputs) => [joined(inputs)],
+    contents: (inputs, { axis }) => [joined(inputs, axis)],
   }),
   Split: operator({
     inputs: ["input", "split"],
@@ -202,6 +212,21 @@ export const tensors = {
       input.contents?.length === 1 ? repeated(input.contents[0], shapeInput(shape)) : undefined,
     ],
   }),
+  Tile: operator({
+    inputs: ["input", "repeats"],
+    outputs: ["output"],
+    infer: ([input, repeats]) => {
+      const times = shapeInput(repeats);
+      if (times.length !== input.shape.length)
+        refuse(`needs ${input.shape.length} repeats, not ${times.length}`);
+      return [
+        tensorType(
+          input.elemType,
+          input.shape.map((dim, i) => productOf([dim, dimAt(times, i)])),
+        ),
+      ];
+    },
+  }),
   Gather: operator({
     inputs: ["data", "indices"],
     outputs: ["output"],
@@ -275,12 +300,7 @@ export const tensors = {
       tensorType(data.elemType, reduceShape(data.shape, summedAxes(data, axes, noop), keepdims)),
     ],
   }),
-  ReduceMean: operator({
-    inputs: ["data"],
-    outputs: ["reduced"],
-    attributes: { axes: optional("ints"), keepdims: attribute("int", 1) },
-    infer: ([data], { axes, keepdims }) => [
-      tensorType(data.elemType, reduceShape(data.shape, meanAxes(data, axes), keepdims)),
-    ],
-  }),
+  ReduceMean: reduction,
+  ReduceL2: reduction,
+  ReduceLogSumExp: reduction,
 };

@@ -176,6 +176,16 @@ export const training = {
       return [X.type, scale.type, scale.type];
     },
   }),
+  SimplifiedLayerNormalizationGrad: operator({
+    domain: "com.microsoft",
+    inputs: ["Y_grad", "X", "scale", "inv_std_var"],
+    outputs: ["X_grad", "scale_grad"],
+    attributes: layerNormAttributes,
+    infer: ([dY, X, scale]) => {
+      expectSame(dY, X);
+      return [X.type, scale.type];
+    },
+  }),
   DropoutGrad: operator({
     domain: "com.microsoft",
     inputs: ["dy", "mask", "ratio?", "training_mode?"],
@@ -235,7 +245,7 @@ export const training = {
       tensorType("int64", [inputs.length]),
     ],
     contents: (inputs, { axis }) => [
-      joined(inputs),
+      joined(inputs, axis),
       inputs.map(({ shape }) => dimAt(shape, normalAxis(axis, shape.length))),
     ],
   }),

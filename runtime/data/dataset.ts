@@ -90,6 +90,22 @@ export const datasets: Readonly<Record<DatasetName, DatasetSpec>> = {
   },
 };
 
+/** The data set whose statistics a network normalises by, undefined where it is none of ours. */
+export function datasetOf(network: {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  readonly classes: number;
+}): DatasetName | undefined {
+  const names = Object.keys(datasets) as DatasetName[];
+  return names.find((name) => {
+    const { mean, std, classNames } = datasets[name];
+    return (
+      [...mean, ...std, classNames.length].join() ===
+      [...network.mean, ...network.std, network.classes].join()
+    );
+  });
+}
+
 // cifar.ts is imported only when it is needed: it reads files, which a browser cannot
 const loaders: Record<DatasetName, (options: LoadOptions) => Promise<LabelledImages>> = {
   cifar10: async (options) => (await import("./cifar.ts")).loadCifar("cifar10", options),

@@ -22,10 +22,13 @@ async function fact(page: Page, name: string): Promise<number> {
   return Number.parseFloat(facts[facts.indexOf(name) + 1] ?? "");
 }
 
-async function downloaded(page: Page, button: string): Promise<Uint8Array> {
+/** The file that a button downloads, of the name that the browser would save it under. */
+async function downloaded(page: Page, button: string, name: string): Promise<Uint8Array> {
   const waiting = page.waitForEvent("download");
   await page.click(button);
-  return readFile(await (await waiting).path());
+  const download = await waiting;
+  expect(download.suggestedFilename()).toBe(name);
+  return readFile(await download.path());
 }
 
 test("a short training lowers the loss, the page stays responsive, and what it trained can be taken away", async () => {
@@ -50,9 +53,9 @@ test("a short training lowers the loss, the page stays responsive, and what it t
     .toMatch(/^Done\. Test accuracy/);
   expect(await fact(page, "loss")).toBeLessThan(first);
   await screenshot(page, "train");
-  const checkpoint = decodeCheckpoint(await downloaded(page, "#download-checkpoint"));
+  const checkpoint = decodeCheckpoint(await downloaded(page, "#download-checkpoint", "checkpoint"));
   expect(checkpoint.trainable.has("stem.conv.weight")).toBe(true);
-  const model = decodeModel(await downloaded(page, "#download-onnx"));
+  const model = decodeModel(await downloaded(page, "#download-onnx", "trained-in-the-page.onnx"));
   expect(model.graph.outputs[0]?.name).toBe("logits");
   await page.click("#use-trained");
   await page.click("#tab-classify");

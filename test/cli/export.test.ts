@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as ort from "onnxruntime-node";
 import { beforeAll, describe, expect, test } from "vitest";
+import { decodeCheckpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import { shake, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 
 const folder = temporaryFolder();
@@ -11,6 +12,10 @@ const json = async (...args: string[]) => JSON.parse((await shake(folder, ...arg
 beforeAll(async () => {
   expect((await shake(folder, "train", ...tinyRunFlags, "--run-dir", "run")).code).toBe(0);
   ofRun = await json("eval", "--run", "run");
+  const checkpoint = decodeCheckpoint(readFileSync(join(folder, "run/checkpoints/last")));
+  const settings = JSON.parse(String(checkpoint.properties.get("settings")));
+  checkpoint.properties.set("settings", JSON.stringify({ ...settings, mean: [1, 2, 3] }));
+  writeFileSync(join(folder, "foreign"), encodeCheckpoint(checkpoint));
 }, 60_000);
 
 /** Exports the run and returns what `--json` prints and what `inspect` sees in the file. */
@@ -105,11 +110,27 @@ describe("an export", () => {
     expect(await json(...checkpoint, "--data", "shapes")).toMatchObject({ test_images: 30 });
   });
 
-  test("of a checkpoint with its data set names the classes", async () => {
-    await shake(folder, "export", "run/checkpoints/last", "--out", "named.onnx", "--data", "shapes");
-    const { metadata } = await json("inspect", "named.onnx");
-    expect(metadata.data).toBe("shapes");
+  test("of a checkpoint in a run is that of the run", async () => {
+    await exported();
+    await shake(folder, "export", "run/checkpoints/last", "--out", "last.onnx");
+    expect(readFileSync(join(folder, "last.onnx"))).toEqual(readFileSync(join(folder, "model.onnx")));
+  });
+
+  test("of a checkpoint outside of its run knows its data set by how pixels are normalised", async () => {
+    copyFileSync(join(folder, "run/checkpoints/last"), join(folder, "loose"));
+    await shake(folder, "export", "loose", "--out", "loose.onnx");
+    const { metadata } = await json("inspect", "loose.onnx");
+    expect(metadata).toMatchObject({ data: "shapes", network: "ShakeNet 8 2x2d", steps: "12" });
     expect(metadata.class_names).toContain("hourglass");
+  });
+
+  test("of a checkpoint of other pixels takes the data set it is told", async () => {
+    await shake(folder, "export", "foreign", "--out", "named.onnx", "--data", "cifar10");
+    const { metadata } = await json("inspect", "named.onnx");
+    expect(metadata.data).toBe("cifar10");
+    expect(metadata.class_names).toContain("airplane");
+    await shake(folder, "export", "foreign", "--out", "nameless.onnx");
+    expect((await json("inspect", "nameless.onnx")).metadata).not.toHaveProperty("class_names");
   });
 
   test("with alpha as an input answers to it", async () => {
@@ -160,13 +181,18 @@ const mistakes: readonly (readonly [what: string, flags: readonly string[], sent
   ],
   [
     "8 bits of a checkpoint without its data",
-    ["run/checkpoints/last", "--precision", "int8"],
+    ["foreign", "--precision", "int8"],
     /^int8 is calibrated on training images, .* give --data\.$/,
   ],
   [
     "other data than the run's",
     ["run", "--data", "cifar10"],
     /^--data cifar10 contradicts run, which was trained on shapes: leave it out\.$/,
+  ],
+  [
+    "other data than the checkpoint's",
+    ["run/checkpoints/best", "--data", "cifar10"],
+    /^--data cifar10 contradicts run\/checkpoints\/best, which was trained on shapes: leave it out\.$/,
   ],
   ["a folder that is no run", [".", "--opset", "17"], /is not the folder of a run/],
   ["a source that is not there", ["nowhere"], /^nowhere does not exist\.$/],

@@ -20,10 +20,15 @@ interface Row {
   readonly same_class: number;
 }
 
+interface Absent {
+  readonly device: string;
+  readonly reason: string;
+}
+
 describe("verify", () => {
   test("runs a run's model on the CPU and in WebAssembly, where both agree to 1e-5", async () => {
     const { code, stdout } = await verify("run/model.onnx", "--json");
-    const report = JSON.parse(stdout) as { devices: Row[]; absent: string[]; images: number };
+    const report = JSON.parse(stdout) as { devices: Row[]; absent: Absent[]; images: number };
     expect(code).toBe(0);
     expect(report).toMatchObject({
       against: "run/checkpoints/last",
@@ -38,9 +43,11 @@ describe("verify", () => {
       expect(largest_error).toBeGreaterThan(0);
       expect(same_class).toBe(40);
     }
-    expect([...report.devices.map(({ device }) => device), ...report.absent].sort()).toEqual(
+    expect([...report.devices, ...report.absent].map(({ device }) => device).sort()).toEqual(
       ["coreml", "cpu", "cuda", "dml", "wasm", "webgpu"].sort(),
     );
+    for (const { device, reason } of report.absent)
+      expect(reason).toMatch(new RegExp(`\\b${device}\\b.+\\.$`));
   });
 
   test.each([

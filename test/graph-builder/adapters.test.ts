@@ -85,6 +85,19 @@ test("ReduceMean takes its axes as an input from opset 18 on", async () => {
   expect(numbersOf(await runGraph(graph, { X: X.tensor }), "y")[0]).toBeCloseTo(mean, 5);
 });
 
+test.each([
+  ["ReduceL2", (row: number[]) => Math.hypot(...row)],
+  ["ReduceLogSumExp", (row: number[]) => Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0))],
+] as const)("%s takes its axes as an input from opset 18 on", async (opType, definition) => {
+  const axes = constant("axes", { name: "value_ints", type: INTS, ints: [1] });
+  const graph = decoded([2, 3], [axes, { opType, input: ["X", "axes"], output: ["y"] }], ["y"]);
+  expect(graph.output("y").shape).toEqual([2, 1]);
+  const X = normal([2, 3]);
+  const numbers = X.tensor.numbers();
+  const actual = numbersOf(await runGraph(graph, { X: X.tensor }), "y");
+  for (const r of [0, 1]) expect(actual[r]).toBeCloseTo(definition(numbers.slice(3 * r, 3 * r + 3)), 5);
+});
+
 test("Split without sizes makes equal parts, the last one smaller where they do not divide", () => {
   const split = (count: number) =>
     decoded(

@@ -67,6 +67,15 @@ const known: readonly Case[] = [
     [1, 6, 1].map((one, i) => (i === 1 ? 6 : one)),
   ],
   ["ConstantOfShape", (g, X) => g.ConstantOfShape(g.Shape(g.Shape(X)), { value: int64s([7]) }), [7, 7, 7]],
+  [
+    "Concat of columns, as ONNX Runtime's autodiff writes Tile's",
+    (g, X) => {
+      const column = (dims: Value) => g.Unsqueeze(dims, g.int64([1]));
+      const rows = g.Concat(column(g.int64([1, 2, 3])), column(g.Shape(X)), { axis: -1 });
+      return g.Reshape(rows, g.int64([-1]));
+    },
+    [1, "batch", 2, 6, 3, 4],
+  ],
   ["Expand", (g) => g.Expand(g.int64([5]), g.int64([3])), [5, 5, 5]],
 ];
 

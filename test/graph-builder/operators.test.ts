@@ -144,6 +144,8 @@ test.each([
   ["a Reshape that does not fit", (g, X) => g.Reshape(X, g.int64([5])), "cannot take the shape [5]"],
   ["a Reshape with two -1", (g, X) => g.Reshape(X, g.int64([-1, -1])), "more than one -1"],
   ["a Squeeze of more than 1", (g, X) => g.Squeeze(X, g.int64([1])), "is not 1"],
+  ["a product with a number", (g, X) => g.MatMul(X, g.float(1)), "needs vectors, matrices"],
+  ["a Tile without a repeat for every axis", (g, X) => g.Tile(X, g.int64([2])), "needs 2 repeats, not 1"],
   ["a Split that does not add up", (g, X) => g.Split(X, g.int64([1, 2]), { axis: 1 })[0], "does not add up"],
   [
     "branches that are no images",

@@ -10,6 +10,7 @@ import {
   softmaxGradient,
   type Window2d,
 } from "./reference.ts";
+import { rmsNormDefinitions } from "./rms-norm-definitions.ts";
 import { transformerDefinitions } from "./transformer-definitions.ts";
 
 /** An operator in use, and what its definition makes of the inputs: one list an output, undefined where it is not compared. */
@@ -366,4 +367,5 @@ export const definitions: readonly Definition[] = [
   maxPool,
   ...shakeDefinitions,
   ...transformerDefinitions,
+  ...rmsNormDefinitions,
 ];

@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect } from "vitest";
+import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { Classifier } from "../../runtime/classifier.ts";
 import { drawShapes } from "../../runtime/data/shapes.ts";
 import { openDevice } from "../../runtime/index.ts";
 import { buildSite } from "../../web/site/build.ts";
-import { openBrowser, openPage, type StaticServer, serveFolders } from "./browser.ts";
+import { openBrowser, openPage, serveFolders } from "./browser.ts";
 import { shake, temporaryFolder } from "./shake.ts";
 
 const flags = "--width 4 --train-limit 400 --test-limit 40 --epochs 2 --batch-size 16 --threads 2";
@@ -14,7 +14,7 @@ const flags = "--width 4 --train-limit 400 --test-limit 40 --epochs 2 --batch-si
 /** The built page with a model just trained by the real command line, served with or without the headers that threads need. */
 export function demoSite() {
   const folder = temporaryFolder();
-  const servers: StaticServer[] = [];
+  const opened: { close(): Promise<void> }[] = [];
   const browsers = new Map<boolean, Promise<Browser>>();
   // software WebGPU takes seconds to be measured: only what needs it has it
   const browserWith = (webgpu: boolean) => {
@@ -28,9 +28,13 @@ export function demoSite() {
     await buildSite(join(folder, "site"), join(folder, "run"));
   }, 120_000);
 
+  // a page holds hundreds of megabytes, and works on after its test
+  afterEach(async () => {
+    for (const thing of opened.splice(0)) await thing.close();
+  });
+
   afterAll(async () => {
     for (const browser of browsers.values()) await (await browser).close();
-    for (const server of servers) await server.close();
   });
 
   return {
@@ -38,10 +42,16 @@ export function demoSite() {
     run: join(folder, "run"),
     folder,
     /** Opens the page and waits for its first answer. */
-    async open({ isolated = true, webgpu = false, hash = "", prepare = async (_: Page) => {} } = {}) {
-      const server = await serveFolders({ "/": join(folder, "site") }, { isolated });
-      servers.push(server);
+    async open({
+      isolated = true,
+      webgpu = false,
+      hash = "",
+      site = join(folder, "site"),
+      prepare = async (_: Page) => {},
+    } = {}) {
+      const server = await serveFolders({ "/": site }, { isolated });
       const { page, errors } = await openPage(await browserWith(webgpu), "about:blank");
+      opened.push(page, server);
       await prepare(page);
       await page.goto(`${server.origin}/${hash}`);
       await page.locator("#examples li").nth(19).waitFor({ state: "attached" });

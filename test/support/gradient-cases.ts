@@ -2,6 +2,7 @@ import { type Builder, Tensor, type Value } from "../../graph-builder/index.ts";
 import type { Attributes } from "../../graph-builder/operators/index.ts";
 import { elementwiseCases, type OperatorCase, of } from "./elementwise-cases.ts";
 import { distinct, type Input, integers, normal, positive, uniform } from "./random-tensor.ts";
+import { reductionCases } from "./reduction-cases.ts";
 
 const image = (channels: number, height: number, width = height) =>
   normal(["batch", channels, height, width]);
@@ -88,24 +89,9 @@ const places: OperatorCase[] = [
   of("Gather", "one index before a symbolic axis", { X: normal([4, "batch"]) }, (g, { X }) =>
     g.Gather(X, g.int64(2)),
   ),
-  of("ReduceSum", "all", { X: normal(["batch", 2]) }, (g, { X }) => g.ReduceSum(X)),
-  of("ReduceSum", "two axes kept", { X: image(2, 3) }, (g, { X }) => g.ReduceSum(X, g.int64([0, -1]))),
-  of("ReduceSum", "two axes dropped", { X: image(2, 3) }, (g, { X }) =>
-    g.ReduceSum(X, g.int64([0, -1]), { keepdims: 0 }),
-  ),
-  of("ReduceSum", "no axes means all", { X: normal([2, 3]) }, (g, { X }) =>
-    g.ReduceSum(X, g.int64([]), { keepdims: 0 }),
-  ),
-  of("ReduceSum", "no axes means none", { X: normal([2, 3]) }, (g, { X }) =>
-    g.ReduceSum(X, g.int64([]), { noop_with_empty_axes: 1 }),
-  ),
-  of("ReduceMean", "no axes means all", { X: normal([2, 3]) }, (g, { X }) =>
-    g.ReduceMean(X, { axes: [], keepdims: 0 }),
-  ),
-  of("ReduceMean", "all", { X: normal(["batch", 2]) }, (g, { X }) => g.ReduceMean(X)),
-  of("ReduceMean", "two axes kept", { X: image(2, 3) }, (g, { X }) => g.ReduceMean(X, { axes: [-4, 2] })),
-  of("ReduceMean", "two axes dropped", { X: image(2, 3) }, (g, { X }) =>
-    g.ReduceMean(X, { axes: [1, 2], keepdims: 0 }),
+  of("Tile", "two axes", { X: normal([2, 3]) }, (g, { X }) => g.Tile(X, g.int64([3, 2]))),
+  of("Tile", "behind a symbolic axis", { X: normal(["batch", 1, 2]) }, (g, { X }) =>
+    g.Tile(X, g.int64([1, 4, 2])),
   ),
 ];
 
@@ -117,6 +103,16 @@ const linear: OperatorCase[] = [
   of("MatMul", "broadcast stacks", { A: normal(["batch", 1, 2, 3]), B: normal([2, 3, 4]) }, (g, { A, B }) =>
     g.MatMul(A, B),
   ),
+  of("MatMul", "a vector on the right", { A: normal(["batch", 2, 3]), B: vector(3) }, (g, { A, B }) =>
+    g.MatMul(A, B),
+  ),
+  of(
+    "MatMul",
+    "a vector on the left of a stack",
+    { A: vector(3), B: normal(["batch", 3, 2]) },
+    (g, { A, B }) => g.MatMul(A, B),
+  ),
+  of("MatMul", "two vectors", { A: vector(3), B: vector(3) }, (g, { A, B }) => g.MatMul(A, B)),
   ...[0, 1].flatMap((transA) =>
     [0, 1].map((transB) =>
       of(
@@ -286,6 +282,18 @@ const normalisation: OperatorCase[] = [
     { X: normal(["batch", 2, 4]), scale: normal([2, 4]) },
     (g, { X, scale }) => g.LayerNormalization(X, scale, null, { axis: 1, epsilon: 1e-2 })[0],
   ),
+  of(
+    "SimplifiedLayerNormalization",
+    "last axis",
+    { X: normal(["batch", 2, 4]), scale: vector(4) },
+    (g, { X, scale }) => g.SimplifiedLayerNormalization(X, scale, { epsilon: 1e-2 })[0],
+  ),
+  of(
+    "SimplifiedLayerNormalization",
+    "two axes",
+    { X: normal(["batch", 2, 4]), scale: normal([2, 4]) },
+    (g, { X, scale }) => g.SimplifiedLayerNormalization(X, scale, { axis: 1, epsilon: 1e-2 })[0],
+  ),
   of("Dropout", "not training", { X: normal(["batch", 4]) }, (g, { X }) => g.Dropout(X)[0]),
   of("Dropout", "training, nothing dropped", { X: normal(["batch", 4]) }, (g, { X }) => {
     const isTraining = g.constant(new Tensor("bool", [], Uint8Array.of(1)));
@@ -350,6 +358,7 @@ const shake: OperatorCase[] = [
 export const gradientCases: readonly OperatorCase[] = [
   ...elementwiseCases,
   ...places,
+  ...reductionCases,
   ...linear,
   ...pools,
   ...normalisation,

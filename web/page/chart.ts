@@ -36,7 +36,13 @@ export class Chart {
       width: 300,
       height: HEIGHT,
       scales: { x: { time: false }, ...(range ? { y: { range: [range[0], range[1]] } } : {}) },
-      axes: [axis, { ...axis, size: 44 }],
+      axes: [
+        axis,
+        {
+          ...axis,
+          size: (_, labels) => 16 + 7.5 * Math.max(3, ...(labels ?? []).map((label) => label.length)),
+        },
+      ],
       series: [{ label: "step" }, ...series],
       legend: { live: false },
       cursor: { y: false },

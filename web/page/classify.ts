@@ -1,6 +1,7 @@
 import type { Answer, DeviceChoice, DeviceReport, Devices, ModelInfo } from "../protocol.ts";
 import { Bars, bestOf, className, percent } from "./bars.ts";
 import { find, make, showFacts } from "./dom.ts";
+import { testPictures } from "./examples.ts";
 import type { Messages } from "./messages.ts";
 import { type Picture, paint, picturesOf, thumbnail } from "./pictures.ts";
 import type { State, Store } from "./state.ts";
@@ -35,13 +36,13 @@ export class ClassifyPage {
     });
   }
 
-  /** Draws pictures where the model is of them, classifies them, and takes the first where there is none yet. */
+  /** Classifies test pictures of the model's data, where the page has them, and takes the first where there is none yet. */
   async showExamples(): Promise<void> {
     const { model } = this.#store.state;
-    const card = find("examples-card", HTMLElement);
-    card.hidden = model?.data !== "shapes";
-    if (model?.data !== "shapes") return;
-    const { images, labels } = await this.#worker.call("drawExamples", EXAMPLES, this.#firstExample);
+    const found = await testPictures(this.#worker, model?.data, EXAMPLES, this.#firstExample);
+    find("examples-card", HTMLElement).hidden = found === undefined;
+    if (!model || !found) return;
+    const { images, labels } = found;
     const names = Array.from(labels, (label) => className(model.classNames, label));
     const pictures = picturesOf(images, names);
     const answer = await this.#worker.call("classify", images);

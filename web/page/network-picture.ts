@@ -28,18 +28,26 @@ export class NetworkPicture {
   setBlocks(count: number): void {
     this.#blocks = Array.from({ length: count }, (_, i) => this.#makeBlock(i, count / 3));
     this.#list.replaceChildren(...this.#blocks.map(({ item }) => item));
+    this.#list.style.setProperty("--count", String(count));
     this.#all.value = "0.5";
-    find("alpha-all-value", HTMLOutputElement).value = "0.50";
+    this.#showAll();
   }
 
   #setAll(value: string): void {
     this.#all.value = value;
-    find("alpha-all-value", HTMLOutputElement).value = Number(value).toFixed(2);
     for (const block of this.#blocks) {
       block.slider.value = value;
       showWeights(block);
     }
+    this.#showAll();
     this.#onChange(this.alphas);
+  }
+
+  /** The weight that all blocks have, where they have one. */
+  #showAll(): void {
+    const [first = "0.5", ...others] = new Set(this.#blocks.map(({ slider }) => slider.value));
+    const text = others.length > 0 ? "mixed" : Number(first).toFixed(2);
+    find("alpha-all-value", HTMLOutputElement).value = text;
   }
 
   #makeBlock(index: number, perStage: number): Block {
@@ -54,6 +62,7 @@ export class NetworkPicture {
     const block = { item, slider };
     slider.addEventListener("input", () => {
       showWeights(block);
+      this.#showAll();
       this.#onChange(this.alphas);
     });
     showWeights(block);

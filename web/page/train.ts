@@ -10,9 +10,18 @@ import { Chart } from "./chart.ts";
 import { deviceTitle } from "./classify.ts";
 import { find, showFacts } from "./dom.ts";
 import type { Messages } from "./messages.ts";
+import { RecentMean } from "./recent-mean.ts";
 import type { WorkerClient } from "./worker-client.ts";
 
 type StepEvent = Extract<WorkerEvent, { type: "step" }>;
+
+/** Steps that a point of a curve is the mean of, about. */
+const SPAN = 10;
+
+const lines = [
+  { label: "training", color: "--branch1" },
+  { label: "test", color: "--branch2", isSparse: true },
+];
 
 /** The third tab: a small network trained in the page, with its curves and what comes out. */
 export class TrainPage {
@@ -24,19 +33,10 @@ export class TrainPage {
   readonly #results = ["use-trained", "download-onnx", "download-checkpoint"].map((id) =>
     find(id, HTMLButtonElement),
   );
-  readonly #loss = new Chart(find("loss-chart", HTMLDivElement), [
-    { label: "training, mean of the epoch so far", color: "--branch1" },
-    { label: "test", color: "--branch2", isSparse: true },
-  ]);
-  readonly #accuracy = new Chart(
-    find("accuracy-chart", HTMLDivElement),
-    [
-      { label: "training, mean of the epoch so far", color: "--branch1" },
-      { label: "test", color: "--branch2", isSparse: true },
-    ],
-    [0, 100],
-  );
-  #step: StepEvent | undefined;
+  readonly #loss = new Chart(find("loss-chart", HTMLDivElement), lines);
+  readonly #accuracy = new Chart(find("accuracy-chart", HTMLDivElement), lines, [0, 100]);
+  #recent = { loss: new RecentMean(SPAN), accuracy: new RecentMean(SPAN) };
+  #facts: Readonly<Record<string, string>> = {};
   #testAccuracy: number | undefined;
 
   constructor(worker: WorkerClient, messages: Messages, use: (file: ModelFile) => Promise<void>) {
@@ -65,6 +65,7 @@ export class TrainPage {
   async #start(choices: TrainChoices): Promise<void> {
     this.#loss.clear();
     this.#accuracy.clear();
+    this.#recent = { loss: new RecentMean(SPAN), accuracy: new RecentMean(SPAN) };
     this.#testAccuracy = undefined;
     await this.#run(() => this.#worker.call("train", choices));
   }
@@ -76,7 +77,7 @@ export class TrainPage {
     try {
       end = await train();
       const accuracy =
-        this.#testAccuracy === undefined ? "" : ` Test accuracy ${this.#testAccuracy.toFixed(1)} %.`;
+        this.#testAccuracy === undefined ? "" : ` Test accuracy ${formatPercent(this.#testAccuracy)}.`;
       this.#status.textContent = end.finished
         ? `Done.${accuracy}`
         : `Stopped after step ${end.step}.${accuracy}`;
@@ -101,31 +102,36 @@ export class TrainPage {
       const why = event.reason.replace(/\.$/, "");
       this.#status.textContent = `Training on ${deviceTitle(event.device)} (${why}).`;
     } else if (event.type === "step") {
-      this.#step = event;
-      this.#loss.add(event.step, [event.loss]);
-      this.#accuracy.add(event.step, [event.accuracy]);
       this.#showStep(event);
     } else if (event.type === "epoch") {
       const { step, test_loss: loss, test_accuracy: accuracy } = event.record;
       this.#testAccuracy = accuracy;
       this.#loss.add(step, [undefined, loss]);
       this.#accuracy.add(step, [undefined, accuracy]);
-      if (this.#step) this.#showStep(this.#step);
+      this.#showFacts({ ...this.#facts, test: formatPercent(accuracy) });
     }
   }
 
-  #showStep({ step, steps, epoch, loss, accuracy, imagesPerSecond, secondsLeft }: StepEvent): void {
-    const progress = find("training-progress", HTMLProgressElement);
-    progress.value = step / steps;
-    showFacts(find("training-facts", HTMLElement), {
+  #showStep({ step, steps, epoch, batchLoss, batchAccuracy, imagesPerSecond, secondsLeft }: StepEvent): void {
+    const loss = this.#recent.loss.add(batchLoss);
+    const accuracy = this.#recent.accuracy.add(batchAccuracy);
+    this.#loss.add(step, [loss]);
+    this.#accuracy.add(step, [accuracy]);
+    find("training-progress", HTMLProgressElement).value = step / steps;
+    this.#showFacts({
       epoch: `${epoch}`,
       step: `${step} of ${steps}`,
       loss: loss.toFixed(3),
-      accuracy: `${accuracy.toFixed(1)} %`,
-      test: this.#testAccuracy === undefined ? "–" : `${this.#testAccuracy.toFixed(1)} %`,
+      accuracy: formatPercent(accuracy),
+      test: this.#testAccuracy === undefined ? "–" : formatPercent(this.#testAccuracy),
       "images/s": imagesPerSecond.toFixed(0),
       left: formatSeconds(secondsLeft),
     });
+  }
+
+  #showFacts(facts: Readonly<Record<string, string>>): void {
+    this.#facts = facts;
+    showFacts(find("training-facts", HTMLElement), facts);
   }
 }
 
@@ -143,12 +149,18 @@ function readChoices(form: HTMLFormElement): TrainChoices {
   };
 }
 
+function formatPercent(percent: number): string {
+  return `${percent.toFixed(1)} %`;
+}
+
 function formatSeconds(seconds: number): string {
   return seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
 }
 
 function download(name: string, bytes: Uint8Array): void {
-  const url = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>]));
+  // of bytes without a type a browser makes a text file
+  const type = "application/octet-stream";
+  const url = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>], { type }));
   const link = document.createElement("a");
   link.href = url;
   link.download = name;

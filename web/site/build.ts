@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { build } from "vite";
 import type { Assets } from "../assets.ts";
+import { testPictures } from "./test-pictures.ts";
 
 const require = createRequire(import.meta.url);
 
@@ -18,6 +19,7 @@ const BUILD = "ort-wasm-simd-threaded.asyncify";
 export async function buildSite(outDir: string, run?: string): Promise<void> {
   const root = resolve("web");
   const wasm = await compressedWasm();
+  const pictures = run === undefined ? undefined : await testPictures(run);
   const assets: Assets = {
     onnxruntime: {
       module: `onnxruntime/${wasm.name}.mjs`,
@@ -26,7 +28,14 @@ export async function buildSite(outDir: string, run?: string): Promise<void> {
     },
     ...(run === undefined
       ? {}
-      : { model: { run, onnx: "model/model.onnx", checkpoint: "model/checkpoint" } }),
+      : {
+          model: {
+            run,
+            onnx: "model/model.onnx",
+            checkpoint: "model/checkpoint",
+            examples: pictures && { data: pictures.data, path: "model/test-pictures.bin" },
+          },
+        }),
   };
   await build({
     configFile: false,
@@ -55,6 +64,7 @@ export async function buildSite(outDir: string, run?: string): Promise<void> {
     await mkdir(join(outDir, "model"), { recursive: true });
     await cp(join(run, "model.onnx"), join(outDir, assets.model.onnx));
     await cp(join(run, "checkpoints", "last"), join(outDir, assets.model.checkpoint));
+    if (pictures && assets.model.examples) await write(assets.model.examples.path, pictures.records);
   }
 }
 

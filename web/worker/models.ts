@@ -8,7 +8,7 @@ import {
   networkName,
   UserError,
 } from "../../graph-builder/index.ts";
-import { datasets } from "../../runtime/data/dataset.ts";
+import { datasetOf, datasets } from "../../runtime/data/dataset.ts";
 import type { ModelFile, ModelInfo } from "../protocol.ts";
 
 /** A model as read, before a session opens it. */
@@ -54,14 +54,13 @@ export function checkpointMetadata(
   { properties }: Checkpoint,
   settings: ArtifactSettings,
 ): Record<string, string> {
-  const [data, spec] =
-    Object.entries(datasets).find(([, { mean }]) => mean.join() === settings.mean.join()) ?? [];
+  const data = datasetOf(settings);
   return {
     network: `ShakeNet ${networkName(settings)}`,
     settings: JSON.stringify(settings),
     seed: String(settings.seed),
     steps: String(properties.get("step") ?? 0),
-    ...(data && spec ? { data, class_names: JSON.stringify(spec.classNames) } : {}),
+    ...(data ? { data, class_names: JSON.stringify(datasets[data].classNames) } : {}),
   };
 }
 

@@ -5,26 +5,32 @@ import type { Device } from "../../runtime/devices.ts";
 import type { Answer, DeviceChoice, DeviceName, DeviceReport, Devices } from "../protocol.ts";
 import { openDevice, threads, threadsReason } from "./devices.ts";
 import type { Model } from "./models.ts";
+import type { Queue } from "./queue.ts";
 
 const PIXELS = imageShape.reduce((product, dim) => product * dim, 1);
 const TIMED_RUNS = 7;
+const TIME_LIMIT = 500;
 
 /** The model that the page shows, open on one device or on both. */
 export class ShownModel {
   readonly model: Model;
+  readonly #queue: Queue;
   readonly #classifiers = new Map<DeviceName, Classifier>();
   readonly #shakers = new Map<DeviceName, InferenceSession>();
   readonly #reports = new Map<DeviceName, DeviceReport>();
   #chosen: DeviceName = "wasm";
+  #choice: DeviceChoice = "auto";
+  #isReleased = false;
 
-  private constructor(model: Model) {
+  private constructor(model: Model, queue: Queue) {
     this.model = model;
+    this.#queue = queue;
   }
 
   /** Opens a model on wasm. Throws UserError where ONNX Runtime refuses it or it does not take pictures of 32 x 32 in colour. */
-  static async open(model: Model): Promise<ShownModel> {
-    const shown = new ShownModel(model);
-    const classifier = await shown.#classifier("wasm");
+  static async open(model: Model, queue: Queue): Promise<ShownModel> {
+    const shown = new ShownModel(model, queue);
+    const classifier = await queue.run(() => shown.#classifier("wasm"));
     const { channels, height, width } = classifier.imageSize;
     if ([channels, height, width].join() !== imageShape.join()) {
       await shown.release();
@@ -46,22 +52,24 @@ export class ShownModel {
     };
   }
 
-  /** Takes the device that is told, or the faster one; measures WebGPU where it has not been. */
-  async choose(choice: DeviceChoice): Promise<Devices> {
+  /** Takes the device that was told last, or the faster one; measures WebGPU where it has not been. */
+  async choose(choice: DeviceChoice): Promise<void> {
+    this.#choice = choice;
     if (choice !== "wasm" && !this.#reports.has("webgpu")) await this.#measure("webgpu");
-    const webgpu = this.#reports.get("webgpu");
-    const wasm = this.#reports.get("wasm");
-    const isFaster =
-      webgpu && "milliseconds" in webgpu && wasm && "milliseconds" in wasm
-        ? webgpu.milliseconds < wasm.milliseconds
-        : false;
-    const canRun = webgpu !== undefined && "milliseconds" in webgpu;
-    this.#chosen = canRun && (choice === "webgpu" || (choice === "auto" && isFaster)) ? "webgpu" : "wasm";
-    return this.devices;
+    const time = (name: DeviceName) => {
+      const report = this.#reports.get(name);
+      return report && "milliseconds" in report ? report.milliseconds : Number.POSITIVE_INFINITY;
+    };
+    const limit = { auto: time("wasm"), webgpu: Number.POSITIVE_INFINITY, wasm: 0 }[this.#choice];
+    this.#chosen = time("webgpu") < limit ? "webgpu" : "wasm";
   }
 
   /** Probabilities of raw pixels uint8 [count, 3, 32, 32]. */
-  async classify(images: Uint8Array): Promise<Answer> {
+  classify(images: Uint8Array): Promise<Answer> {
+    return this.#queue.run(() => this.#classify(images));
+  }
+
+  async #classify(images: Uint8Array): Promise<Answer> {
     const start = performance.now();
     const classifier = await this.#classifier(this.#chosen);
     const { data, dims } = await classifier.logits(images);
@@ -70,7 +78,11 @@ export class ShownModel {
   }
 
   /** Probabilities of one picture under each row of alphas [mixes, blocks]. Throws UserError where the branches are merged. */
-  async shake(image: Uint8Array, alphas: Float32Array): Promise<Answer> {
+  shake(image: Uint8Array, alphas: Float32Array): Promise<Answer> {
+    return this.#queue.run(() => this.#shake(image, alphas));
+  }
+
+  async #shake(image: Uint8Array, alphas: Float32Array): Promise<Answer> {
     const { info, shakeable } = this.model;
     const { blocks } = info;
     if (!shakeable || blocks === undefined) throw new UserError(`The branches of ${info.name} are merged.`);
@@ -91,26 +103,33 @@ export class ShownModel {
     return { probabilities, device: this.#chosen, milliseconds: performance.now() - start };
   }
 
-  async release(): Promise<void> {
-    const sessions = [...this.#classifiers.values(), ...this.#shakers.values()];
-    this.#classifiers.clear();
-    this.#shakers.clear();
-    for (const session of sessions) await session.release();
+  release(): Promise<void> {
+    return this.#queue.run(async () => {
+      const sessions = [...this.#classifiers.values(), ...this.#shakers.values()];
+      this.#isReleased = true;
+      this.#classifiers.clear();
+      this.#shakers.clear();
+      for (const session of sessions) await session.release();
+    });
   }
 
-  /** The median of some runs on one picture, after one that does not count. */
+  /** The median of some runs on one picture, after one that does not count; what the user asks for meanwhile comes between them. */
   async #measure(name: DeviceName): Promise<void> {
-    try {
-      const classifier = await this.#classifier(name);
-      const image = new Uint8Array(PIXELS);
-      await classifier.logits(image);
-      const times: number[] = [];
-      for (let i = 0; i < TIMED_RUNS; i++) {
+    const image = new Uint8Array(PIXELS);
+    const run = () =>
+      this.#queue.run(async () => {
+        const classifier = await this.#classifier(name);
         const start = performance.now();
         await classifier.logits(image);
-        times.push(performance.now() - start);
-      }
-      this.#reports.set(name, { milliseconds: times.sort((a, b) => a - b)[TIMED_RUNS >> 1] ?? 0 });
+        return performance.now() - start;
+      });
+    try {
+      await run();
+      const times: number[] = [];
+      const end = performance.now() + TIME_LIMIT;
+      while (times.length < TIMED_RUNS && (times.length === 0 || performance.now() < end))
+        times.push(await run());
+      this.#reports.set(name, { milliseconds: times.sort((a, b) => a - b)[times.length >> 1] ?? 0 });
     } catch (error) {
       if (name === "wasm") throw error;
       this.#reports.set(name, { reason: (error as Error).message });
@@ -118,6 +137,7 @@ export class ShownModel {
   }
 
   async #classifier(name: DeviceName): Promise<Classifier> {
+    if (this.#isReleased) throw new UserError("Another model has taken its place.");
     const { info, onnx } = this.model;
     return cached(this.#classifiers, name, (device) => Classifier.open(onnx, device, info.name));
   }

@@ -14,21 +14,24 @@ let training: PageTraining | undefined;
 const calls: Calls = {
   async open(file) {
     const model = readModel(file);
-    return queue.run(async () => {
-      const next = await ShownModel.open(model);
-      await shown?.release();
-      shown = next;
-      return { info: model.info, devices: next.devices };
-    });
+    const next = await ShownModel.open(model, queue);
+    const before = shown;
+    shown = next;
+    await before?.release();
+    return { info: model.info, devices: next.devices };
   },
-  chooseDevice: (choice) => queue.run(() => expectShown().choose(choice)),
+  async chooseDevice(choice) {
+    await expectShown().choose(choice);
+    // meanwhile another model may have taken its place
+    return expectShown().devices;
+  },
   async drawExamples(count, from) {
     const { images, labels } = drawShapes("test", from + count, 0);
     const pixels = images.length / labels.length;
     return { images: images.slice(from * pixels), labels: labels.slice(from) };
   },
-  classify: (images) => queue.run(() => expectShown().classify(images)),
-  shake: (image, alphas) => queue.run(() => expectShown().shake(image, alphas)),
+  classify: async (images) => expectShown().classify(images),
+  shake: async (image, alphas) => expectShown().shake(image, alphas),
   async train(choices) {
     if (training?.isRunning) throw new UserError("A training is under way: stop it first.");
     training = new PageTraining(choices, queue, tell);

@@ -1,0 +1,38 @@
+import { UserError } from "../../graph-builder/errors.ts";
+import { imageShape } from "../../graph-builder/shakenet.ts";
+import type { Examples } from "../protocol.ts";
+import { assets } from "./assets.ts";
+import type { WorkerClient } from "./worker-client.ts";
+
+const PIXELS = imageShape.reduce((product, dim) => product * dim, 1);
+
+/**
+ * Test pictures of a data set, `count` of them after `from` others: shapes are drawn, those of the run that the page was built with
+ * lie beside it. Undefined for other data. Throws UserError where they cannot be loaded.
+ */
+export async function testPictures(
+  worker: WorkerClient,
+  data: string | undefined,
+  count: number,
+  from: number,
+): Promise<Examples | undefined> {
+  if (data === "shapes") return worker.call("drawExamples", count, from);
+  const kept = assets.model?.examples;
+  if (!kept || kept.data !== data) return undefined;
+  const response = await fetch(kept.path).catch(() => undefined);
+  if (!response?.ok) throw new UserError(`The pictures could not be loaded from ${kept.path}.`);
+  return recordsIn(new Uint8Array(await response.arrayBuffer()), count, from);
+}
+
+/** Some records of CIFAR-10's binary format; after the last comes the first. */
+function recordsIn(bytes: Uint8Array, count: number, from: number): Examples {
+  const records = Math.floor(bytes.length / (PIXELS + 1));
+  const images = new Uint8Array(count * PIXELS);
+  const labels = new Uint8Array(count);
+  for (let i = 0; i < count; i++) {
+    const start = ((from + i) % records) * (PIXELS + 1);
+    labels[i] = bytes[start] ?? 0;
+    images.set(bytes.subarray(start + 1, start + 1 + PIXELS), i * PIXELS);
+  }
+  return { images, labels };
+}

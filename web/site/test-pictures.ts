@@ -1,0 +1,42 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { UserError } from "../../graph-builder/errors.ts";
+import { type DatasetName, datasets, loadDataset } from "../../runtime/data/dataset.ts";
+import { cacheFolder } from "../../runtime/data/download.ts";
+
+const COUNT = 100;
+
+/** Pictures of a test split in CIFAR-10's binary format: for each its class, then its pixels uint8 [3, 32, 32]. */
+export interface TestPictures {
+  readonly data: DatasetName;
+  readonly records: Uint8Array;
+}
+
+/**
+ * The first test pictures of what a run was trained on. Undefined for shapes, which the page draws itself, and where the data set is
+ * no longer on this disk: nothing is downloaded.
+ */
+export async function testPictures(run: string): Promise<TestPictures | undefined> {
+  const { data, dataDir = cacheFolder() } = JSON.parse(await readFile(join(run, "config.json"), "utf8")) as {
+    data?: string;
+    dataDir?: string;
+  };
+  if (data === "shapes" || !isDataset(data)) return undefined;
+  try {
+    const { images, labels } = await loadDataset(data, { split: "test", limit: COUNT, dataDir });
+    const pixels = images.length / labels.length;
+    const records = new Uint8Array(images.length + labels.length);
+    for (const [i, label] of labels.entries()) {
+      records[i * (pixels + 1)] = label;
+      records.set(images.subarray(i * pixels, (i + 1) * pixels), i * (pixels + 1) + 1);
+    }
+    return { data, records };
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
+}
+
+function isDataset(name: string | undefined): name is DatasetName {
+  return name !== undefined && Object.hasOwn(datasets, name);
+}
