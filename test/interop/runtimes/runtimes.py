@@ -1,5 +1,6 @@
 """Programs that run ONNX, each behind one interface: a model's path and the images of a call to a function of pixels."""
 
+import json
 import os
 import struct
 import subprocess
@@ -38,7 +39,7 @@ class Runtime:
 
 def installed(package: str) -> str:
     if package == "onnxruntime-web":
-        return subprocess.check_output(["node", "-p", "require('onnxruntime-web/package.json').version"], cwd=ROOT, text=True).strip()
+        return json.loads((ROOT / "node_modules" / package / "package.json").read_text())["version"]
     try:
         return version(package)
     except PackageNotFoundError:
@@ -100,11 +101,12 @@ def openvino(model: Path, batch: int) -> Iterator[Classifier]:
 def ncnn(model: Path, batch: int) -> Iterator[Classifier]:
     import ncnn as library
 
-    # it takes one image without a batch axis, and rounds weights to float16 unless told
+    # without these it computes in float16
     subprocess.run(
         [BIN / "pnnx", model, f"inputshape=[{batch},3,32,32]", "fp16=0"], check=True, stdout=subprocess.DEVNULL
     )
     with library.Net() as net:
+        net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
         net.load_param(str(model.with_suffix(".ncnn.param")))
         net.load_model(str(model.with_suffix(".ncnn.bin")))
 
@@ -120,9 +122,7 @@ def ncnn(model: Path, batch: int) -> Iterator[Classifier]:
 def tract(model: Path, batch: int) -> Iterator[Classifier]:
     import tract as library
 
-    loaded = library.onnx().load(str(model))
-    loaded.set_input_fact(0, f"{batch},3,32,32,f32")
-    runnable = loaded.into_model().into_runnable()
+    runnable = library.onnx().load(str(model)).into_model().into_runnable()
     yield lambda images: runnable.run([images])[0].to_numpy()
 
 
@@ -168,22 +168,6 @@ def pytorch(model: Path, batch: int) -> Iterator[Classifier]:
     module = onnx2torch.convert(model).eval()
     with torch.inference_mode():
         yield lambda images: module(torch.from_numpy(images)).numpy()
-
-
-@runtime("MNN", "MNN")
-def mnn(model: Path, batch: int) -> Iterator[Classifier]:
-    from MNN import expr, nn
-
-    converted = model.with_suffix(".mnn")
-    arguments = ["-f", "ONNX", "--modelFile", model, "--MNNModel", converted, "--bizCode", "shakenet"]
-    subprocess.run([BIN / "mnnconvert", *arguments], check=True, stdout=subprocess.DEVNULL)
-    net = nn.load_module_from_file(str(converted), ["images"], ["logits"])
-
-    def classify(images: np.ndarray) -> np.ndarray:
-        logits = net.forward(expr.const(images, list(images.shape), expr.NCHW))
-        return np.array(expr.convert(logits, expr.NCHW).read())
-
-    yield classify
 
 
 @runtime("IREE", "iree-base-runtime", "iree-base-compiler")
