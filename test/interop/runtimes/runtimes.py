@@ -133,8 +133,9 @@ def tvm(model: Path, batch: int) -> Iterator[Classifier]:
     from tvm import relax
     from tvm.relax.frontend.onnx import from_onnx
 
+    target = library.target.Target({"kind": "llvm", "mcpu": library.target.codegen.llvm_get_system_cpu()})
     module = from_onnx(onnx.load(model), shape_dict={"images": [batch, 3, 32, 32]})
-    compiled = library.compile(relax.get_pipeline("zero")(module), target=library.target.Target("llvm"))
+    compiled = library.compile(relax.get_pipeline("zero")(module), target=target)
     machine = relax.VirtualMachine(compiled, library.cpu())
     yield lambda images: machine["main"](library.runtime.tensor(images)).numpy()
 
