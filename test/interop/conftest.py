@@ -5,6 +5,9 @@ import pytest
 
 from artifacts import Artifacts, build_graph
 
+# has an environment of its own: runtimes/run.sh
+collect_ignore = ["runtimes"]
+
 
 @pytest.fixture(scope="session")
 def build(tmp_path_factory) -> Callable[..., Artifacts]:

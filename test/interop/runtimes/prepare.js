@@ -1,0 +1,21 @@
+// what a run is measured by: prepare.js RUN FOLDER
+// writes unfolded.onnx, the network layer by layer with the checkpoint's tensors under their names; settings.json, the network's;
+// images.bin, up to 1,000 test images of the run's data as raw pixels [images, 3, 32, 32]
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { trainedGraph } from "../../../dist/artifacts/index.js";
+import { checkpointSettings } from "../../../dist/cli/frozen-model.js";
+import { RunDirectory } from "../../../dist/cli/run-directory.js";
+import { createModel, encodeModel } from "../../../dist/graph-builder/index.js";
+import { loadDataset } from "../../../dist/runtime/index.js";
+
+const [run, folder] = process.argv.slice(2);
+const directory = await RunDirectory.open(run);
+const checkpoint = await directory.checkpoint("last");
+const settings = checkpointSettings(checkpoint, run);
+const { data, dataDir } = directory.config;
+const { images } = await loadDataset(data, { split: "test", limit: 1000, dataDir });
+
+await writeFile(join(folder, "unfolded.onnx"), encodeModel(createModel(trainedGraph(settings, checkpoint))));
+await writeFile(join(folder, "settings.json"), JSON.stringify({ ...settings, data }));
+await writeFile(join(folder, "images.bin"), images);
