@@ -30,7 +30,7 @@ export async function installVenv(name: string): Promise<Tool> {
 
 /** Node, once the packages of `bench/compare/package.json` are beside it. Throws Error where they cannot be installed. */
 export async function installPackages(): Promise<Tool> {
-  const installed = join(sources, "node_modules", "package.json");
+  const installed = join(sources, "node_modules", ".installed.json");
   if (!(await isSame(join(sources, "package.json"), installed))) {
     process.stderr.write("installing the packages of bench/compare\n");
     await run("npm", ["install", "--silent", "--prefix", sources], sources);

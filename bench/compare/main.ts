@@ -5,6 +5,7 @@ import { UserError } from "../../graph-builder/index.ts";
 import { compare } from "./comparison.ts";
 import { readOptions, usage } from "./options.ts";
 import { killPeers } from "./peer-process.ts";
+import { peers } from "./peers.ts";
 import { describe, summarize } from "./report.ts";
 
 /** `npm run bench:compare`: returns the exit code, 2 for a mistake of the user's. */
@@ -29,7 +30,8 @@ async function main(args: readonly string[]): Promise<number> {
     });
   }
   try {
-    const rows = await compare(options, folder, (line) => process.stderr.write(`${line}\n`));
+    const chosen = Object.fromEntries(options.peers.map((name) => [name, peers[name]]));
+    const rows = await compare(options, chosen, folder, (line) => process.stderr.write(`${line}\n`));
     const report = summarize(options, rows);
     process.stdout.write(`${options.json ? JSON.stringify(report) : describe(report)}\n`);
     return 0;

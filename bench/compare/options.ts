@@ -5,12 +5,15 @@ import { type PeerName, peerNames } from "./peers.ts";
 import type { WorkloadSettings } from "./workload.ts";
 
 /** What a comparison measures, and how often. */
-export interface ComparisonOptions extends WorkloadSettings {
+export interface Plan extends WorkloadSettings {
   readonly rounds: number;
   /** Of each round. */
   readonly steps: number;
   /** Seconds that a peer's rounds may take in all. */
   readonly patience: number;
+}
+
+export interface ComparisonOptions extends Plan {
   readonly peers: readonly PeerName[];
   readonly json: boolean;
 }
@@ -24,7 +27,7 @@ const counts = {
   steps: { default: 2, help: "steps of a turn" },
   patience: {
     default: 120,
-    help: "seconds for a peer's turns; a slower one takes fewer steps, then fewer turns",
+    help: "seconds for the turns of a peer; a slower one takes fewer steps, then fewer turns",
   },
 } as const;
 

@@ -1,16 +1,12 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
+import { platform } from "node:os";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { reasonIn } from "./installs.ts";
 import type { Turn } from "./peers/steps.ts";
 
 const GRACE_MS = 5_000;
-
-/** A peer did not answer in the time that it was given. */
-export class SilenceError extends Error {
-  override readonly name = "SilenceError";
-}
 
 /** A peer's process, which keeps still as long as it is not asked: it is stopped between its turns, so that no thread of it spins. */
 export class PeerProcess {
@@ -47,18 +43,18 @@ export class PeerProcess {
     }
   }
 
-  /** Wakes it for some steps. Throws SilenceError where they take longer than `limitMs`, and Error, with its last words, where it ends. */
+  /** Wakes it for some steps. Throws Error where they take longer than `limitMs`, and with its last words where it ends. */
   async train(steps: number, limitMs: number): Promise<Turn> {
-    this.#child.kill("SIGCONT");
+    this.#signal("SIGCONT");
     this.#child.stdin.write(`${steps}\n`);
     const turn = (await this.#answer(limitMs)) as Turn;
-    this.#child.kill("SIGSTOP");
+    this.#signal("SIGSTOP");
     return turn;
   }
 
   /** Lets it end by itself, or ends it where it does not. */
   async end(): Promise<void> {
-    this.#child.kill("SIGCONT");
+    this.#signal("SIGCONT");
     this.#child.stdin.end();
     const timer = setTimeout(() => this.kill(), GRACE_MS);
     await this.#closed;
@@ -68,6 +64,11 @@ export class PeerProcess {
   /** Ends it at once. */
   kill(): void {
     this.#child.kill("SIGKILL");
+  }
+
+  /** Windows has no such signals: there a peer's threads may spin for a while after its turn. */
+  #signal(name: "SIGCONT" | "SIGSTOP"): void {
+    if (platform() !== "win32") this.#child.kill(name);
   }
 
   /** The next line of its output that is an answer. */
@@ -82,7 +83,10 @@ export class PeerProcess {
   async #nextLine(limitMs: number): Promise<string> {
     let timer: NodeJS.Timeout | undefined;
     const silence = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new SilenceError("it does not answer")), limitMs);
+      timer = setTimeout(
+        () => reject(new Error(`it did not answer in ${Math.round(limitMs / 1000)} s`)),
+        limitMs,
+      );
     });
     try {
       const { done, value } = await Promise.race([this.#lines.next(), silence]);

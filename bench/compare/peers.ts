@@ -11,7 +11,7 @@ export interface Peer {
   readonly args: (threads: number) => readonly string[];
   /** Whether it averages the gradients of shares of the batch, one a thread. */
   readonly sharesBatch?: boolean;
-  /** Whether it takes a part of the batch where a step of the whole takes too long. */
+  /** Whether it may take a smaller batch where a step of the whole takes too long. */
   readonly mayShrink?: boolean;
 }
 

@@ -1,20 +1,18 @@
 import { cpus } from "node:os";
 import { formatRate } from "../../cli/progress.ts";
 import { formatTable } from "../../cli/tables.ts";
-import type { Measured, Refused } from "./comparison.ts";
-import type { ComparisonOptions } from "./options.ts";
-import { eagerPeers, type PeerName, peers } from "./peers.ts";
+import type { Row } from "./comparison.ts";
+import type { Plan } from "./options.ts";
+import { eagerPeers } from "./peers.ts";
 import { fastestOf, pairedRatio, type Spread, spreadOf } from "./statistics.ts";
-
-type Row = Measured | Refused;
 
 /** What a comparison found, as `--json` prints it. */
 export type Report = ReturnType<typeof summarize>;
 
 /** The numbers of a comparison: ratios are of rates in the same round. */
-export function summarize(options: ComparisonOptions, rows: readonly Row[]) {
-  const { depth, width, batchSize, threads, rounds, steps } = options;
-  const ratesOf = (names: readonly PeerName[]) =>
+export function summarize(plan: Plan, rows: readonly Row[]) {
+  const { depth, width, batchSize, threads, rounds, steps } = plan;
+  const ratesOf = (names: readonly string[]) =>
     rows.flatMap((row) => ("rates" in row && names.includes(row.name) ? [row.rates] : []));
   const eager = fastestOf(ratesOf(eagerPeers));
   const [tfjs = []] = ratesOf(["tfjs"]);
@@ -28,27 +26,16 @@ export function summarize(options: ComparisonOptions, rows: readonly Row[]) {
     cores: cpus().length,
     node: process.version,
     peers: rows.map((row) => {
-      const { label } = peers[row.name];
-      if ("reason" in row) {
-        return {
-          name: row.name,
-          label,
-          version: row.version,
-          loss_deviation: row.deviation,
-          reason: row.reason,
-        };
-      }
+      const { name, label, version, deviation: loss_deviation } = row;
+      if ("reason" in row) return { name, label, version, loss_deviation, reason: row.reason };
       return {
-        name: row.name,
-        label,
-        version: row.version,
+        ...{ name, label, version, loss_deviation },
         batch_size: row.batchSize,
         images_per_second: spreadOf(row.rates),
         of_pytorch_eager: pairedRatio(row.rates, eager),
         of_tfjs: pairedRatio(row.rates, tfjs),
         n: row.steps,
         rates: row.rates,
-        loss_deviation: row.deviation,
         peak_rss_mb: row.peakRssMb,
       };
     }),
@@ -64,21 +51,21 @@ export function describe(report: Report): string {
     "min-max",
     "of PyTorch eager",
     "min-max",
-    "of tfjs",
+    "times tfjs",
     "n",
     "loss off by",
     "MB",
-    "what",
+    "version",
   ];
   const body = report.peers.map((peer) => {
     const { label, version = "", loss_deviation } = peer;
-    const off = loss_deviation === undefined ? "" : loss_deviation.toExponential(0);
+    const off = loss_deviation === undefined ? "" : loss_deviation.toPrecision(1);
     if ("reason" in peer) return [label, "-", "", "-", "", "-", "0", off, "", peer.reason];
     const { images_per_second: rate, of_pytorch_eager: ratio, of_tfjs, n, peak_rss_mb } = peer;
     return [
       ...[label, formatRate(rate.median), range(rate, formatRate)],
-      ...(ratio ? [ratio.median.toFixed(2), range(ratio, (value) => value.toFixed(2))] : ["-", ""]),
-      ...[of_tfjs ? formatRate(of_tfjs.median) : "-", String(n), off, peak_rss_mb?.toFixed(0) ?? "-"],
+      ...(ratio ? [formatRatio(ratio.median), range(ratio, formatRatio)] : ["-", ""]),
+      ...[of_tfjs ? formatRatio(of_tfjs.median) : "-", String(n), off, peak_rss_mb?.toFixed(0) ?? "-"],
       peer.batch_size === batch_size ? version : `${version}; batch ${peer.batch_size}`,
     ];
   });
@@ -87,6 +74,10 @@ export function describe(report: Report): string {
     "",
     formatTable(header, body),
   ].join("\n");
+}
+
+function formatRatio(ratio: number): string {
+  return ratio >= 10 ? ratio.toFixed(0) : ratio >= 0.1 ? ratio.toFixed(2) : ratio.toPrecision(1);
 }
 
 function range({ min, max }: Spread, format: (value: number) => string): string {
