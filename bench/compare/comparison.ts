@@ -1,4 +1,5 @@
 import { type Entrant, enter, LIMIT_MS, type Refusal, secondsOf, Workloads } from "./entrants.ts";
+import { waitForQuiet } from "./foreign-load.ts";
 import type { Plan } from "./options.ts";
 import type { Peer } from "./peers.ts";
 
@@ -14,6 +15,8 @@ export interface Measured extends Named, Pick<Entrant, "version" | "batchSize" |
   /** Steps that were timed in all. */
   readonly steps: number;
   readonly peakRssMb: number | undefined;
+  /** The most of the machine that other programs took just before one of its turns, as a share. */
+  readonly foreignLoad: number;
 }
 
 /** A peer that was not, and why. */
@@ -66,6 +69,7 @@ class Participant {
   readonly #rates: number[] = [];
   #steps = 0;
   #peakRssMb: number | undefined;
+  #foreignLoad = 0;
   #reason: string | undefined;
 
   constructor(named: Named, entrant: Entrant) {
@@ -73,11 +77,13 @@ class Participant {
     this.#entrant = entrant;
   }
 
-  /** Takes its steps, unless it has died or its turns are used up. */
+  /** Takes its steps after one that is not timed, which fetches what has left the caches; unless it has died or has no more turns. */
   async takeTurn(round: number): Promise<void> {
-    const { process, batchSize, steps, rounds } = this.#entrant;
+    const { process, batchSize, steps, rounds, isSlow } = this.#entrant;
     if (round >= rounds || this.#reason !== undefined) return;
     try {
+      this.#foreignLoad = Math.max(this.#foreignLoad, await waitForQuiet());
+      if (!isSlow) await process.train(1, LIMIT_MS);
       const turn = await process.train(steps, LIMIT_MS);
       this.#rates.push((batchSize * steps) / secondsOf(turn));
       this.#steps += steps;
@@ -93,6 +99,10 @@ class Participant {
     await process.end();
     const known = { ...this.#named, version, deviation };
     if (this.#reason !== undefined) return { ...known, reason: this.#reason };
-    return { ...known, batchSize, rates: this.#rates, steps: this.#steps, peakRssMb: this.#peakRssMb };
+    return {
+      ...known,
+      ...{ batchSize, rates: this.#rates, steps: this.#steps },
+      ...{ peakRssMb: this.#peakRssMb, foreignLoad: this.#foreignLoad },
+    };
   }
 }

@@ -21,6 +21,8 @@ export interface Entrant extends Turns {
   /** Of the losses of its first steps from ours, at most, relatively. */
   readonly deviation: number;
   readonly process: PeerProcess;
+  /** Whether its turns were cut, so that it has no time for steps that are not timed. */
+  readonly isSlow: boolean;
 }
 
 /** What is known of a peer that is not measured. */
@@ -74,8 +76,9 @@ export async function enter(peer: Peer, plan: Plan, workloads: Workloads): Promi
       return { version, deviation, reason: `it computes something else: its losses are ${shown}` };
     }
     const turns = affordableTurns(plan, seconds, plan.patience);
-    if (turns.rounds === plan.rounds) await process.train(warmUpSteps(seconds), LIMIT_MS);
-    return { version, batchSize, process, deviation, ...turns };
+    const isSlow = turns.rounds < plan.rounds || turns.steps < plan.steps;
+    if (!isSlow) await process.train(warmUpSteps(seconds), LIMIT_MS);
+    return { version, batchSize, process, deviation, isSlow, ...turns };
   } catch (error) {
     process.kill();
     throw error;

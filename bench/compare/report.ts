@@ -37,6 +37,7 @@ export function summarize(plan: Plan, rows: readonly Row[]) {
         n: row.steps,
         rates: row.rates,
         peak_rss_mb: row.peakRssMb,
+        foreign_load: row.foreignLoad,
       };
     }),
   };
@@ -73,7 +74,19 @@ export function describe(report: Report): string {
     `${network}, batch ${batch_size}, ${threads} threads, ${rounds} rounds of ${steps_a_round} steps; ${cpu}, ${cores} cores, Node ${node}`,
     "",
     formatTable(header, body),
+    ...disturbance(report),
   ].join("\n");
+}
+
+/** A line for a machine that was not quiet. */
+function disturbance({ peers }: Report): string[] {
+  const loads = peers.flatMap((peer) => ("foreign_load" in peer ? [peer.foreign_load] : []));
+  const most = Math.max(0, ...loads);
+  if (most < 0.1) return [];
+  return [
+    "",
+    `Before a turn other programs took up to ${(100 * most).toFixed(0)} % of this machine: measure again when it is quiet.`,
+  ];
 }
 
 function formatRatio(ratio: number): string {

@@ -57,7 +57,14 @@ describe("statistics", () => {
 });
 
 describe("the table", () => {
-  const measured = { version: "1.2", batchSize: 4, deviation: 1e-7, steps: 3, peakRssMb: 99.6 };
+  const measured = {
+    version: "1.2",
+    batchSize: 4,
+    deviation: 1e-7,
+    steps: 3,
+    peakRssMb: 99.6,
+    foreignLoad: 0,
+  };
   const rows: Row[] = [
     { ...measured, name: "shakenet", label: "ShakeNet", rates: [100, 220, 330] },
     { ...measured, name: "torch", label: "NCHW", rates: [100, 110, 100] },
@@ -76,8 +83,16 @@ describe("the table", () => {
       NCHW           100       100-110  0.91              0.55-1.00  50          3  1e-7         100  1.2
       channels_last  110       50-200   1.00              0.50-1.00  25          3  1e-7         100  1.2
       JAX            -                  -                            -           0  0.3               it computes something else
-      tfjs           2.0       2.0-2.0  0.02              0.02-0.02  1.0         1  1e-7         -    1.2; batch 1"
+      tfjs           2.0       2.0-2.0  0.02              0.02-0.02  1.00        1  1e-7         -    1.2; batch 1"
     `);
+  });
+
+  test("says when the machine was not quiet", () => {
+    const disturbed = rows.map((row) => (row.name === "torch" ? { ...row, foreignLoad: 0.42 } : row));
+    expect(describeReport(report)).not.toContain("quiet");
+    expect(describeReport(summarize(tiny, disturbed))).toMatch(
+      /\n\nBefore a turn .* up to 42 % of this machine/,
+    );
   });
 
   test("has the same numbers as JSON", () => {
