@@ -1,6 +1,6 @@
 // TensorFlow.js on WebAssembly: train-tfjs.js FOLDER
 import * as tf from "@tensorflow/tfjs";
-import { setThreadsCount } from "@tensorflow/tfjs-backend-wasm";
+import { getThreadsCount, setThreadsCount } from "@tensorflow/tfjs-backend-wasm";
 import { ownPeak, readWorkload, serve } from "../../../dist/bench/compare/peers/protocol.js";
 import { timeSteps } from "../../../dist/bench/compare/peers/steps.js";
 
@@ -128,7 +128,8 @@ async function step() {
   return result;
 }
 
-await serve(`tfjs ${tf.version.tfjs}`, async (steps) => ({
+// in Node it has one thread, whatever it is told
+await serve(`tfjs ${tf.version.tfjs}, threads ${getThreadsCount()}`, async (steps) => ({
   ...(await timeSteps(steps, step)),
   peak_rss_mb: ownPeak(),
 }));
