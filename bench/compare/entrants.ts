@@ -1,0 +1,139 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Plan } from "./options.ts";
+import { PeerProcess } from "./peer-process.ts";
+import type { Turn } from "./peers/steps.ts";
+import type { Peer } from "./peers.ts";
+import { CHECKED_STEPS, type ExpectedLosses, writeWorkload } from "./prepare.ts";
+import { affordableTurns, largestDeviation, type Turns } from "./statistics.ts";
+
+/** Whatever a peer is asked, torch.compile's first step too, takes less. */
+export const LIMIT_MS = 20 * 60_000;
+/** Losses that are further from ours, relatively, are those of another computation. */
+const TOLERANCE = 1e-3;
+/** What a batch is divided by for a peer that is too slow for it. */
+const SHRINK = 8;
+
+/** A peer that has shown that it computes what we do, and waits for its turns. */
+export interface Entrant extends Turns {
+  readonly version: string;
+  readonly batchSize: number;
+  /** Of the losses of its first steps from ours, at most, relatively. */
+  readonly deviation: number;
+  readonly process: PeerProcess;
+  /** Whether its turns were cut, so that it has no time for steps that are not timed. */
+  readonly isSlow: boolean;
+}
+
+/** What is known of a peer that is not measured. */
+export interface Refusal {
+  readonly version?: string | undefined;
+  readonly deviation?: number | undefined;
+  readonly reason: string;
+}
+
+/** The same network with batches of several sizes, each written when it is first asked for. */
+export class Workloads {
+  readonly #plan: Plan;
+  readonly #folder: string;
+  readonly #written = new Map<number, ExpectedLosses>();
+
+  constructor(plan: Plan, folder: string) {
+    this.#plan = plan;
+    this.#folder = folder;
+  }
+
+  async of(batchSize: number): Promise<{ folder: string; expected: ExpectedLosses }> {
+    const { depth, width, threads } = this.#plan;
+    const folder = join(this.#folder, `batch-${batchSize}`);
+    let expected = this.#written.get(batchSize);
+    if (!expected) {
+      await mkdir(folder, { recursive: true });
+      expected = await writeWorkload(folder, { depth, width, batchSize, threads });
+      this.#written.set(batchSize, expected);
+    }
+    return { folder, expected };
+  }
+}
+
+/** Installs and starts a peer, and lets it show what it computes. Throws Error, saying why, where it does not run. */
+export async function enter(peer: Peer, plan: Plan, workloads: Workloads): Promise<Entrant | Refusal> {
+  const tool = await peer.install();
+  const open = async (batchSize: number) => {
+    const { folder, expected } = await workloads.of(batchSize);
+    const command = [tool, peer.script, folder, ...peer.args(plan.threads)];
+    const started = await PeerProcess.start(command, peerEnvironment(plan.threads), LIMIT_MS);
+    return { ...started, expected: peer.sharesBatch ? expected.shared : expected.whole };
+  };
+  const batchSize = peer.mayShrink ? await affordableBatch(plan, open) : plan.batchSize;
+  const { process, version, expected } = await open(batchSize);
+  try {
+    const { losses, seconds } = await firstSteps(process);
+    const deviation = largestDeviation(losses, expected);
+    if (!(deviation <= TOLERANCE)) {
+      process.kill();
+      const shown = losses.map((loss) => loss.toFixed(4)).join(", ");
+      return { version, deviation, reason: `it computes something else: its losses are ${shown}` };
+    }
+    const turns = affordableTurns(plan, seconds, plan.patience);
+    const isSlow = turns.rounds < plan.rounds || turns.steps < plan.steps;
+    if (!isSlow) await process.train(warmUpSteps(seconds), LIMIT_MS);
+    return { version, batchSize, process, deviation, isSlow, ...turns };
+  } catch (error) {
+    process.kill();
+    throw error;
+  }
+}
+
+/** The batch, or an eighth of it, or an eighth of that, whose steps a peer has the time for, by a step of the smallest. */
+async function affordableBatch(
+  { batchSize, patience }: Plan,
+  open: (batchSize: number) => Promise<{ process: PeerProcess }>,
+): Promise<number> {
+  const sizes = [batchSize];
+  for (let size = batchSize; size >= SHRINK; sizes.push(size)) size = Math.floor(size / SHRINK);
+  const smallest = sizes.at(-1) ?? batchSize;
+  const { process } = await open(smallest);
+  try {
+    await process.train(1, LIMIT_MS);
+    const secondsAnImage = secondsOf(await process.train(1, LIMIT_MS)) / smallest;
+    return sizes.find((size) => size * secondsAnImage * (CHECKED_STEPS + 1) <= patience) ?? smallest;
+  } finally {
+    process.kill();
+  }
+}
+
+/** The steps that are compared. Returns their losses and the seconds of the last, which has nothing left to prepare. */
+async function firstSteps(process: PeerProcess): Promise<{ losses: number[]; seconds: number }> {
+  const losses: number[] = [];
+  let seconds = 0;
+  for (let step = 0; step < CHECKED_STEPS; step++) {
+    const turn = await process.train(1, LIMIT_MS);
+    losses.push(...turn.losses);
+    seconds = secondsOf(turn);
+  }
+  return { losses, seconds };
+}
+
+/** Steps of about two seconds in all: compilers of JavaScript and growing memory take a while. */
+function warmUpSteps(stepSeconds: number): number {
+  return Math.max(1, Math.min(30, Math.ceil(2 / stepSeconds)));
+}
+
+/** What keeps the others to the same threads and to the CPU, and quiet. */
+function peerEnvironment(threads: number): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    OMP_NUM_THREADS: String(threads),
+    CUDA_VISIBLE_DEVICES: "",
+    JAX_PLATFORMS: "cpu",
+    TF_CPP_MIN_LOG_LEVEL: "2",
+    TORCHINDUCTOR_COMPILE_THREADS: "1",
+    PYTHONDONTWRITEBYTECODE: "1",
+  };
+}
+
+/** The seconds that a turn's steps took. */
+export function secondsOf({ ms }: Turn): number {
+  return ms.reduce((total, time) => total + time, 0) / 1000;
+}

@@ -1,0 +1,31 @@
+import { cpus } from "node:os";
+import { setTimeout as wait } from "node:timers/promises";
+
+const SAMPLE_MS = 250;
+/** Below it a machine counts as quiet. */
+const QUIET = 0.1;
+const PATIENCE_MS = 20_000;
+
+/**
+ * Waits until nothing else runs on this machine, but no longer than 20 s. Call it while every peer is stopped.
+ * Returns the share of all cores that other programs took in the last quarter of a second.
+ */
+export async function waitForQuiet(): Promise<number> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const before = times();
+    await wait(SAMPLE_MS);
+    const after = times();
+    const share = (after.busy - before.busy) / Math.max(1, after.all - before.all);
+    if (share < QUIET || performance.now() > deadline) return share;
+  }
+}
+
+function times(): { busy: number; all: number } {
+  const cores = cpus().map(({ times: { user, nice, sys, irq, idle } }) => ({
+    busy: user + nice + sys + irq,
+    idle,
+  }));
+  const busy = cores.reduce((sum, core) => sum + core.busy, 0);
+  return { busy, all: cores.reduce((sum, { idle }) => sum + idle, busy) };
+}

@@ -1,0 +1,75 @@
+import { spawn } from "node:child_process";
+import { copyFile, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The path of a program. */
+export type Tool = string;
+
+const root = fileURLToPath(new URL("../../../", import.meta.url));
+const sources = join(root, "bench", "compare");
+const venvs = join(root, ".venv-compare");
+
+/**
+ * The Python of an environment of our own in `.venv-compare`, made anew where its requirements are not those in
+ * `requirements/<name>.txt`. It is made with python3.11, or with what PYTHON names.
+ * Throws Error with the last that the installation said where it fails.
+ */
+export async function installVenv(name: string): Promise<Tool> {
+  const requirements = join(sources, "requirements", `${name}.txt`);
+  const venv = join(venvs, name);
+  const python = join(venv, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
+  const installed = join(venv, "requirements.txt");
+  if (await isSame(requirements, installed)) return python;
+  process.stderr.write(`installing ${name} into .venv-compare/${name}\n`);
+  await run(process.env["PYTHON"] ?? "python3.11", ["-m", "venv", "--clear", venv]);
+  await run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements]);
+  await copyFile(requirements, installed);
+  return python;
+}
+
+/** Node, once the packages of `bench/compare/package.json` are beside it. Throws Error where they cannot be installed. */
+export async function installPackages(): Promise<Tool> {
+  const installed = join(sources, "node_modules", ".installed.json");
+  if (!(await isSame(join(sources, "package.json"), installed))) {
+    process.stderr.write("installing the packages of bench/compare\n");
+    await run("npm", ["install", "--silent", "--prefix", sources], sources);
+    await copyFile(join(sources, "package.json"), installed);
+  }
+  return process.execPath;
+}
+
+async function isSame(a: string, b: string): Promise<boolean> {
+  const [first, second] = await Promise.all(
+    [a, b].map((path) => readFile(path, "utf8").catch(() => undefined)),
+  );
+  return first !== undefined && first === second;
+}
+
+async function run(command: string, args: readonly string[], cwd = root): Promise<void> {
+  const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      said = (said + text).slice(-10_000);
+    });
+  }
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", resolve);
+  });
+  if (code !== 0) throw new Error(reasonIn(said) || `${command} ended with exit code ${code}`);
+}
+
+/** The line of a program's last words that says what was wrong: its last error, or else its last line. */
+export function reasonIn(words: string): string {
+  const lines = words
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+  return (
+    lines.findLast((line) => /^([\w.]*(Error|Exception)|ERROR)\b.*: ?\S|^\w*Error: /.test(line)) ??
+    lines.at(-1) ??
+    ""
+  );
+}

@@ -1,0 +1,70 @@
+"""What every Python peer shares: the network's tensors and batch, and the conversation with the comparison."""
+
+import json
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+
+class Setup:
+    """What the comparison wrote: the settings, and arrays by name (parameters, statistics and the batch)."""
+
+    def __init__(self, folder: str):
+        self.folder = Path(folder)
+        settings = json.loads((self.folder / "workload.json").read_text())
+        self.depth: int = settings["depth"]
+        self.width: int = settings["width"]
+        self.threads: int = settings["threads"]
+        self.mean: list[float] = settings["mean"]
+        self.std: list[float] = settings["std"]
+        self.learning_rate: float = settings["learningRate"]
+        self.momentum: float = settings["momentum"]
+        self.weight_decay: float = settings["weightDecay"]
+        values = np.fromfile(self.folder / "tensors.bin", "<f4")
+        self.arrays = {}
+        for name, dims in settings["tensors"]:
+            count = int(np.prod(dims))
+            self.arrays[name], values = values[:count].reshape(dims), values[count:]
+        self.images = self.arrays.pop("images").astype(np.uint8)
+        self.labels = self.arrays.pop("labels").astype(np.int64)
+        self.alpha = self.arrays.pop("alpha")
+        self.beta = self.arrays.pop("beta")
+
+    def blocks(self) -> list[tuple[str, int, int, int]]:
+        """Of every residual block: its name, input channels, output channels and stride."""
+        blocks, channels = [], 16
+        for stage in range(3):
+            for block in range((self.depth - 2) // 6):
+                stride = 2 if stage > 0 and block == 0 else 1
+                blocks.append((f"stage{stage + 1}.block{block}", channels, self.width * 2**stage, stride))
+                channels = self.width * 2**stage
+        return blocks
+
+
+def serve(version: str, step: Callable[[], float]) -> None:
+    """
+    Says what it is, takes as many steps as each line of standard input says, and answers with a line of JSON. `step` trains on the
+    batch, returns the loss, and is done when it returns.
+    """
+    tell({"version": version})
+    for line in sys.stdin:
+        times, losses = [], []
+        for _ in range(int(line)):
+            start = time.perf_counter()
+            losses.append(step())
+            times.append(1000 * (time.perf_counter() - start))
+        tell({"ms": times, "losses": losses, "peak_rss_mb": peak_rss_mb()})
+
+
+def tell(answer: dict) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+def peak_rss_mb() -> float:
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

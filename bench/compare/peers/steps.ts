@@ -1,0 +1,51 @@
+import type * as Ort from "onnxruntime-common";
+import type { Trainer } from "../../../runtime/training-loop.ts";
+import type { NamedTensors } from "../../../runtime/training-session.ts";
+import { type Array32, LEARNING_RATE } from "../workload.ts";
+
+/** What a peer answers when it has taken steps. */
+export interface Turn {
+  /** Of each step. */
+  readonly ms: readonly number[];
+  /** Of each step, before its update. */
+  readonly losses: readonly number[];
+  /** Missing where it cannot be known. */
+  readonly peak_rss_mb?: number | undefined;
+}
+
+/** The batch of a workload as what our training models take. */
+export function batchFeeds(
+  { images, labels, alpha, beta }: Readonly<Record<string, Array32>>,
+  { Tensor }: Pick<typeof Ort, "Tensor">,
+): NamedTensors {
+  if (!images || !labels || !alpha || !beta) throw new Error("the workload has no batch");
+  return {
+    images: new Tensor("uint8", Uint8Array.from(images.data), images.dims),
+    labels: new Tensor("int64", BigInt64Array.from(labels.data, BigInt), labels.dims),
+    alpha: new Tensor("float32", alpha.data, alpha.dims),
+    beta: new Tensor("float32", beta.data, beta.dims),
+  };
+}
+
+/** A whole training step of a session of ours, its update included. Returns the loss. */
+export function trainStep(session: Trainer, feeds: NamedTensors): () => Promise<number> {
+  return async () => {
+    session.learningRate = LEARNING_RATE;
+    session.lazyResetGrad();
+    const { loss } = await session.runTrainStep(feeds);
+    await session.runOptimizerStep();
+    return Number(loss?.data[0]);
+  };
+}
+
+/** Takes steps and times each. `step` returns the loss. */
+export async function timeSteps(steps: number, step: () => Promise<number>): Promise<Turn> {
+  const ms: number[] = [];
+  const losses: number[] = [];
+  for (let i = 0; i < steps; i++) {
+    const start = performance.now();
+    losses.push(await step());
+    ms.push(performance.now() - start);
+  }
+  return { ms, losses };
+}

@@ -1,0 +1,49 @@
+// this project in a page, on WebGPU; train-shakenet-webgpu.ts opens it and calls `openSession` and `train`
+import { TrainingSession } from "../../../runtime/training-session.ts";
+import { loadOnnxRuntime, openDevice } from "../../../web/worker/devices.ts";
+import { readTensors, type WorkloadFile, workloadFiles } from "../workload.ts";
+import { batchFeeds, type Turn, timeSteps, trainStep } from "./steps.ts";
+
+let step: (() => Promise<number>) | undefined;
+
+async function fetchBytes(path: string): Promise<ArrayBuffer> {
+  const response = await fetch(path);
+  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  return response.arrayBuffer();
+}
+
+/** Opens the workload that is served at a path, with the ONNX Runtime that is served at another. Returns what it runs on. */
+async function openSession(workload: string, onnxruntime: string): Promise<string> {
+  const build = `${onnxruntime}/ort-wasm-simd-threaded.asyncify`;
+  const module = new URL(`${build}.mjs`, location.href).href;
+  await loadOnnxRuntime({ type: "start", module, wasm: `${build}.wasm`, bytes: 1 }, () => undefined);
+  const [settings, tensors, checkpointState, trainModel, optimizerModel] = await Promise.all(
+    [
+      workloadFiles.settings,
+      workloadFiles.tensors,
+      ...["checkpoint", "training_model.onnx", "optimizer_model.onnx"].map((name) => `session/${name}`),
+    ].map((path) => fetchBytes(`${workload}/${path}`)),
+  );
+  if (!settings || !tensors || !checkpointState || !trainModel) throw new Error("the workload is not whole");
+  const file = JSON.parse(new TextDecoder().decode(settings)) as WorkloadFile;
+  const device = await openDevice("webgpu");
+  const session = await TrainingSession.create(
+    {
+      checkpointState: new Uint8Array(checkpointState),
+      trainModel: new Uint8Array(trainModel),
+      optimizerModel: optimizerModel && new Uint8Array(optimizerModel),
+    },
+    device,
+  );
+  step = trainStep(session, batchFeeds(readTensors(file, tensors), device.ort));
+  const { vendor, architecture } = (await navigator.gpu.requestAdapter())?.info ?? {};
+  return `onnxruntime-web ${device.ort.env.versions.web}, ${vendor} ${architecture}`;
+}
+
+/** Takes steps. */
+async function train(steps: number): Promise<Turn> {
+  if (!step) throw new Error("there is no session yet");
+  return timeSteps(steps, step);
+}
+
+Object.assign(globalThis, { openSession, train });

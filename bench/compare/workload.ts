@@ -1,0 +1,44 @@
+/** A float32 tensor: a parameter, a running statistic, or a part of the batch. */
+export interface Array32 {
+  readonly dims: readonly number[];
+  readonly data: Float32Array<ArrayBuffer>;
+}
+
+/** The network, batch and update that every peer trains. */
+export interface WorkloadSettings {
+  readonly depth: number;
+  readonly width: number;
+  readonly batchSize: number;
+  readonly threads: number;
+}
+
+/** The rate of every step: small enough that a batch is learnt by heart without a loss that leaps. */
+export const LEARNING_RATE = 0.01;
+
+/** The names of a workload's files in its folder. */
+export const workloadFiles = { settings: "workload.json", tensors: "tensors.bin" } as const;
+
+/** What the settings file says; `tensors` lists names and sizes in the order of the tensors' file. */
+export interface WorkloadFile extends WorkloadSettings {
+  readonly learningRate: number;
+  readonly momentum: number;
+  readonly weightDecay: number;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  readonly tensors: readonly (readonly [name: string, dims: readonly number[]])[];
+}
+
+/** The tensors of a workload by name, from the bytes of its file. */
+export function readTensors(
+  { tensors }: WorkloadFile,
+  bytes: ArrayBuffer,
+): Readonly<Record<string, Array32>> {
+  let offset = 0;
+  const named = tensors.map(([name, dims]) => {
+    const count = dims.reduce((product, dim) => product * dim, 1);
+    const data = new Float32Array(bytes, offset, count);
+    offset += 4 * count;
+    return [name, { dims, data }] as const;
+  });
+  return Object.fromEntries(named);
+}

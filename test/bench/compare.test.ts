@@ -1,0 +1,212 @@
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { beforeAll, describe, expect, test } from "vitest";
+import { compare, type Measured, type Row } from "../../bench/compare/comparison.ts";
+import { reasonIn } from "../../bench/compare/installs.ts";
+import { readOptions } from "../../bench/compare/options.ts";
+import { peers } from "../../bench/compare/peers.ts";
+import { describe as describeReport, summarize } from "../../bench/compare/report.ts";
+import {
+  affordableTurns,
+  fastestOf,
+  largestDeviation,
+  pairedRatio,
+  spreadOf,
+} from "../../bench/compare/statistics.ts";
+import { temporaryFolder } from "../support/shake.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const folder = temporaryFolder();
+const tiny = { depth: 8, width: 2, batchSize: 4, threads: 2, rounds: 2, steps: 1, patience: 60 };
+
+describe("statistics", () => {
+  test("a spread is the median with both ends, and of no values there is none", () => {
+    expect(spreadOf([5, 1, 3])).toEqual({ median: 3, min: 1, max: 5 });
+    expect(spreadOf([4, 1, 2, 10])).toEqual({ median: 3, min: 1, max: 10 });
+    expect(() => spreadOf([])).toThrow(RangeError);
+  });
+
+  test("ratios are taken round by round, against the faster of both in that round", () => {
+    const fastest = fastestOf([
+      [10, 40, 20],
+      [20, 10],
+    ]);
+    expect(fastest).toEqual([20, 40, 20]);
+    expect(pairedRatio([30, 20, 10], fastest)).toEqual({ median: 0.5, min: 0.5, max: 1.5 });
+    expect(pairedRatio([30], fastest)).toEqual({ median: 1.5, min: 1.5, max: 1.5 });
+    expect(pairedRatio([30], fastestOf([]))).toBeUndefined();
+  });
+
+  test("the deviation is the largest of all steps, and a loss that is none is infinitely far off", () => {
+    expect(largestDeviation([2, 1.5, 1], [2, 1, 1])).toBe(0.5);
+    expect(largestDeviation([2, 1], [2, 1, 1])).toBe(Number.POSITIVE_INFINITY);
+    expect(largestDeviation([2, Number.NaN, 1], [2, 1, 1])).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test.each([
+    { stepSeconds: 3, turns: { rounds: 5, steps: 2 } },
+    { stepSeconds: 20, turns: { rounds: 5, steps: 1 } },
+    { stepSeconds: 50, turns: { rounds: 2, steps: 1 } },
+    { stepSeconds: 500, turns: { rounds: 1, steps: 1 } },
+  ])("of 5 rounds of 2 steps, steps of $stepSeconds s leave $turns in 120 s", ({ stepSeconds, turns }) => {
+    expect(affordableTurns({ rounds: 5, steps: 2 }, stepSeconds, 120)).toEqual(turns);
+  });
+});
+
+describe("the table", () => {
+  const measured = {
+    version: "1.2",
+    batchSize: 4,
+    deviation: 1e-7,
+    steps: 3,
+    peakRssMb: 99.6,
+    foreignLoad: 0,
+  };
+  const rows: Row[] = [
+    { ...measured, name: "shakenet", label: "ShakeNet", rates: [100, 220, 330] },
+    { ...measured, name: "torch", label: "NCHW", rates: [100, 110, 100] },
+    { ...measured, name: "torch-channels-last", label: "channels_last", rates: [50, 200, 110] },
+    { name: "jax", label: "JAX", deviation: 0.25, reason: "it computes something else" },
+    { ...measured, name: "tfjs", label: "tfjs", rates: [2], steps: 1, batchSize: 1, peakRssMb: undefined },
+  ];
+  const report = summarize({ ...tiny, rounds: 3 }, rows);
+
+  test("has the ratios to the faster eager PyTorch and to tfjs, and says why a peer is missing", () => {
+    const lines = describeReport(report).split("\n");
+    expect(lines[0]).toMatch(/^8 2x2d, batch 4, 2 threads, 3 rounds of 1 steps; .*, Node v\d+/);
+    expect(lines.slice(2).join("\n")).toMatchInlineSnapshot(`
+      "               images/s  min-max  of PyTorch eager  min-max    times tfjs  n  loss off by  MB   version
+      ShakeNet       220       100-330  1.10              1.00-3.00  50          3  1e-7         100  1.2
+      NCHW           100       100-110  0.91              0.55-1.00  50          3  1e-7         100  1.2
+      channels_last  110       50-200   1.00              0.50-1.00  25          3  1e-7         100  1.2
+      JAX            -                  -                            -           0  0.3               it computes something else
+      tfjs           2.0       2.0-2.0  0.02              0.02-0.02  1.00        1  1e-7         -    1.2; batch 1"
+    `);
+  });
+
+  test("says when the machine was not quiet", () => {
+    const disturbed = rows.map((row) => (row.name === "torch" ? { ...row, foreignLoad: 0.42 } : row));
+    expect(describeReport(report)).not.toContain("quiet");
+    expect(describeReport(summarize(tiny, disturbed))).toMatch(
+      /\n\nBefore a turn .* up to 42 % of this machine/,
+    );
+  });
+
+  test("has the same numbers as JSON", () => {
+    expect(JSON.parse(JSON.stringify(report))).toMatchObject({
+      network: "8 2x2d",
+      peers: [
+        {
+          name: "shakenet",
+          images_per_second: { median: 220, min: 100, max: 330 },
+          of_pytorch_eager: { median: 1.1, min: 1, max: 3 },
+          of_tfjs: { median: 50 },
+          n: 3,
+        },
+        { name: "torch" },
+        { name: "torch-channels-last", of_pytorch_eager: { median: 1, min: 0.5, max: 1 } },
+        { name: "jax", reason: "it computes something else", loss_deviation: 0.25 },
+        { name: "tfjs", batch_size: 1, n: 1 },
+      ],
+    });
+  });
+});
+
+describe("a comparison", () => {
+  beforeAll(async () => {
+    await promisify(execFile)(process.execPath, ["node_modules/typescript/bin/tsc", "-b", "bench"], {
+      cwd: root,
+    });
+  }, 60_000);
+
+  /** A peer that answers every step with what a script says. */
+  function pretender(name: string, answer: string) {
+    const script = join(folder, `${name}.cjs`);
+    writeFileSync(
+      script,
+      `console.log('{"version": "0"}'); require("node:readline").createInterface(process.stdin).on("line", () => { ${answer} });`,
+    );
+    return { label: name, install: async () => process.execPath, script, args: () => [] };
+  }
+
+  /** The peer as it is after the build. */
+  function built(name: "shakenet" | "shakenet-replicas") {
+    return { ...peers[name], script: join(root, "dist/bench/compare/peers/train-shakenet.js") };
+  }
+
+  test("measures who computes the same and refuses who does not, who fails and who cannot be had", async () => {
+    const heard: string[] = [];
+    const entrants = {
+      shakenet: built("shakenet"),
+      "shakenet-replicas": built("shakenet-replicas"),
+      liar: pretender("liar", `console.log('{"ms": [1], "losses": [2.5]}')`),
+      breaker: pretender("breaker", `throw new TypeError("no such kernel")`),
+      absent: {
+        ...pretender("absent", ""),
+        install: async () => Promise.reject(new Error("not for this machine")),
+      },
+    };
+    const rows = await compare(tiny, entrants, folder, (line) => heard.push(line));
+    expect(rows.map(({ name }) => name)).toEqual(Object.keys(entrants));
+    for (const row of rows.slice(0, 2) as Measured[]) {
+      expect(row).toMatchObject({
+        batchSize: 4,
+        steps: 2,
+        version: expect.stringMatching(/^onnxruntime-node \d/),
+      });
+      expect(row.rates.every((rate) => rate > 0)).toBe(true);
+      expect(row.rates).toHaveLength(2);
+      expect(row.deviation).toBeLessThan(1e-5);
+      expect(row.peakRssMb).toBeGreaterThan(40);
+    }
+    expect(rows.slice(2)).toMatchObject([
+      {
+        reason: "it computes something else: its losses are 2.5000, 2.5000, 2.5000",
+        deviation: expect.any(Number),
+      },
+      { reason: "TypeError: no such kernel" },
+      { reason: "not for this machine" },
+    ]);
+    expect(heard).toContain("round 2 of 2");
+  });
+});
+
+test.each([
+  [
+    "ERROR: Could not find a version\nERROR: No matching distribution found for x\n\n",
+    "ERROR: No matching distribution found for x",
+  ],
+  [
+    "Traceback:\n  File x\ntorch._inductor.exc.InductorError: no compiler\nSet VERBOSE=1 for more",
+    "torch._inductor.exc.InductorError: no compiler",
+  ],
+  [
+    "/a/b.js:3\nTypeError: it is no function\n    at main (b.js:3)\n\nNode.js v20.20.2",
+    "TypeError: it is no function",
+  ],
+  ["Killed\n", "Killed"],
+  ["", ""],
+])("of a program's last words %j the reason is found", (words, reason) => {
+  expect(reasonIn(words)).toBe(reason);
+});
+
+test.each([
+  [["--rounds", "0"], /^--rounds must be a whole number from 1, not 0\.$/],
+  [["--threads", "two"], /^--threads must be a whole number from 1, not two\.$/],
+  [["--peers", "torch,jaxx"], /^There is no peer jaxx\. Did you mean jax\?$/],
+  [["--widht", "3"], /^Unknown option '--widht'.* See --help\.$/],
+])("%s is refused in one sentence", (args, sentence) => {
+  expect(() => readOptions(args)).toThrow(sentence);
+});
+
+test("peers are taken in the order of the table, and all of them unless some are named", () => {
+  expect(readOptions(["--peers", "jax,torch", "--json"])).toMatchObject({
+    peers: ["torch", "jax"],
+    json: true,
+  });
+  expect(readOptions([])).toMatchObject({ depth: 26, width: 32, batchSize: 128, peers: Object.keys(peers) });
+  expect(readOptions(["--help"])).toBeUndefined();
+});
