@@ -163,12 +163,27 @@ def zig_clang() -> Path:
 
 @runtime("PyTorch through onnx2torch", "torch", "onnx2torch")
 def pytorch(model: Path, batch: int) -> Iterator[Classifier]:
-    import onnx2torch
     import torch
+
+    import_torchvision()
+    import onnx2torch
 
     module = onnx2torch.convert(model).eval()
     with torch.inference_mode():
         yield lambda images: module(torch.from_numpy(images)).numpy()
+
+
+def import_torchvision() -> None:
+    """onnx2torch imports it for operators that a classifier has none of; beside a PyTorch without CUDA its own do not load."""
+    import torch
+
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError:
+        for operator in ("nms", "qnms"):
+            signature = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            torch.library.define(f"torchvision::{operator}", signature)
+        import torchvision  # noqa: F401
 
 
 @runtime("IREE", "iree-base-runtime", "iree-base-compiler")
