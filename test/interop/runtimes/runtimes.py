@@ -186,22 +186,6 @@ def import_torchvision() -> None:
         import torchvision  # noqa: F401
 
 
-@runtime("IREE", "iree-base-runtime", "iree-base-compiler")
-def iree(model: Path, batch: int) -> Iterator[Classifier]:
-    from iree import compiler
-    from iree import runtime as library
-
-    imported = model.with_suffix(".mlir")
-    subprocess.run([BIN / "iree-import-onnx", model, "-o", imported], check=True)
-    flags = ["--iree-llvmcpu-target-cpu=host"]
-    program = compiler.compile_file(
-        str(imported), target_backends=["llvm-cpu"], input_type="onnx", extra_args=flags
-    )
-    module = library.load_vm_flatbuffer(program, driver="local-task")
-    main = module[module.vm_module.function_names[0]]
-    yield lambda images: main(images).to_host()
-
-
 def onnxruntime_web(model: Path, device: str) -> Iterator[Classifier]:
     """A session in Node or in Chromium at the end of a pipe."""
     command = ["node", Path(__file__).with_name("onnxruntime-web.js"), model, device]
