@@ -163,28 +163,27 @@ def zig_clang() -> Path:
 
 @runtime("PyTorch through onnx2torch", "torch", "onnx2torch")
 def pytorch(model: Path, batch: int) -> Iterator[Classifier]:
-    import onnx2torch
     import torch
+
+    import_torchvision()
+    import onnx2torch
 
     module = onnx2torch.convert(model).eval()
     with torch.inference_mode():
         yield lambda images: module(torch.from_numpy(images)).numpy()
 
 
-@runtime("IREE", "iree-base-runtime", "iree-base-compiler")
-def iree(model: Path, batch: int) -> Iterator[Classifier]:
-    from iree import compiler
-    from iree import runtime as library
+def import_torchvision() -> None:
+    """onnx2torch imports it for operators that a classifier has none of; beside a PyTorch without CUDA its own do not load."""
+    import torch
 
-    imported = model.with_suffix(".mlir")
-    subprocess.run([BIN / "iree-import-onnx", model, "-o", imported], check=True)
-    flags = ["--iree-llvmcpu-target-cpu=host"]
-    program = compiler.compile_file(
-        str(imported), target_backends=["llvm-cpu"], input_type="onnx", extra_args=flags
-    )
-    module = library.load_vm_flatbuffer(program, driver="local-task")
-    main = module[module.vm_module.function_names[0]]
-    yield lambda images: main(images).to_host()
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError:
+        for operator in ("nms", "qnms"):
+            signature = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            torch.library.define(f"torchvision::{operator}", signature)
+        import torchvision  # noqa: F401
 
 
 def onnxruntime_web(model: Path, device: str) -> Iterator[Classifier]:
