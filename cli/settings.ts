@@ -44,8 +44,8 @@ export const settingGroups = {
     threads: count.optional().describe("threads of the CPU's operators [default: all cores; 1 a replica]"),
     replicas: z
       .union([z.literal("auto"), count])
-      .default(1)
-      .describe("sessions that share every batch on the CPU; auto is one a core"),
+      .default("auto")
+      .describe("sessions that share every batch on the CPU; auto is one a core, of 64 images or more"),
     checkpointEverySteps: count.default(200).describe("steps between two checkpoints"),
   },
   Model: {
@@ -259,19 +259,24 @@ export function runConfig(given: GivenSettings<RunSettingName>): RunConfig {
 /** What the number of replicas depends on. */
 type Shared = Pick<RunConfig, "engine" | "device" | "batchSize">;
 
+/** The images over which batch normalisation goes in the paper: its 128 on two GPUs. */
+const IMAGES_A_REPLICA = 64;
+
 /**
- * The replicas that were asked for. auto is one a core, of which each gets an image of a batch at least; a GPU and ONNX Runtime's own
- * engine run one session.
+ * The replicas that were asked for. auto is one a core, each with the paper's share of a batch at least; a GPU, ONNX Runtime's own
+ * engine and a given number of threads run one session.
  */
 export function replicaCount({
   replicas,
   engine,
   device,
   batchSize,
-}: Shared & Pick<Settings<"replicas">, "replicas">): number {
+  threads,
+}: Shared & Pick<Settings<"replicas" | "threads">, "replicas" | "threads">): number {
   if (replicas !== "auto") return replicas;
-  const isShared = engine === "onnxruntime" && device === "cpu";
-  return isShared ? Math.min(availableParallelism(), batchSize) : 1;
+  const isShared = engine === "onnxruntime" && device === "cpu" && threads === undefined;
+  const shares = Math.floor(batchSize / IMAGES_A_REPLICA);
+  return isShared ? Math.max(1, Math.min(availableParallelism(), shares)) : 1;
 }
 
 /** Throws UserError where steps cannot be shared by so many sessions. */

@@ -69,7 +69,9 @@ export const benchCommand: Command<(typeof settings)[number]> = {
 /** Throws UserError where the steps cannot be shared. */
 function resolveReplicas(config: Settings<(typeof settings)[number]>): BenchSettings {
   const engine = "onnxruntime";
-  const replicas = replicaCount({ ...config, engine });
+  // a profile and a lowering are those of one session
+  const isAlone = config.replicas === "auto" && (config.profile || config.lowering !== undefined);
+  const replicas = isAlone ? 1 : replicaCount({ ...config, engine });
   expectShareable({ ...config, engine, replicas });
   return { ...config, replicas };
 }

@@ -211,12 +211,14 @@ async function openArtifacts(
 ): Promise<{ artifacts: TrainingArtifacts; config: RunConfig }> {
   const manifest = await readManifest(folder);
   const artifacts = { ...(await readTrainingArtifacts(folder)), manifest };
-  const { depth, width, classes, optimizer, momentum, weightDecay, seed, mean } = manifest.settings;
+  const { depth, width, classes, optimizer, momentum, weightDecay, seed, mean, fused } = manifest.settings;
   const compiled = { depth, width, classes, optimizer, momentum, weightDecay, seed };
   const data = Object.entries(datasets).find(([, spec]) => spec.mean.join() === mean.join())?.[0];
   const own = { ...compiled, ...(data ? { data: data as RunConfig["data"] } : {}) };
   refuseContradictions(runPart(given), own, folder, []);
-  return { artifacts, config: runConfig({ ...own, ...runPart(given) }) };
+  // what updates its weights in the step cannot be shared
+  const alone = fused ? { replicas: 1 } : {};
+  return { artifacts, config: runConfig({ ...own, ...alone, ...runPart(given) }) };
 }
 
 function runPart(given: Given): GivenSettings<RunSettingName> {

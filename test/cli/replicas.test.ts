@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/index.ts";
+import { replicaCount } from "../../cli/settings.ts";
 import { dyingReplica } from "../support/dying-replica.ts";
 import { shake, shakeWith, start, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 
@@ -66,6 +68,19 @@ test.each([
   const { code, stderr } = await shake(folder, ...flags, ...more, "--run-dir", "refused");
   expect(code).toBe(2);
   expect(stderr).toMatch(sentence);
+});
+
+test("left to itself, a batch is shared by the cores in parts of 64 images at least, on the CPU alone", () => {
+  const config = { replicas: "auto", engine: "onnxruntime", device: "cpu", threads: undefined } as const;
+  const cores = availableParallelism();
+  expect(replicaCount({ ...config, batchSize: 127 })).toBe(1);
+  expect(replicaCount({ ...config, batchSize: 128 })).toBe(Math.min(2, cores));
+  expect(replicaCount({ ...config, batchSize: 64 * 1000 })).toBe(Math.min(1000, cores));
+  const large = { ...config, batchSize: 64 * 1000 };
+  expect(replicaCount({ ...large, device: "webgpu" })).toBe(1);
+  expect(replicaCount({ ...large, engine: "ort-training" })).toBe(1);
+  expect(replicaCount({ ...large, threads: 2 })).toBe(1);
+  expect(replicaCount({ ...large, replicas: 3 })).toBe(3);
 });
 
 test("a run keeps its number of replicas", async () => {
