@@ -95,7 +95,9 @@ export class PeerProcess {
       clearTimeout(timer);
     }
     await this.#closed;
-    throw new Error(reasonIn(this.#words) || `it ended with exit code ${this.#child.exitCode}`);
+    const { exitCode, signalCode } = this.#child;
+    if (signalCode) throw new Error(`it was ended by ${signalCode}, as where memory is short`);
+    throw new Error(reasonIn(this.#words) || `it ended with exit code ${exitCode}`);
   }
 
   #say(text: string): void {

@@ -144,6 +144,7 @@ describe("a comparison", () => {
       "shakenet-replicas": built("shakenet-replicas"),
       liar: pretender("liar", `console.log('{"ms": [1], "losses": [2.5]}')`),
       breaker: pretender("breaker", `throw new TypeError("no such kernel")`),
+      killed: pretender("killed", `process.kill(process.pid, "SIGKILL")`),
       absent: {
         ...pretender("absent", ""),
         install: async () => Promise.reject(new Error("not for this machine")),
@@ -168,6 +169,7 @@ describe("a comparison", () => {
         deviation: expect.any(Number),
       },
       { reason: "TypeError: no such kernel" },
+      { reason: "it was ended by SIGKILL, as where memory is short" },
       { reason: "not for this machine" },
     ]);
     expect(heard).toContain("round 2 of 2");
