@@ -1,4 +1,3 @@
-import onnxProto from "onnx-proto";
 import protobuf from "protobufjs/minimal.js";
 import { adapters, type ForeignNode } from "./adapters.ts";
 import { type Builder, createBuilder } from "./builder.ts";
@@ -12,8 +11,8 @@ import { givenAttributes } from "./printer.ts";
 import { functionGraph, isFunction } from "./shake-shake.ts";
 import { allocate, dataFromBytes, isNumeric, Tensor } from "./tensor.ts";
 import { type Dim, type Shape, tensorType, type ValueType } from "./types.ts";
+import { onnx } from "./wire.ts";
 
-const { onnx } = onnxProto;
 type Proto = typeof onnx;
 type IModel = Parameters<Proto["ModelProto"]["encode"]>[0];
 type IGraph = Parameters<Proto["GraphProto"]["encode"]>[0];

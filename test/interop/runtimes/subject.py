@@ -23,7 +23,7 @@ def shake(*arguments: object) -> None:
 
 def train(folder: Path) -> Path:
     """A run of a few seconds on shapes."""
-    flags = {"depth": 14, "width": 16, "train-limit": 1500, "test-limit": 1000, "epochs": 1}
+    flags = {"depth": 8, "width": 8, "train-limit": 400, "test-limit": 1000, "epochs": 1}
     shake("train", "--run-dir", folder, *(f"--{name}={value}" for name, value in flags.items()))
     return folder
 
