@@ -162,13 +162,13 @@ def zig_clang() -> Path:
 
 
 @runtime("PyTorch through onnx2torch", "torch", "onnx2torch")
-def pytorch(model: Path, batch: int) -> Iterator[Classifier]:
+def onnx2torch(model: Path, batch: int) -> Iterator[Classifier]:
     import torch
 
     import_torchvision()
-    import onnx2torch
+    import onnx2torch as library
 
-    module = onnx2torch.convert(model).eval()
+    module = library.convert(model).eval()
     with torch.inference_mode():
         yield lambda images: module(torch.from_numpy(images)).numpy()
 
