@@ -63,7 +63,12 @@ export async function openDevice(
   if (!ort.listSupportedBackends().some((backend) => backend.name === name)) {
     throw new UserError(`The device ${name} is not in this machine's ONNX Runtime: ${provider.advice}.`);
   }
-  const sessionOptions = { ...common, executionProviders: [...provider.executionProviders] };
+  const sessionOptions = {
+    ...common,
+    executionProviders: [...provider.executionProviders],
+    // a planned second step would be given one block beside all that the first has taken piece by piece
+    enableMemPattern: false,
+  };
   const lowering = name === "cpu" ? await cpuLowering(ort) : provider.lowering;
   return { name, ort, sessionOptions, lowering, advice: provider.advice };
 }
