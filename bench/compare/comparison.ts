@@ -26,6 +26,9 @@ export type Row = Measured | Refused;
 
 type Tell = (line: string) => void;
 
+/** A wait for a quiet machine takes a part of a peer's patience at most. */
+const WAITS = 6;
+
 /**
  * Runs a whole comparison in a folder for temporary files; `tell` hears what is under way. The rows are in the order of the peers.
  * Throws UserError for a network that does not exist.
@@ -52,7 +55,7 @@ export async function compare(
     // each round from another one on
     const first = round % Math.max(1, participants.length);
     for (const participant of [...participants.slice(first), ...participants.slice(0, first)]) {
-      await participant.takeTurn(round);
+      await participant.takeTurn(round, plan.patience / WAITS);
     }
   }
   return Promise.all(
@@ -77,12 +80,15 @@ class Participant {
     this.#entrant = entrant;
   }
 
-  /** Takes its steps after one that is not timed, which fetches what has left the caches; unless it has died or has no more turns. */
-  async takeTurn(round: number): Promise<void> {
+  /**
+   * Takes its steps on a machine that is quiet, or after so many seconds all the same, and after one that is not timed, which fetches
+   * what has left the caches; unless it has died or has no more turns.
+   */
+  async takeTurn(round: number, patience: number): Promise<void> {
     const { process, batchSize, steps, rounds, isSlow } = this.#entrant;
     if (round >= rounds || this.#reason !== undefined) return;
     try {
-      this.#foreignLoad = Math.max(this.#foreignLoad, await waitForQuiet());
+      this.#foreignLoad = Math.max(this.#foreignLoad, await waitForQuiet(patience));
       if (!isSlow) await process.train(1, LIMIT_MS);
       const turn = await process.train(steps, LIMIT_MS);
       this.#rates.push((batchSize * steps) / secondsOf(turn));

@@ -4,14 +4,13 @@ import { setTimeout as wait } from "node:timers/promises";
 const SAMPLE_MS = 250;
 /** Below it a machine counts as quiet. */
 const QUIET = 0.1;
-const PATIENCE_MS = 20_000;
 
 /**
- * Waits until nothing else runs on this machine, but no longer than 20 s. Call it while every peer is stopped.
+ * Waits until nothing else runs on this machine, but no longer than so many seconds. Call it while every peer is stopped.
  * Returns the share of all cores that other programs took in the last quarter of a second.
  */
-export async function waitForQuiet(): Promise<number> {
-  const deadline = performance.now() + PATIENCE_MS;
+export async function waitForQuiet(patience: number): Promise<number> {
+  const deadline = performance.now() + 1000 * patience;
   for (;;) {
     const before = times();
     await wait(SAMPLE_MS);

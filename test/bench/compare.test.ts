@@ -20,7 +20,7 @@ import { temporaryFolder } from "../support/shake.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const folder = temporaryFolder();
-const tiny = { depth: 8, width: 2, batchSize: 4, threads: 2, rounds: 2, steps: 1, patience: 60 };
+const tiny = { depth: 8, width: 2, batchSize: 4, threads: 2, rounds: 2, steps: 1, patience: 3 };
 
 describe("statistics", () => {
   test("a spread is the median with both ends, and of no values there is none", () => {

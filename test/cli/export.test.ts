@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } fr
 import { join } from "node:path";
 import * as ort from "onnxruntime-node";
 import { beforeAll, describe, expect, test } from "vitest";
-import { decodeCheckpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { foreignCheckpoint } from "../support/foreign-checkpoint.ts";
 import { shake, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 
 const folder = temporaryFolder();
@@ -12,10 +12,7 @@ const json = async (...args: string[]) => JSON.parse((await shake(folder, ...arg
 beforeAll(async () => {
   expect((await shake(folder, "train", ...tinyRunFlags, "--run-dir", "run")).code).toBe(0);
   ofRun = await json("eval", "--run", "run");
-  const checkpoint = decodeCheckpoint(readFileSync(join(folder, "run/checkpoints/last")));
-  const settings = JSON.parse(String(checkpoint.properties.get("settings")));
-  checkpoint.properties.set("settings", JSON.stringify({ ...settings, mean: [1, 2, 3] }));
-  writeFileSync(join(folder, "foreign"), encodeCheckpoint(checkpoint));
+  writeFileSync(join(folder, "foreign"), foreignCheckpoint(join(folder, "run/checkpoints/last")));
 }, 60_000);
 
 /** Exports the run and returns what `--json` prints and what `inspect` sees in the file. */

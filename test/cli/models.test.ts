@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { optimizers, targets } from "../../artifacts/index.ts";
+import { foreignCheckpoint } from "../support/foreign-checkpoint.ts";
 import { shake, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 
 const folder = temporaryFolder();
@@ -39,7 +40,8 @@ test("eval of a model uses the data set that it names, and asks where it names n
   expect(await json("eval", "--model", "run/model.onnx", "--test-limit", "40")).toMatchObject({
     data: "shapes",
   });
-  expect((await shake(folder, "export", "run/checkpoints/last", "--out", "bare.onnx")).code).toBe(0);
+  writeFileSync(join(folder, "foreign"), foreignCheckpoint(join(folder, "run/checkpoints/last")));
+  expect((await shake(folder, "export", "foreign", "--out", "bare.onnx")).code).toBe(0);
   const { code, stderr } = await shake(folder, "eval", "--model", "bare.onnx");
   expect({ code, stderr }).toEqual({
     code: 2,
