@@ -11,9 +11,13 @@ import { shake, temporaryFolder } from "./shake.ts";
 
 const flags = "--width 4 --train-limit 400 --test-limit 40 --epochs 2 --batch-size 16 --threads 2";
 
-/** The built page with a model just trained by the real command line, served with or without the headers that threads need. */
+/**
+ * The built page with a model just trained by the real command line, or that of the run which SHAKE_DEMO_RUN names (for pictures of the
+ * page), served with or without the headers that threads need.
+ */
 export function demoSite() {
   const folder = temporaryFolder();
+  const run = process.env["SHAKE_DEMO_RUN"] ?? join(folder, "run");
   const opened: { close(): Promise<void> }[] = [];
   const browsers = new Map<boolean, Promise<Browser>>();
   // software WebGPU takes seconds to be measured: only what needs it has it
@@ -25,7 +29,7 @@ export function demoSite() {
 
   beforeAll(async () => {
     expect(await shake(folder, "train", ...flags.split(" "), "--run-dir", "run")).toMatchObject({ code: 0 });
-    await buildSite(join(folder, "site"), join(folder, "run"));
+    await buildSite(join(folder, "site"), run);
   }, 120_000);
 
   // a page holds hundreds of megabytes, and works on after its test
@@ -39,7 +43,7 @@ export function demoSite() {
 
   return {
     site: join(folder, "site"),
-    run: join(folder, "run"),
+    run,
     folder,
     /** Opens the page and waits for its first answer. */
     async open({
