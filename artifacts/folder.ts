@@ -2,7 +2,7 @@ import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../graph-builder/errors.ts";
 import { makeFolder, readFileBytes, writeFileAtomic } from "./files.ts";
-import type { Manifest, TrainingArtifacts } from "./training-artifacts.ts";
+import type { Manifest, TrainingArtifacts } from "./manifest.ts";
 
 /** The names of ONNX Runtime's training artifacts. */
 export const artifactFiles = {
@@ -66,8 +66,14 @@ export async function readTrainingModels(folder: string): Promise<ModelBytes> {
   };
 }
 
-/** Reads `manifest.json` of a folder. Throws UserError where it is missing or not one that we write. */
-export async function readManifest(folder: string): Promise<Manifest> {
+/**
+ * Reads `manifest.json` of a folder; `isComplete` tells whether it holds all that its network's manifest has.
+ * Throws UserError where it is missing or not one that we write.
+ */
+export async function readManifest<M extends Manifest>(
+  folder: string,
+  isComplete: (manifest: Manifest) => manifest is M,
+): Promise<M> {
   const path = join(folder, manifestFile);
   const text = new TextDecoder().decode(await readFileBytes(path));
   const refusal = new UserError(
@@ -75,7 +81,7 @@ export async function readManifest(folder: string): Promise<Manifest> {
   );
   try {
     const manifest = JSON.parse(text) as Manifest;
-    if (manifest.format === 1 && manifest.settings && manifest.cost) return manifest;
+    if (manifest.format === 1 && manifest.cost && isComplete(manifest)) return manifest;
   } catch {
     throw refusal;
   }

@@ -1,31 +1,40 @@
-import { momentCounts, type ParameterSpec, RandomStream, Tensor } from "../graph-builder/index.ts";
+import { RandomStream, Tensor } from "../graph-builder/index.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { type ArtifactSettings, optimizerRule } from "./settings.ts";
+import type { ParameterSpec } from "./parameters.ts";
+
+/** What a first checkpoint depends on beside the parameters. */
+export interface InitialState {
+  /** Of the initial weights. */
+  readonly seed: number;
+  /** How many moments the optimizer keeps for each parameter. */
+  readonly moments: number;
+  /** Whether the training model updates its parameters itself. */
+  readonly fused: boolean;
+  /** Further properties, behind `epoch`, `step` and `seed`. */
+  readonly properties?: ReadonlyMap<string, bigint | string>;
+}
 
 /** The checkpoint before the first step: initial weights drawn from the seed, statistics and momenta at rest. */
 export function initialCheckpoint(
   parameters: readonly ParameterSpec[],
-  settings: ArtifactSettings,
+  { seed, moments, fused, properties: further = new Map() }: InitialState,
 ): Checkpoint {
   const tensors = (kind: ParameterSpec["kind"]) =>
     new Map(
-      parameters
-        .filter((spec) => spec.kind === kind)
-        .map((spec) => [spec.name, initialTensor(spec, settings.seed)]),
+      parameters.filter((spec) => spec.kind === kind).map((spec) => [spec.name, initialTensor(spec, seed)]),
     );
   const trainable = tensors("parameter");
   const properties = new Map<string, bigint | string>([
     ["epoch", 0n],
     ["step", 0n],
-    ["seed", BigInt(settings.seed)],
-    ["settings", JSON.stringify(settings)],
+    ["seed", BigInt(seed)],
+    ...further,
   ]);
-  if (settings.fused) {
+  if (fused) {
     // a parameter that ONNX Runtime shall train needs a gradient buffer; those that the model itself updates are frozen to it
     const frozen = new Map([...trainable, ...tensors("statistic"), ...tensors("moment")]);
     return { trainable: new Map(), frozen, properties };
   }
-  const moments = momentCounts[optimizerRule(settings).kind];
   const momenta = [...trainable].map(([name, { dims }]): [string, Tensor[]] => [
     name,
     Array.from({ length: Math.max(1, moments) }, () => zeros(dims)),

@@ -1,4 +1,4 @@
-import type { EpochRecord } from "../runtime/index.ts";
+import type { EpochRecord } from "../shakenet/index.ts";
 
 /** Loss and accuracy of training and test over the epochs, as an SVG picture. */
 export async function drawCurves(title: string, records: readonly EpochRecord[]): Promise<string> {

@@ -1,13 +1,14 @@
+import type { Checkpoint } from "../artifacts/index.ts";
+import { UserError } from "../graph-builder/index.ts";
+import { type DatasetName, datasets } from "../runtime/data/dataset.ts";
 import {
   type ArtifactSettings,
-  type Checkpoint,
   defaultForm,
   type InferenceForm,
   inferenceModel,
   type ModelNotes,
-} from "../artifacts/index.ts";
-import { networkName, UserError } from "../graph-builder/index.ts";
-import { type DatasetName, datasets } from "../runtime/data/dataset.ts";
+  networkName,
+} from "../shakenet/index.ts";
 import { reproducingCommand } from "./run-directory.ts";
 import { kebabCase, placeSettings, type RunConfig, type RunSettingName } from "./settings.ts";
 

@@ -1,5 +1,5 @@
 import { MultiBar, type SingleBar } from "cli-progress";
-import type { TrainingEvent } from "../runtime/index.ts";
+import type { TrainingEvent } from "../shakenet/index.ts";
 import { colors } from "./terminal.ts";
 
 type StepEvent = Extract<TrainingEvent, { type: "step" }>;

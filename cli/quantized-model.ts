@@ -1,7 +1,8 @@
-import { type Checkpoint, encodeInferenceModel, inferenceGraph } from "../artifacts/index.ts";
+import type { Checkpoint } from "../artifacts/index.ts";
 import { type Graph, quantizeGraph } from "../graph-builder/index.ts";
 import type { Dataset } from "../runtime/data/dataset.ts";
-import { Classifier, calibrate, type Device, evaluate } from "../runtime/index.ts";
+import { Classifier, calibrate, type Device } from "../runtime/index.ts";
+import { encodeInferenceModel, evaluate, inferenceGraph } from "../shakenet/index.ts";
 import { checkpointSettings, type ExportForm, modelNotes, type Provenance } from "./frozen-model.ts";
 import type { Progress } from "./progress.ts";
 

@@ -4,19 +4,17 @@ import {
   type ArtifactBytes,
   type Checkpoint,
   decodeCheckpoint,
-  type Manifest,
   makeFolder,
   makeFolderAtomic,
   readFileBytes,
-  readManifest,
   readTrainingModels,
   removeTemporaryFiles,
-  type TrainingArtifacts,
   writeFileAtomic,
   writeTrainingModels,
 } from "../artifacts/index.ts";
 import { UserError } from "../graph-builder/errors.ts";
-import type { CheckpointStore, EpochRecord } from "../runtime/index.ts";
+import type { CheckpointStore, EpochRecord } from "../shakenet/index.ts";
+import { readShakeNetManifest, type ShakeNetArtifacts, type ShakeNetManifest } from "../shakenet/index.ts";
 import { readJsonObject } from "./config-file.ts";
 import {
   checkSettings,
@@ -45,7 +43,7 @@ export class RunDirectory implements CheckpointStore {
    * Makes the folder of a new run with its settings, models and first checkpoint; it appears whole or not at all.
    * Throws UserError where it exists already or cannot be written.
    */
-  static async create(path: string, config: RunConfig, artifacts: TrainingArtifacts): Promise<RunDirectory> {
+  static async create(path: string, config: RunConfig, artifacts: ShakeNetArtifacts): Promise<RunDirectory> {
     const isMade = await makeFolderAtomic(path, async (folder) => {
       await writeFileAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
       await writeTrainingModels(join(folder, "graph"), artifacts);
@@ -97,10 +95,14 @@ export class RunDirectory implements CheckpointStore {
   }
 
   /** What the run trains, from its last checkpoint on. */
-  async artifacts(): Promise<ArtifactBytes & { readonly manifest: Manifest }> {
+  async artifacts(): Promise<ArtifactBytes & { readonly manifest: ShakeNetManifest }> {
     const folder = join(this.path, "graph");
     const checkpoint = await readFileBytes(this.checkpointPath("last"));
-    return { ...(await readTrainingModels(folder)), manifest: await readManifest(folder), checkpoint };
+    return {
+      ...(await readTrainingModels(folder)),
+      manifest: await readShakeNetManifest(folder),
+      checkpoint,
+    };
   }
 
   checkpointPath(kind: CheckpointKind): string {

@@ -1,10 +1,10 @@
 import { availableParallelism } from "node:os";
 import { z } from "zod";
-import { defaultForm, inputForms, outputForms } from "../artifacts/inference-form.ts";
-import { type ArtifactSettings, optimizers, type Target, targets } from "../artifacts/settings.ts";
 import { didYouMean, UserError } from "../graph-builder/errors.ts";
 import { type DatasetName, datasets } from "../runtime/data/dataset.ts";
-import { deviceNames } from "../runtime/devices.ts";
+import { deviceNames } from "../runtime/device/devices.ts";
+import { defaultForm, inputForms, outputForms } from "../shakenet/inference-form.ts";
+import { type ArtifactSettings, optimizers, type Target, targets } from "../shakenet/settings.ts";
 
 const count = z.int().min(1);
 const path = z.string().min(1);

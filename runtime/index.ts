@@ -1,16 +1,14 @@
-/** The runtime: devices, sessions, data sets, and the training loop with what it feeds. */
-export * from "./batches.ts";
-export * from "./calibration.ts";
-export * from "./classifier.ts";
+/** The runtime: devices, sessions, data sets, evaluation, and what steps are fed. */
+export * from "./data/batches.ts";
 export * from "./data/dataset.ts";
-export * from "./devices.ts";
-export * from "./evaluation.ts";
-export type { LoweredModels } from "./lowered-models.ts";
-export * from "./ort-training/fusing.ts";
+export * from "./device/devices.ts";
+export * from "./inference/calibration.ts";
+export * from "./inference/classifier.ts";
+export * from "./inference/evaluation.ts";
+export * from "./loop/schedule.ts";
 export * from "./ort-training/ort-training-session.ts";
-export * from "./replicas.ts";
-export * from "./schedule.ts";
-export * from "./shake-noise.ts";
-export type { Source, TrainingSources } from "./sources.ts";
-export * from "./training-loop.ts";
-export * from "./training-session.ts";
+export * from "./replicas/replicated-session.ts";
+export type { LoweredModels } from "./session/lowered-models.ts";
+export type { Source, TrainingSources } from "./session/sources.ts";
+export * from "./session/trainer.ts";
+export * from "./session/training-session.ts";

@@ -1,4 +1,4 @@
-import type { EpochRecord } from "../runtime/training-loop.ts";
+import type { EpochRecord } from "../shakenet/training-loop.ts";
 
 /** A model's file, or a checkpoint's, as the page got it. */
 export interface ModelFile {

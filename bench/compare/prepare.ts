@@ -1,15 +1,15 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { decodeCheckpoint, writeTrainingArtifacts } from "../../artifacts/index.ts";
+import { decodeModel, inlined, portable, RandomStream } from "../../graph-builder/index.ts";
+import { type NamedTensors, openDevice, TrainingSession } from "../../runtime/index.ts";
+import { batchAxes, namedTensors, splitBatch } from "../../runtime/replicas/shares.ts";
 import {
   type ArtifactSettings,
   buildTrainingArtifacts,
-  decodeCheckpoint,
-  type TrainingArtifacts,
-  writeTrainingArtifacts,
-} from "../../artifacts/index.ts";
-import { decodeModel, inlined, portable, RandomStream } from "../../graph-builder/index.ts";
-import { type NamedTensors, openDevice, shakeCoefficients, TrainingSession } from "../../runtime/index.ts";
-import { batchAxes, namedTensors, splitBatch } from "../../runtime/shares.ts";
+  type ShakeNetArtifacts,
+  shakeCoefficients,
+} from "../../shakenet/index.ts";
 import { batchFeeds } from "./peers/steps.ts";
 import {
   type Array32,
@@ -65,7 +65,7 @@ export async function writeWorkload(folder: string, settings: WorkloadSettings):
   };
 }
 
-function initialTensors({ checkpoint }: TrainingArtifacts): (readonly [string, Array32])[] {
+function initialTensors({ checkpoint }: ShakeNetArtifacts): (readonly [string, Array32])[] {
   const { trainable, frozen } = decodeCheckpoint(checkpoint, "checkpoint");
   return [...trainable, ...frozen].map(([name, { dims, data }]) => [
     name,
@@ -90,7 +90,7 @@ function randomBatch(size: number, blocks: number): (readonly [string, Array32])
 }
 
 async function expectedLosses(
-  { checkpoint, trainingModel, optimizerModel }: TrainingArtifacts,
+  { checkpoint, trainingModel, optimizerModel }: ShakeNetArtifacts,
   batch: Readonly<Record<string, Array32>>,
   threads: number,
   replicas: number,

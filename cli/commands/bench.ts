@@ -1,5 +1,4 @@
 import { availableParallelism } from "node:os";
-import { buildTrainingArtifacts, type Manifest } from "../../artifacts/index.ts";
 import {
   decodeModel,
   inlined,
@@ -15,13 +14,14 @@ import {
   type NamedTensors,
   openDevice,
   ReplicatedSession,
-  shakeCoefficients,
   type Trainer,
   TrainingSession,
   type TrainingSources,
 } from "../../runtime/index.ts";
-import { measurePeak } from "../../runtime/peak.ts";
-import { type OperatorTime, Profiler } from "../../runtime/profile.ts";
+import { measurePeak } from "../../runtime/measure/peak.ts";
+import { type OperatorTime, Profiler } from "../../runtime/measure/profile.ts";
+import type { ShakeNetManifest } from "../../shakenet/index.ts";
+import { buildTrainingArtifacts, shakeCoefficients } from "../../shakenet/index.ts";
 import type { Command } from "../flags.ts";
 import { formatRate, openProgress } from "../progress.ts";
 import {
@@ -100,7 +100,7 @@ async function openProfiler(device: Device, { replicas }: BenchSettings): Promis
 }
 
 interface Measured {
-  readonly manifest: Manifest;
+  readonly manifest: ShakeNetManifest;
   /** From the artifacts to a session that can step, in milliseconds. */
   readonly sessionStart: number;
   /** Of every timed step. */

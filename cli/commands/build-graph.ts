@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { artifactFiles, buildTrainingArtifacts, writeTrainingArtifacts } from "../../artifacts/index.ts";
+import { artifactFiles, writeTrainingArtifacts } from "../../artifacts/index.ts";
+import { buildTrainingArtifacts } from "../../shakenet/index.ts";
 import type { Command } from "../flags.ts";
 import { artifactSettings, networkSlug, runConfig, settingsOf, withDefaults } from "../settings.ts";
 import { formatFields, formatLarge } from "../tables.ts";

@@ -1,7 +1,8 @@
 import { readFileBytes } from "../../artifacts/index.ts";
 import { decodeMetadata, UserError } from "../../graph-builder/index.ts";
 import { type Dataset, type DatasetName, datasets, loadDataset } from "../../runtime/data/dataset.ts";
-import { Classifier, type Evaluation, evaluate, openDevice } from "../../runtime/index.ts";
+import { Classifier, type Evaluation, openDevice } from "../../runtime/index.ts";
+import { evaluate } from "../../shakenet/index.ts";
 import type { Command } from "../flags.ts";
 import { frozenModel, trainingData } from "../frozen-model.ts";
 import { openProgress } from "../progress.ts";

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { type Checkpoint, decodeCheckpoint, readFileBytes, writeFileAtomic } from "../../artifacts/index.ts";
 import { UserError } from "../../graph-builder/index.ts";
 import { type DatasetName, datasetOf, loadDataset } from "../../runtime/data/dataset.ts";
-import { openDevice } from "../../runtime/devices.ts";
+import { openDevice } from "../../runtime/device/devices.ts";
 import type { Command } from "../flags.ts";
 import { checkpointSettings, type ExportForm, frozenModel, type Provenance } from "../frozen-model.ts";
 import { openProgress } from "../progress.ts";

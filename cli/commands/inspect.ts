@@ -1,12 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  artifactFiles,
-  type Checkpoint,
-  decodeCheckpoint,
-  parameterCount,
-  readFileBytes,
-} from "../../artifacts/index.ts";
+import { artifactFiles, type Checkpoint, decodeCheckpoint, readFileBytes } from "../../artifacts/index.ts";
 import {
   costOf,
   decodeModel,
@@ -17,11 +11,11 @@ import {
   isBackward,
   type Model,
   type Node,
-  networkName,
   printGraph,
   UserError,
   type Value,
 } from "../../graph-builder/index.ts";
+import { networkName, parameterCount } from "../../shakenet/index.ts";
 import type { Command } from "../flags.ts";
 import { RunDirectory } from "../run-directory.ts";
 import { formatFields, formatLarge, formatTable } from "../tables.ts";

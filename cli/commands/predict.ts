@@ -1,8 +1,8 @@
 import { readFileBytes } from "../../artifacts/index.ts";
 import { decodeMetadata } from "../../graph-builder/index.ts";
+import { readPicture } from "../../runtime/data/pictures.ts";
 import { Classifier, openDevice } from "../../runtime/index.ts";
 import type { Command } from "../flags.ts";
-import { readPicture } from "../pictures.ts";
 import { withDefaults } from "../settings.ts";
 import { formatTable } from "../tables.ts";
 

@@ -1,16 +1,8 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import {
-  buildTrainingArtifacts,
-  decodeCheckpoint,
-  encodeCheckpoint,
-  type Manifest,
-  readManifest,
-  readTrainingArtifacts,
-  type TrainingArtifacts,
-} from "../../artifacts/index.ts";
-import { networkName, UserError } from "../../graph-builder/index.ts";
-import { stepsPerEpoch } from "../../runtime/batches.ts";
+import { decodeCheckpoint, encodeCheckpoint, readTrainingArtifacts } from "../../artifacts/index.ts";
+import { UserError } from "../../graph-builder/index.ts";
+import { stepsPerEpoch } from "../../runtime/data/batches.ts";
 import {
   type Dataset,
   datasetDigest,
@@ -19,19 +11,26 @@ import {
   type Split,
 } from "../../runtime/data/dataset.ts";
 import {
-  type EpochRecord,
-  fuseArtifacts,
   OrtTrainingSession,
   openDevice,
   ReplicaError,
   ReplicatedSession,
-  type TrainingEvent,
-  type TrainingRun,
   TrainingSession,
   type TrainingSources,
+} from "../../runtime/index.ts";
+import {
+  buildTrainingArtifacts,
+  type EpochRecord,
+  fuseArtifacts,
+  networkName,
+  readShakeNetManifest,
+  type ShakeNetArtifacts,
+  type ShakeNetManifest,
+  type TrainingEvent,
+  type TrainingRun,
   train,
   unfuseCheckpoint,
-} from "../../runtime/index.ts";
+} from "../../shakenet/index.ts";
 import { drawCurves } from "../curves.ts";
 import type { Command } from "../flags.ts";
 import { DATA_DIGEST, frozenModel } from "../frozen-model.ts";
@@ -118,7 +117,7 @@ async function trainIn(
 /** A run before its first step; its folder is touched last, when everything else has been found to work. */
 interface PreparedRun {
   readonly config: RunConfig;
-  readonly artifacts: TrainingArtifacts;
+  readonly artifacts: ShakeNetArtifacts;
   readonly openDirectory: (checkpoint: Uint8Array) => Promise<RunDirectory>;
   /** The checkpoint's path in errors. */
   readonly where: string;
@@ -136,7 +135,7 @@ async function prepareRun(given: Given): Promise<PreparedRun> {
   return { config, artifacts, openDirectory, where: path };
 }
 
-function compile(config: RunConfig): { config: RunConfig; artifacts: TrainingArtifacts } {
+function compile(config: RunConfig): { config: RunConfig; artifacts: ShakeNetArtifacts } {
   const fused = config.engine === "ort-training";
   return { config, artifacts: buildTrainingArtifacts(artifactSettings(config, "ort-training", fused)) };
 }
@@ -147,7 +146,7 @@ interface Engine extends Pick<TrainingRun, "device"> {
   readonly layOut: (checkpoint: Uint8Array) => Uint8Array;
 }
 
-async function openEngine(config: RunConfig, artifacts: TrainingArtifacts): Promise<Engine> {
+async function openEngine(config: RunConfig, artifacts: ShakeNetArtifacts): Promise<Engine> {
   const { engine, device: name, threads, replicas } = config;
   expectShareable(config);
   if (engine === "ort-training") {
@@ -170,7 +169,7 @@ async function openEngine(config: RunConfig, artifacts: TrainingArtifacts): Prom
   return { session: await TrainingSession.create(trainingSources(artifacts), device), device, layOut };
 }
 
-function trainingSources({ checkpoint, trainingModel, optimizerModel }: TrainingArtifacts): TrainingSources {
+function trainingSources({ checkpoint, trainingModel, optimizerModel }: ShakeNetArtifacts): TrainingSources {
   return { checkpointState: checkpoint, trainModel: trainingModel, optimizerModel };
 }
 
@@ -208,8 +207,8 @@ function withDataDigest({ artifacts, where, config }: PreparedRun, digest: strin
 async function openArtifacts(
   folder: string,
   given: Given,
-): Promise<{ artifacts: TrainingArtifacts; config: RunConfig }> {
-  const manifest = await readManifest(folder);
+): Promise<{ artifacts: ShakeNetArtifacts; config: RunConfig }> {
+  const manifest = await readShakeNetManifest(folder);
   const artifacts = { ...(await readTrainingArtifacts(folder)), manifest };
   const { depth, width, classes, optimizer, momentum, weightDecay, seed, mean, fused } = manifest.settings;
   const compiled = { depth, width, classes, optimizer, momentum, weightDecay, seed };
@@ -271,7 +270,7 @@ async function loadSets(
 
 function describeRun(
   { path, config }: RunDirectory,
-  { network, parameters, cost }: Manifest,
+  { network, parameters, cost }: ShakeNetManifest,
   trainSet: Dataset,
   testSet: Dataset,
 ): string {

@@ -1,9 +1,10 @@
 import { dirname } from "node:path";
-import { type Checkpoint, decodeCheckpoint, readFileBytes, trainedGraph } from "../../artifacts/index.ts";
+import { type Checkpoint, decodeCheckpoint, readFileBytes } from "../../artifacts/index.ts";
 import { createModel, decodeMetadata, encodeModel, UserError } from "../../graph-builder/index.ts";
-import { evalBatches } from "../../runtime/batches.ts";
+import { evalBatches } from "../../runtime/data/batches.ts";
 import { type Dataset, loadDataset } from "../../runtime/data/dataset.ts";
 import { Classifier, type Device, deviceNames, openDevice } from "../../runtime/index.ts";
+import { trainedGraph } from "../../shakenet/index.ts";
 import type { Command } from "../flags.ts";
 import { checkpointSettings, trainingData } from "../frozen-model.ts";
 import { formatRate } from "../progress.ts";

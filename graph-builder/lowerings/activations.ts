@@ -1,7 +1,7 @@
 import type { Builder } from "../builder.ts";
 import { unbroadcast } from "../composites.ts";
 import type { Value } from "../ir.ts";
-import type { Lowering } from "../lowering.ts";
+import type { Lowering } from "./lower.ts";
 
 const TANH_SCALE = Math.sqrt(2 / Math.PI);
 const TANH_CUBE = 0.044715;

@@ -1,9 +1,9 @@
 import type { Builder } from "../builder.ts";
 import type { Value } from "../ir.ts";
-import type { Lowering } from "../lowering.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import { constantNumbers } from "../operators/inference.ts";
 import { Tensor } from "../tensor.ts";
+import type { Lowering } from "./lower.ts";
 
 /** ONNX Runtime's variants of ai.onnx operators, which its own autodiff writes: products, sums, joins, scales and masks. */
 export const algebra = {

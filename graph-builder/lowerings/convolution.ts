@@ -1,9 +1,9 @@
 import type { Builder } from "../builder.ts";
 import { spatialAxes } from "../composites.ts";
 import type { Value } from "../ir.ts";
-import type { Lower } from "../lowering.ts";
 import { staticDim, type Window, windowedDims, windowOf } from "../operators/inference.ts";
 import { kernelOf } from "../operators/neural.ts";
+import type { Lower } from "./lower.ts";
 
 /** A convolution whose gradient is wanted: Y = Conv(X, W). */
 export interface Convolution {

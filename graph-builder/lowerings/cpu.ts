@@ -1,7 +1,6 @@
 import type { Builder } from "../builder.ts";
 import { elementsOver, spatialAxes } from "../composites.ts";
 import type { Value } from "../ir.ts";
-import type { Lower, Lowering } from "../lowering.ts";
 import { staticDim, windowedDims, windowOf } from "../operators/inference.ts";
 import { kernelOf } from "../operators/neural.ts";
 import {
@@ -12,6 +11,7 @@ import {
   textbookWeightGradient,
   trimmedEndPads,
 } from "./convolution.ts";
+import type { Lower, Lowering } from "./lower.ts";
 import { channelMean, channelSum, runningStatistics } from "./normalization.ts";
 import {
   suitsWinograd,

@@ -1,9 +1,9 @@
 import type { Builder } from "../builder.ts";
 import { elementsOver } from "../composites.ts";
 import type { Value } from "../ir.ts";
-import type { Lower } from "../lowering.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import { staticDim } from "../operators/inference.ts";
+import type { Lower } from "./lower.ts";
 
 /** loss = -log softmax(scores)[label], weighted by class, without the ignored labels; log_prob = log softmax(scores). */
 export const crossEntropyLoss: Lower<"SoftmaxCrossEntropyLoss"> = (

@@ -1,11 +1,11 @@
 import type { Builder } from "../builder.ts";
 import { elementsOver } from "../composites.ts";
 import type { Value } from "../ir.ts";
-import type { Call, Lower, Lowering } from "../lowering.ts";
 import type { OpType } from "../operators/index.ts";
 import { staticDim } from "../operators/inference.ts";
 import { convGrad } from "./convolution.ts";
 import { cpu } from "./cpu.ts";
+import type { Call, Lower, Lowering } from "./lower.ts";
 import {
   blockedInputGradient,
   blockedWeightGradient,

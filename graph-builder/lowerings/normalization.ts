@@ -1,8 +1,8 @@
 import type { Builder } from "../builder.ts";
 import { elementsOver, spatialAxes } from "../composites.ts";
 import type { Value } from "../ir.ts";
-import type { Lowering } from "../lowering.ts";
 import { normalAxis } from "../operators/inference.ts";
+import type { Lowering } from "./lower.ts";
 
 /** Batch and layer normalisation in training, and their gradients. */
 export const normalization = {

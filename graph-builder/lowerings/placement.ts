@@ -1,9 +1,9 @@
 import type { Builder } from "../builder.ts";
 import type { Value } from "../ir.ts";
-import type { Lower } from "../lowering.ts";
 import { constantNumbers, normalAxis, shapeInput, staticDim } from "../operators/inference.ts";
 import { sliceRange } from "../operators/tensors.ts";
 import { productOf, type Shape } from "../types.ts";
+import type { Lower } from "./lower.ts";
 
 /** Adds dY back at the gathered places: ScatterElements along the axis, the indices' own axes flattened to one. */
 export const gatherGrad: Lower<"GatherGrad"> = (g, { I, attributes }) => {

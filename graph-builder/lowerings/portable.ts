@@ -1,10 +1,10 @@
-import type { Lower, Lowering } from "../lowering.ts";
 import type { training } from "../operators/training.ts";
 import { functions } from "../shake-shake.ts";
 import { activations } from "./activations.ts";
 import { algebra } from "./algebra.ts";
 import { convGrad, textbookWeightGradient } from "./convolution.ts";
 import { crossEntropyGrad, crossEntropyLoss } from "./cross-entropy.ts";
+import type { Lower, Lowering } from "./lower.ts";
 import { normalization } from "./normalization.ts";
 import { gatherGrad, maxPoolGrad, sliceGrad } from "./placement.ts";
 

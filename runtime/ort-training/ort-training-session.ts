@@ -8,9 +8,9 @@ import {
   UserError,
   withExplicitState,
 } from "../../graph-builder/index.ts";
-import { readSources, type TrainingSources } from "../sources.ts";
-import type { Trainer } from "../training-loop.ts";
-import type { NamedTensors } from "../training-session.ts";
+import { readSources, type TrainingSources } from "../session/sources.ts";
+import type { Trainer } from "../session/trainer.ts";
+import type { NamedTensors } from "../session/training-session.ts";
 import { readTensor, withTensors } from "./tensor-transfer.ts";
 import { FATAL, WasmModule } from "./wasm-module.ts";
 

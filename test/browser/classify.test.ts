@@ -3,9 +3,9 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/checkpoint.ts";
-import { inferenceModel } from "../../artifacts/inference-model.ts";
 import { datasets } from "../../runtime/data/dataset.ts";
 import { drawShapes } from "../../runtime/data/shapes.ts";
+import { inferenceModel } from "../../shakenet/inference-model.ts";
 import { buildSite } from "../../web/site/build.ts";
 import {
   demoSite,

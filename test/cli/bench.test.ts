@@ -1,8 +1,8 @@
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { expect, test } from "vitest";
-import { buildTrainingArtifacts } from "../../artifacts/index.ts";
 import { decodeModel, flopsOf } from "../../graph-builder/index.ts";
+import { buildTrainingArtifacts } from "../../shakenet/index.ts";
 import { shake, temporaryFolder } from "../support/shake.ts";
 import { tinySettings } from "../support/tiny-run.ts";
 

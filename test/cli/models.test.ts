@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { optimizers, targets } from "../../artifacts/index.ts";
+import { optimizers, targets } from "../../shakenet/index.ts";
 import { foreignCheckpoint } from "../support/foreign-checkpoint.ts";
 import { shake, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { trainingModel } from "../../artifacts/index.ts";
 import {
   appendGradients,
   checkGraph,
@@ -16,6 +15,7 @@ import {
   tensorType,
   Value,
 } from "../../graph-builder/index.ts";
+import { trainingModel } from "../../shakenet/index.ts";
 import { tinySettings } from "../support/tiny-run.ts";
 
 /** y = Relu(x + 1) in the scope `head`. */

@@ -1,10 +1,6 @@
-import {
-  type ArtifactSettings,
-  buildTrainingArtifacts,
-  type Checkpoint,
-  decodeCheckpoint,
-} from "../../artifacts/index.ts";
+import { type Checkpoint, decodeCheckpoint } from "../../artifacts/index.ts";
 import { RandomStream, Tensor } from "../../graph-builder/index.ts";
+import { type ArtifactSettings, buildTrainingArtifacts } from "../../shakenet/index.ts";
 
 /** A checkpoint as training might leave it: no scale is 1, some are negative, and no mean, bias or variance is trivial. */
 export function randomCheckpoint(settings: ArtifactSettings): Checkpoint {

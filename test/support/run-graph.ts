@@ -9,7 +9,7 @@ import {
   portable,
   type Tensor,
 } from "../../graph-builder/index.ts";
-import { fromOrtTensor, toOrtTensor } from "../../runtime/tensors.ts";
+import { fromOrtTensor, toOrtTensor } from "../../runtime/device/tensors.ts";
 
 /** What every execution provider runs: ai.onnx operators alone. */
 export const portableInlined: Lowering = { ...portable, ...inlined };

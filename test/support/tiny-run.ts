@@ -1,10 +1,12 @@
+import { datasets, loadDataset } from "../../runtime/data/dataset.ts";
+import { openDevice, TrainingSession } from "../../runtime/index.ts";
+import type { ShakeNetArtifacts } from "../../shakenet/index.ts";
 import {
   type ArtifactSettings,
   buildTrainingArtifacts,
-  type TrainingArtifacts,
-} from "../../artifacts/index.ts";
-import { datasets, loadDataset } from "../../runtime/data/dataset.ts";
-import { openDevice, type TrainingRun, TrainingSession, type TrainingSettings } from "../../runtime/index.ts";
+  type TrainingRun,
+  type TrainingSettings,
+} from "../../shakenet/index.ts";
 
 /** The settings of the smallest ShakeNet, for tests. */
 export function tinySettings(changes: Partial<ArtifactSettings> = {}): ArtifactSettings {
@@ -25,7 +27,7 @@ export function tinySettings(changes: Partial<ArtifactSettings> = {}): ArtifactS
 }
 
 /** A session on one CPU thread over artifacts, with its checkpoint replaced where one is given. */
-export async function openTiny(artifacts: TrainingArtifacts, checkpoint = artifacts.checkpoint) {
+export async function openTiny(artifacts: ShakeNetArtifacts, checkpoint = artifacts.checkpoint) {
   const device = await openDevice("cpu", { threads: 1 });
   const sources = {
     checkpointState: checkpoint,

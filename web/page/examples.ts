@@ -1,5 +1,5 @@
 import { UserError } from "../../graph-builder/errors.ts";
-import { imageShape } from "../../graph-builder/shakenet.ts";
+import { imageShape } from "../../shakenet/network.ts";
 import type { Examples } from "../protocol.ts";
 import { assets } from "./assets.ts";
 import type { WorkerClient } from "./worker-client.ts";

@@ -1,5 +1,5 @@
 import { UserError } from "../../graph-builder/errors.ts";
-import { imageShape } from "../../graph-builder/shakenet.ts";
+import { imageShape } from "../../shakenet/network.ts";
 
 const [CHANNELS, SIZE] = imageShape;
 const AREA = SIZE * SIZE;

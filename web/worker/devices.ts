@@ -3,7 +3,7 @@ import * as ort from "onnxruntime-web/webgpu";
 import { UserError } from "../../graph-builder/errors.ts";
 import { cpu } from "../../graph-builder/lowerings/cpu.ts";
 import { inlined, portable } from "../../graph-builder/lowerings/portable.ts";
-import type { Device } from "../../runtime/devices.ts";
+import type { Device } from "../../runtime/device/devices.ts";
 import type { DeviceName, Start, WorkerEvent } from "../protocol.ts";
 
 /** Fetches ONNX Runtime's WebAssembly, telling how far it is, and sets it up. Throws UserError where it cannot be fetched. */

@@ -1,14 +1,9 @@
 import { type Checkpoint, decodeCheckpoint } from "../../artifacts/checkpoint.ts";
-import { inferenceModel } from "../../artifacts/inference-model.ts";
-import type { ArtifactSettings } from "../../artifacts/settings.ts";
-import {
-  blockCount,
-  decodeMetadata,
-  decodeModel,
-  networkName,
-  UserError,
-} from "../../graph-builder/index.ts";
+import { decodeMetadata, decodeModel, UserError } from "../../graph-builder/index.ts";
 import { datasetOf, datasets } from "../../runtime/data/dataset.ts";
+import { blockCount, networkName } from "../../shakenet/index.ts";
+import { inferenceModel } from "../../shakenet/inference-model.ts";
+import type { ArtifactSettings } from "../../shakenet/settings.ts";
 import type { ModelFile, ModelInfo } from "../protocol.ts";
 
 /** A model as read, before a session opens it. */

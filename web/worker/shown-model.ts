@@ -1,7 +1,8 @@
 import type { InferenceSession } from "onnxruntime-common";
-import { imageShape, UserError } from "../../graph-builder/index.ts";
-import { Classifier } from "../../runtime/classifier.ts";
-import type { Device } from "../../runtime/devices.ts";
+import { UserError } from "../../graph-builder/index.ts";
+import type { Device } from "../../runtime/device/devices.ts";
+import { Classifier } from "../../runtime/inference/classifier.ts";
+import { imageShape } from "../../shakenet/index.ts";
 import type { Answer, DeviceChoice, DeviceName, DeviceReport, Devices } from "../protocol.ts";
 import { openDevice, threads, threadsReason } from "./devices.ts";
 import type { Model } from "./models.ts";

@@ -1,19 +1,20 @@
 import { decodeCheckpoint } from "../../artifacts/checkpoint.ts";
-import { inferenceModel } from "../../artifacts/inference-model.ts";
-import type { ArtifactSettings } from "../../artifacts/settings.ts";
-import { buildTrainingArtifacts, type TrainingArtifacts } from "../../artifacts/training-artifacts.ts";
-import { imageShape } from "../../graph-builder/index.ts";
-import { trainBatch } from "../../runtime/batches.ts";
+import { trainBatch } from "../../runtime/data/batches.ts";
 import { type Dataset, datasets } from "../../runtime/data/dataset.ts";
 import { drawShapes } from "../../runtime/data/shapes.ts";
-import type { Device } from "../../runtime/devices.ts";
+import type { Device } from "../../runtime/device/devices.ts";
+import { TrainingSession } from "../../runtime/session/training-session.ts";
+import { imageShape } from "../../shakenet/index.ts";
+import { inferenceModel } from "../../shakenet/inference-model.ts";
+import type { ArtifactSettings } from "../../shakenet/settings.ts";
+import type { ShakeNetArtifacts } from "../../shakenet/training-artifacts.ts";
+import { buildTrainingArtifacts } from "../../shakenet/training-artifacts.ts";
 import {
   type EpochRecord,
   type TrainingEvent,
   type TrainingSettings,
   train,
-} from "../../runtime/training-loop.ts";
-import { TrainingSession } from "../../runtime/training-session.ts";
+} from "../../shakenet/training-loop.ts";
 import type { DeviceName, TrainChoices, Trained, TrainingEnd, WorkerEvent } from "../protocol.ts";
 import { expectGraphicsCard, openDevice } from "./devices.ts";
 import { checkpointMetadata } from "./models.ts";
@@ -24,7 +25,7 @@ const TEST_IMAGES = 500;
 /** A training in the page: the same artifacts, session and loop as the command line's, on pictures drawn here. */
 export class PageTraining {
   readonly #choices: TrainChoices;
-  readonly #artifacts: TrainingArtifacts;
+  readonly #artifacts: ShakeNetArtifacts;
   readonly #settings: ArtifactSettings;
   readonly #queue: Queue;
   readonly #tell: (event: WorkerEvent) => void;

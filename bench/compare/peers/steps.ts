@@ -1,6 +1,6 @@
 import type * as Ort from "onnxruntime-common";
-import type { Trainer } from "../../../runtime/training-loop.ts";
-import type { NamedTensors } from "../../../runtime/training-session.ts";
+import type { Trainer } from "../../../runtime/session/trainer.ts";
+import type { NamedTensors } from "../../../runtime/session/training-session.ts";
 import { type Array32, LEARNING_RATE } from "../workload.ts";
 
 /** What a peer answers when it has taken steps. */

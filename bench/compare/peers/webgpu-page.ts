@@ -1,5 +1,5 @@
 // this project in a page, on WebGPU; train-shakenet-webgpu.ts opens it and calls `openSession` and `train`
-import { TrainingSession } from "../../../runtime/training-session.ts";
+import { TrainingSession } from "../../../runtime/session/training-session.ts";
 import { loadOnnxRuntime, openDevice } from "../../../web/worker/devices.ts";
 import { readTensors, type WorkloadFile, workloadFiles } from "../workload.ts";
 import { batchFeeds, type Turn, timeSteps, trainStep } from "./steps.ts";

@@ -3,11 +3,11 @@
 // images.bin, up to 1,000 test images of the run's data as raw pixels [images, 3, 32, 32]
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { trainedGraph } from "../../../dist/artifacts/index.js";
 import { checkpointSettings } from "../../../dist/cli/frozen-model.js";
 import { RunDirectory } from "../../../dist/cli/run-directory.js";
 import { createModel, encodeModel } from "../../../dist/graph-builder/index.js";
 import { loadDataset } from "../../../dist/runtime/index.js";
+import { trainedGraph } from "../../../dist/shakenet/index.js";
 
 const [run, folder] = process.argv.slice(2);
 const directory = await RunDirectory.open(run);

@@ -1,0 +1,347 @@
+import protobuf from "protobufjs/minimal.js";
+import { type Builder, createBuilder } from "../builder.ts";
+import { UserError } from "../errors.ts";
+import { Graph, type Model, type Node, type Value } from "../ir.ts";
+import { isUsed, nameValues } from "../names.ts";
+import { dataTypeNumbers, dataTypeOf } from "../operators/elementwise.ts";
+import { isOpType, operatorOf } from "../operators/index.ts";
+import type { AttributeKind } from "../operators/schema.ts";
+import { givenAttributes } from "../printer.ts";
+import { functionGraph, isFunction } from "../shake-shake.ts";
+import { allocate, dataFromBytes, isNumeric, Tensor } from "../tensor.ts";
+import { type Dim, type Shape, tensorType, type ValueType } from "../types.ts";
+import { adapters, type ForeignNode } from "./import-forms.ts";
+import { onnx } from "./wire.ts";
+
+type Proto = typeof onnx;
+type IModel = Parameters<Proto["ModelProto"]["encode"]>[0];
+type IGraph = Parameters<Proto["GraphProto"]["encode"]>[0];
+type INode = Parameters<Proto["NodeProto"]["encode"]>[0];
+type IAttribute = Parameters<Proto["AttributeProto"]["encode"]>[0];
+type ITensor = Parameters<Proto["TensorProto"]["encode"]>[0];
+type IFunction = Parameters<Proto["FunctionProto"]["encode"]>[0];
+type IValueInfo = Parameters<Proto["ValueInfoProto"]["encode"]>[0];
+type IType = Parameters<Proto["TypeProto"]["encode"]>[0];
+
+// --- writing ---
+
+/** The model as the bytes of an .onnx file; the same model always gives the same bytes. */
+export function encodeModel(model: Model): Uint8Array {
+  const functions = [...new Set(model.graph.nodes.map((node) => node.opType))].filter(isFunction);
+  const domains = new Set(model.graph.nodes.map((node) => operatorOf(node.opType).domain));
+  domains.delete("");
+  const proto: IModel = {
+    irVersion: model.irVersion,
+    producerName: model.producerName,
+    docString: model.docString,
+    opsetImport: [
+      { domain: "", version: model.opset },
+      ...[...domains].sort().map((domain) => ({ domain, version: 1 })),
+    ],
+    metadataProps: Object.entries(model.metadataProps).map(([key, value]) => ({ key, value })),
+    functions: functions.map((opType) => encodeFunction(functionGraph(opType), model.opset)),
+    graph: encodeGraph(model.graph),
+  };
+  return onnx.ModelProto.encode(proto).finish();
+}
+
+function encodeGraph(graph: Graph): IGraph {
+  const names = nameValues(graph);
+  const ends = new Set([...graph.inputs, ...graph.outputs]);
+  const inner = graph.nodes
+    .flatMap((node) => node.outputs)
+    .filter((value) => !ends.has(value) && isUsed(graph, value));
+  return {
+    name: graph.name,
+    input: graph.inputs.map((value) => encodeValueInfo(value, names)),
+    output: graph.outputs.map((value) => encodeValueInfo(value, names)),
+    valueInfo: inner.map((value) => encodeValueInfo(value, names)),
+    initializer: graph.initializers.map((value) => encodeTensor(constantOf(value), names.get(value) ?? "")),
+    node: graph.nodes.map((node) => encodeNode(graph, node, names)),
+  };
+}
+
+/** A function has no initializers: its constants become Constant nodes. */
+function encodeFunction(graph: Graph, opset: number): IFunction {
+  const names = nameValues(graph);
+  const constants = graph.initializers.map((value) => ({
+    opType: "Constant",
+    output: [names.get(value) ?? ""],
+    attribute: [encodeAttribute("value", "tensor", constantOf(value))],
+  }));
+  return {
+    name: graph.name,
+    domain: "shakenet",
+    input: graph.inputs.map((value) => names.get(value) ?? ""),
+    output: graph.outputs.map((value) => names.get(value) ?? ""),
+    opsetImport: [{ domain: "", version: opset }],
+    node: [...constants, ...graph.nodes.map((node) => encodeNode(graph, node, names))],
+  };
+}
+
+function encodeNode(graph: Graph, node: Node, names: ReadonlyMap<Value, string>): INode {
+  const operator = operatorOf(node.opType);
+  const { domain, attributes } = operator;
+  const isObligatory = (index: number) =>
+    operator.obligatoryOutputs
+      ? index < operator.obligatoryOutputs(node.attributes as never)
+      : !operator.outputs[index]?.endsWith("?");
+  const output = node.outputs.map((value, i) =>
+    isObligatory(i) || isUsed(graph, value) ? (names.get(value) ?? "") : "",
+  );
+  while (output.at(-1) === "") output.pop();
+  return {
+    name: node.name,
+    opType: operator.opType ?? node.opType,
+    domain,
+    input: node.inputs.map((value) => (value ? (names.get(value) ?? "") : "")),
+    output,
+    attribute: givenAttributes(node).map(([name, value]) =>
+      encodeAttribute(name, attributes[name]?.kind ?? "int", value),
+    ),
+  };
+}
+
+function encodeAttribute(name: string, kind: AttributeKind, value: unknown): IAttribute {
+  const types = onnx.AttributeProto.AttributeType;
+  switch (kind) {
+    case "int":
+      return { name, type: types.INT, i: Number(value) };
+    case "float":
+      return { name, type: types.FLOAT, f: Number(value) };
+    case "string":
+      return { name, type: types.STRING, s: encodeText(String(value)) };
+    case "ints":
+      return { name, type: types.INTS, ints: value as number[] };
+    case "floats":
+      return { name, type: types.FLOATS, floats: value as number[] };
+    case "tensor":
+      return { name, type: types.TENSOR, t: encodeTensor(value as Tensor, "") };
+  }
+}
+
+function encodeText(text: string): Uint8Array {
+  const bytes = new Uint8Array(protobuf.util.utf8.length(text));
+  protobuf.util.utf8.write(text, bytes, 0);
+  return bytes;
+}
+
+function encodeTensor(tensor: Tensor, name: string): ITensor {
+  const { buffer, byteOffset, byteLength } = tensor.data;
+  const rawData = new Uint8Array(buffer, byteOffset, byteLength);
+  return { name, dataType: dataTypeNumbers[tensor.elemType], dims: [...tensor.dims], rawData };
+}
+
+function encodeValueInfo(value: Value, names: ReadonlyMap<Value, string>): IValueInfo {
+  return { name: names.get(value) ?? "", type: encodeType(value.type) };
+}
+
+function encodeType(type: ValueType): IType {
+  const elemType = dataTypeNumbers[type.elemType];
+  if (type.kind === "sequence") return { sequenceType: { elemType: { tensorType: { elemType } } } };
+  const dim = type.shape.map((size) => (typeof size === "number" ? { dimValue: size } : { dimParam: size }));
+  return { tensorType: { elemType, shape: { dim } } };
+}
+
+function constantOf(value: Value): Tensor {
+  if (!value.constant) throw new TypeError(`${value.name ?? "a value"} is not a constant`);
+  return value.constant;
+}
+
+// --- reading ---
+
+/**
+ * The model in an .onnx file's bytes, its types inferred anew. `where` names the file in errors.
+ * Throws UserError where the bytes are no ONNX model, or use what this project does not know (naming the node).
+ */
+export function decodeModel(bytes: Uint8Array, where = "the model"): Model {
+  const proto = parse(bytes, where);
+  if (!proto.graph?.node) throw new UserError(`${where} is not an ONNX model: it holds no graph.`);
+  try {
+    const opset = decodeOpset(proto);
+    return {
+      graph: decodeGraph(proto.graph, opset),
+      irVersion: Number(proto.irVersion),
+      opset,
+      producerName: proto.producerName ?? "",
+      docString: proto.docString ?? "",
+      metadataProps: metadataOf(proto),
+    };
+  } catch (error) {
+    throw new UserError(`${where} cannot be used: ${(error as Error).message}.`, { cause: error });
+  }
+}
+
+/** The metadata in an .onnx file's bytes, of whatever operators. Throws UserError where they are no ONNX model. */
+export function decodeMetadata(bytes: Uint8Array, where = "the model"): Record<string, string> {
+  const proto = parse(bytes, where);
+  if (!proto.graph?.node) throw new UserError(`${where} is not an ONNX model: it holds no graph.`);
+  return metadataOf(proto);
+}
+
+function metadataOf({ metadataProps }: IModel): Record<string, string> {
+  return Object.fromEntries((metadataProps ?? []).map(({ key, value }) => [key ?? "", value ?? ""]));
+}
+
+/** Before 11, operators of the same name took other inputs and attributes. */
+function decodeOpset({ opsetImport }: IModel): number {
+  const opset = Number(opsetImport?.find(({ domain }) => !domain || domain === "ai.onnx")?.version ?? 0);
+  if (opset < 11) throw new Error(`it imports opset ${opset} of ai.onnx, and only 11 and later are known`);
+  return opset;
+}
+
+function parse(bytes: Uint8Array, where: string): IModel {
+  try {
+    return onnx.ModelProto.decode(bytes);
+  } catch (error) {
+    throw new UserError(`${where} is not an ONNX model, or it is cut off.`, { cause: error });
+  }
+}
+
+function decodeGraph(proto: IGraph, opset: number): Graph {
+  const g = createBuilder(new Graph(proto.name ?? ""));
+  const values = new Map<string, Value>();
+  const initializers = new Map((proto.initializer ?? []).map((tensor) => [tensor.name ?? "", tensor]));
+  for (const info of proto.input ?? []) {
+    const name = info.name ?? "";
+    // before IR version 4 initializers were inputs too
+    if (!initializers.has(name)) values.set(name, g.inputOf(name, decodeType(info.type, name)));
+  }
+  for (const [name, tensor] of initializers) values.set(name, g.constant(decodeTensor(tensor, name), name));
+  const file = { opset, types: declaredTypes(proto) };
+  for (const node of proto.node ?? []) decodeNode(g, node, values, file);
+  for (const { name } of proto.output ?? []) {
+    const value = values.get(name ?? "");
+    if (!value) throw new Error(`nothing makes the output ${name}`);
+    g.output(value, name ?? "");
+  }
+  nameValues(g.graph);
+  return g.graph;
+}
+
+/** What a node's meaning depends on besides itself. */
+interface FileContext {
+  readonly opset: number;
+  readonly types: ReadonlyMap<string, ValueType>;
+}
+
+/** The types that a file declares for what its nodes make, where it gives a shape. */
+function declaredTypes({ valueInfo, output }: IGraph): Map<string, ValueType> {
+  const shaped = [...(valueInfo ?? []), ...(output ?? [])].filter(({ type }) => type?.tensorType?.shape);
+  return new Map(shaped.map(({ name, type }) => [name ?? "", decodeType(type, name ?? "")]));
+}
+
+function decodeNode(g: Builder, proto: INode, values: Map<string, Value>, file: FileContext): void {
+  const opType = proto.opType ?? "";
+  const name = proto.name || (proto.output?.[0] ?? opType);
+  const inputs = (proto.input ?? []).map((input) => {
+    const value = values.get(input);
+    if (input !== "" && !value) throw new Error(`${opType} at ${name} reads ${input}, which nothing makes`);
+    return value ?? null;
+  });
+  const attributes = Object.fromEntries(
+    (proto.attribute ?? []).map((attribute) => [attribute.name ?? "", decodeAttribute(attribute, name)]),
+  );
+  const declared = (proto.output ?? []).map((output) => file.types.get(output));
+  const outputs =
+    g.within(name, () => adapters[opType]?.(g, { inputs, attributes, declared })) ??
+    ownNode(g, proto, { name, inputs, attributes, opset: file.opset }).outputs;
+  for (const [i, output] of (proto.output ?? []).entries()) {
+    const value = outputs[i];
+    if (!value || output === "") continue;
+    value.name ??= output;
+    values.set(output, value);
+  }
+}
+
+/** A node of an operator that is ours too. */
+function ownNode(
+  g: Builder,
+  { opType = "", domain }: { readonly opType?: string | null; readonly domain?: string | null },
+  {
+    name,
+    inputs,
+    attributes,
+    opset,
+  }: Omit<ForeignNode, "declared"> & { readonly name: string; readonly opset: number },
+): Node {
+  const known = domain === "ai.onnx" ? "" : (domain ?? "");
+  if (!opType || !isOpType(opType) || operatorOf(opType).domain !== known) {
+    throw new Error(`operator ${known ? `${known}.` : ""}${opType} at ${name} is not supported`);
+  }
+  const specs = operatorOf(opType).attributes;
+  const stranger = Object.keys(attributes).find((attribute) => !specs[attribute]);
+  if (stranger) throw new Error(`${opType} at ${name} has an unknown attribute ${stranger}`);
+  const node = g.node(opType, inputs, attributes as never, name);
+  if (opset < 13 && /Softmax$/.test(opType)) expectLastAxis(node, attributes);
+  return node;
+}
+
+/** Softmax meant the same over the last axis alone before opset 13, where its axis was 1 unless said. */
+function expectLastAxis(
+  { opType, name, outputs }: Node,
+  { axis = 1 }: Readonly<Record<string, unknown>>,
+): void {
+  const rank = outputs[0]?.shape.length ?? 0;
+  if (axis === -1 || axis === rank - 1) return;
+  throw new Error(`${opType} at ${name} is not over its last axis, which opset 13 and later alone can say`);
+}
+
+function decodeAttribute({ type, i, f, s, ints, floats, t, name }: IAttribute, node: string): unknown {
+  const types = onnx.AttributeProto.AttributeType;
+  switch (type) {
+    case types.INT:
+      return Number(i);
+    case types.FLOAT:
+      return shortestFloat(f ?? 0);
+    case types.STRING:
+      return s ? protobuf.util.utf8.read(s, 0, s.length) : "";
+    case types.INTS:
+      return (ints ?? []).map(Number);
+    case types.FLOATS:
+      return (floats ?? []).map(shortestFloat);
+    case types.TENSOR:
+      return t && decodeTensor(t, name ?? "");
+    default:
+      throw new Error(`attribute ${name} at ${node} is of a kind that is not supported`);
+  }
+}
+
+/** The shortest decimal that is the same float32: 0.1 where the file's bits say 0.10000000149. */
+function shortestFloat(value: number): number {
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return value;
+}
+
+function decodeTensor(proto: ITensor, name: string): Tensor {
+  const elemType = dataTypeOf(proto.dataType ?? 0);
+  if (!isNumeric(elemType)) throw new Error(`tensor ${name} is of type ${elemType}, which is not supported`);
+  if (proto.dataLocation === onnx.TensorProto.DataLocation.EXTERNAL) {
+    throw new Error(`tensor ${name} lies in another file, which is not supported`);
+  }
+  const dims = (proto.dims ?? []).map(Number);
+  if (proto.rawData && proto.rawData.length > 0) {
+    return new Tensor(elemType, dims, dataFromBytes(elemType, proto.rawData));
+  }
+  const fields = [proto.floatData, proto.int32Data, proto.int64Data, proto.doubleData, proto.uint64Data];
+  const list = fields.find((field) => field && field.length > 0) ?? [];
+  const data = allocate(elemType, list.length);
+  const isBig = data instanceof BigInt64Array || data instanceof BigUint64Array;
+  for (const [i, element] of list.entries()) data[i] = isBig ? BigInt(String(element)) : Number(element);
+  return new Tensor(elemType, dims, data);
+}
+
+function decodeType(proto: IType | null | undefined, name: string): ValueType {
+  const sequence = proto?.sequenceType?.elemType?.tensorType;
+  if (sequence) return { kind: "sequence", elemType: dataTypeOf(sequence.elemType ?? 0) };
+  const tensor = proto?.tensorType;
+  if (!tensor) throw new Error(`input ${name} is neither a tensor nor a sequence of tensors`);
+  if (!tensor.shape) throw new Error(`input ${name} has no shape`);
+  const shape: Shape = (tensor.shape.dim ?? []).map(
+    ({ dimParam, dimValue }, i): Dim => dimParam || (dimValue ? Number(dimValue) : `${name}_dim${i}`),
+  );
+  return tensorType(dataTypeOf(tensor.elemType ?? 0), shape);
+}

@@ -1,0 +1,48 @@
+import type { Graph, Node, Value } from "../ir.ts";
+import { operatorOf } from "../operators/index.ts";
+import { rewriteGraph } from "./rewrite.ts";
+
+/**
+ * A graph in which nodes of one operator that read the same values with the same attributes are one node, and so are those whose
+ * elements are known to be the same, such as the number of images by the shapes of two values.
+ */
+export function mergeCommonSubexpressions(graph: Graph): Graph {
+  const names = new Map<Value, string>();
+  const known = new Map<string, readonly Value[]>();
+  const nameOf = (value: Value | null) => {
+    if (!value) return "";
+    const name = names.get(value) ?? contentOf(value) ?? String(names.size);
+    names.set(value, name);
+    return name;
+  };
+  const merged = rewriteGraph(graph, (node, inputs, g) => {
+    if (operatorOf(node.opType).isRandom || isOutput(graph, node)) return undefined;
+    const key = knownElements(node) ?? `${node.opType}(${inputs.map(nameOf).join()})${attributesOf(node)}`;
+    const outputs =
+      known.get(key) ?? g.node(node.opType, inputs, node.attributes as never, node.name).outputs;
+    known.set(key, outputs);
+    return outputs;
+  });
+  return rewriteGraph(merged);
+}
+
+/** What a node of one output makes, as far as it is known before a run. */
+function knownElements({ outputs: [output, ...others] }: Node): string | undefined {
+  const contents = others.length === 0 ? output?.contents : undefined;
+  return contents && `${output?.elemType}[${output?.shape}]${contents.join()}`;
+}
+
+function attributesOf({ attributes }: Node): string {
+  return JSON.stringify(attributes, (_, value) => (typeof value === "bigint" ? String(value) : value));
+}
+
+/** A constant by its content; weights are too large to be worth the look. */
+function contentOf({ constant }: Value): string | undefined {
+  if (!constant || constant.data.length > 4096) return undefined;
+  return `${constant.elemType}[${constant.dims}]${constant.data.join()}`;
+}
+
+/** An output of the graph keeps a node of its own, for its name. */
+function isOutput(graph: Graph, { outputs }: Node): boolean {
+  return outputs.some((output) => graph.outputs.includes(output));
+}

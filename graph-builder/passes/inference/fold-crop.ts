@@ -1,0 +1,36 @@
+import type { Graph, Value } from "../../ir.ts";
+import { appendConvolution, convolutionOf, growKernel } from "./convolution.ts";
+import { transform } from "./transform.ts";
+
+/**
+ * A graph in which a Conv reads the whole map where it read one whose last rows or columns a Slice had dropped: with as many taps of
+ * zero behind its kernel every window stays where it was. A Conv that pads the end stays: it would meet pixels where zeros were.
+ */
+export function foldCrop(graph: Graph): Graph {
+  return transform(graph, (node, inputs, g) => {
+    const conv = node.opType === "Conv" ? convolutionOf(node.output(0)) : undefined;
+    const cropped = inputs[0]?.producer;
+    const dropped =
+      cropped?.opType === "Slice" ? droppedAtEnd(cropped.output(0), cropped.input(0)) : undefined;
+    if (!conv || !cropped || !dropped) return undefined;
+    const rank = dropped.length;
+    const isUnpadded = conv.pads.slice(rank).every((pad) => pad === 0);
+    if (!isUnpadded || conv.dilations.some((step) => step !== 1)) return undefined;
+    const filters = growKernel(
+      conv,
+      dropped.map(() => 0),
+      dropped,
+    );
+    return [appendConvolution(g, [conv], cropped.input(0), filters, conv)];
+  });
+}
+
+/** How many entries a Slice drops at the end of each spatial axis; undefined where it does anything else. */
+function droppedAtEnd(slice: Value, whole: Value): number[] | undefined {
+  const [starts, , , steps] = (slice.producer?.inputs ?? [])
+    .slice(1)
+    .map((input) => input?.constant?.numbers());
+  if (!starts || starts.some((start) => start !== 0) || steps?.some((step) => step !== 1)) return undefined;
+  if (slice.shape.slice(0, 2).some((dim, i) => dim !== whole.shape[i])) return undefined;
+  return slice.shape.slice(2).map((dim, i) => Number(whole.shape[i + 2]) - Number(dim));
+}

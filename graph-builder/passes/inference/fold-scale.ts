@@ -1,0 +1,22 @@
+import type { Graph } from "../../ir.ts";
+import { appendConvolution, ownConvolution, scaleFilters } from "./convolution.ts";
+import { transform } from "./transform.ts";
+
+/** A graph in which the product of a Conv with a constant number is part of its filters. */
+export function foldScale(graph: Graph): Graph {
+  return transform(graph, (node, inputs, g) => {
+    if (node.opType !== "Mul") return undefined;
+    for (const [index, other] of [
+      [0, 1],
+      [1, 0],
+    ] as const) {
+      const conv = ownConvolution(graph, node.inputs[index], inputs[index]);
+      const { constant } = inputs[other] ?? {};
+      if (!conv || constant?.data.length !== 1 || constant.dims.length > conv.dims.length) continue;
+      const factor = Number(constant.data[0]);
+      const filters = scaleFilters(conv, () => factor);
+      return [appendConvolution(g, [conv], conv.X, filters, conv)];
+    }
+    return undefined;
+  });
+}

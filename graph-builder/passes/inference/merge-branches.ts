@@ -1,0 +1,52 @@
+import type { Builder } from "../../builder.ts";
+import type { Graph, Value } from "../../ir.ts";
+import { appendConvolution, type Convolution, type Filters, ownConvolution } from "./convolution.ts";
+import { isReadOnce, sharedName, transform } from "./transform.ts";
+
+/**
+ * A graph in which the sum of two convolutions alike is one convolution over the joined channels of what they read, with their
+ * kernels side by side: conv(A, V) + conv(B, W) = conv(concat(A, B), concat(V, W)). A Relu on both goes behind the Concat.
+ */
+export function mergeBranches(graph: Graph): Graph {
+  return transform(graph, (node, inputs, g) => {
+    if (node.opType !== "Add") return undefined;
+    const [first, second] = inputs.map((input, i) => ownConvolution(graph, node.inputs[i], input));
+    if (!first || !second || !isAlike(first, second)) return undefined;
+    const isOwn = node.inputs.every((input) => isReadOnce(graph, input?.producer?.inputs[0]));
+    const X = joinChannels(g, [first.X, second.X], isOwn);
+    return [appendConvolution(g, [first, second], X, besideEachOther(first, second), first)];
+  });
+}
+
+function isAlike(a: Convolution, b: Convolution): boolean {
+  const window = ({ dims, strides, dilations, pads }: Convolution) =>
+    [dims[0], ...dims.slice(2), strides, dilations, pads].join();
+  const isSameMap =
+    a.X.shape.length === b.X.shape.length && a.X.shape.every((dim, i) => i === 1 || dim === b.X.shape[i]);
+  return a.group === 1 && b.group === 1 && isSameMap && window(a) === window(b);
+}
+
+function joinChannels(g: Builder, maps: readonly Value[], isOwn: boolean): Value {
+  const makers = maps.map(({ producer }) => producer);
+  if (!isOwn || !makers.every((maker) => maker?.opType === "Relu")) return g.Concat(...maps, { axis: 1 });
+  const inner = makers.map((maker) => maker?.inputs[0]).filter((value) => value != null);
+  const path = sharedName(
+    makers.map((maker) => maker?.name),
+    "/",
+  );
+  return g.node("Relu", [g.Concat(...inner, { axis: 1 })], {}, path).output(0);
+}
+
+/** The kernels of two convolutions on the input channels of both; the biases add up. */
+function besideEachOther(a: Filters, b: Filters): Filters {
+  const [filters = 0, channels = 0, ...kernel] = a.dims;
+  const sizes = [a, b].map(({ W }) => W.length / filters);
+  const [near = 0, far = 0] = sizes;
+  const W = new Float64Array(a.W.length + b.W.length);
+  for (let i = 0; i < filters; i++) {
+    W.set(a.W.subarray(i * near, (i + 1) * near), i * (near + far));
+    W.set(b.W.subarray(i * far, (i + 1) * far), i * (near + far) + near);
+  }
+  const B = a.B.map((bias, i) => bias + (b.B[i] ?? 0));
+  return { dims: [filters, channels + (b.dims[1] ?? 0), ...kernel], W, B };
+}

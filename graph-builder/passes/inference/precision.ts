@@ -1,0 +1,98 @@
+import { type Builder, createBuilder } from "../../builder.ts";
+import type { Graph, Node, Value } from "../../ir.ts";
+import { dataTypeNumbers, dataTypeOf } from "../../operators/elementwise.ts";
+import { type NumericType, Tensor } from "../../tensor.ts";
+import type { DataType } from "../../types.ts";
+import { rewriteGraph } from "../rewrite.ts";
+
+export type Precision = Extract<NumericType, "float16" | "float" | "double">;
+
+/**
+ * The same graph computed in a floating-point type: constants are rounded to it and every Cast to a floating-point type goes to it.
+ * Inputs and outputs keep their types, with a Cast where they differ.
+ */
+export function withPrecision(graph: Graph, precision: Precision): Graph {
+  const constants = new Map<Value, Value>();
+  const convert = (g: Builder, value: Value | null): Value | null => {
+    if (!value?.constant || !isFloating(value.elemType) || value.elemType === precision) return value;
+    const known = constants.get(value) ?? g.constant(rounded(value.constant, precision), value.name);
+    constants.set(value, known);
+    return known;
+  };
+  const to = dataTypeNumbers[precision];
+  const converted = rewriteGraph(
+    graph,
+    (node, inputs, g) => {
+      const [input] = inputs;
+      if (input && isFloatingCast(node)) {
+        return input.elemType === precision ? [input] : g.node("Cast", [input], { to }, node.name).outputs;
+      }
+      const values = inputs.map((value) => convert(g, value));
+      return g.node(node.opType, values, convertAttributes(node, precision) as never, node.name).outputs;
+    },
+    (input, g) => {
+      const value = g.inputOf(input.name ?? "", input.type);
+      return isFloating(value.elemType) && value.elemType !== precision ? g.Cast(value, { to }) : value;
+    },
+  );
+  return rewriteGraph(withOutputsOf(graph, converted));
+}
+
+function convertAttributes({ attributes }: Node, precision: Precision): Record<string, unknown> {
+  const converted = Object.entries(attributes).map(([name, value]: [string, unknown]) => [
+    name,
+    value instanceof Tensor && isFloating(value.elemType) ? rounded(value, precision) : value,
+  ]);
+  return Object.fromEntries(converted);
+}
+
+function isFloatingCast(node: Node): boolean {
+  return node.opType === "Cast" && isFloating(dataTypeOf((node as Node<"Cast">).attributes.to));
+}
+
+function isFloating(elemType: DataType): boolean {
+  return ["float16", "float", "double"].includes(elemType);
+}
+
+/** The converted graph with the output types of the graph that it was. */
+function withOutputsOf(graph: Graph, converted: Graph): Graph {
+  const g = createBuilder(converted);
+  const outputs = converted.outputs.splice(0);
+  for (const [i, value] of outputs.entries()) {
+    const { elemType, name = "" } = graph.outputs[i] ?? value;
+    if (elemType !== value.elemType) value.name = undefined;
+    g.output(elemType === value.elemType ? value : g.Cast(value, { to: dataTypeNumbers[elemType] }), name);
+  }
+  return converted;
+}
+
+/** Throws TypeError for a float16 tensor in another precision. */
+function rounded(tensor: Tensor, precision: Precision): Tensor {
+  const { elemType, dims, data } = tensor;
+  if (elemType === precision) return tensor;
+  if (elemType === "float16")
+    throw new TypeError("a float16 constant cannot be computed with in another precision");
+  const numbers = data as Float64Array;
+  if (precision === "double") return new Tensor(precision, dims, new Float64Array(numbers));
+  if (precision === "float") return new Tensor(precision, dims, new Float32Array(numbers));
+  return new Tensor(precision, dims, Uint16Array.from(numbers, float16Bits));
+}
+
+/** The bits of the IEEE 754 half nearest to a number, ties to even; beyond 65504 infinity. */
+export function float16Bits(value: number): number {
+  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
+  const size = Math.abs(value);
+  if (Number.isNaN(value)) return 0x7e00;
+  if (size >= 65520) return sign | 0x7c00;
+  // halves below 2^-14 are 2^-24 apart, above they have ten bits behind the first
+  const exponent = Math.max(-14, Math.floor(Math.log2(size || 1e-99)));
+  const step = 2 ** (exponent - 10);
+  const count = roundHalfToEven(size / step);
+  return sign | (((exponent + 14) << 10) + count);
+}
+
+function roundHalfToEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+}

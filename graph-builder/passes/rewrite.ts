@@ -1,0 +1,90 @@
+import { type Builder, createBuilder } from "../builder.ts";
+import { Graph, type Node, type Value } from "../ir.ts";
+import type { Tensor } from "../tensor.ts";
+
+/**
+ * What a rewrite puts in a node's place: the values for its outputs in order (null where an output is not used),
+ * or undefined to keep the node. `inputs` are the node's inputs in the new graph; `g` appends to it.
+ */
+export type Rewrite = (
+  node: Node,
+  inputs: readonly (Value | null)[],
+  g: Builder,
+) => readonly (Value | null | undefined)[] | undefined;
+
+/**
+ * A new graph with every node that the outputs need, each rewritten by `rewrite`.
+ * Names of inputs, outputs and named values stay; new nodes are named under the node they replace. `inputFor` gives what stands
+ * for an input, which is itself where left out.
+ */
+export function rewriteGraph(
+  graph: Graph,
+  rewrite: Rewrite = () => undefined,
+  inputFor: (input: Value, g: Builder) => Value | undefined = keepInput,
+): Graph {
+  const g = createBuilder(new Graph(graph.name));
+  const values = new Map<Value, Value>();
+  for (const input of graph.inputs) {
+    const replacement = inputFor(input, g);
+    if (replacement) values.set(input, replacement);
+  }
+  const translate = (value: Value): Value => {
+    const known = values.get(value);
+    if (known) return known;
+    if (!value.constant)
+      throw new Error(`graph ${graph.name} reads ${value.name ?? "a value"} before it is made`);
+    const constant = g.constant(value.constant, value.name);
+    values.set(value, constant);
+    return constant;
+  };
+  for (const node of neededNodes(graph)) {
+    const inputs = node.inputs.map((input) => input && translate(input));
+    const outputs =
+      g.within(node.name, () => rewrite(node, inputs, g)) ??
+      g.node(node.opType, inputs, node.attributes as never, node.name).outputs;
+    for (const [i, value] of node.outputs.entries()) {
+      const replacement = outputs[i];
+      if (!replacement) continue;
+      values.set(value, replacement);
+      if (value.name !== undefined && !graph.outputs.includes(value)) replacement.name ??= value.name;
+    }
+  }
+  for (const output of graph.outputs) g.output(translate(output), output.name ?? "");
+  return g.graph;
+}
+
+/** A new graph with some inputs as constants and some of the outputs, without the inputs that nothing reads then. */
+export function freezeInputs(
+  graph: Graph,
+  constants: ReadonlyMap<string, Tensor>,
+  outputNames: readonly string[],
+): Graph {
+  const part = new Graph(graph.name);
+  part.inputs.push(...graph.inputs);
+  part.nodes = graph.nodes;
+  part.outputs = outputNames.map((name) => graph.output(name));
+  const read = new Set([...neededNodes(part).flatMap((node) => node.inputs), ...part.outputs]);
+  const keep = () => undefined;
+  return rewriteGraph(part, keep, (input, g) => {
+    const constant = constants.get(input.name ?? "");
+    if (constant) return g.constant(constant, input.name);
+    return read.has(input) ? keepInput(input, g) : undefined;
+  });
+}
+
+/** The nodes that the outputs depend on, in order. */
+export function neededNodes(graph: Graph): Node[] {
+  const needed = new Set<Node>();
+  const pending = [...graph.outputs];
+  while (pending.length > 0) {
+    const node = pending.pop()?.producer;
+    if (!node || needed.has(node)) continue;
+    needed.add(node);
+    for (const input of node.inputs) if (input) pending.push(input);
+  }
+  return graph.nodes.filter((node) => needed.has(node));
+}
+
+function keepInput({ name = "", type }: Value, g: Builder): Value {
+  return g.inputOf(name, type);
+}

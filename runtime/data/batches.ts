@@ -1,0 +1,125 @@
+import { RandomStream } from "../../graph-builder/random.ts";
+import type { Dataset } from "./dataset.ts";
+
+const SIZE = 32;
+const AREA = SIZE * SIZE;
+const PIXELS = 3 * AREA;
+const PAD = 4;
+const CROPS = 2 * PAD + 1;
+
+/** What a model is fed: images [batch, 3, 32, 32] in raw pixels 0..255 and labels [batch]. */
+export interface TrainBatch {
+  readonly images: Uint8Array;
+  readonly labels: BigInt64Array;
+}
+
+/** The same, of images as they are. */
+export type EvaluationBatch = TrainBatch;
+
+/** How a data set is cut into training batches. */
+export interface TrainBatchSettings {
+  readonly seed: number;
+  /** images of every batch but the last of an epoch */
+  readonly batchSize: number;
+}
+
+/** The number of training steps of an epoch, of which the last may have a smaller batch. */
+export function stepsPerEpoch({ count }: Pick<Dataset, "count">, batchSize: number): number {
+  return Math.ceil(count / batchSize);
+}
+
+/**
+ * The training batch of a step, counted from 0 over the whole run: a pure function of (data set, settings, step) that
+ * needs none of the earlier ones.
+ *
+ * Every epoch takes the images in an order of its own and keeps its last, smaller batch, as the author's loader does
+ * (fb.resnet.torch, dataloader.lua: `torch.randperm`, `math.min(batchSize, size - idx + 1)`): every image is seen once
+ * in an epoch, and the cosine of the learning rate counts ceil(count / batchSize) steps in each.
+ * An image is flipped with probability 1/2, then cropped at one of 9 x 9 places after padding by 4 pixels. The author
+ * pads with zeros after normalising (transforms.lua: RandomCrop), which in raw pixels is the data set's mean, here
+ * rounded.
+ */
+export function trainBatch(
+  dataset: Dataset,
+  { seed, batchSize }: TrainBatchSettings,
+  step: number,
+): TrainBatch {
+  const perEpoch = stepsPerEpoch(dataset, batchSize);
+  const epoch = Math.floor(step / perEpoch);
+  const first = (step % perEpoch) * batchSize;
+  const order = epochOrder(dataset, seed, epoch).subarray(first, first + batchSize);
+  const augmentation = new RandomStream(seed, "augment");
+  const padding = dataset.mean.map(Math.round);
+  const images = new Uint8Array(order.length * PIXELS);
+  order.forEach((source, i) => {
+    const choice = augmentation.integer(epoch * dataset.count + first + i, 2 * CROPS * CROPS);
+    const place = choice >> 1;
+    const crop = { x: place % CROPS, y: Math.floor(place / CROPS), flip: choice % 2 === 1 };
+    const image = dataset.images.subarray(source * PIXELS, (source + 1) * PIXELS);
+    cropImage(image, images.subarray(i * PIXELS, (i + 1) * PIXELS), crop, padding);
+  });
+  return { images, labels: BigInt64Array.from(order, (source) => BigInt(dataset.labels[source] ?? 0)) };
+}
+
+interface EpochOrder {
+  readonly seed: number;
+  readonly epoch: number;
+  readonly order: Uint32Array;
+}
+
+const latestOrder = new WeakMap<Dataset, EpochOrder>();
+
+/**
+ * The order of the images in an epoch; the latest of each data set is kept, as all steps of an epoch ask for the same.
+ */
+function epochOrder(dataset: Dataset, seed: number, epoch: number): Uint32Array {
+  const latest = latestOrder.get(dataset);
+  if (latest?.seed === seed && latest.epoch === epoch) return latest.order;
+  const order = new RandomStream(seed, "order").permutation(dataset.count, epoch);
+  latestOrder.set(dataset, { seed, epoch, order });
+  return order;
+}
+
+/** Where an image is cut out of its padded copy, x and y from 0 to 8, and whether it is mirrored before. */
+interface Crop {
+  readonly x: number;
+  readonly y: number;
+  readonly flip: boolean;
+}
+
+function cropImage(
+  image: Uint8Array,
+  out: Uint8Array,
+  { x, y, flip }: Crop,
+  padding: readonly number[],
+): void {
+  const top = PAD - y;
+  const left = PAD - x;
+  const [first, end] = [Math.max(0, left), Math.min(SIZE, SIZE + left)];
+  padding.forEach((value, channel) => {
+    out.fill(value, channel * AREA, (channel + 1) * AREA);
+    for (let row = Math.max(0, top); row < Math.min(SIZE, SIZE + top); row++) {
+      const to = channel * AREA + row * SIZE;
+      const from = channel * AREA + (row - top) * SIZE + (flip ? SIZE - 1 + left : -left);
+      if (flip) for (let column = first; column < end; column++) out[to + column] = image[from - column] ?? 0;
+      else for (let column = first; column < end; column++) out[to + column] = image[from + column] ?? 0;
+    }
+  });
+}
+
+/**
+ * The images of a data set as they are and in their order, in batches that are views of it, not copies; the last may be
+ * smaller.
+ */
+export function* evalBatches(
+  { images, labels, count }: Dataset,
+  batchSize: number,
+): Generator<EvaluationBatch> {
+  for (let first = 0; first < count; first += batchSize) {
+    const last = Math.min(first + batchSize, count);
+    yield {
+      images: images.subarray(first * PIXELS, last * PIXELS),
+      labels: BigInt64Array.from(labels.subarray(first, last), BigInt),
+    };
+  }
+}

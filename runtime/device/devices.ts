@@ -1,0 +1,85 @@
+import type * as Ort from "onnxruntime-common";
+import { inlined, type Lowering, portable, UserError } from "../../graph-builder/index.ts";
+import { cpu } from "../../graph-builder/lowerings/cpu.ts";
+import { nchwc } from "../../graph-builder/lowerings/nchwc.ts";
+import { blockSize } from "./blocked-layout.ts";
+
+/** The devices a session can run on: an execution provider of ONNX Runtime with the lowering that suits it. */
+export const deviceNames = ["cpu", "cuda", "webgpu", "coreml", "dml", "wasm"] as const;
+export type DeviceName = (typeof deviceNames)[number];
+
+/** An opened device. A browser page makes its own from onnxruntime-web. */
+export interface Device {
+  readonly name: string;
+  readonly ort: typeof Ort;
+  readonly sessionOptions: Ort.InferenceSession.SessionOptions;
+  readonly lowering: Lowering;
+  /** What to do where a session cannot be opened on it. */
+  readonly advice: string;
+}
+
+interface Provider {
+  readonly executionProviders: readonly string[];
+  readonly lowering: Lowering;
+  readonly advice: string;
+}
+
+const onCpu: Lowering = { ...portable, ...cpu, ...inlined };
+const elsewhere: Lowering = { ...portable, ...inlined };
+
+const providers: { readonly [K in Exclude<DeviceName, "wasm">]: Provider } = {
+  cpu: { executionProviders: ["cpu"], lowering: onCpu, advice: "reinstall onnxruntime-node" },
+  cuda: {
+    executionProviders: ["cuda", "cpu"],
+    lowering: elsewhere,
+    advice:
+      "it needs Linux on x64, an NVIDIA GPU with CUDA 12 and cuDNN 9, and its libraries, which `npm run install:cuda` fetches once",
+  },
+  webgpu: {
+    executionProviders: ["webgpu", "cpu"],
+    lowering: elsewhere,
+    advice: "it needs a GPU with a Vulkan, Metal or Direct3D 12 driver",
+  },
+  coreml: { executionProviders: ["coreml", "cpu"], lowering: elsewhere, advice: "it exists on macOS only" },
+  dml: { executionProviders: ["dml", "cpu"], lowering: elsewhere, advice: "it exists on Windows only" },
+};
+
+/**
+ * Opens a device in Node. `threads` are for the CPU's operators (all cores where left out).
+ * Throws UserError, saying why and how to get it, where this machine's ONNX Runtime does not have it.
+ */
+export async function openDevice(
+  name: DeviceName,
+  options: { threads?: number | undefined } = {},
+): Promise<Device> {
+  const threads = options.threads === undefined ? {} : { intraOpNumThreads: options.threads };
+  // a planned second step, a twentieth faster, would be given one block beside all that the first has taken piece by piece
+  const common = { ...threads, logSeverityLevel: 3 as const, enableMemPattern: false };
+  if (name === "wasm") return openWasm(common, options.threads ?? 1);
+  const ort = await import("onnxruntime-node");
+  // a device that cannot be opened is told of by the error, not by ONNX Runtime's own log
+  ort.env.logLevel = "fatal";
+  const provider = providers[name];
+  if (!ort.listSupportedBackends().some((backend) => backend.name === name)) {
+    throw new UserError(`The device ${name} is not in this machine's ONNX Runtime: ${provider.advice}.`);
+  }
+  const sessionOptions = { ...common, executionProviders: [...provider.executionProviders] };
+  const lowering = name === "cpu" ? await cpuLowering(ort) : provider.lowering;
+  return { name, ort, sessionOptions, lowering, advice: provider.advice };
+}
+
+/** Blocked where this machine's kernels are. */
+async function cpuLowering(ort: typeof Ort): Promise<Lowering> {
+  probed ??= blockSize(ort);
+  const size = await probed;
+  return size === undefined ? onCpu : { ...portable, ...inlined, ...nchwc(size) };
+}
+
+let probed: Promise<number | undefined> | undefined;
+
+async function openWasm(common: Ort.InferenceSession.SessionOptions, threads: number): Promise<Device> {
+  const ort = await import("onnxruntime-web");
+  ort.env.wasm.numThreads = threads;
+  const sessionOptions = { ...common, executionProviders: ["wasm"] };
+  return { name: "wasm", ort, sessionOptions, lowering: onCpu, advice: "reinstall onnxruntime-web" };
+}

@@ -1,0 +1,54 @@
+import {
+  createModel,
+  encodeModel,
+  type Graph,
+  nameValues,
+  type Range,
+  rewriteGraph,
+} from "../../graph-builder/index.ts";
+import type { Device } from "../device/devices.ts";
+import { Classifier } from "./classifier.ts";
+
+/** Images of a run. */
+const BATCH = 32;
+
+/**
+ * The least and the largest number, and zero between them, that every float value of a frozen graph takes over images, raw pixels
+ * uint8 [count, 3, 32, 32], by the names that the graph's file gives its values. The graph takes any number of images.
+ */
+export async function calibrate(
+  graph: Graph,
+  { images, count }: { readonly images: Uint8Array; readonly count: number },
+  device: Device,
+): Promise<Map<string, Range>> {
+  const classifier = await Classifier.open(encodeModel(createModel(observed(graph))), device, graph.name);
+  const ranges = new Map<string, Range>();
+  const pixels = images.length / count;
+  for (let first = 0; first < count; first += BATCH) {
+    const results = await classifier.run(images.subarray(first * pixels, (first + BATCH) * pixels));
+    for (const [name, { data }] of Object.entries(results)) {
+      ranges.set(name, widen(ranges.get(name), data as Float32Array));
+    }
+  }
+  await classifier.release();
+  return ranges;
+}
+
+/** The same graph with every float value as an output, under the name that its file gives it. */
+function observed(graph: Graph): Graph {
+  const copy = rewriteGraph(graph);
+  for (const [value, name] of nameValues(copy)) {
+    if (!value.producer || value.elemType !== "float" || copy.outputs.includes(value)) continue;
+    value.name = name;
+    copy.outputs.push(value);
+  }
+  return copy;
+}
+
+function widen({ min, max }: Range = { min: 0, max: 0 }, values: Float32Array): Range {
+  for (const value of values) {
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  return { min, max };
+}

@@ -1,0 +1,163 @@
+import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { UserError } from "../../graph-builder/errors.ts";
+import type { Device } from "../device/devices.ts";
+import { ortReason } from "../device/ort-errors.ts";
+
+/** What a frozen classifier is fed. */
+interface ImageInput {
+  readonly name: string;
+  readonly type: "float32" | "uint8";
+  /** Whether the colours of a pixel lie together. */
+  readonly isNhwc: boolean;
+  readonly size: { readonly channels: number; readonly height: number; readonly width: number };
+  /** The images of every run, undefined for any number. */
+  readonly batch: number | undefined;
+}
+
+/** A frozen image classifier opened on a device, of whatever layout, batch and output. */
+export class Classifier {
+  readonly #session: InferenceSession;
+  readonly #device: Device;
+  readonly #input: ImageInput;
+
+  private constructor(session: InferenceSession, device: Device, input: ImageInput) {
+    this.#session = session;
+    this.#device = device;
+    this.#input = input;
+  }
+
+  /** Opens a model; `what` names it in errors. Throws UserError where ONNX Runtime refuses it or it does not take images. */
+  static async open(bytes: Uint8Array, device: Device, what: string): Promise<Classifier> {
+    const session = await openModel(bytes, device, what);
+    try {
+      return new Classifier(session, device, imageInput(session, what));
+    } catch (error) {
+      await session.release();
+      throw error;
+    }
+  }
+
+  /** Channels, height and width of the images that it takes. */
+  get imageSize(): ImageInput["size"] {
+    return this.#input.size;
+  }
+
+  /** Whether it returns probabilities, not logits. */
+  get isProbabilities(): boolean {
+    return outputName(this.#session) === "probabilities";
+  }
+
+  /**
+   * The logits, float [images, classes], of raw pixels 0..255 [images, channels, height, width]; of a model that returns probabilities
+   * their logarithms, which are its logits up to a constant.
+   */
+  async logits(images: Uint8Array): Promise<Tensor> {
+    const count = this.#count(images);
+    const batch = this.#input.batch ?? count;
+    const output = outputName(this.#session);
+    const rows: Float32Array[] = [];
+    for (let first = 0; first < count; first += batch) {
+      const results = await this.run(this.#part(images, first, first + batch));
+      const scores = scoresIn(results, output);
+      const classes = scores.length / batch;
+      for (let i = 0; i < Math.min(batch, count - first); i++)
+        rows.push(scores.subarray(i * classes, (i + 1) * classes));
+    }
+    const classes = rows[0]?.length ?? 0;
+    const data = new Float32Array(count * classes);
+    for (const [i, row] of rows.entries()) data.set(row, i * classes);
+    const logits = this.isProbabilities ? data.map((p) => Math.log(Math.max(p, smallest))) : data;
+    return new this.#device.ort.Tensor("float32", logits, [count, classes]);
+  }
+
+  /** Every output of one run on images, of which a model of fixed batch takes no more than that and gets black ones for those that lack. */
+  async run(images: Uint8Array): Promise<InferenceSession.ReturnType> {
+    const { name, type, isNhwc, size } = this.#input;
+    const { Tensor } = this.#device.ort;
+    const { channels, height, width } = size;
+    const batch = this.#input.batch ?? this.#count(images);
+    const dims = isNhwc ? [batch, height, width, channels] : [batch, channels, height, width];
+    const data = new (type === "uint8" ? Uint8Array : Float32Array)(batch * channels * height * width);
+    data.set(isNhwc ? interleaved(images, channels, height * width) : images);
+    const feeds: Record<string, Tensor> = {
+      [name]: new Tensor(type as "uint8", data as Uint8Array<ArrayBuffer>, dims),
+    };
+    const alpha = this.#session.inputMetadata.find((input) => input.name === "alpha");
+    if (alpha?.isTensor) {
+      const blocks = Number(alpha.shape[0]);
+      feeds["alpha"] = new Tensor("float32", new Float32Array(blocks).fill(0.5), [blocks]);
+    }
+    return this.#session.run(feeds);
+  }
+
+  async release(): Promise<void> {
+    await this.#session.release();
+  }
+
+  #count(images: Uint8Array): number {
+    const { channels, height, width } = this.#input.size;
+    return images.length / (channels * height * width);
+  }
+
+  #part(images: Uint8Array, first: number, last: number): Uint8Array {
+    const pixels = images.length / this.#count(images);
+    return images.subarray(first * pixels, last * pixels);
+  }
+}
+
+/** The output with a number for each class. Throws UserError where it is another tensor. */
+function scoresIn(results: InferenceSession.ReturnType, output: string): Float32Array {
+  const { type, dims = [], data } = results[output] ?? {};
+  if (type === "float32" && dims.length === 2) return data as Float32Array;
+  throw new UserError(`The output ${output} is ${type} [${dims.join(", ")}], not float32 [batch, classes].`);
+}
+
+/** The smallest normal float32, in place of a probability that was rounded to zero. */
+const smallest = 2 ** -126;
+
+async function openModel(bytes: Uint8Array, device: Device, what: string): Promise<InferenceSession> {
+  try {
+    return await device.ort.InferenceSession.create(bytes, device.sessionOptions);
+  } catch (error) {
+    throw new UserError(`${what} cannot be opened by ONNX Runtime on ${device.name}: ${ortReason(error)}.`, {
+      cause: error,
+    });
+  }
+}
+
+function outputName({ outputNames }: InferenceSession): string {
+  return outputNames.find((name) => name === "logits") ?? outputNames[0] ?? "";
+}
+
+/** The one input of images among a session's. Throws UserError where there is none, or one that is neither images nor alpha. */
+function imageInput({ inputMetadata, inputNames }: InferenceSession, what: string): ImageInput {
+  const [images, ...others] = inputMetadata.filter(({ name }) => name !== "alpha");
+  if (!images || others.length > 0) {
+    throw new UserError(`${what} must have one input of images, not ${inputNames.join(", ")}.`);
+  }
+  const { name } = images;
+  const shape = images.isTensor ? images.shape : [];
+  const type = images.isTensor ? images.type : "sequence";
+  const [batch, ...rest] = shape;
+  const isNhwc = rest[2] === 3 && rest[0] !== 3;
+  const [channels, height, width] = isNhwc ? [rest[2], rest[0], rest[1]] : rest;
+  const isKnown = [channels, height, width].every((dim) => typeof dim === "number" && dim > 0);
+  if (shape.length !== 4 || !isKnown || (type !== "float32" && type !== "uint8")) {
+    throw new UserError(
+      `${what} takes ${name} ${type} [${shape.join(", ")}], and images are float32 or uint8 [batch, 3, height, width] or [batch, height, width, 3].`,
+    );
+  }
+  const size = { channels: Number(channels), height: Number(height), width: Number(width) };
+  return { name, type, isNhwc, size, batch: typeof batch === "number" && batch > 0 ? batch : undefined };
+}
+
+/** Planes of colours, image by image, as pixels with their colours together. */
+function interleaved(images: Uint8Array, channels: number, area: number): Uint8Array {
+  const out = new Uint8Array(images.length);
+  const pixels = channels * area;
+  for (let i = 0; i < images.length; i++) {
+    const within = i % pixels;
+    out[i - within + (within % area) * channels + Math.floor(within / area)] = images[i] ?? 0;
+  }
+  return out;
+}

@@ -1,0 +1,69 @@
+import type { Tensor } from "onnxruntime-common";
+import type { Dataset } from "../data/dataset.ts";
+
+/** How well a network does on a data set; accuracies in percent. */
+export interface Evaluation {
+  /** Mean cross-entropy in nats. */
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly images: number;
+  readonly perClass: readonly {
+    readonly className: string;
+    readonly images: number;
+    readonly correct: number;
+  }[];
+}
+
+/** Running sums over logits; the loss is computed here in double precision, so every model is judged by the same arithmetic. */
+export class EvaluationSums {
+  readonly #classNames: readonly string[];
+  readonly #images: number[];
+  readonly #correct: number[];
+  #loss = 0;
+
+  constructor({ classNames }: Pick<Dataset, "classNames">) {
+    this.#classNames = classNames;
+    this.#images = classNames.map(() => 0);
+    this.#correct = classNames.map(() => 0);
+  }
+
+  /** Adds a batch: logits float [batch, classes] and its labels. */
+  add(logits: Tensor, labels: ArrayLike<bigint | number>): void {
+    const data = logits.data as Float32Array;
+    const classes = Number(logits.dims[1]);
+    for (let i = 0; i < labels.length; i++) {
+      const label = Number(labels[i]);
+      const row = data.subarray(i * classes, (i + 1) * classes);
+      const { loss, best } = score(row, label);
+      this.#loss += loss;
+      this.#images[label] = (this.#images[label] ?? 0) + 1;
+      if (best === label) this.#correct[label] = (this.#correct[label] ?? 0) + 1;
+    }
+  }
+
+  /** The result over all batches added. */
+  result(): Evaluation {
+    const images = this.#images.reduce((sum, count) => sum + count, 0);
+    const correct = this.#correct.reduce((sum, count) => sum + count, 0);
+    return {
+      loss: this.#loss / images,
+      accuracy: (100 * correct) / images,
+      images,
+      perClass: this.#classNames.map((className, i) => ({
+        className,
+        images: this.#images[i] ?? 0,
+        correct: this.#correct[i] ?? 0,
+      })),
+    };
+  }
+}
+
+/** -log softmax(logits)[label], and the index of the largest logit. */
+function score(logits: Float32Array, label: number): { loss: number; best: number } {
+  let best = 0;
+  for (let i = 1; i < logits.length; i++) if ((logits[i] ?? 0) > (logits[best] ?? 0)) best = i;
+  const largest = logits[best] ?? 0;
+  let sum = 0;
+  for (const logit of logits) sum += Math.exp(logit - largest);
+  return { loss: Math.log(sum) + largest - (logits[label] ?? 0), best };
+}

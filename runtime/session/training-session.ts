@@ -1,0 +1,327 @@
+import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import {
+  createModel,
+  didYouMean,
+  encodeModel,
+  freezeInputs,
+  type Model,
+  Tensor as TensorProto,
+  UserError,
+} from "../../graph-builder/index.ts";
+import type { Device } from "../device/devices.ts";
+import { ortReason } from "../device/ort-errors.ts";
+import { fromOrtTensor } from "../device/tensors.ts";
+import { decodeSources, type LoweredModels, lowerModels } from "./lowered-models.ts";
+import type { TrainingSources } from "./sources.ts";
+import { RESET, TrainingState } from "./training-state.ts";
+
+/** Tensors by the name of the graph's input or output. */
+export type NamedTensors = Readonly<Record<string, Tensor>>;
+
+interface Sessions {
+  readonly train: InferenceSession;
+  readonly evaluate: InferenceSession | undefined;
+  readonly optimize: InferenceSession | undefined;
+}
+
+/**
+ * Trains ONNX Runtime training artifacts, ours or those of Python's `generate_artifacts`, on any execution provider: every
+ * training operator is lowered to ordinary ones when the session opens. The interface is onnxruntime-common 1.19's, with feeds
+ * by name and what it lacked. Parameters, running statistics, gradients and momenta stay in the session between steps.
+ * Calls must not overlap.
+ */
+export class TrainingSession {
+  readonly #device: Device;
+  readonly #sessions: Sessions;
+  readonly #evalModel: Model | undefined;
+  readonly #state: TrainingState;
+  readonly #hidden: ReadonlySet<string>;
+  #resetGradients = true;
+  #learningRate: number;
+
+  private constructor(
+    device: Device,
+    checkpoint: Checkpoint,
+    sessions: Sessions,
+    evalModel: Model | undefined,
+  ) {
+    const { train, optimize } = sessions;
+    this.#device = device;
+    this.#sessions = sessions;
+    this.#evalModel = evalModel;
+    this.#learningRate = checkpoint.optimizer?.initialLearningRate ?? 0.001;
+    this.#hidden = new Set(optimize ? [RESET] : [RESET, "learning_rate", "step"]);
+    const names = {
+      trainInputs: train.inputNames,
+      trainOutputs: train.outputNames,
+      optimizerInputs: optimize?.inputNames,
+    };
+    this.#state = new TrainingState(checkpoint, names, device.ort);
+  }
+
+  /**
+   * Opens artifacts on a device. Throws UserError where a file is damaged, where an operator is not covered (naming its node),
+   * or where the device cannot run the graph.
+   */
+  static async create(sources: TrainingSources, device: Device): Promise<TrainingSession> {
+    const decoded = await decodeSources(sources);
+    const sessions = await openSessions(lowerModels(decoded, device.lowering), device);
+    return new TrainingSession(device, decoded.checkpoint, sessions, decoded.evaluation);
+  }
+
+  /** Opens models that were lowered for the device before. Throws UserError where the device cannot run one. */
+  static async open(models: LoweredModels, checkpoint: Checkpoint, device: Device): Promise<TrainingSession> {
+    return new TrainingSession(device, checkpoint, await openSessions(models, device), undefined);
+  }
+
+  /** The rate of the next optimizer step; at first the checkpoint's initial one, or 0.001. */
+  get learningRate(): number {
+    return this.#learningRate;
+  }
+
+  set learningRate(rate: number) {
+    this.#learningRate = rate;
+  }
+
+  /** The inputs that runTrainStep wants. */
+  get trainingInputNames(): readonly string[] {
+    return this.#userInputs(this.#sessions.train);
+  }
+
+  /** The outputs that runTrainStep returns. */
+  get trainingOutputNames(): readonly string[] {
+    return this.#userOutputs(this.#sessions.train);
+  }
+
+  /** The inputs that runEvalStep wants. */
+  get evalInputNames(): readonly string[] {
+    return this.#userInputs(this.#sessions.evaluate);
+  }
+
+  /** The outputs that runEvalStep returns. */
+  get evalOutputNames(): readonly string[] {
+    return this.#userOutputs(this.#sessions.evaluate);
+  }
+
+  /**
+   * Runs forward and backward on one batch, and the update too where the training model is fused; gradients are added to those
+   * since the last lazyResetGrad. Returns the outputs, such as `loss`, or those named by `fetches`.
+   * Throws UserError for a missing input and an unknown output.
+   */
+  async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
+    const { Tensor } = this.#device.ort;
+    const reset = new Tensor("bool", [this.#resetGradients], [1]);
+    const results = await this.#run(
+      this.#sessions.train,
+      { ...feeds, ...this.#optimizerFeeds(), [RESET]: reset },
+      fetches,
+    );
+    this.#resetGradients = false;
+    return results;
+  }
+
+  /**
+   * Updates the parameters from the gradients at the current learning rate; a fused training model has done so and only the step
+   * is counted. Throws UserError where there is neither.
+   */
+  async runOptimizerStep(): Promise<void> {
+    const { train, optimize } = this.#sessions;
+    if (optimize) await this.#run(optimize, this.#optimizerFeeds());
+    else if (!train.inputNames.includes("learning_rate"))
+      throw new UserError("The session has no optimizer model.");
+    this.#state.steps += 1;
+  }
+
+  /** Makes the next train step start its gradients anew. */
+  lazyResetGrad(): void {
+    this.#resetGradients = true;
+  }
+
+  /** Runs the evaluation model on one batch and returns its outputs, or those named by `fetches`. Throws UserError without one. */
+  async runEvalStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
+    if (!this.#sessions.evaluate) throw new UserError("The session has no eval model.");
+    return this.#run(this.#sessions.evaluate, feeds, fetches);
+  }
+
+  /** The names of the parameters, in the order of the training model's inputs; with the frozen ones where asked. */
+  parameterNames(trainableOnly = true): readonly string[] {
+    return this.#state.parameterNames(trainableOnly);
+  }
+
+  /** A copy of a parameter. Throws UserError for an unknown name. */
+  getParameter(name: string): Tensor {
+    return this.#tensorNamed(name, this.parameterNames(false));
+  }
+
+  /** Replaces a parameter by a copy of a tensor. Throws UserError for an unknown name, and for another type or shape. */
+  setParameter(name: string, tensor: Tensor): void {
+    const { type, dims } = this.getParameter(name);
+    if (tensor.type !== type || tensor.dims.join() !== dims.join()) {
+      throw new UserError(
+        `${name} is ${type} [${dims.join(", ")}] and cannot take ${tensor.type} [${tensor.dims.join(", ")}].`,
+      );
+    }
+    this.#state.set(name, fromOrtTensor(tensor));
+  }
+
+  /** A copy of the gradient that has been gathered for a parameter. Throws UserError for a parameter that has none. */
+  getGradient(parameter: string): Tensor {
+    const trainable = this.parameterNames().filter((name) => this.#state.has(`${name}_grad`));
+    if (trainable.includes(parameter)) return this.#tensorNamed(`${parameter}_grad`, [`${parameter}_grad`]);
+    return this.#tensorNamed(parameter, trainable);
+  }
+
+  /**
+   * The gradients of the parameters in the order of parameterNames, their data shared with the session until the next train step: the
+   * next optimizer step takes what is written into them.
+   */
+  sharedGradients(): readonly Float32Array[] {
+    return this.parameterNames().map((name) => this.#state.tensor(`${name}_grad`).data as Float32Array);
+  }
+
+  /** The parameters in the same way, shared until the next optimizer step. */
+  sharedParameters(): readonly Float32Array[] {
+    return this.parameterNames().map((name) => this.#state.tensor(name).data as Float32Array);
+  }
+
+  /** The number of values of all parameters. */
+  async getParametersSize(trainableOnly = true): Promise<number> {
+    return this.#parameters(trainableOnly).reduce((size, { data }) => size + data.length, 0);
+  }
+
+  /** All parameters one after the other as a float32 vector. Throws UserError where one has another type. */
+  async getContiguousParameters(trainableOnly = true): Promise<Tensor> {
+    const buffer = new Float32Array(await this.getParametersSize(trainableOnly));
+    let offset = 0;
+    for (const { data } of this.#parameters(trainableOnly)) {
+      buffer.set(data as Float32Array, offset);
+      offset += data.length;
+    }
+    return new this.#device.ort.Tensor("float32", buffer, [buffer.length]);
+  }
+
+  /** Sets all parameters from the bytes of a float32 vector as getContiguousParameters returns it. Throws UserError for another length. */
+  async loadParametersBuffer(buffer: Uint8Array, trainableOnly = true): Promise<void> {
+    const size = await this.getParametersSize(trainableOnly);
+    if (buffer.byteLength !== 4 * size) {
+      throw new UserError(`The parameters take ${4 * size} bytes, and the buffer has ${buffer.byteLength}.`);
+    }
+    const values = new Float32Array(new Uint8Array(buffer).buffer);
+    const tensors = this.#parameters(trainableOnly);
+    let offset = 0;
+    for (const [i, name] of this.parameterNames(trainableOnly).entries()) {
+      const { dims = [], data } = tensors[i] ?? this.#state.tensor(name);
+      this.#state.set(name, new TensorProto("float", dims, values.subarray(offset, offset + data.length)));
+      offset += data.length;
+    }
+  }
+
+  /** The state as a checkpoint, its tensors shared with the session until the next step; properties are those it was opened with. */
+  checkpoint(): Checkpoint {
+    return this.#state.checkpoint();
+  }
+
+  /** The state as the bytes of ONNX Runtime's checkpoint file, with the optimizer's unless told otherwise. */
+  async saveCheckpoint(includeOptimizerState = true): Promise<Uint8Array> {
+    const { optimizer, ...checkpoint } = this.checkpoint();
+    return encodeCheckpoint(includeOptimizerState ? { ...checkpoint, optimizer } : checkpoint);
+  }
+
+  /**
+   * The eval model, cut to some of its outputs and what they need, with the current parameters inside: a plain .onnx.
+   * Throws UserError without an eval model, and for an unknown output.
+   */
+  async exportInferenceModel(outputNames: readonly string[]): Promise<Uint8Array> {
+    if (!this.#evalModel) throw new UserError("The session has no eval model.");
+    const { graph } = this.#evalModel;
+    const available = graph.outputs.map(({ name }) => name ?? "");
+    for (const name of outputNames) expectName(name, available, "output");
+    const constants = this.parameterNames(false).map((name) => [name, this.#state.tensor(name)] as const);
+    const frozen = freezeInputs(graph, new Map(constants), outputNames);
+    return encodeModel(createModel(frozen, { metadataProps: this.#evalModel.metadataProps }));
+  }
+
+  /** Frees the sessions. */
+  async release(): Promise<void> {
+    const { train, evaluate, optimize } = this.#sessions;
+    for (const session of [train, evaluate, optimize]) await session?.release();
+    this.#state.clear();
+  }
+
+  async #run(
+    session: InferenceSession,
+    given: NamedTensors,
+    fetches?: readonly string[],
+  ): Promise<NamedTensors> {
+    for (const name of fetches ?? []) expectName(name, this.#userOutputs(session), "output");
+    const feeds: Record<string, Tensor> = {};
+    for (const name of session.inputNames) {
+      const tensor = this.#state.get(name) ?? given[name];
+      if (!tensor)
+        throw new UserError(`The input ${name} is missing.${didYouMean(name, Object.keys(given))}`);
+      feeds[name] = tensor;
+    }
+    const results: Record<string, Tensor> = {};
+    for (const [name, tensor] of Object.entries(await session.run(feeds))) {
+      const state = this.#state.stateOf(name);
+      if (state !== undefined) this.#state.replace(state, tensor);
+      else if (fetches?.includes(name) ?? true) results[name] = tensor;
+    }
+    return results;
+  }
+
+  #userInputs(session: InferenceSession | undefined): readonly string[] {
+    return (session?.inputNames ?? []).filter((name) => !this.#state.has(name) && !this.#hidden.has(name));
+  }
+
+  #userOutputs(session: InferenceSession | undefined): readonly string[] {
+    return (session?.outputNames ?? []).filter((name) => this.#state.stateOf(name) === undefined);
+  }
+
+  #optimizerFeeds(): NamedTensors {
+    const { Tensor } = this.#device.ort;
+    return {
+      learning_rate: new Tensor("float32", [this.#learningRate], [1]),
+      step: new Tensor("int64", [BigInt(this.#state.steps + 1)], [1]),
+    };
+  }
+
+  #parameters(trainableOnly: boolean): TensorProto[] {
+    return this.parameterNames(trainableOnly).map((name) => {
+      const tensor = this.#state.tensor(name);
+      if (tensor.elemType === "float") return tensor;
+      throw new UserError(`${name} is ${tensor.elemType}, and only float parameters go into one buffer.`);
+    });
+  }
+
+  #tensorNamed(name: string, known: readonly string[]): Tensor {
+    expectName(name, known, "parameter");
+    const { type, data, dims } = this.#state.get(name) ?? {};
+    return new this.#device.ort.Tensor(type as "float32", (data as Float32Array).slice(), dims);
+  }
+}
+
+function expectName(name: string, known: readonly string[], what: string): void {
+  if (known.includes(name)) return;
+  throw new UserError(`There is no ${what} ${name}: there are ${known.join(", ")}.`);
+}
+
+async function openSessions({ train, evaluate, optimize }: LoweredModels, device: Device): Promise<Sessions> {
+  return {
+    train: await openSession(train, device),
+    evaluate: evaluate && (await openSession(evaluate, device)),
+    optimize: optimize && (await openSession(optimize, device)),
+  };
+}
+
+async function openSession(model: Uint8Array, device: Device): Promise<InferenceSession> {
+  try {
+    return await device.ort.InferenceSession.create(model, device.sessionOptions);
+  } catch (error) {
+    throw new UserError(
+      `The device ${device.name} cannot run the model (${ortReason(error)}); ${device.advice}.`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,10 @@
+/** ShakeNet: its network, training artifacts, training loop and frozen form. */
+export * from "./fusing.ts";
+export * from "./inference-form.ts";
+export * from "./inference-model.ts";
+export * from "./network.ts";
+export * from "./settings.ts";
+export * from "./shake-noise.ts";
+export * from "./training-artifacts.ts";
+export { evaluationModel, type ParameterizedGraph, trainingModel } from "./training-graph.ts";
+export * from "./training-loop.ts";

@@ -1,0 +1,109 @@
+import type { Checkpoint } from "../artifacts/checkpoint.ts";
+import {
+  type Builder,
+  createBuilder,
+  createModel,
+  dataTypeNumbers,
+  encodeModel,
+  Graph,
+  simplifyForInference,
+  type Tensor,
+  UserError,
+  type Value,
+} from "../graph-builder/index.ts";
+import { defaultForm, type InferenceForm } from "./inference-form.ts";
+import { appendNetwork, blockCount, imageShape, type NetworkSettings } from "./network.ts";
+import { evenMix } from "./training-graph.ts";
+
+/** What a file says beside its graph. */
+export interface ModelNotes {
+  readonly docString?: string;
+  readonly metadataProps?: Readonly<Record<string, string>>;
+  readonly opset?: number | undefined;
+}
+
+type Weights = Pick<Checkpoint, "trainable" | "frozen">;
+
+/**
+ * The trained network as one plain .onnx: float [batch, 3, 32, 32] `images` of raw pixels 0..255 in, float [batch, classes] `logits`
+ * out, or as `form` says; normalisation inside, batch normalisation folded, both branches merged into one. Throws UserError where the
+ * checkpoint lacks a tensor of the network or has it in another shape.
+ */
+export function inferenceModel(
+  settings: NetworkSettings,
+  checkpoint: Weights,
+  notes: ModelNotes = {},
+  form: Partial<InferenceForm> = {},
+): Uint8Array {
+  return encodeInferenceModel(inferenceGraph(settings, checkpoint, form), notes);
+}
+
+/** A frozen graph as a file, with ONNX's `Image.*` entries beside the given metadata. */
+export function encodeInferenceModel(graph: Graph, notes: ModelNotes = {}): Uint8Array {
+  const metadataProps = { ...imageMetadata, ...notes.metadataProps };
+  return encodeModel(createModel(graph, { ...notes, metadataProps }));
+}
+
+/** The graph of `inferenceModel`. */
+export function inferenceGraph(
+  settings: NetworkSettings,
+  checkpoint: Weights,
+  form: Partial<InferenceForm> = {},
+): Graph {
+  const { precision, ...rest } = { ...defaultForm, ...form };
+  const trained = trainedGraph(settings, checkpoint, rest);
+  return simplifyForInference(trained, precision === "float16" ? "float16" : "float");
+}
+
+/** The network as its evaluation in training computes it, layer by layer: what `inferenceGraph` must agree with. */
+export function trainedGraph(
+  settings: NetworkSettings,
+  checkpoint: Weights,
+  form: Partial<Omit<InferenceForm, "precision">> = {},
+): Graph {
+  const { input, output, batch, alphaInput } = { ...defaultForm, ...form };
+  const g = createBuilder(new Graph("shakenet"));
+  const images = imageInput(g, input, batch === "dynamic" ? "batch" : batch);
+  const alpha = alphaInput ? g.input("alpha", "float", [blockCount(settings)]) : undefined;
+  const logits = appendNetwork(g, images, settings, {
+    isTraining: false,
+    tensor: ({ name, shape }) => g.constant(tensorOf(checkpoint, name, shape), name),
+    mix: (branch1, branch2, block) =>
+      alpha ? mixBy(g, branch1, branch2, alpha, block) : evenMix(g, branch1, branch2),
+  });
+  if (output === "logits") g.output(logits, "logits");
+  // the axis is said, because before opset 13 it was another where it was not
+  else g.output(g.Softmax(logits, { axis: 1 }), "probabilities");
+  return g.graph;
+}
+
+function imageInput(g: Builder, form: InferenceForm["input"], batch: number | string): Value {
+  if (form === "float32-nchw") return g.input("images", "float", [batch, ...imageShape]);
+  const [channels, height, width] = imageShape;
+  const images = g.input("images", "uint8", [batch, height, width, channels]);
+  return g.Transpose(g.Cast(images, { to: dataTypeNumbers.float }), { perm: [0, 3, 1, 2] });
+}
+
+/** alpha * branch1 + (1 - alpha) * branch2, one alpha a block. */
+function mixBy(g: Builder, branch1: Value, branch2: Value, alpha: Value, block: number): Value {
+  const weight = g.Slice(alpha, g.int64([block]), g.int64([block + 1]), g.int64([0]));
+  return g.Add(g.Mul(branch1, weight), g.Mul(branch2, g.Sub(g.float(1), weight)));
+}
+
+function tensorOf({ trainable, frozen }: Weights, name: string, shape: readonly number[]): Tensor {
+  const tensor = trainable.get(name) ?? frozen.get(name);
+  if (!tensor) throw new UserError(`The checkpoint has no ${name}: it is not of this network.`);
+  if (tensor.dims.join() !== shape.join()) {
+    throw new UserError(
+      `The checkpoint's ${name} is [${tensor.dims.join(", ")}], the network wants [${shape.join(", ")}].`,
+    );
+  }
+  return tensor;
+}
+
+/** How a picture is fed, in ONNX's own words (onnx/onnx docs/MetadataProps.md). */
+const imageMetadata = {
+  "Image.BitmapPixelFormat": "Rgb8",
+  "Image.ColorSpaceGamma": "SRGB",
+  "Image.NominalPixelRange": "NominalRange_0_255",
+};

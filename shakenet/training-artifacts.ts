@@ -1,0 +1,93 @@
+import { type Checkpoint, encodeCheckpoint } from "../artifacts/checkpoint.ts";
+import { readManifest } from "../artifacts/folder.ts";
+import { type InitialState, initialCheckpoint } from "../artifacts/initial-checkpoint.ts";
+import type { Manifest, TrainingArtifacts } from "../artifacts/manifest.ts";
+import {
+  costOf,
+  createModel,
+  encodeModel,
+  type Graph,
+  momentCounts,
+  optimizerGraph,
+  stockOptimizerGraph,
+} from "../graph-builder/index.ts";
+import { blockCount, networkName } from "./network.ts";
+import { type ArtifactSettings, optimizerRule } from "./settings.ts";
+import { evaluationModel, networkTensors, type ParameterizedGraph, trainingModel } from "./training-graph.ts";
+
+/** The manifest of a ShakeNet's artifacts. */
+export interface ShakeNetManifest extends Manifest {
+  readonly network: string;
+  readonly settings: ArtifactSettings;
+  readonly blocks: number;
+}
+
+/** The training artifacts of a ShakeNet. */
+export type ShakeNetArtifacts = TrainingArtifacts<ShakeNetManifest>;
+
+/** Reads `manifest.json` of a folder. Throws UserError where it is missing or not one of a ShakeNet. */
+export function readShakeNetManifest(folder: string): Promise<ShakeNetManifest> {
+  return readManifest(folder, (manifest): manifest is ShakeNetManifest => "settings" in manifest);
+}
+
+/** The training artifacts of a network; the same settings always give the same bytes. Throws UserError for settings that make no network. */
+export function buildTrainingArtifacts(settings: ArtifactSettings): ShakeNetArtifacts {
+  const training = trainingModel(settings);
+  const write = (graph: Graph, docString: string) => encodeModel(createModel(graph, { docString }));
+  const name = `ShakeNet ${networkName(settings)}`;
+  return {
+    trainingModel: write(
+      training.graph,
+      `${name}: forward, loss${settings.fused ? ", backward and update" : " and backward"}`,
+    ),
+    evalModel: write(evaluationModel(settings), `${name}: evaluation with alpha = 0.5`),
+    ...(settings.fused
+      ? {}
+      : { optimizerModel: write(optimizerModel(training, settings), `${name}: ${settings.optimizer} step`) }),
+    checkpoint: encodeCheckpoint(initialCheckpoint(training.parameters, initialState(settings))),
+    manifest: describe(training, settings),
+  };
+}
+
+/** The number of trained values in a checkpoint; one of a fused model keeps them among its frozen tensors. */
+export function parameterCount({ trainable, frozen, properties }: Checkpoint): number {
+  const settings = JSON.parse(String(properties.get("settings") ?? "{}")) as Partial<ArtifactSettings>;
+  const names = settings.fused ? trainedNames(settings as ArtifactSettings) : [...trainable.keys()];
+  return names.reduce((sum, name) => sum + ((trainable.get(name) ?? frozen.get(name))?.data.length ?? 0), 0);
+}
+
+function trainedNames(settings: ArtifactSettings): string[] {
+  const parameters = networkTensors(settings).filter(({ kind }) => kind === "parameter");
+  return parameters.map(({ name }) => name);
+}
+
+function optimizerModel({ parameters }: ParameterizedGraph, settings: ArtifactSettings): Graph {
+  const rule = optimizerRule(settings);
+  const isStock = settings.target === "ort-training" && rule.kind !== "sgd-nesterov";
+  if (isStock) return stockOptimizerGraph(rule);
+  return optimizerGraph(
+    parameters.filter(({ kind }) => kind === "parameter"),
+    rule,
+  );
+}
+
+function initialState(settings: ArtifactSettings): InitialState {
+  return {
+    seed: settings.seed,
+    moments: momentCounts[optimizerRule(settings).kind],
+    fused: settings.fused === true,
+    properties: new Map([["settings", JSON.stringify(settings)]]),
+  };
+}
+
+function describe({ graph, parameters }: ParameterizedGraph, settings: ArtifactSettings): ShakeNetManifest {
+  const trained = parameters.filter(({ kind }) => kind === "parameter");
+  return {
+    format: 1,
+    network: networkName(settings),
+    settings,
+    parameters: trained.reduce((sum, { shape }) => sum + shape.reduce((product, dim) => product * dim, 1), 0),
+    blocks: blockCount(settings),
+    cost: costOf(graph),
+  };
+}

@@ -1,0 +1,198 @@
+import * as ort from "onnxruntime-node";
+import { describe, expect, test } from "vitest";
+import {
+  appendGradients,
+  type Builder,
+  createBuilder,
+  Graph,
+  inlined,
+  type Lowering,
+  lowerGraph,
+  portable,
+  type Tensor,
+  type Value,
+} from "../../../graph-builder/index.ts";
+import { cpu } from "../../../graph-builder/lowerings/cpu.ts";
+import { nchwc } from "../../../graph-builder/lowerings/nchwc.ts";
+import { blockSize } from "../../../runtime/device/blocked-layout.ts";
+import { apart, type Input, normal, positive, uniform } from "../../support/random-tensor.ts";
+import { numbersOf, runGraph } from "../../support/run-graph.ts";
+
+const B = (await blockSize(ort)) ?? 0;
+const plain: Lowering = { ...portable, ...cpu, ...inlined };
+const blocked: Lowering = { ...portable, ...inlined, ...nchwc(B) };
+const channels = 2 * B;
+
+type Values = Readonly<Record<string, Value>>;
+
+/** A piece of network between two convolutions of whole blocks, and the reorders that it should cost beside theirs. */
+interface Case {
+  readonly title: string;
+  readonly inputs: Readonly<Record<string, Input>>;
+  readonly build: (g: Builder, X: Value, values: Values) => readonly Value[];
+}
+
+const square = [3, 3] as const;
+const weights = (filters: number, perGroup: number, kernel: readonly number[] = square) =>
+  normal([filters, perGroup, ...kernel]);
+
+const statistics = {
+  scale: normal([channels]),
+  bias: normal([channels]),
+  mean: normal([channels]),
+  variance: positive([channels]),
+};
+
+const cases: readonly Case[] = [
+  {
+    title: "3x3 convolution",
+    inputs: { W: weights(B, channels) },
+    build: (g, X, { W }) => [conv(g, X, W, { pads: [1, 1, 1, 1] })],
+  },
+  {
+    title: "3x3 convolution with stride 2",
+    inputs: { W: weights(channels, channels) },
+    build: (g, X, { W }) => [conv(g, X, W, { pads: [1, 1, 1, 1], strides: [2, 2] })],
+  },
+  {
+    title: "shifted 1x1 convolution with stride 2",
+    inputs: { W: weights(B, channels, [1, 1]) },
+    build: (g, X, { W }) => [conv(g, X, W, { pads: [1, 1, 0, 0], strides: [2, 2] })],
+  },
+  {
+    title: "two groups",
+    inputs: { W: weights(channels, B) },
+    build: (g, X, { W }) => [conv(g, X, W, { pads: [1, 1, 1, 1], group: 2 })],
+  },
+  {
+    title: "a kernel of unlike sides, dilated",
+    inputs: { W: weights(B, channels, [3, 2]) },
+    build: (g, X, { W }) => [conv(g, X, W, { dilations: [1, 2] })],
+  },
+  {
+    title: "filters that fill no block",
+    inputs: { W: weights(3, channels) },
+    build: (g, X, { W }) => [conv(g, X, W, { pads: [1, 1, 1, 1] })],
+  },
+  {
+    title: "batch normalisation in training with Relu",
+    inputs: statistics,
+    build: (g, X, { scale, bias, mean, variance }) => {
+      const all = [scale, bias, mean, variance].map((value) => value ?? X);
+      const [Y, ...rest] = g.BatchNormInternal(X, ...(all as [Value, Value, Value, Value]), {
+        epsilon: 1e-2,
+        training_mode: 1,
+      });
+      return [g.Relu(Y), ...rest];
+    },
+  },
+  {
+    title: "batch normalisation in use",
+    inputs: statistics,
+    build: (g, X, { scale, bias, mean, variance }) => {
+      const all = [scale, bias, mean, variance].map((value) => value ?? X);
+      return [g.BatchNormalization(X, ...(all as [Value, Value, Value, Value]), { epsilon: 1e-2 })[0]];
+    },
+  },
+  {
+    title: "sums of two and three",
+    inputs: {},
+    build: (g, X) => [g.Add(X, g.Sum(X, g.Relu(X), X))],
+  },
+  {
+    title: "the mix of two branches",
+    inputs: { alpha: uniform(["batch"]) },
+    build: (g, X, { alpha }) => [g.ShakeForward(X, g.Relu(X), alpha ?? X)],
+  },
+  {
+    title: "channels joined and split",
+    inputs: { W: weights(B, channels, [1, 1]), V: weights(B, channels, [1, 1]) },
+    build: (g, X, { W, V }) => [g.Concat(conv(g, X, W, {}), conv(g, X, V, {}), { axis: 1 })],
+  },
+];
+
+function conv(g: Builder, X: Value, W: Value | undefined, attributes: object): Value {
+  return g.Conv(X, W ?? X, attributes);
+}
+
+/** The piece behind a convolution, its outputs and the gradients of everything. */
+function graphOf({ inputs, build }: Case): { graph: Graph; feeds: Record<string, Tensor> } {
+  const given = {
+    X: apart(["batch", channels, 6, 5]),
+    first: weights(channels, channels, [1, 1]),
+    ...inputs,
+  };
+  const g = createBuilder(new Graph("piece"));
+  const values: Record<string, Value> = {};
+  for (const [name, { shape, tensor }] of Object.entries(given)) {
+    values[name] = g.input(name, tensor.elemType, shape);
+  }
+  const { X, first, ...rest } = values;
+  if (!X || !first) throw new Error("no input");
+  const outputs = build(g, g.Conv(X, first), rest);
+  const [Y] = outputs;
+  if (!Y) throw new Error("no output");
+  const loss = g.ReduceSum(g.Mul(Y, g.Sigmoid(Y)), null, { keepdims: 0 });
+  const varying = Object.entries(values).filter(([name]) => !["mean", "variance", "alpha"].includes(name));
+  const gradients = appendGradients(
+    g,
+    loss,
+    varying.map(([, value]) => value),
+  );
+  for (const [i, output] of outputs.entries()) g.output(output, `y${i}`);
+  for (const [i, gradient] of gradients.entries()) g.output(g.Identity(gradient), `d_${varying[i]?.[0]}`);
+  const feeds = Object.fromEntries(Object.entries(given).map(([name, { tensor }]) => [name, tensor]));
+  return { graph: g.graph, feeds };
+}
+
+describe.skipIf(B === 0)(`blocks of ${B} channels: ONNX Runtime has them on this machine`, () => {
+  test.each(cases)("$title: results and gradients are those of the plain layout", async (piece) => {
+    const { graph, feeds } = graphOf(piece);
+    const lowered = lowerGraph(graph, blocked);
+    expect(lowered.nodes.some(({ opType }) => opType === "NchwcConv")).toBe(true);
+    const [expected, actual] = [await runGraph(graph, feeds, plain), await runGraph(graph, feeds, blocked)];
+    for (const name of Object.keys(expected)) {
+      const [ours, theirs] = [numbersOf(actual, name), numbersOf(expected, name)];
+      const size = Math.hypot(...theirs);
+      expect(Math.hypot(...ours.map((value, i) => value - (theirs[i] ?? 0))), name).toBeLessThan(1e-5 * size);
+    }
+  });
+
+  test("what lies between two convolutions stays in blocks", () => {
+    const g = createBuilder(new Graph("chain"));
+    const X = g.input("X", "float", ["batch", channels, 4, 4]);
+    const W = g.input("W", "float", [channels, channels, 1, 1]);
+    const all = [normal, normal, normal, positive].map((fill, i) =>
+      g.constant(fill([channels]).tensor, `s${i}`),
+    );
+    const first = g.BatchNormInternal(g.Conv(X, W), ...(all as [Value, Value, Value, Value]))[0];
+    g.output(g.Conv(g.Add(g.Relu(first), first), W), "Y");
+    const count = (opType: string) =>
+      lowerGraph(g.graph, blocked).nodes.filter((n) => n.opType === opType).length;
+    expect([count("ReorderInput"), count("ReorderOutput")]).toEqual([1, 1]);
+  });
+
+  test("a Relu that alone reads a convolution is done by it", () => {
+    const g = createBuilder(new Graph("relu"));
+    const X = g.input("X", "float", ["batch", channels, 4, 4]);
+    const Y = g.Conv(X, g.input("W", "float", [channels, channels, 1, 1]));
+    g.output(g.Relu(Y), "Y");
+    const operations = lowerGraph(g.graph, blocked).nodes.map(({ opType }) => opType);
+    expect(operations).toContain("NchwcConv");
+    expect(operations).not.toContain("Relu");
+  });
+
+  test("gradients of weights, which look like pictures, are left alone", () => {
+    const g = createBuilder(new Graph("weights"));
+    const dW = g.input("dW", "float", [channels, channels, 3, 3]);
+    g.output(g.Add(dW, g.Relu(dW)), "sum");
+    expect(lowerGraph(g.graph, blocked).nodes.map(({ opType }) => opType)).toEqual(["Relu", "Add"]);
+  });
+
+  test("channels that fill no block, and vectors, stay in the plain layout", () => {
+    const g = createBuilder(new Graph("odd"));
+    const X = g.input("X", "float", ["batch", 3, 4, 4]);
+    g.output(g.Relu(g.Conv(X, g.input("W", "float", [channels, 3, 3, 3]))), "Y");
+    expect(lowerGraph(g.graph, blocked).nodes.map(({ opType }) => opType)).toEqual(["Conv", "Relu"]);
+  });
+});

@@ -1,0 +1,90 @@
+import { expect, test } from "vitest";
+import {
+  appendGradients,
+  createBuilder,
+  Graph,
+  inlined,
+  type Lowering,
+  lowerGraph,
+  portable,
+} from "../../../graph-builder/index.ts";
+import { cpu } from "../../../graph-builder/lowerings/cpu.ts";
+import { normal } from "../../support/random-tensor.ts";
+import { numbersOf, portableInlined, runGraph } from "../../support/run-graph.ts";
+
+const onCpu: Lowering = { ...portable, ...cpu, ...inlined };
+
+interface Sizes {
+  readonly filters?: number;
+  readonly channels?: number;
+  readonly sides?: readonly [number, number];
+  readonly kernel?: number;
+  readonly biased?: boolean;
+  readonly attributes?: object;
+}
+
+/** A convolution with its gradients, and what goes in. */
+function convolution({ filters = 48, channels = 32, sides = [8, 8], kernel = 3, biased, attributes }: Sizes) {
+  const inputs = {
+    X: normal(["batch", channels, ...sides]),
+    W: normal([filters, channels, kernel, kernel]),
+    ...(biased ? { B: normal([filters]) } : {}),
+  };
+  const g = createBuilder(new Graph("convolution"));
+  const values = Object.entries(inputs).map(([name, { shape }]) => g.input(name, "float", shape));
+  const [X, W, B = null] = values;
+  if (!X || !W) throw new Error("no input");
+  const Y = g.Conv(X, W, B, { pads: [1, 1, 1, 1], ...attributes });
+  const gradients = appendGradients(g, g.ReduceSum(g.Mul(Y, g.Sigmoid(Y)), null, { keepdims: 0 }), values);
+  g.output(Y, "Y");
+  for (const [i, gradient] of gradients.entries())
+    g.output(g.Identity(gradient), `d${Object.keys(inputs)[i]}`);
+  const feeds = Object.fromEntries(Object.entries(inputs).map(([name, { tensor }]) => [name, tensor]));
+  return { graph: g.graph, feeds };
+}
+
+/** How many convolutions of an image are left, forward and backward. */
+function convolutionsOf(sizes: Sizes): number {
+  return lowerGraph(convolution(sizes).graph, onCpu).nodes.filter(({ opType }) => /^Conv/.test(opType))
+    .length;
+}
+
+test.each<readonly [string, Sizes]>([
+  ["a square map", {}],
+  ["a map of unlike sides", { sides: [8, 12], channels: 48 }],
+  ["more channels than filters", { filters: 32, channels: 80 }],
+  ["a bias", { biased: true }],
+])("results and gradients over %s are those of the convolution", async (_, sizes) => {
+  const { graph, feeds } = convolution(sizes);
+  expect(convolutionsOf(sizes)).toBe(0);
+  const [expected, actual] = [
+    await runGraph(graph, feeds, portableInlined),
+    await runGraph(graph, feeds, onCpu),
+  ];
+  for (const name of Object.keys(expected)) {
+    const [ours, theirs] = [numbersOf(actual, name), numbersOf(expected, name)];
+    const distance = Math.hypot(...ours.map((value, i) => value - (theirs[i] ?? Number.NaN)));
+    expect(distance, name).toBeLessThan(1e-5 * Math.hypot(...theirs));
+  }
+});
+
+test.each<readonly [string, Sizes]>([
+  ["of another kernel", { kernel: 5, attributes: { pads: [2, 2, 2, 2] } }],
+  ["without padding", { attributes: { pads: [0, 0, 0, 0] } }],
+  ["with a stride", { attributes: { strides: [2, 2] } }],
+  ["with a dilation", { attributes: { dilations: [2, 2], pads: [2, 2, 2, 2] } }],
+  ["over a map that is not whole tiles", { sides: [8, 10], channels: 48 }],
+  ["over one tile", { sides: [4, 4] }],
+  ["of too few channels for its map", { sides: [16, 16], channels: 48 }],
+  ["of too few filters", { filters: 16 }],
+])("a convolution %s stays one", (_, sizes) => {
+  expect(convolutionsOf(sizes)).toBeGreaterThan(0);
+});
+
+test("forward and backward transform an image once", () => {
+  const products = lowerGraph(convolution({}).graph, onCpu).nodes.filter(({ opType }) =>
+    /MatMul$/.test(opType),
+  );
+  // two transforms of each of X, Y, dY and dX, one of W and one of dW, three products
+  expect(products).toHaveLength(4 * 2 + 2 + 3);
+});

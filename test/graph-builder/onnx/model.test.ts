@@ -1,0 +1,163 @@
+import onnxProto from "onnx-proto";
+import { expect, test } from "vitest";
+import {
+  createBuilder,
+  createModel,
+  decodeMetadata,
+  decodeModel,
+  encodeModel,
+  floats,
+  Graph,
+  printGraph,
+  UserError,
+} from "../../../graph-builder/index.ts";
+
+const { onnx } = onnxProto;
+
+/** A file made by someone else, from its parts. */
+function foreign(graph: object, opset = 17): Uint8Array {
+  const opsetImport = [{ domain: "", version: opset }];
+  return onnx.ModelProto.encode(onnx.ModelProto.fromObject({ irVersion: 8, opsetImport, graph })).finish();
+}
+
+function valueInfo(name: string, dims: readonly number[] | undefined, elemType = 1): object {
+  const shape = dims && { dim: dims.map((dimValue) => ({ dimValue })) };
+  return { name, type: { tensorType: { elemType, ...(shape ? { shape } : {}) } } };
+}
+
+test("every kind of attribute comes back as it was, floats by their shortest decimal", () => {
+  const g = createBuilder(new Graph("kinds"));
+  const X = g.input("X", "float", ["batch", 2, 4, 4]);
+  const pooled = g.AveragePool(X, { kernel_shape: [2, 2], count_include_pad: 1, pads: [1, 0, 0, 1] });
+  const padded = g.Pad(pooled, g.int64([0, 0, 1, 1, 0, 0, 1, 1]), null, { mode: "edge" });
+  const filled = g.ConstantOfShape(g.Shape(padded), { value: floats([0.1]) });
+  g.output(g.Add(g.LeakyRelu(padded, { alpha: 0.3 }), filled), "Y");
+  const bytes = encodeModel(createModel(g.graph));
+  const read = decodeModel(bytes).graph;
+  expect(printGraph(read)).toBe(printGraph(g.graph));
+  expect(printGraph(read)).toContain("LeakyRelu <alpha = 0.3>");
+  expect(printGraph(read)).toContain("ConstantOfShape <value = float[1] {0.1");
+  expect(encodeModel(decodeModel(bytes))).toEqual(bytes);
+});
+
+test("a model that mixes branches carries the functions it uses, and no others", () => {
+  const g = createBuilder(new Graph("mix"));
+  const branch = (name: string) => g.input(name, "float", ["batch", 1, 2, 2]);
+  g.output(g.ShakeForward(branch("a"), branch("b"), g.input("alpha", "float", ["batch"])), "y");
+  const { functions, opsetImport } = onnx.ModelProto.decode(encodeModel(createModel(g.graph)));
+  expect(functions.map(({ domain, name }) => `${domain}.${name}`)).toEqual(["shakenet.ShakeForward"]);
+  expect(opsetImport.map(({ domain, version }) => [domain, Number(version)])).toEqual([
+    ["", 17],
+    ["shakenet", 1],
+  ]);
+});
+
+test("a training BatchNormalization names the statistics that ONNX makes obligatory", () => {
+  const outputsOf = (training_mode: number) => {
+    const g = createBuilder(new Graph("norm"));
+    const X = g.input("X", "float", [4, 2]);
+    const statistics = [1, 0, 0, 1].map((value) => g.float([value, value]));
+    const node = g.node("BatchNormalization", [X, ...statistics], { training_mode });
+    g.output(node.output(0), "Y");
+    return onnx.ModelProto.decode(encodeModel(createModel(g.graph))).graph?.node?.[0]?.output;
+  };
+  expect(outputsOf(0)).toHaveLength(1);
+  expect(outputsOf(1)).toHaveLength(3);
+});
+
+const relu = { opType: "Relu", name: "a/Relu_0", input: ["x"], output: ["y"] };
+const x = valueInfo("x", [2]);
+const y = valueInfo("y", [2]);
+
+test.each([
+  [
+    "an operator set from before 11",
+    foreign({ node: [relu], input: [x], output: [y] }, 9),
+    /imports opset 9 of ai\.onnx/,
+  ],
+  [
+    "an input without a shape",
+    foreign({ node: [relu], input: [valueInfo("x", undefined)] }),
+    /input x has no shape/,
+  ],
+  [
+    "an input that nothing makes",
+    foreign({ node: [relu] }),
+    /Relu at a\/Relu_0 reads x, which nothing makes/,
+  ],
+  [
+    "an output that nothing makes",
+    foreign({ node: [relu], input: [x], output: [valueInfo("z", [2])] }),
+    /nothing makes the output z/,
+  ],
+  ["two values of one name", foreign({ node: [relu, relu], input: [x], output: [y] }), /two values named y/],
+  [
+    "an unknown attribute",
+    foreign({ node: [{ ...relu, attribute: [{ name: "slope", type: 1, f: 1 }] }], input: [x] }),
+    /Relu at a\/Relu_0 has an unknown attribute slope/,
+  ],
+  [
+    "an attribute that is missing",
+    foreign({ node: [{ ...relu, opType: "Cast", name: "a/Cast_0" }], input: [x] }),
+    /Cast at a\/Cast_0: attribute to is missing/,
+  ],
+  [
+    "a tensor of strings",
+    foreign({ node: [relu], initializer: [{ name: "x", dataType: 8, dims: [1] }] }),
+    /tensor x is of type string/,
+  ],
+] as const)("%s is refused in one sentence that names the file", (_, bytes, reason) => {
+  const read = () => decodeModel(bytes, "foreign.onnx");
+  expect(read).toThrow(UserError);
+  expect(read).toThrow(/^foreign\.onnx cannot be used: [^\n]+\.$/);
+  expect(read).toThrow(reason);
+});
+
+const softmaxOver = (shape: readonly number[], axis?: number) => ({
+  node: [
+    {
+      opType: "Softmax",
+      name: "s",
+      input: ["x"],
+      output: ["y"],
+      attribute: axis === undefined ? [] : [{ name: "axis", type: 2, i: axis }],
+    },
+  ],
+  input: [valueInfo("x", shape)],
+  output: [valueInfo("y", shape)],
+});
+
+test("Softmax of opset 11 is read over the last axis, where it meant the same, and refused elsewhere", () => {
+  expect(decodeModel(foreign(softmaxOver([2, 3]), 11)).opset).toBe(11);
+  expect(decodeModel(foreign(softmaxOver([2, 3, 4], 2), 12)).opset).toBe(12);
+  expect(() => decodeModel(foreign(softmaxOver([2, 3, 4]), 12))).toThrow(
+    /Softmax at s is not over its last axis/,
+  );
+  expect(decodeModel(foreign(softmaxOver([2, 3, 4], 1), 13)).opset).toBe(13);
+});
+
+test("metadata are read of a model whose operators are not known", () => {
+  const graph = { node: [{ opType: "Einsum", name: "e", input: ["x"], output: ["y"] }] };
+  const bytes = onnx.ModelProto.encode(
+    onnx.ModelProto.fromObject({ irVersion: 8, graph, metadataProps: [{ key: "data", value: "shapes" }] }),
+  ).finish();
+  expect(decodeMetadata(bytes)).toEqual({ data: "shapes" });
+  expect(() => decodeMetadata(Uint8Array.of(1, 2, 3), "text.onnx")).toThrow(
+    /^text\.onnx is not an ONNX model/,
+  );
+});
+
+test("numbers in typed fields and initializers listed as inputs are read", () => {
+  const shape = { name: "s", dataType: 7, dims: [2], int64Data: [-1, 2] };
+  const node = { opType: "Reshape", name: "r", input: ["x", "s"], output: ["y"] };
+  const bytes = foreign({
+    name: "g",
+    node: [node],
+    input: [valueInfo("x", [4]), valueInfo("s", [2], 7)],
+    initializer: [shape],
+    output: [y],
+  });
+  const { graph } = decodeModel(bytes);
+  expect(graph.inputs.map(({ name }) => name)).toEqual(["x"]);
+  expect(graph.output("y").shape).toEqual([2, 2]);
+});

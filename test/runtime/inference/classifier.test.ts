@@ -1,0 +1,118 @@
+import { describe, expect, test } from "vitest";
+import {
+  type Builder,
+  createBuilder,
+  createModel,
+  encodeModel,
+  Graph,
+  nameValues,
+  type Shape,
+  UserError,
+  type Value,
+} from "../../../graph-builder/index.ts";
+import { Classifier, calibrate, openDevice } from "../../../runtime/index.ts";
+import { inferenceGraph, inferenceModel, trainedGraph } from "../../../shakenet/index.ts";
+import { randomCheckpoint, randomPixels, relativeError } from "../../support/frozen.ts";
+import { tinySettings } from "../../support/tiny-run.ts";
+
+const settings = tinySettings();
+const checkpoint = randomCheckpoint(settings);
+const images = randomPixels(5);
+const device = await openDevice("cpu", { threads: 1 });
+
+async function logitsOf(bytes: Uint8Array): Promise<Float32Array> {
+  const classifier = await Classifier.open(bytes, device, "model.onnx");
+  const { data, dims } = await classifier.logits(images);
+  expect(dims).toEqual([5, 10]);
+  await classifier.release();
+  return data as Float32Array;
+}
+
+describe("a classifier", () => {
+  test.each([
+    { input: "uint8-nhwc" },
+    { batch: 2 },
+    { batch: 5 },
+    { batch: 8, input: "uint8-nhwc" },
+    { alphaInput: true },
+  ] as const)("of the form %o gives the same logits", async (form) => {
+    const expected = await logitsOf(encodeModel(createModel(trainedGraph(settings, checkpoint))));
+    expect(
+      relativeError(await logitsOf(inferenceModel(settings, checkpoint, {}, form)), expected),
+    ).toBeLessThan(1e-5);
+  });
+
+  test("of probabilities gives logits up to a constant for each image", async () => {
+    const expected = await logitsOf(inferenceModel(settings, checkpoint));
+    const found = await logitsOf(inferenceModel(settings, checkpoint, {}, { output: "probabilities" }));
+    const differences = Array.from(found, (value, i) => value - (expected[i] ?? 0));
+    for (let row = 0; row < 5; row++) {
+      const own = differences.slice(row * 10, row * 10 + 10);
+      expect(Math.max(...own) - Math.min(...own)).toBeLessThan(1e-4);
+    }
+  });
+
+  const unfit: readonly (readonly [string, (g: Builder) => Value, RegExp])[] = [
+    [
+      "two inputs",
+      (g) => g.Add(image(g, "a"), image(g, "b")),
+      /^m\.onnx must have one input of images, not a, b\.$/,
+    ],
+    [
+      "a vector",
+      (g) => g.Relu(g.input("x", "float", ["batch", 7])),
+      /^m\.onnx takes x float32 \[batch, 7\], and images are/,
+    ],
+    [
+      "whole numbers",
+      (g) => g.Identity(g.input("x", "int64", ["batch", 3, 8, 8])),
+      /^m\.onnx takes x int64 /,
+    ],
+  ];
+
+  test.each(unfit)("is not a model with %s", async (_, build, sentence) => {
+    const g = createBuilder(new Graph("unfit"));
+    g.output(build(g), "logits");
+    const opened = Classifier.open(encodeModel(createModel(g.graph)), device, "m.onnx");
+    await expect(opened).rejects.toThrow(UserError);
+    await expect(opened).rejects.toThrow(sentence);
+  });
+
+  test("is not a model that returns images", async () => {
+    const g = createBuilder(new Graph("unfit"));
+    g.output(g.Relu(image(g, "x")), "logits");
+    const classifier = await Classifier.open(encodeModel(createModel(g.graph)), device, "m.onnx");
+    await expect(classifier.logits(new Uint8Array(192))).rejects.toThrow(
+      /^The output logits is float32 \[1, 3, 8, 8\], not float32 \[batch, classes\]\.$/,
+    );
+  });
+
+  test("is not a text", async () => {
+    const opened = Classifier.open(Uint8Array.of(1, 2, 3), device, "m.onnx");
+    await expect(opened).rejects.toThrow(/^m\.onnx cannot be opened by ONNX Runtime on cpu: /);
+  });
+});
+
+function image(g: Builder, name: string, shape: Shape = ["batch", 3, 8, 8]): Value {
+  return g.input(name, "float", shape);
+}
+
+describe("calibration", () => {
+  test("finds the range of every value that a node makes, over all images", async () => {
+    const many = randomPixels(40);
+    const graph = inferenceGraph(settings, checkpoint);
+    const ranges = await calibrate(graph, { images: many, count: 40 }, device);
+    const made = [...nameValues(graph)].filter(([value]) => value.producer).map(([, name]) => name);
+    expect([...ranges.keys()].sort()).toEqual(made.sort());
+    // the first node subtracts the mean of red, green and blue
+    expect(ranges.get("normalize.Sub_0")).toEqual({
+      min: -Math.fround(Math.max(...settings.mean)),
+      max: 255 - Math.fround(Math.min(...settings.mean)),
+    });
+    expect(ranges.get("head.Relu_0")?.min).toBe(0);
+    const classifier = await Classifier.open(encodeModel(createModel(graph)), device, "m.onnx");
+    const { data } = await classifier.logits(many);
+    expect(ranges.get("logits")?.max).toBeCloseTo(Math.max(...(data as Float32Array)), 4);
+    await classifier.release();
+  });
+});

@@ -1,0 +1,104 @@
+import { describe, expect, test } from "vitest";
+import { type ShakeOptions, shakeCoefficients } from "../../shakenet/shake-noise.ts";
+
+const shakeShakeImage: ShakeOptions = {
+  forward: "shake",
+  backward: "shake",
+  level: "image",
+  seed: 1,
+  blocks: 12,
+  batch: 128,
+};
+
+function mean(values: ArrayLike<number>): number {
+  return Array.from(values).reduce((sum, x) => sum + x, 0) / values.length;
+}
+
+function correlation(x: ArrayLike<number>, y: ArrayLike<number>): number {
+  const [meanX, meanY] = [mean(x), mean(y)];
+  const moment = (a: ArrayLike<number>, meanA: number, b: ArrayLike<number>, meanB: number) =>
+    mean(Array.from(a, (value, i) => (value - meanA) * ((b[i] ?? 0) - meanB)));
+  return moment(x, meanX, y, meanY) / Math.sqrt(moment(x, meanX, x, meanX) * moment(y, meanY, y, meanY));
+}
+
+describe("shakeCoefficients", () => {
+  test("shake draws alpha and beta [blocks, batch] from U(0, 1)", () => {
+    for (const values of Object.values(shakeCoefficients({ ...shakeShakeImage, batch: 2000 }, 5))) {
+      expect(values).toHaveLength(12 * 2000);
+      expect(values.every((x: number) => x >= 0 && x < 1)).toBe(true);
+      // 24,000 draws: four standard errors are 0.0075 and 0.002
+      expect(Math.abs(mean(values) - 1 / 2)).toBeLessThan(0.0075);
+      expect(Math.abs(mean(values.map((x: number) => (x - 0.5) ** 2)) - 1 / 12)).toBeLessThan(0.002);
+    }
+  });
+
+  test("alpha, beta, blocks and steps are independent of one another", () => {
+    const options = { ...shakeShakeImage, batch: 10_000 };
+    const { alpha, beta } = shakeCoefficients(options, 0);
+    const next = shakeCoefficients(options, 1);
+    const block = (values: Float32Array, index: number) =>
+      values.subarray(index * 10_000, (index + 1) * 10_000);
+    const bound = 4 / Math.sqrt(10_000);
+    expect(Math.abs(correlation(block(alpha, 0), block(beta, 0)))).toBeLessThan(bound);
+    expect(Math.abs(correlation(block(alpha, 0), block(alpha, 1)))).toBeLessThan(bound);
+    expect(Math.abs(correlation(block(alpha, 0), block(next.alpha, 0)))).toBeLessThan(bound);
+    expect(Math.abs(correlation(alpha.subarray(0, 9_999), alpha.subarray(1, 10_000)))).toBeLessThan(bound);
+  });
+
+  test("the level batch gives a block one value for the whole batch, and every block another", () => {
+    const { alpha, beta } = shakeCoefficients({ ...shakeShakeImage, level: "batch" }, 3);
+    for (const values of [alpha, beta]) {
+      const rows = Array.from(
+        { length: 12 },
+        (_, block) => new Set(values.subarray(block * 128, (block + 1) * 128)),
+      );
+      expect(rows.map((row) => row.size)).toEqual(new Array(12).fill(1));
+      expect(new Set(values).size).toBe(12);
+    }
+    expect(alpha).not.toEqual(beta);
+  });
+
+  test("the values of the level batch are uniform over the steps", () => {
+    const options: ShakeOptions = { ...shakeShakeImage, level: "batch", batch: 1 };
+    const values = Array.from({ length: 2000 }, (_, step) => [
+      ...shakeCoefficients(options, step).alpha,
+    ]).flat();
+    expect(Math.abs(mean(values) - 1 / 2)).toBeLessThan(0.0075);
+    expect(Math.abs(mean(values.map((x) => (x - 0.5) ** 2)) - 1 / 12)).toBeLessThan(0.002);
+  });
+
+  test("even is 0.5 everywhere", () => {
+    const { alpha, beta } = shakeCoefficients({ ...shakeShakeImage, forward: "even", backward: "even" }, 0);
+    expect(alpha).toEqual(new Float32Array(12 * 128).fill(0.5));
+    expect(beta).toEqual(alpha);
+  });
+
+  test("keep makes beta equal to alpha, shaken or even", () => {
+    const kept = shakeCoefficients({ ...shakeShakeImage, backward: "keep" }, 0);
+    expect(kept.beta).toEqual(kept.alpha);
+    expect(kept.alpha).toEqual(shakeCoefficients(shakeShakeImage, 0).alpha);
+    const even = shakeCoefficients({ ...shakeShakeImage, forward: "even", backward: "keep" }, 0);
+    expect(even.beta).toEqual(new Float32Array(12 * 128).fill(0.5));
+  });
+
+  test("beta is the same whether alpha is shaken or even", () => {
+    const evenShake = shakeCoefficients({ ...shakeShakeImage, forward: "even" }, 7);
+    expect(evenShake.beta).toEqual(shakeCoefficients(shakeShakeImage, 7).beta);
+  });
+
+  test("a step has the same coefficients again, and another seed has others", () => {
+    const { alpha } = shakeCoefficients(shakeShakeImage, 41);
+    expect(shakeCoefficients(shakeShakeImage, 41).alpha).toEqual(alpha);
+    expect(shakeCoefficients({ ...shakeShakeImage, seed: 2 }, 41).alpha).not.toEqual(alpha);
+  });
+
+  test("a smaller batch has the first columns of a larger one, so no step reuses the draws of another", () => {
+    const large = shakeCoefficients(shakeShakeImage, 390).alpha;
+    const small = shakeCoefficients({ ...shakeShakeImage, batch: 80 }, 390).alpha;
+    for (let block = 0; block < 12; block++) {
+      expect(small.subarray(block * 80, (block + 1) * 80)).toEqual(
+        large.subarray(block * 128, block * 128 + 80),
+      );
+    }
+  });
+});
