@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/accuracy/**", "test/browser/**", "test/interop/**"],
+    exclude: ["test/accuracy/**", "test/browser/**", "test/interop/**", "test/package/**"],
     globalSetup: ["test/support/build.ts"],
     testTimeout: 60_000,
     maxWorkers: 2,

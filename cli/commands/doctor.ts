@@ -1,7 +1,7 @@
 import { access, statfs } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { cpus, freemem, totalmem } from "node:os";
 import { join } from "node:path";
+import { env } from "onnxruntime-common";
 import { UserError } from "../../graph-builder/index.ts";
 import { trainBatch } from "../../runtime/data/batches.ts";
 import { loadDataset } from "../../runtime/data/dataset.ts";
@@ -18,14 +18,11 @@ const settings = ["config", "json"] as const;
 export const doctorCommand: Command<(typeof settings)[number]> = {
   settings,
   async run({ json }) {
-    const { version } = createRequire(import.meta.url)("onnxruntime-node/package.json") as {
-      version: string;
-    };
     const [processor] = cpus();
     const disk = await statfs(process.cwd());
     const machine = {
       node: process.versions.node,
-      onnxruntime: version,
+      onnxruntime: env.versions.common,
       processor: `${processor?.model.trim() ?? "unknown"}, ${cpus().length} cores`,
       memory: `${formatLarge(freemem())}B free of ${formatLarge(totalmem())}B`,
       disk: `${formatLarge(disk.bavail * disk.bsize)}B free here`,

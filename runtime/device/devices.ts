@@ -56,7 +56,7 @@ export async function openDevice(
   // a planned second step, a twentieth faster, would be given one block beside all that the first has taken piece by piece
   const common = { ...threads, logSeverityLevel: 3 as const, enableMemPattern: false };
   if (name === "wasm") return openWasm(common, options.threads ?? 1);
-  const ort = await import("onnxruntime-node");
+  const ort = await loadRuntime();
   // a device that cannot be opened is told of by the error, not by ONNX Runtime's own log
   ort.env.logLevel = "fatal";
   const provider = providers[name];
@@ -66,6 +66,22 @@ export async function openDevice(
   const sessionOptions = { ...common, executionProviders: [...provider.executionProviders] };
   const lowering = name === "cpu" ? await cpuLowering(ort) : provider.lowering;
   return { name, ort, sessionOptions, lowering, advice: provider.advice };
+}
+
+/**
+ * Loads ONNX Runtime for Node. Its install script downloads CUDA's libraries from another host on Linux x64,
+ * and npm leaves the package out where that host is not reached. Throws UserError with the command that installs it.
+ */
+async function loadRuntime(): Promise<typeof import("onnxruntime-node")> {
+  try {
+    return await import("onnxruntime-node");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND")) throw error;
+    const { env } = await import("onnxruntime-common");
+    throw new UserError(
+      `onnxruntime-node is not installed: run \`ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@${env.versions.common}\`.`,
+    );
+  }
 }
 
 /** Blocked where this machine's kernels are. */
