@@ -15,8 +15,8 @@ import { onnx } from "./wire.ts";
 
 type Proto = typeof onnx;
 type IModel = Parameters<Proto["ModelProto"]["encode"]>[0];
-type IGraph = Parameters<Proto["GraphProto"]["encode"]>[0];
-type INode = Parameters<Proto["NodeProto"]["encode"]>[0];
+export type IGraph = Parameters<Proto["GraphProto"]["encode"]>[0];
+export type INode = Parameters<Proto["NodeProto"]["encode"]>[0];
 type IAttribute = Parameters<Proto["AttributeProto"]["encode"]>[0];
 type ITensor = Parameters<Proto["TensorProto"]["encode"]>[0];
 type IFunction = Parameters<Proto["FunctionProto"]["encode"]>[0];
@@ -27,6 +27,11 @@ type IType = Parameters<Proto["TypeProto"]["encode"]>[0];
 
 /** The model as the bytes of an .onnx file; the same model always gives the same bytes. */
 export function encodeModel(model: Model): Uint8Array {
+  return encodeAround(model, encodeGraph(model.graph));
+}
+
+/** The bytes of a file whose graph contains the model's graph: what the file says besides its graph follows from the model. */
+export function encodeAround(model: Model, graph: IGraph): Uint8Array {
   const functions = [...new Set(model.graph.nodes.map((node) => node.opType))].filter(isFunction);
   const domains = new Set(model.graph.nodes.map((node) => operatorOf(node.opType).domain));
   domains.delete("");
@@ -40,12 +45,13 @@ export function encodeModel(model: Model): Uint8Array {
     ],
     metadataProps: Object.entries(model.metadataProps).map(([key, value]) => ({ key, value })),
     functions: functions.map((opType) => encodeFunction(functionGraph(opType), model.opset)),
-    graph: encodeGraph(model.graph),
+    graph,
   };
   return onnx.ModelProto.encode(proto).finish();
 }
 
-function encodeGraph(graph: Graph): IGraph {
+/** A graph as it is written in a file. Throws Error where two values have one name. */
+export function encodeGraph(graph: Graph): IGraph {
   const names = nameValues(graph);
   const ends = new Set([...graph.inputs, ...graph.outputs]);
   const inner = graph.nodes
@@ -136,7 +142,8 @@ function encodeValueInfo(value: Value, names: ReadonlyMap<Value, string>): IValu
   return { name: names.get(value) ?? "", type: encodeType(value.type) };
 }
 
-function encodeType(type: ValueType): IType {
+/** A type as it is written in a file. */
+export function encodeType(type: ValueType): IType {
   const elemType = dataTypeNumbers[type.elemType];
   if (type.kind === "sequence") return { sequenceType: { elemType: { tensorType: { elemType } } } };
   const dim = type.shape.map((size) => (typeof size === "number" ? { dimValue: size } : { dimParam: size }));
