@@ -2,7 +2,7 @@ import type { Builder } from "./builder.ts";
 import type { Node, Value } from "./ir.ts";
 import { dataTypeNumbers } from "./operators/elementwise.ts";
 import { staticDim, windowOf } from "./operators/inference.ts";
-import { floats } from "./tensor.ts";
+import { float16Bits, floats, Tensor } from "./tensor.ts";
 import { elementCount, type Shape } from "./types.ts";
 
 /** The axes after the batch and the channels. */
@@ -10,13 +10,14 @@ export function spatialAxes(X: Value): number[] {
   return X.shape.slice(2).map((_, i) => i + 2);
 }
 
-/** How many elements of X lie along the axes, as a scalar of X's type: a constant where the dimensions are numbers. */
+/** How many elements of X lie along the axes, as a scalar of X's type, or float for float16: a constant where all is known. */
 export function elementsOver(g: Builder, X: Value, axes: readonly number[]): Value {
   const dims = axes.map((axis) => X.shape[axis < 0 ? axis + X.shape.length : axis] ?? 1);
   const known = g.float(elementCount(dims.filter((dim) => typeof dim === "number")));
+  const to = dataTypeNumbers[X.elemType === "float16" ? "float" : X.elemType];
   return axes
     .filter((_, i) => typeof dims[i] === "string")
-    .map((axis) => g.Cast(g.Gather(g.Shape(X), g.int64(axis)), { to: dataTypeNumbers[X.elemType] }))
+    .map((axis) => g.Cast(g.Gather(g.Shape(X), g.int64(axis)), { to }))
     .reduce((product, size) => g.Mul(product, size), known);
 }
 
@@ -62,4 +63,10 @@ export function unbroadcast(g: Builder, gradient: Value, value: Value): Value {
   const summed = leading.length > 0 ? g.ReduceSum(gradient, g.int64(leading), { keepdims: 0 }) : gradient;
   const stretched = value.shape.flatMap((dim, i) => (dim === 1 && summed.shape[i] !== 1 ? [i] : []));
   return stretched.length > 0 ? g.ReduceSum(summed, g.int64(stretched), { keepdims: 1 }) : summed;
+}
+
+/** A scalar constant of a value's element type, float or float16. */
+export function floatLike(g: Builder, { elemType }: Value, value: number): Value {
+  if (elemType !== "float16") return g.float(value);
+  return g.constant(new Tensor("float16", [], Uint16Array.of(float16Bits(value))));
 }

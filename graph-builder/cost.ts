@@ -57,6 +57,8 @@ type Rule = (node: Node, elements: Count) => number;
 const rules: { readonly [K in OpType]?: Rule } = {
   Conv: (node, elements) => 2 * elements(node.output(0)) * elements(node.input(1), 1),
   NchwcConv: (node, elements) => 2 * elements(node.output(0)) * elements(node.input(1), 1),
+  NhwcConv: (node, elements) => 2 * elements(node.output(0)) * elements(node.input(1), 1),
+  NhwcConvTranspose: (node, elements) => 2 * elements(node.input(0)) * elements(node.input(1), 1),
   ConvTranspose: (node, elements) => 2 * elements(node.input(0)) * elements(node.input(1), 1),
   // one convolution's work each for dX and dW
   ConvGrad: (node, elements) => {

@@ -1,4 +1,5 @@
 import { type Builder, createBuilder } from "./builder.ts";
+import { floatLike } from "./composites.ts";
 import { Graph, type Value } from "./ir.ts";
 
 /**
@@ -9,12 +10,12 @@ export const functions = {
   // alpha * branch1 + (1 - alpha) * branch2, one alpha an image
   ShakeForward: (g: Builder, [branch1, branch2, alpha]: readonly [Value, Value, Value]): readonly Value[] => {
     const weight = perImage(g, alpha);
-    return [g.Add(g.Mul(branch1, weight), g.Mul(branch2, g.Sub(g.float(1), weight)))];
+    return [g.Add(g.Mul(branch1, weight), g.Mul(branch2, g.Sub(floatLike(g, weight, 1), weight)))];
   },
   // beta * grad and (1 - beta) * grad, one beta an image
   ShakeBackward: (g: Builder, [grad, beta]: readonly [Value, Value]): readonly Value[] => {
     const weight = perImage(g, beta);
-    return [g.Mul(grad, weight), g.Mul(grad, g.Sub(g.float(1), weight))];
+    return [g.Mul(grad, weight), g.Mul(grad, g.Sub(floatLike(g, weight, 1), weight))];
   },
 } as const;
 

@@ -75,3 +75,22 @@ export function int64s(values: number | readonly number[], dims?: readonly numbe
   const data = BigInt64Array.from(list, BigInt);
   return new Tensor("int64", dims ?? (typeof values === "number" ? [] : [list.length]), data);
 }
+
+/** The bits of the IEEE 754 half nearest to a number, ties to even; beyond 65504 infinity. */
+export function float16Bits(value: number): number {
+  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
+  const size = Math.abs(value);
+  if (Number.isNaN(value)) return 0x7e00;
+  if (size >= 65520) return sign | 0x7c00;
+  // halves below 2^-14 are 2^-24 apart, above they have ten bits behind the first
+  const exponent = Math.max(-14, Math.floor(Math.log2(size || 1e-99)));
+  const step = 2 ** (exponent - 10);
+  const count = roundHalfToEven(size / step);
+  return sign | (((exponent + 14) << 10) + count);
+}
+
+function roundHalfToEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+}

@@ -269,6 +269,9 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   ReorderInput: fromLowering,
   ReorderOutput: fromLowering,
   NchwcConv: fromLowering,
+  NhwcConv: fromLowering,
+  NhwcConvTranspose: fromLowering,
+  BiasDropout: fromLowering,
 
   // --- training operators ---
   Gelu: (g, { I, dY }) => [g.GeluGrad(dY, I(0))],

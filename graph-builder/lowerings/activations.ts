@@ -1,5 +1,5 @@
 import type { Builder } from "../builder.ts";
-import { unbroadcast } from "../composites.ts";
+import { floatLike, unbroadcast } from "../composites.ts";
 import type { Value } from "../ir.ts";
 import type { Lowering } from "./lower.ts";
 
@@ -9,7 +9,7 @@ const TANH_CUBE = 0.044715;
 /** The smooth activations of ONNX Runtime's own operators, and the gradients of all activations. */
 export const activations = {
   // dX = dY where Y > 0
-  ReluGrad: (g, { I }) => [g.Where(g.Greater(I(1), g.float(0)), I(0), g.float(0))],
+  ReluGrad: (g, { I }) => [g.Where(g.Greater(I(1), floatLike(g, I(1), 0)), I(0), floatLike(g, I(0), 0))],
   // dX = dY where Y > 0, else alpha dY
   LeakyReluGrad: (g, { I, attributes: { alpha } }) => [
     g.Where(g.Greater(I(1), g.float(0)), I(0), g.Mul(I(0), g.float(alpha))),

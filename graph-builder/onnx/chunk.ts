@@ -1,8 +1,11 @@
 import { UserError } from "../errors.ts";
 import type { Graph, Model } from "../ir.ts";
+import { nextName } from "../passes/explicit-state.ts";
+import type { Pack } from "../passes/fused-step.ts";
 import { rewriteGraph } from "../passes/rewrite.ts";
-import type { ValueType } from "../types.ts";
-import { encodeAround, encodeGraph, encodeType } from "./model.ts";
+import { int64s } from "../tensor.ts";
+import { tensorType, type ValueType } from "../types.ts";
+import { encodeAround, encodeGraph, encodeTensor, encodeType, type IGraph, type INode } from "./model.ts";
 import { onnx } from "./wire.ts";
 
 /** What of a training step stays from step to step, and what is new in each. */
@@ -11,6 +14,8 @@ export interface ChunkNames {
   readonly states: ReadonlyMap<string, string>;
   /** The inputs that every step gets anew, such as `images`. The other inputs are the same for all steps. */
   readonly scanned: readonly string[];
+  /** States that the step has as one vector and the file as the tensors that it is made of. */
+  readonly packs?: readonly Pack[];
 }
 
 /** The symbolic dimension of the leading axis: how many steps a call takes. */
@@ -21,13 +26,14 @@ const BODY = "step.";
 /**
  * An .onnx file that takes several training steps in one run: ai.onnx Scan with the model's graph as its body. States keep the
  * names and shapes of their inputs and outputs; scanned inputs, and the outputs that are no state, such as `loss`, get a leading
- * axis `steps`. Throws UserError for a name that the graph does not have, and for a state whose output has another type.
+ * axis `steps`. Packs are joined before the first step and cut after the last. Throws UserError for a name that the graph does not have, and for a state whose output has another type.
  */
-export function encodeChunk(model: Model, { states, scanned }: ChunkNames): Uint8Array {
+export function encodeChunk(model: Model, { states, scanned, packs = [] }: ChunkNames): Uint8Array {
   const { graph } = model;
   const inputs = new Map(graph.inputs.map((value) => [value.name ?? "", value.type]));
   const outputs = new Map(graph.outputs.map((value) => [value.name ?? "", value.type]));
-  for (const [state, next] of states) expectSameType(graph, inputs.get(state), outputs.get(next), state, next);
+  for (const [state, next] of states)
+    expectSameType(graph, inputs.get(state), outputs.get(next), state, next);
   for (const name of scanned) {
     if (!inputs.has(name)) throw new UserError(`The graph ${graph.name} has no input ${name}.`);
   }
@@ -36,14 +42,25 @@ export function encodeChunk(model: Model, { states, scanned }: ChunkNames): Uint
   const results = [...outputs.keys()].filter((name) => !nextStates.includes(name));
   const made = [...nextStates, ...results];
   const body = encodeGraph(bodyOf(graph, given, made));
-  const ofInput = (name: string) => valueInfo(name, inputs.get(name), scanned.includes(name));
-  const ofOutput = (name: string) => valueInfo(name, outputs.get(name), results.includes(name));
+  const membersOf = (name: string) => packs.find((pack) => pack.name === name)?.members;
+  const ofInput = (name: string) =>
+    membersOf(name)?.map(({ name, dims }) => valueInfo(name, tensorType("float", dims), false)) ?? [
+      valueInfo(name, inputs.get(name), scanned.includes(name)),
+    ];
+  const packOf = new Map([...states].map(([state, next]) => [next, state]));
+  const ofOutput = (name: string) =>
+    membersOf(packOf.get(name) ?? "")?.map((member) =>
+      valueInfo(nextName(member.name), tensorType("float", member.dims), false),
+    ) ?? [valueInfo(name, outputs.get(name), results.includes(name))];
   const types = onnx.AttributeProto.AttributeType;
+  const around = packs.map((pack) => packing(pack, states.get(pack.name) ?? ""));
   return encodeAround(model, {
     name: `${graph.name}_chunk`,
-    input: [...inputs.keys()].map(ofInput),
-    output: [...outputs.keys()].map(ofOutput),
+    input: [...inputs.keys()].flatMap(ofInput),
+    output: [...outputs.keys()].flatMap(ofOutput),
+    initializer: around.flatMap(({ constants }) => constants),
     node: [
+      ...around.flatMap(({ before }) => before),
       {
         name: "Scan",
         opType: "Scan",
@@ -54,8 +71,61 @@ export function encodeChunk(model: Model, { states, scanned }: ChunkNames): Uint
           { name: "num_scan_inputs", type: types.INT, i: scanned.length },
         ],
       },
+      ...around.flatMap(({ after }) => after),
     ],
   });
+}
+
+interface Packing {
+  readonly constants: NonNullable<IGraph["initializer"]>;
+  readonly before: INode[];
+  readonly after: INode[];
+}
+
+/** The nodes that join a pack's tensors into one vector, and that cut the next vector into tensors. */
+function packing({ name, members }: Pack, next: string): Packing {
+  const axis = { name: "axis", type: onnx.AttributeProto.AttributeType.INT, i: 0 };
+  const constant = (values: readonly number[], suffix: string) =>
+    encodeTensor(int64s(values), `${name}.${suffix}`);
+  const sizes = members.map(({ dims }) => dims.reduce((size, dim) => size * dim, 1));
+  const flat = (i: number) => `${name}.${i}`;
+  return {
+    constants: [
+      constant([-1], "vector"),
+      constant(sizes, "sizes"),
+      ...members.map(({ dims }, i) => constant(dims, `${i}.dims`)),
+    ],
+    before: [
+      ...members.map((member, i) => reshape(member.name, `${name}.vector`, flat(i))),
+      {
+        name: `${name}/Concat`,
+        opType: "Concat",
+        input: members.map((_, i) => flat(i)),
+        output: [name],
+        attribute: [axis],
+      },
+    ],
+    after: [
+      {
+        name: `${name}/Split`,
+        opType: "Split",
+        input: [next, `${name}.sizes`],
+        output: members.map((_, i) => `${flat(i)}_next`),
+        attribute: [axis],
+      },
+      ...members.map((member, i) => reshape(`${flat(i)}_next`, `${flat(i)}.dims`, nextName(member.name))),
+    ],
+  };
+}
+
+function reshape(value: string, shape: string, result: string): INode {
+  return {
+    name: `${result}/Reshape`,
+    opType: "Reshape",
+    input: [value, shape],
+    output: [result],
+    attribute: [],
+  };
 }
 
 /**

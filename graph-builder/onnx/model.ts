@@ -18,12 +18,15 @@ type IModel = Parameters<Proto["ModelProto"]["encode"]>[0];
 export type IGraph = Parameters<Proto["GraphProto"]["encode"]>[0];
 export type INode = Parameters<Proto["NodeProto"]["encode"]>[0];
 type IAttribute = Parameters<Proto["AttributeProto"]["encode"]>[0];
-type ITensor = Parameters<Proto["TensorProto"]["encode"]>[0];
+export type ITensor = Parameters<Proto["TensorProto"]["encode"]>[0];
 type IFunction = Parameters<Proto["FunctionProto"]["encode"]>[0];
 type IValueInfo = Parameters<Proto["ValueInfoProto"]["encode"]>[0];
 type IType = Parameters<Proto["TypeProto"]["encode"]>[0];
 
 // --- writing ---
+
+/** The opsets of domains whose operators follow those of ai.onnx; the others are at version 1. */
+const domainVersions: Readonly<Record<string, number>> = { "com.ms.internal.nhwc": 17 };
 
 /** The model as the bytes of an .onnx file; the same model always gives the same bytes. */
 export function encodeModel(model: Model): Uint8Array {
@@ -41,7 +44,7 @@ export function encodeAround(model: Model, graph: IGraph): Uint8Array {
     docString: model.docString,
     opsetImport: [
       { domain: "", version: model.opset },
-      ...[...domains].sort().map((domain) => ({ domain, version: 1 })),
+      ...[...domains].sort().map((domain) => ({ domain, version: domainVersions[domain] ?? 1 })),
     ],
     metadataProps: Object.entries(model.metadataProps).map(([key, value]) => ({ key, value })),
     functions: functions.map((opType) => encodeFunction(functionGraph(opType), model.opset)),
@@ -132,7 +135,8 @@ function encodeText(text: string): Uint8Array {
   return bytes;
 }
 
-function encodeTensor(tensor: Tensor, name: string): ITensor {
+/** A tensor as it is written in a file. */
+export function encodeTensor(tensor: Tensor, name: string): ITensor {
   const { buffer, byteOffset, byteLength } = tensor.data;
   const rawData = new Uint8Array(buffer, byteOffset, byteLength);
   return { name, dataType: dataTypeNumbers[tensor.elemType], dims: [...tensor.dims], rawData };

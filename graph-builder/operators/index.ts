@@ -1,3 +1,4 @@
+import { cuda } from "./cuda.ts";
 import { elementwise } from "./elementwise.ts";
 import { nchwc } from "./nchwc.ts";
 import { neural } from "./neural.ts";
@@ -13,6 +14,7 @@ export const operators = {
   ...tensors,
   ...neural,
   ...nchwc,
+  ...cuda,
   ...training,
   ...quantization,
   ...shakenet,

@@ -1,7 +1,7 @@
 import { type Builder, createBuilder } from "../../builder.ts";
 import type { Graph, Node, Value } from "../../ir.ts";
 import { dataTypeNumbers, dataTypeOf } from "../../operators/elementwise.ts";
-import { type NumericType, Tensor } from "../../tensor.ts";
+import { float16Bits, type NumericType, Tensor } from "../../tensor.ts";
 import type { DataType } from "../../types.ts";
 import { rewriteGraph } from "../rewrite.ts";
 
@@ -76,23 +76,4 @@ function rounded(tensor: Tensor, precision: Precision): Tensor {
   if (precision === "double") return new Tensor(precision, dims, new Float64Array(numbers));
   if (precision === "float") return new Tensor(precision, dims, new Float32Array(numbers));
   return new Tensor(precision, dims, Uint16Array.from(numbers, float16Bits));
-}
-
-/** The bits of the IEEE 754 half nearest to a number, ties to even; beyond 65504 infinity. */
-export function float16Bits(value: number): number {
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
-  const size = Math.abs(value);
-  if (Number.isNaN(value)) return 0x7e00;
-  if (size >= 65520) return sign | 0x7c00;
-  // halves below 2^-14 are 2^-24 apart, above they have ten bits behind the first
-  const exponent = Math.max(-14, Math.floor(Math.log2(size || 1e-99)));
-  const step = 2 ** (exponent - 10);
-  const count = roundHalfToEven(size / step);
-  return sign | (((exponent + 14) << 10) + count);
-}
-
-function roundHalfToEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { float16Bits } from "../../../../graph-builder/passes/inference/precision.ts";
+import { float16Bits } from "../../../../graph-builder/tensor.ts";
 
 /** The number that a half's bits stand for (IEEE 754). */
 function numberOf(bits: number): number {

@@ -1,0 +1,131 @@
+import { type Builder, createBuilder } from "../builder.ts";
+import { UserError } from "../errors.ts";
+import type { Graph, Node, Value } from "../ir.ts";
+import { dataTypeNumbers } from "../operators/elementwise.ts";
+import type { OpType } from "../operators/index.ts";
+import { float16Bits, Tensor } from "../tensor.ts";
+import { rewriteGraph } from "./rewrite.ts";
+
+type Float = "float" | "float16";
+
+/** What is computed in float16: where the time goes, and where a product's sum is kept in float32 by the kernels. */
+const half: ReadonlySet<OpType> = new Set<OpType>([
+  "Conv",
+  "ConvGrad",
+  "MatMul",
+  "FusedMatMul",
+  "Gemm",
+  "ReluGrad",
+  "ShakeForward",
+  "ShakeBackward",
+]);
+
+/** What is computed in float16 where all its values are in float16. */
+const following: ReadonlySet<OpType> = new Set<OpType>([
+  "Relu",
+  "LeakyRelu",
+  "Add",
+  "Sum",
+  "Concat",
+  "Split",
+  "Slice",
+  "SliceGrad",
+  "Pad",
+  "Reshape",
+  "Transpose",
+  "Flatten",
+  "Identity",
+  "Unsqueeze",
+  "Squeeze",
+  "Expand",
+  "GlobalAveragePool",
+]);
+
+/** What reads and gives images in float16 but computes with statistics in float32. */
+const normalizing: ReadonlySet<OpType> = new Set<OpType>([
+  "BatchNormInternal",
+  "BatchNormalizationGrad",
+  "BatchNormalization",
+  "LayerNormalization",
+  "LayerNormalizationGrad",
+]);
+
+/** The input by which a mixed-precision training graph takes the factor of its gradients: float, no dimensions. */
+export const LOSS_SCALE = "loss_scale";
+
+/**
+ * A training graph with forward and backward in float16 and everything else in float32: weights are cast where they are read, and
+ * statistics, losses, softmax and the gradients that leave the graph stay in float32. The gradients are `loss_scale` times too
+ * large, an input of the new graph, so that small ones are not lost in float16 (Micikevicius et al. 2018, "Mixed precision training").
+ * Throws UserError where the gradient of the loss, a constant named `<loss>_grad`, is not in the graph.
+ */
+export function mixedPrecision(graph: Graph): Graph {
+  const seeds = new Set(graph.initializers.filter(isSeed));
+  if (seeds.size === 0) {
+    throw new UserError(
+      `The graph ${graph.name} has no constant that is the gradient of its loss, so its precision cannot be mixed.`,
+    );
+  }
+  let scale: Value | undefined;
+  const scaled = (g: Builder, seed: Value): Value => {
+    scale ??= g.input(LOSS_SCALE, "float", []);
+    return g.Mul(seed, scale);
+  };
+  const converted = rewriteGraph(graph, (node, inputs, g) => {
+    const seeded = inputs.map((value, i) => (value && isSeedOf(node, i, seeds) ? scaled(g, value) : value));
+    const type = typeOf(node, seeded);
+    const values = seeded.map((value) => value && inType(g, value, type));
+    const { outputs } = g.node(node.opType, values, node.attributes as never, node.name);
+    const isImage = normalizing.has(node.opType) && inputs[0]?.elemType === "float16";
+    return isImage ? outputs.map((value, i) => (i === 0 ? inType(g, value, "float16") : value)) : outputs;
+  });
+  return rewriteGraph(withTypesOf(graph, converted));
+}
+
+/** A scalar 1 that autodiff starts from, by its name (autodiff.ts; onnxruntime.training.artifacts names it so too). */
+function isSeed({ name, constant }: Value): boolean {
+  return /_grad$/.test(name ?? "") && constant?.data.length === 1 && constant.numbers()[0] === 1;
+}
+
+function isSeedOf(node: Node, input: number, seeds: ReadonlySet<Value>): boolean {
+  const value = node.inputs[input];
+  return value !== null && value !== undefined && seeds.has(value);
+}
+
+/** The type that a node computes in. */
+function typeOf(node: Node, inputs: readonly (Value | null)[]): Float {
+  if (half.has(node.opType)) return "float16";
+  const varying = inputs.filter((value) => value && !value.constant && isFloat(value));
+  const isHalf = varying.length > 0 && varying.every((value) => value?.elemType === "float16");
+  return isHalf && following.has(node.opType) ? "float16" : "float";
+}
+
+function isFloat({ elemType, type }: Value): boolean {
+  return type.kind === "tensor" && (elemType === "float" || elemType === "float16");
+}
+
+function inType(g: Builder, value: Value, type: Float): Value {
+  if (!isFloat(value) || value.elemType === type) return value;
+  const { constant } = value;
+  if (constant?.elemType === "float" && type === "float16") {
+    return g.constant(new Tensor(type, constant.dims, Uint16Array.from(constant.numbers(), float16Bits)));
+  }
+  const [before] = value.producer?.opType === "Cast" ? value.producer.inputs : [];
+  // float16 to float and back is exact
+  if (before?.elemType === "float16" && type === "float16") return before;
+  return g.Cast(value, { to: dataTypeNumbers[type] });
+}
+
+/** The converted graph with outputs of the types that they had. */
+function withTypesOf(graph: Graph, converted: Graph): Graph {
+  const g = createBuilder(converted);
+  for (const [i, value] of converted.outputs.splice(0).entries()) {
+    const { elemType, name = "" } = graph.outputs[i] ?? value;
+    if (elemType === value.elemType) converted.outputs.push(value);
+    else {
+      value.name = undefined;
+      g.output(g.Cast(value, { to: dataTypeNumbers[elemType] }), name);
+    }
+  }
+  return converted;
+}
