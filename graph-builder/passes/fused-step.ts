@@ -377,15 +377,15 @@ function guarded(
   { scale, gradient }: { scale: Value; gradient: Value },
 ): Map<string, Value> {
   const sum = g.ReduceSum(g.Mul(gradient, g.float(0)), null, { keepdims: 0 });
-  const isFinite = g.Equal(sum, sum);
+  const finite = g.Equal(sum, sum);
   const kept = new Map(
-    [...next].map(([name, value]) => [name, g.Where(isFinite, value, flat.get(name) ?? value)]),
+    [...next].map(([name, value]) => [name, g.Where(finite, value, flat.get(name) ?? value)]),
   );
   const good = g.Add(g.input(GOOD_STEPS, "float", []), g.float(1));
   const grows = g.Greater(good, g.float(GROWTH_INTERVAL - 0.5));
   const grown = g.Where(grows, g.Mul(scale, g.float(2)), scale);
   const shrunk = g.Mul(scale, g.float(0.5));
-  kept.set(LOSS_SCALE, g.Where(isFinite, grown, shrunk));
-  kept.set(GOOD_STEPS, g.Where(g.And(isFinite, g.Not(grows)), good, g.float(0)));
+  kept.set(LOSS_SCALE, g.Where(finite, grown, shrunk));
+  kept.set(GOOD_STEPS, g.Where(g.And(finite, g.Not(grows)), good, g.float(0)));
   return kept;
 }
