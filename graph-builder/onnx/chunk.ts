@@ -4,7 +4,7 @@ import { nextName } from "../passes/explicit-state.ts";
 import type { Pack } from "../passes/fused-step.ts";
 import { rewriteGraph } from "../passes/rewrite.ts";
 import { int64s } from "../tensor.ts";
-import { tensorType, type ValueType } from "../types.ts";
+import { elementCount, tensorType, type ValueType } from "../types.ts";
 import { encodeAround, encodeGraph, encodeTensor, encodeType, type IGraph, type INode } from "./model.ts";
 import { onnx } from "./wire.ts";
 
@@ -14,7 +14,7 @@ export interface ChunkNames {
   readonly states: ReadonlyMap<string, string>;
   /** The inputs that every step gets anew, such as `images`. The other inputs are the same for all steps. */
   readonly scanned: readonly string[];
-  /** States that the step has as one vector and the file as the tensors that it is made of. */
+  /** States that the step has as one matrix and the file as the tensors that it is made of. */
   readonly packs?: readonly Pack[];
 }
 
@@ -82,21 +82,21 @@ interface Packing {
   readonly after: INode[];
 }
 
-/** The nodes that join a pack's tensors into one vector, and that cut the next vector into tensors. */
-function packing({ name, members }: Pack, next: string): Packing {
+/** The nodes that join a pack's tensors into one matrix, and that cut the next one into tensors. */
+function packing({ name, members, width }: Pack, next: string): Packing {
   const axis = { name: "axis", type: onnx.AttributeProto.AttributeType.INT, i: 0 };
   const constant = (values: readonly number[], suffix: string) =>
     encodeTensor(int64s(values), `${name}.${suffix}`);
-  const sizes = members.map(({ dims }) => dims.reduce((size, dim) => size * dim, 1));
+  const rows = members.map(({ dims }) => elementCount(dims) / width);
   const flat = (i: number) => `${name}.${i}`;
   return {
     constants: [
-      constant([-1], "vector"),
-      constant(sizes, "sizes"),
+      constant([-1, width], "rows"),
+      constant(rows, "sizes"),
       ...members.map(({ dims }, i) => constant(dims, `${i}.dims`)),
     ],
     before: [
-      ...members.map((member, i) => reshape(member.name, `${name}.vector`, flat(i))),
+      ...members.map((member, i) => reshape(member.name, `${name}.rows`, flat(i))),
       {
         name: `${name}/Concat`,
         opType: "Concat",
