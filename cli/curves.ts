@@ -1,7 +1,7 @@
-import type { EpochRecord } from "../shakenet/index.ts";
+import type { ClassificationRecord } from "../runtime/index.ts";
 
 /** Loss and accuracy of training and test over the epochs, as an SVG picture. */
-export async function drawCurves(title: string, records: readonly EpochRecord[]): Promise<string> {
+export async function drawCurves(title: string, records: readonly ClassificationRecord[]): Promise<string> {
   const [{ compile }, { parse, View }] = await Promise.all([import("vega-lite"), import("vega")]);
   const values = records.flatMap((record) => [
     { epoch: record.epoch, split: "training", loss: record.train_loss, accuracy: record.train_accuracy },

@@ -1,8 +1,8 @@
 import { MultiBar, type SingleBar } from "cli-progress";
-import type { TrainingEvent } from "../shakenet/index.ts";
+import type { ClassificationEvent } from "../runtime/index.ts";
 import { colors } from "./terminal.ts";
 
-type StepEvent = Extract<TrainingEvent, { type: "step" }>;
+type StepEvent = Extract<ClassificationEvent, { type: "step" }>;
 
 /** Shows how a long command gets on: a live line on a terminal, a plain line every few seconds elsewhere. */
 export interface Progress {
@@ -72,9 +72,9 @@ export function describeStep(event: StepEvent, epochs: number): string {
   return [
     `epoch ${event.epoch}/${epochs}`,
     `step ${event.step}/${event.steps}`,
-    `loss ${event.loss.toFixed(3)}`,
-    `${event.accuracy.toFixed(1)} %`,
-    `${formatRate(event.imagesPerSecond)} images/s`,
+    `loss ${event.metrics.loss.toFixed(3)}`,
+    `${event.metrics.accuracy.toFixed(1)} %`,
+    `${formatRate(event.examplesPerSecond)} images/s`,
     `lr ${event.learningRate.toPrecision(3)}`,
     `${formatSeconds(event.secondsLeft)} left`,
   ].join("  ");

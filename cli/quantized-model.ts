@@ -1,8 +1,7 @@
 import type { Checkpoint } from "../artifacts/index.ts";
 import { type Graph, quantizeGraph } from "../graph-builder/index.ts";
-import type { Dataset } from "../runtime/data/dataset.ts";
-import { Classifier, calibrate, type Device } from "../runtime/index.ts";
-import { encodeInferenceModel, evaluate, inferenceGraph } from "../shakenet/index.ts";
+import { Classifier, calibrate, type Dataset, type Device, evaluate } from "../runtime/index.ts";
+import { encodeInferenceModel, inferenceGraph } from "../shakenet/index.ts";
 import { checkpointSettings, type ExportForm, modelNotes, type Provenance } from "./frozen-model.ts";
 import type { Progress } from "./progress.ts";
 
@@ -63,7 +62,7 @@ async function accuracyOf(
   const steps = evaluate(testSet, 64, ({ images }) => classifier.logits(images));
   let next = await steps.next();
   for (; !next.done; next = await steps.next()) {
-    progress.update(next.value.images, next.value.of, `testing ${next.value.images} of ${next.value.of}`);
+    progress.update(next.value.done, next.value.of, `testing ${next.value.done} of ${next.value.of}`);
   }
   progress.stop();
   await classifier.release();

@@ -13,7 +13,7 @@ import {
   writeTrainingModels,
 } from "../artifacts/index.ts";
 import { UserError } from "../graph-builder/errors.ts";
-import type { CheckpointStore, EpochRecord } from "../shakenet/index.ts";
+import type { CheckpointKind, CheckpointStore, ClassificationRecord } from "../runtime/index.ts";
 import { readShakeNetManifest, type ShakeNetArtifacts, type ShakeNetManifest } from "../shakenet/index.ts";
 import { readJsonObject } from "./config-file.ts";
 import {
@@ -26,13 +26,11 @@ import {
   runSettings,
 } from "./settings.ts";
 
-export type CheckpointKind = "last" | "best";
-
 /** The folder of a run: what it was told, what it trains, how it went, and what came out. */
 export class RunDirectory implements CheckpointStore {
   readonly path: string;
   readonly config: RunConfig;
-  #records: EpochRecord[] = [];
+  #records: ClassificationRecord[] = [];
 
   private constructor(path: string, config: RunConfig) {
     this.path = path;
@@ -120,7 +118,7 @@ export class RunDirectory implements CheckpointStore {
   }
 
   /** Adds an epoch to metrics.jsonl and metrics.csv. */
-  async addRecord(record: EpochRecord): Promise<void> {
+  async addRecord(record: ClassificationRecord): Promise<void> {
     this.#records.push(record);
     const lines = this.#records.map((line) => JSON.stringify(line));
     const rows = [Object.keys(record), ...this.#records.map((line) => Object.values(line))];
@@ -129,7 +127,7 @@ export class RunDirectory implements CheckpointStore {
   }
 
   /** The epochs in metrics.jsonl. */
-  async records(): Promise<EpochRecord[]> {
+  async records(): Promise<ClassificationRecord[]> {
     const path = join(this.path, "metrics.jsonl");
     if (!(await exists(path))) return [];
     const lines = new TextDecoder()
@@ -137,7 +135,7 @@ export class RunDirectory implements CheckpointStore {
       .trim()
       .split("\n");
     try {
-      return lines.map((line) => JSON.parse(line) as EpochRecord);
+      return lines.map((line) => JSON.parse(line) as ClassificationRecord);
     } catch (error) {
       throw new UserError(`${path} has a line that is not JSON.`, { cause: error });
     }

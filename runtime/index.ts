@@ -1,11 +1,18 @@
-/** The runtime: devices, sessions, data sets, evaluation, and what steps are fed. */
+/** The runtime: devices, sessions, the training loop, data sets and evaluation. */
 export * from "./data/batches.ts";
+export * from "./data/classification-task.ts";
 export * from "./data/dataset.ts";
+export * from "./data/types.ts";
 export * from "./device/devices.ts";
 export * from "./inference/calibration.ts";
 export * from "./inference/classifier.ts";
 export * from "./inference/evaluation.ts";
+export * from "./inference/freeze-model.ts";
+export * from "./loop/diverged-error.ts";
+export * from "./loop/events.ts";
 export * from "./loop/schedule.ts";
+export * from "./loop/task.ts";
+export * from "./loop/train.ts";
 export * from "./ort-training/ort-training-session.ts";
 export * from "./replicas/replicated-session.ts";
 export type { LoweredModels } from "./session/lowered-models.ts";

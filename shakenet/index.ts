@@ -5,6 +5,6 @@ export * from "./inference-model.ts";
 export * from "./network.ts";
 export * from "./settings.ts";
 export * from "./shake-noise.ts";
+export * from "./task.ts";
 export * from "./training-artifacts.ts";
 export { evaluationModel, type ParameterizedGraph, trainingModel } from "./training-graph.ts";
-export * from "./training-loop.ts";

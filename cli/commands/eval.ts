@@ -1,8 +1,7 @@
 import { readFileBytes } from "../../artifacts/index.ts";
 import { decodeMetadata, UserError } from "../../graph-builder/index.ts";
-import { type Dataset, type DatasetName, datasets, loadDataset } from "../../runtime/data/dataset.ts";
-import { Classifier, type Evaluation, openDevice } from "../../runtime/index.ts";
-import { evaluate } from "../../shakenet/index.ts";
+import { type DatasetName, datasets, loadDataset } from "../../runtime/data/dataset.ts";
+import { Classifier, type Dataset, type Evaluation, evaluate, openDevice } from "../../runtime/index.ts";
 import type { Command } from "../flags.ts";
 import { frozenModel, trainingData } from "../frozen-model.ts";
 import { openProgress } from "../progress.ts";
@@ -105,7 +104,7 @@ async function score(classifier: Classifier, dataset: Dataset, batchSize: number
   });
   let next = await steps.next();
   for (; !next.done; next = await steps.next()) {
-    progress.update(next.value.images, next.value.of, `${next.value.images} of ${next.value.of} images`);
+    progress.update(next.value.done, next.value.of, `${next.value.done} of ${next.value.of} images`);
   }
   progress.stop();
   return next.value;

@@ -3,39 +3,40 @@ import { join } from "node:path";
 import { decodeCheckpoint, encodeCheckpoint, readTrainingArtifacts } from "../../artifacts/index.ts";
 import { UserError } from "../../graph-builder/index.ts";
 import { stepsPerEpoch } from "../../runtime/data/batches.ts";
+import { datasetDigest, datasets, loadDataset } from "../../runtime/data/dataset.ts";
 import {
+  type CheckpointKind,
+  type ClassificationData,
+  type ClassificationEvent,
+  type ClassificationRecord,
+  cosine,
   type Dataset,
-  datasetDigest,
-  datasets,
-  loadDataset,
-  type Split,
-} from "../../runtime/data/dataset.ts";
-import {
+  type Device,
+  DivergedError,
   OrtTrainingSession,
   openDevice,
   ReplicaError,
   ReplicatedSession,
+  type Split,
   TrainingSession,
   type TrainingSources,
+  train,
 } from "../../runtime/index.ts";
 import {
   buildTrainingArtifacts,
-  type EpochRecord,
   fuseArtifacts,
   networkName,
   readShakeNetManifest,
   type ShakeNetArtifacts,
   type ShakeNetManifest,
-  type TrainingEvent,
-  type TrainingRun,
-  train,
+  shakeNetTask,
   unfuseCheckpoint,
 } from "../../shakenet/index.ts";
 import { drawCurves } from "../curves.ts";
 import type { Command } from "../flags.ts";
 import { DATA_DIGEST, frozenModel } from "../frozen-model.ts";
 import { describeStep, formatRate, formatSeconds, openProgress, type Progress } from "../progress.ts";
-import { type CheckpointKind, freeRunPath, RunDirectory } from "../run-directory.ts";
+import { freeRunPath, RunDirectory } from "../run-directory.ts";
 import {
   artifactSettings,
   expectShareable,
@@ -66,8 +67,12 @@ export const trainCommand: Command<(typeof settings)[number]> = {
     try {
       const directory = await prepared.openDirectory(checkpoint);
       say(describeRun(directory, artifacts.manifest, trainSet, testSet));
-      const run = { settings: config, network: artifacts.manifest.settings, trainSet, testSet };
-      const stoppedAt = await trainIn(directory, engine, run, { say, progress });
+      const stoppedAt = await trainIn(
+        directory,
+        engine,
+        { ...artifacts.manifest, trainSet, testSet },
+        { say, progress },
+      );
       if (stoppedAt !== undefined) {
         say(
           `Stopped after step ${stoppedAt}, which is saved. To go on:\n  npx shake train --resume ${directory.path}`,
@@ -92,16 +97,23 @@ interface Terminal {
 async function trainIn(
   directory: RunDirectory,
   { session, device, layOut }: Engine,
-  run: Pick<TrainingRun, "settings" | "network" | "trainSet" | "testSet">,
+  {
+    settings: network,
+    trainSet,
+    testSet,
+  }: Pick<ShakeNetManifest, "settings"> & Pick<ClassificationData, "trainSet" | "testSet">,
   { say, progress }: Terminal,
 ): Promise<number | undefined> {
   const interrupt = listenForInterrupt({ say, progress });
   const store = {
     save: (kind: CheckpointKind, bytes: Uint8Array) => directory.save(kind, layOut(bytes)),
   };
+  const { config } = directory;
+  const task = shakeNetTask({ ...config, network, trainSet, testSet, device });
+  const settings = { ...config, learningRate: cosine(config.learningRate), store, signal: interrupt.signal };
   let stoppedAt: number | undefined;
   try {
-    for await (const event of train({ ...run, session, device, store, signal: interrupt.signal })) {
+    for await (const event of train(session, task, settings)) {
       await render(event, directory, progress);
       if (event.type === "interrupted") stoppedAt = event.step;
     }
@@ -141,7 +153,8 @@ function compile(config: RunConfig): { config: RunConfig; artifacts: ShakeNetArt
 }
 
 /** A session over a run's artifacts, the device of its tensors and of evaluation, and its checkpoints in the artifacts' own layout. */
-interface Engine extends Pick<TrainingRun, "device"> {
+interface Engine {
+  readonly device: Device;
   readonly session: TrainingSession | ReplicatedSession | OrtTrainingSession;
   readonly layOut: (checkpoint: Uint8Array) => Uint8Array;
 }
@@ -291,18 +304,22 @@ function describeDevice({ engine, device, replicas }: RunConfig): string {
   return replicas > 1 ? `${device}, ${replicas} replicas` : device;
 }
 
-async function render(event: TrainingEvent, directory: RunDirectory, progress: Progress): Promise<void> {
+async function render(
+  event: ClassificationEvent,
+  directory: RunDirectory,
+  progress: Progress,
+): Promise<void> {
   const { epochs } = directory.config;
   if (event.type === "step") progress.update(event.step, event.steps, describeStep(event, epochs));
   else if (event.type === "evaluation")
-    progress.update(event.images, event.of, `testing ${event.images} of ${event.of}`);
+    progress.update(event.done, event.of, `testing ${event.done} of ${event.of}`);
   else if (event.type === "epoch") {
     await directory.addRecord(event.record);
     progress.log(describeEpoch(event.record, epochs, event.isBest));
   }
 }
 
-function describeEpoch(record: EpochRecord, epochs: number, isBest: boolean): string {
+function describeEpoch(record: ClassificationRecord, epochs: number, isBest: boolean): string {
   return [
     `epoch ${record.epoch}/${epochs}`,
     `train ${record.train_accuracy.toFixed(2)} % (loss ${record.train_loss.toFixed(3)})`,
@@ -343,8 +360,8 @@ function withCheckpoint(error: unknown, directory: RunDirectory): unknown {
       cause: error.cause,
     });
   }
-  if (!(error instanceof UserError) || !error.message.includes("diverged")) return error;
-  const message = error.message.replace(/\.$/, `: ${directory.checkpointPath("last")}.`);
+  if (!(error instanceof DivergedError)) return error;
+  const message = `${error.message} It is ${directory.checkpointPath("last")}.`;
   return new UserError(message, { cause: error });
 }
 

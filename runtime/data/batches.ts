@@ -1,13 +1,10 @@
 import { RandomStream } from "../../graph-builder/random.ts";
-import type { Dataset } from "./dataset.ts";
+import { type Dataset, type ImageSize, pixelsOf } from "./types.ts";
 
-const SIZE = 32;
-const AREA = SIZE * SIZE;
-const PIXELS = 3 * AREA;
 const PAD = 4;
 const CROPS = 2 * PAD + 1;
 
-/** What a model is fed: images [batch, 3, 32, 32] in raw pixels 0..255 and labels [batch]. */
+/** What a model is fed: images [batch, channels, height, width] in raw pixels 0..255 and labels [batch]. */
 export interface TrainBatch {
   readonly images: Uint8Array;
   readonly labels: BigInt64Array;
@@ -50,13 +47,15 @@ export function trainBatch(
   const order = epochOrder(dataset, seed, epoch).subarray(first, first + batchSize);
   const augmentation = new RandomStream(seed, "augment");
   const padding = dataset.mean.map(Math.round);
-  const images = new Uint8Array(order.length * PIXELS);
+  const { size } = dataset;
+  const pixels = pixelsOf(size);
+  const images = new Uint8Array(order.length * pixels);
   order.forEach((source, i) => {
     const choice = augmentation.integer(epoch * dataset.count + first + i, 2 * CROPS * CROPS);
     const place = choice >> 1;
     const crop = { x: place % CROPS, y: Math.floor(place / CROPS), flip: choice % 2 === 1 };
-    const image = dataset.images.subarray(source * PIXELS, (source + 1) * PIXELS);
-    cropImage(image, images.subarray(i * PIXELS, (i + 1) * PIXELS), crop, padding);
+    const image = dataset.images.subarray(source * pixels, (source + 1) * pixels);
+    cropImage(image, images.subarray(i * pixels, (i + 1) * pixels), { size, crop, padding });
   });
   return { images, labels: BigInt64Array.from(order, (source) => BigInt(dataset.labels[source] ?? 0)) };
 }
@@ -90,17 +89,18 @@ interface Crop {
 function cropImage(
   image: Uint8Array,
   out: Uint8Array,
-  { x, y, flip }: Crop,
-  padding: readonly number[],
+  { size: { height, width }, crop, padding }: { size: ImageSize; crop: Crop; padding: readonly number[] },
 ): void {
-  const top = PAD - y;
-  const left = PAD - x;
-  const [first, end] = [Math.max(0, left), Math.min(SIZE, SIZE + left)];
+  const { flip } = crop;
+  const area = height * width;
+  const top = PAD - crop.y;
+  const left = PAD - crop.x;
+  const [first, end] = [Math.max(0, left), Math.min(width, width + left)];
   padding.forEach((value, channel) => {
-    out.fill(value, channel * AREA, (channel + 1) * AREA);
-    for (let row = Math.max(0, top); row < Math.min(SIZE, SIZE + top); row++) {
-      const to = channel * AREA + row * SIZE;
-      const from = channel * AREA + (row - top) * SIZE + (flip ? SIZE - 1 + left : -left);
+    out.fill(value, channel * area, (channel + 1) * area);
+    for (let row = Math.max(0, top); row < Math.min(height, height + top); row++) {
+      const to = channel * area + row * width;
+      const from = channel * area + (row - top) * width + (flip ? width - 1 + left : -left);
       if (flip) for (let column = first; column < end; column++) out[to + column] = image[from - column] ?? 0;
       else for (let column = first; column < end; column++) out[to + column] = image[from + column] ?? 0;
     }
@@ -112,13 +112,14 @@ function cropImage(
  * smaller.
  */
 export function* evalBatches(
-  { images, labels, count }: Dataset,
+  { images, labels, count, size }: Dataset,
   batchSize: number,
 ): Generator<EvaluationBatch> {
+  const pixels = pixelsOf(size);
   for (let first = 0; first < count; first += batchSize) {
     const last = Math.min(first + batchSize, count);
     yield {
-      images: images.subarray(first * PIXELS, last * PIXELS),
+      images: images.subarray(first * pixels, last * pixels),
       labels: BigInt64Array.from(labels.subarray(first, last), BigInt),
     };
   }

@@ -2,8 +2,8 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { readFileBytes } from "../../artifacts/files.ts";
 import { UserError } from "../../graph-builder/errors.ts";
-import type { LabelledImages, LoadOptions, Split } from "./dataset.ts";
 import { type Archive, type ArchiveFile, downloadArchive } from "./download.ts";
+import type { LabelledImages, LoadOptions, Split } from "./types.ts";
 
 const PIXELS = 3 * 32 * 32;
 

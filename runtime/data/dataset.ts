@@ -1,56 +1,12 @@
 import { UserError } from "../../graph-builder/errors.ts";
 import { drawShapes, shapeNames } from "./shapes.ts";
+import type { Dataset, DatasetSpec, LabelledImages, LoadOptions, Split } from "./types.ts";
 
 /** The data sets that ShakeNet knows. */
 export type DatasetName = "cifar10" | "cifar100" | "shapes";
 
-/** The part of a data set that is trained on, or the one that is only ever measured. */
-export type Split = "train" | "test";
-
-/** One number for each channel: red, green, blue, in pixel units 0..255. */
-export type Channels = readonly [red: number, green: number, blue: number];
-
-/** Pictures and their classes. */
-export interface LabelledImages {
-  /** [count, 3, 32, 32], raw pixels 0..255 */
-  readonly images: Uint8Array;
-  /** [count], indices into classNames */
-  readonly labels: Uint8Array;
-}
-
-/** What is known of a data set before it is loaded. */
-export interface DatasetSpec {
-  /** the name that people use */
-  readonly title: string;
-  readonly classNames: readonly string[];
-  /** mean and standard deviation of the training split: a model normalises to (pixel - mean) / std */
-  readonly mean: Channels;
-  readonly std: Channels;
-  /** number of images of each split where no limit is given */
-  readonly counts: Readonly<Record<Split, number>>;
-}
-
-/** A split of a data set in memory. */
-export interface Dataset extends LabelledImages {
-  readonly name: string;
-  readonly classNames: readonly string[];
-  readonly mean: Channels;
-  readonly std: Channels;
-  readonly count: number;
-}
-
-/** Which images to load, and from where. */
-export interface LoadOptions {
-  readonly split: Split;
-  /** the folder of CIFAR's .bin files, or its parent; without it they are downloaded into the user's cache */
-  readonly dataDir?: string | undefined;
-  /** load only the first `limit` images; `shapes`, drawn by code, has as many as are asked for */
-  readonly limit?: number | undefined;
-  /** of `shapes`: another seed draws other pictures; 0 by default */
-  readonly seed?: number | undefined;
-  /** called while a data set is downloaded, with the bytes on disk and those of the whole archive */
-  readonly onProgress?: ((received: number, total: number) => void) | undefined;
-}
+/** Pictures of all data sets that are known by name. */
+const size = { channels: 3, height: 32, width: 32 } as const;
 
 const cifar100Names = `
   apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
@@ -70,6 +26,7 @@ export const datasets: Readonly<Record<DatasetName, DatasetSpec>> = {
   cifar10: {
     title: "CIFAR-10",
     classNames: "airplane automobile bird cat deer dog frog horse ship truck".split(" "),
+    size,
     mean: [125.3, 123.0, 113.9],
     std: [63.0, 62.1, 66.7],
     counts: { train: 50_000, test: 10_000 },
@@ -77,6 +34,7 @@ export const datasets: Readonly<Record<DatasetName, DatasetSpec>> = {
   cifar100: {
     title: "CIFAR-100",
     classNames: cifar100Names.trim().split(/\s+/),
+    size,
     mean: [129.3, 124.1, 112.4],
     std: [68.2, 65.4, 70.4],
     counts: { train: 50_000, test: 10_000 },
@@ -84,6 +42,7 @@ export const datasets: Readonly<Record<DatasetName, DatasetSpec>> = {
   shapes: {
     title: "shapes",
     classNames: shapeNames,
+    size,
     mean: [125.0, 125.4, 125.6],
     std: [68.0, 67.6, 67.5],
     counts: { train: 5_000, test: 1_000 },
@@ -110,8 +69,7 @@ export function datasetOf(network: {
 const loaders: Record<DatasetName, (options: LoadOptions) => Promise<LabelledImages>> = {
   cifar10: async (options) => (await import("./cifar.ts")).loadCifar("cifar10", options),
   cifar100: async (options) => (await import("./cifar.ts")).loadCifar("cifar100", options),
-  shapes: async ({ split, limit = datasets.shapes.counts[split], seed = 0 }) =>
-    drawShapes(split, limit, seed),
+  shapes: async ({ split, limit, seed }) => shapesDataset(split, limit, seed),
 };
 
 /**
@@ -125,8 +83,17 @@ export async function loadDataset(name: DatasetName, options: LoadOptions): Prom
     throw new UserError(`The limit of images must be a positive integer, not ${limit}.`);
   }
   const { images, labels } = await loaders[name](options);
+  return datasetWith(name, { images, labels });
+}
+
+/** Draws the first `count` pictures of a split of `shapes`, whose number is not limited. */
+export function shapesDataset(split: Split, count = datasets.shapes.counts[split], seed = 0): Dataset {
+  return datasetWith("shapes", drawShapes(split, count, seed));
+}
+
+function datasetWith(name: DatasetName, { images, labels }: LabelledImages): Dataset {
   const { classNames, mean, std } = datasets[name];
-  return { name, classNames, mean, std, images, labels, count: labels.length };
+  return { name, classNames, size, mean, std, images, labels, count: labels.length };
 }
 
 /**

@@ -1,5 +1,7 @@
 import type { Tensor } from "onnxruntime-common";
-import type { Dataset } from "../data/dataset.ts";
+import { type EvaluationBatch, evalBatches } from "../data/batches.ts";
+import type { Dataset } from "../data/types.ts";
+import type { EvaluationProgress } from "../loop/task.ts";
 
 /** How well a network does on a data set; accuracies in percent. */
 export interface Evaluation {
@@ -12,6 +14,22 @@ export interface Evaluation {
     readonly images: number;
     readonly correct: number;
   }[];
+}
+
+/** Scores a data set batch by batch; `logitsOf` runs a model on images. Yields how far it is, returns the result. */
+export async function* evaluate(
+  dataset: Dataset,
+  batchSize: number,
+  logitsOf: (batch: EvaluationBatch) => Promise<Tensor>,
+): AsyncGenerator<EvaluationProgress, Evaluation> {
+  const sums = new EvaluationSums(dataset);
+  let done = 0;
+  for (const batch of evalBatches(dataset, batchSize)) {
+    sums.add(await logitsOf(batch), batch.labels);
+    done += batch.labels.length;
+    yield { done, of: dataset.count };
+  }
+  return sums.result();
 }
 
 /** Running sums over logits; the loss is computed here in double precision, so every model is judged by the same arithmetic. */

@@ -49,8 +49,8 @@ describe("loadDataset of CIFAR", () => {
   test("reads CIFAR-10's labels and pixels, record by record", async () => {
     const dataDir = await folderWith("test_batch.bin", records(1));
     const { images, labels, count, ...rest } = await loadDataset("cifar10", { split: "test", dataDir });
-    const { classNames, mean, std } = datasets.cifar10;
-    expect(rest).toEqual({ name: "cifar10", classNames, mean, std });
+    const { classNames, size, mean, std } = datasets.cifar10;
+    expect(rest).toEqual({ name: "cifar10", classNames, size, mean, std });
     expect(count).toBe(10_000);
     expect([...labels.subarray(0, 12)]).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
     expect([images[0], images[PIXELS - 1], images[PIXELS], images[300 * PIXELS]]).toEqual([

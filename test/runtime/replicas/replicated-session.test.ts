@@ -2,8 +2,8 @@ import { Tensor } from "onnxruntime-common";
 import { expect, test } from "vitest";
 import { decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/index.ts";
 import { RandomStream, UserError } from "../../../graph-builder/index.ts";
-import { type NamedTensors, ReplicaError, ReplicatedSession } from "../../../runtime/index.ts";
-import { buildTrainingArtifacts, type ShakeNetArtifacts, train } from "../../../shakenet/index.ts";
+import { type NamedTensors, ReplicaError, ReplicatedSession, train } from "../../../runtime/index.ts";
+import { buildTrainingArtifacts, type ShakeNetArtifacts } from "../../../shakenet/index.ts";
 import { dyingReplica } from "../../support/dying-replica.ts";
 import { openTiny, tinyRun, tinySettings } from "../../support/tiny-run.ts";
 
@@ -205,7 +205,7 @@ test.each([
     const single = await tinyRun();
     const steps: number[] = [];
     const run = async () => {
-      for await (const event of train({ ...single, session }))
+      for await (const event of train(session, single.task, single.settings))
         if (event.type === "step") steps.push(event.step);
     };
     const error = await run().catch((reason: unknown) => reason);

@@ -1,23 +1,30 @@
 import { expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/index.ts";
-import { Classifier, type EvaluationBatch, evalBatches } from "../../runtime/index.ts";
 import {
-  buildTrainingArtifacts,
-  type EpochRecord,
-  inferenceModel,
-  type TrainingEvent,
-  type TrainingRun,
+  type ClassificationEvent,
+  type ClassificationRecord,
+  Classifier,
+  DivergedError,
+  type EvaluationBatch,
+  evalBatches,
   train,
-} from "../../shakenet/index.ts";
+} from "../../runtime/index.ts";
+import { buildTrainingArtifacts, inferenceModel } from "../../shakenet/index.ts";
 import { openTiny, tinyRun, tinySettings } from "../support/tiny-run.ts";
 
-async function collect(run: TrainingRun): Promise<TrainingEvent[]> {
-  const events: TrainingEvent[] = [];
-  for await (const event of train(run)) events.push(event);
+type Run = Awaited<ReturnType<typeof tinyRun>>;
+
+function eventsOf({ session, task, settings }: Run): AsyncGenerator<ClassificationEvent> {
+  return train(session, task, settings);
+}
+
+async function collect(run: Run): Promise<ClassificationEvent[]> {
+  const events: ClassificationEvent[] = [];
+  for await (const event of eventsOf(run)) events.push(event);
   return events;
 }
 
-function untimed({ images_per_second: _, seconds: __, ...record }: EpochRecord) {
+function untimed({ images_per_second: _, seconds: __, ...record }: ClassificationRecord) {
   return record;
 }
 
@@ -71,7 +78,7 @@ test("a run cut at any step and opened again ends in the same bytes as an uncut 
     .map(({ record }) => record);
   for (let cut = 0; cut <= 6; cut++) {
     const first = await tinyRun();
-    for await (const event of train(first)) if (event.type === "step" && event.step > cut) break;
+    for await (const event of eventsOf(first)) if (event.type === "step" && event.step > cut) break;
     const second = await tinyRun({}, first.saved.get("last"));
     const rest = (await collect(second))
       .filter((event) => event.type === "epoch")
@@ -102,9 +109,9 @@ test("an epoch is evaluated as the frozen network, which is what the eval model 
 
 test("an aborted run finishes its step, saves it and says so", async () => {
   const controller = new AbortController();
-  const run = { ...(await tinyRun()), signal: controller.signal };
-  const events: TrainingEvent[] = [];
-  for await (const event of train(run)) {
+  const run = await tinyRun({ signal: controller.signal });
+  const events: ClassificationEvent[] = [];
+  for await (const event of eventsOf(run)) {
     events.push(event);
     if (event.type === "step") controller.abort();
   }
@@ -115,8 +122,11 @@ test("an aborted run finishes its step, saves it and says so", async () => {
 
 test("a loss that is not finite stops the run, names the step and keeps the last good checkpoint", async () => {
   const run = await tinyRun({ learningRate: 1e30, checkpointEverySteps: 100 });
-  await expect(collect(run)).rejects.toThrow(
-    /diverged at step \d+: .* a learning rate below 1e\+30 may help, and the checkpoint .* is kept\.$/,
+  const error = await collect(run).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(DivergedError);
+  expect(error).toMatchObject({ code: "diverged", savedStep: 0, reason: "the loss is NaN" });
+  expect((error as Error).message).toMatch(
+    /^The run diverged at step \d, at a learning rate of \S+e\+29: the loss is NaN\. A smaller learning rate may help\. The checkpoint of step 0 is kept\.$/,
   );
   const kept = decodeCheckpoint(run.saved.get("last") ?? new Uint8Array());
   for (const { data } of kept.trainable.values()) {
