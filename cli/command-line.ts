@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import yargs, { type Arguments, type Argv } from "yargs";
 import { didYouMean, UserError } from "../graph-builder/errors.ts";
+import { startDebugging } from "./debug.ts";
 import type { Command } from "./flags.ts";
 import { colors } from "./terminal.ts";
 
@@ -59,6 +60,7 @@ const commands: Readonly<Record<string, Entry>> = {
 export async function main(args: readonly string[]): Promise<number> {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", ignoreClosedPipe);
   try {
+    await startDebugging(process.env["SHAKE_DEBUG"], (line) => process.stderr.write(`${line}\n`));
     return await runCommand(args);
   } catch (error) {
     const isOurs = error instanceof UserError;

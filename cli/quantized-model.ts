@@ -1,5 +1,5 @@
 import type { Checkpoint } from "../artifacts/index.ts";
-import { type Graph, quantizeGraph } from "../graph-builder/index.ts";
+import { type Graph, quantize, runPasses } from "../graph-builder/index.ts";
 import { Classifier, calibrate, type Dataset, type Device, evaluate } from "../runtime/index.ts";
 import { encodeInferenceModel, inferenceGraph } from "../shakenet/index.ts";
 import { checkpointSettings, type ExportForm, modelNotes, type Provenance } from "./frozen-model.ts";
@@ -33,7 +33,7 @@ export async function quantizedModel(
   const settings = checkpointSettings(checkpoint, where);
   const graph = inferenceGraph(settings, checkpoint, { ...form, precision: "float32" });
   const flexible = inferenceGraph(settings, checkpoint, { ...form, precision: "float32", batch: "dynamic" });
-  const quantized = quantizeGraph(graph, await calibrate(flexible, trainSet, device));
+  const quantized = runPasses(graph, [quantize(await calibrate(flexible, trainSet, device))]);
   const accuracy = (model: Graph) => accuracyOf(model, where, testSet, device, progress);
   const loss = { images: testSet.count, float32: await accuracy(graph), int8: await accuracy(quantized) };
   const notes = modelNotes(checkpoint, settings, about, form);

@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { didYouMean, UserError } from "../graph-builder/errors.ts";
 import { type DatasetName, datasets } from "../runtime/data/dataset.ts";
-import { deviceNames } from "../runtime/device/devices.ts";
+import { deviceNames } from "../runtime/device/lowerings.ts";
 import { defaultForm, inputForms, outputForms } from "../shakenet/inference-form.ts";
 import { type ArtifactSettings, optimizers, type Target, targets } from "../shakenet/settings.ts";
 

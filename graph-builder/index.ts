@@ -6,7 +6,8 @@ export { checkGraph, GraphError } from "./checker.ts";
 export { type Cost, costOf, flopsOf, isBackward } from "./cost.ts";
 export { didYouMean, nearestName, UserError } from "./errors.ts";
 export { createModel, Graph, type Model, Node, type Use, Value } from "./ir.ts";
-export { type Lower, type Lowering, lowerGraph } from "./lowerings/lower.ts";
+export { type LoweringName, loweringNames, loweringOf } from "./lowerings/index.ts";
+export { type Call, type Lower, type Lowering, layer, lower } from "./lowerings/lower.ts";
 export { inlined, portable } from "./lowerings/portable.ts";
 export { nameValues } from "./names.ts";
 export { decodeMetadata, decodeModel, encodeModel } from "./onnx/model.ts";
@@ -21,9 +22,17 @@ export { foldScale } from "./passes/inference/fold-scale.ts";
 export { joinConvolutions } from "./passes/inference/join-convolutions.ts";
 export { mergeBranches } from "./passes/inference/merge-branches.ts";
 export { type Precision, withPrecision } from "./passes/inference/precision.ts";
-export { quantizeGraph, type Range } from "./passes/inference/quantize.ts";
-export { simplifyForInference } from "./passes/inference/simplify.ts";
-export { freezeInputs, neededNodes, type Rewrite, rewriteGraph } from "./passes/rewrite.ts";
+export { quantize, type Range } from "./passes/inference/quantize.ts";
+export { observePasses, type Pass, type PassObserver, runPasses } from "./passes/pass.ts";
+export { removeDeadCode } from "./passes/remove-dead-code.ts";
+export { copyGraph, freezeInputs, neededNodes, type Rewrite, rewriteGraph } from "./passes/rewrite.ts";
+export {
+  inferencePasses,
+  lowerGraph,
+  loweringPasses,
+  simplifyForInference,
+  trainingPasses,
+} from "./pipelines.ts";
 export { printGraph } from "./printer.ts";
 export { philox4x32, RandomStream } from "./random.ts";
 export { functionGraph, isFunction } from "./shake-shake.ts";

@@ -4,6 +4,7 @@ export * from "./data/classification-task.ts";
 export * from "./data/dataset.ts";
 export * from "./data/types.ts";
 export * from "./device/devices.ts";
+export * from "./device/lowerings.ts";
 export * from "./inference/calibration.ts";
 export * from "./inference/classifier.ts";
 export * from "./inference/evaluation.ts";

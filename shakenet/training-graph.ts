@@ -11,9 +11,10 @@ import {
   momentNames,
   type OptimizerRule,
   portable,
+  runPasses,
   Tensor,
+  trainingPasses,
   type Value,
-  withExplicitState,
 } from "../graph-builder/index.ts";
 import { appendNetwork, blockCount, imageShape } from "./network.ts";
 import { type ArtifactSettings, optimizerRule } from "./settings.ts";
@@ -62,7 +63,7 @@ export function trainingModel(settings: ArtifactSettings): ParameterizedGraph {
     specs.push(...momentSpecs(specs, settings));
   } else if (settings.target === "ort-training") appendAccumulators(g, parameters, gradients);
   else for (const [i, gradient] of gradients.entries()) g.output(gradient, `${parameters[i]?.name}_grad`);
-  const graph = settings.target === "standard" ? lowerGraph(withExplicitState(g.graph), portable) : g.graph;
+  const graph = settings.target === "standard" ? runPasses(g.graph, trainingPasses(portable)) : g.graph;
   return { graph, parameters: specs };
 }
 

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeCheckpoint, writeTrainingArtifacts } from "../../artifacts/index.ts";
-import { decodeModel, inlined, portable, RandomStream } from "../../graph-builder/index.ts";
+import { decodeModel, loweringOf, RandomStream } from "../../graph-builder/index.ts";
 import { type NamedTensors, openDevice, TrainingSession } from "../../runtime/index.ts";
 import { batchAxes, namedTensors, splitBatch } from "../../runtime/replicas/shares.ts";
 import {
@@ -95,7 +95,7 @@ async function expectedLosses(
   threads: number,
   replicas: number,
 ): Promise<number[]> {
-  const device = { ...(await openDevice("cpu", { threads })), lowering: { ...portable, ...inlined } };
+  const device = { ...(await openDevice("cpu", { threads })), lowering: loweringOf("portable") };
   const sources = { checkpointState: checkpoint, trainModel: trainingModel, optimizerModel };
   const session = await TrainingSession.create(sources, device);
   session.learningRate = LEARNING_RATE;

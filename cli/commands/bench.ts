@@ -1,14 +1,12 @@
 import { availableParallelism } from "node:os";
 import {
   decodeModel,
-  inlined,
-  lowerGraph,
-  portable,
+  loweringOf,
   RandomStream,
+  runPasses,
+  trainingPasses,
   UserError,
-  withExplicitState,
 } from "../../graph-builder/index.ts";
-import { cpu } from "../../graph-builder/lowerings/cpu.ts";
 import {
   type Device,
   type NamedTensors,
@@ -83,7 +81,7 @@ async function openBenchDevice(config: BenchSettings): Promise<Device> {
     threads: replicas > 1 ? threadsOf(config) * replicas : config.threads,
   });
   if (lowering === undefined) return device;
-  return { ...device, lowering: { ...portable, ...(lowering === "cpu" ? cpu : {}), ...inlined } };
+  return { ...device, lowering: loweringOf(lowering) };
 }
 
 /** Of every session's operators. */
@@ -131,7 +129,7 @@ async function measureSteps(config: BenchSettings, device: Device, profiler?: Pr
   progress.stop();
   const peakRssMb = (process.resourceUsage().maxRSS * 1024) / 1e6;
   const { graph } = decodeModel(trainingModel, "training_model.onnx");
-  const lowered = lowerGraph(withExplicitState(graph), device.lowering);
+  const lowered = runPasses(graph, trainingPasses(device.lowering));
   const operators = await profiler?.finish({ graph: lowered, batchSize, warmup });
   await session.release();
   return { manifest, sessionStart, milliseconds, peakRssMb, operators };

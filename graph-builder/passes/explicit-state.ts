@@ -1,6 +1,7 @@
 import { type Builder, createBuilder } from "../builder.ts";
 import type { Graph, Node, Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
+import { removeDeadCode } from "./remove-dead-code.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
 /** The name under which a graph returns the new contents of one of its inputs. */
@@ -46,7 +47,7 @@ export function withExplicitState(graph: Graph): Graph {
     if (!explicit.outputs.includes(value)) value.name = name;
     g.output(value, name);
   }
-  return rewriteGraph(explicit);
+  return removeDeadCode.run(explicit);
 }
 
 function accumulated(g: Builder, [buffer, value, overwrite]: readonly (Value | null)[]): Value {

@@ -1,12 +1,7 @@
 import type * as Ort from "onnxruntime-common";
-import { inlined, type Lowering, portable, UserError } from "../../graph-builder/index.ts";
-import { cpu } from "../../graph-builder/lowerings/cpu.ts";
-import { nchwc } from "../../graph-builder/lowerings/nchwc.ts";
+import { type Lowering, UserError } from "../../graph-builder/index.ts";
 import { blockSize } from "./blocked-layout.ts";
-
-/** The devices a session can run on: an execution provider of ONNX Runtime with the lowering that suits it. */
-export const deviceNames = ["cpu", "cuda", "webgpu", "coreml", "dml", "wasm"] as const;
-export type DeviceName = (typeof deviceNames)[number];
+import { type DeviceName, deviceLowering } from "./lowerings.ts";
 
 /** An opened device. A browser page makes its own from onnxruntime-web. */
 export interface Device {
@@ -20,28 +15,22 @@ export interface Device {
 
 interface Provider {
   readonly executionProviders: readonly string[];
-  readonly lowering: Lowering;
   readonly advice: string;
 }
 
-const onCpu: Lowering = { ...portable, ...cpu, ...inlined };
-const elsewhere: Lowering = { ...portable, ...inlined };
-
 const providers: { readonly [K in Exclude<DeviceName, "wasm">]: Provider } = {
-  cpu: { executionProviders: ["cpu"], lowering: onCpu, advice: "reinstall onnxruntime-node" },
+  cpu: { executionProviders: ["cpu"], advice: "reinstall onnxruntime-node" },
   cuda: {
     executionProviders: ["cuda", "cpu"],
-    lowering: elsewhere,
     advice:
       "it needs Linux on x64, an NVIDIA GPU with CUDA 12 and cuDNN 9, and its libraries, which `npm run install:cuda` fetches once",
   },
   webgpu: {
     executionProviders: ["webgpu", "cpu"],
-    lowering: elsewhere,
     advice: "it needs a GPU with a Vulkan, Metal or Direct3D 12 driver",
   },
-  coreml: { executionProviders: ["coreml", "cpu"], lowering: elsewhere, advice: "it exists on macOS only" },
-  dml: { executionProviders: ["dml", "cpu"], lowering: elsewhere, advice: "it exists on Windows only" },
+  coreml: { executionProviders: ["coreml", "cpu"], advice: "it exists on macOS only" },
+  dml: { executionProviders: ["dml", "cpu"], advice: "it exists on Windows only" },
 };
 
 /**
@@ -64,7 +53,7 @@ export async function openDevice(
     throw new UserError(`The device ${name} is not in this machine's ONNX Runtime: ${provider.advice}.`);
   }
   const sessionOptions = { ...common, executionProviders: [...provider.executionProviders] };
-  const lowering = name === "cpu" ? await cpuLowering(ort) : provider.lowering;
+  const lowering = deviceLowering(name, name === "cpu" ? await probedBlockSize(ort) : undefined);
   return { name, ort, sessionOptions, lowering, advice: provider.advice };
 }
 
@@ -84,11 +73,9 @@ async function loadRuntime(): Promise<typeof import("onnxruntime-node")> {
   }
 }
 
-/** Blocked where this machine's kernels are. */
-async function cpuLowering(ort: typeof Ort): Promise<Lowering> {
+function probedBlockSize(ort: typeof Ort): Promise<number | undefined> {
   probed ??= blockSize(ort);
-  const size = await probed;
-  return size === undefined ? onCpu : { ...portable, ...inlined, ...nchwc(size) };
+  return probed;
 }
 
 let probed: Promise<number | undefined> | undefined;
@@ -97,5 +84,11 @@ async function openWasm(common: Ort.InferenceSession.SessionOptions, threads: nu
   const ort = await import("onnxruntime-web");
   ort.env.wasm.numThreads = threads;
   const sessionOptions = { ...common, executionProviders: ["wasm"] };
-  return { name: "wasm", ort, sessionOptions, lowering: onCpu, advice: "reinstall onnxruntime-web" };
+  return {
+    name: "wasm",
+    ort,
+    sessionOptions,
+    lowering: deviceLowering("wasm"),
+    advice: "reinstall onnxruntime-web",
+  };
 }

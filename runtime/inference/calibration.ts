@@ -1,10 +1,10 @@
 import {
+  copyGraph,
   createModel,
   encodeModel,
   type Graph,
   nameValues,
   type Range,
-  rewriteGraph,
 } from "../../graph-builder/index.ts";
 import type { Device } from "../device/devices.ts";
 import { Classifier } from "./classifier.ts";
@@ -36,7 +36,7 @@ export async function calibrate(
 
 /** The same graph with every float value as an output, under the name that its file gives it. */
 function observed(graph: Graph): Graph {
-  const copy = rewriteGraph(graph);
+  const copy = copyGraph(graph);
   for (const [value, name] of nameValues(copy)) {
     if (!value.producer || value.elemType !== "float" || copy.outputs.includes(value)) continue;
     value.name = name;

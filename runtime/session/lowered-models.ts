@@ -6,13 +6,14 @@ import {
   freezeInputs,
   type Graph,
   type Lowering,
-  lowerGraph,
   type Model,
   momentCounts,
   momentNames,
   nextName,
   optimizerGraph,
+  runPasses,
   stockOptimizer,
+  trainingPasses,
   withExplicitState,
 } from "../../graph-builder/index.ts";
 import { readSources, type TrainingSources } from "./sources.ts";
@@ -61,7 +62,7 @@ export function lowerModels(
 
 /** A graph with its state made explicit, in the operators of a device. */
 export function loweredGraph(graph: Graph, lowering: Lowering): Graph {
-  return lowerGraph(withExplicitState(graph), lowering);
+  return runPasses(graph, trainingPasses(lowering));
 }
 
 /** An optimizer's step without the updates of some parameters and of their moments. */

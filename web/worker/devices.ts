@@ -1,8 +1,7 @@
 import type * as Common from "onnxruntime-common";
 import * as ort from "onnxruntime-web/webgpu";
 import { UserError } from "../../graph-builder/errors.ts";
-import { cpu } from "../../graph-builder/lowerings/cpu.ts";
-import { inlined, portable } from "../../graph-builder/lowerings/portable.ts";
+import { loweringOf } from "../../graph-builder/lowerings/index.ts";
 import type { Device } from "../../runtime/device/devices.ts";
 import type { DeviceName, Start, WorkerEvent } from "../protocol.ts";
 
@@ -31,8 +30,8 @@ export function threadsReason(): string | undefined {
 }
 
 const providers = {
-  wasm: { lowering: { ...portable, ...cpu, ...inlined }, advice: "another browser may" },
-  webgpu: { lowering: { ...portable, ...inlined }, advice: "wasm runs everywhere" },
+  wasm: { lowering: loweringOf("cpu"), advice: "another browser may" },
+  webgpu: { lowering: loweringOf("portable"), advice: "wasm runs everywhere" },
 } as const;
 
 /** A device of this browser. Throws UserError, saying why, where it has none. */

@@ -1,7 +1,7 @@
 import { Tensor } from "onnxruntime-common";
 import { expect, test } from "vitest";
 import { decodeCheckpoint } from "../../../artifacts/index.ts";
-import { UserError } from "../../../graph-builder/index.ts";
+import { loweringOf, UserError } from "../../../graph-builder/index.ts";
 import { RandomStream } from "../../../graph-builder/random.ts";
 import { type NamedTensors, openDevice, TrainingSession } from "../../../runtime/index.ts";
 import { buildTrainingArtifacts, optimizers, targets } from "../../../shakenet/index.ts";
@@ -62,8 +62,7 @@ test("both targets and both lowerings take the same steps", async () => {
   const weights = async (target: "ort-training" | "standard", lowering: "cpu" | "portable") => {
     const artifacts = buildTrainingArtifacts(tinySettings({ target }));
     const cpu = await openDevice("cpu", { threads: 1 });
-    const { inlined, portable } = await import("../../../graph-builder/index.ts");
-    const device = lowering === "cpu" ? cpu : { ...cpu, lowering: { ...portable, ...inlined } };
+    const device = lowering === "cpu" ? cpu : { ...cpu, lowering: loweringOf("portable") };
     const sources = {
       checkpointState: artifacts.checkpoint,
       trainModel: artifacts.trainingModel,
