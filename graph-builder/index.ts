@@ -4,7 +4,7 @@ export { type Gradient, type GradientRule, gradients } from "./autodiff/gradient
 export { type Builder, createBuilder, GraphBuilder } from "./builder.ts";
 export { checkGraph, GraphError } from "./checker.ts";
 export { type Cost, costOf, flopsOf, isBackward } from "./cost.ts";
-export { didYouMean, nearestName, UserError } from "./errors.ts";
+export { didYouMean, type ErrorCode, type ErrorData, nearestName, UserError } from "./errors.ts";
 export { createModel, Graph, type Model, Node, type Use, Value } from "./ir.ts";
 export { type LoweringName, loweringNames, loweringOf } from "./lowerings/index.ts";
 export { type Call, type Lower, type Lowering, layer, lower } from "./lowerings/lower.ts";

@@ -17,6 +17,6 @@ export * from "./loop/train.ts";
 export * from "./ort-training/ort-training-session.ts";
 export * from "./replicas/replicated-session.ts";
 export type { LoweredModels } from "./session/lowered-models.ts";
-export type { Source, TrainingSources } from "./session/sources.ts";
+export type { Source, TrainingSessionCreateOptions, TrainingSources } from "./session/sources.ts";
 export * from "./session/trainer.ts";
 export * from "./session/training-session.ts";

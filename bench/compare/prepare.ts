@@ -96,7 +96,7 @@ async function expectedLosses(
   replicas: number,
 ): Promise<number[]> {
   const device = { ...(await openDevice("cpu", { threads })), lowering: loweringOf("portable") };
-  const sources = { checkpointState: checkpoint, trainModel: trainingModel, optimizerModel };
+  const sources = { checkpoint, trainingModel, optimizerModel };
   const session = await TrainingSession.create(sources, device);
   session.learningRate = LEARNING_RATE;
   const axes = batchAxes(decodeModel(trainingModel, "training_model.onnx").graph);

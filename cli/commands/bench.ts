@@ -112,11 +112,7 @@ async function measureSteps(config: BenchSettings, device: Device, profiler?: Pr
   const artifacts = buildTrainingArtifacts(artifactSettings(runConfig({ depth, width }), "ort-training"));
   const { checkpoint, trainingModel, optimizerModel, manifest } = artifacts;
   const start = performance.now();
-  const session = await openSession(
-    { checkpointState: checkpoint, trainModel: trainingModel, optimizerModel },
-    device,
-    config,
-  );
+  const session = await openSession({ checkpoint, trainingModel, optimizerModel }, device, config);
   const sessionStart = performance.now() - start;
   const feeds = randomBatch(device, batchSize, manifest.blocks);
   const milliseconds: number[] = [];

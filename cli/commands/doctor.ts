@@ -47,8 +47,8 @@ async function tryDevice(name: DeviceName): Promise<{ works: boolean; says: stri
     const artifacts = buildTrainingArtifacts(artifactSettings(config, "ort-training"));
     const device = await openDevice(name);
     const sources = {
-      checkpointState: artifacts.checkpoint,
-      trainModel: artifacts.trainingModel,
+      checkpoint: artifacts.checkpoint,
+      trainingModel: artifacts.trainingModel,
       optimizerModel: artifacts.optimizerModel,
     };
     const session = await TrainingSession.create(sources, device);

@@ -183,7 +183,7 @@ async function openEngine(config: RunConfig, artifacts: ShakeNetArtifacts): Prom
 }
 
 function trainingSources({ checkpoint, trainingModel, optimizerModel }: ShakeNetArtifacts): TrainingSources {
-  return { checkpointState: checkpoint, trainModel: trainingModel, optimizerModel };
+  return { checkpoint, trainingModel, optimizerModel };
 }
 
 async function prepareResume(given: Given): Promise<PreparedRun> {

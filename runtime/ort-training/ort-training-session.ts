@@ -8,7 +8,7 @@ import {
   UserError,
   withExplicitState,
 } from "../../graph-builder/index.ts";
-import { readSources, type TrainingSources } from "../session/sources.ts";
+import { readSources, type TrainingSessionCreateOptions, type TrainingSources } from "../session/sources.ts";
 import type { Trainer } from "../session/trainer.ts";
 import type { NamedTensors } from "../session/training-session.ts";
 import { readTensor, withTensors } from "./tensor-transfer.ts";
@@ -78,18 +78,18 @@ export class OrtTrainingSession implements Trainer {
    * ONNX Runtime's, and with ONNX Runtime's own sentence where it refuses a model.
    */
   static async create(
-    sources: TrainingSources,
+    sources: TrainingSources | TrainingSessionCreateOptions,
     { threads = 1 }: { readonly threads?: number | undefined } = {},
   ): Promise<OrtTrainingSession> {
-    const { checkpointState, trainModel, evalModel, optimizerModel } = await readSources(sources);
+    const { checkpoint, trainingModel, evalModel, optimizerModel } = await readSources(sources);
     const description = {
-      checkpoint: decodeCheckpoint(checkpointState),
-      trainGraph: decodeModel(trainModel, "training_model.onnx").graph,
+      checkpoint: decodeCheckpoint(checkpoint),
+      trainGraph: decodeModel(trainingModel, "training_model.onnx").graph,
       optimizer: optimizerModel && stockOptimizer(optimizerModel),
       hasEvalModel: evalModel !== undefined,
     };
     const wasm = await WasmModule.load(threads);
-    const handles = openHandles(wasm, checkpointState, [trainModel, evalModel, optimizerModel]);
+    const handles = openHandles(wasm, checkpoint, [trainingModel, evalModel, optimizerModel]);
     return new OrtTrainingSession(wasm, handles, description);
   }
 
@@ -302,7 +302,7 @@ function stockOptimizer(model: Uint8Array): StockOptimizer {
 
 function openHandles(
   wasm: WasmModule,
-  checkpointState: Uint8Array,
+  checkpoint: Uint8Array,
   models: readonly (Uint8Array | undefined)[],
 ): Handles {
   const [optimizeAll, sequentially, zero] = [99, 0, 0];
@@ -319,14 +319,16 @@ function openHandles(
     zero,
     zero,
   );
-  const files = [checkpointState, ...models].map((file) =>
-    file ? [wasm.store(file), file.byteLength] : [0, 0],
-  );
+  const files = [checkpoint, ...models].map((file) => (file ? [wasm.store(file), file.byteLength] : [0, 0]));
   const [checkpointFile = [], ...modelFiles] = files;
   try {
-    const checkpoint = wasm.create("_OrtTrainingLoadCheckpoint", ...checkpointFile);
-    const session = wasm.create("_OrtTrainingCreateSession", options, checkpoint, ...modelFiles.flat());
-    return { checkpoint, session, runOptions: wasm.create("_OrtCreateRunOptions", FATAL, zero, false, zero) };
+    const state = wasm.create("_OrtTrainingLoadCheckpoint", ...checkpointFile);
+    const session = wasm.create("_OrtTrainingCreateSession", options, state, ...modelFiles.flat());
+    return {
+      checkpoint: state,
+      session,
+      runOptions: wasm.create("_OrtCreateRunOptions", FATAL, zero, false, zero),
+    };
   } finally {
     for (const [pointer = 0] of files) wasm.free(pointer);
     wasm.call("_OrtReleaseSessionOptions", options);

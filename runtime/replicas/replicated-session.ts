@@ -16,7 +16,7 @@ import {
   loweredGraph,
   withoutUpdates,
 } from "../session/lowered-models.ts";
-import type { TrainingSources } from "../session/sources.ts";
+import type { TrainingSessionCreateOptions, TrainingSources } from "../session/sources.ts";
 import type { Trainer } from "../session/trainer.ts";
 import type { NamedTensors } from "../session/training-session.ts";
 import { dealOut, SharedState } from "./collective.ts";
@@ -67,7 +67,7 @@ export class ReplicatedSession implements Trainer {
    * TrainingSession does.
    */
   static async create(
-    sources: TrainingSources,
+    sources: TrainingSources | TrainingSessionCreateOptions,
     {
       replicas,
       threads = 1,

@@ -16,7 +16,7 @@ import {
   trainingPasses,
   withExplicitState,
 } from "../../graph-builder/index.ts";
-import { readSources, type TrainingSources } from "./sources.ts";
+import { readSources, type TrainingSessionCreateOptions, type TrainingSources } from "./sources.ts";
 
 /** Training artifacts as they are in their files, but that an optimizer model has one update a parameter. */
 export interface DecodedModels {
@@ -34,12 +34,15 @@ export interface LoweredModels {
 }
 
 /** Reads artifacts. Throws UserError where a file cannot be read or is damaged, and where an operator is not covered. */
-export async function decodeSources(sources: TrainingSources): Promise<DecodedModels> {
-  const { checkpointState, trainModel, evalModel, optimizerModel } = await readSources(sources);
-  const checkpoint = decodeCheckpoint(checkpointState, "checkpoint");
+export async function decodeSources(
+  sources: TrainingSources | TrainingSessionCreateOptions,
+): Promise<DecodedModels> {
+  const files = await readSources(sources);
+  const { trainingModel, evalModel, optimizerModel } = files;
+  const checkpoint = decodeCheckpoint(files.checkpoint, "checkpoint");
   return {
     checkpoint,
-    training: decodeModel(trainModel, "training_model.onnx").graph,
+    training: decodeModel(trainingModel, "training_model.onnx").graph,
     evaluation: evalModel && decodeModel(evalModel, "eval_model.onnx"),
     optimizer:
       optimizerModel &&

@@ -13,7 +13,7 @@ import type { Device } from "../device/devices.ts";
 import { ortReason } from "../device/ort-errors.ts";
 import { fromOrtTensor } from "../device/tensors.ts";
 import { decodeSources, type LoweredModels, lowerModels } from "./lowered-models.ts";
-import type { TrainingSources } from "./sources.ts";
+import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
 import { RESET, TrainingState } from "./training-state.ts";
 
 /** Tensors by the name of the graph's input or output. */
@@ -61,10 +61,13 @@ export class TrainingSession {
   }
 
   /**
-   * Opens artifacts on a device. Throws UserError where a file is damaged, where an operator is not covered (naming its node),
+   * Opens artifacts on a device; ONNX Runtime's names for the four files will do too. Throws UserError where a file is damaged, where an operator is not covered (naming its node),
    * or where the device cannot run the graph.
    */
-  static async create(sources: TrainingSources, device: Device): Promise<TrainingSession> {
+  static async create(
+    sources: TrainingSources | TrainingSessionCreateOptions,
+    device: Device,
+  ): Promise<TrainingSession> {
     const decoded = await decodeSources(sources);
     const sessions = await openSessions(lowerModels(decoded, device.lowering), device);
     return new TrainingSession(device, decoded.checkpoint, sessions, decoded.evaluation);

@@ -56,9 +56,7 @@ async function trainInPage(name: string, learningRate: number, fused: boolean): 
 
 async function openOurs(name: string, learningRate: number) {
   const device = await openDevice("cpu", { threads: 1 });
-  const { checkpoint, trainingModel, ...models } = await readTrainingArtifacts(join(folder, name));
-  const sources = { checkpointState: checkpoint, trainModel: trainingModel, ...models };
-  const session = await TrainingSession.create(sources, device);
+  const session = await TrainingSession.create(await readTrainingArtifacts(join(folder, name)), device);
   session.learningRate = learningRate;
   const tensors = {
     images: new Tensor("uint8", [size, 3, 32, 32], images),

@@ -29,8 +29,8 @@ function encode(tensors) {
 const open = (name) => readFileBytes(join(folder, name));
 const session = await TrainingSession.create(
   {
-    checkpointState: await readFileBytes(run.checkpoint),
-    trainModel: await open("training_model.onnx"),
+    checkpoint: await readFileBytes(run.checkpoint),
+    trainingModel: await open("training_model.onnx"),
     evalModel: await open("eval_model.onnx"),
     optimizerModel: await open("optimizer_model.onnx"),
   },

@@ -12,7 +12,7 @@ const device = await openDevice("cpu");
 /** The loss of a step on random images, and every gradient by its parameter's name. */
 async function stepWith(lowering: Lowering) {
   const { trainingModel, checkpoint, manifest } = artifacts;
-  const sources = { trainModel: trainingModel, checkpointState: checkpoint };
+  const sources = { trainingModel, checkpoint };
   const session = await TrainingSession.create(sources, { ...device, lowering });
   const random = new RandomStream(1, "images");
   const images = Uint8Array.from({ length: BATCH * 3072 }, (_, i) => random.integer(i, 256));

@@ -21,13 +21,7 @@ testWithCifar10(
     for (const { depth, width, seeds } of networks) {
       for (const seed of seeds) {
         const artifacts = buildTrainingArtifacts(tinySettings({ depth, width, mean, std, seed }));
-        const sources = {
-          checkpointState: artifacts.checkpoint,
-          trainModel: artifacts.trainingModel,
-          evalModel: artifacts.evalModel,
-          optimizerModel: artifacts.optimizerModel,
-        };
-        const session = await TrainingSession.create(sources, device);
+        const session = await TrainingSession.create(artifacts, device);
         const task = shakeNetTask({
           network: artifacts.manifest.settings,
           forward: "shake",

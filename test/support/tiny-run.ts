@@ -35,13 +35,7 @@ export function tinySettings(changes: Partial<ArtifactSettings> = {}): ArtifactS
 /** A session on one CPU thread over artifacts, with its checkpoint replaced where one is given. */
 export async function openTiny(artifacts: ShakeNetArtifacts, checkpoint = artifacts.checkpoint) {
   const device = await openDevice("cpu", { threads: 1 });
-  const sources = {
-    checkpointState: checkpoint,
-    trainModel: artifacts.trainingModel,
-    evalModel: artifacts.evalModel,
-    optimizerModel: artifacts.optimizerModel,
-  };
-  return { device, session: await TrainingSession.create(sources, device) };
+  return { device, session: await TrainingSession.create({ ...artifacts, checkpoint }, device) };
 }
 
 /** What a tiny run may have otherwise. */

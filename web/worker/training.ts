@@ -161,7 +161,7 @@ export class PageTraining {
 
   async #open(name: DeviceName): Promise<{ device: Device; session: TrainingSession }> {
     const { trainingModel, optimizerModel } = this.#artifacts;
-    const sources = { checkpointState: this.#checkpoint, trainModel: trainingModel, optimizerModel };
+    const sources = { checkpoint: this.#checkpoint, trainingModel, optimizerModel };
     const device = await openDevice(name);
     return { device, session: await TrainingSession.create(sources, device) };
   }

@@ -8,7 +8,7 @@ import { batchFeeds, timeSteps, trainStep } from "./steps.ts";
 const [folder = "", name = "cpu", replicas = "1"] = process.argv.slice(2);
 const { threads, arrays } = readWorkload(folder);
 const { checkpoint, trainingModel, optimizerModel } = await readTrainingArtifacts(join(folder, "session"));
-const sources = { checkpointState: checkpoint, trainModel: trainingModel, optimizerModel };
+const sources = { checkpoint, trainingModel, optimizerModel };
 const device = await openDevice(name as DeviceName, { threads });
 const session =
   replicas === "1"

@@ -33,9 +33,7 @@ function feeds(from: number, to: number): NamedTensors {
 }
 
 function open(artifacts: ShakeNetArtifacts, replicas = 2, checkpoint = artifacts.checkpoint) {
-  const { trainingModel, evalModel, optimizerModel } = artifacts;
-  const sources = { checkpointState: checkpoint, trainModel: trainingModel, evalModel, optimizerModel };
-  return ReplicatedSession.create(sources, { replicas, worker });
+  return ReplicatedSession.create({ ...artifacts, checkpoint }, { replicas, worker });
 }
 
 async function step(session: ReplicatedSession, batch: NamedTensors): Promise<NamedTensors> {
@@ -185,7 +183,7 @@ test("a fused model is refused, and so is a replica that dies at once", async ()
   await expect(open(buildTrainingArtifacts(tinySettings({ fused: true })))).rejects.toThrow(UserError);
   const { checkpoint, trainingModel } = buildTrainingArtifacts(tinySettings());
   const dying = new URL(`data:text/javascript,${encodeURIComponent("process.exit(3)")}`);
-  const sources = { checkpointState: checkpoint, trainModel: trainingModel };
+  const sources = { checkpoint, trainingModel };
   await expect(ReplicatedSession.create(sources, { replicas: 2, worker: dying })).rejects.toThrow(
     /Replica \d of 2 ended with exit code 3/,
   );
@@ -198,8 +196,7 @@ test.each([
 ] as const)(
   "a replica that dies in the middle of a step (%s, by %s) stops the run with its error",
   async (call, ending, sentence) => {
-    const { trainingModel, evalModel, optimizerModel, checkpoint } = buildTrainingArtifacts(tinySettings());
-    const sources = { checkpointState: checkpoint, trainModel: trainingModel, evalModel, optimizerModel };
+    const sources = buildTrainingArtifacts(tinySettings());
     const dying = new URL(dyingReplica(call, ending, worker));
     const session = await ReplicatedSession.create(sources, { replicas: 2, worker: dying });
     const single = await tinyRun();

@@ -63,12 +63,7 @@ test("both targets and both lowerings take the same steps", async () => {
     const artifacts = buildTrainingArtifacts(tinySettings({ target }));
     const cpu = await openDevice("cpu", { threads: 1 });
     const device = lowering === "cpu" ? cpu : { ...cpu, lowering: loweringOf("portable") };
-    const sources = {
-      checkpointState: artifacts.checkpoint,
-      trainModel: artifacts.trainingModel,
-      optimizerModel: artifacts.optimizerModel,
-    };
-    const session = await TrainingSession.create(sources, device);
+    const session = await TrainingSession.create(artifacts, device);
     session.learningRate = 0.05;
     for (let step = 0; step < 3; step++) {
       session.lazyResetGrad();
@@ -170,8 +165,8 @@ test("a missing input and a model that cannot be lowered are named", async () =>
   const { images: pixels } = feeds();
   await expect(session.runTrainStep({ images: pixels as Tensor })).rejects.toThrow(/labels is missing/);
   const broken = {
-    checkpointState: artifacts.checkpoint,
-    trainModel: artifacts.trainingModel.subarray(0, 5000),
+    checkpoint: artifacts.checkpoint,
+    trainingModel: artifacts.trainingModel.subarray(0, 5000),
   };
   await expect(TrainingSession.create(broken, device)).rejects.toThrow(UserError);
 });
@@ -188,11 +183,7 @@ test("devices that this machine lacks say why and how to get them", async () => 
 test("the same artifacts train on onnxruntime-web's WebAssembly", async () => {
   const artifacts = buildTrainingArtifacts(tinySettings());
   const device = await openDevice("wasm");
-  const sources = {
-    checkpointState: artifacts.checkpoint,
-    trainModel: artifacts.trainingModel,
-    optimizerModel: artifacts.optimizerModel,
-  };
+  const { evalModel: _, ...sources } = artifacts;
   const web = await TrainingSession.create(sources, device);
   const { session: node } = await openTiny(artifacts);
   for (const session of [web, node]) {
