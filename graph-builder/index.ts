@@ -4,6 +4,7 @@ export { type Gradient, type GradientRule, gradients } from "./autodiff/gradient
 export { type Builder, createBuilder, GraphBuilder } from "./builder.ts";
 export { checkGraph, GraphError } from "./checker.ts";
 export { type Cost, costOf, flopsOf, isBackward } from "./cost.ts";
+export { toDot } from "./dot.ts";
 export { didYouMean, type ErrorCode, type ErrorData, nearestName, UserError } from "./errors.ts";
 export { createModel, Graph, type Model, Node, type Use, Value } from "./ir.ts";
 export { type LoweringName, loweringNames, loweringOf } from "./lowerings/index.ts";
@@ -33,7 +34,7 @@ export {
   simplifyForInference,
   trainingPasses,
 } from "./pipelines.ts";
-export { printGraph } from "./printer.ts";
+export { type PrintOptions, printGraph, printModel } from "./printer.ts";
 export { philox4x32, RandomStream } from "./random.ts";
 export { functionGraph, isFunction } from "./shake-shake.ts";
 export { floats, int64s, Tensor } from "./tensor.ts";

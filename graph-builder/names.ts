@@ -1,4 +1,4 @@
-import type { Graph, Value } from "./ir.ts";
+import type { Graph, Node, Value } from "./ir.ts";
 import { operatorOf } from "./operators/index.ts";
 
 /**
@@ -34,6 +34,18 @@ export function nameValues(graph: Graph): Map<Value, string> {
 /** Whether a node's output is read by a node or is an output of the graph; the file leaves the others out. */
 export function isUsed(graph: Graph, value: Value): boolean {
   return value.uses.length > 0 || graph.outputs.includes(value);
+}
+
+/** The names of a node's outputs as the file lists them: empty for one that is left out, and without those at the end. */
+export function outputNames(graph: Graph, node: Node, names: ReadonlyMap<Value, string>): string[] {
+  const { outputs, obligatoryOutputs } = operatorOf(node.opType);
+  const isObligatory = (index: number) =>
+    obligatoryOutputs ? index < obligatoryOutputs(node.attributes as never) : !outputs[index]?.endsWith("?");
+  const listed = node.outputs.map((value, i) =>
+    isObligatory(i) || isUsed(graph, value) ? (names.get(value) ?? "") : "",
+  );
+  while (listed.at(-1) === "") listed.pop();
+  return listed;
 }
 
 function nameAfterProducer(value: Value): string {

@@ -2,7 +2,7 @@ import protobuf from "protobufjs/minimal.js";
 import { type Builder, createBuilder } from "../builder.ts";
 import { UserError } from "../errors.ts";
 import { Graph, type Model, type Node, type Value } from "../ir.ts";
-import { isUsed, nameValues } from "../names.ts";
+import { isUsed, nameValues, outputNames } from "../names.ts";
 import { dataTypeNumbers, dataTypeOf } from "../operators/elementwise.ts";
 import { isOpType, operatorOf } from "../operators/index.ts";
 import type { AttributeKind } from "../operators/schema.ts";
@@ -11,6 +11,7 @@ import { functionGraph, isFunction } from "../shake-shake.ts";
 import { allocate, dataFromBytes, isNumeric, Tensor } from "../tensor.ts";
 import { type Dim, type Shape, tensorType, type ValueType } from "../types.ts";
 import { adapters, type ForeignNode } from "./import-forms.ts";
+import { opsetImports } from "./opset-imports.ts";
 import { onnx } from "./wire.ts";
 
 type Proto = typeof onnx;
@@ -28,16 +29,11 @@ type IType = Parameters<Proto["TypeProto"]["encode"]>[0];
 /** The model as the bytes of an .onnx file; the same model always gives the same bytes. */
 export function encodeModel(model: Model): Uint8Array {
   const functions = [...new Set(model.graph.nodes.map((node) => node.opType))].filter(isFunction);
-  const domains = new Set(model.graph.nodes.map((node) => operatorOf(node.opType).domain));
-  domains.delete("");
   const proto: IModel = {
     irVersion: model.irVersion,
     producerName: model.producerName,
     docString: model.docString,
-    opsetImport: [
-      { domain: "", version: model.opset },
-      ...[...domains].sort().map((domain) => ({ domain, version: 1 })),
-    ],
+    opsetImport: opsetImports(model.graph, model.opset).map(([domain, version]) => ({ domain, version })),
     metadataProps: Object.entries(model.metadataProps).map(([key, value]) => ({ key, value })),
     functions: functions.map((opType) => encodeFunction(functionGraph(opType), model.opset)),
     graph: encodeGraph(model.graph),
@@ -82,20 +78,12 @@ function encodeFunction(graph: Graph, opset: number): IFunction {
 function encodeNode(graph: Graph, node: Node, names: ReadonlyMap<Value, string>): INode {
   const operator = operatorOf(node.opType);
   const { domain, attributes } = operator;
-  const isObligatory = (index: number) =>
-    operator.obligatoryOutputs
-      ? index < operator.obligatoryOutputs(node.attributes as never)
-      : !operator.outputs[index]?.endsWith("?");
-  const output = node.outputs.map((value, i) =>
-    isObligatory(i) || isUsed(graph, value) ? (names.get(value) ?? "") : "",
-  );
-  while (output.at(-1) === "") output.pop();
   return {
     name: node.name,
     opType: operator.opType ?? node.opType,
     domain,
     input: node.inputs.map((value) => (value ? (names.get(value) ?? "") : "")),
-    output,
+    output: outputNames(graph, node, names),
     attribute: givenAttributes(node).map(([name, value]) =>
       encodeAttribute(name, attributes[name]?.kind ?? "int", value),
     ),

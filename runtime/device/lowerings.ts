@@ -1,4 +1,11 @@
-import { type Lowering, type LoweringName, loweringOf } from "../../graph-builder/index.ts";
+import {
+  type Graph,
+  type Lowering,
+  type LoweringName,
+  loweringOf,
+  runPasses,
+  trainingPasses,
+} from "../../graph-builder/index.ts";
 
 /** The devices a session can run on, each an execution provider of ONNX Runtime, with the lowering that suits it. */
 const lowerings = {
@@ -25,4 +32,9 @@ export function isDeviceName(name: string): name is DeviceName {
  */
 export function deviceLowering(name: DeviceName, blockSize?: number): Lowering {
   return loweringOf(lowerings[name], name === "cpu" ? blockSize : undefined);
+}
+
+/** A graph as a session on that device runs it: every effect on state an output, in the operators that suit the device. */
+export function graphOnDevice(graph: Graph, name: DeviceName, blockSize?: number): Graph {
+  return runPasses(graph, trainingPasses(deviceLowering(name, blockSize)));
 }
