@@ -14,7 +14,7 @@ export interface Divergence {
 
 /** A metric or a parameter is no longer finite. */
 export class DivergedError extends UserError implements Divergence {
-  readonly code = "diverged";
+  override readonly code = "diverged";
   readonly step: number;
   readonly learningRate: number;
   readonly savedStep: number | undefined;
