@@ -1,5 +1,5 @@
-import { readFileBytes } from "../artifacts/files.ts";
 import { UserError } from "../graph-builder/errors.ts";
+import { readFileBytes } from "../runtime/node/files.ts";
 import { checkSettings, type GivenSettings, type SettingName } from "./settings.ts";
 
 /**

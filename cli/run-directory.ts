@@ -1,20 +1,18 @@
 import { access } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { type ArtifactBytes, type Checkpoint, decodeCheckpoint, readFileBytes } from "../artifacts/index.ts";
+import { UserError } from "../graph-builder/errors.ts";
+import type { CheckpointKind, CheckpointStore, ClassificationRecord } from "../runtime/index.ts";
 import {
-  type ArtifactBytes,
-  type Checkpoint,
-  decodeCheckpoint,
   makeFolder,
   makeFolderAtomic,
-  readFileBytes,
+  readManifest,
   readTrainingModels,
   removeTemporaryFiles,
   writeFileAtomic,
   writeTrainingModels,
-} from "../artifacts/index.ts";
-import { UserError } from "../graph-builder/errors.ts";
-import type { CheckpointKind, CheckpointStore, ClassificationRecord } from "../runtime/index.ts";
-import { readShakeNetManifest, type ShakeNetArtifacts, type ShakeNetManifest } from "../shakenet/index.ts";
+} from "../runtime/node/index.ts";
+import { isShakeNetManifest, type ShakeNetArtifacts, type ShakeNetManifest } from "../shakenet/index.ts";
 import { readJsonObject } from "./config-file.ts";
 import {
   checkSettings,
@@ -98,7 +96,7 @@ export class RunDirectory implements CheckpointStore {
     const checkpoint = await readFileBytes(this.checkpointPath("last"));
     return {
       ...(await readTrainingModels(folder)),
-      manifest: await readShakeNetManifest(folder),
+      manifest: await readManifest(folder, isShakeNetManifest),
       checkpoint,
     };
   }

@@ -1,9 +1,9 @@
-/** The runtime: devices, sessions, the training loop, data sets and evaluation. */
+/** The runtime: sessions, the training loop, data sets and evaluation. A browser page and Node can import it. */
 export * from "./data/batches.ts";
 export * from "./data/classification-task.ts";
 export * from "./data/dataset.ts";
 export * from "./data/types.ts";
-export * from "./device/devices.ts";
+export * from "./device/device.ts";
 export * from "./device/lowerings.ts";
 export * from "./inference/calibration.ts";
 export * from "./inference/classifier.ts";
@@ -14,8 +14,8 @@ export * from "./loop/events.ts";
 export * from "./loop/schedule.ts";
 export * from "./loop/task.ts";
 export * from "./loop/train.ts";
-export * from "./ort-training/ort-training-session.ts";
-export * from "./replicas/replicated-session.ts";
+export * from "./measure/pass-trace.ts";
+export * from "./measure/peak.ts";
 export type { LoweredModels } from "./session/lowered-models.ts";
 export type { Source, TrainingSessionCreateOptions, TrainingSources } from "./session/sources.ts";
 export * from "./session/trainer.ts";

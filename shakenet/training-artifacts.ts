@@ -1,5 +1,4 @@
 import { type Checkpoint, encodeCheckpoint } from "../artifacts/checkpoint.ts";
-import { readManifest } from "../artifacts/folder.ts";
 import { type InitialState, initialCheckpoint } from "../artifacts/initial-checkpoint.ts";
 import type { Manifest, TrainingArtifacts } from "../artifacts/manifest.ts";
 import {
@@ -25,9 +24,9 @@ export interface ShakeNetManifest extends Manifest {
 /** The training artifacts of a ShakeNet. */
 export type ShakeNetArtifacts = TrainingArtifacts<ShakeNetManifest>;
 
-/** Reads `manifest.json` of a folder. Throws UserError where it is missing or not one of a ShakeNet. */
-export function readShakeNetManifest(folder: string): Promise<ShakeNetManifest> {
-  return readManifest(folder, (manifest): manifest is ShakeNetManifest => "settings" in manifest);
+/** Whether a manifest is one of a ShakeNet's artifacts. */
+export function isShakeNetManifest(manifest: Manifest): manifest is ShakeNetManifest {
+  return "settings" in manifest;
 }
 
 /** The training artifacts of a network; the same settings always give the same bytes. Throws UserError for settings that make no network. */

@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { expect, test } from "vitest";
-import { artifactFiles, decodeCheckpoint, makeFolder } from "../artifacts/index.ts";
+import { artifactFiles, decodeCheckpoint } from "../artifacts/index.ts";
+import { makeFolder } from "../runtime/node/index.ts";
 import { initial, linearArtifacts } from "./support/linear-artifacts.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));

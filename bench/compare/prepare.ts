@@ -1,8 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { decodeCheckpoint, writeTrainingArtifacts } from "../../artifacts/index.ts";
+import { decodeCheckpoint } from "../../artifacts/index.ts";
 import { decodeModel, loweringOf, RandomStream } from "../../graph-builder/index.ts";
-import { type NamedTensors, openDevice, TrainingSession } from "../../runtime/index.ts";
+import { type NamedTensors, TrainingSession } from "../../runtime/index.ts";
+import { openDevice, writeTrainingArtifacts } from "../../runtime/node/index.ts";
 import { batchAxes, namedTensors, splitBatch } from "../../runtime/replicas/shares.ts";
 import {
   type ArtifactSettings,

@@ -10,14 +10,13 @@ import {
 import {
   type Device,
   type NamedTensors,
-  openDevice,
-  ReplicatedSession,
   type Trainer,
   TrainingSession,
   type TrainingSources,
 } from "../../runtime/index.ts";
 import { measurePeak } from "../../runtime/measure/peak.ts";
-import { type OperatorTime, Profiler } from "../../runtime/measure/profile.ts";
+import { openDevice, ReplicatedSession } from "../../runtime/node/index.ts";
+import { type OperatorTime, Profiler } from "../../runtime/node/profile.ts";
 import type { ShakeNetManifest } from "../../shakenet/index.ts";
 import { buildTrainingArtifacts, shakeCoefficients } from "../../shakenet/index.ts";
 import type { Command } from "../flags.ts";

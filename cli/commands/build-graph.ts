@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { artifactFiles, writeTrainingArtifacts } from "../../artifacts/index.ts";
+import { artifactFiles } from "../../artifacts/index.ts";
+import { writeTrainingArtifacts } from "../../runtime/node/index.ts";
 import { buildTrainingArtifacts } from "../../shakenet/index.ts";
 import type { Command } from "../flags.ts";
 import { artifactSettings, networkSlug, runConfig, settingsOf, withDefaults } from "../settings.ts";

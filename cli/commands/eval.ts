@@ -1,7 +1,8 @@
 import { readFileBytes } from "../../artifacts/index.ts";
 import { decodeMetadata, UserError } from "../../graph-builder/index.ts";
-import { type DatasetName, datasets, loadDataset } from "../../runtime/data/dataset.ts";
-import { Classifier, type Dataset, type Evaluation, evaluate, openDevice } from "../../runtime/index.ts";
+import { type DatasetName, datasets } from "../../runtime/data/dataset.ts";
+import { Classifier, type Dataset, type Evaluation, evaluate } from "../../runtime/index.ts";
+import { loadDataset, openDevice } from "../../runtime/node/index.ts";
 import type { Command } from "../flags.ts";
 import { frozenModel, trainingData } from "../frozen-model.ts";
 import { openProgress } from "../progress.ts";

@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
-import { type Checkpoint, decodeCheckpoint, readFileBytes, writeFileAtomic } from "../../artifacts/index.ts";
+import { type Checkpoint, decodeCheckpoint, readFileBytes } from "../../artifacts/index.ts";
 import { UserError } from "../../graph-builder/index.ts";
-import { type DatasetName, datasetOf, loadDataset } from "../../runtime/data/dataset.ts";
-import { openDevice } from "../../runtime/device/devices.ts";
+import { type DatasetName, datasetOf } from "../../runtime/data/dataset.ts";
+import { loadDataset, openDevice, writeFileAtomic } from "../../runtime/node/index.ts";
 import type { Command } from "../flags.ts";
 import { checkpointSettings, type ExportForm, frozenModel, type Provenance } from "../frozen-model.ts";
 import { openProgress } from "../progress.ts";

@@ -1,7 +1,8 @@
 import { readFileBytes } from "../../artifacts/index.ts";
 import { decodeMetadata } from "../../graph-builder/index.ts";
-import { readPicture } from "../../runtime/data/pictures.ts";
-import { Classifier, openDevice } from "../../runtime/index.ts";
+import { Classifier } from "../../runtime/index.ts";
+import { readPicture } from "../../runtime/node/data/pictures.ts";
+import { openDevice } from "../../runtime/node/index.ts";
 import type { Command } from "../flags.ts";
 import { withDefaults } from "../settings.ts";
 import { formatTable } from "../tables.ts";

@@ -1,9 +1,9 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { decodeCheckpoint, encodeCheckpoint, readTrainingArtifacts } from "../../artifacts/index.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../../artifacts/index.ts";
 import { UserError } from "../../graph-builder/index.ts";
 import { stepsPerEpoch } from "../../runtime/data/batches.ts";
-import { datasetDigest, datasets, loadDataset } from "../../runtime/data/dataset.ts";
+import { datasetDigest, datasets } from "../../runtime/data/dataset.ts";
 import {
   type CheckpointKind,
   type ClassificationData,
@@ -13,20 +13,25 @@ import {
   type Dataset,
   type Device,
   DivergedError,
-  OrtTrainingSession,
-  openDevice,
-  ReplicaError,
-  ReplicatedSession,
   type Split,
   TrainingSession,
   type TrainingSources,
   train,
 } from "../../runtime/index.ts";
 import {
+  loadDataset,
+  OrtTrainingSession,
+  openDevice,
+  ReplicaError,
+  ReplicatedSession,
+  readManifest,
+  readTrainingArtifacts,
+} from "../../runtime/node/index.ts";
+import {
   buildTrainingArtifacts,
   fuseArtifacts,
+  isShakeNetManifest,
   networkName,
-  readShakeNetManifest,
   type ShakeNetArtifacts,
   type ShakeNetManifest,
   shakeNetTask,
@@ -221,7 +226,7 @@ async function openArtifacts(
   folder: string,
   given: Given,
 ): Promise<{ artifacts: ShakeNetArtifacts; config: RunConfig }> {
-  const manifest = await readShakeNetManifest(folder);
+  const manifest = await readManifest(folder, isShakeNetManifest);
   const artifacts = { ...(await readTrainingArtifacts(folder)), manifest };
   const { depth, width, classes, optimizer, momentum, weightDecay, seed, mean, fused } = manifest.settings;
   const compiled = { depth, width, classes, optimizer, momentum, weightDecay, seed };

@@ -1,6 +1,6 @@
 import type { Checkpoint } from "../../artifacts/checkpoint.ts";
 import { decodeModel } from "../../graph-builder/index.ts";
-import type { Device } from "../device/devices.ts";
+import type { Device } from "../device/device.ts";
 import { Classifier } from "../inference/classifier.ts";
 import { evaluate } from "../inference/evaluation.ts";
 import { freezeModel } from "../inference/freeze-model.ts";

@@ -1,8 +1,7 @@
-import { UserError } from "../../graph-builder/errors.ts";
 import { drawShapes, shapeNames } from "./shapes.ts";
-import type { Dataset, DatasetSpec, LabelledImages, LoadOptions, Split } from "./types.ts";
+import type { Dataset, DatasetSpec, LabelledImages, Split } from "./types.ts";
 
-/** The data sets that ShakeNet knows. */
+/** The data sets that are known by name. */
 export type DatasetName = "cifar10" | "cifar100" | "shapes";
 
 /** Pictures of all data sets that are known by name. */
@@ -65,33 +64,13 @@ export function datasetOf(network: {
   });
 }
 
-// cifar.ts is imported only when it is needed: it reads files, which a browser cannot
-const loaders: Record<DatasetName, (options: LoadOptions) => Promise<LabelledImages>> = {
-  cifar10: async (options) => (await import("./cifar.ts")).loadCifar("cifar10", options),
-  cifar100: async (options) => (await import("./cifar.ts")).loadCifar("cifar100", options),
-  shapes: async ({ split, limit, seed }) => shapesDataset(split, limit, seed),
-};
-
-/**
- * Loads a split of a data set; CIFAR is read from `dataDir`, or downloaded once and kept.
- * Throws a UserError for a limit that is not a positive integer and for files that are missing, cut off, wrong or out
- * of reach.
- */
-export async function loadDataset(name: DatasetName, options: LoadOptions): Promise<Dataset> {
-  const { limit } = options;
-  if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) {
-    throw new UserError(`The limit of images must be a positive integer, not ${limit}.`);
-  }
-  const { images, labels } = await loaders[name](options);
-  return datasetWith(name, { images, labels });
-}
-
 /** Draws the first `count` pictures of a split of `shapes`, whose number is not limited. */
 export function shapesDataset(split: Split, count = datasets.shapes.counts[split], seed = 0): Dataset {
   return datasetWith("shapes", drawShapes(split, count, seed));
 }
 
-function datasetWith(name: DatasetName, { images, labels }: LabelledImages): Dataset {
+/** A split in memory of the data set of a name. */
+export function datasetWith(name: DatasetName, { images, labels }: LabelledImages): Dataset {
   const { classNames, mean, std } = datasets[name];
   return { name, classNames, size, mean, std, images, labels, count: labels.length };
 }

@@ -6,7 +6,7 @@ import {
   nameValues,
   type Range,
 } from "../../graph-builder/index.ts";
-import type { Device } from "../device/devices.ts";
+import type { Device } from "../device/device.ts";
 import { Classifier } from "./classifier.ts";
 
 /** Images of a run. */

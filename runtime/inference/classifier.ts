@@ -1,6 +1,6 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { UserError } from "../../graph-builder/errors.ts";
-import type { Device } from "../device/devices.ts";
+import type { Device } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
 
 /** What a frozen classifier is fed. */

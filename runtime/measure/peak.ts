@@ -1,5 +1,5 @@
 import { createBuilder, createModel, encodeModel, Graph, RandomStream } from "../../graph-builder/index.ts";
-import type { Device } from "../device/devices.ts";
+import type { Device } from "../device/device.ts";
 
 const SIZE = 1024;
 const CHAIN = 4;

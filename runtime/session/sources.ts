@@ -1,3 +1,4 @@
+import { hasFiles, readFileBytes } from "../../artifacts/read-file.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 
 /** The bytes of a file, or where they are: a path in Node, or a URL. */
@@ -48,11 +49,7 @@ function expectSource(source: Source | undefined, name: "checkpoint" | "training
 
 async function readSource(source: Source): Promise<Uint8Array> {
   if (typeof source !== "string") return source;
-  if (isPath(source)) {
-    // a page never gets here, and has no file system to bundle
-    const { readFileBytes } = await import("../../artifacts/files.ts");
-    return readFileBytes(source);
-  }
+  if (hasFiles && !/^\w+:\/\//.test(source)) return readFileBytes(source);
   const response = await fetch(source).catch((error: unknown) => {
     throw unreachable(source, (error as Error).message, error);
   });
@@ -66,8 +63,4 @@ function unreachable(source: string, reason: string, cause?: unknown): UserError
     details: { source, reason },
     cause,
   });
-}
-
-function isPath(source: string): boolean {
-  return typeof process !== "undefined" && process.versions?.node !== undefined && !/^\w+:\/\//.test(source);
 }

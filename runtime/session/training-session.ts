@@ -9,7 +9,7 @@ import {
   Tensor as TensorProto,
   UserError,
 } from "../../graph-builder/index.ts";
-import type { Device } from "../device/devices.ts";
+import type { Device } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
 import { fromOrtTensor } from "../device/tensors.ts";
 import { decodeSources, type LoweredModels, lowerModels } from "./lowered-models.ts";

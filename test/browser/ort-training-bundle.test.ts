@@ -2,10 +2,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { readTrainingArtifacts } from "../../artifacts/index.ts";
 import { RandomStream, Tensor } from "../../graph-builder/index.ts";
 import { toOrtTensor } from "../../runtime/device/tensors.ts";
-import { openDevice, TrainingSession } from "../../runtime/index.ts";
+import { TrainingSession } from "../../runtime/index.ts";
+import { openDevice, readTrainingArtifacts } from "../../runtime/node/index.ts";
 import { openBrowser, openPage, type StaticServer, serveFolders } from "../support/browser.ts";
 import { shake, temporaryFolder } from "../support/shake.ts";
 

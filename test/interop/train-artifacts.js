@@ -1,9 +1,11 @@
 // trains artifacts in our session: train-artifacts.js FOLDER RUN RESULTS CHECKPOINT
 // RUN and RESULTS are JSON in which a tensor is { type, dims, data }, data being its bytes in base64
+
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readFileBytes, writeFileAtomic } from "../../dist/artifacts/index.js";
-import { openDevice, TrainingSession } from "../../dist/runtime/index.js";
+import { readFileBytes } from "../../dist/artifacts/index.js";
+import { TrainingSession } from "../../dist/runtime/index.js";
+import { openDevice, writeFileAtomic } from "../../dist/runtime/node/index.js";
 
 const arrays = { float32: Float32Array, int64: BigInt64Array };
 const [folder, runPath, resultsPath, checkpointPath] = process.argv.slice(2);

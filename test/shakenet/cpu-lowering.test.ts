@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { type Lowering, loweringOf, RandomStream } from "../../graph-builder/index.ts";
-import { openDevice, TrainingSession } from "../../runtime/index.ts";
+import { TrainingSession } from "../../runtime/index.ts";
+import { openDevice } from "../../runtime/node/index.ts";
 import { buildTrainingArtifacts, shakeCoefficients } from "../../shakenet/index.ts";
 import { tinySettings } from "../support/tiny-run.ts";
 

@@ -1,6 +1,7 @@
 import { expect } from "vitest";
-import { datasets, loadDataset } from "../../runtime/data/dataset.ts";
-import { cosine, openDevice, TrainingSession, train } from "../../runtime/index.ts";
+import { datasets } from "../../runtime/data/dataset.ts";
+import { cosine, TrainingSession, train } from "../../runtime/index.ts";
+import { loadDataset, openDevice } from "../../runtime/node/index.ts";
 import { buildTrainingArtifacts, shakeNetTask } from "../../shakenet/index.ts";
 import { cifar10Dir, testWithCifar10 } from "../support/cifar10.ts";
 import { tinySettings } from "../support/tiny-run.ts";

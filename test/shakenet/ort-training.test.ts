@@ -3,13 +3,8 @@ import { expect, test } from "vitest";
 import { decodeCheckpoint, encodeCheckpoint } from "../../artifacts/index.ts";
 import { floats, UserError } from "../../graph-builder/index.ts";
 import { RandomStream } from "../../graph-builder/random.ts";
-import {
-  type NamedTensors,
-  OrtTrainingSession,
-  openDevice,
-  type Trainer,
-  TrainingSession,
-} from "../../runtime/index.ts";
+import { type NamedTensors, type Trainer, TrainingSession } from "../../runtime/index.ts";
+import { OrtTrainingSession, openDevice } from "../../runtime/node/index.ts";
 import {
   buildTrainingArtifacts,
   fuseArtifacts,

@@ -1,11 +1,5 @@
-import {
-  cosine,
-  datasets,
-  openDevice,
-  shapesDataset,
-  TrainingSession,
-  type TrainSettings,
-} from "../../runtime/index.ts";
+import { cosine, datasets, shapesDataset, TrainingSession, type TrainSettings } from "../../runtime/index.ts";
+import { openDevice } from "../../runtime/node/index.ts";
 import type { ShakeNetArtifacts } from "../../shakenet/index.ts";
 import {
   type ArtifactSettings,

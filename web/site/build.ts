@@ -45,8 +45,7 @@ export async function buildSite(outDir: string, run?: string): Promise<void> {
     define: { ASSETS: JSON.stringify(assets) },
     // ONNX Runtime's glue is a file of its own: a thread's worker loads it too
     resolve: { conditions: ["onnxruntime-web-use-extern-wasm", "module", "browser", "production"] },
-    // these read files of a disk, and the page never comes to the place where they are imported
-    worker: { format: "es", rolldownOptions: { external: /(data\/cifar|artifacts\/files)\.ts$/ } },
+    worker: { format: "es" },
     build: {
       outDir: resolve(outDir),
       emptyOutDir: true,

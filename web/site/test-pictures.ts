@@ -1,8 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../../graph-builder/errors.ts";
-import { type DatasetName, datasets, loadDataset } from "../../runtime/data/dataset.ts";
-import { cacheFolder } from "../../runtime/data/download.ts";
+import { type DatasetName, datasets } from "../../runtime/data/dataset.ts";
+import { cacheFolder } from "../../runtime/node/data/download.ts";
+import { loadDataset } from "../../runtime/node/index.ts";
 
 const COUNT = 100;
 

@@ -1,6 +1,6 @@
 import type { InferenceSession } from "onnxruntime-common";
 import { UserError } from "../../graph-builder/index.ts";
-import type { Device } from "../../runtime/device/devices.ts";
+import type { Device } from "../../runtime/device/device.ts";
 import { Classifier } from "../../runtime/inference/classifier.ts";
 import { imageShape } from "../../shakenet/index.ts";
 import type { Answer, DeviceChoice, DeviceName, DeviceReport, Devices } from "../protocol.ts";

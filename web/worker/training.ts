@@ -6,7 +6,7 @@ import type {
 } from "../../runtime/data/classification-task.ts";
 import { datasets, shapesDataset } from "../../runtime/data/dataset.ts";
 import type { Dataset } from "../../runtime/data/types.ts";
-import type { Device } from "../../runtime/device/devices.ts";
+import type { Device } from "../../runtime/device/device.ts";
 import { cosine } from "../../runtime/loop/schedule.ts";
 import { train } from "../../runtime/loop/train.ts";
 import { TrainingSession } from "../../runtime/session/training-session.ts";

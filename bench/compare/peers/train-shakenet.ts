@@ -1,7 +1,8 @@
 // this project: train-shakenet.js FOLDER DEVICE REPLICAS
+
 import { join } from "node:path";
-import { readTrainingArtifacts } from "../../../artifacts/index.ts";
-import { type DeviceName, openDevice, ReplicatedSession, TrainingSession } from "../../../runtime/index.ts";
+import { type DeviceName, TrainingSession } from "../../../runtime/index.ts";
+import { openDevice, ReplicatedSession, readTrainingArtifacts } from "../../../runtime/node/index.ts";
 import { ownPeak, readWorkload, serve } from "./protocol.ts";
 import { batchFeeds, timeSteps, trainStep } from "./steps.ts";
 

@@ -10,7 +10,8 @@ import {
   UserError,
   type Value,
 } from "../../../graph-builder/index.ts";
-import { Classifier, calibrate, openDevice } from "../../../runtime/index.ts";
+import { Classifier, calibrate } from "../../../runtime/index.ts";
+import { openDevice } from "../../../runtime/node/index.ts";
 import { inferenceGraph, inferenceModel, trainedGraph } from "../../../shakenet/index.ts";
 import { randomCheckpoint, randomPixels, relativeError } from "../../support/frozen.ts";
 import { tinySettings } from "../../support/tiny-run.ts";

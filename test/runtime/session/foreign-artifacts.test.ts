@@ -2,7 +2,8 @@ import { InferenceSession, Tensor } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import { decodeCheckpoint } from "../../../artifacts/index.ts";
 import { RandomStream, UserError } from "../../../graph-builder/index.ts";
-import { type NamedTensors, openDevice, TrainingSession } from "../../../runtime/index.ts";
+import { type NamedTensors, TrainingSession } from "../../../runtime/index.ts";
+import { openDevice } from "../../../runtime/node/index.ts";
 import {
   initial,
   type LinearOptimizer,

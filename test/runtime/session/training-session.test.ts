@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { decodeCheckpoint } from "../../../artifacts/index.ts";
 import { loweringOf, UserError } from "../../../graph-builder/index.ts";
 import { RandomStream } from "../../../graph-builder/random.ts";
-import { type NamedTensors, openDevice, TrainingSession } from "../../../runtime/index.ts";
+import { type NamedTensors, TrainingSession } from "../../../runtime/index.ts";
+import { openDevice } from "../../../runtime/node/index.ts";
 import { buildTrainingArtifacts, optimizers, targets } from "../../../shakenet/index.ts";
 import { openTiny, tinySettings } from "../../support/tiny-run.ts";
 

@@ -1,8 +1,8 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
-import { UserError } from "../../graph-builder/index.ts";
-import { dataTypeNumbers, dataTypeOf } from "../../graph-builder/operators/elementwise.ts";
-import { allocate, dataFromBytes, isNumeric, Tensor } from "../../graph-builder/tensor.ts";
-import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
+import { UserError } from "../../../graph-builder/index.ts";
+import { dataTypeNumbers, dataTypeOf } from "../../../graph-builder/operators/elementwise.ts";
+import { allocate, dataFromBytes, isNumeric, Tensor } from "../../../graph-builder/tensor.ts";
+import { fromOrtTensor, toOrtTensor } from "../../device/tensors.ts";
 import type { WasmModule } from "./wasm-module.ts";
 
 /** ONNX Runtime's number for tensors in the module's own memory. */

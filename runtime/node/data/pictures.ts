@@ -1,5 +1,5 @@
-import { readFileBytes } from "../../artifacts/index.ts";
-import { UserError } from "../../graph-builder/errors.ts";
+import { readFileBytes } from "../../../artifacts/index.ts";
+import { UserError } from "../../../graph-builder/errors.ts";
 
 /**
  * A PNG or JPEG file, turned as its EXIF says, cut to its centre and scaled to a size, as planes of red, green and blue, 0..255; what is

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, open, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { extract } from "tar";
-import { UserError } from "../../graph-builder/errors.ts";
+import { UserError } from "../../../graph-builder/errors.ts";
 
 /** A file that an archive holds. */
 export interface ArchiveFile {

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import * as ort from "onnxruntime-common";
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
 import {
   createModel,
   encodeModel,
@@ -8,20 +8,20 @@ import {
   type Lowering,
   Tensor,
   UserError,
-} from "../../graph-builder/index.ts";
-import { openDevice } from "../device/devices.ts";
+} from "../../../graph-builder/index.ts";
+import { dealOut, SharedState } from "../../replicas/collective.ts";
+import { type BatchAxes, batchAxes, joinShares, namedTensors, splitBatch } from "../../replicas/shares.ts";
 import {
   type DecodedModels,
   decodeSources,
   loweredGraph,
   withoutUpdates,
-} from "../session/lowered-models.ts";
-import type { TrainingSessionCreateOptions, TrainingSources } from "../session/sources.ts";
-import type { Trainer } from "../session/trainer.ts";
-import type { NamedTensors } from "../session/training-session.ts";
-import { dealOut, SharedState } from "./collective.ts";
+} from "../../session/lowered-models.ts";
+import type { TrainingSessionCreateOptions, TrainingSources } from "../../session/sources.ts";
+import type { Trainer } from "../../session/trainer.ts";
+import type { NamedTensors } from "../../session/training-session.ts";
+import { openDevice } from "../devices.ts";
 import type { ReplicaCalls, ReplicaReply, ReplicaRequest, ReplicaSetup } from "./replica-worker.ts";
-import { type BatchAxes, batchAxes, joinShares, namedTensors, splitBatch } from "./shares.ts";
 
 export interface ReplicaOptions {
   readonly replicas: number;

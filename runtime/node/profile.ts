@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { InferenceSession } from "onnxruntime-common";
 import { flopsOf, type Graph, isBackward, type Node, type Value } from "../../graph-builder/index.ts";
-import type { Device } from "../device/devices.ts";
+import type { Device } from "../device/device.ts";
 
 /** What the kernels of an operator took in a step, all its nodes together. */
 export interface OperatorTime {

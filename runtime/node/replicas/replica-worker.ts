@@ -1,11 +1,12 @@
 import { parentPort } from "node:worker_threads";
-import { decodeCheckpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
-import { UserError } from "../../graph-builder/errors.ts";
-import { type Device, openDevice } from "../device/devices.ts";
-import type { LoweredModels } from "../session/lowered-models.ts";
-import { TrainingSession } from "../session/training-session.ts";
-import { SharedState } from "./collective.ts";
-import { namedTensors, type PlainTensors, plainTensors, type Share } from "./shares.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
+import { UserError } from "../../../graph-builder/errors.ts";
+import type { Device } from "../../device/device.ts";
+import { SharedState } from "../../replicas/collective.ts";
+import { namedTensors, type PlainTensors, plainTensors, type Share } from "../../replicas/shares.ts";
+import type { LoweredModels } from "../../session/lowered-models.ts";
+import { TrainingSession } from "../../session/training-session.ts";
+import { openDevice } from "../devices.ts";
 
 /** What a replica is opened with. */
 export interface ReplicaSetup {

@@ -3,9 +3,10 @@ import { link, mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { UserError } from "../../../graph-builder/errors.ts";
-import { datasetDigest, datasets, loadDataset } from "../../../runtime/data/dataset.ts";
-import { cifar10Dir, testWithCifar10 } from "../../support/cifar10.ts";
+import { UserError } from "../../../../graph-builder/errors.ts";
+import { datasetDigest, datasets } from "../../../../runtime/data/dataset.ts";
+import { loadDataset } from "../../../../runtime/node/index.ts";
+import { cifar10Dir, testWithCifar10 } from "../../../support/cifar10.ts";
 
 const PIXELS = 3 * 32 * 32;
 let folder: string;

@@ -1,17 +1,8 @@
 import type * as Ort from "onnxruntime-common";
-import { type Lowering, UserError } from "../../graph-builder/index.ts";
-import { blockSize } from "./blocked-layout.ts";
-import { type DeviceName, deviceLowering } from "./lowerings.ts";
-
-/** An opened device. A browser page makes its own from onnxruntime-web. */
-export interface Device {
-  readonly name: string;
-  readonly ort: typeof Ort;
-  readonly sessionOptions: Ort.InferenceSession.SessionOptions;
-  readonly lowering: Lowering;
-  /** What to do where a session cannot be opened on it. */
-  readonly advice: string;
-}
+import { UserError } from "../../graph-builder/index.ts";
+import { blockSize } from "../device/blocked-layout.ts";
+import type { Device } from "../device/device.ts";
+import { type DeviceName, deviceLowering } from "../device/lowerings.ts";
 
 interface Provider {
   readonly executionProviders: readonly string[];

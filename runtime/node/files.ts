@@ -1,19 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
-import { didYouMean, UserError } from "../graph-builder/errors.ts";
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { errorCode, refusal } from "../../artifacts/read-file.ts";
+import { UserError } from "../../graph-builder/errors.ts";
 
-const reasons: Readonly<Record<string, string>> = {
-  EACCES: "permission is missing",
-  EDQUOT: "the disk quota is used up",
-  EISDIR: "it is a folder",
-  ENAMETOOLONG: "the name is too long",
-  ENOENT: "its folder does not exist",
-  ENOSPC: "the disk is full",
-  ENOTDIR: "a part of the path is not a folder",
-  EPERM: "permission is missing",
-  EROFS: "the file system is read-only",
-};
+export { readFileBytes } from "../../artifacts/read-file.ts";
 
 /**
  * Replaces a file by a complete new one or leaves it as it was: writes a temporary file beside it, flushes it to the disk
@@ -30,18 +21,6 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
     throw refusal(`${path} cannot be written`, error);
   }
   await flushFolder(folder);
-}
-
-/** The bytes of a file. Throws UserError, with the nearest existing name, for one that is missing or cannot be read. */
-export async function readFileBytes(path: string): Promise<Uint8Array> {
-  try {
-    const { buffer, byteOffset, length } = await readFile(path);
-    return new Uint8Array(buffer, byteOffset, length);
-  } catch (error) {
-    if (errorCode(error) !== "ENOENT") throw refusal(`${path} cannot be read`, error);
-    const neighbours = await readdir(dirname(path)).catch(() => []);
-    throw new UserError(`${path} does not exist.${didYouMean(basename(path), neighbours)}`);
-  }
 }
 
 /** Creates a folder and its parents where they are missing. Throws UserError, with the path and the reason, where the system refuses. */
@@ -117,16 +96,4 @@ async function flushFolder(folder: string): Promise<void> {
   } finally {
     await handle?.close();
   }
-}
-
-function refusal(what: string, error: unknown): unknown {
-  const code = errorCode(error);
-  if (code === undefined) return error;
-  return new UserError(`${what}: ${reasons[code] ?? `the system says ${code}`}.`, { cause: error });
-}
-
-/** The code of a failed system call; undefined for other errors. */
-function errorCode(error: unknown): string | undefined {
-  if (!(error instanceof Error && "syscall" in error && "code" in error)) return undefined;
-  return String(error.code);
 }

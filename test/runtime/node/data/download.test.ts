@@ -4,9 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "tar";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { UserError } from "../../../graph-builder/errors.ts";
-import { type Archive, cacheFolder, downloadArchive } from "../../../runtime/data/download.ts";
-import { type Answer, ArchiveServer, ignoreRange, serve, serveHalf } from "../../support/archive-server.ts";
+import { UserError } from "../../../../graph-builder/errors.ts";
+import { type Archive, cacheFolder, downloadArchive } from "../../../../runtime/node/data/download.ts";
+import {
+  type Answer,
+  ArchiveServer,
+  ignoreRange,
+  serve,
+  serveHalf,
+} from "../../../support/archive-server.ts";
 
 const contents = { "a.bin": randomBytes(100_000), "b.bin": randomBytes(50_000) };
 const files = Object.entries(contents).map(([name, { length }]) => ({ name, bytes: length }));

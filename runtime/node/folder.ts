@@ -1,26 +1,14 @@
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { UserError } from "../graph-builder/errors.ts";
+import {
+  type ArtifactBytes,
+  artifactFiles,
+  type Manifest,
+  type ModelBytes,
+  parseManifest,
+  type TrainingArtifacts,
+} from "../../artifacts/manifest.ts";
 import { makeFolder, readFileBytes, writeFileAtomic } from "./files.ts";
-import type { Manifest, TrainingArtifacts } from "./manifest.ts";
-
-/** The names of ONNX Runtime's training artifacts. */
-export const artifactFiles = {
-  trainingModel: "training_model.onnx",
-  evalModel: "eval_model.onnx",
-  optimizerModel: "optimizer_model.onnx",
-  checkpoint: "checkpoint",
-} as const;
-
-/** The bytes of a folder's files; a fused training model has no optimizer model beside it. */
-export type ArtifactBytes = {
-  readonly [K in Exclude<keyof typeof artifactFiles, "optimizerModel">]: Uint8Array;
-} & {
-  readonly optimizerModel?: Uint8Array | undefined;
-};
-
-/** The bytes of the models alone. */
-export type ModelBytes = Omit<ArtifactBytes, "checkpoint">;
 
 const manifestFile = "manifest.json";
 
@@ -75,15 +63,5 @@ export async function readManifest<M extends Manifest>(
   isComplete: (manifest: Manifest) => manifest is M,
 ): Promise<M> {
   const path = join(folder, manifestFile);
-  const text = new TextDecoder().decode(await readFileBytes(path));
-  const refusal = new UserError(
-    `${path} is not a manifest of training artifacts: write them anew with shake build-graph.`,
-  );
-  try {
-    const manifest = JSON.parse(text) as Manifest;
-    if (manifest.format === 1 && manifest.cost && isComplete(manifest)) return manifest;
-  } catch {
-    throw refusal;
-  }
-  throw refusal;
+  return parseManifest(new TextDecoder().decode(await readFileBytes(path)), path, isComplete);
 }

@@ -1,9 +1,9 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { readFileBytes } from "../../artifacts/files.ts";
-import { UserError } from "../../graph-builder/errors.ts";
+import { UserError } from "../../../graph-builder/errors.ts";
+import type { LabelledImages, LoadOptions, Split } from "../../data/types.ts";
+import { readFileBytes } from "../files.ts";
 import { type Archive, type ArchiveFile, downloadArchive } from "./download.ts";
-import type { LabelledImages, LoadOptions, Split } from "./types.ts";
 
 const PIXELS = 3 * 32 * 32;
 

@@ -1,13 +1,14 @@
 import { Tensor } from "onnxruntime-common";
 import { expect, test } from "vitest";
-import { decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/index.ts";
-import { RandomStream, UserError } from "../../../graph-builder/index.ts";
-import { type NamedTensors, ReplicaError, ReplicatedSession, train } from "../../../runtime/index.ts";
-import { buildTrainingArtifacts, type ShakeNetArtifacts } from "../../../shakenet/index.ts";
-import { dyingReplica } from "../../support/dying-replica.ts";
-import { openTiny, tinyRun, tinySettings } from "../../support/tiny-run.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../../../../artifacts/index.ts";
+import { RandomStream, UserError } from "../../../../graph-builder/index.ts";
+import { type NamedTensors, train } from "../../../../runtime/index.ts";
+import { ReplicaError, ReplicatedSession } from "../../../../runtime/node/index.ts";
+import { buildTrainingArtifacts, type ShakeNetArtifacts } from "../../../../shakenet/index.ts";
+import { dyingReplica } from "../../../support/dying-replica.ts";
+import { openTiny, tinyRun, tinySettings } from "../../../support/tiny-run.ts";
 
-const worker = new URL("../../../dist/runtime/replicas/replica-worker.js", import.meta.url);
+const worker = new URL("../../../../dist/runtime/node/replicas/replica-worker.js", import.meta.url);
 const blocks = 3;
 
 /** Images `from` to `to` of an endless batch, with their labels and mixes. */

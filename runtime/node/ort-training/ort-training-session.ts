@@ -1,5 +1,5 @@
 import { Tensor } from "onnxruntime-common";
-import { type Checkpoint, decodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { type Checkpoint, decodeCheckpoint } from "../../../artifacts/checkpoint.ts";
 import {
   decodeModel,
   didYouMean,
@@ -7,10 +7,14 @@ import {
   Tensor as TensorProto,
   UserError,
   withExplicitState,
-} from "../../graph-builder/index.ts";
-import { readSources, type TrainingSessionCreateOptions, type TrainingSources } from "../session/sources.ts";
-import type { Trainer } from "../session/trainer.ts";
-import type { NamedTensors } from "../session/training-session.ts";
+} from "../../../graph-builder/index.ts";
+import {
+  readSources,
+  type TrainingSessionCreateOptions,
+  type TrainingSources,
+} from "../../session/sources.ts";
+import type { Trainer } from "../../session/trainer.ts";
+import type { NamedTensors } from "../../session/training-session.ts";
 import { readTensor, withTensors } from "./tensor-transfer.ts";
 import { FATAL, WasmModule } from "./wasm-module.ts";
 

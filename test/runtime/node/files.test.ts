@@ -3,8 +3,9 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { readFileBytes, writeFileAtomic } from "../../artifacts/files.ts";
-import { UserError } from "../../graph-builder/errors.ts";
+import { UserError } from "../../../graph-builder/errors.ts";
+import { readFileBytes } from "../../../runtime/node/files.ts";
+import { writeFileAtomic } from "../../../runtime/node/index.ts";
 
 let folder: string;
 beforeEach(async () => {

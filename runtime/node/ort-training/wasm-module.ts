@@ -1,4 +1,4 @@
-import { UserError } from "../../graph-builder/index.ts";
+import { UserError } from "../../../graph-builder/index.ts";
 
 /** The parts of WebAssembly's interface that are used here, which TypeScript declares for browsers alone. */
 declare namespace WebAssembly {
