@@ -177,7 +177,7 @@ export function inferTypes<K extends OpType>(
   } catch (error) {
     if (!(error instanceof ShapeError)) throw error;
     const types = inputs.map((input) => (input ? formatType(input.type) : "-")).join(", ");
-    throw new ShapeError(`${opType} at ${path}: ${error.message} (inputs: ${types})`);
+    throw new ShapeError(`${opType} at ${path}: ${error.message} (inputs: ${types})`, path);
   }
 }
 

@@ -11,24 +11,27 @@ export function nameValues(graph: Graph): Map<Value, string> {
   const names = new Map<Value, string>();
   const taken = new Set<string>();
   const values = [...graph.inputs, ...graph.initializers, ...graph.nodes.flatMap((node) => node.outputs)];
-  const give = (value: Value, name: string) => {
-    taken.add(name);
-    names.set(value, name);
-  };
   for (const value of values) {
     if (value.name === undefined || names.has(value)) continue;
     if (taken.has(value.name)) throw new Error(`graph ${graph.name} has two values named ${value.name}`);
-    give(value, value.name);
+    taken.add(value.name);
+    names.set(value, value.name);
   }
   let constants = 0;
   for (const value of values) {
     if (names.has(value)) continue;
     const stem = value.producer ? nameAfterProducer(value) : `constant_${constants++}`;
-    let name = stem;
-    for (let i = 1; taken.has(name); i++) name = `${stem}_${i}`;
-    give(value, name);
+    names.set(value, freeName(stem, taken));
   }
   return names;
+}
+
+/** The stem as a name, with a number behind where that is taken; the name is taken then. */
+export function freeName(stem: string, taken: Set<string>): string {
+  let name = stem;
+  for (let i = 1; taken.has(name); i++) name = `${stem}_${i}`;
+  taken.add(name);
+  return name;
 }
 
 /** Whether a node's output is read by a node or is an output of the graph; the file leaves the others out. */
