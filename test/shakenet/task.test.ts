@@ -2,31 +2,13 @@ import { expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/index.ts";
 import {
   type ClassificationEvent,
-  type ClassificationRecord,
   Classifier,
-  DivergedError,
   type EvaluationBatch,
   evalBatches,
-  train,
 } from "../../runtime/index.ts";
 import { buildTrainingArtifacts, inferenceModel } from "../../shakenet/index.ts";
 import { openTiny, tinyRun, tinySettings } from "../support/tiny-run.ts";
-
-type Run = Awaited<ReturnType<typeof tinyRun>>;
-
-function eventsOf({ session, task, settings }: Run): AsyncGenerator<ClassificationEvent> {
-  return train(session, task, settings);
-}
-
-async function collect(run: Run): Promise<ClassificationEvent[]> {
-  const events: ClassificationEvent[] = [];
-  for await (const event of eventsOf(run)) events.push(event);
-  return events;
-}
-
-function untimed({ images_per_second: _, seconds: __, ...record }: ClassificationRecord) {
-  return record;
-}
+import { collect, divergenceOf, eventsOf, expectSameEndWhereverCut } from "../support/training-runs.ts";
 
 test("a run yields its steps, evaluations, epochs and checkpoints in order", async () => {
   const run = await tinyRun();
@@ -71,22 +53,8 @@ test("a run yields its steps, evaluations, epochs and checkpoints in order", asy
   expect(last.properties.get("seed")).toBe(1n);
 });
 
-test("a run cut at any step and opened again ends in the same bytes as an uncut one", async () => {
-  const whole = await tinyRun();
-  const records = (await collect(whole))
-    .filter((event) => event.type === "epoch")
-    .map(({ record }) => record);
-  for (let cut = 0; cut <= 6; cut++) {
-    const first = await tinyRun();
-    for await (const event of eventsOf(first)) if (event.type === "step" && event.step > cut) break;
-    const second = await tinyRun({}, first.saved.get("last"));
-    const rest = (await collect(second))
-      .filter((event) => event.type === "epoch")
-      .map(({ record }) => record);
-    expect(second.saved.get("last"), `cut after step ${cut}`).toEqual(whole.saved.get("last"));
-    expect(rest.map(untimed)).toEqual(records.map(untimed).slice(records.length - rest.length));
-  }
-});
+test("a run cut at any step and opened again ends in the same bytes as an uncut one", () =>
+  expectSameEndWhereverCut((checkpoint) => tinyRun({}, checkpoint), 6));
 
 test("an epoch is evaluated as the frozen network, which is what the eval model comes to", async () => {
   const run = await tinyRun({ epochs: 1, learningRate: 0.2 });
@@ -122,10 +90,9 @@ test("an aborted run finishes its step, saves it and says so", async () => {
 
 test("a loss that is not finite stops the run, names the step and keeps the last good checkpoint", async () => {
   const run = await tinyRun({ learningRate: 1e30, checkpointEverySteps: 100 });
-  const error = await collect(run).catch((reason: unknown) => reason);
-  expect(error).toBeInstanceOf(DivergedError);
+  const error = await divergenceOf(run);
   expect(error).toMatchObject({ code: "diverged", savedStep: 0, reason: "the loss is NaN" });
-  expect((error as Error).message).toMatch(
+  expect(error.message).toMatch(
     /^The run diverged at step \d, at a learning rate of \S+e\+29: the loss is NaN\. A smaller learning rate may help\. The checkpoint of step 0 is kept\.$/,
   );
   const kept = decodeCheckpoint(run.saved.get("last") ?? new Uint8Array());

@@ -7,6 +7,7 @@ import {
   type ShakeNetTaskOptions,
   shakeNetTask,
 } from "../../shakenet/index.ts";
+import { memoryStore } from "./training-runs.ts";
 
 /** The settings of the smallest ShakeNet, for tests. */
 export function tinySettings(changes: Partial<ArtifactSettings> = {}): ArtifactSettings {
@@ -53,7 +54,7 @@ export async function tinyRun(
 ) {
   const artifacts = buildTrainingArtifacts(tinySettings());
   const { session, device } = await openTiny(artifacts, checkpoint);
-  const saved = new Map<"last" | "best", Uint8Array>();
+  const { saved, store } = memoryStore();
   const network = artifacts.manifest.settings;
   const testSet = shapesDataset("test", 24);
   const data = { trainSet: shapesDataset("train", 40), testSet, batchSize: 16, seed: 3, device };
@@ -61,11 +62,7 @@ export async function tinyRun(
     epochs: 2,
     learningRate: cosine(learningRate),
     checkpointEverySteps: 2,
-    store: {
-      save: async (kind, bytes) => {
-        saved.set(kind, bytes);
-      },
-    },
+    store,
     ...changes,
   };
   const task = shakeNetTask({ ...data, network, forward, backward, level });
