@@ -1,7 +1,7 @@
 /** The compiler: ONNX's intermediate representation, operators, autodiff, lowerings. */
 export { appendGradients } from "./autodiff/autodiff.ts";
-export { type Gradient, type GradientRule, gradients } from "./autodiff/gradients.ts";
-export { type Builder, createBuilder, GraphBuilder } from "./builder.ts";
+export { type Backward, type Gradient, type GradientRule, gradients } from "./autodiff/gradients.ts";
+export { type Builder, createBuilder, type Given, GraphBuilder, type OperatorMethods } from "./builder.ts";
 export { checkGraph, GraphError } from "./checker.ts";
 export { type Cost, costOf, flopsOf, isBackward } from "./cost.ts";
 export { toDot } from "./dot.ts";
@@ -13,7 +13,8 @@ export { inlined, portable } from "./lowerings/portable.ts";
 export { nameValues } from "./names.ts";
 export { decodeMetadata, decodeModel, encodeModel } from "./onnx/model.ts";
 export { dataTypeNumbers } from "./operators/elementwise.ts";
-export { type OpType, operators } from "./operators/index.ts";
+export { type Attributes, type OpType, operators } from "./operators/index.ts";
+export type * from "./operators/schema.ts";
 export * from "./optimizers/rules.ts";
 export * from "./optimizers/step-graph.ts";
 export { nextName, withExplicitState } from "./passes/explicit-state.ts";
@@ -37,5 +38,5 @@ export {
 export { type PrintOptions, printGraph, printModel } from "./printer.ts";
 export { philox4x32, RandomStream } from "./random.ts";
 export { functionGraph, isFunction } from "./shake-shake.ts";
-export { floats, int64s, Tensor } from "./tensor.ts";
+export { floats, int64s, type NumericType, Tensor } from "./tensor.ts";
 export * from "./types.ts";
