@@ -1,7 +1,7 @@
 import type { Checkpoint } from "../artifacts/index.ts";
 import { type Graph, quantize, runPasses } from "../graph-builder/index.ts";
-import { Classifier, calibrate, type Dataset, type Device, evaluate } from "../runtime/index.ts";
-import { encodeInferenceModel, inferenceGraph } from "../shakenet/index.ts";
+import { calibrate, type Dataset, type Device, evaluate } from "../runtime/index.ts";
+import { encodeInferenceModel, evenMixFill, inferenceGraph, openClassifier } from "../shakenet/index.ts";
 import { checkpointSettings, type ExportForm, modelNotes, type Provenance } from "./frozen-model.ts";
 import type { Progress } from "./progress.ts";
 
@@ -33,7 +33,7 @@ export async function quantizedModel(
   const settings = checkpointSettings(checkpoint, where);
   const graph = inferenceGraph(settings, checkpoint, { ...form, precision: "float32" });
   const flexible = inferenceGraph(settings, checkpoint, { ...form, precision: "float32", batch: "dynamic" });
-  const quantized = runPasses(graph, [quantize(await calibrate(flexible, trainSet, device))]);
+  const quantized = runPasses(graph, [quantize(await calibrate(flexible, trainSet, device, evenMixFill))]);
   const accuracy = (model: Graph) => accuracyOf(model, where, testSet, device, progress);
   const loss = { images: testSet.count, float32: await accuracy(graph), int8: await accuracy(quantized) };
   const notes = modelNotes(checkpoint, settings, about, form);
@@ -58,7 +58,7 @@ async function accuracyOf(
   device: Device,
   progress: Progress,
 ): Promise<number> {
-  const classifier = await Classifier.open(encodeInferenceModel(graph), device, where);
+  const classifier = await openClassifier(encodeInferenceModel(graph), device, where);
   const steps = evaluate(testSet, 64, ({ images }) => classifier.logits(images));
   let next = await steps.next();
   for (; !next.done; next = await steps.next()) {

@@ -1,8 +1,9 @@
 import { readFileBytes } from "../../artifacts/index.ts";
 import { decodeMetadata, UserError } from "../../graph-builder/index.ts";
 import { type DatasetName, datasets } from "../../runtime/data/dataset.ts";
-import { Classifier, type Dataset, type Evaluation, evaluate } from "../../runtime/index.ts";
+import { type Classifier, type Dataset, type Evaluation, evaluate } from "../../runtime/index.ts";
 import { loadDataset, openDevice } from "../../runtime/node/index.ts";
+import { openClassifier } from "../../shakenet/index.ts";
 import type { Command } from "../flags.ts";
 import { frozenModel, trainingData } from "../frozen-model.ts";
 import { openProgress } from "../progress.ts";
@@ -30,7 +31,7 @@ export const evalCommand: Command<(typeof settings)[number]> = {
     const { bytes, what, data, dataDir, limit } = await openModel(given);
     const { batchSize, device: name, threads, json } = withDefaults(settings, given);
     const device = await openDevice(name, { threads });
-    const classifier = await Classifier.open(bytes, device, what);
+    const classifier = await openClassifier(bytes, device, what);
     const dataset = await loadDataset(data, { split: "test", limit, dataDir });
     const evaluation = await score(classifier, dataset, batchSize);
     await classifier.release();

@@ -1,8 +1,8 @@
 import { readFileBytes } from "../../artifacts/index.ts";
 import { decodeMetadata } from "../../graph-builder/index.ts";
-import { Classifier } from "../../runtime/index.ts";
 import { readPicture } from "../../runtime/node/data/pictures.ts";
 import { openDevice } from "../../runtime/node/index.ts";
+import { openClassifier } from "../../shakenet/index.ts";
 import type { Command } from "../flags.ts";
 import { withDefaults } from "../settings.ts";
 import { formatTable } from "../tables.ts";
@@ -24,7 +24,7 @@ export const predictCommand: Command<(typeof settings)[number]> = {
     const { device, threads } = withDefaults(settings, given);
     const bytes = await readFileBytes(model);
     const classNames = classNamesIn(decodeMetadata(bytes, model));
-    const classifier = await Classifier.open(bytes, await openDevice(device, { threads }), model);
+    const classifier = await openClassifier(bytes, await openDevice(device, { threads }), model);
     const found: { picture: string; candidates: readonly Candidate[] }[] = [];
     for (const picture of pictures) {
       const logits = await classifier.logits(await readPicture(picture, classifier.imageSize));

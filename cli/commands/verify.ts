@@ -2,9 +2,9 @@ import { dirname } from "node:path";
 import { type Checkpoint, decodeCheckpoint, readFileBytes } from "../../artifacts/index.ts";
 import { createModel, decodeMetadata, encodeModel, UserError } from "../../graph-builder/index.ts";
 import { evalBatches } from "../../runtime/data/batches.ts";
-import { Classifier, type Dataset, type Device, deviceNames } from "../../runtime/index.ts";
+import { type Dataset, type Device, deviceNames } from "../../runtime/index.ts";
 import { loadDataset, openDevice } from "../../runtime/node/index.ts";
-import { trainedGraph } from "../../shakenet/index.ts";
+import { openClassifier, trainedGraph } from "../../shakenet/index.ts";
 import type { Command } from "../flags.ts";
 import { checkpointSettings, trainingData } from "../frozen-model.ts";
 import { formatRate } from "../progress.ts";
@@ -134,7 +134,7 @@ async function scores(
   dataset: Dataset,
   batchSize: number,
 ): Promise<Scores> {
-  const classifier = await Classifier.open(bytes, device, what);
+  const classifier = await openClassifier(bytes, device, what);
   const parts: Float32Array[] = [];
   const start = performance.now();
   for (const { images } of evalBatches(dataset, batchSize)) {

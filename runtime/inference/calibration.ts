@@ -7,21 +7,24 @@ import {
   type Range,
 } from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
-import { Classifier } from "./classifier.ts";
+import { Classifier, type InputFills } from "./classifier.ts";
 
 /** Images of a run. */
 const BATCH = 32;
 
 /**
  * The least and the largest number, and zero between them, that every float value of a frozen graph takes over images, raw pixels
- * uint8 [count, 3, 32, 32], by the names that the graph's file gives its values. The graph takes any number of images.
+ * uint8 [count, channels, height, width], by the names that the graph's file gives its values. The graph takes any number of images;
+ * `fills` are for its other inputs.
  */
 export async function calibrate(
   graph: Graph,
   { images, count }: { readonly images: Uint8Array; readonly count: number },
   device: Device,
+  fills: InputFills = {},
 ): Promise<Map<string, Range>> {
-  const classifier = await Classifier.open(encodeModel(createModel(observed(graph))), device, graph.name);
+  const model = encodeModel(createModel(observed(graph)));
+  const classifier = await Classifier.open(model, device, graph.name, fills);
   const ranges = new Map<string, Range>();
   const pixels = images.length / count;
   for (let first = 0; first < count; first += BATCH) {

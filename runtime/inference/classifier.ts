@@ -3,6 +3,9 @@ import { UserError } from "../../graph-builder/errors.ts";
 import type { Device } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
 
+/** Numbers that fill inputs of a classifier beside its images, by the inputs' names; a model without such an input is fed as it is. */
+export type InputFills = Readonly<Record<string, number>>;
+
 /** What a frozen classifier is fed. */
 interface ImageInput {
   readonly name: string;
@@ -19,18 +22,28 @@ export class Classifier {
   readonly #session: InferenceSession;
   readonly #device: Device;
   readonly #input: ImageInput;
+  readonly #fills: Readonly<Record<string, Tensor>>;
 
-  private constructor(session: InferenceSession, device: Device, input: ImageInput) {
+  private constructor(session: InferenceSession, device: Device, input: ImageInput, fills: InputFills) {
     this.#session = session;
     this.#device = device;
     this.#input = input;
+    this.#fills = filledInputs(session, device, fills);
   }
 
-  /** Opens a model; `what` names it in errors. Throws UserError where ONNX Runtime refuses it or it does not take images. */
-  static async open(bytes: Uint8Array, device: Device, what: string): Promise<Classifier> {
+  /**
+   * Opens a model; `what` names it in errors, `fills` are for inputs beside the images, which are float of a known shape.
+   * Throws UserError where ONNX Runtime refuses it or it does not take images.
+   */
+  static async open(
+    bytes: Uint8Array,
+    device: Device,
+    what: string,
+    fills: InputFills = {},
+  ): Promise<Classifier> {
     const session = await openModel(bytes, device, what);
     try {
-      return new Classifier(session, device, imageInput(session, what));
+      return new Classifier(session, device, imageInput(session, what, fills), fills);
     } catch (error) {
       await session.release();
       throw error;
@@ -79,15 +92,8 @@ export class Classifier {
     const dims = isNhwc ? [batch, height, width, channels] : [batch, channels, height, width];
     const data = new (type === "uint8" ? Uint8Array : Float32Array)(batch * channels * height * width);
     data.set(isNhwc ? interleaved(images, channels, height * width) : images);
-    const feeds: Record<string, Tensor> = {
-      [name]: new Tensor(type as "uint8", data as Uint8Array<ArrayBuffer>, dims),
-    };
-    const alpha = this.#session.inputMetadata.find((input) => input.name === "alpha");
-    if (alpha?.isTensor) {
-      const blocks = Number(alpha.shape[0]);
-      feeds["alpha"] = new Tensor("float32", new Float32Array(blocks).fill(0.5), [blocks]);
-    }
-    return this.#session.run(feeds);
+    const pixels = new Tensor(type as "uint8", data as Uint8Array<ArrayBuffer>, dims);
+    return this.#session.run({ ...this.#fills, [name]: pixels });
   }
 
   async release(): Promise<void> {
@@ -129,9 +135,29 @@ function outputName({ outputNames }: InferenceSession): string {
   return outputNames.find((name) => name === "logits") ?? outputNames[0] ?? "";
 }
 
-/** The one input of images among a session's. Throws UserError where there is none, or one that is neither images nor alpha. */
-function imageInput({ inputMetadata, inputNames }: InferenceSession, what: string): ImageInput {
-  const [images, ...others] = inputMetadata.filter(({ name }) => name !== "alpha");
+/** The inputs that are filled with a number. */
+function filledInputs(
+  { inputMetadata }: InferenceSession,
+  { ort: { Tensor } }: Device,
+  fills: InputFills,
+): Record<string, Tensor> {
+  const filled = inputMetadata.flatMap((input): [string, Tensor][] => {
+    const number = fills[input.name];
+    if (number === undefined || !input.isTensor) return [];
+    const dims = input.shape.map(Number);
+    const data = new Float32Array(dims.reduce((size, dim) => size * dim, 1)).fill(number);
+    return [[input.name, new Tensor("float32", data, dims)]];
+  });
+  return Object.fromEntries(filled);
+}
+
+/** The one input of images among a session's. Throws UserError where there is none, or another one that is not filled. */
+function imageInput(
+  { inputMetadata, inputNames }: InferenceSession,
+  what: string,
+  fills: InputFills,
+): ImageInput {
+  const [images, ...others] = inputMetadata.filter(({ name }) => !Object.hasOwn(fills, name));
   if (!images || others.length > 0) {
     throw new UserError(`${what} must have one input of images, not ${inputNames.join(", ")}.`);
   }

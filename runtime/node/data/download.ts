@@ -5,6 +5,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { extract } from "tar";
 import { UserError } from "../../../graph-builder/errors.ts";
+import { projectName } from "../../../graph-builder/project.ts";
 
 /** A file that an archive holds. */
 export interface ArchiveFile {
@@ -33,7 +34,7 @@ export interface DownloadOptions {
 
 /**
  * The folder of what is downloaded once for all runs of a user:
- * SHAKE_CACHE_DIR, or `shakenet` in XDG_CACHE_HOME or in the platform's own place for caches.
+ * SHAKE_CACHE_DIR, or the project's folder in XDG_CACHE_HOME or in the platform's own place for caches.
  */
 export function cacheFolder(
   environment: Readonly<Record<string, string | undefined>> = process.env,
@@ -42,9 +43,9 @@ export function cacheFolder(
 ): string {
   const { SHAKE_CACHE_DIR, XDG_CACHE_HOME, LOCALAPPDATA } = environment;
   if (SHAKE_CACHE_DIR) return SHAKE_CACHE_DIR;
-  if (XDG_CACHE_HOME) return join(XDG_CACHE_HOME, "shakenet");
-  if (platform === "win32") return join(LOCALAPPDATA || join(home, "AppData", "Local"), "shakenet");
-  return join(home, platform === "darwin" ? "Library/Caches" : ".cache", "shakenet");
+  if (XDG_CACHE_HOME) return join(XDG_CACHE_HOME, projectName);
+  if (platform === "win32") return join(LOCALAPPDATA || join(home, "AppData", "Local"), projectName);
+  return join(home, platform === "darwin" ? "Library/Caches" : ".cache", projectName);
 }
 
 /**
