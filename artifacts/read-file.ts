@@ -44,8 +44,8 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /**
- * The bytes of a file, in Node. Throws UserError, with the nearest existing name, for one that is missing or cannot be
- * read, and where there are no files, as in a browser.
+ * The bytes of a file, in Node. Throws UserError, with the nearest existing name, for one that is missing or
+ * cannot be read, and where there are no files, as in a browser.
  */
 export async function readFileBytes(path: string): Promise<Uint8Array> {
   const { readFile, readdir } = builtin("node:fs/promises");

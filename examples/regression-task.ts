@@ -61,7 +61,10 @@ function products({ ort }: Device, stream: string, first: number, count: number)
   };
 }
 
-/** Fifty steps of 64 pairs are an epoch. A checkpoint is measured on 256 other pairs, by the training model without its gradients. */
+/**
+ * Fifty steps of 64 pairs are an epoch. A checkpoint is measured on 256 other pairs, by the training model
+ * without its gradients.
+ */
 export function regressionTask(device: Device): Task<"loss", "loss", "pairs"> {
   return {
     unit: "pairs",

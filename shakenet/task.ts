@@ -15,8 +15,8 @@ export interface ShakeNetTaskOptions extends ClassificationData, ShakeSettings {
 }
 
 /**
- * Trains a ShakeNet: a picture classifier whose training model also takes `alpha` and `beta`, float [blocks, batch]. A
- * checkpoint is measured as the network that is frozen from it.
+ * Trains a ShakeNet: a picture classifier whose training model also takes `alpha` and `beta`, float [blocks,
+ * batch]. A checkpoint is measured as the network that is frozen from it.
  */
 export function shakeNetTask(options: ShakeNetTaskOptions): ClassificationTask {
   return {

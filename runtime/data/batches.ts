@@ -10,7 +10,7 @@ export interface TrainBatch {
   readonly labels: BigInt64Array;
 }
 
-/** The same, of images as they are. */
+/** A batch without crops and flips. */
 export type EvaluationBatch = TrainBatch;
 
 /** How a data set is cut into training batches. */
@@ -20,21 +20,21 @@ export interface TrainBatchSettings {
   readonly batchSize: number;
 }
 
-/** The number of training steps of an epoch, of which the last may have a smaller batch. */
+/** The number of training steps of an epoch. The last one may have a smaller batch. */
 export function stepsPerEpoch({ count }: Pick<Dataset, "count">, batchSize: number): number {
   return Math.ceil(count / batchSize);
 }
 
 /**
- * The training batch of a step, counted from 0 over the whole run: a pure function of (data set, settings, step) that
- * needs none of the earlier ones.
+ * The training batch of a step, counted from 0 over the whole run. It is a pure function of (data set,
+ * settings, step).
  *
- * Every epoch takes the images in an order of its own and keeps its last, smaller batch, as the author's loader does
- * (fb.resnet.torch, dataloader.lua: `torch.randperm`, `math.min(batchSize, size - idx + 1)`): every image is seen once
- * in an epoch, and the cosine of the learning rate counts ceil(count / batchSize) steps in each.
- * An image is flipped with probability 1/2, then cropped at one of 9 x 9 places after padding by 4 pixels. The author
- * pads with zeros after normalising (transforms.lua: RandomCrop), which in raw pixels is the data set's mean, here
- * rounded.
+ * Every epoch shuffles the images anew and keeps its last, smaller batch, as the author's loader does
+ * (fb.resnet.torch, dataloader.lua: `torch.randperm`, `math.min(batchSize, size - idx + 1)`): every image is
+ * seen once in an epoch, and the cosine of the learning rate counts ceil(count / batchSize) steps in each. An
+ * image is flipped with probability 1/2, then cropped at one of 9 x 9 places after padding by 4 pixels. The
+ * author pads with zeros after normalising (transforms.lua: RandomCrop), which in raw pixels is the data
+ * set's mean, here rounded.
  */
 export function trainBatch(
   dataset: Dataset,
@@ -69,7 +69,8 @@ interface EpochOrder {
 const latestOrder = new WeakMap<Dataset, EpochOrder>();
 
 /**
- * The order of the images in an epoch; the latest of each data set is kept, as all steps of an epoch ask for the same.
+ * The order of the images in an epoch. The latest order of each data set is cached, because all steps of an
+ * epoch need it.
  */
 function epochOrder(dataset: Dataset, seed: number, epoch: number): Uint32Array {
   const latest = latestOrder.get(dataset);
@@ -79,7 +80,7 @@ function epochOrder(dataset: Dataset, seed: number, epoch: number): Uint32Array 
   return order;
 }
 
-/** Where an image is cut out of its padded copy, x and y from 0 to 8, and whether it is mirrored before. */
+/** Where an image is cropped from its padded copy, x and y from 0 to 8, and whether it is mirrored first. */
 interface Crop {
   readonly x: number;
   readonly y: number;
@@ -108,8 +109,8 @@ function cropImage(
 }
 
 /**
- * The images of a data set as they are and in their order, in batches that are views of it, not copies; the last may be
- * smaller.
+ * The images of a data set in their order, without crops and flips. A batch is a view of the data set, not a
+ * copy. The last one may be smaller.
  */
 export function* evalBatches(
   { images, labels, count, size }: Dataset,

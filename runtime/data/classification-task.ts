@@ -32,9 +32,9 @@ export interface ClassificationData {
 export type FreezeClassifier = (checkpoint: Checkpoint) => Uint8Array;
 
 /**
- * Trains a picture classifier. The training model takes `images` uint8 [batch, channels, height, width] and `labels`
- * int64 [batch], and returns `loss` (mean cross-entropy) and `correct` (how many of the batch). The best checkpoint is
- * the one of the highest accuracy on the test set.
+ * Trains a picture classifier. The training model takes `images` uint8 [batch, channels, height, width] and
+ * `labels` int64 [batch], and returns `loss` (mean cross-entropy) and `correct` (how many of the batch). The
+ * best checkpoint is the one of the highest accuracy on the test set.
  */
 export function classificationTask(data: ClassificationData, freeze: FreezeClassifier): ClassificationTask {
   return {
@@ -50,7 +50,10 @@ export function classificationTask(data: ClassificationData, freeze: FreezeClass
   };
 }
 
-/** Freezes a classifier's eval model, of which `output` are the logits, float [batch, classes]. Throws UserError for a damaged one. */
+/**
+ * Freezes a classifier's eval model, of which `output` are the logits, float [batch, classes]. Throws
+ * UserError for a damaged one.
+ */
 export function freezeEvalModel(evalModel: Uint8Array, output = "logits"): FreezeClassifier {
   const model = decodeModel(evalModel, "eval_model.onnx");
   return (checkpoint) => freezeModel(model, checkpoint, [output]);

@@ -17,9 +17,9 @@ const cifar100Names = `
   wolf woman worm`;
 
 /**
- * Every data set by its name.
- * The statistics of CIFAR are those of the author's code (fb.resnet.torch, datasets/cifar10.lua and cifar100.lua),
- * those of shapes are measured over the 5,000 training pictures of seed 0.
+ * Every data set by its name. The statistics of CIFAR are those of the author's code (fb.resnet.torch,
+ * datasets/cifar10.lua and cifar100.lua), those of shapes are measured over the 5,000 training pictures of
+ * seed 0.
  */
 export const datasets: Readonly<Record<DatasetName, DatasetSpec>> = {
   cifar10: {
@@ -48,7 +48,7 @@ export const datasets: Readonly<Record<DatasetName, DatasetSpec>> = {
   },
 };
 
-/** The data set whose statistics a network normalises by, undefined where it is none of ours. */
+/** The data set whose statistics and classes a network has; undefined where no known one has them. */
 export function datasetOf(network: {
   readonly mean: readonly number[];
   readonly std: readonly number[];
@@ -76,9 +76,8 @@ export function datasetWith(name: DatasetName, { images, labels }: LabelledImage
 }
 
 /**
- * The SHA-256, in hexadecimal, of a data set written in the binary format of CIFAR-10: for each image its label, then
- * its pixels.
- * For all of CIFAR-10's test split that is the digest of test_batch.bin.
+ * The SHA-256, in hexadecimal, of a data set written in the binary format of CIFAR-10: for each image its
+ * label, then its pixels. For all of CIFAR-10's test split that is the digest of test_batch.bin.
  */
 export async function datasetDigest({ images, labels }: LabelledImages): Promise<string> {
   const pixels = images.length / labels.length;

@@ -23,8 +23,8 @@ export interface DatasetSpec {
   readonly classNames: readonly string[];
   readonly size: ImageSize;
   /**
-   * Mean and standard deviation of the training split, one number for each channel, in pixel units 0..255: a model
-   * normalises to (pixel - mean) / std.
+   * Mean and standard deviation of the training split, one number for each channel, in pixel units 0..255: a
+   * model normalises to (pixel - mean) / std.
    */
   readonly mean: readonly number[];
   readonly std: readonly number[];
@@ -41,7 +41,9 @@ export interface Dataset extends LabelledImages, Pick<DatasetSpec, "classNames" 
 /** Which images to load, and from where. */
 export interface LoadOptions {
   readonly split: Split;
-  /** the folder of the data set's files, or its parent; without it they are downloaded into the user's cache */
+  /**
+   * the folder of the data set's files, or its parent; without it they are downloaded into the user's cache
+   */
   readonly dataDir?: string | undefined;
   /** load only the first `limit` images; a data set that is drawn by code has as many as are asked for */
   readonly limit?: number | undefined;

@@ -17,7 +17,10 @@ export interface Device {
 
 const webAdvice = { wasm: "another browser may", webgpu: "wasm runs everywhere" } as const;
 
-/** A browser's device in the onnxruntime-web that the page has loaded; webgpu is in its builds for WebGPU alone. */
+/**
+ * A browser's device in the onnxruntime-web that the page has loaded; webgpu is in its builds for WebGPU
+ * alone.
+ */
 export function webDevice(ort: OnnxRuntime, name: "wasm" | "webgpu"): Device {
   return {
     name,

@@ -7,7 +7,10 @@ import {
   trainingPasses,
 } from "../../graph-builder/index.ts";
 
-/** The devices a session can run on, each an execution provider of ONNX Runtime, with the lowering that suits it. */
+/**
+ * The devices a session can run on, each an execution provider of ONNX Runtime, with the lowering that suits
+ * it.
+ */
 const lowerings = {
   cpu: "cpu",
   cuda: "portable",
@@ -27,14 +30,17 @@ export function isDeviceName(name: string): name is DeviceName {
 }
 
 /**
- * The lowering for a device. `blockSize` is for the CPU: how many channels its kernels put side by side in ONNX Runtime's blocked layout
- * (16 with AVX-512, 8 with AVX2), left out where they have none.
+ * The lowering for a device. `blockSize` is for the CPU: how many channels its kernels put side by side in
+ * ONNX Runtime's blocked layout (16 with AVX-512, 8 with AVX2), left out where they have none.
  */
 export function deviceLowering(name: DeviceName, blockSize?: number): Lowering {
   return loweringOf(lowerings[name], name === "cpu" ? blockSize : undefined);
 }
 
-/** A graph as a session on that device runs it: every effect on state an output, in the operators that suit the device. */
+/**
+ * A graph as a session on that device runs it: every effect on state an output, in the operators that suit
+ * the device.
+ */
 export function graphOnDevice(graph: Graph, name: DeviceName, blockSize?: number): Graph {
   return runPasses(graph, trainingPasses(deviceLowering(name, blockSize)));
 }

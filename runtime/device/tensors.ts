@@ -7,12 +7,18 @@ const ortTypes: Readonly<Partial<Record<DataType, Ort.Tensor.Type>>> = {
   double: "float64",
 };
 
-/** A constant as ONNX Runtime's tensor, over a copy of its data: ONNX Runtime may write into what it is fed. */
+/**
+ * Converts a constant to ONNX Runtime's tensor. The data are copied, because ONNX Runtime may write into its
+ * inputs.
+ */
 export function toOrtTensor({ elemType, data, dims }: Tensor, ort: Pick<typeof Ort, "Tensor">): Ort.Tensor {
   return new ort.Tensor((ortTypes[elemType] ?? elemType) as "float32", data.slice() as Float32Array, dims);
 }
 
-/** ONNX Runtime's tensor as a constant over the same data. Throws TypeError for strings and for data on a GPU. */
+/**
+ * Converts ONNX Runtime's tensor to a constant that shares its data. Throws TypeError for strings and for
+ * data on a GPU.
+ */
 export function fromOrtTensor({ type, data, dims }: Ort.Tensor): Tensor {
   const renamed = Object.entries(ortTypes).find(([, name]) => name === type)?.[0];
   const elemType = (renamed ?? type) as NumericType;

@@ -9,13 +9,14 @@ import {
 import type { Device } from "../device/device.ts";
 import { Classifier, type InputFills } from "./classifier.ts";
 
-/** Images of a run. */
+/** The number of images of a run. */
 const BATCH = 32;
 
 /**
- * The least and the largest number, and zero between them, that every float value of a frozen graph takes over images, raw pixels
- * uint8 [count, channels, height, width], by the names that the graph's file gives its values. The graph takes any number of images;
- * `fills` are for its other inputs.
+ * Measures the range of every float value of a frozen graph over some images, raw pixels uint8 [count,
+ * channels, height, width].
+ * Returns the ranges by the names of the values in the graph's file. A range always holds 0. The graph must
+ * take any number of images. `fills` are for its other inputs.
  */
 export async function calibrate(
   graph: Graph,
@@ -37,7 +38,7 @@ export async function calibrate(
   return ranges;
 }
 
-/** The same graph with every float value as an output, under the name that its file gives it. */
+/** The same graph with every float value as an output, under its name in the file. */
 function observed(graph: Graph): Graph {
   const copy = copyGraph(graph);
   for (const [value, name] of nameValues(copy)) {

@@ -3,21 +3,27 @@ import { UserError } from "../../graph-builder/errors.ts";
 import type { Device } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
 
-/** Numbers that fill inputs of a classifier beside its images, by the inputs' names; a model without such an input is fed as it is. */
+/**
+ * Numbers by the names of inputs beside the images. A number fills its input. Names that a model lacks are
+ * ignored.
+ */
 export type InputFills = Readonly<Record<string, number>>;
 
 /** What a frozen classifier is fed. */
 interface ImageInput {
   readonly name: string;
   readonly type: "float32" | "uint8";
-  /** Whether the colours of a pixel lie together. */
+  /** Whether the layout is NHWC, not NCHW. */
   readonly isNhwc: boolean;
   readonly size: { readonly channels: number; readonly height: number; readonly width: number };
-  /** The images of every run, undefined for any number. */
+  /** The fixed number of images of a run; undefined where any number will do. */
   readonly batch: number | undefined;
 }
 
-/** A frozen image classifier opened on a device, of whatever layout, batch and output. */
+/**
+ * A frozen image classifier, opened on a device. It may be of any pixel layout, batch size and form of
+ * output.
+ */
 export class Classifier {
   readonly #session: InferenceSession;
   readonly #device: Device;
@@ -32,7 +38,7 @@ export class Classifier {
   }
 
   /**
-   * Opens a model; `what` names it in errors, `fills` are for inputs beside the images, which are float of a known shape.
+   * Opens a model. Errors call it `what`. The inputs that `fills` names must be float and of a known shape.
    * Throws UserError where ONNX Runtime refuses it or it does not take images.
    */
   static async open(
@@ -50,19 +56,20 @@ export class Classifier {
     }
   }
 
-  /** Channels, height and width of the images that it takes. */
+  /** The size of the images that the model takes. */
   get imageSize(): ImageInput["size"] {
     return this.#input.size;
   }
 
-  /** Whether it returns probabilities, not logits. */
+  /** Whether the model returns probabilities instead of logits. */
   get isProbabilities(): boolean {
     return outputName(this.#session) === "probabilities";
   }
 
   /**
-   * The logits, float [images, classes], of raw pixels 0..255 [images, channels, height, width]; of a model that returns probabilities
-   * their logarithms, which are its logits up to a constant.
+   * Runs the model on raw pixels 0..255 [images, channels, height, width]. Returns the logits, float [images,
+   * classes]. For a model that returns probabilities these are their logarithms, which differ from the logits
+   * by a constant.
    */
   async logits(images: Uint8Array): Promise<Tensor> {
     const count = this.#count(images);
@@ -83,7 +90,9 @@ export class Classifier {
     return new this.#device.ort.Tensor("float32", logits, [count, classes]);
   }
 
-  /** Every output of one run on images, of which a model of fixed batch takes no more than that and gets black ones for those that lack. */
+  /**
+   * Every output of one run. A model of a fixed batch takes at most so many images; black ones fill the rest.
+   */
   async run(images: Uint8Array): Promise<InferenceSession.ReturnType> {
     const { name, type, isNhwc, size } = this.#input;
     const { Tensor } = this.#device.ort;
@@ -151,7 +160,7 @@ function filledInputs(
   return Object.fromEntries(filled);
 }
 
-/** The one input of images among a session's. Throws UserError where there is none, or another one that is not filled. */
+/** The input of images. Throws UserError where there is none, and where another input is not filled. */
 function imageInput(
   { inputMetadata, inputNames }: InferenceSession,
   what: string,
@@ -177,7 +186,7 @@ function imageInput(
   return { name, type, isNhwc, size, batch: typeof batch === "number" && batch > 0 ? batch : undefined };
 }
 
-/** Planes of colours, image by image, as pixels with their colours together. */
+/** Converts NCHW to NHWC. */
 function interleaved(images: Uint8Array, channels: number, area: number): Uint8Array {
   const out = new Uint8Array(images.length);
   const pixels = channels * area;

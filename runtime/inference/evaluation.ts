@@ -3,7 +3,7 @@ import { type EvaluationBatch, evalBatches } from "../data/batches.ts";
 import type { Dataset } from "../data/types.ts";
 import type { EvaluationProgress } from "../loop/task.ts";
 
-/** How well a network does on a data set; accuracies in percent. */
+/** How well a network does on a data set. Accuracies are in percent. */
 export interface Evaluation {
   /** Mean cross-entropy in nats. */
   readonly loss: number;
@@ -16,7 +16,10 @@ export interface Evaluation {
   }[];
 }
 
-/** Scores a data set batch by batch; `logitsOf` runs a model on images. Yields how far it is, returns the result. */
+/**
+ * Evaluates a model, which `logitsOf` runs, on a data set batch by batch. Yields the progress, returns the
+ * result.
+ */
 export async function* evaluate(
   dataset: Dataset,
   batchSize: number,
@@ -32,7 +35,10 @@ export async function* evaluate(
   return sums.result();
 }
 
-/** Running sums over logits; the loss is computed here in double precision, so every model is judged by the same arithmetic. */
+/**
+ * Running sums over batches of logits. The loss is computed in double precision, so all models are measured
+ * alike.
+ */
 export class EvaluationSums {
   readonly #classNames: readonly string[];
   readonly #images: number[];
@@ -45,7 +51,7 @@ export class EvaluationSums {
     this.#correct = classNames.map(() => 0);
   }
 
-  /** Adds a batch: logits float [batch, classes] and its labels. */
+  /** Adds a batch of logits, float [batch, classes], and their labels. */
   add(logits: Tensor, labels: ArrayLike<bigint | number>): void {
     const data = logits.data as Float32Array;
     const classes = Number(logits.dims[1]);

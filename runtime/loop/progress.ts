@@ -5,9 +5,9 @@ import type { Metrics, Task, TrainingMetric } from "./task.ts";
 const PROPERTY = "progress";
 
 /**
- * Where a run stands between two steps. A checkpoint keeps it as JSON, which holds doubles exactly: the step, the sums
- * over the epoch so far (a mean `loss` is summed as `lossSum`, a count `correct` as `correct`), the number of examples
- * by the task's unit, and the best metric.
+ * Where a run stands between two steps. A checkpoint keeps it as JSON, which holds doubles exactly: the step,
+ * the sums over the epoch so far (a mean `loss` is summed as `lossSum`, a count `correct` as `correct`), the
+ * number of examples by the task's unit, and the best metric.
  */
 export class Progress<Train extends string, Test extends string> {
   readonly #task: Task<Train, Test>;
@@ -42,7 +42,9 @@ export class Progress<Train extends string, Test extends string> {
     return mapMetrics(this.#task.metrics, ({ scale }, name) => (scale * this.#sums[name]) / this.#examples);
   }
 
-  /** Counts a step by the values of the outputs that its metrics name. Returns the metrics of the step alone. */
+  /**
+   * Counts a step by the values of the outputs that its metrics name. Returns the metrics of the step alone.
+   */
   count(values: Metrics<Train>, examples: number): Metrics<Train> {
     this.#step += 1;
     this.#examples += examples;

@@ -1,6 +1,6 @@
 /**
- * The learning rate of a step. Steps are counted from 1 to `steps`, the number of all steps of the run. Step 0, which is
- * never taken, is where a schedule starts.
+ * The learning rate of a step. Steps are counted from 1 to `steps`, the number of all steps of the run. Step
+ * 0, which is never taken, is where a schedule starts.
  */
 export type Schedule = (step: number, steps: number) => number;
 
@@ -23,7 +23,10 @@ export function cosine(peak: number): Schedule {
   return (step, steps) => 0.5 * peak * (1 + Math.cos((Math.PI * step) / steps));
 }
 
-/** A straight line from 0 over the first `warmSteps` steps to where `after` starts, and then `after` over the other steps. */
+/**
+ * A straight line from 0 over the first `warmSteps` steps to where `after` starts, and then `after` over the
+ * other steps.
+ */
 export function warmUp(warmSteps: number, after: Schedule): Schedule {
   return (step, steps) => {
     const rest = Math.max(1, steps - warmSteps);
@@ -42,8 +45,8 @@ export interface OneCycleOptions {
 }
 
 /**
- * Half a cosine up to `peak` and half a cosine down (Smith and Topin 2018, "Super-Convergence"). The rates and the
- * defaults are those of PyTorch's OneCycleLR with anneal_strategy "cos".
+ * Half a cosine up to `peak` and half a cosine down (Smith and Topin 2018, "Super-Convergence"). The rates
+ * and the defaults are those of PyTorch's OneCycleLR with anneal_strategy "cos".
  */
 export function oneCycle(
   peak: number,

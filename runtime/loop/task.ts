@@ -8,7 +8,10 @@ export type Metrics<Name extends string> = Readonly<Record<Name, number>>;
 export interface TrainingMetric {
   /** The output's name. The output holds one number. */
   readonly output: string;
-  /** Whether the output is a mean over the examples of a step, such as a loss, or a sum over them, such as a count. */
+  /**
+   * Whether the output is a mean over the examples of a step, such as a loss, or a sum over them, such as a
+   * count.
+   */
   readonly over: "mean" | "sum";
   /** The metric is the mean over all examples times this number: 100 makes a percentage. */
   readonly scale: number;
@@ -37,8 +40,8 @@ export interface BestRule<Test extends string> {
 }
 
 /**
- * What a training loop has to know of the thing that is trained. `Train` and `Test` are the names of the metrics of
- * training and of evaluation, `Unit` says in the plural what an example is, such as `images`.
+ * What a training loop has to know of the thing that is trained. `Train` and `Test` are the names of the
+ * metrics of training and of evaluation, `Unit` says in the plural what an example is, such as `images`.
  */
 export interface Task<
   Train extends string = string,
@@ -47,12 +50,15 @@ export interface Task<
 > {
   readonly unit: Unit;
   readonly stepsPerEpoch: number;
-  /** The metrics of training in the order in which they are reported. A metric that is not finite ends the run. */
+  /**
+   * The metrics of training in the order in which they are reported. A metric that is not finite ends the
+   * run.
+   */
   readonly metrics: Readonly<Record<Train, TrainingMetric>>;
   readonly best: BestRule<Test>;
   /**
-   * The feeds of a step, counted from 0 over the whole run. They must depend on the number alone: a run that was cut
-   * asks again for the steps after its last checkpoint.
+   * The feeds of a step, counted from 0 over the whole run. They must depend on the number alone: a run that
+   * was cut asks again for the steps after its last checkpoint.
    */
   feeds(step: number): StepFeeds | Promise<StepFeeds>;
   /** Measures a checkpoint. Yields how far it is and returns the metrics. */

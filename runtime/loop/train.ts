@@ -26,11 +26,12 @@ export interface TrainSettings {
 }
 
 /**
- * Trains from the trainer's checkpoint to the end of the last epoch. A step depends on the task, the settings and its
- * number alone, so a run that was cut and opened again from its last checkpoint ends in the same bytes as one that was
- * not (on the CPU, with the same number of threads). The feeds of the next step are made while a step runs.
- * Throws DivergedError where a metric or a parameter is no longer finite, and UserError where the training model lacks
- * an output that the task names. The checkpoints saved before are kept.
+ * Trains from the trainer's checkpoint to the end of the last epoch. A step depends on the task, the settings
+ * and its number alone, so a run that was cut and opened again from its last checkpoint ends in the same
+ * bytes as one that was not (on the CPU, with the same number of threads). The feeds of the next step are
+ * made while a step runs.
+ * Throws DivergedError where a metric or a parameter is no longer finite, and UserError where the training
+ * model lacks an output that the task names. The checkpoints saved before are kept.
  */
 export async function* train<Train extends string, Test extends string, Unit extends string>(
   trainer: Trainer,

@@ -33,11 +33,11 @@ export async function openDevice(
   options: { threads?: number | undefined } = {},
 ): Promise<Device> {
   const threads = options.threads === undefined ? {} : { intraOpNumThreads: options.threads };
-  // a planned second step, a twentieth faster, would be given one block beside all that the first has taken piece by piece
+  // memory patterns are 5 % faster, but allocate a second block beside the memory of the first step
   const common = { ...threads, logSeverityLevel: 3 as const, enableMemPattern: false };
   if (name === "wasm") return openWasm(common, options.threads ?? 1);
   const ort = await loadRuntime();
-  // a device that cannot be opened is told of by the error, not by ONNX Runtime's own log
+  // a device that cannot be opened throws an error, so ONNX Runtime need not log it too
   ort.env.logLevel = "fatal";
   const provider = providers[name];
   if (!ort.listSupportedBackends().some((backend) => backend.name === name)) {
@@ -50,7 +50,8 @@ export async function openDevice(
 
 /**
  * Loads ONNX Runtime for Node. Its install script downloads CUDA's libraries from another host on Linux x64,
- * and npm leaves the package out where that host is not reached. Throws UserError with the command that installs it.
+ * and npm leaves the package out where that host is not reached. Throws UserError with the command that
+ * installs it.
  */
 async function loadRuntime(): Promise<typeof import("onnxruntime-node")> {
   try {

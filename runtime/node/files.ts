@@ -7,8 +7,9 @@ import { UserError } from "../../graph-builder/errors.ts";
 export { readFileBytes } from "../../artifacts/read-file.ts";
 
 /**
- * Replaces a file by a complete new one or leaves it as it was: writes a temporary file beside it, flushes it to the disk
- * and renames it. Text is written as UTF-8. Throws UserError, with the path and the reason, where the system refuses.
+ * Writes a file atomically: writes a temporary file beside it, flushes that to the disk and renames it. A
+ * failure leaves the old file. Text is written as UTF-8. Throws UserError, with the path and the reason,
+ * where the system refuses.
  */
 export async function writeFileAtomic(path: string, content: Uint8Array | string): Promise<void> {
   const folder = dirname(path);
@@ -23,7 +24,10 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
   await flushFolder(folder);
 }
 
-/** Creates a folder and its parents where they are missing. Throws UserError, with the path and the reason, where the system refuses. */
+/**
+ * Creates a folder and its parents where they are missing. Throws UserError, with the path and the reason,
+ * where the system refuses.
+ */
 export async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path);
@@ -38,7 +42,7 @@ export async function makeFolder(path: string): Promise<void> {
 }
 
 /**
- * Creates a folder that `fill` has completed, or none: it is filled under a temporary name beside it and renamed.
+ * Creates a folder atomically: `fill` fills a folder of a temporary name beside it, which is then renamed.
  * Returns false, with nothing changed, where `path` is already taken (by anything but an empty folder).
  * Throws UserError, with the path and the reason, where the system refuses, and whatever `fill` throws.
  */
@@ -63,7 +67,7 @@ export async function makeFolderAtomic(
   return true;
 }
 
-/** Removes from a folder what writes that were killed have left there. */
+/** Removes the temporary files that a killed process has left in a folder. */
 export async function removeTemporaryFiles(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => []);
   const left = names.filter((name) => temporaryName.test(name));
@@ -86,7 +90,10 @@ async function writeFlushed(path: string, content: Uint8Array | string): Promise
   }
 }
 
-/** Makes the rename survive a power cut; some systems cannot open or flush a folder, and the file is whole without it. */
+/**
+ * Flushes a folder, so that a rename survives a power cut. Some systems cannot do that; the file is whole
+ * anyway.
+ */
 async function flushFolder(folder: string): Promise<void> {
   let handle: FileHandle | undefined;
   try {

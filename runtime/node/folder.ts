@@ -12,13 +12,20 @@ import { makeFolder, readFileBytes, writeFileAtomic } from "./files.ts";
 
 const manifestFile = "manifest.json";
 
-/** Writes the artifacts and `manifest.json` into a folder, each file atomically. Throws UserError where it cannot be written. */
+/**
+ * Writes the artifacts and `manifest.json` into a folder, each file atomically. Throws UserError where it
+ * cannot be written.
+ */
 export async function writeTrainingArtifacts(folder: string, artifacts: TrainingArtifacts): Promise<void> {
   await writeTrainingModels(folder, artifacts);
   await writeFileAtomic(join(folder, artifactFiles.checkpoint), artifacts.checkpoint);
 }
 
-/** Writes the models and `manifest.json`, without the checkpoint; a folder's old optimizer model does not outlive them. Throws UserError where a file cannot be written. */
+/**
+ * Writes the models and `manifest.json`, without the checkpoint. Where there is no optimizer model, an old
+ * one is removed.
+ * Throws UserError where a file cannot be written.
+ */
 export async function writeTrainingModels(
   folder: string,
   artifacts: ModelBytes & Pick<TrainingArtifacts, "manifest">,
@@ -39,7 +46,10 @@ export async function readTrainingArtifacts(folder: string): Promise<ArtifactByt
   return { ...(await readTrainingModels(folder)), checkpoint };
 }
 
-/** Reads the models of a folder. Throws UserError where one is missing, other than the optimizer's, or cannot be read. */
+/**
+ * Reads the models of a folder. Throws UserError where one cannot be read; only the optimizer's may be
+ * missing.
+ */
 export async function readTrainingModels(folder: string): Promise<ModelBytes> {
   const read = (key: keyof ModelBytes) => readFileBytes(join(folder, artifactFiles[key]));
   const [trainingModel, evalModel] = await Promise.all([read("trainingModel"), read("evalModel")]);
@@ -56,7 +66,7 @@ export async function readTrainingModels(folder: string): Promise<ModelBytes> {
 
 /**
  * Reads `manifest.json` of a folder; `isComplete` tells whether it holds all that its network's manifest has.
- * Throws UserError where it is missing or not one that we write.
+ * Throws UserError where it is missing or not a manifest of training artifacts.
  */
 export async function readManifest<M extends Manifest>(
   folder: string,

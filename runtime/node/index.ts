@@ -1,4 +1,7 @@
-/** What needs Node: devices, files and folders, data sets on disk, replicas in threads, ONNX Runtime 1.19.2's session. */
+/**
+ * What needs Node: devices, files and folders, data sets on disk, replicas in threads, ONNX Runtime 1.19.2's
+ * session.
+ */
 export * from "./data/load-dataset.ts";
 export { readPicture } from "./data/pictures.ts";
 export * from "./devices.ts";

@@ -8,8 +8,8 @@ import { type Archive, type ArchiveFile, downloadArchive } from "./download.ts";
 const PIXELS = 3 * 32 * 32;
 
 /**
- * The binary version of one CIFAR: a record is `labelBytes` labels, of which the last is the class, then 3,072 pixels
- * in CHW order.
+ * The binary version of one CIFAR: a record is `labelBytes` labels, of which the last is the class, then
+ * 3,072 pixels in CHW order.
  */
 interface CifarFormat {
   readonly archive: Omit<Archive, "files">;
@@ -53,10 +53,10 @@ const formats: Readonly<Record<"cifar10" | "cifar100", CifarFormat>> = {
 };
 
 /**
- * Reads a split of CIFAR-10, or of CIFAR-100 with its fine labels, from `dataDir` or from the user's cache, where it is
- * downloaded first if need be.
- * Throws a UserError that names the file where one is missing, has another size than it should or holds a label out of
- * range.
+ * Reads a split of CIFAR-10, or of CIFAR-100 with its fine labels, from `dataDir` or from the user's cache,
+ * where it is downloaded first if need be.
+ * Throws a UserError that names the file where one is missing, has another size than it should or holds a
+ * label out of range.
  */
 export async function loadCifar(
   name: keyof typeof formats,
@@ -105,7 +105,7 @@ async function checkSize(folder: string, { name, bytes }: ArchiveFile, title: st
   );
 }
 
-/** Copies a file's records behind those already loaded, as far as there is room, and returns how many that were. */
+/** Copies the records of a file behind those already loaded, up to the limit. Returns their number. */
 async function readRecords(
   path: string,
   { archive, labelBytes, classes }: CifarFormat,

@@ -33,7 +33,7 @@ export interface DownloadOptions {
 }
 
 /**
- * The folder of what is downloaded once for all runs of a user:
+ * The folder for downloads, which all runs of a user share:
  * SHAKE_CACHE_DIR, or the project's folder in XDG_CACHE_HOME or in the platform's own place for caches.
  */
 export function cacheFolder(
@@ -49,10 +49,10 @@ export function cacheFolder(
 }
 
 /**
- * Returns the folder of an archive's files, downloading and unpacking it first where the cache has it not whole.
- * A download that was cut goes on where it stopped, in the same call or in a later one; nothing is unpacked before its
- * size and SHA-256 are right.
- * Throws a UserError where the archive cannot be had, is not the one expected or cannot be stored.
+ * Returns the folder of an archive's files. Downloads and unpacks the archive first where the cache lacks one
+ * of them. A download that was cut goes on where it stopped, in the same call or in a later one. Nothing is
+ * unpacked before its size and SHA-256 are right.
+ * Throws UserError where the archive cannot be downloaded, is another one than expected, or cannot be stored.
  */
 export async function downloadArchive(
   archive: Archive,
@@ -106,7 +106,7 @@ function unavailable({ title, url, bytes }: Archive, reason: string, received: n
   );
 }
 
-/** Downloads until the file is whole; every request must bring it further than the last one did. */
+/** Downloads until the file is whole. Throws UserError where a request brings no further bytes. */
 async function receive(
   archive: Archive,
   part: string,
@@ -171,7 +171,7 @@ async function firstByte(archive: Archive, part: string, start: number, response
   throw unavailable(archive, fault, start);
 }
 
-/** Deletes a download that is not the archive expected, so that the next run starts afresh. */
+/** Checks the SHA-256 of a download. Deletes a wrong one, so that the next run starts again. */
 async function verify({ title, url, sha256 }: Archive, part: string): Promise<void> {
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(part) as AsyncIterable<Buffer>) hash.update(chunk);
@@ -183,7 +183,7 @@ async function verify({ title, url, sha256 }: Archive, part: string): Promise<vo
   );
 }
 
-/** Unpacks the archive's own files, and nothing else that it may hold, into a folder that appears when it is whole. */
+/** Unpacks the known files of an archive, and no others. The folder appears when all of them are there. */
 async function unpack({ title, url, ...archive }: Archive, part: string, folder: string): Promise<void> {
   const wanted = new Set(archive.files.map(({ name }) => `${archive.folder}/${name}`));
   const temporary = await mkdtemp(`${folder}.`);

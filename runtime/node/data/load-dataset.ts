@@ -11,8 +11,8 @@ const loaders: Record<DatasetName, (options: LoadOptions) => LabelledImages | Pr
 
 /**
  * Loads a split of a data set; CIFAR is read from `dataDir`, or downloaded once and kept.
- * Throws a UserError for a limit that is not a positive integer and for files that are missing, cut off, wrong or out
- * of reach.
+ * Throws a UserError for a limit that is not a positive integer and for files that are missing, cut off,
+ * wrong or out of reach.
  */
 export async function loadDataset(name: DatasetName, options: LoadOptions): Promise<Dataset> {
   const { limit } = options;

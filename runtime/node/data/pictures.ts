@@ -2,8 +2,9 @@ import { readFileBytes } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 
 /**
- * A PNG or JPEG file, turned as its EXIF says, cut to its centre and scaled to a size, as planes of red, green and blue, 0..255; what is
- * transparent becomes white. Throws UserError where sharp is not installed, or the file is missing or no picture.
+ * Reads a PNG or JPEG file as uint8 [3, height, width]: red, green and blue, 0..255. The picture is turned as
+ * its EXIF data say, cropped to its centre and scaled to the size; transparent pixels become white.
+ * Throws UserError where sharp is not installed, and where the file is missing or not a picture.
  */
 export async function readPicture(
   path: string,
