@@ -7,6 +7,7 @@ export * from "./data/dataset.ts";
 export * from "./data/types.ts";
 export * from "./device/device.ts";
 export * from "./device/lowerings.ts";
+export * from "./device/names.ts";
 export * from "./inference/calibration.ts";
 export * from "./inference/classifier.ts";
 export * from "./inference/evaluation.ts";

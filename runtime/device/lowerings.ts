@@ -6,28 +6,17 @@ import {
   runPasses,
   trainingPasses,
 } from "../../graph-builder/index.ts";
+import type { DeviceName } from "./names.ts";
 
-/**
- * The devices a session can run on, each an execution provider of ONNX Runtime, with the lowering that suits
- * it.
- */
-const lowerings = {
+/** The lowering that suits a device. */
+const lowerings: Readonly<Record<DeviceName, LoweringName>> = {
   cpu: "cpu",
   cuda: "portable",
   webgpu: "portable",
   coreml: "portable",
   dml: "portable",
   wasm: "cpu",
-} as const satisfies Readonly<Record<string, LoweringName>>;
-
-export type DeviceName = keyof typeof lowerings;
-
-export const deviceNames = Object.keys(lowerings).filter(isDeviceName);
-
-/** Whether a name is a device's. */
-export function isDeviceName(name: string): name is DeviceName {
-  return Object.hasOwn(lowerings, name);
-}
+};
 
 /**
  * The lowering for a device. `blockSize` is for the CPU: how many channels its kernels put side by side in

@@ -2,7 +2,8 @@ import type * as Ort from "onnxruntime-common";
 import { UserError } from "../../graph-builder/index.ts";
 import { blockSize } from "../device/blocked-layout.ts";
 import type { Device } from "../device/device.ts";
-import { type DeviceName, deviceLowering } from "../device/lowerings.ts";
+import { deviceLowering } from "../device/lowerings.ts";
+import type { DeviceName } from "../device/names.ts";
 
 interface Provider {
   readonly executionProviders: readonly string[];

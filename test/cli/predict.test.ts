@@ -122,8 +122,8 @@ test("a model without names counts its classes", async () => {
 });
 
 const mistakes: readonly (readonly [what: string, args: readonly string[], sentence: RegExp])[] = [
-  ["no model", [], /^shake predict needs a model: see shake predict --help\.$/],
-  ["no picture", ["model.onnx"], /^shake predict needs pictures: see shake predict --help\.$/],
+  ["no model", [], /^shake predict needs a model: see node \S+main\.js predict --help\.$/],
+  ["no picture", ["model.onnx"], /^shake predict needs pictures: see node \S+main\.js predict --help\.$/],
   [
     "a model that is not there",
     ["mode.onnx", "pictures/small.png"],

@@ -1,14 +1,15 @@
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../artifacts/index.ts";
-import { frozenModel } from "../../cli/frozen-model.ts";
-import { runConfig } from "../../cli/settings.ts";
 import { type Lowering, loweringOf, nameValues, quantize, runPasses } from "../../graph-builder/index.ts";
 import { decodeSources, lowerModels } from "../../runtime/session/lowered-models.ts";
 import {
   buildTrainingArtifacts,
   encodeInferenceModel,
+  frozenModel,
   inferenceGraph,
   trainedGraph,
 } from "../../shakenet/index.ts";
+import { provenanceOf } from "../../shakenet/node/run.ts";
+import { runConfig } from "../../shakenet/node/run-config.ts";
 import { tinySettings } from "../support/tiny-run.ts";
 
 type Settings = ReturnType<typeof tinySettings>;
@@ -111,7 +112,7 @@ function checkpointOf(changes: Partial<Settings>): Checkpoint {
 
 /** What `shake export` writes of a run on `shapes`, with its provenance. */
 function exported(opset: number): Files {
-  const config = runConfig({ depth: 8, width: 2 });
+  const about = provenanceOf(runConfig({ depth: 8, width: 2 }), 12.5);
   const form = {
     input: "float32-nchw",
     output: "logits",
@@ -121,7 +122,7 @@ function exported(opset: number): Files {
     opset,
   } as const;
   return {
-    "model.onnx": frozenModel(checkpointOf({}), "a test's checkpoint", { config, testAccuracy: 12.5 }, form),
+    "model.onnx": frozenModel(checkpointOf({}), "a test's checkpoint", about, form),
   };
 }
 

@@ -4,6 +4,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { drawShapes } from "../../runtime/data/shapes.ts";
 import { openDevice } from "../../runtime/node/index.ts";
+import { finishedRun } from "../../runtime/node/run/run-directory.ts";
 import { openClassifier } from "../../shakenet/index.ts";
 import { buildSite } from "../../web/site/build.ts";
 import { openBrowser, openPage, serveFolders } from "./browser.ts";
@@ -29,7 +30,7 @@ export function demoSite() {
 
   beforeAll(async () => {
     expect(await shake(folder, "train", ...flags.split(" "), "--run-dir", "run")).toMatchObject({ code: 0 });
-    await buildSite(join(folder, "site"), run);
+    await buildSite(join(folder, "site"), await finishedRun(run));
   }, 120_000);
 
   // a page holds hundreds of megabytes, and works on after its test

@@ -1,9 +1,19 @@
-import type { Checkpoint } from "../artifacts/index.ts";
-import { type Graph, quantize, runPasses } from "../graph-builder/index.ts";
-import { calibrate, type Dataset, type Device, evaluate } from "../runtime/index.ts";
-import { encodeInferenceModel, evenMixFill, inferenceGraph, openClassifier } from "../shakenet/index.ts";
-import { checkpointSettings, type ExportForm, modelNotes, type Provenance } from "./frozen-model.ts";
-import type { Progress } from "./progress.ts";
+import type { Checkpoint } from "../../../artifacts/index.ts";
+import { type Graph, quantize, runPasses } from "../../../graph-builder/index.ts";
+import { calibrate, type Dataset, type Device, evaluate } from "../../../runtime/index.ts";
+import {
+  encodeInferenceModel,
+  evenMixFill,
+  inferenceGraph,
+  openClassifier,
+} from "../../../shakenet/index.ts";
+import {
+  checkpointSettings,
+  type ExportForm,
+  modelNotes,
+  type Provenance,
+} from "../../../shakenet/provenance.ts";
+import type { Progress } from "../../progress.ts";
 
 /** What the rounding to 8 bits did to the accuracy on a data set, in percent. */
 export interface QuantizationLoss {

@@ -1,4 +1,4 @@
-import type { ClassificationRecord } from "../runtime/index.ts";
+import type { ClassificationRecord } from "../../runtime/index.ts";
 
 /** Loss and accuracy of training and test over the epochs, as an SVG picture. */
 export async function drawCurves(title: string, records: readonly ClassificationRecord[]): Promise<string> {
