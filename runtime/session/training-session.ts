@@ -1,17 +1,10 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
-import {
-  createModel,
-  didYouMean,
-  encodeModel,
-  freezeInputs,
-  type Model,
-  Tensor as TensorProto,
-  UserError,
-} from "../../graph-builder/index.ts";
+import { didYouMean, type Model, Tensor as TensorProto, UserError } from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
 import { fromOrtTensor } from "../device/tensors.ts";
+import { freezeModel } from "../inference/freeze-model.ts";
 import { decodeSources, type LoweredModels, lowerModels } from "./lowered-models.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
 import { RESET, TrainingState } from "./training-state.ts";
@@ -237,12 +230,9 @@ export class TrainingSession {
    */
   async exportInferenceModel(outputNames: readonly string[]): Promise<Uint8Array> {
     if (!this.#evalModel) throw new UserError("The session has no eval model.");
-    const { graph } = this.#evalModel;
-    const available = graph.outputs.map(({ name }) => name ?? "");
+    const available = this.#evalModel.graph.outputs.map(({ name }) => name ?? "");
     for (const name of outputNames) expectName(name, available, "output");
-    const constants = this.parameterNames(false).map((name) => [name, this.#state.tensor(name)] as const);
-    const frozen = freezeInputs(graph, new Map(constants), outputNames);
-    return encodeModel(createModel(frozen, { metadataProps: this.#evalModel.metadataProps }));
+    return freezeModel(this.#evalModel, this.checkpoint(), outputNames);
   }
 
   /** Frees the sessions. */
