@@ -4,12 +4,13 @@ import { fileURLToPath } from "node:url";
 import { encodeCheckpoint, initialCheckpoint, type ParameterSpec } from "shakenet/artifacts";
 import {
   appendGradients,
+  bindModel,
   createBuilder,
-  createModel,
   encodeModel,
   Graph,
   optimizerGraph,
   RandomStream,
+  returnGradients,
   type Value,
 } from "shakenet/graph-builder";
 import { openDevice } from "shakenet/node";
@@ -34,10 +35,8 @@ const hidden = g.Tanh(dense("hidden", g.input("x", "float", ["batch", 2]), 2, 32
 const error = g.Sub(dense("output", hidden, 32, 1), g.input("target", "float", ["batch", 1]));
 const loss = g.output(g.ReduceMean(g.Mul(error, error), { keepdims: 0 }), "loss");
 const values = parameters.map(({ value }) => value);
-for (const [i, gradient] of appendGradients(g, loss, values).entries()) {
-  g.output(gradient, `${values[i]?.name}_grad`);
-}
-const trainingModel = createModel(g.graph);
+const bindings = returnGradients(g, values, appendGradients(g, loss, values));
+const trainingModel = bindModel({ graph: g.graph, bindings });
 
 /** What the session opens. */
 export function regressionArtifacts() {
@@ -46,7 +45,7 @@ export function regressionArtifacts() {
   return {
     checkpoint: encodeCheckpoint(initialCheckpoint(specs, { seed: 1, moments: 1, fused: false })),
     trainingModel: encodeModel(trainingModel),
-    optimizerModel: encodeModel(createModel(optimizer)),
+    optimizerModel: encodeModel(bindModel(optimizer)),
   };
 }
 

@@ -1,9 +1,11 @@
 /** The compiler: ONNX's intermediate representation, operators, autodiff, lowerings. */
 export { appendGradients } from "./autodiff/autodiff.ts";
 export { type Backward, type Gradient, type GradientRule, gradients } from "./autodiff/gradients.ts";
+export * from "./bindings.ts";
 export { type Builder, createBuilder, type Given, GraphBuilder, type OperatorMethods } from "./builder.ts";
 export { checkGraph, GraphError } from "./checker.ts";
 export { type Cost, costOf, flopsOf, isBackward } from "./cost.ts";
+export { bindingsOf, deriveBindings, type ModelKind, type TensorNames } from "./derived-bindings.ts";
 export { toDot } from "./dot.ts";
 export { didYouMean, type ErrorCode, type ErrorData, nearestName, UserError } from "./errors.ts";
 export { createModel, Graph, type Model, Node, type Use, Value } from "./ir.ts";
@@ -17,7 +19,8 @@ export { type Attributes, type OpType, operators } from "./operators/index.ts";
 export type * from "./operators/schema.ts";
 export * from "./optimizers/rules.ts";
 export * from "./optimizers/step-graph.ts";
-export { nextName, withExplicitState } from "./passes/explicit-state.ts";
+export * from "./optimizers/training-outputs.ts";
+export { explicitBindings, explicitState, withExplicitState } from "./passes/explicit-state.ts";
 export { foldBatchNormalization } from "./passes/inference/fold-batch-normalization.ts";
 export { foldCrop } from "./passes/inference/fold-crop.ts";
 export { foldScale } from "./passes/inference/fold-scale.ts";

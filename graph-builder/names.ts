@@ -26,6 +26,18 @@ export function nameValues(graph: Graph): Map<Value, string> {
   return names;
 }
 
+/** The names that the values of a graph were given, a new set at every call. */
+export function givenNames(graph: Graph): Set<string> {
+  const values = [...graph.inputs, ...graph.initializers, ...graph.nodes.flatMap((node) => node.outputs)];
+  return new Set(values.flatMap(({ name }) => name ?? []));
+}
+
+/** The name of a value that must have one. */
+export function nameOf({ name }: Value): string {
+  if (name === undefined) throw new TypeError("a value has no name");
+  return name;
+}
+
 /** The stem as a name, with a number behind where that is taken; the name is taken then. */
 export function freeName(stem: string, taken: Set<string>): string {
   let name = stem;

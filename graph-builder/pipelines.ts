@@ -2,7 +2,7 @@ import type { Graph } from "./ir.ts";
 import { type Lowering, lower } from "./lowerings/lower.ts";
 import { cancelReorders } from "./passes/cancel-reorders.ts";
 import { mergeCommonSubexpressions } from "./passes/common-subexpressions.ts";
-import { withExplicitState } from "./passes/explicit-state.ts";
+import { explicitState } from "./passes/explicit-state.ts";
 import { fuseActivations } from "./passes/fuse-activations.ts";
 import { foldBatchNormalization } from "./passes/inference/fold-batch-normalization.ts";
 import { foldCrop } from "./passes/inference/fold-crop.ts";
@@ -27,7 +27,7 @@ export function loweringPasses(lowering: Lowering): readonly Pass[] {
 
 /** Makes every effect of a training graph on its state an output, then puts the graph into the operators of a device. */
 export function trainingPasses(lowering: Lowering): readonly Pass[] {
-  return [{ name: "explicit-state", run: withExplicitState }, ...loweringPasses(lowering)];
+  return [explicitState, ...loweringPasses(lowering)];
 }
 
 /**

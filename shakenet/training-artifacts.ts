@@ -2,6 +2,7 @@ import { type Checkpoint, encodeCheckpoint } from "../artifacts/checkpoint.ts";
 import { type InitialState, initialCheckpoint } from "../artifacts/initial-checkpoint.ts";
 import type { Manifest, TrainingArtifacts } from "../artifacts/manifest.ts";
 import {
+  type BoundGraph,
   costOf,
   createModel,
   encodeModel,
@@ -42,7 +43,12 @@ export function buildTrainingArtifacts(settings: ArtifactSettings): ShakeNetArti
     evalModel: write(evaluationModel(settings), `${name}: evaluation with alpha = 0.5`),
     ...(settings.fused
       ? {}
-      : { optimizerModel: write(optimizerModel(training, settings), `${name}: ${settings.optimizer} step`) }),
+      : {
+          optimizerModel: write(
+            optimizerModel(training, settings).graph,
+            `${name}: ${settings.optimizer} step`,
+          ),
+        }),
     checkpoint: encodeCheckpoint(initialCheckpoint(training.parameters, initialState(settings))),
     manifest: describe(training, settings),
   };
@@ -60,10 +66,11 @@ function trainedNames(settings: ArtifactSettings): string[] {
   return parameters.map(({ name }) => name);
 }
 
-function optimizerModel({ parameters }: ParameterizedGraph, settings: ArtifactSettings): Graph {
+/** ONNX Runtime's stock optimizers take no bindings. */
+function optimizerModel({ parameters }: ParameterizedGraph, settings: ArtifactSettings): BoundGraph {
   const rule = optimizerRule(settings);
   const isStock = settings.target === "ort-training" && rule.kind !== "sgd-nesterov";
-  if (isStock) return stockOptimizerGraph(rule);
+  if (isStock) return { graph: stockOptimizerGraph(rule), bindings: [] };
   return optimizerGraph(
     parameters.filter(({ kind }) => kind === "parameter"),
     rule,

@@ -100,9 +100,9 @@ async function loweredFiles(changes: Partial<Settings>, table: Lowering): Promis
   const decoded = await decodeSources(buildTrainingArtifacts(tinySettings(changes)));
   const { train, evaluate, optimize } = lowerModels(decoded, table);
   return {
-    "train.onnx": train,
-    ...(evaluate ? { "evaluate.onnx": evaluate } : {}),
-    ...(optimize ? { "optimize.onnx": optimize } : {}),
+    "train.onnx": train.bytes,
+    ...(evaluate ? { "evaluate.onnx": evaluate.bytes } : {}),
+    ...(optimize ? { "optimize.onnx": optimize.bytes } : {}),
   };
 }
 

@@ -2,12 +2,14 @@ import { encodeCheckpoint, initialCheckpoint, type ParameterSpec } from "../../a
 import {
   appendGradients,
   type Builder,
+  bindModel,
   createBuilder,
   createModel,
   dataTypeNumbers,
   encodeModel,
   Graph,
   optimizerGraph,
+  returnGradients,
   type Value,
 } from "../../graph-builder/index.ts";
 import type { Dataset } from "../../runtime/index.ts";
@@ -36,17 +38,15 @@ export function halves(count: number): Dataset {
 export function classifierArtifacts() {
   const training = createBuilder(new Graph("training"));
   const { loss, parameters, specs } = append(training);
-  for (const [i, gradient] of appendGradients(training, loss, parameters).entries()) {
-    training.output(gradient, `${parameters[i]?.name}_grad`);
-  }
+  const bindings = returnGradients(training, parameters, appendGradients(training, loss, parameters));
   const evaluation = createBuilder(new Graph("evaluation"));
   evaluation.output(append(evaluation).logits, "logits");
   const rule = { kind: "sgd-nesterov", momentum: 0.9, weightDecay: 0 } as const;
   return {
     checkpoint: encodeCheckpoint(initialCheckpoint(specs, { seed: 1, moments: 1, fused: false })),
-    trainingModel: encodeModel(createModel(training.graph)),
+    trainingModel: encodeModel(bindModel({ graph: training.graph, bindings })),
     evalModel: encodeModel(createModel(evaluation.graph)),
-    optimizerModel: encodeModel(createModel(optimizerGraph(specs, rule))),
+    optimizerModel: encodeModel(bindModel(optimizerGraph(specs, rule))),
   };
 }
 

@@ -93,7 +93,7 @@ async function trainIn(
 function withCheckpoint(error: unknown, directory: ShakeNetRun): unknown {
   if (error instanceof ReplicaError) {
     const message = `${error.message} The last checkpoint is kept; to go on:\n  ${resumeCommand(directory)}`;
-    return new ReplicaError(message, { cause: error.cause });
+    return new ReplicaError(message, { cause: error.cause, details: error.details });
   }
   if (!(error instanceof DivergedError)) return error;
   const message = `${error.message} It is ${directory.checkpointPath("last")}.`;

@@ -1,13 +1,17 @@
 import { Tensor } from "onnxruntime-common";
 import { type Checkpoint, decodeCheckpoint } from "../../../artifacts/checkpoint.ts";
 import {
+  type BoundGraph,
   decodeModel,
-  didYouMean,
-  type Graph,
+  explicitState,
+  type Role,
   Tensor as TensorProto,
   UserError,
-  withExplicitState,
+  type ValueType,
 } from "../../../graph-builder/index.ts";
+import { checkFeeds } from "../../session/feeds.ts";
+import { bindDecoded } from "../../session/lowered-models.ts";
+import { missingModel, wrongBuffer } from "../../session/refusals.ts";
 import {
   readSources,
   type TrainingSessionCreateOptions,
@@ -41,7 +45,7 @@ interface ModelNames {
 /** What the artifacts say beside what ONNX Runtime tells of them. */
 interface Description {
   readonly checkpoint: Checkpoint;
-  readonly trainGraph: Graph;
+  readonly training: BoundGraph;
   /** The stock optimizer; none where there is no optimizer model. */
   readonly optimizer: StockOptimizer | undefined;
   readonly hasEvalModel: boolean;
@@ -58,7 +62,12 @@ export class OrtTrainingSession implements Trainer {
   readonly #description: Description;
   readonly #train: ModelNames;
   readonly #evaluate: ModelNames;
-  readonly #hidden: ReadonlySet<string>;
+  /** The outputs that only say that a state was updated. */
+  readonly #flags: ReadonlySet<string>;
+  /** The inputs of a training model that updates its parameters itself. */
+  readonly #controls: { readonly rate: string | undefined; readonly step: string | undefined };
+  /** The types of the training model's inputs. */
+  readonly #inputTypes: ReadonlyMap<string, ValueType>;
   #learningRate: number;
   #steps: number;
   #hasStepped = false;
@@ -67,12 +76,14 @@ export class OrtTrainingSession implements Trainer {
     this.#wasm = wasm;
     this.#handles = handles;
     this.#description = description;
-    const { checkpoint, optimizer, trainGraph, hasEvalModel } = description;
+    const { checkpoint, optimizer, training, hasEvalModel } = description;
     this.#train = modelNames(wasm, handles.session, false);
     this.#evaluate = hasEvalModel ? modelNames(wasm, handles.session, true) : { inputs: [], outputs: [] };
-    const visible = new Set(withExplicitState(trainGraph).outputs.map(({ name }) => name));
-    const flags = this.#train.outputs.filter((name) => !visible.has(name));
-    this.#hidden = new Set(optimizer ? flags : [...flags, "learning_rate", "step"]);
+    const visible = new Set(explicitState.run(training.graph).outputs.map(({ name }) => name));
+    this.#flags = new Set(this.#train.outputs.filter((name) => !visible.has(name)));
+    const inputOf = (role: Role) => training.bindings.find((binding) => binding.role === role)?.input;
+    this.#controls = { rate: inputOf("learning-rate"), step: inputOf("step") };
+    this.#inputTypes = new Map(training.graph.inputs.map(({ name = "", type }) => [name, type]));
     this.#learningRate = optimizer ? STOCK_RATE : (checkpoint.optimizer?.initialLearningRate ?? STOCK_RATE);
     this.#steps = checkpoint.optimizer?.step ?? 0;
   }
@@ -86,9 +97,11 @@ export class OrtTrainingSession implements Trainer {
     { threads = 1 }: { readonly threads?: number | undefined } = {},
   ): Promise<OrtTrainingSession> {
     const { checkpoint, trainingModel, evalModel, optimizerModel } = await readSources(sources);
+    const decoded = decodeCheckpoint(checkpoint);
+    const where = "training_model.onnx";
     const description = {
-      checkpoint: decodeCheckpoint(checkpoint),
-      trainGraph: decodeModel(trainingModel, "training_model.onnx").graph,
+      checkpoint: decoded,
+      training: bindDecoded(decodeModel(trainingModel, where), "training", decoded, where),
       optimizer: optimizerModel && stockOptimizer(optimizerModel),
       hasEvalModel: evalModel !== undefined,
     };
@@ -107,6 +120,7 @@ export class OrtTrainingSession implements Trainer {
     if (this.#description.optimizer && Math.fround(rate) !== Math.fround(STOCK_RATE)) {
       throw new UserError(
         `ONNX Runtime's WebAssembly runs an optimizer model at the rate ${STOCK_RATE} alone, not ${rate}: build the artifacts with --fused.`,
+        { code: "learning-rate-fixed", details: { rate: STOCK_RATE, given: rate } },
       );
     }
     this.#learningRate = rate;
@@ -114,12 +128,12 @@ export class OrtTrainingSession implements Trainer {
 
   /** The inputs that runTrainStep wants. */
   get trainingInputNames(): readonly string[] {
-    return this.#train.inputs.filter((name) => !this.#hidden.has(name));
+    return this.#train.inputs.filter((name) => name !== this.#controls.rate && name !== this.#controls.step);
   }
 
   /** The outputs that runTrainStep returns. */
   get trainingOutputNames(): readonly string[] {
-    return this.#train.outputs.filter((name) => !this.#hidden.has(name));
+    return this.#train.outputs.filter((name) => !this.#flags.has(name));
   }
 
   /** The inputs that runEvalStep wants. */
@@ -138,8 +152,7 @@ export class OrtTrainingSession implements Trainer {
    * Throws UserError for a missing input, and with ONNX Runtime's own sentence for one of another type or shape.
    */
   async runTrainStep(feeds: NamedTensors): Promise<NamedTensors> {
-    const all = { ...feeds, ...(this.#description.optimizer ? {} : this.#optimizerFeeds()) };
-    return this.#run("_OrtTrainingRunTrainStep", this.#train, all);
+    return this.#run("_OrtTrainingRunTrainStep", this.#train, { ...feeds, ...this.#controlFeeds() });
   }
 
   /**
@@ -149,8 +162,7 @@ export class OrtTrainingSession implements Trainer {
   async runOptimizerStep(): Promise<void> {
     const { session, runOptions } = this.#handles;
     if (this.#description.optimizer) this.#wasm.check("_OrtTrainingOptimizerStep", session, runOptions);
-    else if (!this.#train.inputs.includes("learning_rate"))
-      throw new UserError("The session has no optimizer model.");
+    else if (this.#controls.rate === undefined) throw missingModel("optimizer");
     this.#steps += 1;
     this.#hasStepped = true;
   }
@@ -162,7 +174,7 @@ export class OrtTrainingSession implements Trainer {
 
   /** Runs the evaluation model on one batch and returns its outputs. Throws UserError without one, and as runTrainStep does. */
   async runEvalStep(feeds: NamedTensors): Promise<NamedTensors> {
-    if (!this.#description.hasEvalModel) throw new UserError("The session has no eval model.");
+    if (!this.#description.hasEvalModel) throw missingModel("eval");
     return this.#run("_OrtTrainingEvalStep", this.#evaluate, feeds);
   }
 
@@ -180,7 +192,7 @@ export class OrtTrainingSession implements Trainer {
   async loadParametersBuffer(buffer: Uint8Array, trainableOnly = true): Promise<void> {
     const size = this.#parametersSize(trainableOnly);
     if (buffer.byteLength !== 4 * size) {
-      throw new UserError(`The parameters take ${4 * size} bytes, and the buffer has ${buffer.byteLength}.`);
+      throw wrongBuffer(4 * size, buffer.byteLength);
     }
     const values = new Tensor("float32", new Float32Array(new Uint8Array(buffer).buffer), [size]);
     withTensors(this.#wasm, [values], ([tensor = 0]) =>
@@ -229,11 +241,11 @@ export class OrtTrainingSession implements Trainer {
     { inputs, outputs }: ModelNames,
     feeds: NamedTensors,
   ): Promise<NamedTensors> {
-    const tensors = inputs.map((name) => {
-      const tensor = feeds[name];
-      if (tensor) return tensor;
-      throw new UserError(`The input ${name} is missing.${didYouMean(name, Object.keys(feeds))}`);
-    });
+    checkFeeds(
+      inputs.map((name) => ({ name, type: this.#inputTypes.get(name) })),
+      feeds,
+    );
+    const tensors = inputs.flatMap((name) => feeds[name] ?? []);
     // a signal is heard between two steps
     await new Promise((resolve) => setImmediate(resolve));
     const wasm = this.#wasm;
@@ -246,7 +258,7 @@ export class OrtTrainingSession implements Trainer {
         const results = wasm.wordsAt(taken, outputs.length);
         const named = outputs.map((name, i) => [name, readTensor(wasm, results[i] ?? 0)] as const);
         for (const result of results) wasm.call("_OrtReleaseTensor", result);
-        return Object.fromEntries(named.filter(([name]) => !this.#hidden.has(name)));
+        return Object.fromEntries(named.filter(([name]) => !this.#flags.has(name)));
       } finally {
         wasm.free(given);
         wasm.free(taken);
@@ -254,10 +266,11 @@ export class OrtTrainingSession implements Trainer {
     });
   }
 
-  #optimizerFeeds(): NamedTensors {
+  #controlFeeds(): NamedTensors {
+    const { rate, step } = this.#controls;
     return {
-      learning_rate: new Tensor("float32", [this.#learningRate], [1]),
-      step: new Tensor("int64", [BigInt(this.#steps + 1)], [1]),
+      ...(rate === undefined ? {} : { [rate]: new Tensor("float32", [this.#learningRate], [1]) }),
+      ...(step === undefined ? {} : { [step]: new Tensor("int64", [BigInt(this.#steps + 1)], [1]) }),
     };
   }
 
@@ -280,11 +293,11 @@ export class OrtTrainingSession implements Trainer {
 
   /** The checkpoint's tensors that the training model reads. */
   #parameters(): Map<string, TensorProto> {
-    const { checkpoint, trainGraph } = this.#description;
+    const { checkpoint, training } = this.#description;
     const values = this.#contiguousParameters(false).data as Float32Array<ArrayBuffer>;
     const parameters = new Map<string, TensorProto>();
     let offset = 0;
-    for (const { name = "" } of trainGraph.inputs) {
+    for (const { name = "" } of training.graph.inputs) {
       const tensor = checkpoint.trainable.get(name) ?? checkpoint.frozen.get(name);
       if (!tensor) continue;
       const end = offset + tensor.data.length;
@@ -301,6 +314,7 @@ function stockOptimizer(model: Uint8Array): StockOptimizer {
   if (found) return found;
   throw new UserError(
     `optimizer_model.onnx holds no optimizer of ONNX Runtime (${stockOptimizers.join(", ")}): build the artifacts with --fused.`,
+    { code: "model-unsupported", details: { where: "optimizer_model.onnx", operators: stockOptimizers } },
   );
 }
 

@@ -1,6 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import { decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
-import { UserError } from "../../../graph-builder/errors.ts";
+import { type ErrorData, UserError } from "../../../graph-builder/errors.ts";
 import type { Device } from "../../device/device.ts";
 import { SharedState } from "../../replicas/collective.ts";
 import { namedTensors, type PlainTensors, plainTensors, type Share } from "../../replicas/shares.ts";
@@ -116,10 +116,10 @@ export type ReplicaRequest = {
   [M in keyof ReplicaCalls]: { readonly method: M; readonly argument: Parameters<ReplicaCalls[M]>[0] };
 }[keyof ReplicaCalls];
 
-/** An error loses its class between threads, so it is told whether it was the user's mistake. */
+/** An error loses its class and its fields between threads: `mistake` is there for a UserError, and says what its fields say. */
 export type ReplicaReply =
   | { readonly result: Awaited<ReturnType<ReplicaCalls[keyof ReplicaCalls]>> }
-  | { readonly error: unknown; readonly isMistake: boolean };
+  | { readonly error: unknown; readonly mistake: ErrorData | undefined };
 
 let replica: Replica | undefined;
 
@@ -129,7 +129,8 @@ async function answer({ method, argument }: ReplicaRequest): Promise<ReplicaRepl
     if (method === "open") replica = await Replica.open(argument);
     return { result: method === "open" ? undefined : await replica?.[method](argument as never) };
   } catch (error) {
-    return { error, isMistake: error instanceof UserError };
+    const mistake = error instanceof UserError ? { code: error.code, details: error.details } : undefined;
+    return { error, mistake };
   }
 }
 

@@ -1,20 +1,13 @@
 import { Worker } from "node:worker_threads";
 import * as ort from "onnxruntime-common";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
-import {
-  createModel,
-  encodeModel,
-  type Graph,
-  type Lowering,
-  Tensor,
-  UserError,
-} from "../../../graph-builder/index.ts";
+import { type ErrorData, type Lowering, Tensor, UserError } from "../../../graph-builder/index.ts";
 import { dealOut, SharedState } from "../../replicas/collective.ts";
 import { type BatchAxes, batchAxes, joinShares, namedTensors, splitBatch } from "../../replicas/shares.ts";
 import {
   type DecodedModels,
   decodeSources,
-  loweredGraph,
+  lowerModel,
   withoutUpdates,
 } from "../../session/lowered-models.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "../../session/sources.ts";
@@ -33,9 +26,16 @@ export interface ReplicaOptions {
   readonly worker?: URL | undefined;
 }
 
-/** A replica that failed or died, and with it the session. */
-export class ReplicaError extends Error {
+/** A replica that failed or died, and with it the session; `details` say which one and how. */
+export class ReplicaError extends Error implements ErrorData {
   override readonly name = "ReplicaError";
+  readonly code = "replica-failed";
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(message: string, { details = {}, ...options }: ErrorOptions & Pick<ErrorData, "details"> = {}) {
+    super(message, options);
+    this.details = details;
+  }
 }
 
 /**
@@ -92,7 +92,7 @@ export class ReplicatedSession implements Trainer {
       stop(error);
       throw error;
     }
-    return new ReplicatedSession(pool, batchAxes(decoded.training), decoded.checkpoint);
+    return new ReplicatedSession(pool, batchAxes(decoded.training.graph), decoded.checkpoint);
   }
 
   /**
@@ -168,7 +168,9 @@ class ReplicaThread {
     this.#exited = new Promise((resolve) => this.#worker.on("exit", () => resolve()));
     this.#worker.on("exit", (code) =>
       onDeath(
-        new ReplicaError(`${name} ended with exit code ${code}; if memory is short, take fewer replicas.`),
+        new ReplicaError(`${name} ended with exit code ${code}; if memory is short, take fewer replicas.`, {
+          details: { replica: name, how: "ended", exitCode: code },
+        }),
       ),
     );
   }
@@ -202,16 +204,22 @@ class ReplicaThread {
   }
 
   #settle(reply: ReplicaReply): void {
-    if ("error" in reply && !reply.isMistake) this.#onDeath(this.#failure("failed", reply.error));
+    if ("error" in reply && !reply.mistake) this.#onDeath(this.#failure("failed", reply.error));
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if ("result" in reply) waiting?.resolve(reply.result);
-    else waiting?.reject(new UserError((reply.error as Error).message, { cause: reply.error }));
+    else
+      waiting?.reject(
+        new UserError((reply.error as Error).message, { ...reply.mistake, cause: reply.error }),
+      );
   }
 
   #failure(how: string, cause: unknown): ReplicaError {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    return new ReplicaError(`${this.#name} ${how}: ${reason}`, { cause });
+    return new ReplicaError(`${this.#name} ${how}: ${reason}`, {
+      cause,
+      details: { replica: this.#name, how, reason },
+    });
   }
 }
 
@@ -229,17 +237,21 @@ interface SharedParameters {
 
 /** The parameters in the order of the training model's inputs. Throws UserError where they cannot be trained in shares. */
 function sharedParameters({ training, checkpoint: { trainable } }: DecodedModels): SharedParameters {
-  const inputs = training.inputs.map(({ name = "" }) => name);
-  if (inputs.includes("learning_rate")) {
+  if (training.bindings.some(({ role }) => role === "learning-rate")) {
     throw new UserError(
       "A fused training model updates its weights before the replicas' gradients are averaged: build the artifacts without --fused, or train one replica.",
+      { code: "replicas-unsupported", details: { reason: "fused" } },
     );
   }
+  const inputs = training.graph.inputs.map(({ name = "" }) => name);
   const names = inputs.filter((name) => trainable.has(name));
   const sizes = names.map((name) => {
     const { elemType, data } = trainable.get(name) ?? {};
     if (elemType === "float") return data?.length ?? 0;
-    throw new UserError(`${name} is ${elemType}, and replicas share float gradients only.`);
+    throw new UserError(`${name} is ${elemType}, and replicas share float gradients only.`, {
+      code: "replicas-unsupported",
+      details: { reason: "type", parameter: name, type: elemType },
+    });
   });
   return { names, sizes };
 }
@@ -254,8 +266,7 @@ async function prepare(
   lowering?: Lowering,
 ): Promise<(index: number) => Setup> {
   const table = lowering ?? (await openDevice("cpu")).lowering;
-  const file = (graph: Graph) => encodeModel(createModel(loweredGraph(graph, table)));
-  const train = file(training);
+  const train = lowerModel(training, table);
   const parts = dealOut(sizes, replicas);
   const common = {
     checkpoint: inSharedMemory(encodeCheckpoint(checkpoint)),
@@ -267,9 +278,9 @@ async function prepare(
     const own = parts[index] ?? [];
     const others = names.filter((_, i) => !own.includes(i));
     const part = optimizer && own.length > 0 ? withoutUpdates(optimizer, others) : undefined;
-    const inputs = new Set(part?.inputs.map(({ name }) => name));
-    const needs = [...names.keys()].filter((i) => inputs.has(`${names[i]}_grad`));
-    return { ...common, models: { train, optimize: part && file(part) }, needs, index };
+    const read = new Set(part?.bindings.flatMap((one) => (one.role === "gradient" ? one.parameter : [])));
+    const needs = [...names.entries()].flatMap(([i, name]) => (read.has(name) ? i : []));
+    return { ...common, models: { train, optimize: part && lowerModel(part, table) }, needs, index };
   };
 }
 

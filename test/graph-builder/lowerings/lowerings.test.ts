@@ -4,6 +4,7 @@ import {
   createBuilder,
   createModel,
   encodeModel,
+  explicitState,
   Graph,
   type Lowering,
   loweringOf,
@@ -11,7 +12,6 @@ import {
   type Tensor,
   trainingPasses,
   type Value,
-  withExplicitState,
 } from "../../../graph-builder/index.ts";
 import { operatorOf } from "../../../graph-builder/operators/index.ts";
 import { trainingModel } from "../../../shakenet/index.ts";
@@ -171,7 +171,7 @@ test("a batch normalisation's new statistics and an accumulated gradient become 
   g.output(outputs[0], "y");
   const sum = g.ReduceSum(value(v, "x"), g.int64([0]), { keepdims: 0 });
   g.output(g.InPlaceAccumulatorV2(value(v, "buffer"), sum, reset)[0], "flag");
-  const explicit = withExplicitState(g.graph);
+  const explicit = explicitState.run(g.graph);
   expect(explicit.outputs.map(({ name }) => name).sort()).toEqual([
     "buffer_next",
     "running_mean_next",

@@ -218,9 +218,9 @@ test.each([
 
 test("a replica whose session fails ends all of them and is named, with the reason", async () => {
   const session = await open(buildTrainingArtifacts(tinySettings()));
-  const { labels, alpha, beta } = feeds(0, 4);
-  const images = new Tensor("float32", new Float32Array(4 * 3072), [4, 3, 32, 32]);
-  const failing = session.runTrainStep({ images, labels, alpha, beta } as NamedTensors);
+  // there are ten classes
+  const labels = new Tensor("int64", BigInt64Array.of(1n, 99n, 2n, 99n), [4]);
+  const failing = session.runTrainStep({ ...feeds(0, 4), labels });
   await expect(failing).rejects.toThrow(/^Replica \d of 2 failed: /);
   await expect(failing).rejects.toBeInstanceOf(ReplicaError);
   await expect(step(session, feeds(0, 4))).rejects.toThrow(/^Replica \d of 2 failed: /);
