@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: ["test/accuracy/**", "test/browser/**", "test/interop/**", "test/package/**"],
+    setupFiles: ["test/support/check-passes.ts"],
     globalSetup: ["test/support/build.ts"],
     testTimeout: 60_000,
     maxWorkers: 2,

@@ -1,4 +1,4 @@
-import type { Cost } from "../graph-builder/index.ts";
+import { type Cost, UserError } from "../graph-builder/index.ts";
 
 /** `manifest.json`: what the files beside it were made from, and what they cost. A network's own manifest adds its settings. */
 export interface Manifest {
@@ -17,4 +17,39 @@ export interface TrainingArtifacts<M extends Manifest = Manifest> {
   readonly optimizerModel?: Uint8Array | undefined;
   readonly checkpoint: Uint8Array;
   readonly manifest: M;
+}
+
+/** The names of ONNX Runtime's training artifacts. */
+export const artifactFiles = {
+  trainingModel: "training_model.onnx",
+  evalModel: "eval_model.onnx",
+  optimizerModel: "optimizer_model.onnx",
+  checkpoint: "checkpoint",
+} as const;
+
+/** The bytes of the four files; a fused training model has no optimizer model beside it. */
+export type ArtifactBytes = Omit<TrainingArtifacts, "manifest">;
+
+/** The bytes of the models alone. */
+export type ModelBytes = Omit<ArtifactBytes, "checkpoint">;
+
+/**
+ * Reads the text of a `manifest.json`; `isComplete` tells whether it holds all that its network's manifest has.
+ * Throws UserError, naming the file, where it is not a manifest.
+ */
+export function parseManifest<M extends Manifest>(
+  text: string,
+  path: string,
+  isComplete: (manifest: Manifest) => manifest is M,
+): M {
+  const refusal = new UserError(
+    `${path} is not a manifest of training artifacts: write them anew with shake build-graph.`,
+  );
+  try {
+    const manifest = JSON.parse(text) as Manifest;
+    if (manifest.format === 1 && manifest.cost && isComplete(manifest)) return manifest;
+  } catch {
+    throw refusal;
+  }
+  throw refusal;
 }

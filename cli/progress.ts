@@ -1,8 +1,5 @@
 import { MultiBar, type SingleBar } from "cli-progress";
-import type { TrainingEvent } from "../shakenet/index.ts";
 import { colors } from "./terminal.ts";
-
-type StepEvent = Extract<TrainingEvent, { type: "step" }>;
 
 /** Shows how a long command gets on: a live line on a terminal, a plain line every few seconds elsewhere. */
 export interface Progress {
@@ -65,31 +62,4 @@ function plainProgress(stream: NodeJS.WriteStream): Progress {
     },
     stop() {},
   };
-}
-
-/** A training step in a line: epoch, step, loss, accuracy, images a second, learning rate and time left. */
-export function describeStep(event: StepEvent, epochs: number): string {
-  return [
-    `epoch ${event.epoch}/${epochs}`,
-    `step ${event.step}/${event.steps}`,
-    `loss ${event.loss.toFixed(3)}`,
-    `${event.accuracy.toFixed(1)} %`,
-    `${formatRate(event.imagesPerSecond)} images/s`,
-    `lr ${event.learningRate.toPrecision(3)}`,
-    `${formatSeconds(event.secondsLeft)} left`,
-  ].join("  ");
-}
-
-/** Images a second, with a decimal where there are few. */
-export function formatRate(rate: number): string {
-  return rate < 10 ? rate.toFixed(1) : rate.toFixed(0);
-}
-
-/** A time as people say it: 42 s, 3 min 05 s, 2 h 14 min. */
-export function formatSeconds(seconds: number): string {
-  const whole = Math.round(seconds);
-  const two = (value: number) => String(value).padStart(2, "0");
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
-  return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
 }

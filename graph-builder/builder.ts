@@ -5,7 +5,8 @@ import { floats, int64s, type Tensor } from "./tensor.ts";
 import { type DataType, formatType, type Shape, tensorType, type ValueType } from "./types.ts";
 
 type Table = typeof operators;
-type Given<K extends OpType> = GivenAttributes<Table[K]["attributes"]>;
+/** The attributes that a call of an operator may be given. */
+export type Given<K extends OpType> = GivenAttributes<Table[K]["attributes"]>;
 
 type WithAttributes<Inputs extends readonly unknown[], A> =
   Record<never, never> extends A ? Inputs | readonly [...Inputs, A] : readonly [...Inputs, A];
@@ -29,7 +30,7 @@ type Results<O extends Names> = O extends readonly [infer Only]
   : { readonly [I in keyof O]: Value };
 
 /** One method per operator; each call appends exactly one node of that op_type. */
-type OperatorMethods = {
+export type OperatorMethods = {
   [K in OpType]: (...args: Arguments<Table[K]["inputs"], Given<K>>) => Results<Table[K]["outputs"]>;
 };
 
@@ -177,7 +178,7 @@ export function inferTypes<K extends OpType>(
   } catch (error) {
     if (!(error instanceof ShapeError)) throw error;
     const types = inputs.map((input) => (input ? formatType(input.type) : "-")).join(", ");
-    throw new ShapeError(`${opType} at ${path}: ${error.message} (inputs: ${types})`);
+    throw new ShapeError(`${opType} at ${path}: ${error.message} (inputs: ${types})`, path);
   }
 }
 

@@ -1,9 +1,54 @@
+/** The kinds of mistake that a program can tell apart. */
+export type ErrorCode =
+  | "bindings-damaged"
+  | "checkpoint-damaged"
+  | "device-refused"
+  | "diverged"
+  | "file-missing"
+  | "file-unreadable"
+  | "file-unwritable"
+  | "input-missing"
+  | "input-shape"
+  | "input-type"
+  | "learning-rate-fixed"
+  | "manifest-damaged"
+  | "model-damaged"
+  | "model-missing"
+  | "model-unsupported"
+  | "onnxruntime-failed"
+  | "output-type"
+  | "output-unknown"
+  | "package-missing"
+  | "parameter-shape"
+  | "parameter-type"
+  | "parameter-unknown"
+  | "replica-failed"
+  | "replicas-unsupported"
+  | "session-busy"
+  | "session-released"
+  | "source-missing"
+  | "source-unreachable";
+
+/** What an error says to a program: its kind, and the names and numbers of its sentence. */
+export interface ErrorData {
+  readonly code?: ErrorCode | undefined;
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+}
+
 /**
  * A mistake of the person who called us: a wrong setting, a broken file, a diverged run.
  * The command line prints its message as one sentence and exits with code 2; every other error is a bug and prints its stack.
  */
-export class UserError extends Error {
+export class UserError extends Error implements ErrorData {
   override readonly name = "UserError";
+  readonly code: ErrorCode | undefined;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(message: string, { code, details = {}, ...options }: ErrorOptions & ErrorData = {}) {
+    super(message, options);
+    this.code = code;
+    this.details = details;
+  }
 }
 
 /** The candidate with the fewest slips of the pen from `name`, or undefined where none is near enough to be meant. */

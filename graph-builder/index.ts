@@ -1,34 +1,48 @@
 /** The compiler: ONNX's intermediate representation, operators, autodiff, lowerings. */
 export { appendGradients } from "./autodiff/autodiff.ts";
-export { type Gradient, type GradientRule, gradients } from "./autodiff/gradients.ts";
-export { type Builder, createBuilder, GraphBuilder } from "./builder.ts";
+export { type Backward, type Gradient, type GradientRule, gradients } from "./autodiff/gradients.ts";
+export * from "./bindings.ts";
+export { type Builder, createBuilder, type Given, GraphBuilder, type OperatorMethods } from "./builder.ts";
 export { checkGraph, GraphError } from "./checker.ts";
 export { type Cost, costOf, flopsOf, isBackward } from "./cost.ts";
-export { didYouMean, nearestName, UserError } from "./errors.ts";
+export { bindingsOf, deriveBindings, type ModelKind, type TensorNames } from "./derived-bindings.ts";
+export { toDot } from "./dot.ts";
+export { didYouMean, type ErrorCode, type ErrorData, nearestName, UserError } from "./errors.ts";
 export { createModel, Graph, type Model, Node, type Use, Value } from "./ir.ts";
-export { type Lower, type Lowering, lowerGraph } from "./lowerings/lower.ts";
+export { type LoweringName, loweringNames, loweringOf } from "./lowerings/index.ts";
+export { type Call, type Lower, type Lowering, layer, lower } from "./lowerings/lower.ts";
 export { inlined, portable } from "./lowerings/portable.ts";
 export { nameValues } from "./names.ts";
 export { type ChunkNames, encodeChunk, STEPS } from "./onnx/chunk.ts";
 export { decodeMetadata, decodeModel, encodeModel } from "./onnx/model.ts";
 export { dataTypeNumbers } from "./operators/elementwise.ts";
-export { type OpType, operators } from "./operators/index.ts";
+export { type Attributes, type OpType, operators } from "./operators/index.ts";
+export type * from "./operators/schema.ts";
 export * from "./optimizers/rules.ts";
 export * from "./optimizers/step-graph.ts";
-export { nextName, withExplicitState } from "./passes/explicit-state.ts";
-export { type FusedStep, type FusedStepSettings, fusedStep } from "./passes/fused-step.ts";
+export * from "./optimizers/training-outputs.ts";
+export { explicitBindings, explicitState, withExplicitState } from "./passes/explicit-state.ts";
+export * from "./passes/fused-step.ts";
 export { foldBatchNormalization } from "./passes/inference/fold-batch-normalization.ts";
 export { foldCrop } from "./passes/inference/fold-crop.ts";
 export { foldScale } from "./passes/inference/fold-scale.ts";
 export { joinConvolutions } from "./passes/inference/join-convolutions.ts";
 export { mergeBranches } from "./passes/inference/merge-branches.ts";
 export { type Precision, withPrecision } from "./passes/inference/precision.ts";
-export { quantizeGraph, type Range } from "./passes/inference/quantize.ts";
-export { simplifyForInference } from "./passes/inference/simplify.ts";
-export { mixedPrecision } from "./passes/mixed-precision.ts";
-export { freezeInputs, neededNodes, type Rewrite, rewriteGraph } from "./passes/rewrite.ts";
-export { printGraph } from "./printer.ts";
+export { quantize, type Range } from "./passes/inference/quantize.ts";
+export { LOSS_SCALE, mixedPrecision } from "./passes/mixed-precision.ts";
+export { observePasses, type Pass, type PassObserver, runPasses } from "./passes/pass.ts";
+export { removeDeadCode } from "./passes/remove-dead-code.ts";
+export { copyGraph, freezeInputs, neededNodes, type Rewrite, rewriteGraph } from "./passes/rewrite.ts";
+export {
+  inferencePasses,
+  lowerGraph,
+  loweringPasses,
+  simplifyForInference,
+  trainingPasses,
+} from "./pipelines.ts";
+export { type PrintOptions, printGraph, printModel } from "./printer.ts";
 export { philox4x32, RandomStream } from "./random.ts";
 export { functionGraph, isFunction } from "./shake-shake.ts";
-export { floats, int64s, Tensor } from "./tensor.ts";
+export { floats, int64s, type NumericType, Tensor } from "./tensor.ts";
 export * from "./types.ts";

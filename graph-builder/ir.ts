@@ -1,4 +1,5 @@
 import { type Attributes, type OpType, operatorOf } from "./operators/index.ts";
+import { projectName } from "./project.ts";
 import type { Tensor } from "./tensor.ts";
 import type { Shape, TensorType, ValueType } from "./types.ts";
 
@@ -170,5 +171,5 @@ export function createModel(
   const { opset = 17, docString = "", metadataProps = {} } = about;
   const irVersion = irVersions[opset];
   if (irVersion === undefined) throw new RangeError(`opset ${opset} is not one of 11 to 21`);
-  return { graph, irVersion, opset, producerName: "shakenet", docString, metadataProps };
+  return { graph, irVersion, opset, producerName: projectName, docString, metadataProps };
 }

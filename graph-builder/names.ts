@@ -1,4 +1,4 @@
-import type { Graph, Value } from "./ir.ts";
+import type { Graph, Node, Value } from "./ir.ts";
 import { operatorOf } from "./operators/index.ts";
 
 /**
@@ -11,29 +11,56 @@ export function nameValues(graph: Graph): Map<Value, string> {
   const names = new Map<Value, string>();
   const taken = new Set<string>();
   const values = [...graph.inputs, ...graph.initializers, ...graph.nodes.flatMap((node) => node.outputs)];
-  const give = (value: Value, name: string) => {
-    taken.add(name);
-    names.set(value, name);
-  };
   for (const value of values) {
     if (value.name === undefined || names.has(value)) continue;
     if (taken.has(value.name)) throw new Error(`graph ${graph.name} has two values named ${value.name}`);
-    give(value, value.name);
+    taken.add(value.name);
+    names.set(value, value.name);
   }
   let constants = 0;
   for (const value of values) {
     if (names.has(value)) continue;
     const stem = value.producer ? nameAfterProducer(value) : `constant_${constants++}`;
-    let name = stem;
-    for (let i = 1; taken.has(name); i++) name = `${stem}_${i}`;
-    give(value, name);
+    names.set(value, freeName(stem, taken));
   }
   return names;
+}
+
+/** The names that the values of a graph were given, a new set at every call. */
+export function givenNames(graph: Graph): Set<string> {
+  const values = [...graph.inputs, ...graph.initializers, ...graph.nodes.flatMap((node) => node.outputs)];
+  return new Set(values.flatMap(({ name }) => name ?? []));
+}
+
+/** The name of a value that must have one. */
+export function nameOf({ name }: Value): string {
+  if (name === undefined) throw new TypeError("a value has no name");
+  return name;
+}
+
+/** The stem as a name, with a number behind where that is taken; the name is taken then. */
+export function freeName(stem: string, taken: Set<string>): string {
+  let name = stem;
+  for (let i = 1; taken.has(name); i++) name = `${stem}_${i}`;
+  taken.add(name);
+  return name;
 }
 
 /** Whether a node's output is read by a node or is an output of the graph; the file leaves the others out. */
 export function isUsed(graph: Graph, value: Value): boolean {
   return value.uses.length > 0 || graph.outputs.includes(value);
+}
+
+/** The names of a node's outputs as the file lists them: empty for one that is left out, and without those at the end. */
+export function outputNames(graph: Graph, node: Node, names: ReadonlyMap<Value, string>): string[] {
+  const { outputs, obligatoryOutputs } = operatorOf(node.opType);
+  const isObligatory = (index: number) =>
+    obligatoryOutputs ? index < obligatoryOutputs(node.attributes as never) : !outputs[index]?.endsWith("?");
+  const listed = node.outputs.map((value, i) =>
+    isObligatory(i) || isUsed(graph, value) ? (names.get(value) ?? "") : "",
+  );
+  while (listed.at(-1) === "") listed.pop();
+  return listed;
 }
 
 function nameAfterProducer(value: Value): string {

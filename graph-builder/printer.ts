@@ -1,35 +1,100 @@
-import type { Graph, Node, Value } from "./ir.ts";
-import { isUsed, nameValues } from "./names.ts";
+import type { Graph, Model, Node, Value } from "./ir.ts";
+import { nameValues, outputNames } from "./names.ts";
+import { opsetImports } from "./onnx/opset-imports.ts";
 import { operatorOf } from "./operators/index.ts";
+import type { AttributeKind } from "./operators/schema.ts";
+import { functionGraph, isFunction } from "./shake-shake.ts";
 import { Tensor } from "./tensor.ts";
-import { formatType, tensorType } from "./types.ts";
+import { type Dim, tensorType, type ValueType } from "./types.ts";
 
-/** The graph in ONNX's textual syntax (onnx/onnx docs/Syntax.md); long constants are cut with `...`. */
-export function printGraph(graph: Graph): string {
-  const names = nameValues(graph);
-  const declare = (value: Value) => `${formatType(value.type)} ${names.get(value)}`;
-  const constants = graph.initializers.map((value) => `${declare(value)} = ${formatData(value.constant)}`);
-  const lines = [
-    `${graph.name} (${graph.inputs.map(declare).join(", ")}) => (${graph.outputs.map(declare).join(", ")})`,
-    ...(constants.length > 0 ? [`<${constants.join(", ")}>`] : []),
-    "{",
-    ...graph.nodes.map((node) => `  ${printNode(graph, node, names)}`),
-    "}",
-  ];
-  return lines.join("\n");
+/** How a model is printed. */
+export interface PrintOptions {
+  /** How many elements of a constant are shown, 8 where left out; a longer one ends with `...`, which ONNX's parser refuses. */
+  readonly elements?: number;
 }
 
-function printNode(graph: Graph, node: Node, names: ReadonlyMap<Value, string>): string {
-  const { domain, attributes } = operatorOf(node.opType);
-  const outputs = node.outputs.map((value) => (isUsed(graph, value) ? (names.get(value) ?? "") : ""));
-  while (outputs.at(-1) === "") outputs.pop();
-  const inputs = node.inputs.map((value) => (value ? (names.get(value) ?? "") : ""));
-  const given = givenAttributes(node).map(([name, value]) => {
-    const kind = attributes[name]?.kind ?? "int";
-    return `${name} = ${formatAttribute(kind, value)}`;
+type Names = ReadonlyMap<Value, string>;
+
+/** The model in ONNX's textual syntax (onnx/onnx docs/Syntax.md): header, graph, model-local functions. */
+export function printModel(model: Model, options: PrintOptions = {}): string {
+  const { graph, irVersion, opset, producerName, docString, metadataProps } = model;
+  const header = printHeader({
+    ir_version: String(irVersion),
+    opset_import: printImports(opsetImports(graph, opset)),
+    producer_name: producerName && quoted(producerName),
+    doc_string: docString && quoted(docString),
+    metadata_props: printMetadata(metadataProps),
   });
+  const functions = [...new Set(graph.nodes.map(({ opType }) => opType))].filter(isFunction);
+  const bodies = functions.map((opType) => printFunction(functionGraph(opType), opset, options));
+  return [header, printGraph(graph, options), ...bodies].join("\n");
+}
+
+/** The graph in ONNX's textual syntax. */
+export function printGraph(graph: Graph, options: PrintOptions = {}): string {
+  const names = nameValues(graph);
+  const declare = (value: Value) => `${printType(value.type)} ${identifier(names.get(value))}`;
+  const constants = graph.initializers.map(
+    (value) => `${declare(value)} = ${printData(value.constant, options)}`,
+  );
+  const signature = [graph.inputs, graph.outputs].map((values) => `(${values.map(declare).join(", ")})`);
+  return [
+    `${identifier(graph.name)} ${signature.join(" => ")}`,
+    ...(constants.length > 0 ? [`<${constants.join(", ")}>`] : []),
+    ...printNodes(graph, names, options),
+  ].join("\n");
+}
+
+/** A model-local function; its constants are Constant nodes, because a function has no initializers. */
+function printFunction(graph: Graph, opset: number, options: PrintOptions): string {
+  const names = nameValues(graph);
+  const list = (values: readonly Value[]) => values.map((value) => identifier(names.get(value))).join(", ");
+  const constants = graph.initializers.map((value) => {
+    const data = printTensor(value.constant, options);
+    return `  ${identifier(names.get(value))} = Constant <value = ${data}> ()`;
+  });
+  const [open = "", ...nodes] = printNodes(graph, names, options);
+  return [
+    printHeader({
+      domain: quoted("shakenet"),
+      opset_import: printImports(opsetImports(graph, opset)),
+    }),
+    `${identifier(graph.name)} (${list(graph.inputs)}) => (${list(graph.outputs)})`,
+    open,
+    ...constants,
+    ...nodes,
+  ].join("\n");
+}
+
+/** Fields between angle brackets, without the empty ones. */
+function printHeader(fields: Readonly<Record<string, string>>): string {
+  const given = Object.entries(fields).filter(([, value]) => value !== "");
+  return `<\n${given.map(([key, value]) => `  ${key}: ${value}`).join(",\n")}\n>`;
+}
+
+function printImports(imports: readonly (readonly [domain: string, version: number])[]): string {
+  return `[${imports.map(([domain, version]) => `${quoted(domain)} : ${version}`).join(", ")}]`;
+}
+
+function printMetadata(entries: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(entries).map(([key, value]) => `${quoted(key)}: ${quoted(value)}`);
+  return pairs.length > 0 ? `[${pairs.join(", ")}]` : "";
+}
+
+function printNodes(graph: Graph, names: Names, options: PrintOptions): string[] {
+  return ["{", ...graph.nodes.map((node) => `  ${printNode(graph, node, names, options)}`), "}"];
+}
+
+function printNode(graph: Graph, node: Node, names: Names, options: PrintOptions): string {
+  const { domain, attributes, opType = node.opType } = operatorOf(node.opType);
+  const inputs = node.inputs.map((value) => (value ? names.get(value) : ""));
+  const given = givenAttributes(node).map(([name, value]) =>
+    printAttribute(name, attributes[name]?.kind ?? "int", value, options),
+  );
   const list = given.length > 0 ? ` <${given.join(", ")}>` : "";
-  return `${outputs.join(", ")} = ${domain ? `${domain}.` : ""}${node.opType}${list} (${inputs.join(", ")})`;
+  const operator = domain ? `${domain}.${opType}` : opType;
+  const outputs = outputNames(graph, node, names).map(identifier);
+  return `${outputs.join(", ")} = ${operator}${list} (${inputs.map(identifier).join(", ")})`;
 }
 
 /** The attributes of a node that differ from its operator's defaults: what the file carries. */
@@ -40,20 +105,45 @@ export function givenAttributes(node: Node): [name: string, value: unknown][] {
   );
 }
 
-function formatAttribute(kind: string, value: unknown): string {
-  if (value instanceof Tensor)
-    return `${formatType(tensorType(value.elemType, value.dims))} ${formatData(value)}`;
-  if (Array.isArray(value)) return `[${value.join(", ")}]`;
-  if (kind === "string") return JSON.stringify(value);
-  return kind === "float" ? formatFloat(Number(value)) : String(value);
+function printAttribute(name: string, kind: AttributeKind, value: unknown, options: PrintOptions): string {
+  if (Array.isArray(value) && value.length === 0) return `${name} : ${kind} = []`;
+  return `${name} = ${printAttributeValue(kind, value, options)}`;
 }
 
-function formatFloat(value: number): string {
+function printAttributeValue(kind: AttributeKind, value: unknown, options: PrintOptions): string {
+  if (value instanceof Tensor) return printTensor(value, options);
+  if (Array.isArray(value)) return `[${value.map(kind === "floats" ? printFloat : String).join(", ")}]`;
+  if (kind === "string") return quoted(String(value));
+  return kind === "float" ? printFloat(Number(value)) : String(value);
+}
+
+function printFloat(value: number): string {
   return Number.isInteger(value) && Math.abs(value) < 1e21 ? value.toFixed(1) : String(value);
 }
 
-function formatData(tensor: Tensor | undefined): string {
+function printTensor(tensor: Tensor | undefined, options: PrintOptions): string {
+  return tensor
+    ? `${printType(tensorType(tensor.elemType, tensor.dims))} ${printData(tensor, options)}`
+    : "{}";
+}
+
+function printData(tensor: Tensor | undefined, { elements = 8 }: PrintOptions): string {
   if (!tensor) return "{}";
-  const shown = tensor.numbers().slice(0, 8);
+  const shown = Array.from(tensor.data.slice(0, elements), String);
   return `{${shown.join(", ")}${tensor.data.length > shown.length ? ", ..." : ""}}`;
+}
+
+function printType(type: ValueType): string {
+  if (type.kind === "sequence") return `seq(${type.elemType}[])`;
+  const dims = type.shape.map((dim: Dim) => (typeof dim === "number" ? String(dim) : identifier(dim)));
+  return dims.length === 0 ? type.elemType : `${type.elemType}[${dims.join(", ")}]`;
+}
+
+/** A name as it is where it is an identifier of the syntax, quoted where it is not, as those with dots. */
+function identifier(name = ""): string {
+  return /^[A-Za-z_]\w*$/.test(name) ? name : quoted(name);
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text);
 }

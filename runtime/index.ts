@@ -1,14 +1,25 @@
-/** The runtime: devices, sessions, data sets, evaluation, and what steps are fed. */
+/**
+ * The runtime: sessions, the training loop, data sets and evaluation. A browser page and Node can import it.
+ */
 export * from "./data/batches.ts";
+export * from "./data/classification-task.ts";
 export * from "./data/dataset.ts";
-export * from "./device/devices.ts";
+export * from "./data/types.ts";
+export * from "./device/device.ts";
+export * from "./device/lowerings.ts";
+export * from "./device/names.ts";
 export * from "./inference/calibration.ts";
 export * from "./inference/classifier.ts";
 export * from "./inference/evaluation.ts";
+export * from "./inference/freeze-model.ts";
+export * from "./loop/diverged-error.ts";
+export * from "./loop/events.ts";
 export * from "./loop/schedule.ts";
-export * from "./ort-training/ort-training-session.ts";
-export * from "./replicas/replicated-session.ts";
+export * from "./loop/task.ts";
+export * from "./loop/train.ts";
+export * from "./measure/pass-trace.ts";
+export * from "./measure/peak.ts";
 export type { LoweredModels } from "./session/lowered-models.ts";
-export type { Source, TrainingSources } from "./session/sources.ts";
+export type { Source, TrainingSessionCreateOptions, TrainingSources } from "./session/sources.ts";
 export * from "./session/trainer.ts";
 export * from "./session/training-session.ts";

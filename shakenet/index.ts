@@ -1,10 +1,12 @@
 /** ShakeNet: its network, training artifacts, training loop and frozen form. */
+export * from "./classifier.ts";
 export * from "./fusing.ts";
 export * from "./inference-form.ts";
 export * from "./inference-model.ts";
 export * from "./network.ts";
+export * from "./provenance.ts";
 export * from "./settings.ts";
 export * from "./shake-noise.ts";
+export * from "./task.ts";
 export * from "./training-artifacts.ts";
 export { evaluationModel, type ParameterizedGraph, trainingModel } from "./training-graph.ts";
-export * from "./training-loop.ts";

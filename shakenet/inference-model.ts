@@ -22,7 +22,8 @@ export interface ModelNotes {
   readonly opset?: number | undefined;
 }
 
-type Weights = Pick<Checkpoint, "trainable" | "frozen">;
+/** The tensors of a checkpoint. */
+export type Weights = Pick<Checkpoint, "trainable" | "frozen">;
 
 /**
  * The trained network as one plain .onnx: float [batch, 3, 32, 32] `images` of raw pixels 0..255 in, float [batch, classes] `logits`

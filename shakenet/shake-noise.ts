@@ -3,7 +3,10 @@ import { RandomStream } from "../graph-builder/random.ts";
 /** How the two branches are mixed in the forward pass: at random, or half and half. */
 export type ForwardMode = "shake" | "even";
 
-/** How the gradient is shared between the branches: at random, half and half, or as the forward pass mixed them. */
+/**
+ * How the gradient is shared between the branches: at random, half and half, or as the forward pass mixed
+ * them.
+ */
 export type BackwardMode = "shake" | "even" | "keep";
 
 /** Whether every image of a batch has coefficients of its own, or all share those of the block. */
@@ -16,7 +19,7 @@ export interface ShakeSettings {
   readonly level: ShakeLevel;
 }
 
-/** A scheme, its seed and the size of what it fills. */
+/** A scheme, the seed, and the size of the coefficients. */
 export interface ShakeOptions extends ShakeSettings {
   readonly seed: number;
   /** residual blocks of the network */
@@ -25,7 +28,9 @@ export interface ShakeOptions extends ShakeSettings {
   readonly batch: number;
 }
 
-/** The weights of branch 1, float32 [blocks, batch] in rows; branch 2 has 1 - alpha, and 1 - beta. */
+/**
+ * The weights of branch 1, float32 [blocks, batch] in row-major order. Branch 2 has 1 - alpha and 1 - beta.
+ */
 export interface ShakeCoefficients {
   readonly alpha: Float32Array;
   readonly beta: Float32Array;
@@ -34,10 +39,9 @@ export interface ShakeCoefficients {
 const ROW = 65_536;
 
 /**
- * The coefficients of a training step, counted from 0 (Gastaldi 2017, section 2.2): shake draws from U[0, 1), even is
- * 0.5, keep makes beta the same array as alpha.
- * A coefficient is a function of (seed, alpha or beta, step, block, image), so a smaller batch has the first columns of
- * a larger one.
+ * The coefficients of a training step, counted from 0 (Gastaldi 2017, section 2.2): shake draws from U[0, 1),
+ * even is 0.5, keep makes beta the same array as alpha. A coefficient is a function of (seed, alpha or beta,
+ * step, block, image), so a smaller batch has the first columns of a larger one.
  */
 export function shakeCoefficients(options: ShakeOptions, step: number): ShakeCoefficients {
   const alpha = options.forward === "shake" ? drawn("alpha", options, step) : even(options);

@@ -1,8 +1,8 @@
 import { type Checkpoint, encodeCheckpoint } from "../artifacts/checkpoint.ts";
-import { readManifest } from "../artifacts/folder.ts";
 import { type InitialState, initialCheckpoint } from "../artifacts/initial-checkpoint.ts";
 import type { Manifest, TrainingArtifacts } from "../artifacts/manifest.ts";
 import {
+  type BoundGraph,
   costOf,
   createModel,
   encodeModel,
@@ -25,9 +25,9 @@ export interface ShakeNetManifest extends Manifest {
 /** The training artifacts of a ShakeNet. */
 export type ShakeNetArtifacts = TrainingArtifacts<ShakeNetManifest>;
 
-/** Reads `manifest.json` of a folder. Throws UserError where it is missing or not one of a ShakeNet. */
-export function readShakeNetManifest(folder: string): Promise<ShakeNetManifest> {
-  return readManifest(folder, (manifest): manifest is ShakeNetManifest => "settings" in manifest);
+/** Whether a manifest is one of a ShakeNet's artifacts. */
+export function isShakeNetManifest(manifest: Manifest): manifest is ShakeNetManifest {
+  return "settings" in manifest;
 }
 
 /** The training artifacts of a network; the same settings always give the same bytes. Throws UserError for settings that make no network. */
@@ -43,7 +43,12 @@ export function buildTrainingArtifacts(settings: ArtifactSettings): ShakeNetArti
     evalModel: write(evaluationModel(settings), `${name}: evaluation with alpha = 0.5`),
     ...(settings.fused
       ? {}
-      : { optimizerModel: write(optimizerModel(training, settings), `${name}: ${settings.optimizer} step`) }),
+      : {
+          optimizerModel: write(
+            optimizerModel(training, settings).graph,
+            `${name}: ${settings.optimizer} step`,
+          ),
+        }),
     checkpoint: encodeCheckpoint(initialCheckpoint(training.parameters, initialState(settings))),
     manifest: describe(training, settings),
   };
@@ -61,10 +66,11 @@ function trainedNames(settings: ArtifactSettings): string[] {
   return parameters.map(({ name }) => name);
 }
 
-function optimizerModel({ parameters }: ParameterizedGraph, settings: ArtifactSettings): Graph {
+/** ONNX Runtime's stock optimizers take no bindings. */
+function optimizerModel({ parameters }: ParameterizedGraph, settings: ArtifactSettings): BoundGraph {
   const rule = optimizerRule(settings);
   const isStock = settings.target === "ort-training" && rule.kind !== "sgd-nesterov";
-  if (isStock) return stockOptimizerGraph(rule);
+  if (isStock) return { graph: stockOptimizerGraph(rule), bindings: [] };
   return optimizerGraph(
     parameters.filter(({ kind }) => kind === "parameter"),
     rule,

@@ -1,26 +1,29 @@
 import type { ParameterSpec } from "../artifacts/index.ts";
 import {
+  accumulateGradients,
   appendGradients,
-  applyRule,
+  type Binding,
+  type BoundGraph,
   type Builder,
   createBuilder,
   dataTypeNumbers,
+  explicitBindings,
   Graph,
   lowerGraph,
   momentCounts,
   momentNames,
-  type OptimizerRule,
   portable,
-  Tensor,
+  returnGradients,
+  runPasses,
+  trainingPasses,
+  updateInPlace,
   type Value,
-  withExplicitState,
 } from "../graph-builder/index.ts";
 import { appendNetwork, blockCount, imageShape } from "./network.ts";
 import { type ArtifactSettings, optimizerRule } from "./settings.ts";
 
 /** A graph with the tensors of the checkpoint that it reads, in the order of its inputs. */
-export interface ParameterizedGraph {
-  readonly graph: Graph;
+export interface ParameterizedGraph extends BoundGraph {
   readonly parameters: readonly ParameterSpec[];
 }
 
@@ -57,13 +60,35 @@ export function trainingModel(settings: ArtifactSettings): ParameterizedGraph {
   });
   const loss = appendLoss(g, logits, labels);
   const gradients = appendGradients(g, loss, parameters, betas);
-  if (settings.fused) {
-    appendUpdates(g, parameters, gradients, optimizerRule(settings));
-    specs.push(...momentSpecs(specs, settings));
-  } else if (settings.target === "ort-training") appendAccumulators(g, parameters, gradients);
-  else for (const [i, gradient] of gradients.entries()) g.output(gradient, `${parameters[i]?.name}_grad`);
-  const graph = settings.target === "standard" ? lowerGraph(withExplicitState(g.graph), portable) : g.graph;
-  return { graph, parameters: specs };
+  const { graph, bindings } = withTarget(settings, {
+    graph: g.graph,
+    bindings: [...statisticBindings(specs), ...appendStep(g, parameters, gradients, settings)],
+  });
+  if (settings.fused) specs.push(...momentSpecs(specs, settings));
+  return { graph, bindings, parameters: specs };
+}
+
+/** Appends what becomes of the gradients. Returns the bindings of all but the statistics. */
+function appendStep(
+  g: Builder,
+  parameters: readonly Value[],
+  gradients: readonly Value[],
+  settings: ArtifactSettings,
+): Binding[] {
+  if (settings.fused) return updateInPlace(g, parameters, gradients, optimizerRule(settings));
+  const append = settings.target === "ort-training" ? accumulateGradients : returnGradients;
+  return append(g, parameters, gradients);
+}
+
+function withTarget({ target }: ArtifactSettings, bound: BoundGraph): BoundGraph {
+  if (target === "ort-training") return bound;
+  return { graph: runPasses(bound.graph, trainingPasses(portable)), bindings: explicitBindings(bound) };
+}
+
+function statisticBindings(specs: readonly ParameterSpec[]): Binding[] {
+  return specs.flatMap(({ name, kind }): Binding[] =>
+    kind === "statistic" ? [{ role: kind, input: name }] : [],
+  );
 }
 
 /** The evaluation step: 0.5 for both branches and the running statistics; loss, correct and logits float [batch, classes] out. */
@@ -126,18 +151,6 @@ function appendLoss(g: Builder, logits: Value, labels: Value): Value {
   });
 }
 
-/** ONNX Runtime's gradient accumulation, with the names that its training contract asks for. */
-function appendAccumulators(g: Builder, parameters: readonly Value[], gradients: readonly Value[]): void {
-  const buffers = parameters.map(({ name, type }) => g.inputOf(`${name}_grad.accumulation.buffer`, type));
-  const reset = g.input("lazy_reset_grad", "bool", [1]);
-  for (const [i, buffer] of buffers.entries()) {
-    const gradient = gradients[i];
-    if (!gradient) continue;
-    const node = g.node("InPlaceAccumulatorV2", [buffer, gradient, reset], {}, `GradientAccumulator${i}`);
-    g.output(node.output(0), `${parameters[i]?.name}_grad.accumulation.out`);
-  }
-}
-
 /** The moments that a fused training model keeps in the checkpoint. */
 function momentSpecs(specs: readonly ParameterSpec[], settings: ArtifactSettings): ParameterSpec[] {
   const count = momentCounts[optimizerRule(settings).kind];
@@ -151,37 +164,4 @@ function momentSpecs(specs: readonly ParameterSpec[], settings: ArtifactSettings
         initialization: "zeros" as const,
       })),
     );
-}
-
-/**
- * The optimizer step behind the backward pass. ONNX Runtime's accumulator writes into any input of the graph; PassThrough keeps it
- * from doing so before the last node has read the old parameters.
- */
-function appendUpdates(
-  g: Builder,
-  parameters: readonly Value[],
-  gradients: readonly Value[],
-  rule: OptimizerRule,
-): void {
-  const learningRate = g.input("learning_rate", "float", [1]);
-  const step = rule.kind === "adamw" ? { step: g.input("step", "int64", [1]) } : {};
-  // the training contract wants this input of every training model
-  g.input("lazy_reset_grad", "bool", [1]);
-  const arrived = g.PassThrough(...gradients);
-  const overwrite = g.constant(new Tensor("bool", [1], Uint8Array.of(1)));
-  const flags = parameters.flatMap((weight, i) => {
-    const names = momentNames(weight.name ?? "", momentCounts[rule.kind]);
-    const moments = names.map((name) => g.inputOf(name, weight.type));
-    const gradient = arrived[i];
-    if (!gradient) return [];
-    const next = g.scope(`update/${weight.name?.replaceAll(".", "/")}`, () =>
-      applyRule(g, rule, { weight, gradient, moments, learningRate, ...step }),
-    );
-    const values = [next.weight, ...next.moments];
-    return [weight, ...moments].flatMap((state, k) => {
-      const value = values[k];
-      return value ? [g.InPlaceAccumulatorV2(state, value, overwrite)[0]] : [];
-    });
-  });
-  g.output(g.Concat(...flags, { axis: 0 }), "updated");
 }

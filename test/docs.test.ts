@@ -1,12 +1,13 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { access, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { expect, test } from "vitest";
-import { artifactFiles, decodeCheckpoint, makeFolder } from "../artifacts/index.ts";
+import { artifactFiles, decodeCheckpoint } from "../artifacts/index.ts";
+import { makeFolder } from "../runtime/node/index.ts";
 import { initial, linearArtifacts } from "./support/linear-artifacts.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -35,11 +36,8 @@ test("the script of the page about moving trains somebody's artifacts, saves and
     await symlink(root, join(folder, "node_modules", "shakenet"));
     const common = join("node_modules", "onnxruntime-common");
     await symlink(join(root, common), join(folder, common));
-    const made = linearArtifacts("adamw");
     await makeFolder(join(folder, "artifacts"));
-    const files = { trainingModel: made.trainModel, evalModel: made.evalModel };
-    const all = { ...files, optimizerModel: made.optimizerModel, checkpoint: made.checkpointState };
-    for (const [key, bytes] of Object.entries(all)) {
+    for (const [key, bytes] of Object.entries(linearArtifacts("adamw"))) {
       await writeFile(join(folder, "artifacts", artifactFiles[key as keyof typeof artifactFiles]), bytes);
     }
     await writeFile(join(folder, "batches.mjs"), batches);
@@ -62,4 +60,60 @@ test("the script of the page about moving trains somebody's artifacts, saves and
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+});
+
+const lines = (text: string) => text.split("\n").map((line) => line.trim());
+
+/** Whether the lines of `part` follow each other in `whole`, whatever their indentation. */
+function quotes(whole: string, part: string): boolean {
+  return `\n${lines(whole).join("\n")}\n`.includes(`\n${lines(part.trim()).join("\n")}\n`);
+}
+
+/** The paths of the project that lead to nothing. */
+async function missingOf(paths: readonly string[]): Promise<string[]> {
+  const found = await Promise.allSettled(paths.map((path) => access(join(root, path))));
+  return paths.filter((_, i) => found[i]?.status === "rejected");
+}
+
+test("the README's program is the example that it names, and the README has fewer than 1,500 words", async () => {
+  const readme = await readFile(join(root, "README.md"), "utf8");
+  const [, file = "", program] = /<!-- file: (\S+) -->\n```ts\n([\s\S]*?)```/.exec(readme) ?? [];
+  expect(program).toBe(await readFile(join(root, file), "utf8"));
+  expect(readme.split(/\s+/).length).toBeLessThan(1500);
+});
+
+test("what docs/architecture.md quotes stands in the files that it names", async () => {
+  const page = await readFile(join(root, "docs/architecture.md"), "utf8");
+  const blocks = [...page.matchAll(/```ts\n\/\/ (\S+\.ts)\n([\s\S]*?)```/g)];
+  expect(blocks.length).toBeGreaterThan(8);
+  const wrong: string[] = [];
+  for (const [, file = "", block = ""] of blocks) {
+    const source = await readFile(join(root, file), "utf8");
+    for (const part of block.split(/^\/\/ \.\.\.$/m)) {
+      if (!quotes(source, part)) wrong.push(`${file}:\n${part}`);
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("every place in docs/architecture.md's table of rooms is there", async () => {
+  const page = await readFile(join(root, "docs/architecture.md"), "utf8");
+  const [, rooms = ""] = /\n## Rooms\n([\s\S]*?)\n## /.exec(page) ?? [];
+  const paths = [...rooms.matchAll(/`([\w-]+\/[\w./-]*)`/g)].map(([, path = ""]) => path);
+  expect(paths.length).toBeGreaterThan(20);
+  expect(await missingOf(paths)).toEqual([]);
+});
+
+test("every file that a page links to is there", async () => {
+  const docs = (await readdir(join(root, "docs"))).filter((file) => file.endsWith(".md"));
+  const pages = ["README.md", "CONTRIBUTING.md", "examples/README.md", ...docs.map((file) => `docs/${file}`)];
+  const links: string[] = [];
+  for (const page of pages) {
+    const text = await readFile(join(root, page), "utf8");
+    for (const [, link = ""] of text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
+      links.push(join(dirname(page), link));
+    }
+  }
+  expect(links.length).toBeGreaterThan(10);
+  expect(await missingOf(links)).toEqual([]);
 });

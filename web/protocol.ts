@@ -1,4 +1,4 @@
-import type { EpochRecord } from "../shakenet/training-loop.ts";
+import type { ClassificationEvent } from "../runtime/data/classification-task.ts";
 
 /** A model's file, or a checkpoint's, as the page got it. */
 export interface ModelFile {
@@ -120,18 +120,7 @@ export type ToWorker = Start | CallMessage;
 export type WorkerEvent =
   | { readonly type: "download"; readonly received: number; readonly total: number }
   | { readonly type: "prepared"; readonly device: DeviceName; readonly reason: string }
-  | {
-      readonly type: "step";
-      readonly step: number;
-      readonly steps: number;
-      readonly epoch: number;
-      /** Of this step alone. */
-      readonly batchLoss: number;
-      readonly batchAccuracy: number;
-      readonly imagesPerSecond: number;
-      readonly secondsLeft: number;
-    }
-  | { readonly type: "epoch"; readonly record: EpochRecord };
+  | Extract<ClassificationEvent, { type: "step" | "epoch" }>;
 
 export type FromWorker =
   | { readonly type: "result"; readonly id: number; readonly result: unknown }

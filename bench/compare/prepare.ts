@@ -1,8 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { decodeCheckpoint, writeTrainingArtifacts } from "../../artifacts/index.ts";
-import { decodeModel, inlined, portable, RandomStream } from "../../graph-builder/index.ts";
-import { type NamedTensors, openDevice, TrainingSession } from "../../runtime/index.ts";
+import { decodeCheckpoint } from "../../artifacts/index.ts";
+import { decodeModel, loweringOf, RandomStream } from "../../graph-builder/index.ts";
+import { type NamedTensors, TrainingSession } from "../../runtime/index.ts";
+import { openDevice, writeTrainingArtifacts } from "../../runtime/node/index.ts";
 import { batchAxes, namedTensors, splitBatch } from "../../runtime/replicas/shares.ts";
 import {
   type ArtifactSettings,
@@ -95,8 +96,8 @@ async function expectedLosses(
   threads: number,
   replicas: number,
 ): Promise<number[]> {
-  const device = { ...(await openDevice("cpu", { threads })), lowering: { ...portable, ...inlined } };
-  const sources = { checkpointState: checkpoint, trainModel: trainingModel, optimizerModel };
+  const device = { ...(await openDevice("cpu", { threads })), lowering: loweringOf("portable") };
+  const sources = { checkpoint, trainingModel, optimizerModel };
   const session = await TrainingSession.create(sources, device);
   session.learningRate = LEARNING_RATE;
   const axes = batchAxes(decodeModel(trainingModel, "training_model.onnx").graph);

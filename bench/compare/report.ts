@@ -1,6 +1,5 @@
 import { cpus } from "node:os";
-import { formatRate } from "../../cli/progress.ts";
-import { formatTable } from "../../cli/tables.ts";
+import { formatRate, formatTable } from "../../cli/format.ts";
 import type { Row } from "./comparison.ts";
 import type { Plan } from "./options.ts";
 import { eagerPeers } from "./peers.ts";

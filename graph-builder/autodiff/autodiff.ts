@@ -1,7 +1,7 @@
 import type { Builder } from "../builder.ts";
 import { unbroadcast } from "../composites.ts";
 import type { Node, Value } from "../ir.ts";
-import { nameValues } from "../names.ts";
+import { freeName, givenNames, nameValues } from "../names.ts";
 import type { OpType } from "../operators/index.ts";
 import { floats } from "../tensor.ts";
 import { formatType, sameType } from "../types.ts";
@@ -11,7 +11,8 @@ import { type Backward, type Gradient, type GradientRule, gradients } from "./gr
  * Appends the backward pass of `loss` to the graph and returns the gradient of every value in `targets`, in order.
  * Reverse mode: only nodes between the targets and the loss are visited, gradients from several uses are added,
  * broadcast axes are summed, and each gradient must have its value's type. The gradient of a value `x` is named
- * `x_grad`; the nodes behind node `n` are named `n_Grad/...`. A loss that is no scalar is summed.
+ * `x_grad`, with a number behind where that name is taken; the nodes behind node `n` are named `n_Grad/...`.
+ * A loss that is no scalar is summed.
  *
  * `substitutes` are values that the backward pass reads in place of forward ones (beta for alpha).
  * Throws Error, naming the node, where a gradient must pass an operator, an input or an output that has none.
@@ -23,15 +24,16 @@ export function appendGradients(
   substitutes: ReadonlyMap<Value, Value> = new Map(),
 ): Value[] {
   const names = nameValues(g.graph);
+  const taken = givenNames(g.graph);
   const varying = valuesThatVary(g.graph.nodes, targets);
   const arriving = new Map<Value, Value[]>();
-  if (varying.has(loss)) arriving.set(loss, [seed(g, loss, `${names.get(loss)}_grad`)]);
+  if (varying.has(loss)) arriving.set(loss, [seed(g, loss, freeName(`${names.get(loss)}_grad`, taken))]);
   const collect = (value: Value): Value | undefined => {
     const parts = arriving.get(value);
     const [first] = parts ?? [];
     if (!parts || !first) return undefined;
     const total = parts.length === 1 ? first : g.within(`${names.get(value)}_grad`, () => g.Sum(...parts));
-    if (total.producer) total.name ??= `${names.get(value)}_grad`;
+    if (total.producer) total.name ??= freeName(`${names.get(value)}_grad`, taken);
     arriving.set(value, [total]);
     return total;
   };

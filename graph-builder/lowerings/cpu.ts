@@ -1,8 +1,7 @@
 import type { Builder } from "../builder.ts";
 import { elementsOver, spatialAxes } from "../composites.ts";
 import type { Value } from "../ir.ts";
-import { staticDim, windowedDims, windowOf } from "../operators/inference.ts";
-import { kernelOf } from "../operators/neural.ts";
+import { staticDim, windowedDims } from "../operators/inference.ts";
 import {
   type Convolution,
   convGrad,
@@ -11,25 +10,11 @@ import {
   textbookWeightGradient,
   trimmedEndPads,
 } from "./convolution.ts";
-import type { Lower, Lowering } from "./lower.ts";
+import type { Lowering } from "./lower.ts";
 import { channelMean, channelSum, runningStatistics } from "./normalization.ts";
-import {
-  suitsWinograd,
-  winogradConvolution,
-  winogradInputGradient,
-  winogradWeightGradient,
-} from "./winograd.ts";
+import { suitsWinograd, winogradConv, winogradInputGradient, winogradWeightGradient } from "./winograd.ts";
 
-/** Conv by Winograd's algorithm where it gains. */
-const winogradConv: Lower<"Conv"> = (g, { I, optional, attributes }) => {
-  const [X, W, B] = [I(0), I(1), optional(2)];
-  const window = windowOf(kernelOf(W, attributes), attributes);
-  if (!suitsWinograd({ X, W, group: attributes.group, window })) return undefined;
-  const Y = winogradConvolution(g, X, W);
-  return [B ? g.Add(Y, g.Unsqueeze(B, g.int64([1, 2]))) : Y];
-};
-
-/** What ONNX Runtime's CPU kernels do faster in other forms than the portable ones; ai.onnx all the same. */
+/** A layer over `portable`: what ONNX Runtime's CPU kernels do faster in other forms, in ai.onnx all the same. */
 export const cpu: Lowering = {
   Conv: winogradConv,
   ConvGrad: convGrad(

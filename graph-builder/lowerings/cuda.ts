@@ -18,7 +18,6 @@ import {
 } from "./cuda-convolution.ts";
 import type { Call, Lower, Lowering } from "./lower.ts";
 import { runningStatistics } from "./normalization.ts";
-import { portable } from "./portable.ts";
 
 /** How far sums over pixels are scaled down in float16, which ends at 65504. */
 const SUM_SCALE = 1 / 32;
@@ -48,7 +47,7 @@ export const cuda: Lowering = {
   },
   ConvGrad: (g, call) => {
     const { I, attributes, isUsed } = call;
-    if (!suitsChannelsLast(I(1), I(2), attributes.group)) return portable.ConvGrad(g, call);
+    if (!suitsChannelsLast(I(1), I(2), attributes.group)) return undefined;
     const [dX, dW] = convGrad(channelsLastWeightGradient, channelsLastInputGradient)(g, {
       ...call,
       isUsed: (output) => output < 2 && isUsed(output),
@@ -66,7 +65,7 @@ export const cuda: Lowering = {
   BatchNormInternal: (g, call) => {
     const { I, attributes } = call;
     const X = float16Behind(I(0)) ?? I(0);
-    if (X.shape.length !== 4) return portable.BatchNormInternal(g, call);
+    if (X.shape.length !== 4) return undefined;
     const rows = last(g, X);
     const { mean, meanSquare } = moments(g, rows);
     const variance = g.Relu(g.Sub(meanSquare, g.Mul(mean, mean)));
@@ -82,7 +81,7 @@ export const cuda: Lowering = {
   BatchNormalizationGrad: (g, call) => {
     const { I, isUsed } = call;
     const [dY, X] = [float16Behind(I(0)) ?? I(0), float16Behind(I(1)) ?? I(1)];
-    if (X.shape.length !== 4) return portable.BatchNormalizationGrad(g, call);
+    if (X.shape.length !== 4) return undefined;
     const [scale, mean, invStd] = [I(2), I(3), I(4)];
     const type = floatOf(X);
     const [gradient, image] = [last(g, castTo(g, dY, type)), last(g, X)];

@@ -1,8 +1,7 @@
 import type { Builder } from "../builder.ts";
 import type { Graph, Node, Value } from "../ir.ts";
-import type { Attributes, OpType } from "../operators/index.ts";
-import { cancelReorders } from "../passes/cancel-reorders.ts";
-import { mergeCommonSubexpressions } from "../passes/common-subexpressions.ts";
+import { type Attributes, isOpType, type OpType } from "../operators/index.ts";
+import type { Pass } from "../passes/pass.ts";
 import { rewriteGraph } from "../passes/rewrite.ts";
 
 /** What a lowering sees of the node it replaces: inputs `I(i)`, attributes, and which outputs something reads. */
@@ -17,20 +16,40 @@ export interface Call<K extends OpType> {
 }
 
 /**
- * How a device does an operator: appends ordinary nodes and returns a value per output, null for one that nothing reads; or undefined,
- * where the operator stays as it is.
+ * How a device does an operator: appends ordinary nodes and returns a value per output, null for one that nothing reads. A rule that
+ * declines returns undefined and has appended nothing; then the layer below decides, and below the last layer the operator stays.
  */
 export type Lower<K extends OpType> = (g: Builder, call: Call<K>) => readonly (Value | null)[] | undefined;
 
 /** A device's way for the operators it lacks or does better in another form; what is not in the table stays. */
 export type Lowering = { readonly [K in OpType]?: Lower<K> };
 
-/** A new graph in which every operator of the table is replaced; outputs, names and results stay. */
-export function lowerGraph(graph: Graph, lowering: Lowering): Graph {
+/** The lowering that asks `rules` first and `base` where they decline. */
+export function layer(base: Lowering, rules: Lowering): Lowering {
+  const layered = Object.keys(rules)
+    .filter(isOpType)
+    .map((opType) => {
+      const [rule, below] = [ruleOf(rules, opType), ruleOf(base, opType)];
+      const both: Lower<OpType> = (g, call) => rule?.(g, call) ?? below?.(g, call);
+      return [opType, both] as const;
+    });
+  return { ...base, ...Object.fromEntries(layered) };
+}
+
+function ruleOf(lowering: Lowering, opType: OpType): Lower<OpType> | undefined {
+  return lowering[opType] as Lower<OpType> | undefined;
+}
+
+/** The pass that replaces every operator of a table; outputs, names and results stay. */
+export function lower(lowering: Lowering): Pass {
+  return { name: "lower", run: (graph) => replaceOperators(graph, lowering) };
+}
+
+function replaceOperators(graph: Graph, lowering: Lowering): Graph {
   const used = usedOutputs(graph);
-  const lowered = rewriteGraph(graph, (node, inputs, g) => {
-    const lower = lowering[node.opType] as Lower<OpType> | undefined;
-    return lower?.(g, {
+  return rewriteGraph(graph, (node, inputs, g) => {
+    const rule = ruleOf(lowering, node.opType);
+    return rule?.(g, {
       I: (index) => {
         const value = inputs[index];
         if (!value) throw new Error(`${node.opType} at ${node.name} has no input ${index}`);
@@ -42,7 +61,6 @@ export function lowerGraph(graph: Graph, lowering: Lowering): Graph {
       node,
     });
   });
-  return mergeCommonSubexpressions(cancelReorders(lowered));
 }
 
 function usedOutputs(graph: Graph): ReadonlySet<Value> {

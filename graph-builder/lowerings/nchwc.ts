@@ -4,7 +4,6 @@ import type { Value } from "../ir.ts";
 import type { OpType } from "../operators/index.ts";
 import { staticDim } from "../operators/inference.ts";
 import { convGrad } from "./convolution.ts";
-import { cpu } from "./cpu.ts";
 import type { Call, Lower, Lowering } from "./lower.ts";
 import {
   blockedInputGradient,
@@ -15,25 +14,20 @@ import {
   plain,
 } from "./nchwc-convolution.ts";
 import { runningStatistics } from "./normalization.ts";
-import { suitsWinograd, winogradInputGradient, winogradWeightGradient } from "./winograd.ts";
+import { suitsWinograd, winogradConv, winogradInputGradient, winogradWeightGradient } from "./winograd.ts";
 
 /**
- * The CPU's operators over blocks of `B` channels (operators/nchwc.ts), where channels come in whole blocks; elsewhere as in `cpu`.
- * Each operator turns its inputs into blocks and its outputs back, and cancelReorders drops what cancels out: what stays blocked
- * between two operators follows from that alone.
+ * The CPU's operators over blocks of `B` channels (operators/nchwc.ts): a layer over `cpu` that declines where channels do not come in whole
+ * blocks. Each operator turns its inputs into blocks and its outputs back, and the pass cancelReorders drops what cancels out: what stays
+ * blocked between two operators follows from that alone.
  */
 export function nchwc(B: number): Lowering {
   const isBlocked = (value: Value | null): value is Value =>
     value !== null && value.shape.length === 4 && Number(value.shape[1]) % B === 0;
-  const isPlain = (...values: readonly (Value | null)[]) => !values.every(isBlocked);
   const when =
-    <K extends OpType>(
-      suits: (call: Call<K>) => boolean,
-      blocked: Lower<K>,
-      otherwise: Lower<K> = () => undefined,
-    ): Lower<K> =>
+    <K extends OpType>(suits: (call: Call<K>) => boolean, blocked: Lower<K>): Lower<K> =>
     (g, call) =>
-      suits(call) ? blocked(g, call) : otherwise(g, call);
+      suits(call) ? blocked(g, call) : undefined;
   const inputs = ({ node, I }: Pick<Call<OpType>, "node" | "I">) => node.inputs.map((_, i) => I(i));
   // what works on any layout joins blocks that are there already
   const isLaidOut = (...values: readonly Value[]) =>
@@ -45,8 +39,6 @@ export function nchwc(B: number): Lowering {
   const laidOut = (g: Builder, X: Value) => (isBlocked(X) ? plain(g, blocks(g, X)) : X);
 
   return {
-    ...cpu,
-
     Relu: when(
       ({ I }) => isLaidOut(I(0)),
       (g, { I }) => [plain(g, g.Relu(blocks(g, I(0))))],
@@ -56,7 +48,6 @@ export function nchwc(B: number): Lowering {
       (g, { I }) => [
         plain(g, g.Mul(blocks(g, I(0)), g.HardSigmoid(blocks(g, I(1)), { alpha: 1e30, beta: 0 }))),
       ],
-      cpu.ReluGrad,
     ),
     Add: when(
       ({ I }) => areAlike([I(0), I(1)]),
@@ -95,14 +86,13 @@ export function nchwc(B: number): Lowering {
 
     Conv: (g, call) => {
       const { I, optional, attributes } = call;
-      const [byWinograd] = cpu.Conv?.(g, call) ?? [];
+      const [byWinograd] = winogradConv(g, call) ?? [];
       if (byWinograd) return [laidOut(g, byWinograd)];
       if (!canConvolve(I(0), I(1), attributes.group, B)) return undefined;
       return [plain(g, g.NchwcConv(blocks(g, I(0)), blockedWeights(g, I(1), B), optional(2), attributes))];
     },
     ConvGrad: (g, call) => {
-      const [dY, X, W] = [call.I(0), call.I(1), call.I(2)];
-      if (isPlain(X, dY)) return cpu.ConvGrad?.(g, call);
+      if (!isBlocked(call.I(0)) || !isBlocked(call.I(1))) return undefined;
       return convGrad(
         (builder, conv) =>
           suitsWinograd(conv)
@@ -112,7 +102,7 @@ export function nchwc(B: number): Lowering {
           suitsWinograd(conv)
             ? laidOut(builder, winogradInputGradient(builder, conv))
             : blockedInputGradient(builder, conv, B),
-      )(g, { ...call, I: (i) => [dY, X, W][i] ?? call.I(i) });
+      )(g, call);
     },
 
     BatchNormalization: when(
@@ -135,7 +125,6 @@ export function nchwc(B: number): Lowering {
         const Y = plain(g, affine(g, X, gain, g.Sub(I(2), g.Mul(mean, gain))));
         return [Y, ...runningStatistics(g, [I(3), I(4)], [mean, variance], momentum), mean, invStd];
       },
-      cpu.BatchNormInternal,
     ),
     // dX = a dY + b X + c with a = scale invStd, b = -a invStd dScale / M, c = -a dB / M - b mean
     BatchNormalizationGrad: when(
@@ -150,7 +139,6 @@ export function nchwc(B: number): Lowering {
         const c = g.Neg(g.Add(g.Div(g.Mul(a, dBias), count), g.Mul(b, mean)));
         return [plain(g, affine(g, dY, a, null, affine(g, X, b, c))), dScale, dBias];
       },
-      cpu.BatchNormalizationGrad,
     ),
   };
 }

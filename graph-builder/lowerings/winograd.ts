@@ -1,7 +1,9 @@
 import type { Builder } from "../builder.ts";
 import type { Value } from "../ir.ts";
-import { staticDim } from "../operators/inference.ts";
+import { staticDim, windowOf } from "../operators/inference.ts";
+import { kernelOf } from "../operators/neural.ts";
 import type { Convolution } from "./convolution.ts";
+import type { Lower } from "./lower.ts";
 
 /** Pixels of a tile's side that one product yields, and that it reads: 4, 3 - 1 more. */
 const TILE = 4;
@@ -52,8 +54,17 @@ export function suitsWinograd({ X, W, group, window }: Omit<Convolution, "dY">):
   );
 }
 
+/** Conv by Winograd's algorithm where it gains. */
+export const winogradConv: Lower<"Conv"> = (g, { I, optional, attributes }) => {
+  const [X, W, B] = [I(0), I(1), optional(2)];
+  const window = windowOf(kernelOf(W, attributes), attributes);
+  if (!suitsWinograd({ X, W, group: attributes.group, window })) return undefined;
+  const Y = winogradConvolution(g, X, W);
+  return [B ? g.Add(Y, g.Unsqueeze(B, g.int64([1, 2]))) : Y];
+};
+
 /** Y = Conv(X, W). */
-export function winogradConvolution(g: Builder, X: Value, W: Value): Value {
+function winogradConvolution(g: Builder, X: Value, W: Value): Value {
   const exchanged = g.Transpose(weightsOfTiles(g, W), { perm: [0, 1, 2, 4, 3] });
   const products = g.MatMul(tilesRead(g, pixelsFirst(g, X)), exchanged);
   return pixelsLast(g, fromTiles(g, products, X, outputTransform));

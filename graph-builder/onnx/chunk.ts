@@ -1,6 +1,5 @@
 import { UserError } from "../errors.ts";
 import type { Graph, Model } from "../ir.ts";
-import { nextName } from "../passes/explicit-state.ts";
 import type { Pack } from "../passes/fused-step.ts";
 import { rewriteGraph } from "../passes/rewrite.ts";
 import { int64s } from "../tensor.ts";
@@ -41,7 +40,7 @@ export function encodeChunk(model: Model, { states, scanned, packs = [] }: Chunk
   const nextStates = [...states.values()];
   const results = [...outputs.keys()].filter((name) => !nextStates.includes(name));
   const made = [...nextStates, ...results];
-  const body = encodeGraph(bodyOf(graph, given, made));
+  const body = encodeGraph(bodyOf(graph, given, made), model.opset);
   const membersOf = (name: string) => packs.find((pack) => pack.name === name)?.members;
   const ofInput = (name: string) =>
     membersOf(name)?.map(({ name, dims }) => valueInfo(name, tensorType("float", dims), false)) ?? [
@@ -163,4 +162,8 @@ function expectSameType(
   if (!next) throw new UserError(`The graph ${graph.name} has no output ${nextName}, the next ${name}.`);
   if (JSON.stringify(encodeType(state)) === JSON.stringify(encodeType(next))) return;
   throw new UserError(`${nextName} has another type than ${name}, so it cannot take its place.`);
+}
+
+function nextName(input: string): string {
+  return `${input}_next`;
 }

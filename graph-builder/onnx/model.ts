@@ -2,15 +2,16 @@ import protobuf from "protobufjs/minimal.js";
 import { type Builder, createBuilder } from "../builder.ts";
 import { UserError } from "../errors.ts";
 import { Graph, type Model, type Node, type Value } from "../ir.ts";
-import { isUsed, nameValues } from "../names.ts";
+import { freeName, isUsed, nameValues, outputNames } from "../names.ts";
 import { dataTypeNumbers, dataTypeOf } from "../operators/elementwise.ts";
-import { isOpType, operatorOf } from "../operators/index.ts";
+import { operatorOf } from "../operators/index.ts";
 import type { AttributeKind } from "../operators/schema.ts";
-import { givenAttributes } from "../printer.ts";
 import { functionGraph, isFunction } from "../shake-shake.ts";
 import { allocate, dataFromBytes, isNumeric, Tensor } from "../tensor.ts";
 import { type Dim, type Shape, tensorType, type ValueType } from "../types.ts";
-import { adapters, type ForeignNode } from "./import-forms.ts";
+import { type WrittenNode, writtenNode } from "./export-forms.ts";
+import { importNode } from "./import-forms.ts";
+import { opsetImports } from "./opset-imports.ts";
 import { onnx } from "./wire.ts";
 
 type Proto = typeof onnx;
@@ -25,27 +26,19 @@ type IType = Parameters<Proto["TypeProto"]["encode"]>[0];
 
 // --- writing ---
 
-/** The opsets of domains whose operators follow those of ai.onnx; the others are at version 1. */
-const domainVersions: Readonly<Record<string, number>> = { "com.ms.internal.nhwc": 17 };
-
 /** The model as the bytes of an .onnx file; the same model always gives the same bytes. */
 export function encodeModel(model: Model): Uint8Array {
-  return encodeAround(model, encodeGraph(model.graph));
+  return encodeAround(model, encodeGraph(model.graph, model.opset));
 }
 
 /** The bytes of a file whose graph contains the model's graph: what the file says besides its graph follows from the model. */
 export function encodeAround(model: Model, graph: IGraph): Uint8Array {
   const functions = [...new Set(model.graph.nodes.map((node) => node.opType))].filter(isFunction);
-  const domains = new Set(model.graph.nodes.map((node) => operatorOf(node.opType).domain));
-  domains.delete("");
   const proto: IModel = {
     irVersion: model.irVersion,
     producerName: model.producerName,
     docString: model.docString,
-    opsetImport: [
-      { domain: "", version: model.opset },
-      ...[...domains].sort().map((domain) => ({ domain, version: domainVersions[domain] ?? 1 })),
-    ],
+    opsetImport: opsetImports(model.graph, model.opset).map(([domain, version]) => ({ domain, version })),
     metadataProps: Object.entries(model.metadataProps).map(([key, value]) => ({ key, value })),
     functions: functions.map((opType) => encodeFunction(functionGraph(opType), model.opset)),
     graph,
@@ -53,9 +46,9 @@ export function encodeAround(model: Model, graph: IGraph): Uint8Array {
   return onnx.ModelProto.encode(proto).finish();
 }
 
-/** A graph as it is written in a file. Throws Error where two values have one name. */
-export function encodeGraph(graph: Graph): IGraph {
-  const names = nameValues(graph);
+/** A graph as it is written in a file of an opset. Throws Error where two values have one name. */
+export function encodeGraph(graph: Graph, opset: number): IGraph {
+  const { names, nodes, constants } = writtenNodes(graph, opset);
   const ends = new Set([...graph.inputs, ...graph.outputs]);
   const inner = graph.nodes
     .flatMap((node) => node.outputs)
@@ -65,15 +58,15 @@ export function encodeGraph(graph: Graph): IGraph {
     input: graph.inputs.map((value) => encodeValueInfo(value, names)),
     output: graph.outputs.map((value) => encodeValueInfo(value, names)),
     valueInfo: inner.map((value) => encodeValueInfo(value, names)),
-    initializer: graph.initializers.map((value) => encodeTensor(constantOf(value), names.get(value) ?? "")),
-    node: graph.nodes.map((node) => encodeNode(graph, node, names)),
+    initializer: constants.map((value) => encodeTensor(constantOf(value), names.get(value) ?? "")),
+    node: nodes,
   };
 }
 
 /** A function has no initializers: its constants become Constant nodes. */
 function encodeFunction(graph: Graph, opset: number): IFunction {
-  const names = nameValues(graph);
-  const constants = graph.initializers.map((value) => ({
+  const { names, nodes, constants } = writtenNodes(graph, opset);
+  const constantNodes = constants.map((value) => ({
     opType: "Constant",
     output: [names.get(value) ?? ""],
     attribute: [encodeAttribute("value", "tensor", constantOf(value))],
@@ -84,30 +77,41 @@ function encodeFunction(graph: Graph, opset: number): IFunction {
     input: graph.inputs.map((value) => names.get(value) ?? ""),
     output: graph.outputs.map((value) => names.get(value) ?? ""),
     opsetImport: [{ domain: "", version: opset }],
-    node: [...constants, ...graph.nodes.map((node) => encodeNode(graph, node, names))],
+    node: [...constantNodes, ...nodes],
   };
 }
 
-function encodeNode(graph: Graph, node: Node, names: ReadonlyMap<Value, string>): INode {
-  const operator = operatorOf(node.opType);
-  const { domain, attributes } = operator;
-  const isObligatory = (index: number) =>
-    operator.obligatoryOutputs
-      ? index < operator.obligatoryOutputs(node.attributes as never)
-      : !operator.outputs[index]?.endsWith("?");
-  const output = node.outputs.map((value, i) =>
-    isObligatory(i) || isUsed(graph, value) ? (names.get(value) ?? "") : "",
-  );
-  while (output.at(-1) === "") output.pop();
+/** The nodes of a graph in the forms of an opset, the constants that they and the outputs read, and the names of all values. */
+function writtenNodes(graph: Graph, opset: number) {
+  const names = nameValues(graph);
+  const taken = new Set(names.values());
+  const constants = new Set<Value>();
+  const nodes = graph.nodes.map((node) => {
+    const written = writtenNode(node, opset);
+    for (const value of written.inputs) {
+      if (!value?.constant) continue;
+      constants.add(value);
+      if (!names.has(value)) names.set(value, freeName(`${node.name.replaceAll("/", ".")}.axes`, taken));
+    }
+    return encodeNode(node, written, { names, output: outputNames(graph, node, names) });
+  });
+  for (const value of graph.outputs) if (value.constant) constants.add(value);
+  return { names, nodes, constants: [...constants] };
+}
+
+function encodeNode(
+  node: Node,
+  { inputs, attributes }: WrittenNode,
+  { names, output }: { readonly names: ReadonlyMap<Value, string>; readonly output: string[] },
+): INode {
+  const { domain, opType = node.opType } = operatorOf(node.opType);
   return {
     name: node.name,
-    opType: operator.opType ?? node.opType,
+    opType,
     domain,
-    input: node.inputs.map((value) => (value ? (names.get(value) ?? "") : "")),
+    input: inputs.map((value) => (value ? (names.get(value) ?? "") : "")),
     output,
-    attribute: givenAttributes(node).map(([name, value]) =>
-      encodeAttribute(name, attributes[name]?.kind ?? "int", value),
-    ),
+    attribute: attributes.map(([name, kind, value]) => encodeAttribute(name, kind, value)),
   };
 }
 
@@ -169,9 +173,10 @@ export function decodeModel(bytes: Uint8Array, where = "the model"): Model {
   const proto = parse(bytes, where);
   if (!proto.graph?.node) throw new UserError(`${where} is not an ONNX model: it holds no graph.`);
   try {
-    const opset = decodeOpset(proto);
+    const opsets = decodeOpsets(proto);
+    const opset = opsets.get("") ?? 0;
     return {
-      graph: decodeGraph(proto.graph, opset),
+      graph: decodeGraph(proto.graph, opsets),
       irVersion: Number(proto.irVersion),
       opset,
       producerName: proto.producerName ?? "",
@@ -194,11 +199,20 @@ function metadataOf({ metadataProps }: IModel): Record<string, string> {
   return Object.fromEntries((metadataProps ?? []).map(({ key, value }) => [key ?? "", value ?? ""]));
 }
 
-/** Before 11, operators of the same name took other inputs and attributes. */
-function decodeOpset({ opsetImport }: IModel): number {
-  const opset = Number(opsetImport?.find(({ domain }) => !domain || domain === "ai.onnx")?.version ?? 0);
+/** The version of every domain that a file imports. Before 11, operators of ai.onnx of the same name took other inputs and attributes. */
+function decodeOpsets({ opsetImport }: IModel): Map<string, number> {
+  const imports = (opsetImport ?? []).map(
+    ({ domain, version }) => [canonicalDomain(domain), Number(version)] as const,
+  );
+  const opsets = new Map(imports);
+  const opset = opsets.get("") ?? 0;
   if (opset < 11) throw new Error(`it imports opset ${opset} of ai.onnx, and only 11 and later are known`);
-  return opset;
+  return opsets;
+}
+
+/** A domain as we write it: ai.onnx has two names. */
+function canonicalDomain(domain: string | null | undefined): string {
+  return domain === "ai.onnx" ? "" : (domain ?? "");
 }
 
 function parse(bytes: Uint8Array, where: string): IModel {
@@ -209,7 +223,7 @@ function parse(bytes: Uint8Array, where: string): IModel {
   }
 }
 
-function decodeGraph(proto: IGraph, opset: number): Graph {
+function decodeGraph(proto: IGraph, opsets: ReadonlyMap<string, number>): Graph {
   const g = createBuilder(new Graph(proto.name ?? ""));
   const values = new Map<string, Value>();
   const initializers = new Map((proto.initializer ?? []).map((tensor) => [tensor.name ?? "", tensor]));
@@ -219,7 +233,7 @@ function decodeGraph(proto: IGraph, opset: number): Graph {
     if (!initializers.has(name)) values.set(name, g.inputOf(name, decodeType(info.type, name)));
   }
   for (const [name, tensor] of initializers) values.set(name, g.constant(decodeTensor(tensor, name), name));
-  const file = { opset, types: declaredTypes(proto) };
+  const file = { opsets, types: declaredTypes(proto) };
   for (const node of proto.node ?? []) decodeNode(g, node, values, file);
   for (const { name } of proto.output ?? []) {
     const value = values.get(name ?? "");
@@ -232,7 +246,8 @@ function decodeGraph(proto: IGraph, opset: number): Graph {
 
 /** What a node's meaning depends on besides itself. */
 interface FileContext {
-  readonly opset: number;
+  /** The version of every domain that the file imports. */
+  readonly opsets: ReadonlyMap<string, number>;
   readonly types: ReadonlyMap<string, ValueType>;
 }
 
@@ -244,7 +259,7 @@ function declaredTypes({ valueInfo, output }: IGraph): Map<string, ValueType> {
 
 function decodeNode(g: Builder, proto: INode, values: Map<string, Value>, file: FileContext): void {
   const opType = proto.opType ?? "";
-  const name = proto.name || (proto.output?.[0] ?? opType);
+  const name = proto.name || (proto.output?.find((output) => output !== "") ?? opType);
   const inputs = (proto.input ?? []).map((input) => {
     const value = values.get(input);
     if (input !== "" && !value) throw new Error(`${opType} at ${name} reads ${input}, which nothing makes`);
@@ -254,48 +269,15 @@ function decodeNode(g: Builder, proto: INode, values: Map<string, Value>, file: 
     (proto.attribute ?? []).map((attribute) => [attribute.name ?? "", decodeAttribute(attribute, name)]),
   );
   const declared = (proto.output ?? []).map((output) => file.types.get(output));
-  const outputs =
-    g.within(name, () => adapters[opType]?.(g, { inputs, attributes, declared })) ??
-    ownNode(g, proto, { name, inputs, attributes, opset: file.opset }).outputs;
+  const domain = canonicalDomain(proto.domain);
+  const opset = file.opsets.get(domain) ?? 1;
+  const outputs = importNode(g, { domain, opType, name, opset, inputs, attributes, declared });
   for (const [i, output] of (proto.output ?? []).entries()) {
     const value = outputs[i];
     if (!value || output === "") continue;
     value.name ??= output;
     values.set(output, value);
   }
-}
-
-/** A node of an operator that is ours too. */
-function ownNode(
-  g: Builder,
-  { opType = "", domain }: { readonly opType?: string | null; readonly domain?: string | null },
-  {
-    name,
-    inputs,
-    attributes,
-    opset,
-  }: Omit<ForeignNode, "declared"> & { readonly name: string; readonly opset: number },
-): Node {
-  const known = domain === "ai.onnx" ? "" : (domain ?? "");
-  if (!opType || !isOpType(opType) || operatorOf(opType).domain !== known) {
-    throw new Error(`operator ${known ? `${known}.` : ""}${opType} at ${name} is not supported`);
-  }
-  const specs = operatorOf(opType).attributes;
-  const stranger = Object.keys(attributes).find((attribute) => !specs[attribute]);
-  if (stranger) throw new Error(`${opType} at ${name} has an unknown attribute ${stranger}`);
-  const node = g.node(opType, inputs, attributes as never, name);
-  if (opset < 13 && /Softmax$/.test(opType)) expectLastAxis(node, attributes);
-  return node;
-}
-
-/** Softmax meant the same over the last axis alone before opset 13, where its axis was 1 unless said. */
-function expectLastAxis(
-  { opType, name, outputs }: Node,
-  { axis = 1 }: Readonly<Record<string, unknown>>,
-): void {
-  const rank = outputs[0]?.shape.length ?? 0;
-  if (axis === -1 || axis === rank - 1) return;
-  throw new Error(`${opType} at ${name} is not over its last axis, which opset 13 and later alone can say`);
 }
 
 function decodeAttribute({ type, i, f, s, ints, floats, t, name }: IAttribute, node: string): unknown {

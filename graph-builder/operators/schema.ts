@@ -138,7 +138,13 @@ export function completeAttributes<A extends AttributeSpecs>(
   return Object.fromEntries(entries) as CompleteAttributes<A>;
 }
 
-/** Inputs that an operator refuses; the builder and the checker add the node's path. */
+/** Inputs that an operator refuses; who knows the node adds its path to the message and as `path`. */
 export class ShapeError extends Error {
   override readonly name = "ShapeError";
+  readonly path: string | undefined;
+
+  constructor(message: string, path?: string) {
+    super(message);
+    this.path = path;
+  }
 }

@@ -1,6 +1,8 @@
+import type { BoundGraph } from "../bindings.ts";
 import { type Builder, createBuilder } from "../builder.ts";
 import { Graph, type Node, type Value } from "../ir.ts";
-import { nextName } from "../passes/explicit-state.ts";
+import { freeName, nameOf } from "../names.ts";
+import { appendControls } from "./controls.ts";
 import {
   type AdamWSettings,
   adamW,
@@ -39,30 +41,47 @@ export function applyRule(g: Builder, rule: OptimizerRule, update: Update): Upda
 /**
  * An optimizer step in ordinary operators, one update a parameter. Inputs: `learning_rate` float [1], `step` int64 [1] for AdamW,
  * and for each parameter `<p>`, `<p>_grad` and its moments; outputs `<p>_next` and the moments' `_next`. With `maxNorm` the gradients
- * are first scaled down to that norm over all of them, where theirs is larger, and `<p>_grad_next` are outputs too.
+ * are first scaled down to that norm over all of them, where theirs is larger, and `<p>_grad_next` are outputs too. A name that a
+ * parameter has already gets a number behind; the bindings tell which is which.
  */
 export function optimizerGraph(
   parameters: readonly { readonly name: string; readonly shape: readonly number[] }[],
   rule: OptimizerRule,
   maxNorm?: number,
-): Graph {
+): BoundGraph {
   const g = createBuilder(new Graph("optimizer"));
-  const learningRate = g.input("learning_rate", "float", [1]);
-  const step = rule.kind === "adamw" ? { step: g.input("step", "int64", [1]) } : {};
-  const raw = parameters.map(({ name, shape }) => g.input(`${name}_grad`, "float", shape));
+  const taken = new Set(parameters.map(({ name }) => name));
+  const { controls, bindings } = appendControls(g, rule, taken);
+  const raw = parameters.map(({ name, shape }) => g.input(freeName(`${name}_grad`, taken), "float", shape));
   const gradients = maxNorm === undefined ? raw : clipped(g, raw, maxNorm);
+  const output = (value: Value, input: Value): string => {
+    const name = freeName(`${input.name}_next`, taken);
+    g.output(value, name);
+    return name;
+  };
   for (const [i, { name, shape }] of parameters.entries()) {
     const weight = g.input(name, "float", shape);
-    const gradient = gradients[i] ?? weight;
-    const names = momentNames(name, momentCounts[rule.kind]);
-    const moments = names.map((moment) => g.input(moment, "float", shape));
-    const update = { weight, gradient, moments, learningRate, ...step };
+    const [rawGradient, gradient] = [raw[i], gradients[i]];
+    if (!rawGradient || !gradient) throw new RangeError(`parameter ${name} has no gradient`);
+    const moments = momentNames(name, momentCounts[rule.kind]).map((moment) =>
+      g.input(freeName(moment, taken), "float", shape),
+    );
+    const update = { weight, gradient, moments, ...controls };
     const next = g.scope(name.replaceAll(".", "/"), () => applyRule(g, rule, update));
-    g.output(next.weight, nextName(name));
-    if (maxNorm !== undefined) g.output(gradient, nextName(`${name}_grad`));
-    for (const [i, moment] of next.moments.entries()) g.output(moment, nextName(names[i] ?? ""));
+    bindings.push({ role: "parameter", input: name, output: output(next.weight, weight) });
+    bindings.push({
+      role: "gradient",
+      parameter: name,
+      input: nameOf(rawGradient),
+      ...(maxNorm === undefined ? {} : { output: output(gradient, rawGradient) }),
+    });
+    for (const [index, moment] of moments.entries()) {
+      const value = next.moments[index] ?? moment;
+      const input = nameOf(moment);
+      bindings.push({ role: "moment", parameter: name, index, input, output: output(value, moment) });
+    }
   }
-  return g.graph;
+  return { graph: g.graph, bindings };
 }
 
 /** Gradients scaled by min(1, max / (norm + 1e-6)), the norm over all of them (ONNX Runtime's clip_grad_norm.cc). */

@@ -1,26 +1,25 @@
 import type { Builder } from "../builder.ts";
-import type { Graph, Node, Value } from "../ir.ts";
+import type { Node, Value } from "../ir.ts";
+import type { Pass } from "./pass.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
 /** [N, C, H, W] to [H, W, N, C], or back. */
 const PIXELS_FIRST = "2,3,0,1";
 
 /**
- * A graph in the blocked layout without its detours: what is put into the plain layout and back stays in blocks, what goes on with its
- * pixels in front or comes from there takes the way with the channels last, and a Relu behind a blocked convolution that nothing else
- * reads is done by the convolution.
+ * Shortens the ways into and out of the blocked layout (operators/nchwc.ts): a value that is put into the plain layout and back stays in
+ * blocks, and one that goes on with its pixels first, or comes from there, is reordered with its channels last.
  */
-export function cancelReorders(graph: Graph): Graph {
-  const cancelled = rewriteGraph(graph, (node, [input], g) =>
-    input ? shorterWay(g, node, input) : undefined,
-  );
-  return rewriteGraph(rewriteGraph(cancelled), (node, inputs, g) => {
-    const conv = inputs[0]?.producer as Node<"NchwcConv"> | undefined;
-    const isOwn = node.opType === "Relu" && node.input(0).uses.length === 1;
-    if (!isOwn || conv?.opType !== "NchwcConv" || conv.attributes.activation) return undefined;
-    const attributes = { ...conv.attributes, activation: "Relu" };
-    return g.node("NchwcConv", conv.inputs, attributes, `${conv.name}_Relu`).outputs;
-  });
+export const cancelReorders: Pass = {
+  name: "cancel-reorders",
+  run: (graph) =>
+    graph.nodes.some(isReorder)
+      ? rewriteGraph(graph, (node, [input], g) => (input ? shorterWay(g, node, input) : undefined))
+      : graph,
+};
+
+function isReorder({ opType }: Node): boolean {
+  return opType === "ReorderInput" || opType === "ReorderOutput";
 }
 
 /** The value of a reorder by a shorter way from where its input came from. */

@@ -1,12 +1,15 @@
 import type { Graph, Node, Value } from "../ir.ts";
 import { operatorOf } from "../operators/index.ts";
+import type { Pass } from "./pass.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
 /**
- * A graph in which nodes of one operator that read the same values with the same attributes are one node, and so are those whose
- * elements are known to be the same, such as the number of images by the shapes of two values.
+ * Makes one node of nodes of one operator that read the same values with the same attributes, and of nodes whose elements are known to be
+ * the same, such as the number of images by the shapes of two values.
  */
-export function mergeCommonSubexpressions(graph: Graph): Graph {
+export const mergeCommonSubexpressions: Pass = { name: "merge-common-subexpressions", run: merge };
+
+function merge(graph: Graph): Graph {
   const names = new Map<Value, string>();
   const known = new Map<string, readonly Value[]>();
   const nameOf = (value: Value | null) => {
@@ -15,7 +18,7 @@ export function mergeCommonSubexpressions(graph: Graph): Graph {
     names.set(value, name);
     return name;
   };
-  const merged = rewriteGraph(graph, (node, inputs, g) => {
+  return rewriteGraph(graph, (node, inputs, g) => {
     if (operatorOf(node.opType).isRandom || isOutput(graph, node)) return undefined;
     const key = knownElements(node) ?? `${node.opType}(${inputs.map(nameOf).join()})${attributesOf(node)}`;
     const outputs =
@@ -23,7 +26,6 @@ export function mergeCommonSubexpressions(graph: Graph): Graph {
     known.set(key, outputs);
     return outputs;
   });
-  return rewriteGraph(merged);
 }
 
 /** What a node of one output makes, as far as it is known before a run. */

@@ -1,43 +1,102 @@
+import { type Binding, type BoundGraph, outputOf } from "../bindings.ts";
 import { type Builder, createBuilder } from "../builder.ts";
 import type { Graph, Node, Value } from "../ir.ts";
+import { freeName, givenNames } from "../names.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
-import { rewriteGraph } from "./rewrite.ts";
-
-/** The name under which a graph returns the new contents of one of its inputs. */
-export function nextName(input: string): string {
-  return `${input}_next`;
-}
+import type { Pass } from "./pass.ts";
+import { removeDeadCode } from "./remove-dead-code.ts";
+import { neededNodes, rewriteGraph } from "./rewrite.ts";
 
 /**
- * A graph without hidden effects: what ONNX Runtime's training kernels write into their inputs becomes outputs.
- * - InPlaceAccumulatorV2(buffer, value, overwrite): `<buffer>_next` = overwrite ? value : buffer + value; its flag, and what
+ * A graph without hidden effects: what ONNX Runtime's training kernels write into their inputs becomes outputs, which are called
+ * `<input>_next`, with a number behind where that name is taken.
+ * - InPlaceAccumulatorV2(buffer, value, overwrite): the next buffer is overwrite ? value : buffer + value; its flag, and what
  *   follows from flags alone, is no output any more.
- * - BatchNormInternal, and BatchNormalization in training mode: `<running statistic>_next`, where nothing read the new statistics.
+ * - BatchNormInternal, and BatchNormalization in training mode: the next running statistic, where nothing read the new statistics.
  */
-export function withExplicitState(graph: Graph): Graph {
+export const explicitState: Pass = { name: "explicit-state", run: makeExplicit };
+
+/** The graph after `explicitState`, and its bindings with the outputs that the pass adds. */
+export function withExplicitState(bound: BoundGraph): BoundGraph {
+  return { graph: explicitState.run(bound.graph), bindings: explicitBindings(bound) };
+}
+
+/** The bindings that a graph has after `explicitState`; a constant that a node turns out to change is a statistic. */
+export function explicitBindings({ graph, bindings }: BoundGraph): Binding[] {
+  const outputs = new Map(effectsOf(graph).map(({ input, output }) => [input, output]));
+  return bindings.map((binding) => {
+    const output = binding.input === undefined ? undefined : outputs.get(binding.input);
+    if (output === undefined || outputOf(binding) !== undefined) return binding;
+    switch (binding.role) {
+      case "constant":
+        return { ...binding, role: "statistic", output };
+      case "learning-rate":
+      case "step":
+      case "reset-gradients":
+        return binding;
+      default:
+        return { ...binding, output };
+    }
+  });
+}
+
+/** An input that a node writes into, and the name of the output that returns what it writes. */
+interface Effect {
+  readonly input: string;
+  readonly output: string;
+  readonly node: Node;
+  /** The index of the node's output that has the new contents. */
+  readonly index: number;
+}
+
+/** Throws Error where two nodes write into one input: which of them is last depends on the order in which they run. */
+function effectsOf(graph: Graph): Effect[] {
+  const taken = givenNames(graph);
+  const inputs = new Set(graph.inputs);
+  const changed = new Set<string>();
+  const written = neededNodes(graph).flatMap((node) =>
+    writtenInputs(graph, node).flatMap(({ value, index }) =>
+      value?.name !== undefined && inputs.has(value) ? [{ input: value.name, node, index }] : [],
+    ),
+  );
+  return written.map((effect) => {
+    if (changed.has(effect.input)) throw new Error(`graph ${graph.name} changes ${effect.input} twice`);
+    changed.add(effect.input);
+    return { ...effect, output: freeName(`${effect.input}_next`, taken) };
+  });
+}
+
+/** The values that a node writes into, each with the index of the output that has the new contents. */
+function writtenInputs(graph: Graph, node: Node): { value: Value | null | undefined; index: number }[] {
+  if (node.opType === "InPlaceAccumulatorV2") return [{ value: node.inputs[0], index: 1 }];
+  if (!updatesStatistics(node)) return [];
+  const isRead = (index: number) =>
+    node.output(index).uses.length > 0 || graph.outputs.includes(node.output(index));
+  return [1, 2].filter((index) => !isRead(index)).map((index) => ({ value: node.inputs[index + 2], index }));
+}
+
+function makeExplicit(graph: Graph): Graph {
+  const effects = effectsOf(graph);
   const states: { name: string; value: Value }[] = [];
   const flags = new Set<Value>();
-  const keep = (g: Builder, input: Value | null, value: Value) => {
-    if (!input?.name || !g.graph.inputs.includes(input)) return;
-    states.push({ name: nextName(input.name), value });
+  const keep = (node: Node, outputs: readonly (Value | null | undefined)[]) => {
+    for (const effect of effects) {
+      const value = effect.node === node ? outputs[effect.index] : undefined;
+      if (value) states.push({ name: effect.output, value });
+    }
+    return outputs;
   };
   const explicit = rewriteGraph(graph, (node, inputs, g) => {
     if (node.opType === "InPlaceAccumulatorV2") {
       flags.add(node.output(0));
       const next = accumulated(g, inputs);
-      keep(g, inputs[0] ?? null, next);
-      return [g.Cast(g.float([1]), { to: dataTypeNumbers.bool }), next];
+      return keep(node, [g.Cast(g.float([1]), { to: dataTypeNumbers.bool }), next]);
     }
     if (node.inputs.length > 0 && node.inputs.every((input) => input && flags.has(input))) {
       for (const output of node.outputs) flags.add(output);
     }
     if (!updatesStatistics(node)) return undefined;
-    const { outputs } = g.node(node.opType, inputs, node.attributes as never, node.name);
-    for (const i of [1, 2]) {
-      const isRead = node.output(i).uses.length > 0 || graph.outputs.includes(node.output(i));
-      if (!isRead) keep(g, inputs[i + 2] ?? null, node.output(i) && (outputs[i] as Value));
-    }
-    return outputs;
+    return keep(node, g.node(node.opType, inputs, node.attributes as never, node.name).outputs);
   });
   const names = new Set(graph.outputs.filter((output) => flags.has(output)).map((output) => output.name));
   explicit.outputs = explicit.outputs.filter((output) => !names.has(output.name));
@@ -46,7 +105,7 @@ export function withExplicitState(graph: Graph): Graph {
     if (!explicit.outputs.includes(value)) value.name = name;
     g.output(value, name);
   }
-  return rewriteGraph(explicit);
+  return removeDeadCode.run(explicit);
 }
 
 function accumulated(g: Builder, [buffer, value, overwrite]: readonly (Value | null)[]): Value {

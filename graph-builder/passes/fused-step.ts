@@ -1,12 +1,13 @@
+import { type Binding, type BoundGraph, outputOf } from "../bindings.ts";
 import { type Builder, createBuilder } from "../builder.ts";
 import { UserError } from "../errors.ts";
 import type { Graph, Node, Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
-import { momentCounts, momentNames } from "../optimizers/step-graph.ts";
 import { Tensor } from "../tensor.ts";
 import { elementCount } from "../types.ts";
-import { nextName, withExplicitState } from "./explicit-state.ts";
+import { withExplicitState } from "./explicit-state.ts";
 import { LOSS_SCALE, mixedPrecision } from "./mixed-precision.ts";
+import { removeDeadCode } from "./remove-dead-code.ts";
 import { freezeInputs, rewriteGraph } from "./rewrite.ts";
 
 /** The input that counts the steps since the loss scale changed or a step was skipped: float, no dimensions. */
@@ -41,6 +42,8 @@ export interface FusedStep {
   readonly packs: readonly Pack[];
   /** The inputs of the graph that a step replaces and the outputs that replace them, packs among them. */
   readonly states: ReadonlyMap<string, string>;
+  /** What the optimizer's inputs are, with the bindings of the moments that the packs hold. */
+  readonly controls: readonly Binding[];
 }
 
 /**
@@ -50,14 +53,15 @@ export interface FusedStep {
  * Throws UserError where the update is not elementwise and the same for all parameters, such as with gradient clipping.
  */
 export function fusedStep(
-  training: Graph,
-  optimizer: Graph,
+  training: BoundGraph,
+  optimizer: BoundGraph,
   { mixed = false }: FusedStepSettings = {},
 ): FusedStep {
   const update = readUpdate(withExplicitState(optimizer));
   const plain = resetEveryStep(training);
-  const step = mixed ? mixedPrecision(plain) : plain;
-  const groups = groupsOf(step, { names: update.parameters, moments: update.moments }, mixed);
+  const step = mixed ? mixedPrecision(plain.graph) : plain.graph;
+  const gradients = gradientsOf(plain.bindings);
+  const groups = groupsOf(step, update, mixed);
   const statistics = statisticsOf(step);
   const packs = [...groups.flatMap((group) => group.packs), ...statistics.map(({ pack }) => pack)];
   const flat = new Map<string, Value>();
@@ -88,8 +92,14 @@ export function fusedStep(
   const next = g.scope("update", () => {
     const scale = joined.inputs.find(({ name }) => name === LOSS_SCALE);
     const made = new Map<string, Value>();
-    const gradients = groups.map((group) => {
-      const gradient = gatherGradients(g, group, outputs);
+    const unscaledGradients = groups.map((group) => {
+      const gradient = gatherGradients(g, group, (parameter) => {
+        const value = outputs.get(gradients.get(parameter) ?? "");
+        if (value) return value;
+        throw new UserError(
+          `The training model gives no gradient of ${parameter}, which the optimizer model updates.`,
+        );
+      });
       const unscaled = scale ? g.Mul(gradient, g.Reciprocal(scale)) : gradient;
       for (const [name, value] of appendUpdate(g, update, group, flat, unscaled)) made.set(name, value);
       return unscaled;
@@ -98,26 +108,43 @@ export function fusedStep(
       const { name } = statistic.pack;
       made.set(name, runningStatistics(g, statistic, flat.get(name), outputs));
     }
-    return scale ? guarded(g, made, flat, scale, gradients) : made;
+    return scale ? guarded(g, made, flat, scale, unscaledGradients) : made;
   });
-  const dropped = new Set([
-    ...update.parameters.flatMap(gradientNames),
-    ...statistics.flatMap(({ pack }) => pack.members.map(({ name }) => nextName(name))),
-  ]);
+  const dropped = new Set([...gradients.values(), ...statistics.flatMap(({ outputNames }) => outputNames)]);
   joined.outputs = joined.outputs.filter(({ name = "" }) => !dropped.has(name));
   for (const value of outputs.values()) if (dropped.has(value.name ?? "")) value.name = undefined;
   for (const [name, value] of next) g.output(value, nextName(name));
-  const graph = rewriteGraph(joined);
-  return { graph, packs, states: new Map([...next.keys()].map((name) => [name, nextName(name)])) };
+  const graph = removeDeadCode.run(joined);
+  const states = new Map([...next.keys()].map((name) => [name, nextName(name)]));
+  return { graph, packs, states, controls: update.controls };
+}
+
+function nextName(input: string): string {
+  return `${input}_next`;
 }
 
 /** The training model with gradients that start anew in every step. */
-function resetEveryStep(training: Graph): Graph {
-  const names = (graph: Graph) => graph.outputs.map(({ name = "" }) => name);
+function resetEveryStep({ graph, bindings }: BoundGraph): BoundGraph {
+  const names = ({ outputs }: Graph) => outputs.map(({ name = "" }) => name);
   const always = new Tensor("bool", [1], Uint8Array.of(1));
-  const reset = freezeInputs(training, new Map([["lazy_reset_grad", always]]), names(training));
-  const explicit = withExplicitState(reset);
-  return freezeInputs(explicit, new Map(), names(explicit));
+  const resets = bindings.filter(({ role }) => role === "reset-gradients");
+  const constants = new Map(resets.map(({ input = "" }) => [input, always]));
+  const reset = freezeInputs(graph, constants, names(graph));
+  const explicit = withExplicitState({
+    graph: reset,
+    bindings: bindings.filter((binding) => !resets.includes(binding)),
+  });
+  return { ...explicit, graph: freezeInputs(explicit.graph, new Map(), names(explicit.graph)) };
+}
+
+/** The outputs that are gradients, by their parameters. */
+function gradientsOf(bindings: readonly Binding[]): Map<string, string> {
+  return new Map(
+    bindings.flatMap((binding): [string, string][] => {
+      const output = outputOf(binding);
+      return binding.role === "gradient" && output !== undefined ? [[binding.parameter, output]] : [];
+    }),
+  );
 }
 
 interface Member {
@@ -143,13 +170,9 @@ function divisorOf(members: readonly Member[]): number {
 }
 
 /** The trained parameters by the type in which they are read and by the length of their rows. */
-function groupsOf(
-  step: Graph,
-  { names, moments }: { names: readonly string[]; moments: number },
-  mixed: boolean,
-): Group[] {
+function groupsOf(step: Graph, { parameters, moments }: Update, mixed: boolean): Group[] {
   const groups = new Map<string, Member[]>();
-  for (const name of names) {
+  for (const name of parameters.keys()) {
     const value = step.inputs.find((input) => input.name === name);
     if (!value)
       throw new UserError(`The training model does not read ${name}, which the optimizer model updates.`);
@@ -164,7 +187,7 @@ function groupsOf(
     const kept = Array.from({ length: moments }, (_, i) => ({
       name: `${momentRole(i, moments)}.${key}`,
       width,
-      members: members.map(({ name, dims }) => ({ name: momentNames(name, moments)[i] ?? "", dims })),
+      members: members.map(({ name, dims }) => ({ name: parameters.get(name)?.moments[i] ?? "", dims })),
     }));
     return { isHalf: key.endsWith("_half"), weights, packs: [weights, ...kept] };
   });
@@ -197,27 +220,13 @@ function cutWeights(
   });
 }
 
-function gradientNames(parameter: string): string[] {
-  return [`${parameter}_grad`, nextName(`${parameter}_grad.accumulation.buffer`)];
-}
-
-function gradientOf(outputs: ReadonlyMap<string, Value>, parameter: string): Value {
-  for (const name of gradientNames(parameter)) {
-    const value = outputs.get(name);
-    if (value) return value;
-  }
-  throw new UserError(
-    `The training model gives no gradient of ${parameter}, which the optimizer model updates.`,
-  );
-}
-
 /** The gradients of a group as one float matrix; those in float16 are joined before they are cast. */
 function gatherGradients(
   g: Builder,
   { weights: { members, width } }: Group,
-  outputs: ReadonlyMap<string, Value>,
+  gradientOf: (parameter: string) => Value,
 ): Value {
-  const gradients = members.map(({ name }) => gradientOf(outputs, name));
+  const gradients = members.map(({ name }) => gradientOf(name));
   const halves = gradients.flatMap(({ producer }) => {
     const before = producer?.opType === "Cast" ? producer.input(0) : undefined;
     return before?.elemType === "float16" ? [before] : [];
@@ -230,14 +239,23 @@ function gatherGradients(
 
 // --- the optimizer ---
 
+/** The names of a parameter's tensors in the optimizer model. */
+interface Roles {
+  readonly next: string;
+  readonly gradient: string;
+  readonly moments: readonly string[];
+  readonly nextMoments: readonly string[];
+}
+
 /** An update that is the same, number by number, for all parameters. */
 interface Update {
-  readonly parameters: readonly string[];
+  readonly parameters: ReadonlyMap<string, Roles>;
   readonly moments: number;
-  /** The first parameter's outputs: the next weight and the next moments. */
-  readonly weight: Value;
-  readonly nextMoments: readonly Value[];
-  readonly first: string;
+  /** The next weight and moments of the first parameter. */
+  readonly made: readonly Value[];
+  /** What the inputs of the first parameter are: `weights`, `gradient`, `momentum`. */
+  readonly roles: ReadonlyMap<string, string>;
+  readonly controls: readonly Binding[];
 }
 
 const elementwise: ReadonlySet<string> = new Set([
@@ -253,57 +271,84 @@ const elementwise: ReadonlySet<string> = new Set([
   "Identity",
 ]);
 
-function readUpdate(optimizer: Graph): Update {
-  const outputs = new Map(optimizer.outputs.map((value) => [value.name ?? "", value]));
-  const inputs = new Set(optimizer.inputs.map(({ name = "" }) => name));
-  const parameters = [...inputs].filter((name) => inputs.has(`${name}_grad`) && outputs.has(nextName(name)));
+function readUpdate({ graph, bindings }: BoundGraph): Update {
+  const outputs = new Map(graph.outputs.map((value) => [value.name ?? "", value]));
+  const parameters = rolesOf(bindings);
   const [first] = parameters;
-  if (first === undefined) throw new UserError("The optimizer model updates no parameter from its gradient.");
-  const counts = Object.values(momentCounts).sort((a, b) => b - a);
-  const moments = counts.find((count) => momentNames(first, count).every((name) => inputs.has(name))) ?? 0;
-  const made = (parameter: string) =>
-    [parameter, ...momentNames(parameter, moments)].map((name) => outputs.get(nextName(name)));
-  const form = (parameter: string) =>
-    made(parameter)
-      .map((value) => formOf(value, parameter, moments))
+  if (!first) throw new UserError("The optimizer model updates no parameter from its gradient.");
+  const valuesOf = ({ next, nextMoments }: Roles) =>
+    [next, ...nextMoments].flatMap((name) => outputs.get(name) ?? []);
+  const form = (name: string, roles: Roles) => {
+    const inputs = inputRoles(name, roles);
+    return valuesOf(roles)
+      .map((value) => formOf(value, inputs))
       .join(" ");
-  for (const parameter of parameters) {
-    if (form(parameter) === form(first)) continue;
+  };
+  const [firstName, firstRoles] = first;
+  for (const [name, roles] of parameters) {
+    if (form(name, roles) === form(firstName, firstRoles)) continue;
     throw new UserError(
-      `The optimizer updates ${parameter} in another way than ${first}; they cannot be updated together.`,
+      `The optimizer updates ${name} in another way than ${firstName}, so they cannot be updated together.`,
     );
   }
-  const [weight, ...nextMoments] = made(first).filter((value) => value !== undefined);
-  if (!weight) throw new UserError(`The optimizer model has no output ${nextName(first)}.`);
-  return { parameters, moments, weight, nextMoments, first };
+  return {
+    parameters,
+    moments: firstRoles.moments.length,
+    made: valuesOf(firstRoles),
+    roles: inputRoles(firstName, firstRoles),
+    controls: bindings.filter(({ role }) => ["learning-rate", "step", "moment"].includes(role)),
+  };
+}
+
+function rolesOf(bindings: readonly Binding[]): Map<string, Roles> {
+  const found = new Map<string, Roles>();
+  for (const binding of bindings) {
+    const next = outputOf(binding);
+    if (binding.role !== "parameter" || next === undefined) continue;
+    const parameter = binding.input;
+    const gradient = bindings.find(
+      (other) => other.role === "gradient" && other.parameter === parameter,
+    )?.input;
+    const moments = bindings
+      .filter((other) => other.role === "moment" && other.parameter === parameter)
+      .map((other) => ({ input: other.input ?? "", output: outputOf(other) ?? "" }));
+    if (gradient === undefined) continue;
+    const names = {
+      moments: moments.map(({ input }) => input),
+      nextMoments: moments.map(({ output }) => output),
+    };
+    found.set(parameter, { next, gradient, ...names });
+  }
+  return found;
+}
+
+function inputRoles(name: string, { gradient, moments }: Roles): Map<string, string> {
+  return new Map([
+    [name, "weights"],
+    [gradient, "gradient"],
+    ...moments.map((moment, i): [string, string] => [moment, momentRole(i, moments.length)]),
+  ]);
 }
 
 /** What a value is computed by, with the parameter's own tensors named by their role. */
-function formOf(value: Value | null | undefined, parameter: string, moments: number): string {
+function formOf(value: Value | null, roles: ReadonlyMap<string, string>): string {
   if (!value) return "-";
   if (value.constant) return `${value.elemType}[${value.constant.dims}]${value.constant.data.join()}`;
   const { producer, name = "" } = value;
-  if (!producer) return roleOf(name, parameter, moments) ?? name;
+  if (!producer) return roles.get(name) ?? name;
   if (!elementwise.has(producer.opType)) {
     throw new UserError(
       `The optimizer's ${producer.opType} at ${producer.name} is not elementwise, so parameters cannot be updated together.`,
     );
   }
-  const inputs = producer.inputs.map((input) => formOf(input, parameter, moments));
+  const inputs = producer.inputs.map((input) => formOf(input, roles));
   return `${producer.opType}(${inputs.join()})${JSON.stringify(producer.attributes)}`;
-}
-
-function roleOf(name: string, parameter: string, moments: number): string | undefined {
-  if (name === parameter) return "weights";
-  if (name === `${parameter}_grad`) return "gradient";
-  const index = momentNames(parameter, moments).indexOf(name);
-  return index < 0 ? undefined : momentRole(index, moments);
 }
 
 /** The update of a group: the next of each of its packs. */
 function appendUpdate(
   g: Builder,
-  { weight, nextMoments, first, moments }: Update,
+  { made: values, roles: inputs, moments }: Update,
   { packs }: Group,
   flat: ReadonlyMap<string, Value>,
   gradient: Value,
@@ -317,10 +362,10 @@ function appendUpdate(
   const made = ({ producer, constant, name = "", type }: Value): Value => {
     if (constant) return g.constant(constant);
     if (producer) {
-      const inputs = producer.inputs.map((input) => input && translate(input));
-      return g.node(producer.opType, inputs, producer.attributes as never).output(0);
+      const given = producer.inputs.map((input) => input && translate(input));
+      return g.node(producer.opType, given, producer.attributes as never).output(0);
     }
-    const own = roles.get(roleOf(name, first, moments) ?? "");
+    const own = roles.get(inputs.get(name) ?? "");
     return own ?? g.graph.inputs.find((input) => input.name === name) ?? g.inputOf(name, type);
   };
   const translate = (value: Value): Value => {
@@ -328,7 +373,7 @@ function appendUpdate(
     done.set(value, result);
     return result;
   };
-  return [weight, ...nextMoments].map((value, i) => [packs[i]?.name ?? "", translate(value)]);
+  return values.map((value, i) => [packs[i]?.name ?? "", translate(value)]);
 }
 
 // --- running statistics ---
@@ -336,6 +381,8 @@ function appendUpdate(
 /** Running means, or running variances, that follow their batches in one way. */
 interface Statistics {
   readonly pack: Pack;
+  /** The outputs that the members' next values had before, in their order. */
+  readonly outputNames: readonly string[];
   /** Which output of BatchNormInternal the batch's statistic is: 3 the mean, 4 one over the deviation. */
   readonly output: 3 | 4;
   readonly momentum: number;
@@ -345,36 +392,50 @@ interface Statistics {
 /** The running statistics of all batch normalisations; none where they are not all updated in one way. */
 function statisticsOf(step: Graph): Statistics[] {
   const members: [Member[], Member[]] = [[], []];
+  const outputNames: [string[], string[]] = [[], []];
   const settings = new Set<string>();
   for (const output of step.outputs) {
     const node = output.producer as Node<"BatchNormInternal"> | undefined;
     if (node?.opType !== "BatchNormInternal") continue;
     const index = node.outputs.indexOf(output);
     const { name = "", shape, uses } = node.input(index + 2);
-    if (nextName(name) !== output.name || uses.length !== 1) continue;
+    if (uses.length !== 1) continue;
     const { momentum, epsilon } = node.attributes;
     settings.add(JSON.stringify({ momentum, epsilon }));
-    members[index === 1 ? 0 : 1].push({ name, dims: shape.map(Number) });
+    const kind = index === 1 ? 0 : 1;
+    members[kind].push({ name, dims: shape.map(Number) });
+    outputNames[kind].push(output.name ?? "");
   }
   const [only, ...others] = settings;
   if (only === undefined || others.length > 0) return [];
   const { momentum, epsilon } = JSON.parse(only) as { momentum: number; epsilon: number };
   const width = divisorOf(members.flat());
-  const [means, variances] = members;
   return [
-    { pack: { name: "running_mean", width, members: means }, output: 3, momentum, epsilon },
-    { pack: { name: "running_var", width, members: variances }, output: 4, momentum, epsilon },
+    {
+      pack: { name: "running_mean", width, members: members[0] },
+      outputNames: outputNames[0],
+      output: 3,
+      momentum,
+      epsilon,
+    },
+    {
+      pack: { name: "running_var", width, members: members[1] },
+      outputNames: outputNames[1],
+      output: 4,
+      momentum,
+      epsilon,
+    },
   ];
 }
 
 /** running * momentum + batch * (1 - momentum) over one matrix; a batch's variance is 1 / invStd^2 - epsilon. */
 function runningStatistics(
   g: Builder,
-  { pack: { members, width }, output, momentum, epsilon }: Statistics,
+  { pack: { width }, outputNames, output, momentum, epsilon }: Statistics,
   running: Value | undefined,
   outputs: ReadonlyMap<string, Value>,
 ): Value {
-  const values = members.flatMap(({ name }) => outputs.get(nextName(name))?.producer?.output(output) ?? []);
+  const values = outputNames.flatMap((name) => outputs.get(name)?.producer?.output(output) ?? []);
   const joined = g.Concat(...values.map((value) => g.Reshape(value, g.int64([-1, width]))), { axis: 0 });
   const batch = output === 3 ? joined : g.Sub(g.Reciprocal(g.Mul(joined, joined)), g.float(epsilon));
   if (!running) throw new Error("there are no running statistics");

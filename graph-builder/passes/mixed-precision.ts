@@ -4,6 +4,7 @@ import type { Graph, Node, Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import type { OpType } from "../operators/index.ts";
 import { float16Bits, Tensor } from "../tensor.ts";
+import { removeDeadCode } from "./remove-dead-code.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
 type Float = "float" | "float16";
@@ -79,7 +80,7 @@ export function mixedPrecision(graph: Graph): Graph {
     const isImage = normalizing.has(node.opType) && inputs[0]?.elemType === "float16";
     return isImage ? outputs.map((value, i) => (i === 0 ? inType(g, value, "float16") : value)) : outputs;
   });
-  return rewriteGraph(withTypesOf(graph, converted));
+  return removeDeadCode.run(withTypesOf(graph, converted));
 }
 
 /** A scalar 1 that autodiff starts from, by its name (autodiff.ts; onnxruntime.training.artifacts names it so too). */

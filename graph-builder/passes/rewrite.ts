@@ -13,13 +13,13 @@ export type Rewrite = (
 ) => readonly (Value | null | undefined)[] | undefined;
 
 /**
- * A new graph with every node that the outputs need, each rewritten by `rewrite`.
+ * A new graph in which `rewrite` replaces nodes. It goes from the outputs back: nodes that no output needs are neither rewritten nor kept.
  * Names of inputs, outputs and named values stay; new nodes are named under the node they replace. `inputFor` gives what stands
  * for an input, which is itself where left out.
  */
 export function rewriteGraph(
   graph: Graph,
-  rewrite: Rewrite = () => undefined,
+  rewrite: Rewrite,
   inputFor: (input: Value, g: Builder) => Value | undefined = keepInput,
 ): Graph {
   const g = createBuilder(new Graph(graph.name));
@@ -53,6 +53,11 @@ export function rewriteGraph(
   return g.graph;
 }
 
+/** A new graph with the nodes that the outputs need. */
+export function copyGraph(graph: Graph): Graph {
+  return rewriteGraph(graph, keepNode);
+}
+
 /** A new graph with some inputs as constants and some of the outputs, without the inputs that nothing reads then. */
 export function freezeInputs(
   graph: Graph,
@@ -64,8 +69,7 @@ export function freezeInputs(
   part.nodes = graph.nodes;
   part.outputs = outputNames.map((name) => graph.output(name));
   const read = new Set([...neededNodes(part).flatMap((node) => node.inputs), ...part.outputs]);
-  const keep = () => undefined;
-  return rewriteGraph(part, keep, (input, g) => {
+  return rewriteGraph(part, keepNode, (input, g) => {
     const constant = constants.get(input.name ?? "");
     if (constant) return g.constant(constant, input.name);
     return read.has(input) ? keepInput(input, g) : undefined;
@@ -83,6 +87,10 @@ export function neededNodes(graph: Graph): Node[] {
     for (const input of node.inputs) if (input) pending.push(input);
   }
   return graph.nodes.filter((node) => needed.has(node));
+}
+
+function keepNode(): undefined {
+  return undefined;
 }
 
 function keepInput({ name = "", type }: Value, g: Builder): Value {

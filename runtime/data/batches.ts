@@ -1,19 +1,16 @@
 import { RandomStream } from "../../graph-builder/random.ts";
-import type { Dataset } from "./dataset.ts";
+import { type Dataset, type ImageSize, pixelsOf } from "./types.ts";
 
-const SIZE = 32;
-const AREA = SIZE * SIZE;
-const PIXELS = 3 * AREA;
 const PAD = 4;
 const CROPS = 2 * PAD + 1;
 
-/** What a model is fed: images [batch, 3, 32, 32] in raw pixels 0..255 and labels [batch]. */
+/** What a model is fed: images [batch, channels, height, width] in raw pixels 0..255 and labels [batch]. */
 export interface TrainBatch {
   readonly images: Uint8Array;
   readonly labels: BigInt64Array;
 }
 
-/** The same, of images as they are. */
+/** A batch without crops and flips. */
 export type EvaluationBatch = TrainBatch;
 
 /** How a data set is cut into training batches. */
@@ -23,21 +20,21 @@ export interface TrainBatchSettings {
   readonly batchSize: number;
 }
 
-/** The number of training steps of an epoch, of which the last may have a smaller batch. */
+/** The number of training steps of an epoch. The last one may have a smaller batch. */
 export function stepsPerEpoch({ count }: Pick<Dataset, "count">, batchSize: number): number {
   return Math.ceil(count / batchSize);
 }
 
 /**
- * The training batch of a step, counted from 0 over the whole run: a pure function of (data set, settings, step) that
- * needs none of the earlier ones.
+ * The training batch of a step, counted from 0 over the whole run. It is a pure function of (data set,
+ * settings, step).
  *
- * Every epoch takes the images in an order of its own and keeps its last, smaller batch, as the author's loader does
- * (fb.resnet.torch, dataloader.lua: `torch.randperm`, `math.min(batchSize, size - idx + 1)`): every image is seen once
- * in an epoch, and the cosine of the learning rate counts ceil(count / batchSize) steps in each.
- * An image is flipped with probability 1/2, then cropped at one of 9 x 9 places after padding by 4 pixels. The author
- * pads with zeros after normalising (transforms.lua: RandomCrop), which in raw pixels is the data set's mean, here
- * rounded.
+ * Every epoch shuffles the images anew and keeps its last, smaller batch, as the author's loader does
+ * (fb.resnet.torch, dataloader.lua: `torch.randperm`, `math.min(batchSize, size - idx + 1)`): every image is
+ * seen once in an epoch, and the cosine of the learning rate counts ceil(count / batchSize) steps in each. An
+ * image is flipped with probability 1/2, then cropped at one of 9 x 9 places after padding by 4 pixels. The
+ * author pads with zeros after normalising (transforms.lua: RandomCrop), which in raw pixels is the data
+ * set's mean, here rounded.
  */
 export function trainBatch(
   dataset: Dataset,
@@ -50,13 +47,15 @@ export function trainBatch(
   const order = epochOrder(dataset, seed, epoch).subarray(first, first + batchSize);
   const augmentation = new RandomStream(seed, "augment");
   const padding = dataset.mean.map(Math.round);
-  const images = new Uint8Array(order.length * PIXELS);
+  const { size } = dataset;
+  const pixels = pixelsOf(size);
+  const images = new Uint8Array(order.length * pixels);
   order.forEach((source, i) => {
     const choice = augmentation.integer(epoch * dataset.count + first + i, 2 * CROPS * CROPS);
     const place = choice >> 1;
     const crop = { x: place % CROPS, y: Math.floor(place / CROPS), flip: choice % 2 === 1 };
-    const image = dataset.images.subarray(source * PIXELS, (source + 1) * PIXELS);
-    cropImage(image, images.subarray(i * PIXELS, (i + 1) * PIXELS), crop, padding);
+    const image = dataset.images.subarray(source * pixels, (source + 1) * pixels);
+    cropImage(image, images.subarray(i * pixels, (i + 1) * pixels), { size, crop, padding });
   });
   return { images, labels: BigInt64Array.from(order, (source) => BigInt(dataset.labels[source] ?? 0)) };
 }
@@ -70,7 +69,8 @@ interface EpochOrder {
 const latestOrder = new WeakMap<Dataset, EpochOrder>();
 
 /**
- * The order of the images in an epoch; the latest of each data set is kept, as all steps of an epoch ask for the same.
+ * The order of the images in an epoch. The latest order of each data set is cached, because all steps of an
+ * epoch need it.
  */
 function epochOrder(dataset: Dataset, seed: number, epoch: number): Uint32Array {
   const latest = latestOrder.get(dataset);
@@ -80,7 +80,7 @@ function epochOrder(dataset: Dataset, seed: number, epoch: number): Uint32Array 
   return order;
 }
 
-/** Where an image is cut out of its padded copy, x and y from 0 to 8, and whether it is mirrored before. */
+/** Where an image is cropped from its padded copy, x and y from 0 to 8, and whether it is mirrored first. */
 interface Crop {
   readonly x: number;
   readonly y: number;
@@ -90,17 +90,18 @@ interface Crop {
 function cropImage(
   image: Uint8Array,
   out: Uint8Array,
-  { x, y, flip }: Crop,
-  padding: readonly number[],
+  { size: { height, width }, crop, padding }: { size: ImageSize; crop: Crop; padding: readonly number[] },
 ): void {
-  const top = PAD - y;
-  const left = PAD - x;
-  const [first, end] = [Math.max(0, left), Math.min(SIZE, SIZE + left)];
+  const { flip } = crop;
+  const area = height * width;
+  const top = PAD - crop.y;
+  const left = PAD - crop.x;
+  const [first, end] = [Math.max(0, left), Math.min(width, width + left)];
   padding.forEach((value, channel) => {
-    out.fill(value, channel * AREA, (channel + 1) * AREA);
-    for (let row = Math.max(0, top); row < Math.min(SIZE, SIZE + top); row++) {
-      const to = channel * AREA + row * SIZE;
-      const from = channel * AREA + (row - top) * SIZE + (flip ? SIZE - 1 + left : -left);
+    out.fill(value, channel * area, (channel + 1) * area);
+    for (let row = Math.max(0, top); row < Math.min(height, height + top); row++) {
+      const to = channel * area + row * width;
+      const from = channel * area + (row - top) * width + (flip ? width - 1 + left : -left);
       if (flip) for (let column = first; column < end; column++) out[to + column] = image[from - column] ?? 0;
       else for (let column = first; column < end; column++) out[to + column] = image[from + column] ?? 0;
     }
@@ -108,17 +109,18 @@ function cropImage(
 }
 
 /**
- * The images of a data set as they are and in their order, in batches that are views of it, not copies; the last may be
- * smaller.
+ * The images of a data set in their order, without crops and flips. A batch is a view of the data set, not a
+ * copy. The last one may be smaller.
  */
 export function* evalBatches(
-  { images, labels, count }: Dataset,
+  { images, labels, count, size }: Dataset,
   batchSize: number,
 ): Generator<EvaluationBatch> {
+  const pixels = pixelsOf(size);
   for (let first = 0; first < count; first += batchSize) {
     const last = Math.min(first + batchSize, count);
     yield {
-      images: images.subarray(first * PIXELS, last * PIXELS),
+      images: images.subarray(first * pixels, last * pixels),
       labels: BigInt64Array.from(labels.subarray(first, last), BigInt),
     };
   }

@@ -1,56 +1,11 @@
-import { UserError } from "../../graph-builder/errors.ts";
 import { drawShapes, shapeNames } from "./shapes.ts";
+import type { Dataset, DatasetSpec, LabelledImages, Split } from "./types.ts";
 
-/** The data sets that ShakeNet knows. */
+/** The data sets that are known by name. */
 export type DatasetName = "cifar10" | "cifar100" | "shapes";
 
-/** The part of a data set that is trained on, or the one that is only ever measured. */
-export type Split = "train" | "test";
-
-/** One number for each channel: red, green, blue, in pixel units 0..255. */
-export type Channels = readonly [red: number, green: number, blue: number];
-
-/** Pictures and their classes. */
-export interface LabelledImages {
-  /** [count, 3, 32, 32], raw pixels 0..255 */
-  readonly images: Uint8Array;
-  /** [count], indices into classNames */
-  readonly labels: Uint8Array;
-}
-
-/** What is known of a data set before it is loaded. */
-export interface DatasetSpec {
-  /** the name that people use */
-  readonly title: string;
-  readonly classNames: readonly string[];
-  /** mean and standard deviation of the training split: a model normalises to (pixel - mean) / std */
-  readonly mean: Channels;
-  readonly std: Channels;
-  /** number of images of each split where no limit is given */
-  readonly counts: Readonly<Record<Split, number>>;
-}
-
-/** A split of a data set in memory. */
-export interface Dataset extends LabelledImages {
-  readonly name: string;
-  readonly classNames: readonly string[];
-  readonly mean: Channels;
-  readonly std: Channels;
-  readonly count: number;
-}
-
-/** Which images to load, and from where. */
-export interface LoadOptions {
-  readonly split: Split;
-  /** the folder of CIFAR's .bin files, or its parent; without it they are downloaded into the user's cache */
-  readonly dataDir?: string | undefined;
-  /** load only the first `limit` images; `shapes`, drawn by code, has as many as are asked for */
-  readonly limit?: number | undefined;
-  /** of `shapes`: another seed draws other pictures; 0 by default */
-  readonly seed?: number | undefined;
-  /** called while a data set is downloaded, with the bytes on disk and those of the whole archive */
-  readonly onProgress?: ((received: number, total: number) => void) | undefined;
-}
+/** Pictures of all data sets that are known by name. */
+const size = { channels: 3, height: 32, width: 32 } as const;
 
 const cifar100Names = `
   apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
@@ -62,14 +17,15 @@ const cifar100Names = `
   wolf woman worm`;
 
 /**
- * Every data set by its name.
- * The statistics of CIFAR are those of the author's code (fb.resnet.torch, datasets/cifar10.lua and cifar100.lua),
- * those of shapes are measured over the 5,000 training pictures of seed 0.
+ * Every data set by its name. The statistics of CIFAR are those of the author's code (fb.resnet.torch,
+ * datasets/cifar10.lua and cifar100.lua), those of shapes are measured over the 5,000 training pictures of
+ * seed 0.
  */
 export const datasets: Readonly<Record<DatasetName, DatasetSpec>> = {
   cifar10: {
     title: "CIFAR-10",
     classNames: "airplane automobile bird cat deer dog frog horse ship truck".split(" "),
+    size,
     mean: [125.3, 123.0, 113.9],
     std: [63.0, 62.1, 66.7],
     counts: { train: 50_000, test: 10_000 },
@@ -77,6 +33,7 @@ export const datasets: Readonly<Record<DatasetName, DatasetSpec>> = {
   cifar100: {
     title: "CIFAR-100",
     classNames: cifar100Names.trim().split(/\s+/),
+    size,
     mean: [129.3, 124.1, 112.4],
     std: [68.2, 65.4, 70.4],
     counts: { train: 50_000, test: 10_000 },
@@ -84,13 +41,14 @@ export const datasets: Readonly<Record<DatasetName, DatasetSpec>> = {
   shapes: {
     title: "shapes",
     classNames: shapeNames,
+    size,
     mean: [125.0, 125.4, 125.6],
     std: [68.0, 67.6, 67.5],
     counts: { train: 5_000, test: 1_000 },
   },
 };
 
-/** The data set whose statistics a network normalises by, undefined where it is none of ours. */
+/** The data set whose statistics and classes a network has; undefined where no known one has them. */
 export function datasetOf(network: {
   readonly mean: readonly number[];
   readonly std: readonly number[];
@@ -106,33 +64,20 @@ export function datasetOf(network: {
   });
 }
 
-// cifar.ts is imported only when it is needed: it reads files, which a browser cannot
-const loaders: Record<DatasetName, (options: LoadOptions) => Promise<LabelledImages>> = {
-  cifar10: async (options) => (await import("./cifar.ts")).loadCifar("cifar10", options),
-  cifar100: async (options) => (await import("./cifar.ts")).loadCifar("cifar100", options),
-  shapes: async ({ split, limit = datasets.shapes.counts[split], seed = 0 }) =>
-    drawShapes(split, limit, seed),
-};
+/** Draws the first `count` pictures of a split of `shapes`, whose number is not limited. */
+export function shapesDataset(split: Split, count = datasets.shapes.counts[split], seed = 0): Dataset {
+  return datasetWith("shapes", drawShapes(split, count, seed));
+}
 
-/**
- * Loads a split of a data set; CIFAR is read from `dataDir`, or downloaded once and kept.
- * Throws a UserError for a limit that is not a positive integer and for files that are missing, cut off, wrong or out
- * of reach.
- */
-export async function loadDataset(name: DatasetName, options: LoadOptions): Promise<Dataset> {
-  const { limit } = options;
-  if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) {
-    throw new UserError(`The limit of images must be a positive integer, not ${limit}.`);
-  }
-  const { images, labels } = await loaders[name](options);
+/** A split in memory of the data set of a name. */
+export function datasetWith(name: DatasetName, { images, labels }: LabelledImages): Dataset {
   const { classNames, mean, std } = datasets[name];
-  return { name, classNames, mean, std, images, labels, count: labels.length };
+  return { name, classNames, size, mean, std, images, labels, count: labels.length };
 }
 
 /**
- * The SHA-256, in hexadecimal, of a data set written in the binary format of CIFAR-10: for each image its label, then
- * its pixels.
- * For all of CIFAR-10's test split that is the digest of test_batch.bin.
+ * The SHA-256, in hexadecimal, of a data set written in the binary format of CIFAR-10: for each image its
+ * label, then its pixels. For all of CIFAR-10's test split that is the digest of test_batch.bin.
  */
 export async function datasetDigest({ images, labels }: LabelledImages): Promise<string> {
   const pixels = images.length / labels.length;

@@ -1,14 +1,14 @@
 import { RandomStream } from "../../graph-builder/random.ts";
 
 /**
- * The signed distance from a point to an outline of about radius 1, negative inside (after Inigo Quilez, "2D distance
- * functions").
+ * The signed distance from a point to an outline of about radius 1, negative inside (after Inigo Quilez, "2D
+ * distance functions").
  */
 type Outline = (x: number, y: number) => number;
 
 /**
- * A star of `points` corners at radius 1 and as many dents at `inner`; inner = cos(pi / points) makes it a regular
- * polygon.
+ * A star of `points` corners at radius 1 and as many dents at `inner`; inner = cos(pi / points) makes it a
+ * regular polygon.
  */
 function star(points: number, inner: number): Outline {
   const sector = Math.PI / points;
@@ -53,7 +53,8 @@ const outlines: Readonly<Record<string, Outline>> = {
 export const shapeNames: readonly string[] = Object.keys(outlines);
 
 /**
- * What makes `shapes` easy or hard: ranges are [least, most] of a uniform draw; lengths in pixels, colours in 0..255.
+ * What makes `shapes` easy or hard: ranges are [least, most] of a uniform draw; lengths in pixels, colours in
+ * 0..255.
  */
 const variety = {
   /** half the extent of a shape */
@@ -89,9 +90,8 @@ type Draw = (range: Range) => number;
 type Color = readonly [red: number, green: number, blue: number];
 
 /**
- * Draws the first `count` pictures of a split of `shapes`: images [count, 3, 32, 32] in raw pixels 0..255 and labels
- * index mod 10.
- * A picture is a function of (seed, split, index), whatever the count.
+ * Draws the first `count` pictures of a split of `shapes`: images [count, 3, 32, 32] in raw pixels 0..255 and
+ * labels index mod 10. A picture is a function of (seed, split, index), whatever the count.
  */
 export function drawShapes(
   split: string,
@@ -135,7 +135,10 @@ function color(brightness: number, draw: Draw): Color {
   return [channel(0), channel(1), channel(2)];
 }
 
-/** An outline moved, turned, mirrored and scaled at random so that it stays in the picture; distances are in pixels. */
+/**
+ * An outline moved, turned, mirrored and scaled at random so that it stays in the picture; distances are in
+ * pixels.
+ */
 function placed(outline: Outline, draw: Draw): Outline {
   const radius = draw(variety.radius);
   const room = variety.offset * Math.max(0, SIZE / 2 - radius);
@@ -196,7 +199,10 @@ function mix(under: number, over: number, cover: number): number {
   return under + cover * (over - under);
 }
 
-/** Writes a canvas as bytes, each with a noise of its own: a pixel's random word has one byte for each channel. */
+/**
+ * Writes a canvas as bytes, each with a noise of its own: a pixel's random word has one byte for each
+ * channel.
+ */
 function develop(canvas: Float32Array, word: (pixel: number) => number, out: Uint8Array): void {
   for (let pixel = 0; pixel < AREA; pixel++) {
     const bits = word(pixel);

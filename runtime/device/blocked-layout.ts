@@ -10,12 +10,13 @@ import {
 import { blockedWeights } from "../../graph-builder/lowerings/nchwc-convolution.ts";
 import { toOrtTensor } from "./tensors.ts";
 
-/** Enough channels for two blocks of any machine. */
+/** Two blocks of channels on a machine with AVX-512, four with AVX2. */
 const CHANNELS = 32;
 
 /**
- * How many channels ONNX Runtime's blocked CPU kernels put side by side on this machine (16 with AVX-512, 8 with AVX2); undefined where
- * it has none, or where a convolution in them does not come to what the plain one comes to.
+ * The block size of ONNX Runtime's blocked CPU layout (NCHWc) on this machine: 16 channels with AVX-512, 8
+ * with AVX2. Undefined where there are no such kernels, and where their convolution gives other numbers than
+ * the plain one.
  */
 export async function blockSize(ort: typeof Ort): Promise<number | undefined> {
   try {
@@ -26,7 +27,7 @@ export async function blockSize(ort: typeof Ort): Promise<number | undefined> {
   }
 }
 
-/** A reorder of few channels fills the rest of a block with zeros. */
+/** The channels of a reordered tensor of 4 channels: the layout pads them to a whole block. */
 async function reportedSize(ort: typeof Ort): Promise<number> {
   const g = createBuilder(new Graph("probe"));
   g.output(g.ReorderInput(g.input("X", "float", [1, 4, 1, 1])), "Y");

@@ -2,20 +2,31 @@ import type * as Ort from "onnxruntime-common";
 import { isNumeric, type NumericType, Tensor, type TensorData } from "../../graph-builder/tensor.ts";
 import type { DataType } from "../../graph-builder/types.ts";
 
-const ortTypes: Readonly<Partial<Record<DataType, Ort.Tensor.Type>>> = {
-  float: "float32",
-  double: "float64",
-};
-
-/** A constant as ONNX Runtime's tensor, over a copy of its data: ONNX Runtime may write into what it is fed. */
-export function toOrtTensor({ elemType, data, dims }: Tensor, ort: Pick<typeof Ort, "Tensor">): Ort.Tensor {
-  return new ort.Tensor((ortTypes[elemType] ?? elemType) as "float32", data.slice() as Float32Array, dims);
+/** ONNX Runtime's name of an element type. */
+export function ortType(elemType: DataType): Ort.Tensor.Type {
+  if (elemType === "float") return "float32";
+  return elemType === "double" ? "float64" : elemType;
 }
 
-/** ONNX Runtime's tensor as a constant over the same data. Throws TypeError for strings and for data on a GPU. */
+function elemTypeOf(type: Ort.Tensor.Type): string {
+  if (type === "float32") return "float";
+  return type === "float64" ? "double" : type;
+}
+
+/**
+ * Converts a constant to ONNX Runtime's tensor. The data are copied, because ONNX Runtime may write into its
+ * inputs.
+ */
+export function toOrtTensor({ elemType, data, dims }: Tensor, ort: Pick<typeof Ort, "Tensor">): Ort.Tensor {
+  return new ort.Tensor(ortType(elemType) as "float32", data.slice() as Float32Array, dims);
+}
+
+/**
+ * Converts ONNX Runtime's tensor to a constant that shares its data. Throws TypeError for strings and for
+ * data on a GPU.
+ */
 export function fromOrtTensor({ type, data, dims }: Ort.Tensor): Tensor {
-  const renamed = Object.entries(ortTypes).find(([, name]) => name === type)?.[0];
-  const elemType = (renamed ?? type) as NumericType;
+  const elemType = elemTypeOf(type) as NumericType;
   if (!isNumeric(elemType)) throw new TypeError(`a ${type} tensor has no numbers`);
   return new Tensor(elemType, [...dims], data as TensorData);
 }

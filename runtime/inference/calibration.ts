@@ -1,27 +1,31 @@
 import {
+  copyGraph,
   createModel,
   encodeModel,
   type Graph,
   nameValues,
   type Range,
-  rewriteGraph,
 } from "../../graph-builder/index.ts";
-import type { Device } from "../device/devices.ts";
-import { Classifier } from "./classifier.ts";
+import type { Device } from "../device/device.ts";
+import { Classifier, type InputFills } from "./classifier.ts";
 
-/** Images of a run. */
+/** The number of images of a run. */
 const BATCH = 32;
 
 /**
- * The least and the largest number, and zero between them, that every float value of a frozen graph takes over images, raw pixels
- * uint8 [count, 3, 32, 32], by the names that the graph's file gives its values. The graph takes any number of images.
+ * Measures the range of every float value of a frozen graph over some images, raw pixels uint8 [count,
+ * channels, height, width].
+ * Returns the ranges by the names of the values in the graph's file. A range always holds 0. The graph must
+ * take any number of images. `fills` are for its other inputs.
  */
 export async function calibrate(
   graph: Graph,
   { images, count }: { readonly images: Uint8Array; readonly count: number },
   device: Device,
+  fills: InputFills = {},
 ): Promise<Map<string, Range>> {
-  const classifier = await Classifier.open(encodeModel(createModel(observed(graph))), device, graph.name);
+  const model = encodeModel(createModel(observed(graph)));
+  const classifier = await Classifier.open(model, device, graph.name, fills);
   const ranges = new Map<string, Range>();
   const pixels = images.length / count;
   for (let first = 0; first < count; first += BATCH) {
@@ -34,9 +38,9 @@ export async function calibrate(
   return ranges;
 }
 
-/** The same graph with every float value as an output, under the name that its file gives it. */
+/** The same graph with every float value as an output, under its name in the file. */
 function observed(graph: Graph): Graph {
-  const copy = rewriteGraph(graph);
+  const copy = copyGraph(graph);
   for (const [value, name] of nameValues(copy)) {
     if (!value.producer || value.elemType !== "float" || copy.outputs.includes(value)) continue;
     value.name = name;

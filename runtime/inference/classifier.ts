@@ -1,55 +1,75 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { UserError } from "../../graph-builder/errors.ts";
-import type { Device } from "../device/devices.ts";
+import type { Device } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
+
+/**
+ * Numbers by the names of inputs beside the images. A number fills its input. Names that a model lacks are
+ * ignored.
+ */
+export type InputFills = Readonly<Record<string, number>>;
 
 /** What a frozen classifier is fed. */
 interface ImageInput {
   readonly name: string;
   readonly type: "float32" | "uint8";
-  /** Whether the colours of a pixel lie together. */
+  /** Whether the layout is NHWC, not NCHW. */
   readonly isNhwc: boolean;
   readonly size: { readonly channels: number; readonly height: number; readonly width: number };
-  /** The images of every run, undefined for any number. */
+  /** The fixed number of images of a run; undefined where any number will do. */
   readonly batch: number | undefined;
 }
 
-/** A frozen image classifier opened on a device, of whatever layout, batch and output. */
+/**
+ * A frozen image classifier, opened on a device. It may be of any pixel layout, batch size and form of
+ * output.
+ */
 export class Classifier {
   readonly #session: InferenceSession;
   readonly #device: Device;
   readonly #input: ImageInput;
+  readonly #fills: Readonly<Record<string, Tensor>>;
 
-  private constructor(session: InferenceSession, device: Device, input: ImageInput) {
+  private constructor(session: InferenceSession, device: Device, input: ImageInput, fills: InputFills) {
     this.#session = session;
     this.#device = device;
     this.#input = input;
+    this.#fills = filledInputs(session, device, fills);
   }
 
-  /** Opens a model; `what` names it in errors. Throws UserError where ONNX Runtime refuses it or it does not take images. */
-  static async open(bytes: Uint8Array, device: Device, what: string): Promise<Classifier> {
+  /**
+   * Opens a model. Errors call it `what`. The inputs that `fills` names must be float and of a known shape.
+   * Throws UserError where ONNX Runtime refuses it or it does not take images.
+   */
+  static async open(
+    bytes: Uint8Array,
+    device: Device,
+    what: string,
+    fills: InputFills = {},
+  ): Promise<Classifier> {
     const session = await openModel(bytes, device, what);
     try {
-      return new Classifier(session, device, imageInput(session, what));
+      return new Classifier(session, device, imageInput(session, what, fills), fills);
     } catch (error) {
       await session.release();
       throw error;
     }
   }
 
-  /** Channels, height and width of the images that it takes. */
+  /** The size of the images that the model takes. */
   get imageSize(): ImageInput["size"] {
     return this.#input.size;
   }
 
-  /** Whether it returns probabilities, not logits. */
+  /** Whether the model returns probabilities instead of logits. */
   get isProbabilities(): boolean {
     return outputName(this.#session) === "probabilities";
   }
 
   /**
-   * The logits, float [images, classes], of raw pixels 0..255 [images, channels, height, width]; of a model that returns probabilities
-   * their logarithms, which are its logits up to a constant.
+   * Runs the model on raw pixels 0..255 [images, channels, height, width]. Returns the logits, float [images,
+   * classes]. For a model that returns probabilities these are their logarithms, which differ from the logits
+   * by a constant.
    */
   async logits(images: Uint8Array): Promise<Tensor> {
     const count = this.#count(images);
@@ -70,7 +90,9 @@ export class Classifier {
     return new this.#device.ort.Tensor("float32", logits, [count, classes]);
   }
 
-  /** Every output of one run on images, of which a model of fixed batch takes no more than that and gets black ones for those that lack. */
+  /**
+   * Every output of one run. A model of a fixed batch takes at most so many images; black ones fill the rest.
+   */
   async run(images: Uint8Array): Promise<InferenceSession.ReturnType> {
     const { name, type, isNhwc, size } = this.#input;
     const { Tensor } = this.#device.ort;
@@ -79,15 +101,8 @@ export class Classifier {
     const dims = isNhwc ? [batch, height, width, channels] : [batch, channels, height, width];
     const data = new (type === "uint8" ? Uint8Array : Float32Array)(batch * channels * height * width);
     data.set(isNhwc ? interleaved(images, channels, height * width) : images);
-    const feeds: Record<string, Tensor> = {
-      [name]: new Tensor(type as "uint8", data as Uint8Array<ArrayBuffer>, dims),
-    };
-    const alpha = this.#session.inputMetadata.find((input) => input.name === "alpha");
-    if (alpha?.isTensor) {
-      const blocks = Number(alpha.shape[0]);
-      feeds["alpha"] = new Tensor("float32", new Float32Array(blocks).fill(0.5), [blocks]);
-    }
-    return this.#session.run(feeds);
+    const pixels = new Tensor(type as "uint8", data as Uint8Array<ArrayBuffer>, dims);
+    return this.#session.run({ ...this.#fills, [name]: pixels });
   }
 
   async release(): Promise<void> {
@@ -129,9 +144,29 @@ function outputName({ outputNames }: InferenceSession): string {
   return outputNames.find((name) => name === "logits") ?? outputNames[0] ?? "";
 }
 
-/** The one input of images among a session's. Throws UserError where there is none, or one that is neither images nor alpha. */
-function imageInput({ inputMetadata, inputNames }: InferenceSession, what: string): ImageInput {
-  const [images, ...others] = inputMetadata.filter(({ name }) => name !== "alpha");
+/** The inputs that are filled with a number. */
+function filledInputs(
+  { inputMetadata }: InferenceSession,
+  { ort: { Tensor } }: Device,
+  fills: InputFills,
+): Record<string, Tensor> {
+  const filled = inputMetadata.flatMap((input): [string, Tensor][] => {
+    const number = fills[input.name];
+    if (number === undefined || !input.isTensor) return [];
+    const dims = input.shape.map(Number);
+    const data = new Float32Array(dims.reduce((size, dim) => size * dim, 1)).fill(number);
+    return [[input.name, new Tensor("float32", data, dims)]];
+  });
+  return Object.fromEntries(filled);
+}
+
+/** The input of images. Throws UserError where there is none, and where another input is not filled. */
+function imageInput(
+  { inputMetadata, inputNames }: InferenceSession,
+  what: string,
+  fills: InputFills,
+): ImageInput {
+  const [images, ...others] = inputMetadata.filter(({ name }) => !Object.hasOwn(fills, name));
   if (!images || others.length > 0) {
     throw new UserError(`${what} must have one input of images, not ${inputNames.join(", ")}.`);
   }
@@ -151,7 +186,7 @@ function imageInput({ inputMetadata, inputNames }: InferenceSession, what: strin
   return { name, type, isNhwc, size, batch: typeof batch === "number" && batch > 0 ? batch : undefined };
 }
 
-/** Planes of colours, image by image, as pixels with their colours together. */
+/** Converts NCHW to NHWC. */
 function interleaved(images: Uint8Array, channels: number, area: number): Uint8Array {
   const out = new Uint8Array(images.length);
   const pixels = channels * area;

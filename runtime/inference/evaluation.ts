@@ -1,7 +1,9 @@
 import type { Tensor } from "onnxruntime-common";
-import type { Dataset } from "../data/dataset.ts";
+import { type EvaluationBatch, evalBatches } from "../data/batches.ts";
+import type { Dataset } from "../data/types.ts";
+import type { EvaluationProgress } from "../loop/task.ts";
 
-/** How well a network does on a data set; accuracies in percent. */
+/** How well a network does on a data set. Accuracies are in percent. */
 export interface Evaluation {
   /** Mean cross-entropy in nats. */
   readonly loss: number;
@@ -14,7 +16,29 @@ export interface Evaluation {
   }[];
 }
 
-/** Running sums over logits; the loss is computed here in double precision, so every model is judged by the same arithmetic. */
+/**
+ * Evaluates a model, which `logitsOf` runs, on a data set batch by batch. Yields the progress, returns the
+ * result.
+ */
+export async function* evaluate(
+  dataset: Dataset,
+  batchSize: number,
+  logitsOf: (batch: EvaluationBatch) => Promise<Tensor>,
+): AsyncGenerator<EvaluationProgress, Evaluation> {
+  const sums = new EvaluationSums(dataset);
+  let done = 0;
+  for (const batch of evalBatches(dataset, batchSize)) {
+    sums.add(await logitsOf(batch), batch.labels);
+    done += batch.labels.length;
+    yield { done, of: dataset.count };
+  }
+  return sums.result();
+}
+
+/**
+ * Running sums over batches of logits. The loss is computed in double precision, so all models are measured
+ * alike.
+ */
 export class EvaluationSums {
   readonly #classNames: readonly string[];
   readonly #images: number[];
@@ -27,7 +51,7 @@ export class EvaluationSums {
     this.#correct = classNames.map(() => 0);
   }
 
-  /** Adds a batch: logits float [batch, classes] and its labels. */
+  /** Adds a batch of logits, float [batch, classes], and their labels. */
   add(logits: Tensor, labels: ArrayLike<bigint | number>): void {
     const data = logits.data as Float32Array;
     const classes = Number(logits.dims[1]);

@@ -1,14 +1,14 @@
 import { createBuilder, createModel, encodeModel, Graph, RandomStream } from "../../graph-builder/index.ts";
-import type { Device } from "../device/devices.ts";
+import type { Device } from "../device/device.ts";
 
 const SIZE = 1024;
 const CHAIN = 4;
 const RUNS = 12;
 
 /**
- * The best rate of large float32 matrix products on a device, in GFLOP/s: the fastest of twelve runs of four products of
- * 1024 x 1024 matrices, by ONNX Runtime and on as many threads as the device was opened with.
- * It is what a kernel can reach there, a little below what the multipliers could do if nothing had to be loaded.
+ * The best rate of large float32 matrix products on a device, in GFLOP/s: the fastest of twelve runs of four
+ * products of 1024 x 1024 matrices, by ONNX Runtime and on as many threads as the device was opened with.
+ * Real kernels can reach that rate. It is a little below the hardware's arithmetic peak, which ignores loads.
  */
 export async function measurePeak({ ort, sessionOptions }: Device): Promise<number> {
   const g = createBuilder(new Graph("peak"));
@@ -32,7 +32,7 @@ export async function measurePeak({ ort, sessionOptions }: Device): Promise<numb
   return (CHAIN * 2 * SIZE ** 3) / (1e6 * fastest);
 }
 
-/** Normal values that a product with keeps at the same size. */
+/** Normal values of variance 1 / 1024, so that a product with them keeps its scale. */
 function matrix(name: string): Float32Array<ArrayBuffer> {
   const values = new Float32Array(SIZE * SIZE);
   new RandomStream(0, name).fillNormal(values);

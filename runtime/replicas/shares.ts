@@ -96,7 +96,10 @@ function batchSize(feeds: NamedTensors, axes: BatchAxes): number {
   const batch = sizes[0]?.size ?? 1;
   if (sizes.every(({ size }) => size === batch)) return batch;
   const counts = sizes.map(({ name, size }) => `${name} has ${size ?? "none"}`).join(", ");
-  throw new UserError(`The inputs disagree about the number of images: ${counts}.`);
+  throw new UserError(`The inputs disagree about the number of images: ${counts}.`, {
+    code: "input-shape",
+    details: { sizes: Object.fromEntries(sizes.map(({ name, size }) => [name, size])) },
+  });
 }
 
 function cut({ type, dims, data }: Ort.Tensor, axis: number, from: number, to: number): PlainTensor {
@@ -141,7 +144,10 @@ function merge(parts: readonly PlainTensor[], weights: readonly number[], name: 
     return { type, dims, data: (data as Float32Array).map((_, i) => mean(i)) };
   }
   if (!/^u?int/.test(type)) {
-    throw new UserError(`The output ${name} is ${type} and does not list images: replicas cannot join it.`);
+    throw new UserError(`The output ${name} is ${type} and does not list images: replicas cannot join it.`, {
+      code: "output-type",
+      details: { output: name, type },
+    });
   }
   const add = (i: number) => parts.map((part) => part.data[i] as number).reduce((sum, value) => sum + value);
   return { type, dims, data: (data as Int32Array).map((_, i) => add(i)) };

@@ -1,86 +1,127 @@
 import { type Checkpoint, decodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import {
+  type Binding,
+  type BoundGraph,
+  bindingsOf,
   createModel,
   decodeModel,
   encodeModel,
+  explicitBindings,
   freezeInputs,
-  type Graph,
   type Lowering,
-  lowerGraph,
   type Model,
-  momentCounts,
-  momentNames,
-  nextName,
+  type ModelKind,
   optimizerGraph,
+  outputOf,
+  runPasses,
   stockOptimizer,
+  trainingPasses,
   withExplicitState,
 } from "../../graph-builder/index.ts";
-import { readSources, type TrainingSources } from "./sources.ts";
+import type { GraphInput } from "./feeds.ts";
+import { readSources, type TrainingSessionCreateOptions, type TrainingSources } from "./sources.ts";
+
+/** A model as it is in its file. */
+export interface DecodedModel extends BoundGraph {
+  readonly metadataProps: Readonly<Record<string, string>>;
+}
 
 /** Training artifacts as they are in their files, but that an optimizer model has one update a parameter. */
 export interface DecodedModels {
   readonly checkpoint: Checkpoint;
-  readonly training: Graph;
-  readonly evaluation: Model | undefined;
-  readonly optimizer: Graph | undefined;
+  readonly training: DecodedModel;
+  readonly evaluation: DecodedModel | undefined;
+  readonly optimizer: BoundGraph | undefined;
 }
 
-/** The files that a device opens: every training operator lowered, every effect on state an output. */
+/** A model that a device opens: every training operator is lowered, and every effect on state is an output. */
+export interface LoweredModel {
+  readonly bytes: Uint8Array;
+  readonly inputs: readonly GraphInput[];
+  readonly bindings: readonly Binding[];
+}
+
+/** The lowered models of a training. */
 export interface LoweredModels {
-  readonly train: Uint8Array;
-  readonly evaluate?: Uint8Array | undefined;
-  readonly optimize?: Uint8Array | undefined;
+  readonly train: LoweredModel;
+  readonly evaluate?: LoweredModel | undefined;
+  readonly optimize?: LoweredModel | undefined;
 }
 
 /** Reads artifacts. Throws UserError where a file cannot be read or is damaged, and where an operator is not covered. */
-export async function decodeSources(sources: TrainingSources): Promise<DecodedModels> {
-  const { checkpointState, trainModel, evalModel, optimizerModel } = await readSources(sources);
-  const checkpoint = decodeCheckpoint(checkpointState, "checkpoint");
+export async function decodeSources(
+  sources: TrainingSources | TrainingSessionCreateOptions,
+): Promise<DecodedModels> {
+  const { trainingModel, evalModel, optimizerModel, ...files } = await readSources(sources);
+  const checkpoint = decodeCheckpoint(files.checkpoint, "checkpoint");
+  const decode = (bytes: Uint8Array, kind: ModelKind, where: string) =>
+    bindDecoded(decodeModel(bytes, where), kind, checkpoint, where);
   return {
     checkpoint,
-    training: decodeModel(trainModel, "training_model.onnx").graph,
-    evaluation: evalModel && decodeModel(evalModel, "eval_model.onnx"),
+    training: decode(trainingModel, "training", "training_model.onnx"),
+    evaluation: evalModel && decode(evalModel, "evaluation", "eval_model.onnx"),
     optimizer:
       optimizerModel &&
-      expandOptimizer(decodeModel(optimizerModel, "optimizer_model.onnx").graph, checkpoint),
+      expandOptimizer(decode(optimizerModel, "optimizer", "optimizer_model.onnx"), checkpoint),
   };
 }
 
-/** The files of artifacts for a device's lowering. */
+/** A training's model with its bindings, read or derived. Throws UserError, naming `where`, for damaged ones. */
+export function bindDecoded(
+  model: Model,
+  kind: ModelKind,
+  { trainable, frozen }: Checkpoint,
+  where: string,
+): DecodedModel {
+  const tensors = { trainable: new Set(trainable.keys()), frozen: new Set(frozen.keys()) };
+  return {
+    graph: model.graph,
+    bindings: bindingsOf(model, kind, tensors, where),
+    metadataProps: model.metadataProps,
+  };
+}
+
+/** The models of artifacts for a device's lowering. */
 export function lowerModels(
   { training, evaluation, optimizer }: DecodedModels,
   lowering: Lowering,
 ): LoweredModels {
-  const file = (graph: Graph) => encodeModel(createModel(loweredGraph(graph, lowering)));
   return {
-    train: file(training),
-    evaluate: evaluation && file(evaluation.graph),
-    optimize: optimizer && file(optimizer),
+    train: lowerModel(training, lowering),
+    evaluate: evaluation && lowerModel(evaluation, lowering),
+    optimize: optimizer && lowerModel(optimizer, lowering),
   };
 }
 
-/** A graph with its state made explicit, in the operators of a device. */
-export function loweredGraph(graph: Graph, lowering: Lowering): Graph {
-  return lowerGraph(withExplicitState(graph), lowering);
+/** A model for a device's lowering: its state made explicit, in the operators of the device. */
+export function lowerModel(bound: BoundGraph, lowering: Lowering): LoweredModel {
+  const graph = runPasses(bound.graph, trainingPasses(lowering));
+  return {
+    bytes: encodeModel(createModel(graph)),
+    inputs: graph.inputs.map(({ name = "", type }) => ({ name, type })),
+    bindings: explicitBindings(bound),
+  };
 }
 
 /** An optimizer's step without the updates of some parameters and of their moments. */
-export function withoutUpdates(optimizer: Graph, parameters: readonly string[]): Graph {
-  const explicit = withExplicitState(optimizer);
-  const dropped = new Set(parameters.flatMap(statesOf).map(nextName));
-  const outputs = explicit.outputs.map(({ name = "" }) => name).filter((name) => !dropped.has(name));
-  return freezeInputs(explicit, new Map(), outputs);
+export function withoutUpdates(optimizer: BoundGraph, parameters: readonly string[]): BoundGraph {
+  const { graph, bindings } = withExplicitState(optimizer);
+  const others = new Set(parameters);
+  const dropped = new Set(bindings.filter((binding) => others.has(ownerOf(binding))).map(outputOf));
+  const kept = graph.outputs.map(({ name = "" }) => name).filter((name) => !dropped.has(name));
+  const part = freezeInputs(graph, new Map(), kept);
+  const inputs = new Set(part.inputs.map(({ name }) => name));
+  return { graph: part, bindings: bindings.filter(({ input }) => inputs.has(input)) };
 }
 
-/** The names of all that an optimizer can change for a parameter. */
-function statesOf(parameter: string): string[] {
-  const moments = Object.values(momentCounts).flatMap((count) => momentNames(parameter, count));
-  return [parameter, `${parameter}_grad`, ...moments];
+/** The parameter that a binding is of, or the name of what is of none. */
+function ownerOf(binding: Binding): string {
+  return "parameter" in binding ? binding.parameter : binding.input;
 }
 
 /** ONNX Runtime's stock optimizer model, which takes sequences, as one update a parameter; another model as it is. */
-function expandOptimizer(graph: Graph, { trainable }: Checkpoint): Graph {
-  const stock = stockOptimizer(graph);
+function expandOptimizer(bound: BoundGraph, { trainable }: Checkpoint): BoundGraph {
+  const stock = stockOptimizer(bound.graph);
   const parameters = [...trainable].map(([name, { dims }]) => ({ name, shape: dims }));
-  return stock ? optimizerGraph(parameters, stock.rule, stock.maxNorm) : graph;
+  return stock ? optimizerGraph(parameters, stock.rule, stock.maxNorm) : bound;
 }

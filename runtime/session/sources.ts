@@ -1,3 +1,4 @@
+import { hasFiles, readFileBytes } from "../../artifacts/read-file.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 
 /** The bytes of a file, or where they are: a path in Node, or a URL. */
@@ -5,37 +6,61 @@ export type Source = Uint8Array | string;
 
 /** ONNX Runtime training artifacts; without an eval or optimizer model those steps cannot be run. */
 export interface TrainingSources<S = Source> {
-  readonly checkpointState: S;
-  readonly trainModel: S;
+  readonly checkpoint: S;
+  readonly trainingModel: S;
   readonly evalModel?: S | undefined;
   readonly optimizerModel?: S | undefined;
 }
 
-/** The bytes of artifacts. Throws UserError, naming the source, where one cannot be read. */
-export async function readSources(sources: TrainingSources): Promise<TrainingSources<Uint8Array>> {
-  const { checkpointState, trainModel, evalModel, optimizerModel } = sources;
+/** The same by the names of onnxruntime-common 1.19, which sessions take too. */
+export interface TrainingSessionCreateOptions {
+  readonly checkpointState: Source;
+  readonly trainModel: Source;
+  readonly evalModel?: Source | undefined;
+  readonly optimizerModel?: Source | undefined;
+}
+
+/**
+ * The bytes of artifacts that are given by our names or by ONNX Runtime's.
+ * Throws UserError where one cannot be read (naming the source), and where there is no checkpoint or no training model.
+ */
+export async function readSources(
+  given: TrainingSources | TrainingSessionCreateOptions,
+): Promise<TrainingSources<Uint8Array>> {
+  const { checkpoint, trainingModel, evalModel, optimizerModel } = ownNames(given);
   return {
-    checkpointState: await readSource(checkpointState),
-    trainModel: await readSource(trainModel),
+    checkpoint: await readSource(expectSource(checkpoint, "checkpoint")),
+    trainingModel: await readSource(expectSource(trainingModel, "trainingModel")),
     evalModel: evalModel === undefined ? undefined : await readSource(evalModel),
     optimizerModel: optimizerModel === undefined ? undefined : await readSource(optimizerModel),
   };
 }
 
+function ownNames(given: TrainingSources | TrainingSessionCreateOptions): Partial<TrainingSources> {
+  if (!("checkpointState" in given)) return given;
+  const { checkpointState, trainModel, evalModel, optimizerModel } = given;
+  return { checkpoint: checkpointState, trainingModel: trainModel, evalModel, optimizerModel };
+}
+
+function expectSource(source: Source | undefined, name: "checkpoint" | "trainingModel"): Source {
+  if (source !== undefined) return source;
+  throw new UserError(`The artifacts lack ${name}.`, { code: "source-missing", details: { source: name } });
+}
+
 async function readSource(source: Source): Promise<Uint8Array> {
   if (typeof source !== "string") return source;
-  if (isPath(source)) {
-    // a page never gets here, and has no file system to bundle
-    const { readFileBytes } = await import("../../artifacts/files.ts");
-    return readFileBytes(source);
-  }
+  if (hasFiles && !/^\w+:\/\//.test(source)) return readFileBytes(source);
   const response = await fetch(source).catch((error: unknown) => {
-    throw new UserError(`${source} cannot be fetched: ${(error as Error).message}.`, { cause: error });
+    throw unreachable(source, (error as Error).message, error);
   });
-  if (!response.ok) throw new UserError(`${source} cannot be fetched: the server says ${response.status}.`);
+  if (!response.ok) throw unreachable(source, `the server says ${response.status}`);
   return new Uint8Array(await response.arrayBuffer());
 }
 
-function isPath(source: string): boolean {
-  return typeof process !== "undefined" && process.versions?.node !== undefined && !/^\w+:\/\//.test(source);
+function unreachable(source: string, reason: string, cause?: unknown): UserError {
+  return new UserError(`${source} cannot be fetched: ${reason}.`, {
+    code: "source-unreachable",
+    details: { source, reason },
+    cause,
+  });
 }

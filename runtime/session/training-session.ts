@@ -1,28 +1,22 @@
-import type { InferenceSession, Tensor } from "onnxruntime-common";
+import type { Tensor } from "onnxruntime-common";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
-import {
-  createModel,
-  didYouMean,
-  encodeModel,
-  freezeInputs,
-  type Model,
-  Tensor as TensorProto,
-  UserError,
-} from "../../graph-builder/index.ts";
-import type { Device } from "../device/devices.ts";
-import { ortReason } from "../device/ort-errors.ts";
-import { fromOrtTensor } from "../device/tensors.ts";
-import { decodeSources, type LoweredModels, lowerModels } from "./lowered-models.ts";
-import type { TrainingSources } from "./sources.ts";
-import { RESET, TrainingState } from "./training-state.ts";
+import { type Binding, Tensor as TensorProto, UserError } from "../../graph-builder/index.ts";
+import type { Device } from "../device/device.ts";
+import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
+import { freezeModel } from "../inference/freeze-model.ts";
+import { BoundSession, type Controls } from "./bound-session.ts";
+import { type DecodedModel, decodeSources, type LoweredModels, lowerModels } from "./lowered-models.ts";
+import { expectName, missingModel, wrongBuffer } from "./refusals.ts";
+import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
+import { TrainingState } from "./training-state.ts";
 
 /** Tensors by the name of the graph's input or output. */
 export type NamedTensors = Readonly<Record<string, Tensor>>;
 
 interface Sessions {
-  readonly train: InferenceSession;
-  readonly evaluate: InferenceSession | undefined;
-  readonly optimize: InferenceSession | undefined;
+  readonly train: BoundSession;
+  readonly evaluate: BoundSession | undefined;
+  readonly optimize: BoundSession | undefined;
 }
 
 /**
@@ -34,45 +28,67 @@ interface Sessions {
 export class TrainingSession {
   readonly #device: Device;
   readonly #sessions: Sessions;
-  readonly #evalModel: Model | undefined;
+  readonly #evalModel: DecodedModel | undefined;
   readonly #state: TrainingState;
-  readonly #hidden: ReadonlySet<string>;
   #resetGradients = true;
   #learningRate: number;
 
   private constructor(
     device: Device,
-    checkpoint: Checkpoint,
+    state: TrainingState,
     sessions: Sessions,
-    evalModel: Model | undefined,
+    learningRate: number,
+    evalModel: DecodedModel | undefined,
   ) {
-    const { train, optimize } = sessions;
     this.#device = device;
+    this.#state = state;
     this.#sessions = sessions;
+    this.#learningRate = learningRate;
     this.#evalModel = evalModel;
-    this.#learningRate = checkpoint.optimizer?.initialLearningRate ?? 0.001;
-    this.#hidden = new Set(optimize ? [RESET] : [RESET, "learning_rate", "step"]);
-    const names = {
-      trainInputs: train.inputNames,
-      trainOutputs: train.outputNames,
-      optimizerInputs: optimize?.inputNames,
-    };
-    this.#state = new TrainingState(checkpoint, names, device.ort);
   }
 
   /**
-   * Opens artifacts on a device. Throws UserError where a file is damaged, where an operator is not covered (naming its node),
-   * or where the device cannot run the graph.
+   * Opens artifacts on a device; they may be given by ONNX Runtime's names too. Throws UserError where a file is damaged, where an
+   * operator is not covered (naming its node), or where the device cannot run the graph.
    */
-  static async create(sources: TrainingSources, device: Device): Promise<TrainingSession> {
+  static async create(
+    sources: TrainingSources | TrainingSessionCreateOptions,
+    device: Device,
+  ): Promise<TrainingSession> {
     const decoded = await decodeSources(sources);
-    const sessions = await openSessions(lowerModels(decoded, device.lowering), device);
-    return new TrainingSession(device, decoded.checkpoint, sessions, decoded.evaluation);
+    return TrainingSession.open(
+      lowerModels(decoded, device.lowering),
+      decoded.checkpoint,
+      device,
+      decoded.evaluation,
+    );
   }
 
-  /** Opens models that were lowered for the device before. Throws UserError where the device cannot run one. */
-  static async open(models: LoweredModels, checkpoint: Checkpoint, device: Device): Promise<TrainingSession> {
-    return new TrainingSession(device, checkpoint, await openSessions(models, device), undefined);
+  /**
+   * Opens models that were lowered for the device before; `evalModel` is what exportInferenceModel exports.
+   * Throws UserError where the device cannot run one.
+   */
+  static async open(
+    models: LoweredModels,
+    checkpoint: Checkpoint,
+    device: Device,
+    evalModel?: DecodedModel,
+  ): Promise<TrainingSession> {
+    const { train, evaluate, optimize } = models;
+    const use = {
+      trainingInputs: train.inputs.map(({ name }) => name),
+      optimizer: optimize?.bindings,
+    };
+    const state = new TrainingState(checkpoint, use, device.ort);
+    const slotOf = (binding: Binding) => state.slotOf(binding);
+    const sessions = {
+      train: await BoundSession.open(train, device, slotOf),
+      evaluate: evaluate && (await BoundSession.open(evaluate, device, slotOf)),
+      optimize:
+        optimize && (await BoundSession.open(optimize, device, (binding) => state.optimizerSlotOf(binding))),
+    };
+    const learningRate = checkpoint.optimizer?.initialLearningRate ?? 0.001;
+    return new TrainingSession(device, state, sessions, learningRate, evalModel);
   }
 
   /** The rate of the next optimizer step; at first the checkpoint's initial one, or 0.001. */
@@ -86,22 +102,22 @@ export class TrainingSession {
 
   /** The inputs that runTrainStep wants. */
   get trainingInputNames(): readonly string[] {
-    return this.#userInputs(this.#sessions.train);
+    return this.#sessions.train.inputNames;
   }
 
   /** The outputs that runTrainStep returns. */
   get trainingOutputNames(): readonly string[] {
-    return this.#userOutputs(this.#sessions.train);
+    return this.#sessions.train.outputNames;
   }
 
   /** The inputs that runEvalStep wants. */
   get evalInputNames(): readonly string[] {
-    return this.#userInputs(this.#sessions.evaluate);
+    return this.#sessions.evaluate?.inputNames ?? [];
   }
 
   /** The outputs that runEvalStep returns. */
   get evalOutputNames(): readonly string[] {
-    return this.#userOutputs(this.#sessions.evaluate);
+    return this.#sessions.evaluate?.outputNames ?? [];
   }
 
   /**
@@ -110,13 +126,7 @@ export class TrainingSession {
    * Throws UserError for a missing input and an unknown output.
    */
   async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
-    const { Tensor } = this.#device.ort;
-    const reset = new Tensor("bool", [this.#resetGradients], [1]);
-    const results = await this.#run(
-      this.#sessions.train,
-      { ...feeds, ...this.#optimizerFeeds(), [RESET]: reset },
-      fetches,
-    );
+    const results = await this.#sessions.train.run(feeds, this.#controls(), fetches);
     this.#resetGradients = false;
     return results;
   }
@@ -127,9 +137,8 @@ export class TrainingSession {
    */
   async runOptimizerStep(): Promise<void> {
     const { train, optimize } = this.#sessions;
-    if (optimize) await this.#run(optimize, this.#optimizerFeeds());
-    else if (!train.inputNames.includes("learning_rate"))
-      throw new UserError("The session has no optimizer model.");
+    if (optimize) await optimize.run({}, this.#controls());
+    else if (!train.takes("learning-rate")) throw missingModel("optimizer");
     this.#state.steps += 1;
   }
 
@@ -140,8 +149,8 @@ export class TrainingSession {
 
   /** Runs the evaluation model on one batch and returns its outputs, or those named by `fetches`. Throws UserError without one. */
   async runEvalStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
-    if (!this.#sessions.evaluate) throw new UserError("The session has no eval model.");
-    return this.#run(this.#sessions.evaluate, feeds, fetches);
+    if (!this.#sessions.evaluate) throw missingModel("eval");
+    return this.#sessions.evaluate.run(feeds, {}, fetches);
   }
 
   /** The names of the parameters, in the order of the training model's inputs; with the frozen ones where asked. */
@@ -151,7 +160,8 @@ export class TrainingSession {
 
   /** A copy of a parameter. Throws UserError for an unknown name. */
   getParameter(name: string): Tensor {
-    return this.#tensorNamed(name, this.parameterNames(false));
+    expectName(name, this.parameterNames(false), "parameter");
+    return toOrtTensor(this.#state.tensor(name), this.#device.ort);
   }
 
   /** Replaces a parameter by a copy of a tensor. Throws UserError for an unknown name, and for another type or shape. */
@@ -160,6 +170,10 @@ export class TrainingSession {
     if (tensor.type !== type || tensor.dims.join() !== dims.join()) {
       throw new UserError(
         `${name} is ${type} [${dims.join(", ")}] and cannot take ${tensor.type} [${tensor.dims.join(", ")}].`,
+        {
+          code: "parameter-shape",
+          details: { parameter: name, type, shape: dims, given: { type: tensor.type, shape: tensor.dims } },
+        },
       );
     }
     this.#state.set(name, fromOrtTensor(tensor));
@@ -167,9 +181,8 @@ export class TrainingSession {
 
   /** A copy of the gradient that has been gathered for a parameter. Throws UserError for a parameter that has none. */
   getGradient(parameter: string): Tensor {
-    const trainable = this.parameterNames().filter((name) => this.#state.has(`${name}_grad`));
-    if (trainable.includes(parameter)) return this.#tensorNamed(`${parameter}_grad`, [`${parameter}_grad`]);
-    return this.#tensorNamed(parameter, trainable);
+    expectName(parameter, this.parameterNames(), "parameter");
+    return toOrtTensor(fromOrtTensor(this.#state.gradient(parameter).tensor), this.#device.ort);
   }
 
   /**
@@ -177,7 +190,7 @@ export class TrainingSession {
    * next optimizer step takes what is written into them.
    */
   sharedGradients(): readonly Float32Array[] {
-    return this.parameterNames().map((name) => this.#state.tensor(`${name}_grad`).data as Float32Array);
+    return this.parameterNames().map((name) => this.#state.gradient(name).tensor.data as Float32Array);
   }
 
   /** The parameters in the same way, shared until the next optimizer step. */
@@ -204,9 +217,7 @@ export class TrainingSession {
   /** Sets all parameters from the bytes of a float32 vector as getContiguousParameters returns it. Throws UserError for another length. */
   async loadParametersBuffer(buffer: Uint8Array, trainableOnly = true): Promise<void> {
     const size = await this.getParametersSize(trainableOnly);
-    if (buffer.byteLength !== 4 * size) {
-      throw new UserError(`The parameters take ${4 * size} bytes, and the buffer has ${buffer.byteLength}.`);
-    }
+    if (buffer.byteLength !== 4 * size) throw wrongBuffer(4 * size, buffer.byteLength);
     const values = new Float32Array(new Uint8Array(buffer).buffer);
     const tensors = this.#parameters(trainableOnly);
     let offset = 0;
@@ -233,13 +244,10 @@ export class TrainingSession {
    * Throws UserError without an eval model, and for an unknown output.
    */
   async exportInferenceModel(outputNames: readonly string[]): Promise<Uint8Array> {
-    if (!this.#evalModel) throw new UserError("The session has no eval model.");
-    const { graph } = this.#evalModel;
-    const available = graph.outputs.map(({ name }) => name ?? "");
+    if (!this.#evalModel) throw missingModel("eval");
+    const available = this.#evalModel.graph.outputs.map(({ name }) => name ?? "");
     for (const name of outputNames) expectName(name, available, "output");
-    const constants = this.parameterNames(false).map((name) => [name, this.#state.tensor(name)] as const);
-    const frozen = freezeInputs(graph, new Map(constants), outputNames);
-    return encodeModel(createModel(frozen, { metadataProps: this.#evalModel.metadataProps }));
+    return freezeModel(this.#evalModel, this.checkpoint(), outputNames);
   }
 
   /** Frees the sessions. */
@@ -249,41 +257,12 @@ export class TrainingSession {
     this.#state.clear();
   }
 
-  async #run(
-    session: InferenceSession,
-    given: NamedTensors,
-    fetches?: readonly string[],
-  ): Promise<NamedTensors> {
-    for (const name of fetches ?? []) expectName(name, this.#userOutputs(session), "output");
-    const feeds: Record<string, Tensor> = {};
-    for (const name of session.inputNames) {
-      const tensor = this.#state.get(name) ?? given[name];
-      if (!tensor)
-        throw new UserError(`The input ${name} is missing.${didYouMean(name, Object.keys(given))}`);
-      feeds[name] = tensor;
-    }
-    const results: Record<string, Tensor> = {};
-    for (const [name, tensor] of Object.entries(await session.run(feeds))) {
-      const state = this.#state.stateOf(name);
-      if (state !== undefined) this.#state.replace(state, tensor);
-      else if (fetches?.includes(name) ?? true) results[name] = tensor;
-    }
-    return results;
-  }
-
-  #userInputs(session: InferenceSession | undefined): readonly string[] {
-    return (session?.inputNames ?? []).filter((name) => !this.#state.has(name) && !this.#hidden.has(name));
-  }
-
-  #userOutputs(session: InferenceSession | undefined): readonly string[] {
-    return (session?.outputNames ?? []).filter((name) => this.#state.stateOf(name) === undefined);
-  }
-
-  #optimizerFeeds(): NamedTensors {
+  #controls(): Controls {
     const { Tensor } = this.#device.ort;
     return {
-      learning_rate: new Tensor("float32", [this.#learningRate], [1]),
+      "learning-rate": new Tensor("float32", [this.#learningRate], [1]),
       step: new Tensor("int64", [BigInt(this.#state.steps + 1)], [1]),
+      "reset-gradients": new Tensor("bool", [this.#resetGradients], [1]),
     };
   }
 
@@ -291,37 +270,10 @@ export class TrainingSession {
     return this.parameterNames(trainableOnly).map((name) => {
       const tensor = this.#state.tensor(name);
       if (tensor.elemType === "float") return tensor;
-      throw new UserError(`${name} is ${tensor.elemType}, and only float parameters go into one buffer.`);
+      throw new UserError(`${name} is ${tensor.elemType}, and only float parameters go into one buffer.`, {
+        code: "parameter-type",
+        details: { parameter: name, type: tensor.elemType },
+      });
     });
-  }
-
-  #tensorNamed(name: string, known: readonly string[]): Tensor {
-    expectName(name, known, "parameter");
-    const { type, data, dims } = this.#state.get(name) ?? {};
-    return new this.#device.ort.Tensor(type as "float32", (data as Float32Array).slice(), dims);
-  }
-}
-
-function expectName(name: string, known: readonly string[], what: string): void {
-  if (known.includes(name)) return;
-  throw new UserError(`There is no ${what} ${name}: there are ${known.join(", ")}.`);
-}
-
-async function openSessions({ train, evaluate, optimize }: LoweredModels, device: Device): Promise<Sessions> {
-  return {
-    train: await openSession(train, device),
-    evaluate: evaluate && (await openSession(evaluate, device)),
-    optimize: optimize && (await openSession(optimize, device)),
-  };
-}
-
-async function openSession(model: Uint8Array, device: Device): Promise<InferenceSession> {
-  try {
-    return await device.ort.InferenceSession.create(model, device.sessionOptions);
-  } catch (error) {
-    throw new UserError(
-      `The device ${device.name} cannot run the model (${ortReason(error)}); ${device.advice}.`,
-      { cause: error },
-    );
   }
 }

@@ -1,79 +1,88 @@
 import type * as Ort from "onnxruntime-common";
 import type { Checkpoint } from "../../artifacts/checkpoint.ts";
-import { momentCounts, momentNames, nextName, Tensor } from "../../graph-builder/index.ts";
+import { type Binding, Tensor, UserError } from "../../graph-builder/index.ts";
 import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
 
-/** The input of every training model that says whether gradients start anew. */
-export const RESET = "lazy_reset_grad";
-
-/** The names that the training and the optimizer graph read and write, with their state made explicit. */
-export interface StateNames {
-  readonly trainInputs: readonly string[];
-  readonly trainOutputs: readonly string[];
-  /** None where there is no optimizer model. */
-  readonly optimizerInputs: readonly string[] | undefined;
+/** The place of one tensor that lives from step to step. */
+export interface Slot {
+  tensor: Ort.Tensor;
 }
 
-/** Everything that lives from step to step, by the name under which the graphs read it. */
+/** What of the training and the optimizer graph the state depends on. */
+export interface StateUse {
+  /** The inputs of the training graph, in order. */
+  readonly trainingInputs: readonly string[];
+  /** The bindings of the optimizer graph; none where there is no optimizer model. */
+  readonly optimizer: readonly Binding[] | undefined;
+}
+
+/** Everything that lives from step to step: the checkpoint's tensors, and each trained parameter's gradient and moments. */
 export class TrainingState {
-  readonly #tensors = new Map<string, Ort.Tensor>();
   readonly #checkpoint: Checkpoint;
-  readonly #names: StateNames;
+  readonly #trainingInputs: readonly string[];
   readonly #ort: Pick<typeof Ort, "Tensor">;
+  readonly #tensors = new Map<string, Slot>();
+  readonly #gradients = new Map<string, Slot>();
+  /** Those that the optimizer model keeps, by parameter. */
+  readonly #moments = new Map<string, Slot[]>();
   /** Optimizer steps since the first of the training. */
   steps: number;
 
-  constructor(checkpoint: Checkpoint, names: StateNames, ort: Pick<typeof Ort, "Tensor">) {
+  constructor(checkpoint: Checkpoint, use: StateUse, ort: Pick<typeof Ort, "Tensor">) {
     this.#checkpoint = checkpoint;
-    this.#names = names;
+    this.#trainingInputs = use.trainingInputs;
     this.#ort = ort;
     this.steps = checkpoint.optimizer?.step ?? 0;
     const { trainable, frozen } = checkpoint;
-    for (const [name, tensor] of [...trainable, ...frozen]) this.set(name, tensor);
-    for (const [name, tensor] of trainable) this.#addCompanions(name, tensor);
-  }
-
-  get(name: string): Ort.Tensor | undefined {
-    return this.#tensors.get(name);
-  }
-
-  has(name: string): boolean {
-    return this.#tensors.has(name);
-  }
-
-  /** Gives a state other contents, which are copied. */
-  set(name: string, tensor: Tensor): void {
-    this.#tensors.set(name, toOrtTensor(tensor, this.#ort));
-  }
-
-  /** The state that an output of a graph is the next value of. */
-  stateOf(output: string): string | undefined {
-    if (this.has(output)) return output;
-    const name = output.endsWith("_next") ? output.slice(0, -"_next".length) : undefined;
-    return name !== undefined && this.has(name) ? name : undefined;
-  }
-
-  /** Takes a step's new value. A gradient has two names: the training model's accumulation buffer, and the optimizer's input. */
-  replace(name: string, tensor: Ort.Tensor): void {
-    const gradient = name.replace(BUFFER, "");
-    for (const twin of [gradient, `${gradient}.accumulation.buffer`]) {
-      if (twin === name || (gradient.endsWith("_grad") && this.has(twin))) this.#tensors.set(twin, tensor);
+    for (const [name, tensor] of [...trainable, ...frozen]) this.#tensors.set(name, this.#slot(tensor));
+    for (const [name, { dims }] of trainable) this.#gradients.set(name, this.#slot(zeros(dims)));
+    for (const binding of use.optimizer ?? []) {
+      if (binding.role === "moment") this.#addMoment(binding.parameter, binding.index);
     }
+  }
+
+  /**
+   * The place of a training or evaluation graph's binding; undefined for an input that is no state. Such a graph's moments are tensors of
+   * the checkpoint. Throws UserError where the checkpoint has no such tensor.
+   */
+  slotOf(binding: Binding): Slot | undefined {
+    switch (binding.role) {
+      case "learning-rate":
+      case "step":
+      case "reset-gradients":
+        return undefined;
+      case "gradient":
+        return this.gradient(binding.parameter);
+      default:
+        return expectSlot(this.#tensors, binding.input);
+    }
+  }
+
+  /** The place of an optimizer graph's binding: its moments are the optimizer's own. Throws UserError as slotOf does. */
+  optimizerSlotOf(binding: Binding): Slot | undefined {
+    if (binding.role !== "moment") return this.slotOf(binding);
+    return this.#moments.get(binding.parameter)?.[binding.index];
+  }
+
+  /** The place of a trained parameter's gradient. Throws UserError where the checkpoint has no such parameter. */
+  gradient(parameter: string): Slot {
+    return expectSlot(this.#gradients, parameter);
+  }
+
+  /** Gives a tensor of the checkpoint other contents, which are copied. */
+  set(name: string, tensor: Tensor): void {
+    expectSlot(this.#tensors, name).tensor = toOrtTensor(tensor, this.#ort);
   }
 
   /** The checkpoint's tensors that the training graph reads, in the order of its inputs. */
   parameterNames(trainableOnly: boolean): string[] {
     const { trainable, frozen } = this.#checkpoint;
-    return this.#names.trainInputs.filter(
-      (name) => trainable.has(name) || (!trainableOnly && frozen.has(name)),
-    );
+    return this.#trainingInputs.filter((name) => trainable.has(name) || (!trainableOnly && frozen.has(name)));
   }
 
-  /** The tensor as a constant that shares its data until the next step. Throws Error where there is none. */
+  /** A tensor of the checkpoint, its data shared until the next step. Throws UserError where there is none. */
   tensor(name: string): Tensor {
-    const tensor = this.#tensors.get(name);
-    if (!tensor) throw new Error(`the session keeps no ${name}`);
-    return fromOrtTensor(tensor);
+    return fromOrtTensor(expectSlot(this.#tensors, name).tensor);
   }
 
   /** As a checkpoint; its tensors share their data with the state until the next step. */
@@ -93,7 +102,7 @@ export class TrainingState {
   }
 
   clear(): void {
-    this.#tensors.clear();
+    for (const slots of [this.#tensors, this.#gradients, this.#moments]) slots.clear();
   }
 
   /** ONNX Runtime's SGD wants one moment a parameter, which it never touches. */
@@ -101,33 +110,32 @@ export class TrainingState {
     const { trainable, optimizer } = this.#checkpoint;
     return new Map(
       [...trainable].map(([parameter, { dims }]): [string, Tensor[]] => {
-        const names = this.#momentNames(parameter);
-        const untouched = optimizer?.momenta.get(parameter) ?? [zeros(dims)];
-        return [parameter, names.length > 0 ? names.map((name) => this.tensor(name)) : untouched];
+        const moments = this.#moments.get(parameter)?.map(({ tensor }) => fromOrtTensor(tensor));
+        return [parameter, moments ?? optimizer?.momenta.get(parameter) ?? [zeros(dims)]];
       }),
     );
   }
 
-  /** A trained parameter's gradient and moments. */
-  #addCompanions(parameter: string, { dims }: Tensor): void {
-    const buffer = `${parameter}_grad.accumulation.buffer`;
-    if (this.#names.trainOutputs.includes(nextName(buffer))) this.set(buffer, zeros(dims));
-    this.set(`${parameter}_grad`, zeros(dims));
-    for (const [i, moment] of this.#momentNames(parameter).entries()) {
-      this.set(moment, this.#checkpoint.optimizer?.momenta.get(parameter)?.[i] ?? zeros(dims));
-    }
+  #addMoment(parameter: string, index: number): void {
+    const moments = this.#moments.get(parameter) ?? [];
+    const { dims } = this.tensor(parameter);
+    moments[index] = this.#slot(this.#checkpoint.optimizer?.momenta.get(parameter)?.[index] ?? zeros(dims));
+    this.#moments.set(parameter, moments);
   }
 
-  /** The moments that the optimizer model keeps for a parameter. */
-  #momentNames(parameter: string): string[] {
-    const inputs = this.#names.optimizerInputs ?? [];
-    const counts = Object.values(momentCounts).sort((a, b) => b - a);
-    const count = counts.find((n) => momentNames(parameter, n).every((name) => inputs.includes(name))) ?? 0;
-    return momentNames(parameter, count);
+  #slot(tensor: Tensor): Slot {
+    return { tensor: toOrtTensor(tensor, this.#ort) };
   }
 }
 
-const BUFFER = /\.accumulation\.buffer$/;
+function expectSlot(slots: ReadonlyMap<string, Slot>, name: string): Slot {
+  const slot = slots.get(name);
+  if (slot) return slot;
+  throw new UserError(`The checkpoint has no parameter ${name}, which the models read.`, {
+    code: "parameter-unknown",
+    details: { parameter: name },
+  });
+}
 
 function zeros(dims: readonly number[]): Tensor {
   return new Tensor("float", dims, new Float32Array(dims.reduce((product, dim) => product * dim, 1)));

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import { datasets } from "../../runtime/data/dataset.ts";
 import { drawShapes } from "../../runtime/data/shapes.ts";
+import { finishedRun } from "../../runtime/node/run/run-directory.ts";
 import { inferenceModel } from "../../shakenet/inference-model.ts";
 import { buildSite } from "../../web/site/build.ts";
 import {
@@ -93,7 +94,7 @@ test("a network of CIFAR-10 opens with test pictures of it, which the built page
   const notes = { metadataProps: { data: "cifar10", class_names } };
   await writeFile(join(run, "model.onnx"), inferenceModel(settings, checkpoint, notes));
   const site = join(demo.folder, "cifar-site");
-  await buildSite(site, run);
+  await buildSite(site, await finishedRun(run));
   const { page, errors } = await demo.open({ site });
   await expectPercents(page, await expectedPercents(join(run, "model.onnx"), images.subarray(0, PIXELS)));
   expect(await page.innerText("#picture-name")).toBe(datasets.cifar10.classNames[labels[0] ?? 0]);

@@ -2,10 +2,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { readTrainingArtifacts } from "../../artifacts/index.ts";
 import { RandomStream, Tensor } from "../../graph-builder/index.ts";
 import { toOrtTensor } from "../../runtime/device/tensors.ts";
-import { openDevice, TrainingSession } from "../../runtime/index.ts";
+import { TrainingSession } from "../../runtime/index.ts";
+import { openDevice, readTrainingArtifacts } from "../../runtime/node/index.ts";
 import { openBrowser, openPage, type StaticServer, serveFolders } from "../support/browser.ts";
 import { shake, temporaryFolder } from "../support/shake.ts";
 
@@ -56,9 +56,7 @@ async function trainInPage(name: string, learningRate: number, fused: boolean): 
 
 async function openOurs(name: string, learningRate: number) {
   const device = await openDevice("cpu", { threads: 1 });
-  const { checkpoint, trainingModel, ...models } = await readTrainingArtifacts(join(folder, name));
-  const sources = { checkpointState: checkpoint, trainModel: trainingModel, ...models };
-  const session = await TrainingSession.create(sources, device);
+  const session = await TrainingSession.create(await readTrainingArtifacts(join(folder, name)), device);
   session.learningRate = learningRate;
   const tensors = {
     images: new Tensor("uint8", [size, 3, 32, 32], images),

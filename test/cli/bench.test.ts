@@ -125,7 +125,7 @@ test.each([
   [["--warmup", "-1"], /^--warmup must be a whole number from 0, not -1\.$/],
   [["--lowering", "gpu"], /^--lowering must be one of cpu, portable, not gpu\./],
   [["--depth", "9"], /^A depth of 9 is not of the form 6n \+ 2/],
-  [["--profile", "--replicas", "2"], /^--profile looks into one session: leave --replicas out\.$/],
+  [["--profile", "--replicas", "2"], /^--profile measures one session: leave --replicas out\.$/],
   [["--replicas", "2", "--device", "wasm"], /^--replicas 2 share the CPU, not wasm/],
   [["--replicas", "3", "--batch-size", "2"], /^--replicas 3 is too many: a batch has 2 images\.$/],
   [["--profile", "--device", "wasm"], /^--profile does not go with --device wasm/],

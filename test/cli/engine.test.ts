@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { beforeAll, expect, test } from "vitest";
-import { shake, start, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
+import { printedShake, shake, start, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 
 const folder = temporaryFolder();
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -58,7 +58,7 @@ async function interrupted(run: string, engine: string): Promise<void> {
   child.kill("SIGINT");
   const { code, stderr } = await finished;
   expect(code, stderr).toBe(130);
-  expect(stderr).toContain(`npx shake train --resume ${run}`);
+  expect(stderr).toContain(`${printedShake} train --resume ${run}`);
   expect(existsSync(join(folder, run, "model.onnx"))).toBe(false);
 }
 

@@ -70,7 +70,10 @@ const mistakes: readonly (readonly [what: string, args: readonly string[], sente
     /^text\.onnx is not a sound ONNX Runtime checkpoint/,
   ],
   ["inspect of a text", ["inspect", "text.onnx"], /^text\.onnx is not an ONNX model/],
-  ["inspect of nothing", ["inspect"], /^shake inspect needs a file: see shake inspect --help\.$/],
+  ["a word too many", ["doctor", "now"], /^unexpected argument now: see node \S+main\.js doctor --help\.$/],
+  ["an unknown short flag", ["train", "-x"], /^-x is not a flag of shake train\./],
+  ["an unknown flag of no command", ["-x"], /^-x is not a flag of shake\.$/],
+  ["inspect of nothing", ["inspect"], /^shake inspect needs a file: see node \S+main\.js inspect --help\.$/],
 ];
 
 test.each(mistakes)("%s is one sentence and exit code 2", async (_, args, sentence) => {

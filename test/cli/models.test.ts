@@ -122,13 +122,3 @@ test("doctor trains a step on every device that is there and says why the others
   expect(cpu).toMatchObject({ works: true, says: expect.stringMatching(/trains 8 2x8d at \d+ images\/s/) });
   for (const { works, says } of devices) expect(works || /^The device \w+ .*\.$/.test(says), says).toBe(true);
 });
-
-test("the help of every command names its flags with their defaults", async () => {
-  const { stdout } = await shake(folder, "--help");
-  for (const command of ["build-graph", "train", "eval", "export", "predict", "verify", "inspect", "doctor"])
-    expect(stdout).toContain(`shake ${command}`);
-  const help = await shake(folder, "train", "--help");
-  for (const flag of ["--learning-rate", "--backward", "--resume", "--checkpoint-every-steps"])
-    expect(help.stdout).toContain(flag);
-  expect(help.stdout).toMatch(/--learning-rate.*\[default: 0\.1\]/);
-});

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { beforeAll, expect, test } from "vitest";
-import { datasets, loadDataset } from "../../runtime/data/dataset.ts";
-import { Classifier, openDevice } from "../../runtime/index.ts";
-import { inferenceModel } from "../../shakenet/index.ts";
+import { datasets } from "../../runtime/data/dataset.ts";
+import { loadDataset, openDevice } from "../../runtime/node/index.ts";
+import { inferenceModel, openClassifier } from "../../shakenet/index.ts";
 import { randomCheckpoint } from "../support/frozen.ts";
 import { shake, temporaryFolder } from "../support/shake.ts";
 import { tinySettings } from "../support/tiny-run.ts";
@@ -46,7 +46,7 @@ beforeAll(async () => {
   await pictureOf(planes).greyscale().png().toFile(join(folder, "pictures/grey.png"));
   const bytes = inferenceModel(settings, checkpoint, named);
   writeFileSync(join(folder, "model.onnx"), bytes);
-  const classifier = await Classifier.open(bytes, await openDevice("cpu", { threads: 1 }), "model.onnx");
+  const classifier = await openClassifier(bytes, await openDevice("cpu", { threads: 1 }), "model.onnx");
   const logits = Array.from((await classifier.logits(planes)).data as Float32Array);
   await classifier.release();
   const sum = logits.reduce((total, logit) => total + Math.exp(logit), 0);
@@ -122,8 +122,8 @@ test("a model without names counts its classes", async () => {
 });
 
 const mistakes: readonly (readonly [what: string, args: readonly string[], sentence: RegExp])[] = [
-  ["no model", [], /^shake predict needs a model: see shake predict --help\.$/],
-  ["no picture", ["model.onnx"], /^shake predict needs pictures: see shake predict --help\.$/],
+  ["no model", [], /^shake predict needs a model: see node \S+main\.js predict --help\.$/],
+  ["no picture", ["model.onnx"], /^shake predict needs pictures: see node \S+main\.js predict --help\.$/],
   [
     "a model that is not there",
     ["mode.onnx", "pictures/small.png"],

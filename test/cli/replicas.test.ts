@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/index.ts";
-import { replicaCount } from "../../cli/settings.ts";
+import { replicaCount } from "../../runtime/node/run/engine-settings.ts";
 import { dyingReplica } from "../support/dying-replica.ts";
 import { shake, shakeWith, start, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 
@@ -50,7 +50,7 @@ test("a run one of whose replicas dies in the middle of a step fails with its na
   );
   expect(died.code, died.stderr).toBe(1);
   expect(died.stderr).toMatch(/Replica \d of 2 ended with exit code 7/);
-  expect(died.stderr).toMatch(/to go on:\n {2}npx shake train --resume died/);
+  expect(died.stderr).toMatch(/to go on:\n {2}node \S+main\.js train --resume died/);
   expect(decodeCheckpoint(read("died", "checkpoints/last")).properties.get("step")).toBe(2n);
   const resumed = await shake(folder, "train", "--resume", "died");
   expect(resumed.code, resumed.stderr).toBe(0);

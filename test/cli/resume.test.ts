@@ -74,7 +74,7 @@ test("Ctrl-C finishes the step, saves it, says how to go on, and exits with 130"
   const { code, stderr } = await finished;
   expect(code).toBe(130);
   expect(stderr).toMatch(
-    /Stopped after step \d+, which is saved\. To go on:\n {2}npx shake train --resume stopped\n$/,
+    /Stopped after step \d+, which is saved\. To go on:\n {2}node \S+main\.js train --resume stopped\n$/,
   );
   expect(existsSync(join(folder, "stopped/model.onnx"))).toBe(false);
 });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/index.ts";
 import { decodeModel } from "../../graph-builder/index.ts";
-import { type Finished, shake, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
+import { type Finished, printedShake, shake, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 
 const folder = temporaryFolder();
 const run = join(folder, "runs/8-2x2d-shapes-s1");
@@ -38,8 +38,8 @@ test("it says what it does on standard error and what came out, with the next co
   expect(trained.stderr).toMatch(/network +8 2x2d, shake-shake-image, [\d,]+ parameters/);
   expect(trained.stderr).toMatch(/epoch 2\/2 {2}train \d+\.\d\d % .* test \d+\.\d\d % .* images\/s/);
   expect(trained.stdout).toMatch(/Test accuracy \d+\.\d\d %/);
-  for (const next of ["shake eval --run", "shake inspect", "shake export"])
-    expect(trained.stdout).toContain(next);
+  for (const next of ["eval --run", "inspect", "export"])
+    expect(trained.stdout).toContain(`  ${printedShake} ${next} runs/8-2x2d-shapes-s1`);
 });
 
 test("the metrics are a JSON line and a CSV row an epoch", () => {
@@ -148,7 +148,7 @@ test("a run that diverges stops with the step and the checkpoint that is kept", 
   );
   expect(result.code).toBe(2);
   expect(result.stderr).toMatch(
-    /shake: The run diverged at step \d+: .* is kept: diverged\/checkpoints\/last\.\n$/,
+    /shake: The run diverged at step \d+, .* The checkpoint of step 0 is kept\. It is diverged\/checkpoints\/last\.\n$/,
   );
   expect(existsSync(join(folder, "diverged/checkpoints/last"))).toBe(true);
   expect(existsSync(join(folder, "diverged/model.onnx"))).toBe(false);

@@ -85,7 +85,7 @@ describe("verify", () => {
   });
 
   const mistakes: readonly (readonly [what: string, args: readonly string[], sentence: RegExp])[] = [
-    ["no model", [], /^shake verify needs a model: see shake verify --help\.$/],
+    ["no model", [], /^shake verify needs a model: see node \S+main\.js verify --help\.$/],
     [
       "a model in no run",
       ["model.onnx"],

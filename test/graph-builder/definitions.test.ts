@@ -5,14 +5,13 @@ import {
   createModel,
   encodeModel,
   Graph,
-  inlined,
   type Lowering,
   lowerGraph,
+  loweringOf,
   operators,
   portable,
   type Tensor,
 } from "../../graph-builder/index.ts";
-import { cpu } from "../../graph-builder/lowerings/cpu.ts";
 import { forwardOf } from "../support/check-gradient.ts";
 import { type Definition, definitions, shakeDefinitions } from "../support/definitions.ts";
 import { gradientCases } from "../support/gradient-cases.ts";
@@ -22,7 +21,7 @@ import { numbersOf, portableInlined, runGraph } from "../support/run-graph.ts";
 
 const tables: Readonly<Record<string, Lowering>> = {
   portable: portableInlined,
-  cpu: { ...portable, ...cpu, ...inlined },
+  cpu: loweringOf("cpu"),
 };
 
 const titled = definitions.map((definition) => ({

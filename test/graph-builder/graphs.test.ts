@@ -34,8 +34,8 @@ test("a graph prints in ONNX's textual syntax", () => {
     "small (float[batch, 2] x) => (float[batch, 2] y)
     <float constant_0 = {1}>
     {
-      head.Add_0 = Add (x, constant_0)
-      y = Relu (head.Add_0)
+      "head.Add_0" = Add (x, constant_0)
+      y = Relu ("head.Add_0")
     }"
   `);
 });
@@ -49,14 +49,14 @@ test("the backward pass of Relu is one ReluGrad, named after what it is the grad
     "small (float[batch, 2] x) => (float loss, float[batch, 2] x_grad)
     <float constant_0 = {1}, float loss_grad = {1}, int64[2] constant_1 = {0, 1}>
     {
-      head.Add_0 = Add (x, constant_0)
-      head.Relu_0 = Relu (head.Add_0)
-      loss = ReduceSum <keepdims = 0> (head.Relu_0)
-      ReduceSum_0_Grad.Unsqueeze_0 = Unsqueeze (loss_grad, constant_1)
-      ReduceSum_0_Grad.Shape_0 = Shape (head.Relu_0)
-      head.Relu_0_grad = Expand (ReduceSum_0_Grad.Unsqueeze_0, ReduceSum_0_Grad.Shape_0)
-      head.Add_0_grad = com.microsoft.ReluGrad (head.Relu_0_grad, head.Relu_0)
-      x_grad = Identity (head.Add_0_grad)
+      "head.Add_0" = Add (x, constant_0)
+      "head.Relu_0" = Relu ("head.Add_0")
+      loss = ReduceSum <keepdims = 0> ("head.Relu_0")
+      "ReduceSum_0_Grad.Unsqueeze_0" = Unsqueeze (loss_grad, constant_1)
+      "ReduceSum_0_Grad.Shape_0" = Shape ("head.Relu_0")
+      "head.Relu_0_grad" = Expand ("ReduceSum_0_Grad.Unsqueeze_0", "ReduceSum_0_Grad.Shape_0")
+      "head.Add_0_grad" = com.microsoft.ReluGrad ("head.Relu_0_grad", "head.Relu_0")
+      x_grad = Identity ("head.Add_0_grad")
     }"
   `);
 });

@@ -1,9 +1,11 @@
 // trains artifacts in our session: train-artifacts.js FOLDER RUN RESULTS CHECKPOINT
 // RUN and RESULTS are JSON in which a tensor is { type, dims, data }, data being its bytes in base64
+
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readFileBytes, writeFileAtomic } from "../../dist/artifacts/index.js";
-import { openDevice, TrainingSession } from "../../dist/runtime/index.js";
+import { readFileBytes } from "../../dist/artifacts/index.js";
+import { TrainingSession } from "../../dist/runtime/index.js";
+import { openDevice, writeFileAtomic } from "../../dist/runtime/node/index.js";
 
 const arrays = { float32: Float32Array, int64: BigInt64Array };
 const [folder, runPath, resultsPath, checkpointPath] = process.argv.slice(2);
@@ -29,8 +31,8 @@ function encode(tensors) {
 const open = (name) => readFileBytes(join(folder, name));
 const session = await TrainingSession.create(
   {
-    checkpointState: await readFileBytes(run.checkpoint),
-    trainModel: await open("training_model.onnx"),
+    checkpoint: await readFileBytes(run.checkpoint),
+    trainingModel: await open("training_model.onnx"),
     evalModel: await open("eval_model.onnx"),
     optimizerModel: await open("optimizer_model.onnx"),
   },

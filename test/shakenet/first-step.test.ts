@@ -1,7 +1,8 @@
 import { expect } from "vitest";
-import { datasets, loadDataset } from "../../runtime/data/dataset.ts";
-import { openDevice, TrainingSession } from "../../runtime/index.ts";
-import { buildTrainingArtifacts, train } from "../../shakenet/index.ts";
+import { datasets } from "../../runtime/data/dataset.ts";
+import { cosine, TrainingSession, train } from "../../runtime/index.ts";
+import { loadDataset, openDevice } from "../../runtime/node/index.ts";
+import { buildTrainingArtifacts, shakeNetTask } from "../../shakenet/index.ts";
 import { cifar10Dir, testWithCifar10 } from "../support/cifar10.ts";
 import { tinySettings } from "../support/tiny-run.ts";
 
@@ -21,28 +22,23 @@ testWithCifar10(
     for (const { depth, width, seeds } of networks) {
       for (const seed of seeds) {
         const artifacts = buildTrainingArtifacts(tinySettings({ depth, width, mean, std, seed }));
-        const sources = {
-          checkpointState: artifacts.checkpoint,
-          trainModel: artifacts.trainingModel,
-          evalModel: artifacts.evalModel,
-          optimizerModel: artifacts.optimizerModel,
-        };
-        const session = await TrainingSession.create(sources, device);
-        const settings = {
+        const session = await TrainingSession.create(artifacts, device);
+        const task = shakeNetTask({
+          network: artifacts.manifest.settings,
           forward: "shake",
           backward: "shake",
           level: "image",
-          epochs: 100,
+          trainSet,
+          testSet,
           batchSize: 16,
-          learningRate: 0.2,
           seed,
-          checkpointEverySteps: 1,
-        } as const;
+          device,
+        });
         const store = { save: async () => {} };
-        const network = artifacts.manifest.settings;
+        const settings = { epochs: 100, learningRate: cosine(0.2), checkpointEverySteps: 1, store };
         // every save refuses a parameter that is not finite, every step a loss
-        for await (const event of train({ session, device, settings, network, trainSet, testSet, store })) {
-          if (event.type === "step") expect(Number.isFinite(event.loss)).toBe(true);
+        for await (const event of train(session, task, settings)) {
+          if (event.type === "step") expect(Number.isFinite(event.metrics.loss)).toBe(true);
           if (event.type === "checkpoint" && event.step === 2) break;
         }
         await session.release();

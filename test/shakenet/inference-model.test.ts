@@ -75,12 +75,12 @@ describe("the frozen network", () => {
     const convolution = / <dilations.*?>/;
     expect(lines.slice(6, 12).map((line) => line.trim().replace(convolution, ""))).toMatchInlineSnapshot(`
       [
-        "stage1.block0.Relu_0 = Relu (stem.Conv_0)",
-        "stage1.block0.Conv_0 = Conv (stage1.block0.Relu_0, stage1.block0.conv1.weight, stage1.block0.conv1.bias)",
-        "stage1.block0.Relu_1 = Relu (stage1.block0.Conv_0)",
-        "stage1.block0.Conv_1 = Conv (stage1.block0.Relu_1, stage1.block0.conv2.weight, stage1.block0.conv2.bias)",
-        "stage1.block0.shortcut = Conv (stage1.block0.Relu_0, stage1.block0.shortcut.weight, stage1.block0.shortcut.bias)",
-        "stage1.block0.Add_1 = Add (stage1.block0.shortcut, stage1.block0.Conv_1)",
+        ""stage1.block0.Relu_0" = Relu ("stem.Conv_0")",
+        ""stage1.block0.Conv_0" = Conv ("stage1.block0.Relu_0", "stage1.block0.conv1.weight", "stage1.block0.conv1.bias")",
+        ""stage1.block0.Relu_1" = Relu ("stage1.block0.Conv_0")",
+        ""stage1.block0.Conv_1" = Conv ("stage1.block0.Relu_1", "stage1.block0.conv2.weight", "stage1.block0.conv2.bias")",
+        ""stage1.block0.shortcut" = Conv ("stage1.block0.Relu_0", "stage1.block0.shortcut.weight", "stage1.block0.shortcut.bias")",
+        ""stage1.block0.Add_1" = Add ("stage1.block0.shortcut", "stage1.block0.Conv_1")",
       ]
     `);
   });

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { drawShapes } from "../../runtime/data/shapes.ts";
-import { openDevice } from "../../runtime/index.ts";
-import { Classifier } from "../../runtime/inference/classifier.ts";
+import { openDevice } from "../../runtime/node/index.ts";
+import { finishedRun } from "../../runtime/node/run/run-directory.ts";
+import { openClassifier } from "../../shakenet/index.ts";
 import { buildSite } from "../../web/site/build.ts";
 import { openBrowser, openPage, serveFolders } from "./browser.ts";
 import { shake, temporaryFolder } from "./shake.ts";
@@ -29,7 +30,7 @@ export function demoSite() {
 
   beforeAll(async () => {
     expect(await shake(folder, "train", ...flags.split(" "), "--run-dir", "run")).toMatchObject({ code: 0 });
-    await buildSite(join(folder, "site"), run);
+    await buildSite(join(folder, "site"), await finishedRun(run));
   }, 120_000);
 
   // a page holds hundreds of megabytes, and works on after its test
@@ -72,7 +73,7 @@ export function examples(count: number): Uint8Array {
 
 /** The probabilities in percent that ONNX Runtime's CPU gives a picture, to one digit as the page shows them. */
 export async function expectedPercents(model: string, image: Uint8Array): Promise<number[]> {
-  const classifier = await Classifier.open(await readFile(model), await openDevice("cpu"), model);
+  const classifier = await openClassifier(await readFile(model), await openDevice("cpu"), model);
   const logits = [...((await classifier.logits(image)).data as Float32Array)];
   await classifier.release();
   const powers = logits.map((logit) => Math.exp(logit - Math.max(...logits)));

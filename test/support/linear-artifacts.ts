@@ -27,8 +27,8 @@ export function linearArtifacts(optimizer: LinearOptimizer, maxNorm?: number) {
   // a buffer that no graph reads, and that is not float
   const frozen = new Map([["steps_seen", floats([3])]]);
   return {
-    checkpointState: encodeCheckpoint({ trainable, frozen, properties: new Map() }),
-    trainModel: encodeModel(createModel(trainingGraph())),
+    checkpoint: encodeCheckpoint({ trainable, frozen, properties: new Map() }),
+    trainingModel: encodeModel(createModel(trainingGraph())),
     evalModel: encodeModel(createModel(evaluationGraph())),
     optimizerModel: encodeModel(createModel(optimizerModel(optimizer, maxNorm))),
   };

@@ -3,16 +3,15 @@ import {
   createModel,
   encodeModel,
   type Graph,
-  inlined,
   type Lowering,
   lowerGraph,
-  portable,
+  loweringOf,
   type Tensor,
 } from "../../graph-builder/index.ts";
 import { fromOrtTensor, toOrtTensor } from "../../runtime/device/tensors.ts";
 
 /** What every execution provider runs: ai.onnx operators alone. */
-export const portableInlined: Lowering = { ...portable, ...inlined };
+export const portableInlined = loweringOf("portable");
 
 export type Feeds = Readonly<Record<string, Tensor>>;
 

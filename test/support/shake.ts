@@ -7,6 +7,9 @@ import { afterAll } from "vitest";
 
 const entry = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
+/** The words that start `shake` in a folder that is no project of npm, as its messages print them. */
+export const printedShake = `node ${entry}`;
+
 /** What a finished `shake` left behind. */
 export interface Finished {
   readonly code: number | null;

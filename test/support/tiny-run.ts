@@ -1,12 +1,13 @@
-import { datasets, loadDataset } from "../../runtime/data/dataset.ts";
-import { openDevice, TrainingSession } from "../../runtime/index.ts";
+import { cosine, datasets, shapesDataset, TrainingSession, type TrainSettings } from "../../runtime/index.ts";
+import { openDevice } from "../../runtime/node/index.ts";
 import type { ShakeNetArtifacts } from "../../shakenet/index.ts";
 import {
   type ArtifactSettings,
   buildTrainingArtifacts,
-  type TrainingRun,
-  type TrainingSettings,
+  type ShakeNetTaskOptions,
+  shakeNetTask,
 } from "../../shakenet/index.ts";
+import { memoryStore } from "./training-runs.ts";
 
 /** The settings of the smallest ShakeNet, for tests. */
 export function tinySettings(changes: Partial<ArtifactSettings> = {}): ArtifactSettings {
@@ -29,44 +30,41 @@ export function tinySettings(changes: Partial<ArtifactSettings> = {}): ArtifactS
 /** A session on one CPU thread over artifacts, with its checkpoint replaced where one is given. */
 export async function openTiny(artifacts: ShakeNetArtifacts, checkpoint = artifacts.checkpoint) {
   const device = await openDevice("cpu", { threads: 1 });
-  const sources = {
-    checkpointState: checkpoint,
-    trainModel: artifacts.trainingModel,
-    evalModel: artifacts.evalModel,
-    optimizerModel: artifacts.optimizerModel,
-  };
-  return { device, session: await TrainingSession.create(sources, device) };
+  return { device, session: await TrainingSession.create({ ...artifacts, checkpoint }, device) };
+}
+
+/** What a tiny run may have otherwise. */
+interface TinyChanges
+  extends Partial<Pick<TrainSettings, "epochs" | "checkpointEverySteps" | "signal">>,
+    Partial<Pick<ShakeNetTaskOptions, "forward" | "backward" | "level">> {
+  /** The peak of the cosine. */
+  readonly learningRate?: number;
 }
 
 /** A run on 40 pictures of `shapes` in batches of 16, so that the last batch of an epoch is smaller. */
 export async function tinyRun(
-  changes: Partial<TrainingSettings> = {},
+  {
+    learningRate = 0.05,
+    forward = "shake",
+    backward = "shake",
+    level = "image",
+    ...changes
+  }: TinyChanges = {},
   checkpoint?: Uint8Array,
-): Promise<TrainingRun & { saved: Map<"last" | "best", Uint8Array> }> {
+) {
   const artifacts = buildTrainingArtifacts(tinySettings());
-  const saved = new Map<"last" | "best", Uint8Array>();
-  const settings: TrainingSettings = {
-    forward: "shake",
-    backward: "shake",
-    level: "image",
+  const { session, device } = await openTiny(artifacts, checkpoint);
+  const { saved, store } = memoryStore();
+  const network = artifacts.manifest.settings;
+  const testSet = shapesDataset("test", 24);
+  const data = { trainSet: shapesDataset("train", 40), testSet, batchSize: 16, seed: 3, device };
+  const settings: TrainSettings = {
     epochs: 2,
-    batchSize: 16,
-    learningRate: 0.05,
-    seed: 3,
+    learningRate: cosine(learningRate),
     checkpointEverySteps: 2,
+    store,
     ...changes,
   };
-  return {
-    ...(await openTiny(artifacts, checkpoint)),
-    settings,
-    network: artifacts.manifest.settings,
-    trainSet: await loadDataset("shapes", { split: "train", limit: 40 }),
-    testSet: await loadDataset("shapes", { split: "test", limit: 24 }),
-    store: {
-      save: async (kind, bytes) => {
-        saved.set(kind, bytes);
-      },
-    },
-    saved,
-  };
+  const task = shakeNetTask({ ...data, network, forward, backward, level });
+  return { session, device, task, settings, network, testSet, saved };
 }

@@ -112,9 +112,9 @@ export class TrainPage {
     }
   }
 
-  #showStep({ step, steps, epoch, batchLoss, batchAccuracy, imagesPerSecond, secondsLeft }: StepEvent): void {
-    const loss = this.#recent.loss.add(batchLoss);
-    const accuracy = this.#recent.accuracy.add(batchAccuracy);
+  #showStep({ step, steps, epoch, batchMetrics, examplesPerSecond, secondsLeft }: StepEvent): void {
+    const loss = this.#recent.loss.add(batchMetrics.loss);
+    const accuracy = this.#recent.accuracy.add(batchMetrics.accuracy);
     this.#loss.add(step, [loss]);
     this.#accuracy.add(step, [accuracy]);
     find("training-progress", HTMLProgressElement).value = step / steps;
@@ -124,7 +124,7 @@ export class TrainPage {
       loss: loss.toFixed(3),
       accuracy: formatPercent(accuracy),
       test: this.#testAccuracy === undefined ? "–" : formatPercent(this.#testAccuracy),
-      "images/s": imagesPerSecond.toFixed(0),
+      "images/s": examplesPerSecond.toFixed(0),
       left: formatSeconds(secondsLeft),
     });
   }

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { build } from "vite";
+import type { FinishedRun } from "../../runtime/node/run/run-directory.ts";
 import type { Assets } from "../assets.ts";
 import { testPictures } from "./test-pictures.ts";
 
@@ -13,13 +14,13 @@ const require = createRequire(import.meta.url);
 const BUILD = "ort-wasm-simd-threaded.asyncify";
 
 /**
- * Builds the static site into a folder, which any host serves from any path. `run` is the folder whose network is shown first.
+ * Builds the static site into a folder, which any host serves from any path. `run` is the one whose network is shown first.
  * The sources are those of the project in the working directory. Throws Error where a file is missing.
  */
-export async function buildSite(outDir: string, run?: string): Promise<void> {
+export async function buildSite(outDir: string, run?: FinishedRun): Promise<void> {
   const root = resolve("web");
   const wasm = await compressedWasm();
-  const pictures = run === undefined ? undefined : await testPictures(run);
+  const pictures = run === undefined ? undefined : await testPictures(run.path);
   const assets: Assets = {
     onnxruntime: {
       module: `onnxruntime/${wasm.name}.mjs`,
@@ -30,7 +31,7 @@ export async function buildSite(outDir: string, run?: string): Promise<void> {
       ? {}
       : {
           model: {
-            run,
+            run: run.path,
             onnx: "model/model.onnx",
             checkpoint: "model/checkpoint",
             examples: pictures && { data: pictures.data, path: "model/test-pictures.bin" },
@@ -45,8 +46,7 @@ export async function buildSite(outDir: string, run?: string): Promise<void> {
     define: { ASSETS: JSON.stringify(assets) },
     // ONNX Runtime's glue is a file of its own: a thread's worker loads it too
     resolve: { conditions: ["onnxruntime-web-use-extern-wasm", "module", "browser", "production"] },
-    // these read files of a disk, and the page never comes to the place where they are imported
-    worker: { format: "es", rolldownOptions: { external: /(data\/cifar|artifacts\/files)\.ts$/ } },
+    worker: { format: "es" },
     build: {
       outDir: resolve(outDir),
       emptyOutDir: true,
@@ -62,8 +62,8 @@ export async function buildSite(outDir: string, run?: string): Promise<void> {
   await write(assets.onnxruntime.module, await readFile(join(wasm.folder, `${BUILD}.mjs`)));
   if (run !== undefined && assets.model) {
     await mkdir(join(outDir, "model"), { recursive: true });
-    await cp(join(run, "model.onnx"), join(outDir, assets.model.onnx));
-    await cp(join(run, "checkpoints", "last"), join(outDir, assets.model.checkpoint));
+    await cp(run.model, join(outDir, assets.model.onnx));
+    await cp(run.checkpoint, join(outDir, assets.model.checkpoint));
     if (pictures && assets.model.examples) await write(assets.model.examples.path, pictures.records);
   }
 }

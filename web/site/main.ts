@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
 import { preview } from "vite";
 import { UserError } from "../../graph-builder/errors.ts";
+import { finishedRun, newestRun } from "../../runtime/node/run/run-directory.ts";
 import { buildSite } from "./build.ts";
-import { finishTime, newestRun } from "./run.ts";
 
 const OUT_DIR = "web/dist";
 
@@ -15,8 +15,8 @@ async function main([command = "demo", ...rest]: readonly string[]): Promise<voi
     console.log(usage);
     return;
   }
-  const run = named ?? (await newestRun());
-  if (named !== undefined && (await finishTime(named)) === undefined) {
+  const run = named === undefined ? await newestRun() : await finishedRun(named);
+  if (named !== undefined && run === undefined) {
     throw new UserError(
       `${named} is not the folder of a finished run: it lacks model.onnx or checkpoints/last.`,
     );
@@ -25,7 +25,7 @@ async function main([command = "demo", ...rest]: readonly string[]): Promise<voi
     throw new UserError("There is no finished run in runs/ to show: train one with npx shake train first.");
   }
   await buildSite(OUT_DIR, run);
-  const what = run === undefined ? "without a model" : `with the model of ${run}`;
+  const what = run === undefined ? "without a model" : `with the model of ${run.path}`;
   if (command !== "demo") {
     console.log(`${OUT_DIR}  the page ${what}, for any host of static files`);
     return;

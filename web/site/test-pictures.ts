@@ -1,8 +1,8 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { UserError } from "../../graph-builder/errors.ts";
-import { type DatasetName, datasets, loadDataset } from "../../runtime/data/dataset.ts";
-import { cacheFolder } from "../../runtime/data/download.ts";
+import type { DatasetName } from "../../runtime/data/dataset.ts";
+import { cacheFolder } from "../../runtime/node/data/download.ts";
+import { loadDataset } from "../../runtime/node/index.ts";
+import { openRun } from "../../shakenet/node/run.ts";
 
 const COUNT = 100;
 
@@ -14,14 +14,11 @@ export interface TestPictures {
 
 /**
  * The first test pictures of what a run was trained on. Undefined for shapes, which the page draws itself, and where the data set is
- * no longer on this disk: nothing is downloaded.
+ * no longer on this disk: nothing is downloaded. Throws UserError where the settings of the run are damaged.
  */
 export async function testPictures(run: string): Promise<TestPictures | undefined> {
-  const { data, dataDir = cacheFolder() } = JSON.parse(await readFile(join(run, "config.json"), "utf8")) as {
-    data?: string;
-    dataDir?: string;
-  };
-  if (data === "shapes" || !isDataset(data)) return undefined;
+  const { data, dataDir = cacheFolder() } = (await openRun(run)).config;
+  if (data === "shapes") return undefined;
   try {
     const { images, labels } = await loadDataset(data, { split: "test", limit: COUNT, dataDir });
     const pixels = images.length / labels.length;
@@ -35,8 +32,4 @@ export async function testPictures(run: string): Promise<TestPictures | undefine
     if (error instanceof UserError) return undefined;
     throw error;
   }
-}
-
-function isDataset(name: string | undefined): name is DatasetName {
-  return name !== undefined && Object.hasOwn(datasets, name);
 }

@@ -1,9 +1,6 @@
-import type * as Common from "onnxruntime-common";
 import * as ort from "onnxruntime-web/webgpu";
 import { UserError } from "../../graph-builder/errors.ts";
-import { cpu } from "../../graph-builder/lowerings/cpu.ts";
-import { inlined, portable } from "../../graph-builder/lowerings/portable.ts";
-import type { Device } from "../../runtime/device/devices.ts";
+import { type Device, webDevice } from "../../runtime/device/device.ts";
 import type { DeviceName, Start, WorkerEvent } from "../protocol.ts";
 
 /** Fetches ONNX Runtime's WebAssembly, telling how far it is, and sets it up. Throws UserError where it cannot be fetched. */
@@ -30,16 +27,10 @@ export function threadsReason(): string | undefined {
     : "more need the headers Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy, which this host does not send";
 }
 
-const providers = {
-  wasm: { lowering: { ...portable, ...cpu, ...inlined }, advice: "another browser may" },
-  webgpu: { lowering: { ...portable, ...inlined }, advice: "wasm runs everywhere" },
-} as const;
-
 /** A device of this browser. Throws UserError, saying why, where it has none. */
 export async function openDevice(name: DeviceName): Promise<Device> {
   if (name === "webgpu") await expectWebGpu();
-  const sessionOptions = { executionProviders: [name], logSeverityLevel: 3 as const };
-  return { name, ort: ort as unknown as typeof Common, sessionOptions, ...providers[name] };
+  return webDevice(ort, name);
 }
 
 async function expectWebGpu(): Promise<GPUAdapter> {

@@ -1,8 +1,8 @@
 import type { InferenceSession } from "onnxruntime-common";
 import { UserError } from "../../graph-builder/index.ts";
-import type { Device } from "../../runtime/device/devices.ts";
-import { Classifier } from "../../runtime/inference/classifier.ts";
-import { imageShape } from "../../shakenet/index.ts";
+import type { Device } from "../../runtime/device/device.ts";
+import type { Classifier } from "../../runtime/inference/classifier.ts";
+import { imageShape, openClassifier } from "../../shakenet/index.ts";
 import type { Answer, DeviceChoice, DeviceName, DeviceReport, Devices } from "../protocol.ts";
 import { openDevice, threads, threadsReason } from "./devices.ts";
 import type { Model } from "./models.ts";
@@ -140,7 +140,7 @@ export class ShownModel {
   async #classifier(name: DeviceName): Promise<Classifier> {
     if (this.#isReleased) throw new UserError("Another model has taken its place.");
     const { info, onnx } = this.model;
-    return cached(this.#classifiers, name, (device) => Classifier.open(onnx, device, info.name));
+    return cached(this.#classifiers, name, (device) => openClassifier(onnx, device, info.name));
   }
 }
 

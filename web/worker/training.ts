@@ -1,26 +1,28 @@
 import { decodeCheckpoint } from "../../artifacts/checkpoint.ts";
-import { trainBatch } from "../../runtime/data/batches.ts";
-import { type Dataset, datasets } from "../../runtime/data/dataset.ts";
-import { drawShapes } from "../../runtime/data/shapes.ts";
-import type { Device } from "../../runtime/device/devices.ts";
+import type {
+  ClassificationEvent,
+  ClassificationRecord,
+  ClassificationTask,
+} from "../../runtime/data/classification-task.ts";
+import { datasets, shapesDataset } from "../../runtime/data/dataset.ts";
+import type { Dataset } from "../../runtime/data/types.ts";
+import type { Device } from "../../runtime/device/device.ts";
+import { cosine } from "../../runtime/loop/schedule.ts";
+import { train } from "../../runtime/loop/train.ts";
 import { TrainingSession } from "../../runtime/session/training-session.ts";
-import { imageShape } from "../../shakenet/index.ts";
 import { inferenceModel } from "../../shakenet/inference-model.ts";
 import type { ArtifactSettings } from "../../shakenet/settings.ts";
+import { shakeNetTask } from "../../shakenet/task.ts";
 import type { ShakeNetArtifacts } from "../../shakenet/training-artifacts.ts";
 import { buildTrainingArtifacts } from "../../shakenet/training-artifacts.ts";
-import {
-  type EpochRecord,
-  type TrainingEvent,
-  type TrainingSettings,
-  train,
-} from "../../shakenet/training-loop.ts";
 import type { DeviceName, TrainChoices, Trained, TrainingEnd, WorkerEvent } from "../protocol.ts";
 import { expectGraphicsCard, openDevice } from "./devices.ts";
 import { checkpointMetadata } from "./models.ts";
 import type { Queue } from "./queue.ts";
 
 const TEST_IMAGES = 500;
+/** A checkpoint every few seconds. */
+const CHECKPOINT_STEPS = 20;
 
 /** A training in the page: the same artifacts, session and loop as the command line's, on pictures drawn here. */
 export class PageTraining {
@@ -32,7 +34,7 @@ export class PageTraining {
   readonly #trainSet: Dataset;
   readonly #testSet: Dataset;
   #checkpoint: Uint8Array;
-  #record: EpochRecord | undefined;
+  #record: ClassificationRecord | undefined;
   #stopping: AbortController | undefined;
 
   /** Compiles the network. Throws UserError for choices that make none. */
@@ -53,8 +55,8 @@ export class PageTraining {
     };
     this.#artifacts = buildTrainingArtifacts(this.#settings);
     this.#checkpoint = this.#artifacts.checkpoint;
-    this.#trainSet = shapes("train", choices.images);
-    this.#testSet = shapes("test", TEST_IMAGES);
+    this.#trainSet = shapesDataset("train", choices.images);
+    this.#testSet = shapesDataset("test", TEST_IMAGES);
     this.#queue = queue;
     this.#tell = tell;
   }
@@ -70,13 +72,10 @@ export class PageTraining {
     const { device, session } = await this.#queue.run(() => this.#openFaster());
     let end: TrainingEnd = { step: 0, finished: true };
     try {
-      const events = train({
-        session,
-        device,
-        settings: trainingSettings(this.#choices),
-        network: this.#settings,
-        trainSet: this.#trainSet,
-        testSet: this.#testSet,
+      const events = train(session, this.#task(device), {
+        epochs: this.#choices.epochs,
+        learningRate: cosine(this.#choices.learningRate),
+        checkpointEverySteps: CHECKPOINT_STEPS,
         store: { save: async (kind, bytes) => this.#keep(kind, bytes) },
         signal: stopping.signal,
       });
@@ -135,17 +134,7 @@ export class PageTraining {
   /** The time of a step after the first, in ms. */
   async #timeStep(name: DeviceName): Promise<number> {
     const { device, session } = await this.#open(name);
-    const { batchSize } = this.#choices;
-    const { blocks } = this.#artifacts.manifest;
-    const { images, labels } = trainBatch(this.#trainSet, { batchSize, seed: 1 }, 0);
-    const { Tensor } = device.ort;
-    const half = new Float32Array(blocks * labels.length).fill(0.5);
-    const feeds = {
-      images: new Tensor("uint8", images as Uint8Array<ArrayBuffer>, [labels.length, ...imageShape]),
-      labels: new Tensor("int64", labels as BigInt64Array<ArrayBuffer>, [labels.length]),
-      alpha: new Tensor("float32", half, [blocks, labels.length]),
-      beta: new Tensor("float32", half, [blocks, labels.length]),
-    };
+    const { feeds } = await this.#task(device).feeds(0);
     await session.runTrainStep(feeds);
     const start = performance.now();
     await session.runTrainStep(feeds);
@@ -155,9 +144,24 @@ export class PageTraining {
     return milliseconds;
   }
 
+  /** The paper's scheme on the page's pictures. */
+  #task(device: Device): ClassificationTask {
+    return shakeNetTask({
+      network: this.#settings,
+      trainSet: this.#trainSet,
+      testSet: this.#testSet,
+      device,
+      batchSize: this.#choices.batchSize,
+      forward: "shake",
+      backward: "shake",
+      level: "image",
+      seed: 1,
+    });
+  }
+
   async #open(name: DeviceName): Promise<{ device: Device; session: TrainingSession }> {
     const { trainingModel, optimizerModel } = this.#artifacts;
-    const sources = { checkpointState: this.#checkpoint, trainModel: trainingModel, optimizerModel };
+    const sources = { checkpoint: this.#checkpoint, trainingModel, optimizerModel };
     const device = await openDevice(name);
     return { device, session: await TrainingSession.create(sources, device) };
   }
@@ -166,7 +170,7 @@ export class PageTraining {
     if (kind === "last") this.#checkpoint = bytes;
   }
 
-  #report(event: TrainingEvent, end: TrainingEnd): TrainingEnd {
+  #report(event: ClassificationEvent, end: TrainingEnd): TrainingEnd {
     if (event.type === "step") {
       this.#tell(event);
       return { ...end, step: event.step };
@@ -177,25 +181,6 @@ export class PageTraining {
     }
     return event.type === "interrupted" ? { step: event.step, finished: false } : end;
   }
-}
-
-/** The paper's scheme, and a checkpoint every few seconds. */
-function trainingSettings({ epochs, batchSize, learningRate }: TrainChoices): TrainingSettings {
-  return {
-    forward: "shake",
-    backward: "shake",
-    level: "image",
-    epochs,
-    batchSize,
-    learningRate,
-    seed: 1,
-    checkpointEverySteps: 20,
-  };
-}
-
-function shapes(split: "train" | "test", count: number): Dataset {
-  const { classNames, mean, std } = datasets.shapes;
-  return { name: "shapes", classNames, mean, std, count, ...drawShapes(split, count, 0) };
 }
 
 function formatMs(milliseconds: number): string {

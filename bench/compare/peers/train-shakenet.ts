@@ -1,14 +1,15 @@
 // this project: train-shakenet.js FOLDER DEVICE REPLICAS
+
 import { join } from "node:path";
-import { readTrainingArtifacts } from "../../../artifacts/index.ts";
-import { type DeviceName, openDevice, ReplicatedSession, TrainingSession } from "../../../runtime/index.ts";
+import { type DeviceName, TrainingSession } from "../../../runtime/index.ts";
+import { openDevice, ReplicatedSession, readTrainingArtifacts } from "../../../runtime/node/index.ts";
 import { ownPeak, readWorkload, serve } from "./protocol.ts";
 import { batchFeeds, timeSteps, trainStep } from "./steps.ts";
 
 const [folder = "", name = "cpu", replicas = "1"] = process.argv.slice(2);
 const { threads, arrays } = readWorkload(folder);
 const { checkpoint, trainingModel, optimizerModel } = await readTrainingArtifacts(join(folder, "session"));
-const sources = { checkpointState: checkpoint, trainModel: trainingModel, optimizerModel };
+const sources = { checkpoint, trainingModel, optimizerModel };
 const device = await openDevice(name as DeviceName, { threads });
 const session =
   replicas === "1"

@@ -17,20 +17,20 @@ async function openSession(workload: string, onnxruntime: string): Promise<strin
   const build = `${onnxruntime}/ort-wasm-simd-threaded.asyncify`;
   const module = new URL(`${build}.mjs`, location.href).href;
   await loadOnnxRuntime({ type: "start", module, wasm: `${build}.wasm`, bytes: 1 }, () => undefined);
-  const [settings, tensors, checkpointState, trainModel, optimizerModel] = await Promise.all(
+  const [settings, tensors, checkpoint, trainingModel, optimizerModel] = await Promise.all(
     [
       workloadFiles.settings,
       workloadFiles.tensors,
       ...["checkpoint", "training_model.onnx", "optimizer_model.onnx"].map((name) => `session/${name}`),
     ].map((path) => fetchBytes(`${workload}/${path}`)),
   );
-  if (!settings || !tensors || !checkpointState || !trainModel) throw new Error("the workload is not whole");
+  if (!settings || !tensors || !checkpoint || !trainingModel) throw new Error("the workload is not whole");
   const file = JSON.parse(new TextDecoder().decode(settings)) as WorkloadFile;
   const device = await openDevice("webgpu");
   const session = await TrainingSession.create(
     {
-      checkpointState: new Uint8Array(checkpointState),
-      trainModel: new Uint8Array(trainModel),
+      checkpoint: new Uint8Array(checkpoint),
+      trainingModel: new Uint8Array(trainingModel),
       optimizerModel: optimizerModel && new Uint8Array(optimizerModel),
     },
     device,

@@ -1,12 +1,15 @@
 import type { Graph, Node } from "../../ir.ts";
+import type { Pass } from "../pass.ts";
 import { appendConvolution, ownConvolution, scaleFilters } from "./convolution.ts";
 import { transform } from "./transform.ts";
 
 /**
- * A graph in which every BatchNormalization behind a Conv is part of its filters: with gain = scale / sqrt(var + epsilon),
- * W' = gain W and B' = gain (B - mean) + bias. One that trains, or whose Conv is read elsewhere too, stays.
+ * Folds every BatchNormalization behind a Conv into its filters: with gain = scale / sqrt(var + epsilon), W' = gain W and
+ * B' = gain (B - mean) + bias. A BatchNormalization in training mode stays, and so does one whose Conv something else reads.
  */
-export function foldBatchNormalization(graph: Graph): Graph {
+export const foldBatchNormalization: Pass = { name: "fold-batch-normalization", run: fold };
+
+function fold(graph: Graph): Graph {
   return transform(graph, (node, inputs, g) => {
     if (node.opType !== "BatchNormalization") return undefined;
     const { epsilon, training_mode } = (node as Node<"BatchNormalization">).attributes;

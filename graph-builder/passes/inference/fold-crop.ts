@@ -1,12 +1,15 @@
 import type { Graph, Value } from "../../ir.ts";
+import type { Pass } from "../pass.ts";
 import { appendConvolution, convolutionOf, growKernel } from "./convolution.ts";
 import { transform } from "./transform.ts";
 
 /**
- * A graph in which a Conv reads the whole map where it read one whose last rows or columns a Slice had dropped: with as many taps of
- * zero behind its kernel every window stays where it was. A Conv that pads the end stays: it would meet pixels where zeros were.
+ * Folds a Slice that drops the last rows or columns of a map into the Conv that reads it: the kernel grows by as many taps of zero at its
+ * end, so every window stays where it was. A Conv that pads the end stays, because it would read pixels where zeros were.
  */
-export function foldCrop(graph: Graph): Graph {
+export const foldCrop: Pass = { name: "fold-crop", run: fold };
+
+function fold(graph: Graph): Graph {
   return transform(graph, (node, inputs, g) => {
     const conv = node.opType === "Conv" ? convolutionOf(node.output(0)) : undefined;
     const cropped = inputs[0]?.producer;

@@ -1,9 +1,12 @@
 import type { Graph } from "../../ir.ts";
+import type { Pass } from "../pass.ts";
 import { appendConvolution, ownConvolution, scaleFilters } from "./convolution.ts";
 import { transform } from "./transform.ts";
 
-/** A graph in which the product of a Conv with a constant number is part of its filters. */
-export function foldScale(graph: Graph): Graph {
+/** Folds the product of a Conv with a constant number into its filters. */
+export const foldScale: Pass = { name: "fold-scale", run: fold };
+
+function fold(graph: Graph): Graph {
   return transform(graph, (node, inputs, g) => {
     if (node.opType !== "Mul") return undefined;
     for (const [index, other] of [

@@ -1,4 +1,5 @@
 import type { Graph, Node } from "../../ir.ts";
+import type { Pass } from "../pass.ts";
 import {
   appendConvolution,
   type Convolution,
@@ -9,10 +10,12 @@ import {
 import { transform } from "./transform.ts";
 
 /**
- * A graph in which convolutions of one map that are joined on the channels (Concat) are one convolution with all their filters.
- * Kernels of other sizes or places grow by taps of zero until their windows agree.
+ * Makes one convolution of convolutions of one map that a Concat joins on the channels; it has all their filters. Kernels of other sizes
+ * or places grow by taps of zero until their windows agree.
  */
-export function joinConvolutions(graph: Graph): Graph {
+export const joinConvolutions: Pass = { name: "join-convolutions", run: join };
+
+function join(graph: Graph): Graph {
   return transform(graph, (node, inputs, g) => {
     if (node.opType !== "Concat" || (node as Node<"Concat">).attributes.axis !== 1) return undefined;
     const found = inputs.map((input, i) => ownConvolution(graph, node.inputs[i], input));

@@ -1,13 +1,16 @@
 import type { Builder } from "../../builder.ts";
 import type { Graph, Value } from "../../ir.ts";
+import type { Pass } from "../pass.ts";
 import { appendConvolution, type Convolution, type Filters, ownConvolution } from "./convolution.ts";
 import { isReadOnce, sharedName, transform } from "./transform.ts";
 
 /**
- * A graph in which the sum of two convolutions alike is one convolution over the joined channels of what they read, with their
- * kernels side by side: conv(A, V) + conv(B, W) = conv(concat(A, B), concat(V, W)). A Relu on both goes behind the Concat.
+ * Makes one convolution of the sum of two convolutions of the same window. It reads the joined channels of their inputs, with their kernels
+ * side by side: conv(A, V) + conv(B, W) = conv(concat(A, B), concat(V, W)). A Relu on both inputs moves behind the Concat.
  */
-export function mergeBranches(graph: Graph): Graph {
+export const mergeBranches: Pass = { name: "merge-branches", run: merge };
+
+function merge(graph: Graph): Graph {
   return transform(graph, (node, inputs, g) => {
     if (node.opType !== "Add") return undefined;
     const [first, second] = inputs.map((input, i) => ownConvolution(graph, node.inputs[i], input));

@@ -3,17 +3,25 @@ import type { Graph, Node, Value } from "../../ir.ts";
 import { dataTypeNumbers, dataTypeOf } from "../../operators/elementwise.ts";
 import { float16Bits, type NumericType, Tensor } from "../../tensor.ts";
 import type { DataType } from "../../types.ts";
+import type { Pass } from "../pass.ts";
+import { removeDeadCode } from "../remove-dead-code.ts";
 import { rewriteGraph } from "../rewrite.ts";
+import { uniqueNames } from "../unique-names.ts";
 
 export type Precision = Extract<NumericType, "float16" | "float" | "double">;
 
 /**
- * The same graph computed in a floating-point type: constants are rounded to it and every Cast to a floating-point type goes to it.
- * Inputs and outputs keep their types, with a Cast where they differ.
+ * The pass that makes a graph compute in a floating-point type: constants are rounded to it and every Cast to a floating-point type goes
+ * to it. Inputs and outputs keep their types, with a Cast where they differ. The pass throws TypeError for a float16 constant in another
+ * precision.
  */
-export function withPrecision(graph: Graph, precision: Precision): Graph {
+export function withPrecision(precision: Precision): Pass {
+  return { name: `precision-${precision}`, run: (graph) => convert(graph, precision) };
+}
+
+function convert(graph: Graph, precision: Precision): Graph {
   const constants = new Map<Value, Value>();
-  const convert = (g: Builder, value: Value | null): Value | null => {
+  const constantOf = (g: Builder, value: Value | null): Value | null => {
     if (!value?.constant || !isFloating(value.elemType) || value.elemType === precision) return value;
     const known = constants.get(value) ?? g.constant(rounded(value.constant, precision), value.name);
     constants.set(value, known);
@@ -27,7 +35,7 @@ export function withPrecision(graph: Graph, precision: Precision): Graph {
       if (input && isFloatingCast(node)) {
         return input.elemType === precision ? [input] : g.node("Cast", [input], { to }, node.name).outputs;
       }
-      const values = inputs.map((value) => convert(g, value));
+      const values = inputs.map((value) => constantOf(g, value));
       return g.node(node.opType, values, convertAttributes(node, precision) as never, node.name).outputs;
     },
     (input, g) => {
@@ -35,7 +43,7 @@ export function withPrecision(graph: Graph, precision: Precision): Graph {
       return isFloating(value.elemType) && value.elemType !== precision ? g.Cast(value, { to }) : value;
     },
   );
-  return rewriteGraph(withOutputsOf(graph, converted));
+  return uniqueNames.run(removeDeadCode.run(withOutputsOf(graph, converted)));
 }
 
 function convertAttributes({ attributes }: Node, precision: Precision): Record<string, unknown> {

@@ -2,6 +2,7 @@ import type { Builder } from "../../builder.ts";
 import type { Graph, Node, Value } from "../../ir.ts";
 import { nameValues } from "../../names.ts";
 import { allocate, floats, Tensor } from "../../tensor.ts";
+import type { Pass } from "../pass.ts";
 import { rewriteGraph } from "../rewrite.ts";
 
 /** The numbers that a value takes. */
@@ -14,11 +15,15 @@ export interface Range {
 const WEIGHT_LIMIT = 63;
 
 /**
- * A graph whose convolutions and Gemms compute in 8 bits, in ONNX's QDQ form, which runtimes fuse: what they read and what a Conv returns
- * is rounded to uint8 over its range, weights to int8 with a scale for each filter, biases to int32. The rest stays float.
- * `ranges` are by the names that the graph's file gives its values. Throws Error for a value without a range.
+ * The pass that makes the convolutions and Gemms of a graph compute in 8 bits, in ONNX's QDQ form, which runtimes fuse: what they read and
+ * what a Conv returns is rounded to uint8 over its range, weights to int8 with a scale for each filter, biases to int32. The rest stays
+ * float. `ranges` are by the names that the graph's file gives its values. The pass throws Error for a value without a range.
  */
-export function quantizeGraph(graph: Graph, ranges: ReadonlyMap<string, Range>): Graph {
+export function quantize(ranges: ReadonlyMap<string, Range>): Pass {
+  return { name: "quantize", run: (graph) => quantizeGraph(graph, ranges) };
+}
+
+function quantizeGraph(graph: Graph, ranges: ReadonlyMap<string, Range>): Graph {
   const names = nameValues(graph);
   const steps = new Map<Value, Step>();
   return rewriteGraph(graph, (node, inputs, g) => {

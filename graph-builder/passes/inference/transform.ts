@@ -1,27 +1,11 @@
 import type { Graph, Value } from "../../ir.ts";
+import { removeDeadCode } from "../remove-dead-code.ts";
 import { type Rewrite, rewriteGraph } from "../rewrite.ts";
+import { uniqueNames } from "../unique-names.ts";
 
-/**
- * Applies a rewrite and drops what nothing needs any more. A rewrite may reuse the names of what it replaces: where the replaced is
- * still needed, the new node is named anew and the new constant loses its name.
- */
+/** Applies a rewrite, which may reuse the names of what it replaces, and drops what nothing needs any more. */
 export function transform(graph: Graph, rewrite: Rewrite): Graph {
-  const pruned = rewriteGraph(rewriteGraph(graph, rewrite));
-  const taken = new Set(
-    [...pruned.inputs, ...pruned.nodes.flatMap((node) => node.outputs)].map(({ name }) => name),
-  );
-  for (const constant of pruned.initializers) {
-    if (taken.has(constant.name)) constant.name = undefined;
-    taken.add(constant.name);
-  }
-  const paths = new Set<string>();
-  return rewriteGraph(pruned, (node, inputs, g) => {
-    const scope = node.name.split("/").slice(0, -1).join("/");
-    const name = paths.has(node.name) ? undefined : node.name;
-    const kept = g.within(scope, () => g.node(node.opType, inputs, node.attributes as never, name));
-    paths.add(kept.name);
-    return kept.outputs;
-  });
+  return uniqueNames.run(removeDeadCode.run(rewriteGraph(graph, rewrite)));
 }
 
 /** Whether one node alone reads a value, which then may change with it. */

@@ -4,16 +4,15 @@ import {
   createBuilder,
   createModel,
   encodeModel,
+  explicitState,
   Graph,
-  inlined,
   type Lowering,
-  lowerGraph,
-  portable,
+  loweringOf,
+  runPasses,
   type Tensor,
+  trainingPasses,
   type Value,
-  withExplicitState,
 } from "../../../graph-builder/index.ts";
-import { cpu } from "../../../graph-builder/lowerings/cpu.ts";
 import { operatorOf } from "../../../graph-builder/operators/index.ts";
 import { trainingModel } from "../../../shakenet/index.ts";
 import { apart, type Input, integers, normal, positive, uniform } from "../../support/random-tensor.ts";
@@ -22,7 +21,7 @@ import { tinySettings } from "../../support/tiny-run.ts";
 
 const tables: Readonly<Record<string, Lowering>> = {
   portable: portableInlined,
-  cpu: { ...portable, ...cpu, ...inlined },
+  cpu: loweringOf("cpu"),
 };
 
 /** Runs a graph over inputs and returns its outputs in order. */
@@ -140,9 +139,9 @@ describe.each(Object.keys(tables))("the %s table", (name) => {
 
   test("leaves nothing but ai.onnx of a whole training step, the same bytes each time", () => {
     const { graph } = trainingModel(tinySettings());
-    const bytes = [0, 1].map(() => encodeModel(createModel(lowerGraph(withExplicitState(graph), table))));
+    const bytes = [0, 1].map(() => encodeModel(createModel(runPasses(graph, trainingPasses(table)))));
     expect(bytes[0]).toEqual(bytes[1]);
-    const domains = lowerGraph(withExplicitState(graph), table).nodes.map(
+    const domains = runPasses(graph, trainingPasses(table)).nodes.map(
       ({ opType }) => operatorOf(opType).domain,
     );
     expect(new Set(domains)).toEqual(new Set([""]));
@@ -172,7 +171,7 @@ test("a batch normalisation's new statistics and an accumulated gradient become 
   g.output(outputs[0], "y");
   const sum = g.ReduceSum(value(v, "x"), g.int64([0]), { keepdims: 0 });
   g.output(g.InPlaceAccumulatorV2(value(v, "buffer"), sum, reset)[0], "flag");
-  const explicit = withExplicitState(g.graph);
+  const explicit = explicitState.run(g.graph);
   expect(explicit.outputs.map(({ name }) => name).sort()).toEqual([
     "buffer_next",
     "running_mean_next",

@@ -5,22 +5,19 @@ import {
   type Builder,
   createBuilder,
   Graph,
-  inlined,
   type Lowering,
   lowerGraph,
-  portable,
+  loweringOf,
   type Tensor,
   type Value,
 } from "../../../graph-builder/index.ts";
-import { cpu } from "../../../graph-builder/lowerings/cpu.ts";
-import { nchwc } from "../../../graph-builder/lowerings/nchwc.ts";
 import { blockSize } from "../../../runtime/device/blocked-layout.ts";
 import { apart, type Input, normal, positive, uniform } from "../../support/random-tensor.ts";
 import { numbersOf, runGraph } from "../../support/run-graph.ts";
 
 const B = (await blockSize(ort)) ?? 0;
-const plain: Lowering = { ...portable, ...cpu, ...inlined };
-const blocked: Lowering = { ...portable, ...inlined, ...nchwc(B) };
+const plain: Lowering = loweringOf("cpu");
+const blocked: Lowering = loweringOf("cpu", B);
 const channels = 2 * B;
 
 type Values = Readonly<Record<string, Value>>;

@@ -3,16 +3,14 @@ import {
   appendGradients,
   createBuilder,
   Graph,
-  inlined,
   type Lowering,
   lowerGraph,
-  portable,
+  loweringOf,
 } from "../../../graph-builder/index.ts";
-import { cpu } from "../../../graph-builder/lowerings/cpu.ts";
 import { normal } from "../../support/random-tensor.ts";
 import { numbersOf, portableInlined, runGraph } from "../../support/run-graph.ts";
 
-const onCpu: Lowering = { ...portable, ...cpu, ...inlined };
+const onCpu: Lowering = loweringOf("cpu");
 
 interface Sizes {
   readonly filters?: number;

@@ -25,11 +25,12 @@ function decoded(
   outputs: readonly string[],
   valueInfo: readonly object[] = [],
   opset = 18,
+  inputs: readonly object[] = [],
 ): Graph {
   const graph = {
     name: "foreign",
     node: [...node],
-    input: [floatInfo("X", dims)],
+    input: [floatInfo("X", dims), ...inputs],
     output: outputs.map((name) => ({ name })),
     valueInfo: [...valueInfo],
   };
@@ -132,7 +133,9 @@ test("AveragePoolGrad takes the size of its output from the file", async () => {
   const expected = [a, a, b, b, a, a, b, b, c, c, d, d, c, c, d, d, 0, 0, 0, 0];
   const actual = numbersOf(await runGraph(graph, { X: X.tensor }), "dX");
   for (const [i, value] of expected.entries()) expect(actual[i]).toBeCloseTo(value, 5);
-  expect(() => decoded(["batch", 1, 2, 2], [node], ["dX"])).toThrow(/needs the declared shape/);
+  expect(() => decoded(["batch", 1, 2, 2], [node], ["dX"])).toThrow(
+    /AveragePoolGrad at dX: the file must declare the shape of its output/,
+  );
 });
 
 test("an operator that is not covered is named with its node", () => {
@@ -156,4 +159,141 @@ test("an attribute that is not known is named with its node", () => {
     attribute: [{ name: "slope", type: INT, i: 1 }],
   };
   expect(() => decoded(["batch", 2], [node], ["y"])).toThrow("Relu at y has an unknown attribute slope");
+});
+
+test.each(["ReduceSum", "ReduceMean", "ReduceL2", "ReduceLogSumExp"])(
+  "%s over axes that are not known when the graph is read is refused with its node",
+  (opType) => {
+    const node = { opType, input: ["X", "axes"], output: ["y"], name: "head/reduce" };
+    const inputs = [floatInfo("axes", [1])];
+    expect(() => decoded([2, 3], [node], ["y"], [], 18, inputs)).toThrow(
+      new RegExp(`${opType} at head/reduce: axes must be known when the graph is built`),
+    );
+  },
+);
+
+test.each([
+  ["ReduceSum", (x: number) => x],
+  ["ReduceMean", (x: number) => x],
+  ["ReduceL2", Math.abs],
+  ["ReduceLogSumExp", (x: number) => x],
+] as const)("%s without axes reduces all, or with noop_with_empty_axes none", async (opType, unreduced) => {
+  const graphOf = (noop: number, axes: string[]) =>
+    decoded(
+      [2, 2],
+      [
+        constant("none", { name: "value_ints", type: INTS, ints: [] }),
+        {
+          opType,
+          input: ["X", ...axes],
+          output: ["y"],
+          attribute: [{ name: "noop_with_empty_axes", type: INT, i: noop }],
+        },
+      ],
+      ["y"],
+    );
+  const X = normal([2, 2]);
+  for (const axes of [[], ["none"]]) {
+    expect(graphOf(0, axes).output("y").shape).toEqual([1, 1]);
+    const results = await runGraph(graphOf(1, axes), { X: X.tensor });
+    expect(results["y"]?.dims).toEqual([2, 2]);
+    for (const [i, x] of X.tensor.numbers().entries())
+      expect(numbersOf(results, "y")[i]).toBeCloseTo(unreduced(x), 6);
+  }
+});
+
+test.each([
+  ["ReduceSum", [2, 1]],
+  ["ReduceMean", [2, 1]],
+])("%s of opset 12 has its axes as an attribute", (opType, shape) => {
+  const attribute = [{ name: "axes", type: INTS, ints: [1] }];
+  const graph = decoded([2, 3], [{ opType, input: ["X"], output: ["y"], attribute }], ["y"], [], 12);
+  expect(graph.output("y").shape).toEqual(shape);
+});
+
+test("Unsqueeze, Squeeze and Split of opset 12 have their numbers as attributes", () => {
+  const ints = (name: string, ...list: number[]) => [{ name, type: INTS, ints: list }];
+  const nodes = [
+    { opType: "Unsqueeze", input: ["X"], output: ["u"], attribute: ints("axes", 0) },
+    { opType: "Squeeze", input: ["u"], output: ["s"], attribute: ints("axes", 0) },
+    { opType: "Split", input: ["s"], output: ["a", "b"], attribute: ints("split", 1, 2) },
+  ];
+  const graph = decoded([3, 2], nodes, ["u", "s", "a", "b"], [], 12);
+  expect(graph.outputs.map(({ shape }) => shape)).toEqual([
+    [1, 3, 2],
+    [3, 2],
+    [1, 2],
+    [2, 2],
+  ]);
+});
+
+test("Squeeze without axes drops the dimensions that are 1, and is refused where one may be", () => {
+  const node = { opType: "Squeeze", input: ["X"], output: ["y"] };
+  expect(decoded([1, 3, 1], [node], ["y"]).output("y").shape).toEqual([3]);
+  expect(() => decoded(["batch", 3], [node], ["y"])).toThrow(
+    "Squeeze at y: axes must be given, because a dimension of [batch, 3] may be 1",
+  );
+});
+
+test("Split without sizes over a dimension that is not known is refused", () => {
+  const node = { opType: "Split", input: ["X"], output: ["a", "b"] };
+  expect(() => decoded(["batch", 3], [node], ["a"])).toThrow(
+    /Split at a: axis 0 of \[batch, 3\] must be a number/,
+  );
+});
+
+test("a Pad of opset 18 may name its axes", () => {
+  const nodes = [
+    constant("pads", { name: "value_ints", type: INTS, ints: [1, 2] }),
+    constant("axes", { name: "value_ints", type: INTS, ints: [-1] }),
+    { opType: "Pad", input: ["X", "pads", "", "axes"], output: ["y"] },
+  ];
+  expect(decoded(["batch", 3], nodes, ["y"]).output("y").shape).toEqual(["batch", 6]);
+});
+
+test("ConstantOfShape without a value is zeros", async () => {
+  const nodes = [
+    { opType: "Shape", input: ["X"], output: ["shape"] },
+    { opType: "ConstantOfShape", input: ["shape"], output: ["y"] },
+  ];
+  const results = await runGraph(decoded([2], nodes, ["y"]), { X: normal([2]).tensor });
+  expect(numbersOf(results, "y")).toEqual([0, 0]);
+});
+
+test("Dropout of opset 11 has its ratio as an attribute", () => {
+  const attribute = [{ name: "ratio", type: FLOAT, f: 0.25 }];
+  const node = { opType: "Dropout", input: ["X"], output: ["y"], attribute };
+  const { nodes } = decoded([2], [node], ["y"], [], 11);
+  expect(nodes[0]?.input(1).constant?.numbers()).toEqual([0.25]);
+});
+
+test("a BatchNormalization that trains is read from opset 14 on", () => {
+  const input = ["X", "s", "s", "s", "s"];
+  const statistics = [floatInfo("s", [2])];
+  const node = { opType: "BatchNormalization", input, output: ["y", "mean", "var"] };
+  expect(() => decoded([1, 2], [node], ["y"], [], 13, statistics)).toThrow(
+    "BatchNormalization at y: its training mode is read from opset 14 on",
+  );
+  const inUse = { ...node, output: ["y"] };
+  expect(decoded([1, 2], [inUse], ["y"], [], 13, statistics).output("y").shape).toEqual([1, 2]);
+});
+
+test.each(["constructor", "__proto__", "toString"])("an operator named %s is not supported", (opType) => {
+  const node = { opType, input: ["X"], output: ["y"] };
+  expect(() => decoded([1], [node], ["y"])).toThrow(`operator ${opType} at y is not supported`);
+});
+
+test.each(["constructor", "__proto__"])("an attribute named %s is not known", (name) => {
+  const node = { opType: "Relu", input: ["X"], output: ["y"], attribute: [{ name, type: INT, i: 1 }] };
+  expect(() => decoded([1], [node], ["y"])).toThrow(`Relu at y has an unknown attribute ${name}`);
+});
+
+test("a form belongs to the operator of its domain alone", () => {
+  const node = { ...constant("y", { name: "value_float", type: FLOAT, f: 3 }), domain: "com.example" };
+  expect(() => decoded([1], [node], ["y"])).toThrow("operator com.example.Constant at y is not supported");
+});
+
+test("a node without a name is named by the first output that it has", () => {
+  const node = { opType: "LSTM", input: ["X"], output: ["", "last"] };
+  expect(() => decoded([1], [node], ["last"])).toThrow("operator LSTM at last is not supported");
 });

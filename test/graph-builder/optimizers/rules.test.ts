@@ -54,7 +54,7 @@ function stepped(
 test.each(Object.entries(rules))("three steps of %s follow the formula", async (_, rule) => {
   const moments = momentNames("a.w", momentCounts[rule.kind]);
   const state = ["a.w", ...moments];
-  const session = await openGraph(optimizerGraph([{ name: "a.w", shape: [2, 3] }], rule));
+  const session = await openGraph(optimizerGraph([{ name: "a.w", shape: [2, 3] }], rule).graph);
   let feeds: Record<string, Tensor> = Object.fromEntries(
     state.map((name) => [name, floats(Array(6).fill(0), [2, 3])]),
   );
@@ -83,5 +83,5 @@ test("the rule of a stock optimizer graph is read back", () => {
     if (rule.kind === "sgd-nesterov") continue;
     expect(stockOptimizer(stockOptimizerGraph(rule)), name).toEqual({ rule });
   }
-  expect(stockOptimizer(optimizerGraph([], { kind: "sgd" }))).toBeUndefined();
+  expect(stockOptimizer(optimizerGraph([], { kind: "sgd" }).graph)).toBeUndefined();
 });

@@ -1,5 +1,12 @@
 import { expect, test } from "vitest";
-import { type Builder, createBuilder, Graph, type Value } from "../../../graph-builder/index.ts";
+import {
+  type Builder,
+  createBuilder,
+  Graph,
+  removeDeadCode,
+  runPasses,
+  type Value,
+} from "../../../graph-builder/index.ts";
 import { mergeCommonSubexpressions } from "../../../graph-builder/passes/common-subexpressions.ts";
 import { printGraph } from "../../../graph-builder/printer.ts";
 
@@ -7,7 +14,7 @@ function merged(build: (g: Builder, X: Value) => readonly Value[]): Graph {
   const g = createBuilder(new Graph("merged"));
   for (const [i, output] of build(g, g.input("X", "float", ["batch", 4])).entries())
     g.output(output, `y${i}`);
-  return mergeCommonSubexpressions(g.graph);
+  return runPasses(g.graph, [mergeCommonSubexpressions, removeDeadCode]);
 }
 
 const operators = ({ nodes }: Graph) => nodes.map(({ opType }) => opType);

@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { createBuilder, Graph, type Tensor, withExplicitState } from "../../../graph-builder/index.ts";
+import {
+  createBuilder,
+  explicitState,
+  Graph,
+  type Tensor,
+  withExplicitState,
+} from "../../../graph-builder/index.ts";
 import { normal, positive } from "../../support/random-tensor.ts";
 import { numbersOf, runGraph } from "../../support/run-graph.ts";
 
@@ -10,7 +16,7 @@ function names(graph: Graph): (string | undefined)[] {
 test("an accumulator without a flag always adds", async () => {
   const g = createBuilder(new Graph("sum"));
   g.output(g.InPlaceAccumulatorV2(g.input("sum", "float", [3]), g.input("x", "float", [3]))[0], "flag");
-  const explicit = withExplicitState(g.graph);
+  const explicit = explicitState.run(g.graph);
   expect(names(explicit)).toEqual(["sum_next"]);
   const feeds: Record<string, Tensor> = { sum: normal([3]).tensor, x: normal([3]).tensor };
   const results = await runGraph(explicit, feeds);
@@ -24,7 +30,7 @@ test("an accumulated sum that is an output already keeps its name beside the new
   const g = createBuilder(new Graph("sum"));
   const sum = g.InPlaceAccumulatorV2(g.input("sum", "float", [2]), g.input("x", "float", [2]))[1];
   g.output(sum, "total");
-  const explicit = withExplicitState(g.graph);
+  const explicit = explicitState.run(g.graph);
   expect(names(explicit)).toEqual(["total", "sum_next"]);
   const results = await runGraph(explicit, { sum: normal([2]).tensor, x: normal([2]).tensor });
   expect(numbersOf(results, "sum_next")).toEqual(numbersOf(results, "total"));
@@ -38,7 +44,7 @@ test("BatchNormalization in training mode returns its statistics, in inference n
     const [mean, variance] = [g.input("mean", "float", [2]), g.input("variance", "float", [2])];
     const attributes = { training_mode, momentum: 0.75 };
     g.output(g.BatchNormalization(X, g.float([1, 2]), g.float([3, 4]), mean, variance, attributes)[0], "Y");
-    return withExplicitState(g.graph);
+    return explicitState.run(g.graph);
   };
   expect(names(build(0))).toEqual(["Y"]);
   expect(names(build(1))).toEqual(["Y", "mean_next", "variance_next"]);
@@ -70,5 +76,29 @@ test("statistics that the graph returns by itself are left alone", () => {
   });
   g.output(outputs[0], "Y");
   g.output(outputs[1], "own_mean");
-  expect(names(withExplicitState(g.graph))).toEqual(["Y", "own_mean", "v_next"]);
+  expect(names(explicitState.run(g.graph))).toEqual(["Y", "own_mean", "v_next"]);
+});
+
+test("a name that is taken gets a number behind, and the bindings tell the outputs", () => {
+  const g = createBuilder(new Graph("sums"));
+  const [a, b] = [g.input("sum", "float", [2]), g.input("sum_next", "float", [2])];
+  for (const buffer of [a, b])
+    g.output(g.InPlaceAccumulatorV2(buffer, g.float([1, 2]))[0], `${buffer.name}_flag`);
+  const bindings = [
+    { role: "parameter", input: "sum" },
+    { role: "constant", input: "sum_next" },
+  ] as const;
+  const explicit = withExplicitState({ graph: g.graph, bindings });
+  expect(names(explicit.graph)).toEqual(["sum_next_1", "sum_next_next"]);
+  expect(explicit.bindings).toEqual([
+    { role: "parameter", input: "sum", output: "sum_next_1" },
+    { role: "statistic", input: "sum_next", output: "sum_next_next" },
+  ]);
+});
+
+test("an input that two nodes change is refused", () => {
+  const g = createBuilder(new Graph("twice"));
+  const buffer = g.input("sum", "float", [2]);
+  for (const i of [0, 1]) g.output(g.InPlaceAccumulatorV2(buffer, g.float([i, 2]))[0], `flag_${i}`);
+  expect(() => explicitState.run(g.graph)).toThrow("graph twice changes sum twice");
 });

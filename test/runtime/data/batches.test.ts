@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { evalBatches, stepsPerEpoch, type TrainBatch, trainBatch } from "../../../runtime/data/batches.ts";
-import type { Dataset } from "../../../runtime/data/dataset.ts";
+import type { Dataset } from "../../../runtime/data/types.ts";
 
 const PIXELS = 3 * 32 * 32;
 const settings = { seed: 1, batchSize: 8 };
@@ -9,7 +9,16 @@ const settings = { seed: 1, batchSize: 8 };
 function plainImages(count: number): Dataset {
   const labels = Uint8Array.from({ length: count }, (_, i) => i);
   const images = new Uint8Array(count * PIXELS).map((_, i) => Math.floor(i / PIXELS));
-  return { name: "plain", classNames: [], mean: [200.4, 200.5, 201], std: [1, 1, 1], images, labels, count };
+  return {
+    name: "plain",
+    classNames: [],
+    size: { channels: 3, height: 32, width: 32 },
+    mean: [200.4, 200.5, 201],
+    std: [1, 1, 1],
+    images,
+    labels,
+    count,
+  };
 }
 
 /** One image whose pixel tells its place: red is 1 + the row, green 1 + the column, blue 100. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { datasetDigest, datasets, loadDataset } from "../../../runtime/data/dataset.ts";
+import { datasetDigest, datasets } from "../../../runtime/data/dataset.ts";
+import { loadDataset } from "../../../runtime/node/index.ts";
 
 describe("datasets", () => {
   test.each([

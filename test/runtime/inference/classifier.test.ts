@@ -10,8 +10,9 @@ import {
   UserError,
   type Value,
 } from "../../../graph-builder/index.ts";
-import { Classifier, calibrate, openDevice } from "../../../runtime/index.ts";
-import { inferenceGraph, inferenceModel, trainedGraph } from "../../../shakenet/index.ts";
+import { Classifier, calibrate } from "../../../runtime/index.ts";
+import { openDevice } from "../../../runtime/node/index.ts";
+import { inferenceGraph, inferenceModel, openClassifier, trainedGraph } from "../../../shakenet/index.ts";
 import { randomCheckpoint, randomPixels, relativeError } from "../../support/frozen.ts";
 import { tinySettings } from "../../support/tiny-run.ts";
 
@@ -21,7 +22,7 @@ const images = randomPixels(5);
 const device = await openDevice("cpu", { threads: 1 });
 
 async function logitsOf(bytes: Uint8Array): Promise<Float32Array> {
-  const classifier = await Classifier.open(bytes, device, "model.onnx");
+  const classifier = await openClassifier(bytes, device, "model.onnx");
   const { data, dims } = await classifier.logits(images);
   expect(dims).toEqual([5, 10]);
   await classifier.release();
@@ -57,6 +58,11 @@ describe("a classifier", () => {
       "two inputs",
       (g) => g.Add(image(g, "a"), image(g, "b")),
       /^m\.onnx must have one input of images, not a, b\.$/,
+    ],
+    [
+      "an input that nothing fills",
+      (g) => g.Add(image(g, "images"), g.input("alpha", "float", [1])),
+      /^m\.onnx must have one input of images, not images, alpha\.$/,
     ],
     [
       "a vector",

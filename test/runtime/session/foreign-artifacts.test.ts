@@ -2,7 +2,8 @@ import { InferenceSession, Tensor } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import { decodeCheckpoint } from "../../../artifacts/index.ts";
 import { RandomStream, UserError } from "../../../graph-builder/index.ts";
-import { type NamedTensors, openDevice, TrainingSession } from "../../../runtime/index.ts";
+import { type NamedTensors, TrainingSession } from "../../../runtime/index.ts";
+import { openDevice } from "../../../runtime/node/index.ts";
 import {
   initial,
   type LinearOptimizer,
@@ -152,7 +153,7 @@ test.each<LinearOptimizer>(["sgd", "adamw"])(
     expect(checkpoint.optimizer?.momenta.get("fc.bias")).toHaveLength(optimizer === "adamw" ? 2 : 1);
     expect(decodeCheckpoint(await first.saveCheckpoint(false)).optimizer).toBeUndefined();
     const device = await openDevice("cpu", { threads: 1 });
-    const sources = { ...linearArtifacts(optimizer), checkpointState: saved };
+    const sources = { ...linearArtifacts(optimizer), checkpoint: saved };
     const second = await TrainingSession.create(sources, device);
     await step(first, 2);
     await step(second, 2);
@@ -175,9 +176,29 @@ test("the inference model holds the trained parameters and wants only what its o
   await session.release();
 });
 
+test("ONNX Runtime's names for the four files open the same session, and a missing file is named", async () => {
+  const { checkpoint, trainingModel, evalModel, optimizerModel } = linearArtifacts("sgd");
+  const device = await openDevice("cpu", { threads: 1 });
+  const theirs = { checkpointState: checkpoint, trainModel: trainingModel, evalModel, optimizerModel };
+  const sessions = [await TrainingSession.create(theirs, device), await open("sgd")];
+  for (const session of sessions) {
+    await session.runTrainStep(batch(0).feeds);
+    await session.runOptimizerStep();
+    await session.runEvalStep(batch(1).feeds);
+  }
+  const [a, b] = await Promise.all(sessions.map((session) => session.saveCheckpoint()));
+  expect(a).toEqual(b);
+  const bare: object = { trainingModel };
+  await expect(TrainingSession.create(bare as typeof theirs, device)).rejects.toMatchObject({
+    message: "The artifacts lack checkpoint.",
+    code: "source-missing",
+    details: { source: "checkpoint" },
+  });
+});
+
 test("without an eval or an optimizer model those steps say so", async () => {
-  const { checkpointState, trainModel } = linearArtifacts("sgd");
-  const session = await TrainingSession.create({ checkpointState, trainModel }, await openDevice("cpu"));
+  const { checkpoint, trainingModel } = linearArtifacts("sgd");
+  const session = await TrainingSession.create({ checkpoint, trainingModel }, await openDevice("cpu"));
   const { feeds } = batch(0);
   await session.runTrainStep(feeds);
   await expect(session.runOptimizerStep()).rejects.toThrow("The session has no optimizer model");

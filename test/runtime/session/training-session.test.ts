@@ -1,9 +1,10 @@
 import { Tensor } from "onnxruntime-common";
 import { expect, test } from "vitest";
 import { decodeCheckpoint } from "../../../artifacts/index.ts";
-import { UserError } from "../../../graph-builder/index.ts";
+import { loweringOf, UserError } from "../../../graph-builder/index.ts";
 import { RandomStream } from "../../../graph-builder/random.ts";
-import { type NamedTensors, openDevice, TrainingSession } from "../../../runtime/index.ts";
+import { type NamedTensors, TrainingSession } from "../../../runtime/index.ts";
+import { openDevice } from "../../../runtime/node/index.ts";
 import { buildTrainingArtifacts, optimizers, targets } from "../../../shakenet/index.ts";
 import { openTiny, tinySettings } from "../../support/tiny-run.ts";
 
@@ -62,14 +63,8 @@ test("both targets and both lowerings take the same steps", async () => {
   const weights = async (target: "ort-training" | "standard", lowering: "cpu" | "portable") => {
     const artifacts = buildTrainingArtifacts(tinySettings({ target }));
     const cpu = await openDevice("cpu", { threads: 1 });
-    const { inlined, portable } = await import("../../../graph-builder/index.ts");
-    const device = lowering === "cpu" ? cpu : { ...cpu, lowering: { ...portable, ...inlined } };
-    const sources = {
-      checkpointState: artifacts.checkpoint,
-      trainModel: artifacts.trainingModel,
-      optimizerModel: artifacts.optimizerModel,
-    };
-    const session = await TrainingSession.create(sources, device);
+    const device = lowering === "cpu" ? cpu : { ...cpu, lowering: loweringOf("portable") };
+    const session = await TrainingSession.create(artifacts, device);
     session.learningRate = 0.05;
     for (let step = 0; step < 3; step++) {
       session.lazyResetGrad();
@@ -171,8 +166,8 @@ test("a missing input and a model that cannot be lowered are named", async () =>
   const { images: pixels } = feeds();
   await expect(session.runTrainStep({ images: pixels as Tensor })).rejects.toThrow(/labels is missing/);
   const broken = {
-    checkpointState: artifacts.checkpoint,
-    trainModel: artifacts.trainingModel.subarray(0, 5000),
+    checkpoint: artifacts.checkpoint,
+    trainingModel: artifacts.trainingModel.subarray(0, 5000),
   };
   await expect(TrainingSession.create(broken, device)).rejects.toThrow(UserError);
 });
@@ -189,11 +184,7 @@ test("devices that this machine lacks say why and how to get them", async () => 
 test("the same artifacts train on onnxruntime-web's WebAssembly", async () => {
   const artifacts = buildTrainingArtifacts(tinySettings());
   const device = await openDevice("wasm");
-  const sources = {
-    checkpointState: artifacts.checkpoint,
-    trainModel: artifacts.trainingModel,
-    optimizerModel: artifacts.optimizerModel,
-  };
+  const { evalModel: _, ...sources } = artifacts;
   const web = await TrainingSession.create(sources, device);
   const { session: node } = await openTiny(artifacts);
   for (const session of [web, node]) {

@@ -5,8 +5,9 @@ import {
   createBuilder,
   floats,
   Graph,
-  quantizeGraph,
+  quantize,
   type Range,
+  runPasses,
   Tensor,
   type Value,
 } from "../../../../graph-builder/index.ts";
@@ -37,7 +38,7 @@ async function outputOf(graph: Graph, X: readonly number[]): Promise<number[]> {
   return numbersOf(await runGraph(graph, { X: floats(X, [1, X.length, 1, 1]) }), "Y");
 }
 
-describe("quantizeGraph", () => {
+describe("quantize", () => {
   test("puts a round trip through 8 bits around what a convolution reads, its filters and its bias", () => {
     const graph = graphOf(
       (g, X) => {
@@ -47,7 +48,9 @@ describe("quantizeGraph", () => {
       ["batch", 2, 1, 1],
     );
     const range = { min: -1, max: 1 };
-    const quantized = quantizeGraph(graph, scales({ X: range, Conv_0: range, Relu_0: range, Y: range }));
+    const quantized = runPasses(graph, [
+      quantize(scales({ X: range, Conv_0: range, Relu_0: range, Y: range })),
+    ]);
     checkGraph(quantized);
     const types = quantized.nodes.map(({ opType }) => opType.replace("Linear", ""));
     // nothing between a convolution and its Relu, which runtimes fuse; none behind the result
@@ -63,7 +66,9 @@ describe("quantizeGraph", () => {
   test("computes with whole numbers: 3 steps times 21 steps and a bias of 100 steps", async () => {
     // 255 steps of 0.1 from 0; 63 steps of 1/63 for each filter
     const range = { min: 0, max: 25.5 };
-    const quantized = quantizeGraph(pointwise([1, 1 / 3], [100 / 630]), scales({ X: range, Y: range }));
+    const quantized = runPasses(pointwise([1, 1 / 3], [100 / 630]), [
+      quantize(scales({ X: range, Y: range })),
+    ]);
     const [bias] = quantized.initializers.filter(({ name }) => name === "c.bias");
     expect([bias?.elemType, bias?.constant?.numbers()]).toEqual(["int32", [100]]);
     const [weight] = quantized.initializers.filter(({ name }) => name === "c.weight");
@@ -75,10 +80,9 @@ describe("quantizeGraph", () => {
   test("every filter has a scale of its own, one of zeros too, and a large bias stays exact", async () => {
     const range = { min: -4, max: 4 };
     const W = [1000, -500, 0, 0, 1e-7, 1e-7];
-    const quantized = quantizeGraph(
-      pointwise(W, [0, 7, 40]),
-      scales({ X: range, Y: { min: -3000, max: 3000 } }),
-    );
+    const quantized = runPasses(pointwise(W, [0, 7, 40]), [
+      quantize(scales({ X: range, Y: { min: -3000, max: 3000 } })),
+    ]);
     const found = await outputOf(quantized, [1, -1]);
     const expected = [1500, 7, 40];
     for (const [i, value] of expected.entries()) {
@@ -94,7 +98,7 @@ describe("quantizeGraph", () => {
       },
       [1, 1, 1, 1],
     );
-    const quantized = quantizeGraph(graph, scales({ X: { min: 3, max: 5 }, Y: { min: 0, max: 5 } }));
+    const quantized = runPasses(graph, [quantize(scales({ X: { min: 3, max: 5 }, Y: { min: 0, max: 5 } }))]);
     const [y = 0] = await outputOf(quantized, [4]);
     expect(Math.abs(y - 4)).toBeLessThan(5 / 255);
   });
@@ -123,7 +127,7 @@ describe("quantizeGraph", () => {
       return [name, { min: Math.min(...numbers), max: Math.max(...numbers) }] as const;
     });
     const expected = numbersOf(results, "Y");
-    const quantized = quantizeGraph(graph, new Map(ranges));
+    const quantized = runPasses(graph, [quantize(new Map(ranges))]);
     checkGraph(quantized);
     const found = numbersOf(await runGraph(quantized, { X: tensor }), "Y");
     const scale = Math.max(...expected.map(Math.abs));
@@ -133,7 +137,7 @@ describe("quantizeGraph", () => {
   });
 
   test("a value that was not calibrated is named", () => {
-    expect(() => quantizeGraph(pointwise([1], [0]), scales({}))).toThrow(
+    expect(() => runPasses(pointwise([1], [0]), [quantize(scales({}))])).toThrow(
       "X has no range: it was not calibrated",
     );
   });

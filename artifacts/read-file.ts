@@ -1,0 +1,74 @@
+import { didYouMean, UserError } from "../graph-builder/errors.ts";
+
+/** The parts of Node's file system that reading takes. */
+interface NodeFiles {
+  readFile(path: string): Promise<Uint8Array>;
+  readdir(path: string): Promise<string[]>;
+}
+
+interface NodePaths {
+  basename(path: string): string;
+  dirname(path: string): string;
+}
+
+interface NodeModules {
+  readonly "node:fs/promises": NodeFiles;
+  readonly "node:path": NodePaths;
+}
+
+interface NodeProcess {
+  getBuiltinModule?<Name extends keyof NodeModules>(name: Name): NodeModules[Name];
+}
+
+/** Node gives its own modules without an import, which a bundler for the browser would stumble over. */
+const { process } = globalThis as { readonly process?: NodeProcess };
+
+/** Whether there are files: in Node, and not in a browser. */
+export const hasFiles = process?.getBuiltinModule !== undefined;
+
+function builtin<Name extends keyof NodeModules>(name: Name): NodeModules[Name] {
+  if (process?.getBuiltinModule) return process.getBuiltinModule(name);
+  throw new UserError("There are no files in a browser: give the bytes, or a URL.");
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: "permission is missing",
+  EDQUOT: "the disk quota is used up",
+  EISDIR: "it is a folder",
+  ENAMETOOLONG: "the name is too long",
+  ENOENT: "its folder does not exist",
+  ENOSPC: "the disk is full",
+  ENOTDIR: "a part of the path is not a folder",
+  EPERM: "permission is missing",
+  EROFS: "the file system is read-only",
+};
+
+/**
+ * The bytes of a file, in Node. Throws UserError, with the nearest existing name, for one that is missing or
+ * cannot be read, and where there are no files, as in a browser.
+ */
+export async function readFileBytes(path: string): Promise<Uint8Array> {
+  const { readFile, readdir } = builtin("node:fs/promises");
+  const { basename, dirname } = builtin("node:path");
+  try {
+    const { buffer, byteOffset, length } = await readFile(path);
+    return new Uint8Array(buffer, byteOffset, length);
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT") throw refusal(`${path} cannot be read`, error);
+    const neighbours = await readdir(dirname(path)).catch(() => []);
+    throw new UserError(`${path} does not exist.${didYouMean(basename(path), neighbours)}`);
+  }
+}
+
+/** A failed system call as a sentence with its reason; other errors as they are. */
+export function refusal(what: string, error: unknown): unknown {
+  const code = errorCode(error);
+  if (code === undefined) return error;
+  return new UserError(`${what}: ${reasons[code] ?? `the system says ${code}`}.`, { cause: error });
+}
+
+/** The code of a failed system call; undefined for other errors. */
+export function errorCode(error: unknown): string | undefined {
+  if (!(error instanceof Error && "syscall" in error && "code" in error)) return undefined;
+  return String(error.code);
+}

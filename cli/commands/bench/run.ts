@@ -1,0 +1,43 @@
+import { UserError } from "../../../graph-builder/index.ts";
+import type { Device } from "../../../runtime/index.ts";
+import { measurePeak } from "../../../runtime/measure/peak.ts";
+import { Profiler } from "../../../runtime/node/profile.ts";
+import { expectTrainable, replicaCount } from "../../../runtime/node/run/engine-settings.ts";
+import { complete } from "../../settings.ts";
+import { type BenchGiven, type BenchSettings, benchCommand } from "./command.ts";
+import { measureSteps, openBenchDevice } from "./measure.ts";
+import { describe, summarize } from "./report.ts";
+
+const engine = "onnxruntime";
+
+export async function run(given: BenchGiven): Promise<number> {
+  const config = settingsOf(given);
+  const device = await openBenchDevice(config);
+  const profiler = config.profile ? await openProfiler(device, config) : undefined;
+  try {
+    const measured = await measureSteps(config, profiler?.device ?? device, profiler);
+    const result = summarize(config, measured, await measurePeak(device));
+    process.stdout.write(config.json ? `${JSON.stringify(result)}\n` : `${describe(result)}\n`);
+  } finally {
+    await profiler?.close();
+  }
+  return 0;
+}
+
+/** Completes the settings of a benchmark. Throws UserError where the steps cannot be shared. */
+function settingsOf(given: BenchGiven): BenchSettings {
+  const settings = complete(benchCommand.settings, given);
+  // a profile and a lowering are those of one session
+  const isAlone = settings.replicas === "auto" && (settings.profile || settings.lowering !== undefined);
+  const replicas = isAlone ? 1 : replicaCount({ ...settings, engine });
+  expectTrainable({ ...settings, engine, replicas });
+  return { ...settings, replicas };
+}
+
+async function openProfiler(device: Device, { replicas }: BenchSettings): Promise<Profiler> {
+  if (replicas > 1) throw new UserError("--profile measures one session: leave --replicas out.");
+  if (device.name === "wasm") {
+    throw new UserError("--profile does not go with --device wasm, whose profile cannot be read.");
+  }
+  return Profiler.open(device);
+}

@@ -1,0 +1,14 @@
+import type { Command, GivenOf } from "../../command.ts";
+
+const settings = ["config", "json"] as const;
+
+/** `shake doctor`: what this machine can do, proved by a training step on every device. */
+export const doctorCommand: Command<(typeof settings)[number]> = {
+  name: "doctor",
+  summary: "show which devices of this machine can train",
+  help: "Shows this machine and takes a training step on every device that ONNX Runtime offers here.",
+  settings,
+  load: () => import("./run.ts"),
+};
+
+export type DoctorGiven = GivenOf<typeof doctorCommand>;

@@ -1,0 +1,27 @@
+import type { Command, GivenOf } from "../../command.ts";
+
+const settings = [
+  "source",
+  "out",
+  "checkpoint",
+  "Model",
+  "data",
+  "dataDir",
+  "testLimit",
+  "device",
+  "threads",
+  "config",
+  "json",
+] as const;
+
+/** `shake export`: a run or a checkpoint as one plain .onnx. */
+export const exportCommand: Command<(typeof settings)[number]> = {
+  name: "export",
+  summary: "write a run or a checkpoint as one plain .onnx model",
+  help: "Writes the trained network as one .onnx model of standard operators, which any ONNX runtime loads.",
+  settings,
+  positional: "source",
+  load: () => import("./run.ts"),
+};
+
+export type ExportGiven = GivenOf<typeof exportCommand>;

@@ -1,0 +1,118 @@
+import { stat } from "node:fs/promises";
+import { type Checkpoint, decodeCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
+import { UserError } from "../../../graph-builder/index.ts";
+import { type DatasetName, datasetOf } from "../../../runtime/data/dataset.ts";
+import { loadDataset, openDevice, writeFileAtomic } from "../../../runtime/node/index.ts";
+import { openRun, provenanceOf, runAround } from "../../../shakenet/node/run.ts";
+import type { RunConfig } from "../../../shakenet/node/run-config.ts";
+import {
+  checkpointSettings,
+  type ExportForm,
+  frozenModel,
+  type Provenance,
+} from "../../../shakenet/provenance.ts";
+import { formatLarge } from "../../format.ts";
+import { shakeCommand } from "../../invocation.ts";
+import { openProgress } from "../../progress.ts";
+import { complete } from "../../settings.ts";
+import { type ExportGiven, exportCommand } from "./command.ts";
+import { describeLoss, type QuantizationLoss, quantizedModel } from "./quantize.ts";
+
+export async function run(given: ExportGiven): Promise<number> {
+  const { out, json } = given;
+  const form: ExportForm = complete(["Model"], given);
+  if (out === undefined) throw new UserError("shake export needs --out FILE.");
+  if (form.precision === "int8" && form.opset < 13) {
+    throw new UserError(
+      `--precision int8 needs --opset 13 or newer, not ${form.opset}: older opsets have one scale for all filters.`,
+    );
+  }
+  const source = await openSource(given);
+  const { bytes, loss } = await freeze(source, form, given);
+  await writeFileAtomic(out, bytes);
+  if (json)
+    process.stdout.write(`${JSON.stringify({ model: out, bytes: bytes.length, ...lossFacts(loss) })}\n`);
+  else {
+    const lines = [
+      `${out}  ${formatLarge(bytes.length)}B`,
+      ...(loss ? [`accuracy loss ${describeLoss(loss)}`] : []),
+    ];
+    process.stdout.write(`${lines.join("\n")}\n\nNext:\n  ${shakeCommand("inspect", out)}\n`);
+  }
+  return 0;
+}
+
+/** What is to be exported, and the run that it comes from. */
+interface Source {
+  readonly config?: RunConfig;
+  readonly checkpoint: Checkpoint;
+  readonly where: string;
+  readonly about: Provenance;
+}
+
+async function openSource({ source = "", checkpoint: kind = "last", data }: ExportGiven): Promise<Source> {
+  const isFolder = await stat(source).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  const directory = isFolder ? await openRun(source) : await runAround(source);
+  const where = isFolder && directory ? directory.checkpointPath(kind) : source;
+  const checkpoint = decodeCheckpoint(await readFileBytes(where), where);
+  if (!directory) {
+    const known = datasetOf(checkpointSettings(checkpoint, where));
+    expectSameData(data, known, source);
+    return { checkpoint, where, about: { data: data ?? known } };
+  }
+  const { config } = directory;
+  expectSameData(data, config.data, source);
+  const step = Number(checkpoint.properties.get("step"));
+  const record = (await directory.records()).find((line) => line.step === step);
+  return { config, checkpoint, where, about: provenanceOf(config, record?.test_accuracy) };
+}
+
+function expectSameData(
+  given: DatasetName | undefined,
+  known: DatasetName | undefined,
+  source: string,
+): void {
+  if (given === undefined || known === undefined || given === known) return;
+  throw new UserError(`--data ${given} contradicts ${source}, which was trained on ${known}: leave it out.`);
+}
+
+async function freeze(
+  { config, checkpoint, where, about }: Source,
+  form: ExportForm,
+  given: ExportGiven,
+): Promise<{ bytes: Uint8Array; loss?: QuantizationLoss }> {
+  const { precision } = form;
+  if (precision !== "int8") return { bytes: frozenModel(checkpoint, where, about, { ...form, precision }) };
+  const { data } = about;
+  if (data === undefined) {
+    throw new UserError(
+      `int8 is calibrated on training images, and ${where} does not name them: give --data.`,
+    );
+  }
+  const { calibrationImages, device, threads } = complete(exportCommand.settings, given);
+  const dataDir = given.dataDir ?? config?.dataDir;
+  const trainSet = await loadDataset(data, { split: "train", limit: calibrationImages, dataDir });
+  const testSet = await loadDataset(data, {
+    split: "test",
+    limit: given.testLimit ?? config?.testLimit,
+    dataDir,
+  });
+  const opened = await openDevice(device, { threads });
+  const sets = { trainSet, testSet, device: opened, progress: openProgress() };
+  const made = await quantizedModel(checkpoint, where, about, form, sets);
+  if (made.loss.float32 - made.loss.int8 >= 0.5) {
+    process.stderr.write(
+      `int8 loses half a point or more: --calibration-images above ${calibrationImages} may help, and --precision float16 loses less.\n`,
+    );
+  }
+  return made;
+}
+
+function lossFacts(loss: QuantizationLoss | undefined): Readonly<Record<string, number>> {
+  if (!loss) return {};
+  const { images, float32, int8 } = loss;
+  return { test_images: images, float32_accuracy: float32, int8_accuracy: int8 };
+}

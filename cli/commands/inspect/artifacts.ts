@@ -1,0 +1,31 @@
+import { join } from "node:path";
+import { artifactFiles } from "../../../artifacts/index.ts";
+import { formatTable } from "../../format.ts";
+import type { Report } from "./report.ts";
+
+/** The folder of training artifacts: a line a file, then the training model. */
+export async function inspectArtifacts(
+  path: string,
+  inspectFile: (path: string) => Promise<Report>,
+): Promise<Report> {
+  const reports = await Promise.all(
+    Object.entries(artifactFiles).map(async ([key, name]) => ({
+      key,
+      name,
+      report: await inspectFile(join(path, name)),
+    })),
+  );
+  const facts = {
+    kind: "artifacts",
+    ...Object.fromEntries(reports.map(({ key, report }) => [key, report.facts])),
+  };
+  const rows = reports.map(({ name, report: { facts: file } }) => [
+    name,
+    String(file["description"] ?? "the state before the first step"),
+    typeof file["nodes"] === "number" ? String(file["nodes"]) : "",
+  ]);
+  const text = [formatTable(["file", "what it is", "nodes"], rows), "", reports[0]?.report.text ?? ""].join(
+    "\n",
+  );
+  return { facts, text };
+}

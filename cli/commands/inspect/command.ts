@@ -1,0 +1,15 @@
+import type { Command, GivenOf } from "../../command.ts";
+
+const settings = ["file", "graph", "config", "json"] as const;
+
+/** `shake inspect`: what is in a model, a checkpoint, a run or an artifacts folder. */
+export const inspectCommand: Command<(typeof settings)[number]> = {
+  name: "inspect",
+  summary: "show what is in a model, a checkpoint, a run or an artifacts folder",
+  help: "Shows the inputs, outputs, layers, parameters and cost of a model, the tensors of a checkpoint, or the epochs of a run.",
+  settings,
+  positional: "file",
+  load: () => import("./run.ts"),
+};
+
+export type InspectGiven = GivenOf<typeof inspectCommand>;

@@ -1,0 +1,104 @@
+import {
+  costOf,
+  elementCount,
+  flopsOf,
+  formatType,
+  type Graph,
+  isBackward,
+  type Model,
+  type Node,
+  type Value,
+} from "../../../graph-builder/index.ts";
+import { formatFields, formatLarge, formatTable } from "../../format.ts";
+import type { Report } from "./report.ts";
+
+/** A model: what it takes and returns, its layers, parameters, cost and metadata. */
+export function inspectModel(model: Model): Report {
+  const { graph, metadataProps } = model;
+  const cost = costOf(graph);
+  const data = graph.inputs.filter((input) => !isWeight(input.name ?? ""));
+  const weights = [
+    ...graph.inputs.filter((input) => isWeight(input.name ?? "")),
+    ...graph.initializers,
+  ].filter(({ name }) => isWeight(name ?? ""));
+  const parameters = weights
+    .filter(({ name }) => isParameter(name ?? ""))
+    .reduce((sum, { type }) => sum + (type.kind === "tensor" ? elementCount(type.shape) : 0), 0);
+  const facts = {
+    kind: "model",
+    graph: graph.name,
+    description: model.docString,
+    producer: model.producerName,
+    ir_version: model.irVersion,
+    opset: model.opset,
+    inputs: Object.fromEntries(data.map(({ name, type }) => [name, formatType(type)])),
+    outputs: Object.fromEntries(graph.outputs.map(({ name, type }) => [name, formatType(type)])),
+    nodes: graph.nodes.length,
+    operators: countOperators(graph),
+    parameters,
+    flops_per_image: { forward: cost.forwardFlops, backward: cost.backwardFlops },
+    metadata: metadataProps,
+  };
+  const text = [
+    formatFields({
+      model: model.docString || graph.name,
+      format: `IR ${model.irVersion}, opset ${model.opset}, by ${model.producerName || "unknown"}`,
+      inputs: listValues(data),
+      outputs: listValues(graph.outputs),
+      nodes: graph.nodes.length,
+      parameters,
+      "FLOPs an image": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
+      activations: `${formatLarge(cost.activationBytes)}B an image`,
+    }),
+    "",
+    formatTable(["layer", "operator", "output", "parameters", "FLOPs"], layers(graph)),
+    ...(Object.keys(metadataProps).length > 0 ? ["", formatFields(metadataProps)] : []),
+  ].join("\n");
+  return { facts, text, model };
+}
+
+/** Values with their types; those of gradients and state are only counted. */
+function listValues(values: readonly Value[]): string {
+  const isState = ({ name = "" }: Value) =>
+    /(_grad|_next|\.momentum(_\d)?|\.accumulation\.(buffer|out))$/.test(name);
+  const shown = values
+    .filter((value) => !isState(value))
+    .map(({ name, type }) => `${name} ${formatType(type)}`);
+  const others = values.length - shown.length;
+  return [...shown, ...(others > 0 ? [`and ${others} of gradients or state`] : [])].join("; ");
+}
+
+function isWeight(name: string): boolean {
+  return /\.(weight|bias|running_mean|running_var)$/.test(name);
+}
+
+function isParameter(name: string): boolean {
+  return /\.(weight|bias)$/.test(name);
+}
+
+/** The layers of the forward pass that have weights. */
+function layers(graph: Graph): (string | number)[][] {
+  return graph.nodes.flatMap((node) => {
+    const own = node.inputs.map(beforeQuantization).filter((input) => isParameter(input?.name ?? ""));
+    const [output] = node.outputs;
+    if (isBackward(node) || own.length === 0 || !output || !isLayer(node)) return [];
+    const layer = (own[0]?.name ?? "").replace(/\.(weight|bias)$/, "");
+    const parameters = own.reduce((sum, input) => sum + (input ? elementCount(input.shape) : 0), 0);
+    return [[layer, node.opType, formatType(output.type), parameters, formatLarge(flopsOf(node))]];
+  });
+}
+
+function isLayer({ opType }: Node): boolean {
+  return opType !== "InPlaceAccumulatorV2" && opType !== "DequantizeLinear";
+}
+
+/** The tensor of whole numbers behind a weight that a node reads as float. */
+function beforeQuantization(input: Value | null): Value | null {
+  return input?.producer?.opType === "DequantizeLinear" ? input.producer.input(0) : input;
+}
+
+function countOperators(graph: Graph): Record<string, number> {
+  const counts = new Map<string, number>();
+  for (const { opType } of graph.nodes) counts.set(opType, (counts.get(opType) ?? 0) + 1);
+  return Object.fromEntries([...counts].sort(([, a], [, b]) => b - a));
+}

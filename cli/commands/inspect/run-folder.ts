@@ -1,0 +1,37 @@
+import { networkName } from "../../../shakenet/index.ts";
+import type { ShakeNetRun } from "../../../shakenet/node/run.ts";
+import { formatFields, formatTable } from "../../format.ts";
+import type { Report } from "./report.ts";
+
+/** A run: its settings and what its epochs came to. */
+export async function inspectRun(directory: ShakeNetRun): Promise<Report> {
+  const { config, path } = directory;
+  const records = await directory.records();
+  const { properties } = await directory.checkpoint("last");
+  const last = records.at(-1);
+  const facts = { kind: "run", path, config, epochs: records, step: Number(properties.get("step")) };
+  const rows = records.map((record) => [
+    String(record.epoch),
+    `${record.train_accuracy.toFixed(2)} %`,
+    record.train_loss.toFixed(3),
+    `${record.test_accuracy.toFixed(2)} %`,
+    record.test_loss.toFixed(3),
+    record.learning_rate.toPrecision(3),
+  ]);
+  const text = [
+    formatFields({
+      run: path,
+      network: networkName(config),
+      data: config.data,
+      progress: `${records.length} of ${config.epochs} epochs, step ${facts.step}`,
+      "test accuracy": last && `${last.test_accuracy.toFixed(2)} %`,
+      settings: Object.entries(config)
+        .filter(([, value]) => value !== undefined)
+        .map(([name, value]) => `${name} ${value}`)
+        .join(", "),
+    }),
+    "",
+    formatTable(["epoch", "train", "loss", "test", "loss", "learning rate"], rows),
+  ].join("\n");
+  return { facts, text };
+}

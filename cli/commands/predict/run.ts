@@ -1,0 +1,71 @@
+import { readFileBytes } from "../../../artifacts/index.ts";
+import { decodeMetadata } from "../../../graph-builder/index.ts";
+import { readPicture } from "../../../runtime/node/data/pictures.ts";
+import { openDevice } from "../../../runtime/node/index.ts";
+import { openClassifier } from "../../../shakenet/index.ts";
+import { formatTable } from "../../format.ts";
+import { complete } from "../../settings.ts";
+import { type PredictGiven, predictCommand } from "./command.ts";
+
+interface Candidate {
+  readonly class: string;
+  readonly probability: number;
+}
+
+export async function run(given: PredictGiven): Promise<number> {
+  const { model = "", pictures = [], json } = given;
+  const { device, threads } = complete(predictCommand.settings, given);
+  const bytes = await readFileBytes(model);
+  const classNames = classNamesIn(decodeMetadata(bytes, model));
+  const classifier = await openClassifier(bytes, await openDevice(device, { threads }), model);
+  const found: { picture: string; candidates: readonly Candidate[] }[] = [];
+  for (const picture of pictures) {
+    const logits = await classifier.logits(await readPicture(picture, classifier.imageSize));
+    found.push({ picture, candidates: ranked(logits.data as Float32Array, classNames) });
+  }
+  await classifier.release();
+  if (json) {
+    const predictions = found.map(({ picture, candidates: [first, ...others] }) => ({
+      picture,
+      ...first,
+      runners_up: others.slice(0, 3),
+    }));
+    process.stdout.write(`${JSON.stringify({ model, predictions })}\n`);
+    return 0;
+  }
+  const rows = found.map(({ picture, candidates: [first, ...others] }) => [
+    picture,
+    first?.class ?? "",
+    percent(first),
+    others
+      .slice(0, 3)
+      .map((other) => `${other.class} ${percent(other)}`)
+      .join(", "),
+  ]);
+  process.stdout.write(`${formatTable(["picture", "class", "probability", "runners-up"], rows)}\n`);
+  return 0;
+}
+
+/** The names of a model's classes, none where it does not say them. */
+function classNamesIn({ class_names = "[]" }: Readonly<Record<string, string>>): readonly string[] {
+  try {
+    const names: unknown = JSON.parse(class_names);
+    return Array.isArray(names) ? names.map(String) : [];
+  } catch {
+    return [];
+  }
+}
+
+/** Every class with its probability, the likeliest first. */
+function ranked(logits: Float32Array, classNames: readonly string[]): Candidate[] {
+  const largest = Math.max(...logits);
+  const odds = Array.from(logits, (logit) => Math.exp(logit - largest));
+  const sum = odds.reduce((total, value) => total + value, 0);
+  return odds
+    .map((value, i) => ({ class: classNames[i] ?? `class ${i}`, probability: value / sum }))
+    .sort((a, b) => b.probability - a.probability);
+}
+
+function percent(candidate: Candidate | undefined): string {
+  return `${(100 * (candidate?.probability ?? 0)).toFixed(2)} %`;
+}

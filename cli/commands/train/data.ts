@@ -1,0 +1,52 @@
+import { decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/index.ts";
+import { UserError } from "../../../graph-builder/errors.ts";
+import { datasetDigest, datasets } from "../../../runtime/data/dataset.ts";
+import type { Dataset, Split } from "../../../runtime/index.ts";
+import { loadDataset } from "../../../runtime/node/index.ts";
+import type { RunConfig } from "../../../shakenet/node/run-config.ts";
+import { DATA_DIGEST } from "../../../shakenet/provenance.ts";
+import { formatLarge } from "../../format.ts";
+import type { Progress } from "../../progress.ts";
+import type { PreparedRun } from "./prepared-run.ts";
+
+/** The two splits of a run's data set. */
+export interface DataSets {
+  readonly trainSet: Dataset;
+  readonly testSet: Dataset;
+}
+
+/** Loads the data set of a run, and shows how far a download is. */
+export async function loadSets(config: RunConfig, progress: Progress): Promise<DataSets> {
+  const { title } = datasets[config.data];
+  const load = (split: Split, limit: number | undefined) =>
+    loadDataset(config.data, {
+      split,
+      limit,
+      dataDir: config.dataDir,
+      onProgress: (received, total) =>
+        progress.update(received, total, `${title}: ${formatLarge(received)}B of ${formatLarge(total)}B`),
+    });
+  try {
+    return {
+      trainSet: await load("train", config.trainLimit),
+      testSet: await load("test", config.testLimit),
+    };
+  } finally {
+    progress.stop();
+  }
+}
+
+/** The checkpoint with the digest of its training data. Throws UserError where it was trained on other data before. */
+export async function withDataDigest(
+  { artifacts, where, config }: PreparedRun,
+  trainSet: Dataset,
+): Promise<Uint8Array> {
+  const digest = await datasetDigest(trainSet);
+  const checkpoint = decodeCheckpoint(artifacts.checkpoint, where);
+  const known = checkpoint.properties.get(DATA_DIGEST);
+  if (known !== undefined && known !== digest) {
+    throw new UserError(`The training images of ${config.data} are not those that ${where} was trained on.`);
+  }
+  checkpoint.properties.set(DATA_DIGEST, digest);
+  return encodeCheckpoint(checkpoint);
+}

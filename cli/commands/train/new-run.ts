@@ -1,0 +1,57 @@
+import { datasets } from "../../../runtime/data/dataset.ts";
+import { readManifest, readTrainingArtifacts } from "../../../runtime/node/index.ts";
+import { RunDirectory } from "../../../runtime/node/run/run-directory.ts";
+import { partOf } from "../../../runtime/node/run/schema.ts";
+import {
+  buildTrainingArtifacts,
+  isShakeNetManifest,
+  type ShakeNetArtifacts,
+} from "../../../shakenet/index.ts";
+import { createRun, freePathOf } from "../../../shakenet/node/run.ts";
+import {
+  artifactSettings,
+  type GivenRun,
+  type RunConfig,
+  runConfig,
+  runSchemas,
+} from "../../../shakenet/node/run-config.ts";
+import type { TrainGiven } from "./command.ts";
+import { type PreparedRun, refuseContradictions } from "./prepared-run.ts";
+
+/** What a new run trains, and how. */
+type Plan = Pick<PreparedRun, "config" | "artifacts">;
+
+/** Prepares a new run. Throws UserError for settings that make no network, and where its folder exists. */
+export async function prepareNewRun(given: TrainGiven): Promise<PreparedRun> {
+  const ofRun = partOf(runSchemas, given);
+  const { config, artifacts } =
+    given.artifacts === undefined ? compile(runConfig(ofRun)) : await openArtifacts(given.artifacts, ofRun);
+  const path = given.runDir ?? (await freePathOf(config));
+  await RunDirectory.expectFree(path);
+  const openDirectory = (checkpoint: Uint8Array) => createRun(path, config, { ...artifacts, checkpoint });
+  return { config, artifacts, openDirectory, where: path };
+}
+
+function compile(config: RunConfig): Plan {
+  const fused = config.engine === "ort-training";
+  return { config, artifacts: buildTrainingArtifacts(artifactSettings(config, "ort-training", fused)) };
+}
+
+/** The artifacts in a folder, and a run's settings with what they were compiled from. */
+async function openArtifacts(folder: string, given: GivenRun): Promise<Plan> {
+  const manifest = await readManifest(folder, isShakeNetManifest);
+  const artifacts: ShakeNetArtifacts = { ...(await readTrainingArtifacts(folder)), manifest };
+  const { depth, width, classes, optimizer, momentum, weightDecay, seed, fused } = manifest.settings;
+  const data = datasetByMean(manifest.settings.mean);
+  const compiled = { depth, width, classes, optimizer, momentum, weightDecay, seed };
+  const fixed = { ...compiled, ...(data ? { data } : {}) };
+  refuseContradictions(given, fixed, folder);
+  // what updates its weights in the step cannot be shared
+  const alone = fused ? { replicas: 1 } : {};
+  return { artifacts, config: runConfig({ ...fixed, ...alone, ...given }) };
+}
+
+function datasetByMean(mean: readonly number[]): RunConfig["data"] | undefined {
+  const names = Object.keys(datasets) as RunConfig["data"][];
+  return names.find((name) => datasets[name].mean.join() === mean.join());
+}

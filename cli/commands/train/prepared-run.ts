@@ -1,0 +1,32 @@
+import { UserError } from "../../../graph-builder/errors.ts";
+import { kebabCase } from "../../../runtime/node/run/schema.ts";
+import type { ShakeNetArtifacts } from "../../../shakenet/index.ts";
+import type { ShakeNetRun } from "../../../shakenet/node/run.ts";
+import type { GivenRun, RunConfig } from "../../../shakenet/node/run-config.ts";
+
+/** A run before its first step. Its folder is touched last, when everything else has been found to work. */
+export interface PreparedRun {
+  readonly config: RunConfig;
+  readonly artifacts: ShakeNetArtifacts;
+  /** Makes or opens the folder. The checkpoint is the first one of a new run. */
+  readonly openDirectory: (checkpoint: Uint8Array) => Promise<ShakeNetRun>;
+  /** The checkpoint's path in errors. */
+  readonly where: string;
+}
+
+/** Throws UserError for a setting that says otherwise than what is fixed already, unless it is one of `free`. */
+export function refuseContradictions(
+  given: GivenRun,
+  fixed: GivenRun,
+  where: string,
+  free: readonly string[] = [],
+): void {
+  const values: Readonly<Record<string, unknown>> = fixed;
+  for (const [name, value] of Object.entries(given)) {
+    if (free.includes(name) || !(name in fixed) || values[name] === value) continue;
+    const flag = kebabCase(name);
+    throw new UserError(
+      `--${flag} ${value} contradicts ${where}, which has ${flag} ${values[name]}: leave it out.`,
+    );
+  }
+}

@@ -1,0 +1,32 @@
+import { UserError } from "../../../graph-builder/errors.ts";
+import { partOf } from "../../../runtime/node/run/schema.ts";
+import { openRun } from "../../../shakenet/node/run.ts";
+import { placeSettings, runConfig, runSchemas } from "../../../shakenet/node/run-config.ts";
+import { shakeCommand } from "../../invocation.ts";
+import type { TrainGiven } from "./command.ts";
+import { type PreparedRun, refuseContradictions } from "./prepared-run.ts";
+
+/** Prepares a run to go on. Throws UserError where there is none, and for settings other than its own. */
+export async function prepareResumedRun(given: TrainGiven): Promise<PreparedRun> {
+  const path = given.resume || given.runDir;
+  if (!path) {
+    throw new UserError(
+      `--resume needs the folder of a run: ${shakeCommand("train", "--resume", "runs/NAME")}.`,
+    );
+  }
+  if (given.artifacts !== undefined) {
+    throw new UserError("--artifacts does not go with --resume: a run keeps its own.");
+  }
+  const saved = await openRun(path);
+  const ofRun = partOf(runSchemas, given);
+  // auto leaves the number to the run, which keeps its own
+  const part = ofRun.replicas === "auto" ? { ...ofRun, replicas: saved.config.replicas } : ofRun;
+  refuseContradictions(part, saved.config, path, placeSettings);
+  const config = runConfig({ ...saved.config, ...part });
+  const openDirectory = async () => {
+    const directory = saved.withConfig(config);
+    await directory.prepareToResume();
+    return directory;
+  };
+  return { config, artifacts: await saved.artifacts(), openDirectory, where: saved.checkpointPath("last") };
+}

@@ -1,0 +1,127 @@
+import { UserError } from "../../../graph-builder/errors.ts";
+import { stepsPerEpoch } from "../../../runtime/data/batches.ts";
+import { datasets } from "../../../runtime/data/dataset.ts";
+import {
+  type CheckpointKind,
+  type ClassificationTask,
+  cosine,
+  DivergedError,
+  train,
+} from "../../../runtime/index.ts";
+import { ReplicaError } from "../../../runtime/node/index.ts";
+import { type ShakeNetManifest, shakeNetTask } from "../../../shakenet/index.ts";
+import { openShakeNetEngine, type ShakeNetEngine, type ShakeNetRun } from "../../../shakenet/node/run.ts";
+import type { RunConfig } from "../../../shakenet/node/run-config.ts";
+import { formatFields, formatLarge } from "../../format.ts";
+import { shakeCommand } from "../../invocation.ts";
+import { openProgress } from "../../progress.ts";
+import { curvesReporter, metricsReporter } from "../../reporters/files.ts";
+import type { Reporter } from "../../reporters/reporter.ts";
+import { terminalReporter } from "../../reporters/terminal.ts";
+import type { TrainGiven } from "./command.ts";
+import { type DataSets, loadSets, withDataDigest } from "./data.ts";
+import { finish } from "./finish.ts";
+import { listenForInterrupt } from "./interrupt.ts";
+import { prepareNewRun } from "./new-run.ts";
+import { prepareResumedRun } from "./resumed-run.ts";
+
+export async function run(given: TrainGiven): Promise<number> {
+  const progress = openProgress();
+  const prepared = await (given.resume === undefined ? prepareNewRun(given) : prepareResumedRun(given));
+  const { config, artifacts } = prepared;
+  const sets = await loadSets(config, progress);
+  const checkpoint = await withDataDigest(prepared, sets.trainSet);
+  const engine = await openShakeNetEngine(config, { ...artifacts, checkpoint });
+  try {
+    const directory = await prepared.openDirectory(checkpoint);
+    say(describeRun(directory, artifacts.manifest, sets));
+    const reporters = [
+      terminalReporter(progress, config.epochs),
+      metricsReporter(directory),
+      curvesReporter(directory),
+    ];
+    const interrupt = listenForInterrupt({
+      onFirst: () => say("\nFinishing this step and saving it; Ctrl-C again stops at once."),
+      onSecond: () => progress.stop(),
+    });
+    const network = artifacts.manifest.settings;
+    const task = shakeNetTask({ ...config, ...sets, network, device: engine.device });
+    const stoppedAt = await trainIn(directory, engine, task, reporters, interrupt.signal).finally(() => {
+      interrupt.stop();
+      progress.stop();
+    });
+    if (stoppedAt !== undefined) {
+      say(`Stopped after step ${stoppedAt}, which is saved. To go on:\n  ${resumeCommand(directory)}`);
+      return 130;
+    }
+    await finish(directory, artifacts.manifest.parameters, { reporters, json: given.json === true });
+    return 0;
+  } finally {
+    await engine.session.release();
+  }
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Trains to the end, or to Ctrl-C: then it returns the step at which it stopped. */
+async function trainIn(
+  directory: ShakeNetRun,
+  { session, layOut }: ShakeNetEngine,
+  task: ClassificationTask,
+  reporters: readonly Reporter[],
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  const store = {
+    save: (kind: CheckpointKind, bytes: Uint8Array) => directory.save(kind, layOut(bytes)),
+  };
+  const { config } = directory;
+  const settings = { ...config, learningRate: cosine(config.learningRate), store, signal };
+  let stoppedAt: number | undefined;
+  try {
+    for await (const event of train(session, task, settings)) {
+      for (const reporter of reporters) await reporter.report(event);
+      if (event.type === "interrupted") stoppedAt = event.step;
+    }
+  } catch (error) {
+    throw withCheckpoint(error, directory);
+  }
+  return stoppedAt;
+}
+
+function withCheckpoint(error: unknown, directory: ShakeNetRun): unknown {
+  if (error instanceof ReplicaError) {
+    const message = `${error.message} The last checkpoint is kept; to go on:\n  ${resumeCommand(directory)}`;
+    return new ReplicaError(message, { cause: error.cause, details: error.details });
+  }
+  if (!(error instanceof DivergedError)) return error;
+  const message = `${error.message} It is ${directory.checkpointPath("last")}.`;
+  return new UserError(message, { cause: error });
+}
+
+function resumeCommand({ path }: ShakeNetRun): string {
+  return shakeCommand("train", "--resume", path);
+}
+
+function describeRun(
+  { path, config }: ShakeNetRun,
+  { network, parameters, cost }: ShakeNetManifest,
+  { trainSet, testSet }: DataSets,
+): string {
+  const steps = stepsPerEpoch(trainSet, config.batchSize);
+  const mix = `${config.forward}-${config.backward}-${config.level}`;
+  return formatFields({
+    network: `${network}, ${mix}, ${parameters.toLocaleString("en-US")} parameters`,
+    "FLOPs an image": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
+    data: `${datasets[config.data].title}, ${trainSet.count.toLocaleString("en-US")} training and ${testSet.count.toLocaleString("en-US")} test images`,
+    training: `${config.epochs} epochs of ${steps} steps, batch ${config.batchSize}, learning rate ${config.learningRate}, ${config.optimizer}`,
+    device: describeDevice(config),
+    run: path,
+  });
+}
+
+function describeDevice({ engine, device, replicas }: RunConfig): string {
+  if (engine === "ort-training") return "cpu, by ONNX Runtime 1.19.2's own training";
+  return replicas > 1 ? `${device}, ${replicas} replicas` : device;
+}

@@ -1,0 +1,27 @@
+import type { Command, GivenOf } from "../../command.ts";
+
+const settings = [
+  "model",
+  "run",
+  "checkpoint",
+  "against",
+  "data",
+  "dataDir",
+  "testLimit",
+  "batchSize",
+  "threads",
+  "config",
+  "json",
+] as const;
+
+/** `shake verify`: an exported model on every device against the network that was trained, layer by layer, on the CPU. */
+export const verifyCommand: Command<(typeof settings)[number]> = {
+  name: "verify",
+  summary: "compare an exported model with its checkpoint on every device",
+  help: "Runs an exported model on every device of this machine and compares its logits with those of the checkpoint.",
+  settings,
+  positional: "model",
+  load: () => import("./run.ts"),
+};
+
+export type VerifyGiven = GivenOf<typeof verifyCommand>;

@@ -1,0 +1,44 @@
+import { formatRate, formatTable } from "../../format.ts";
+import type { Absent, Comparison } from "./compare.ts";
+
+/** The comparison for people. */
+export function describe({
+  model,
+  against,
+  data,
+  images,
+  tolerance,
+  devices,
+  absent,
+}: {
+  readonly model: string;
+  readonly against: string;
+  readonly data: string;
+  readonly images: number;
+  readonly tolerance: number;
+  readonly devices: readonly Comparison[];
+  readonly absent: readonly Absent[];
+}): string {
+  const rows = devices.map((row) => [
+    row.device,
+    row.largest_error.toExponential(1),
+    row.mean_error.toExponential(1),
+    `${row.same_class} of ${images}`,
+    formatRate(row.images_per_second),
+    row.largest_error <= tolerance ? "yes" : "no",
+  ]);
+  return [
+    formatTable(["device", "largest error", "mean error", "same class", "images/s", "agrees"], rows),
+    "",
+    `${model} against ${against} on ${images} test images of ${data}; errors of the logits are relative to the largest, up to ${tolerance.toExponential(0)} agrees`,
+    ...(absent.length > 0
+      ? [
+          "",
+          formatTable(
+            ["not run on", "because"],
+            absent.map(({ device, reason }) => [device, reason]),
+          ),
+        ]
+      : []),
+  ].join("\n");
+}

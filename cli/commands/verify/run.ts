@@ -1,0 +1,66 @@
+import { dirname } from "node:path";
+import { type Checkpoint, decodeCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
+import { createModel, decodeMetadata, encodeModel, UserError } from "../../../graph-builder/index.ts";
+import { loadDataset } from "../../../runtime/node/index.ts";
+import { trainedGraph } from "../../../shakenet/index.ts";
+import { openRun } from "../../../shakenet/node/run.ts";
+import { checkpointSettings, trainingData } from "../../../shakenet/provenance.ts";
+import { complete } from "../../settings.ts";
+import { type VerifyGiven, verifyCommand } from "./command.ts";
+import { compareDevices } from "./compare.ts";
+import { describe } from "./report.ts";
+
+/** How far the logits may be from those of the checkpoint, relative to the largest, by the model's precision. */
+const tolerances: Readonly<Record<string, number>> = { float32: 1e-5, float16: 1e-2, int8: 0.1 };
+
+export async function run(given: VerifyGiven): Promise<number> {
+  const { model = "", json } = given;
+  const bytes = await readFileBytes(model);
+  const metadata = decodeMetadata(bytes, model);
+  const { checkpoint, where } = await openCheckpoint(given);
+  expectSameStep(metadata, model, checkpoint, where);
+  const data = given.data ?? trainingData(metadata, model);
+  const limit = given.testLimit ?? 256;
+  const dataset = await loadDataset(data, { split: "test", limit, dataDir: given.dataDir });
+  const graph = trainedGraph(checkpointSettings(checkpoint, where), checkpoint);
+  const trained = encodeModel(createModel(graph));
+  const { rows, absent } = await compareDevices(
+    { bytes, model },
+    { bytes: trained, where },
+    dataset,
+    complete(verifyCommand.settings, given),
+  );
+  const tolerance = tolerances[metadata["precision"] ?? "float32"] ?? 1e-5;
+  const report = { model, against: where, data, images: dataset.count, tolerance, devices: rows, absent };
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : `${describe(report)}\n`);
+  return rows.every(({ largest_error }) => largest_error <= tolerance) ? 0 : 1;
+}
+
+async function openCheckpoint(given: VerifyGiven): Promise<{ checkpoint: Checkpoint; where: string }> {
+  const { model = "", run, against, checkpoint: kind = "last" } = given;
+  if (run !== undefined && against !== undefined) {
+    throw new UserError("shake verify takes --run DIR or --against CHECKPOINT, not both.");
+  }
+  if (against !== undefined) {
+    return { checkpoint: decodeCheckpoint(await readFileBytes(against), against), where: against };
+  }
+  const directory = await openRun(run ?? dirname(model)).catch((error: unknown) => {
+    if (run !== undefined || !(error instanceof UserError)) throw error;
+    throw new UserError(`${model} lies in no run: give --run DIR or --against CHECKPOINT.`, { cause: error });
+  });
+  return { checkpoint: await directory.checkpoint(kind), where: directory.checkpointPath(kind) };
+}
+
+/** Refuses a model that was frozen at another step of the training. */
+function expectSameStep(
+  { steps }: Readonly<Record<string, string>>,
+  model: string,
+  { properties }: Checkpoint,
+  where: string,
+): void {
+  const step = properties.get("step");
+  if (steps === undefined || step === undefined || steps === String(step)) return;
+  throw new UserError(
+    `${model} was frozen after step ${steps}, and ${where} is of step ${step}: give --checkpoint or --against.`,
+  );
+}

@@ -1,0 +1,49 @@
+/** Lines of text columns: numbers to the right, the rest to the left, two spaces between. */
+export function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+): string {
+  const lines = [header, ...rows.map((row) => row.map(formatCell))];
+  const widths = header.map((_, i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)));
+  const isRight = header.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === "number"));
+  return lines
+    .map((line) =>
+      line
+        .map((cell, i) => (isRight[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+/** Lines of names and values, for example of a summary. */
+export function formatFields(fields: Readonly<Record<string, string | number | undefined>>): string {
+  const known = Object.entries(fields).filter(([, value]) => value !== undefined);
+  const width = Math.max(...known.map(([name]) => name.length));
+  return known.map(([name, value]) => `${name.padEnd(width)}  ${formatCell(value ?? "")}`).join("\n");
+}
+
+function formatCell(cell: string | number): string {
+  return typeof cell === "number" ? cell.toLocaleString("en-US") : cell;
+}
+
+/** A count with its thousand, million or billion: 12.3 M. */
+export function formatLarge(value: number): string {
+  const [divisor, unit] =
+    value >= 1e9 ? [1e9, " G"] : value >= 1e6 ? [1e6, " M"] : value >= 1e3 ? [1e3, " k"] : [1, ""];
+  return `${Number((value / divisor).toPrecision(3))}${unit}`;
+}
+
+/** Images a second, with a decimal where there are few. */
+export function formatRate(rate: number): string {
+  return rate < 10 ? rate.toFixed(1) : rate.toFixed(0);
+}
+
+/** A time as people say it: 42 s, 3 min 05 s, 2 h 14 min. */
+export function formatSeconds(seconds: number): string {
+  const whole = Math.round(seconds);
+  const two = (value: number) => String(value).padStart(2, "0");
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
+  return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
+}

@@ -1,0 +1,156 @@
+import { UserError } from "./errors.ts";
+import { createModel, type Graph, type Model } from "./ir.ts";
+
+/**
+ * What an input or output of a graph is to a training step.
+ * - parameter, statistic, constant: a tensor of the checkpoint by the name of `input`. A parameter is trained, a statistic is a running
+ *   mean or variance, and no step changes a constant.
+ * - gradient: the gradient of `parameter`. A graph takes it (`input`), returns it (`output`), or takes it and returns it changed.
+ * - moment: what the optimizer keeps for `parameter` between steps; `index` counts its moments from 0.
+ * - learning-rate (float [1]), step (int64 [1], from 1), reset-gradients (bool [1]): inputs that tell a step what to do.
+ *
+ * `output` returns the next value. A file with ONNX Runtime's in-place operators has none: its kernels write into `input`.
+ */
+export type Binding = TensorBinding | GradientBinding | MomentBinding | ControlBinding;
+
+export interface TensorBinding {
+  readonly role: "parameter" | "statistic" | "constant";
+  readonly input: string;
+  readonly output?: string;
+}
+
+export interface GradientBinding {
+  readonly role: "gradient";
+  readonly parameter: string;
+  readonly input?: string;
+  readonly output?: string;
+}
+
+export interface MomentBinding {
+  readonly role: "moment";
+  readonly parameter: string;
+  readonly index: number;
+  readonly input: string;
+  readonly output?: string;
+}
+
+export interface ControlBinding {
+  readonly role: "learning-rate" | "step" | "reset-gradients";
+  readonly input: string;
+}
+
+/** The part of a binding in a training step. */
+export type Role = Binding["role"];
+
+/** A graph, and which of its inputs and outputs belong to the training step; the others are the user's. */
+export interface BoundGraph {
+  readonly graph: Graph;
+  readonly bindings: readonly Binding[];
+}
+
+/** The key of a model's metadata_props whose value is the JSON `{ "format": 1, "bindings": [Binding, ...] }`. */
+export const BINDINGS_KEY = "training.bindings";
+
+/** A model that says its bindings in its metadata. */
+export function bindModel(
+  { graph, bindings }: BoundGraph,
+  { docString, metadataProps }: { docString?: string; metadataProps?: Readonly<Record<string, string>> } = {},
+): Model {
+  const json = JSON.stringify({ format: 1, bindings });
+  return createModel(graph, {
+    ...(docString === undefined ? {} : { docString }),
+    metadataProps: { ...metadataProps, [BINDINGS_KEY]: json },
+  });
+}
+
+/** The other metadata of a model. */
+export function metadataBesideBindings({
+  metadataProps,
+}: Pick<Model, "metadataProps">): Record<string, string> {
+  return Object.fromEntries(Object.entries(metadataProps).filter(([key]) => key !== BINDINGS_KEY));
+}
+
+/**
+ * The bindings in a model's metadata; undefined where it has none. `where` names the file in errors.
+ * Throws UserError where they are not of the form above, or name an input or output that the graph does not have.
+ */
+export function readBindings({ graph, metadataProps }: Model, where: string): Binding[] | undefined {
+  const json = metadataProps[BINDINGS_KEY];
+  if (json === undefined) return undefined;
+  const refuse = (what: string): never => {
+    throw new UserError(`${where} has a damaged ${BINDINGS_KEY} in its metadata: ${what}.`, {
+      code: "bindings-damaged",
+      details: { where, reason: what },
+    });
+  };
+  const entries = entriesOf(json) ?? refuse('it is not JSON of the form { "format": 1, "bindings": [...] }');
+  const bindings = entries.map(
+    (entry, i) => bindingOf(entry) ?? refuse(`its entry ${i} is ${JSON.stringify(entry)}`),
+  );
+  for (const [end, values] of [
+    ["input", graph.inputs],
+    ["output", graph.outputs],
+  ] as const) {
+    const left = new Set(values.map(({ name }) => name));
+    for (const binding of bindings) {
+      const name = endOf(binding, end);
+      if (name !== undefined && !left.delete(name)) refuse(`${end} ${name} is bound twice, or is not there`);
+    }
+  }
+  return bindings;
+}
+
+/** The name of the graph's output that returns a binding's next value. */
+export function outputOf(binding: Binding): string | undefined {
+  return endOf(binding, "output");
+}
+
+function endOf(binding: Binding, end: "input" | "output"): string | undefined {
+  return end === "input" ? binding.input : "output" in binding ? binding.output : undefined;
+}
+
+function entriesOf(json: string): unknown[] | undefined {
+  try {
+    const parsed: unknown = JSON.parse(json);
+    if (!isRecord(parsed) || parsed["format"] !== 1) return undefined;
+    return Array.isArray(parsed["bindings"]) ? parsed["bindings"] : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function bindingOf(entry: unknown): Binding | undefined {
+  if (!isRecord(entry)) return undefined;
+  const { role, input, output, parameter, index } = entry;
+  if (![input, output, parameter].every((name) => name === undefined || typeof name === "string"))
+    return undefined;
+  const end = typeof output === "string" ? { output } : {};
+  if (role === "gradient") {
+    if (typeof parameter !== "string") return undefined;
+    return { role, parameter, ...(typeof input === "string" ? { input } : {}), ...end };
+  }
+  if (typeof input !== "string") return undefined;
+  switch (role) {
+    case "parameter":
+    case "statistic":
+    case "constant":
+      return { role, input, ...end };
+    case "moment":
+      if (typeof parameter !== "string" || !isIndex(index)) return undefined;
+      return { role, parameter, index, input, ...end };
+    case "learning-rate":
+    case "step":
+    case "reset-gradients":
+      return { role, input };
+    default:
+      return undefined;
+  }
+}
+
+function isIndex(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}

@@ -1,0 +1,25 @@
+import type { Domain } from "../operators/schema.ts";
+
+/** Which nodes of a file a form is for: an operator of a domain, from the opset `since` on and before `until`, where they are given. */
+export interface FormRange {
+  readonly domain: Domain;
+  readonly opType: string;
+  readonly since?: number;
+  readonly until?: number;
+}
+
+/** A look-up of the form for an operator at an opset of its domain. */
+export function formTable<F extends FormRange>(
+  forms: readonly F[],
+): (domain: string, opType: string, opset: number) => F | undefined {
+  const byOperator = new Map<string, F[]>();
+  const keyOf = (domain: string, opType: string) => `${domain}/${opType}`;
+  for (const form of forms) {
+    const key = keyOf(form.domain, form.opType);
+    byOperator.set(key, [...(byOperator.get(key) ?? []), form]);
+  }
+  return (domain, opType, opset) =>
+    byOperator
+      .get(keyOf(domain, opType))
+      ?.find(({ since = 0, until = Number.POSITIVE_INFINITY }) => since <= opset && opset < until);
+}

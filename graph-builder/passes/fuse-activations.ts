@@ -1,0 +1,19 @@
+import type { Graph, Node } from "../ir.ts";
+import type { Pass } from "./pass.ts";
+import { rewriteGraph } from "./rewrite.ts";
+
+/** Lets a blocked convolution do the Relu behind it, where nothing else reads the convolution. */
+export const fuseActivations: Pass = {
+  name: "fuse-activations",
+  run: (graph) => (graph.nodes.some(({ opType }) => opType === "NchwcConv") ? fuse(graph) : graph),
+};
+
+function fuse(graph: Graph): Graph {
+  return rewriteGraph(graph, (node, inputs, g) => {
+    const conv = inputs[0]?.producer as Node<"NchwcConv"> | undefined;
+    const isOwn = node.opType === "Relu" && node.input(0).uses.length === 1;
+    if (!isOwn || conv?.opType !== "NchwcConv" || conv.attributes.activation) return undefined;
+    const attributes = { ...conv.attributes, activation: "Relu" };
+    return g.node("NchwcConv", conv.inputs, attributes, `${conv.name}_Relu`).outputs;
+  });
+}

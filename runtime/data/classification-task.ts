@@ -1,0 +1,91 @@
+import type { Checkpoint } from "../../artifacts/checkpoint.ts";
+import { decodeModel } from "../../graph-builder/index.ts";
+import type { Device } from "../device/device.ts";
+import { Classifier } from "../inference/classifier.ts";
+import { evaluate } from "../inference/evaluation.ts";
+import { freezeModel } from "../inference/freeze-model.ts";
+import type { EpochRecord, TrainingEvent } from "../loop/events.ts";
+import type { EvaluationProgress, Metrics, StepFeeds, Task } from "../loop/task.ts";
+import { stepsPerEpoch, trainBatch } from "./batches.ts";
+import type { Dataset } from "./types.ts";
+
+/** The metrics of a classifier: mean cross-entropy in nats, and accuracy in percent. */
+export type ClassificationMetric = "loss" | "accuracy";
+
+/** The task of a picture classifier, and what a loop over it tells. */
+export type ClassificationTask = Task<ClassificationMetric, ClassificationMetric, "images">;
+export type ClassificationEvent = TrainingEvent<ClassificationMetric, ClassificationMetric, "images">;
+export type ClassificationRecord = EpochRecord<ClassificationMetric, ClassificationMetric, "images">;
+
+/** What a picture classifier is trained and measured on. */
+export interface ClassificationData {
+  readonly trainSet: Dataset;
+  readonly testSet: Dataset;
+  readonly batchSize: number;
+  /** Decides the order of the images, their crops and flips. */
+  readonly seed: number;
+  /** Where the trainer takes its tensors from, and where the classifier is measured. */
+  readonly device: Device;
+}
+
+/** How the frozen classifier of a checkpoint is made: an .onnx file from images to logits. */
+export type FreezeClassifier = (checkpoint: Checkpoint) => Uint8Array;
+
+/**
+ * Trains a picture classifier. The training model takes `images` uint8 [batch, channels, height, width] and
+ * `labels` int64 [batch], and returns `loss` (mean cross-entropy) and `correct` (how many of the batch). The
+ * best checkpoint is the one of the highest accuracy on the test set.
+ */
+export function classificationTask(data: ClassificationData, freeze: FreezeClassifier): ClassificationTask {
+  return {
+    unit: "images",
+    stepsPerEpoch: stepsPerEpoch(data.trainSet, data.batchSize),
+    metrics: {
+      loss: { output: "loss", over: "mean", scale: 1 },
+      accuracy: { output: "correct", over: "sum", scale: 100 },
+    },
+    best: { metric: "accuracy", higherIsBetter: true, worst: -1 },
+    feeds: (step) => imageFeeds(data, step),
+    evaluate: (checkpoint) => evaluateClassifier(data, freeze(checkpoint)),
+  };
+}
+
+/**
+ * Freezes a classifier's eval model, of which `output` are the logits, float [batch, classes]. Throws
+ * UserError for a damaged one.
+ */
+export function freezeEvalModel(evalModel: Uint8Array, output = "logits"): FreezeClassifier {
+  const model = decodeModel(evalModel, "eval_model.onnx");
+  return (checkpoint) => freezeModel(model, checkpoint, [output]);
+}
+
+/** The images and labels of a step. */
+export function imageFeeds(
+  { trainSet, batchSize, seed, device }: ClassificationData,
+  step: number,
+): StepFeeds {
+  const { images, labels } = trainBatch(trainSet, { batchSize, seed }, step);
+  const { channels, height, width } = trainSet.size;
+  const { Tensor } = device.ort;
+  const examples = labels.length;
+  return {
+    feeds: {
+      images: new Tensor("uint8", images, [examples, channels, height, width]),
+      labels: new Tensor("int64", labels, [examples]),
+    },
+    examples,
+  };
+}
+
+async function* evaluateClassifier(
+  { testSet, batchSize, device }: ClassificationData,
+  model: Uint8Array,
+): AsyncGenerator<EvaluationProgress, Metrics<ClassificationMetric>> {
+  const classifier = await Classifier.open(model, device, "the network");
+  try {
+    const result = yield* evaluate(testSet, batchSize, ({ images }) => classifier.logits(images));
+    return { loss: result.loss, accuracy: result.accuracy };
+  } finally {
+    await classifier.release();
+  }
+}

@@ -1,0 +1,59 @@
+/** The part of a data set that is trained on, or the one that is only ever measured. */
+export type Split = "train" | "test";
+
+/** Channels, height and width of a picture, in pixels. */
+export interface ImageSize {
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Pictures and their classes. */
+export interface LabelledImages {
+  /** [count, channels, height, width], raw pixels 0..255 */
+  readonly images: Uint8Array;
+  /** [count], indices into classNames */
+  readonly labels: Uint8Array;
+}
+
+/** What is known of a data set before it is loaded. */
+export interface DatasetSpec {
+  /** the name that people use */
+  readonly title: string;
+  readonly classNames: readonly string[];
+  readonly size: ImageSize;
+  /**
+   * Mean and standard deviation of the training split, one number for each channel, in pixel units 0..255: a
+   * model normalises to (pixel - mean) / std.
+   */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  /** number of images of each split where no limit is given */
+  readonly counts: Readonly<Record<Split, number>>;
+}
+
+/** A split of a data set in memory. */
+export interface Dataset extends LabelledImages, Pick<DatasetSpec, "classNames" | "size" | "mean" | "std"> {
+  readonly name: string;
+  readonly count: number;
+}
+
+/** Which images to load, and from where. */
+export interface LoadOptions {
+  readonly split: Split;
+  /**
+   * the folder of the data set's files, or its parent; without it they are downloaded into the user's cache
+   */
+  readonly dataDir?: string | undefined;
+  /** load only the first `limit` images; a data set that is drawn by code has as many as are asked for */
+  readonly limit?: number | undefined;
+  /** for a data set that is drawn by code: another seed draws other pictures; 0 by default */
+  readonly seed?: number | undefined;
+  /** called while a data set is downloaded, with the bytes on disk and those of the whole archive */
+  readonly onProgress?: ((received: number, total: number) => void) | undefined;
+}
+
+/** The number of values of a picture. */
+export function pixelsOf({ channels, height, width }: ImageSize): number {
+  return channels * height * width;
+}

@@ -1,0 +1,21 @@
+import type { Checkpoint } from "../../artifacts/checkpoint.ts";
+import {
+  createModel,
+  encodeModel,
+  freezeInputs,
+  type Model,
+  metadataBesideBindings,
+} from "../../graph-builder/index.ts";
+
+/**
+ * A model as a file, cut to some of its outputs and what they need, with the tensors of a checkpoint inside
+ * it: an eval model becomes a plain .onnx. The model's metadata stays, without training bindings.
+ */
+export function freezeModel(
+  model: Pick<Model, "graph" | "metadataProps">,
+  { trainable, frozen }: Pick<Checkpoint, "trainable" | "frozen">,
+  outputNames: readonly string[],
+): Uint8Array {
+  const graph = freezeInputs(model.graph, new Map([...trainable, ...frozen]), outputNames);
+  return encodeModel(createModel(graph, { metadataProps: metadataBesideBindings(model) }));
+}

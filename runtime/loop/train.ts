@@ -1,0 +1,178 @@
+import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { UserError } from "../../graph-builder/errors.ts";
+import type { Trainer } from "../session/trainer.ts";
+import type { NamedTensors } from "../session/training-session.ts";
+import { Clock } from "./clock.ts";
+import { DivergedError } from "./diverged-error.ts";
+import type { CheckpointKind, EpochRecord, TrainingEvent } from "./events.ts";
+import { mapMetrics, Progress } from "./progress.ts";
+import type { Schedule } from "./schedule.ts";
+import type { Metrics, StepFeeds, Task } from "./task.ts";
+
+/** Where checkpoints go. Each call must leave the old file or the new one. */
+export interface CheckpointStore {
+  save(kind: CheckpointKind, bytes: Uint8Array): Promise<void>;
+}
+
+/** How long and how fast to train, and what is kept. */
+export interface TrainSettings {
+  readonly epochs: number;
+  readonly learningRate: Schedule;
+  /** How many steps lie between two checkpoints. The end of an epoch is always one. */
+  readonly checkpointEverySteps: number;
+  readonly store: CheckpointStore;
+  /** Ends the run after the step under way, with its checkpoint saved. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Trains from the trainer's checkpoint to the end of the last epoch. A step depends on the task, the settings
+ * and its number alone, so a run that was cut and opened again from its last checkpoint ends in the same
+ * bytes as one that was not (on the CPU, with the same number of threads). The feeds of the next step are
+ * made while a step runs.
+ * Throws DivergedError where a metric or a parameter is no longer finite, and UserError where the training
+ * model lacks an output that the task names. The checkpoints saved before are kept.
+ */
+export async function* train<Train extends string, Test extends string, Unit extends string>(
+  trainer: Trainer,
+  task: Task<Train, Test, Unit>,
+  settings: TrainSettings,
+): AsyncGenerator<TrainingEvent<Train, Test, Unit>> {
+  const { epochs, learningRate, checkpointEverySteps, signal } = settings;
+  const steps = task.stepsPerEpoch * epochs;
+  const run = new Run(trainer, task, settings.store, await trainer.checkpoint());
+  const { progress } = run;
+  yield await run.save("last");
+  let clock = new Clock();
+  let next = prefetch(task, progress.step);
+  while (progress.step < steps) {
+    const { feeds, examples } = await next;
+    trainer.learningRate = learningRate(progress.step + 1, steps);
+    trainer.lazyResetGrad();
+    const running = trainer.runTrainStep(feeds);
+    if (progress.step + 1 < steps) next = prefetch(task, progress.step + 1);
+    const values = run.read(await running);
+    await trainer.runOptimizerStep();
+    const batchMetrics = progress.count(values, examples);
+    clock.count(examples);
+    yield { type: "step", ...run.position(steps, clock), batchMetrics };
+    const isEpochEnd = progress.step % task.stepsPerEpoch === 0;
+    if (isEpochEnd) {
+      yield* run.finishEpoch(clock);
+      clock = new Clock();
+    } else if (progress.step % checkpointEverySteps === 0 || signal?.aborted) {
+      yield await run.save("last");
+    }
+    if (signal?.aborted && progress.step < steps) {
+      yield { type: "interrupted", step: progress.step };
+      return;
+    }
+  }
+}
+
+/** Starts to make the feeds of a step. An error waits for whoever awaits them. */
+function prefetch(task: Task, step: number): Promise<StepFeeds> {
+  const feeds = (async () => task.feeds(step))();
+  feeds.catch(() => undefined);
+  return feeds;
+}
+
+/** What a run holds on to between its steps. */
+class Run<Train extends string, Test extends string, Unit extends string> {
+  readonly progress: Progress<Train, Test>;
+  readonly #trainer: Trainer;
+  readonly #task: Task<Train, Test, Unit>;
+  readonly #store: CheckpointStore;
+  #savedStep: number | undefined;
+
+  constructor(
+    trainer: Trainer,
+    task: Task<Train, Test, Unit>,
+    store: CheckpointStore,
+    checkpoint: Pick<Checkpoint, "properties">,
+  ) {
+    this.#trainer = trainer;
+    this.#task = task;
+    this.#store = store;
+    this.progress = new Progress(task, checkpoint);
+  }
+
+  /** The outputs that the task's metrics name, by the metrics' names. */
+  read(outputs: NamedTensors): Metrics<Train> {
+    return mapMetrics(this.#task.metrics, ({ output }) => {
+      const found = outputs[output]?.data[0];
+      if (found === undefined) throw new UserError(`The training model has no output ${output}.`);
+      const value = Number(found);
+      if (Number.isFinite(value)) return value;
+      throw this.#diverged(this.progress.step + 1, `the ${output} is ${value}`);
+    });
+  }
+
+  /** What an event says of the run behind a step. */
+  position(steps: number, clock: Clock) {
+    const { step, metrics } = this.progress;
+    return {
+      epoch: Math.ceil(step / this.#task.stepsPerEpoch),
+      step,
+      steps,
+      metrics,
+      learningRate: this.#trainer.learningRate,
+      examplesPerSecond: clock.rate,
+      secondsLeft: (steps - step) * clock.secondsPerStep,
+    };
+  }
+
+  async *finishEpoch(clock: Clock): AsyncGenerator<TrainingEvent<Train, Test, Unit>> {
+    const { metrics } = this.progress;
+    const { rate } = clock;
+    const test = yield* this.#evaluate();
+    const isBest = this.progress.finishEpoch(test);
+    yield { type: "epoch", record: this.#record(metrics, test, clock, rate), isBest };
+    if (isBest) yield await this.save("best");
+    yield await this.save("last");
+  }
+
+  async *#evaluate(): AsyncGenerator<TrainingEvent<Train, Test, Unit>, Metrics<Test>> {
+    const evaluation = this.#task.evaluate(await this.#trainer.checkpoint());
+    for (;;) {
+      const { value, done } = await evaluation.next();
+      if (done) return value;
+      yield { type: "evaluation", ...value };
+    }
+  }
+
+  #record(train: Metrics<Train>, test: Metrics<Test>, clock: Clock, rate: number) {
+    const prefixed = (prefix: string, metrics: Metrics<string>) =>
+      Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`${prefix}_${name}`, value]));
+    return {
+      epoch: this.progress.epochs,
+      step: this.progress.step,
+      ...prefixed("train", train),
+      ...prefixed("test", test),
+      learning_rate: this.#trainer.learningRate,
+      [`${this.#task.unit}_per_second`]: rate,
+      seconds: clock.seconds,
+    } as EpochRecord<Train, Test, Unit>;
+  }
+
+  /** Saves a checkpoint of finite parameters, with the progress in it. */
+  async save(kind: CheckpointKind): Promise<TrainingEvent<Train, Test, Unit>> {
+    const checkpoint = await this.#trainer.checkpoint();
+    const { step } = this.progress;
+    for (const [name, { elemType, data }] of [...checkpoint.trainable, ...checkpoint.frozen]) {
+      const isReal = elemType === "float" || elemType === "double";
+      if (isReal && !(data as Float32Array | Float64Array).every(Number.isFinite)) {
+        throw this.#diverged(step, `${name} has a value that is not finite`);
+      }
+    }
+    this.progress.writeTo(checkpoint);
+    await this.#store.save(kind, encodeCheckpoint(checkpoint));
+    this.#savedStep = step;
+    return { type: "checkpoint", kind, step };
+  }
+
+  #diverged(step: number, reason: string): DivergedError {
+    const { learningRate } = this.#trainer;
+    return new DivergedError({ step, learningRate, savedStep: this.#savedStep, reason });
+  }
+}

@@ -1,0 +1,217 @@
+import { createHash } from "node:crypto";
+import { constants, createReadStream } from "node:fs";
+import { mkdir, mkdtemp, open, rename, rm, stat } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { extract } from "tar";
+import { UserError } from "../../../graph-builder/errors.ts";
+import { projectName } from "../../../graph-builder/project.ts";
+
+/** A file that an archive holds. */
+export interface ArchiveFile {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** A .tar.gz with one folder of files, all known beforehand. */
+export interface Archive {
+  /** what the archive holds, as people call it */
+  readonly title: string;
+  readonly url: string;
+  readonly bytes: number;
+  /** hexadecimal */
+  readonly sha256: string;
+  readonly folder: string;
+  readonly files: readonly ArchiveFile[];
+}
+
+/** Where a download is kept and who is told of its progress. */
+export interface DownloadOptions {
+  readonly cacheDir?: string | undefined;
+  /** called with the bytes on disk and those of the whole archive */
+  readonly onProgress?: ((received: number, total: number) => void) | undefined;
+}
+
+/**
+ * The folder for downloads, which all runs of a user share:
+ * SHAKE_CACHE_DIR, or the project's folder in XDG_CACHE_HOME or in the platform's own place for caches.
+ */
+export function cacheFolder(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+  platform: string = process.platform,
+  home: string = homedir(),
+): string {
+  const { SHAKE_CACHE_DIR, XDG_CACHE_HOME, LOCALAPPDATA } = environment;
+  if (SHAKE_CACHE_DIR) return SHAKE_CACHE_DIR;
+  if (XDG_CACHE_HOME) return join(XDG_CACHE_HOME, projectName);
+  if (platform === "win32") return join(LOCALAPPDATA || join(home, "AppData", "Local"), projectName);
+  return join(home, platform === "darwin" ? "Library/Caches" : ".cache", projectName);
+}
+
+/**
+ * Returns the folder of an archive's files. Downloads and unpacks the archive first where the cache lacks one
+ * of them. A download that was cut goes on where it stopped, in the same call or in a later one. Nothing is
+ * unpacked before its size and SHA-256 are right.
+ * Throws UserError where the archive cannot be downloaded, is another one than expected, or cannot be stored.
+ */
+export async function downloadArchive(
+  archive: Archive,
+  { cacheDir = cacheFolder(), onProgress }: DownloadOptions = {},
+): Promise<string> {
+  const folder = join(cacheDir, archive.folder);
+  if (await isComplete(folder, archive.files)) return folder;
+  const part = `${folder}.tar.gz.part`;
+  try {
+    await mkdir(cacheDir, { recursive: true });
+    await receive(archive, part, onProgress);
+    await verify(archive, part);
+    await unpack(archive, part, folder);
+    await rm(part, { force: true });
+  } catch (error) {
+    // another run may have finished at the same time and taken the part away
+    if (await isComplete(folder, archive.files)) return folder;
+    if (error instanceof UserError) throw error;
+    throw new UserError(
+      `${archive.title} could not be stored in ${cacheDir} (${reasonOf(error)}): make room there, or name another folder with SHAKE_CACHE_DIR.`,
+      { cause: error },
+    );
+  }
+  return folder;
+}
+
+async function isComplete(folder: string, files: readonly ArchiveFile[]): Promise<boolean> {
+  for (const { name, bytes } of files) if ((await sizeOf(join(folder, name))) !== bytes) return false;
+  return true;
+}
+
+/** The size of a file in bytes, 0 where there is none. */
+async function sizeOf(path: string): Promise<number> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
+}
+
+/** The code of a system's or network's error, or what its message says. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== undefined) return code;
+  return error.cause === undefined ? error.message : reasonOf(error.cause);
+}
+
+function unavailable({ title, url, bytes }: Archive, reason: string, received: number): UserError {
+  return new UserError(
+    `${title} could not be downloaded from ${url} (${reason} after ${received} of ${bytes} bytes): run again to go on from there, or fetch it elsewhere and give its folder with --data-dir.`,
+  );
+}
+
+/** Downloads until the file is whole. Throws UserError where a request brings no further bytes. */
+async function receive(
+  archive: Archive,
+  part: string,
+  onProgress: DownloadOptions["onProgress"],
+): Promise<void> {
+  let received = await sizeOf(part);
+  while (received < archive.bytes) {
+    const failure = await request(archive, part, received, onProgress).then(
+      () => "the connection was cut",
+      networkFailure,
+    );
+    const size = await sizeOf(part);
+    if (size <= received) throw unavailable(archive, failure, size);
+    received = size;
+  }
+}
+
+/** The reason of an error of fetch, which is always a TypeError; throws every other error again. */
+function networkFailure(error: unknown): string {
+  if (error instanceof TypeError) return reasonOf(error);
+  throw error;
+}
+
+/** Asks for the bytes from `start` on and writes them at their place in the file. */
+async function request(
+  archive: Archive,
+  part: string,
+  start: number,
+  onProgress: DownloadOptions["onProgress"],
+): Promise<void> {
+  const range: Record<string, string> = start === 0 ? {} : { range: `bytes=${start}-` };
+  const response = await fetch(archive.url, { headers: { "accept-encoding": "identity", ...range } });
+  let offset = await firstByte(archive, part, start, response);
+  // not truncated: two runs at the same time write the same bytes to the same places
+  const file = await open(part, constants.O_WRONLY | constants.O_CREAT);
+  try {
+    for await (const chunk of response.body ?? []) {
+      if (offset + chunk.length > archive.bytes) throw unavailable(archive, "the file is too long", offset);
+      await file.write(chunk, 0, chunk.length, offset);
+      offset += chunk.length;
+      onProgress?.(offset, archive.bytes);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** The place of a response's first byte in the file: 0 where the server knows no ranges. */
+async function firstByte(archive: Archive, part: string, start: number, response: Response): Promise<number> {
+  const { status, headers } = response;
+  const rangeStart = /^bytes (\d+)-/.exec(headers.get("content-range") ?? "")?.[1];
+  const offset = status === 206 ? Number(rangeStart) : 0;
+  const length = headers.get("content-length") ?? archive.bytes - offset;
+  let fault: string | undefined;
+  if (status !== 200 && status !== 206) fault = `HTTP ${status}`;
+  else if (!(offset <= start)) fault = "the server sent another range";
+  else if (offset + Number(length) !== archive.bytes)
+    fault = `the server has ${offset + Number(length)} bytes`;
+  if (fault === undefined) return offset;
+  await response.body?.cancel();
+  if (status === 416) await rm(part, { force: true });
+  throw unavailable(archive, fault, start);
+}
+
+/** Checks the SHA-256 of a download. Deletes a wrong one, so that the next run starts again. */
+async function verify({ title, url, sha256 }: Archive, part: string): Promise<void> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(part) as AsyncIterable<Buffer>) hash.update(chunk);
+  const found = hash.digest("hex");
+  if (found === sha256) return;
+  await rm(part, { force: true });
+  throw new UserError(
+    `What came from ${url} is not ${title}: its SHA-256 is ${found} where ${sha256} is expected; it was deleted, run again or give a folder with --data-dir.`,
+  );
+}
+
+/** Unpacks the known files of an archive, and no others. The folder appears when all of them are there. */
+async function unpack({ title, url, ...archive }: Archive, part: string, folder: string): Promise<void> {
+  const wanted = new Set(archive.files.map(({ name }) => `${archive.folder}/${name}`));
+  const temporary = await mkdtemp(`${folder}.`);
+  const unpacked = join(temporary, archive.folder);
+  try {
+    await extract({
+      file: part,
+      cwd: temporary,
+      preserveOwner: false,
+      filter: (path, entry) => "type" in entry && entry.type === "File" && wanted.has(path),
+    });
+    if (!(await isComplete(unpacked, archive.files))) {
+      throw new UserError(`The archive of ${url} lacks files of ${title}: give a folder with --data-dir.`);
+    }
+    for (const { name } of archive.files) await synchronize(join(unpacked, name));
+    if (await isComplete(folder, archive.files)) return;
+    await rm(folder, { recursive: true, force: true });
+    await rename(unpacked, folder);
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+async function synchronize(path: string): Promise<void> {
+  const file = await open(path, "r+");
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

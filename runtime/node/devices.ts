@@ -1,0 +1,87 @@
+import type * as Ort from "onnxruntime-common";
+import { UserError } from "../../graph-builder/index.ts";
+import { blockSize } from "../device/blocked-layout.ts";
+import type { Device } from "../device/device.ts";
+import { deviceLowering } from "../device/lowerings.ts";
+import type { DeviceName } from "../device/names.ts";
+
+interface Provider {
+  readonly executionProviders: readonly string[];
+  readonly advice: string;
+}
+
+const providers: { readonly [K in Exclude<DeviceName, "wasm">]: Provider } = {
+  cpu: { executionProviders: ["cpu"], advice: "reinstall onnxruntime-node" },
+  cuda: {
+    executionProviders: ["cuda", "cpu"],
+    advice:
+      "it needs Linux on x64, an NVIDIA GPU with CUDA 12 and cuDNN 9, and its libraries, which `npm run install:cuda` fetches once",
+  },
+  webgpu: {
+    executionProviders: ["webgpu", "cpu"],
+    advice: "it needs a GPU with a Vulkan, Metal or Direct3D 12 driver",
+  },
+  coreml: { executionProviders: ["coreml", "cpu"], advice: "it exists on macOS only" },
+  dml: { executionProviders: ["dml", "cpu"], advice: "it exists on Windows only" },
+};
+
+/**
+ * Opens a device in Node. `threads` are for the CPU's operators (all cores where left out).
+ * Throws UserError, saying why and how to get it, where this machine's ONNX Runtime does not have it.
+ */
+export async function openDevice(
+  name: DeviceName,
+  options: { threads?: number | undefined } = {},
+): Promise<Device> {
+  const threads = options.threads === undefined ? {} : { intraOpNumThreads: options.threads };
+  // memory patterns are 5 % faster, but allocate a second block beside the memory of the first step
+  const common = { ...threads, logSeverityLevel: 3 as const, enableMemPattern: false };
+  if (name === "wasm") return openWasm(common, options.threads ?? 1);
+  const ort = await loadRuntime();
+  // a device that cannot be opened throws an error, so ONNX Runtime need not log it too
+  ort.env.logLevel = "fatal";
+  const provider = providers[name];
+  if (!ort.listSupportedBackends().some((backend) => backend.name === name)) {
+    throw new UserError(`The device ${name} is not in this machine's ONNX Runtime: ${provider.advice}.`);
+  }
+  const sessionOptions = { ...common, executionProviders: [...provider.executionProviders] };
+  const lowering = deviceLowering(name, name === "cpu" ? await probedBlockSize(ort) : undefined);
+  return { name, ort, sessionOptions, lowering, advice: provider.advice };
+}
+
+/**
+ * Loads ONNX Runtime for Node. Its install script downloads CUDA's libraries from another host on Linux x64,
+ * and npm leaves the package out where that host is not reached. Throws UserError with the command that
+ * installs it.
+ */
+async function loadRuntime(): Promise<typeof import("onnxruntime-node")> {
+  try {
+    return await import("onnxruntime-node");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND")) throw error;
+    const { env } = await import("onnxruntime-common");
+    throw new UserError(
+      `onnxruntime-node is not installed: run \`ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@${env.versions.common}\`.`,
+    );
+  }
+}
+
+function probedBlockSize(ort: typeof Ort): Promise<number | undefined> {
+  probed ??= blockSize(ort);
+  return probed;
+}
+
+let probed: Promise<number | undefined> | undefined;
+
+async function openWasm(common: Ort.InferenceSession.SessionOptions, threads: number): Promise<Device> {
+  const ort = await import("onnxruntime-web");
+  ort.env.wasm.numThreads = threads;
+  const sessionOptions = { ...common, executionProviders: ["wasm"] };
+  return {
+    name: "wasm",
+    ort,
+    sessionOptions,
+    lowering: deviceLowering("wasm"),
+    advice: "reinstall onnxruntime-web",
+  };
+}

@@ -1,0 +1,12 @@
+/**
+ * What needs Node: devices, files and folders, data sets on disk, replicas in threads, ONNX Runtime 1.19.2's
+ * session.
+ */
+export * from "./data/load-dataset.ts";
+export { readPicture } from "./data/pictures.ts";
+export * from "./devices.ts";
+export * from "./files.ts";
+export * from "./folder.ts";
+export * from "./ort-training/ort-training-session.ts";
+export * from "./profile.ts";
+export * from "./replicas/replicated-session.ts";

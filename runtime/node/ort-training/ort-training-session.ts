@@ -1,0 +1,368 @@
+import { Tensor } from "onnxruntime-common";
+import { type Checkpoint, decodeCheckpoint } from "../../../artifacts/checkpoint.ts";
+import {
+  type BoundGraph,
+  decodeModel,
+  explicitState,
+  type Role,
+  Tensor as TensorProto,
+  UserError,
+  type ValueType,
+} from "../../../graph-builder/index.ts";
+import { checkFeeds } from "../../session/feeds.ts";
+import { bindDecoded } from "../../session/lowered-models.ts";
+import { missingModel, wrongBuffer } from "../../session/refusals.ts";
+import {
+  readSources,
+  type TrainingSessionCreateOptions,
+  type TrainingSources,
+} from "../../session/sources.ts";
+import type { Trainer } from "../../session/trainer.ts";
+import type { NamedTensors } from "../../session/training-session.ts";
+import { readTensor, withTensors } from "./tensor-transfer.ts";
+import { FATAL, WasmModule } from "./wasm-module.ts";
+
+/** What ONNX Runtime's stock optimizers are fed through WebAssembly, whatever the checkpoint says. */
+const STOCK_RATE = 0.001;
+
+/** The operators that an optimizer model of ONNX Runtime is made of. */
+const stockOptimizers = ["SGDOptimizerV2", "AdamWOptimizer"] as const;
+type StockOptimizer = (typeof stockOptimizers)[number];
+
+/** What was opened inside the module. */
+interface Handles {
+  readonly checkpoint: number;
+  readonly session: number;
+  readonly runOptions: number;
+}
+
+/** The inputs of a model without its state, and its outputs, in ONNX Runtime's order. */
+interface ModelNames {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+}
+
+/** What the artifacts say beside what ONNX Runtime tells of them. */
+interface Description {
+  readonly checkpoint: Checkpoint;
+  readonly training: BoundGraph;
+  /** The stock optimizer; none where there is no optimizer model. */
+  readonly optimizer: StockOptimizer | undefined;
+  readonly hasEvalModel: boolean;
+}
+
+/**
+ * Trains ONNX Runtime training artifacts with ONNX Runtime 1.19.2's own TrainingSession, in WebAssembly: the interface of our
+ * TrainingSession over the original kernels. Models run as they are, so their optimizer must be a stock one or fused into the
+ * training model. Calls must not overlap; a step computes on the calling thread, after a turn of the event loop.
+ */
+export class OrtTrainingSession implements Trainer {
+  readonly #wasm: WasmModule;
+  readonly #handles: Handles;
+  readonly #description: Description;
+  readonly #train: ModelNames;
+  readonly #evaluate: ModelNames;
+  /** The outputs that only say that a state was updated. */
+  readonly #flags: ReadonlySet<string>;
+  /** The inputs of a training model that updates its parameters itself. */
+  readonly #controls: { readonly rate: string | undefined; readonly step: string | undefined };
+  /** The types of the training model's inputs. */
+  readonly #inputTypes: ReadonlyMap<string, ValueType>;
+  #learningRate: number;
+  #steps: number;
+  #hasStepped = false;
+
+  private constructor(wasm: WasmModule, handles: Handles, description: Description) {
+    this.#wasm = wasm;
+    this.#handles = handles;
+    this.#description = description;
+    const { checkpoint, optimizer, training, hasEvalModel } = description;
+    this.#train = modelNames(wasm, handles.session, false);
+    this.#evaluate = hasEvalModel ? modelNames(wasm, handles.session, true) : { inputs: [], outputs: [] };
+    const visible = new Set(explicitState.run(training.graph).outputs.map(({ name }) => name));
+    this.#flags = new Set(this.#train.outputs.filter((name) => !visible.has(name)));
+    const inputOf = (role: Role) => training.bindings.find((binding) => binding.role === role)?.input;
+    this.#controls = { rate: inputOf("learning-rate"), step: inputOf("step") };
+    this.#inputTypes = new Map(training.graph.inputs.map(({ name = "", type }) => [name, type]));
+    this.#learningRate = optimizer ? STOCK_RATE : (checkpoint.optimizer?.initialLearningRate ?? STOCK_RATE);
+    this.#steps = checkpoint.optimizer?.step ?? 0;
+  }
+
+  /**
+   * Opens artifacts. Throws UserError where the optional package is not installed, where a file is damaged or its optimizer is not
+   * ONNX Runtime's, and with ONNX Runtime's own sentence where it refuses a model.
+   */
+  static async create(
+    sources: TrainingSources | TrainingSessionCreateOptions,
+    { threads = 1 }: { readonly threads?: number | undefined } = {},
+  ): Promise<OrtTrainingSession> {
+    const { checkpoint, trainingModel, evalModel, optimizerModel } = await readSources(sources);
+    const decoded = decodeCheckpoint(checkpoint);
+    const where = "training_model.onnx";
+    const description = {
+      checkpoint: decoded,
+      training: bindDecoded(decodeModel(trainingModel, where), "training", decoded, where),
+      optimizer: optimizerModel && stockOptimizer(optimizerModel),
+      hasEvalModel: evalModel !== undefined,
+    };
+    const wasm = await WasmModule.load(threads);
+    const handles = openHandles(wasm, checkpoint, [trainingModel, evalModel, optimizerModel]);
+    return new OrtTrainingSession(wasm, handles, description);
+  }
+
+  /** The rate of the next step; at first the checkpoint's initial one, or 0.001. */
+  get learningRate(): number {
+    return this.#learningRate;
+  }
+
+  /** Throws UserError for a rate other than 0.001 where there is an optimizer model, which cannot be told of it. */
+  set learningRate(rate: number) {
+    if (this.#description.optimizer && Math.fround(rate) !== Math.fround(STOCK_RATE)) {
+      throw new UserError(
+        `ONNX Runtime's WebAssembly runs an optimizer model at the rate ${STOCK_RATE} alone, not ${rate}: build the artifacts with --fused.`,
+        { code: "learning-rate-fixed", details: { rate: STOCK_RATE, given: rate } },
+      );
+    }
+    this.#learningRate = rate;
+  }
+
+  /** The inputs that runTrainStep wants. */
+  get trainingInputNames(): readonly string[] {
+    return this.#train.inputs.filter((name) => name !== this.#controls.rate && name !== this.#controls.step);
+  }
+
+  /** The outputs that runTrainStep returns. */
+  get trainingOutputNames(): readonly string[] {
+    return this.#train.outputs.filter((name) => !this.#flags.has(name));
+  }
+
+  /** The inputs that runEvalStep wants. */
+  get evalInputNames(): readonly string[] {
+    return this.#evaluate.inputs;
+  }
+
+  /** The outputs that runEvalStep returns. */
+  get evalOutputNames(): readonly string[] {
+    return this.#evaluate.outputs;
+  }
+
+  /**
+   * Runs forward and backward on one batch, and the update too where the training model is fused; gradients are added to those
+   * since the last lazyResetGrad. Returns the outputs, such as `loss`.
+   * Throws UserError for a missing input, and with ONNX Runtime's own sentence for one of another type or shape.
+   */
+  async runTrainStep(feeds: NamedTensors): Promise<NamedTensors> {
+    return this.#run("_OrtTrainingRunTrainStep", this.#train, { ...feeds, ...this.#controlFeeds() });
+  }
+
+  /**
+   * Updates the parameters from the gradients; a fused training model has done so and only the step is counted.
+   * Throws UserError where there is neither.
+   */
+  async runOptimizerStep(): Promise<void> {
+    const { session, runOptions } = this.#handles;
+    if (this.#description.optimizer) this.#wasm.check("_OrtTrainingOptimizerStep", session, runOptions);
+    else if (this.#controls.rate === undefined) throw missingModel("optimizer");
+    this.#steps += 1;
+    this.#hasStepped = true;
+  }
+
+  /** Makes the next train step start its gradients anew. */
+  lazyResetGrad(): void {
+    this.#wasm.check("_OrtTrainingLazyResetGrad", this.#handles.session);
+  }
+
+  /** Runs the evaluation model on one batch and returns its outputs. Throws UserError without one, and as runTrainStep does. */
+  async runEvalStep(feeds: NamedTensors): Promise<NamedTensors> {
+    if (!this.#description.hasEvalModel) throw missingModel("eval");
+    return this.#run("_OrtTrainingEvalStep", this.#evaluate, feeds);
+  }
+
+  /** The number of values of all parameters. */
+  async getParametersSize(trainableOnly = true): Promise<number> {
+    return this.#parametersSize(trainableOnly);
+  }
+
+  /** All parameters one after the other, in the order of the training model's inputs. Throws UserError where one is not float. */
+  async getContiguousParameters(trainableOnly = true): Promise<Tensor> {
+    return this.#contiguousParameters(trainableOnly);
+  }
+
+  /** Sets all parameters from the bytes of a float32 vector as getContiguousParameters returns it. Throws UserError for another length. */
+  async loadParametersBuffer(buffer: Uint8Array, trainableOnly = true): Promise<void> {
+    const size = this.#parametersSize(trainableOnly);
+    if (buffer.byteLength !== 4 * size) {
+      throw wrongBuffer(4 * size, buffer.byteLength);
+    }
+    const values = new Tensor("float32", new Float32Array(new Uint8Array(buffer).buffer), [size]);
+    withTensors(this.#wasm, [values], ([tensor = 0]) =>
+      this.#wasm.check(
+        "_OrtTrainingCopyParametersFromBuffer",
+        this.#handles.session,
+        tensor,
+        size,
+        trainableOnly,
+      ),
+    );
+  }
+
+  /**
+   * The state as a checkpoint; properties are those it was opened with. WebAssembly gives no way to the moments of a stock AdamW:
+   * once it has stepped the checkpoint holds no optimizer state, and AdamW starts anew from it. A fused model has no such gap.
+   * Throws UserError where a parameter is not float.
+   */
+  checkpoint(): Checkpoint {
+    const { checkpoint, optimizer: operator } = this.#description;
+    const { trainable, frozen, properties, optimizer } = checkpoint;
+    const current = this.#parameters();
+    const update = (tensors: ReadonlyMap<string, TensorProto>) =>
+      new Map([...tensors].map(([name, tensor]) => [name, current.get(name) ?? tensor]));
+    const isLost = this.#hasStepped && operator === "AdamWOptimizer";
+    const isKept = !isLost && (optimizer !== undefined || this.#hasStepped);
+    const { initialLearningRate = STOCK_RATE, momenta = new Map() } = optimizer ?? {};
+    return {
+      trainable: update(trainable),
+      frozen: update(frozen),
+      properties: new Map(properties),
+      ...(isKept ? { optimizer: { step: this.#steps, initialLearningRate, momenta } } : {}),
+    };
+  }
+
+  /** Frees the session; the module stays for the next one. */
+  async release(): Promise<void> {
+    const { session, checkpoint, runOptions } = this.#handles;
+    this.#wasm.call("_OrtTrainingReleaseSession", session);
+    this.#wasm.call("_OrtTrainingReleaseCheckpoint", checkpoint);
+    this.#wasm.call("_OrtReleaseRunOptions", runOptions);
+  }
+
+  async #run(
+    step: "_OrtTrainingRunTrainStep" | "_OrtTrainingEvalStep",
+    { inputs, outputs }: ModelNames,
+    feeds: NamedTensors,
+  ): Promise<NamedTensors> {
+    checkFeeds(
+      inputs.map((name) => ({ name, type: this.#inputTypes.get(name) })),
+      feeds,
+    );
+    const tensors = inputs.flatMap((name) => feeds[name] ?? []);
+    // a signal is heard between two steps
+    await new Promise((resolve) => setImmediate(resolve));
+    const wasm = this.#wasm;
+    const { session, runOptions } = this.#handles;
+    return withTensors(wasm, tensors, (handles) => {
+      const given = wasm.storeWords(handles);
+      const taken = wasm.storeWords(outputs.map(() => 0));
+      try {
+        wasm.check(step, session, given, handles.length, taken, outputs.length, runOptions);
+        const results = wasm.wordsAt(taken, outputs.length);
+        const named = outputs.map((name, i) => [name, readTensor(wasm, results[i] ?? 0)] as const);
+        for (const result of results) wasm.call("_OrtReleaseTensor", result);
+        return Object.fromEntries(named.filter(([name]) => !this.#flags.has(name)));
+      } finally {
+        wasm.free(given);
+        wasm.free(taken);
+      }
+    });
+  }
+
+  #controlFeeds(): NamedTensors {
+    const { rate, step } = this.#controls;
+    return {
+      ...(rate === undefined ? {} : { [rate]: new Tensor("float32", [this.#learningRate], [1]) }),
+      ...(step === undefined ? {} : { [step]: new Tensor("int64", [BigInt(this.#steps + 1)], [1]) }),
+    };
+  }
+
+  #parametersSize(trainableOnly: boolean): number {
+    const [size = 0] = this.#wasm.words(1, (place) =>
+      this.#wasm.check("_OrtTrainingGetParametersSize", this.#handles.session, place(0), trainableOnly),
+    );
+    return size;
+  }
+
+  #contiguousParameters(trainableOnly: boolean): Tensor {
+    const wasm = this.#wasm;
+    const { session } = this.#handles;
+    const size = this.#parametersSize(trainableOnly);
+    return withTensors(wasm, [new Tensor("float32", new Float32Array(size), [size])], ([tensor = 0]) => {
+      wasm.check("_OrtTrainingCopyParametersToBuffer", session, tensor, size, trainableOnly);
+      return readTensor(wasm, tensor);
+    });
+  }
+
+  /** The checkpoint's tensors that the training model reads. */
+  #parameters(): Map<string, TensorProto> {
+    const { checkpoint, training } = this.#description;
+    const values = this.#contiguousParameters(false).data as Float32Array<ArrayBuffer>;
+    const parameters = new Map<string, TensorProto>();
+    let offset = 0;
+    for (const { name = "" } of training.graph.inputs) {
+      const tensor = checkpoint.trainable.get(name) ?? checkpoint.frozen.get(name);
+      if (!tensor) continue;
+      const end = offset + tensor.data.length;
+      parameters.set(name, new TensorProto("float", tensor.dims, values.subarray(offset, end)));
+      offset = end;
+    }
+    return parameters;
+  }
+}
+
+function stockOptimizer(model: Uint8Array): StockOptimizer {
+  const { nodes } = decodeModel(model, "optimizer_model.onnx").graph;
+  const found = stockOptimizers.find((name) => nodes.some(({ opType }) => opType === name));
+  if (found) return found;
+  throw new UserError(
+    `optimizer_model.onnx holds no optimizer of ONNX Runtime (${stockOptimizers.join(", ")}): build the artifacts with --fused.`,
+    { code: "model-unsupported", details: { where: "optimizer_model.onnx", operators: stockOptimizers } },
+  );
+}
+
+function openHandles(
+  wasm: WasmModule,
+  checkpoint: Uint8Array,
+  models: readonly (Uint8Array | undefined)[],
+): Handles {
+  const [optimizeAll, sequentially, zero] = [99, 0, 0];
+  const options = wasm.create(
+    "_OrtCreateSessionOptions",
+    optimizeAll,
+    true, // an arena for memory
+    true, // patterns of memory
+    sequentially,
+    false, // no profile
+    zero,
+    zero,
+    FATAL,
+    zero,
+    zero,
+  );
+  const files = [checkpoint, ...models].map((file) => (file ? [wasm.store(file), file.byteLength] : [0, 0]));
+  const [checkpointFile = [], ...modelFiles] = files;
+  try {
+    const state = wasm.create("_OrtTrainingLoadCheckpoint", ...checkpointFile);
+    const session = wasm.create("_OrtTrainingCreateSession", options, state, ...modelFiles.flat());
+    return {
+      checkpoint: state,
+      session,
+      runOptions: wasm.create("_OrtCreateRunOptions", FATAL, zero, false, zero),
+    };
+  } finally {
+    for (const [pointer = 0] of files) wasm.free(pointer);
+    wasm.call("_OrtReleaseSessionOptions", options);
+  }
+}
+
+function modelNames(wasm: WasmModule, session: number, isEval: boolean): ModelNames {
+  const [inputs = 0, outputs = 0] = wasm.words(2, (place) =>
+    wasm.check("_OrtTrainingGetModelInputOutputCount", session, place(0), place(1), isEval),
+  );
+  const names = (count: number, isInput: boolean) =>
+    Array.from({ length: count }, (_, i) => {
+      const pointer = wasm.create("_OrtTrainingGetModelInputOutputName", session, i, isInput, isEval);
+      const name = wasm.text(pointer);
+      wasm.free(pointer);
+      return name;
+    });
+  return { inputs: names(inputs, true), outputs: names(outputs, false) };
+}

@@ -1,0 +1,144 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { InferenceSession } from "onnxruntime-common";
+import { flopsOf, type Graph, isBackward, type Node, type Value } from "../../graph-builder/index.ts";
+import type { Device } from "../device/device.ts";
+
+/** What the kernels of an operator took in a step, all its nodes together. */
+export interface OperatorTime {
+  /** The op_type; of convolutions and matrix products also what they compute: forward, dX or dW. */
+  readonly operator: string;
+  /** Of a step. */
+  readonly calls: number;
+  readonly milliseconds: number;
+  /** Of convolutions and matrix products, of a step: those that the kernels do, be they needed or not. */
+  readonly flops: number | undefined;
+}
+
+/** What the profiled sessions ran. */
+export interface ProfiledSteps {
+  /** The training model as it was lowered for the device. */
+  readonly graph: Graph;
+  readonly batchSize: number;
+  /** Steps that do not count, at the start. */
+  readonly warmup: number;
+}
+
+/** Collects ONNX Runtime's own profile of every session that is opened through `device`. Node only. */
+export class Profiler {
+  readonly device: Device;
+  readonly #folder: string;
+  readonly #sessions: InferenceSession[] = [];
+
+  private constructor(device: Device, folder: string) {
+    this.#folder = folder;
+    const { ort } = device;
+    const create = async (model: Uint8Array, options?: InferenceSession.SessionOptions) => {
+      const profileFilePrefix = join(folder, String(this.#sessions.length));
+      const profiling = { ...options, enableProfiling: true, profileFilePrefix };
+      const session = await ort.InferenceSession.create(model, profiling);
+      this.#sessions.push(session);
+      return session;
+    };
+    const InferenceSession = { create } as typeof ort.InferenceSession;
+    this.device = { ...device, ort: { ...ort, InferenceSession } };
+  }
+
+  static async open(device: Device): Promise<Profiler> {
+    return new Profiler(device, await mkdtemp(join(tmpdir(), "shake-profile-")));
+  }
+
+  /** What the operators of all sessions took in a step, the slowest first. The sessions must still be open. */
+  async finish({ graph, batchSize, warmup }: ProfiledSteps): Promise<OperatorTime[]> {
+    const describe = describer(graph, batchSize);
+    const totals = new Map<string, OperatorTime>();
+    for (const [index, session] of this.#sessions.entries()) {
+      session.endProfiling();
+      const { kernels, runs } = await this.#readKernels(index, warmup);
+      for (const { name, opType, milliseconds } of kernels) {
+        const { operator, flops } = describe(name, opType);
+        const total = totals.get(operator);
+        totals.set(operator, {
+          operator,
+          calls: (total?.calls ?? 0) + 1 / runs,
+          milliseconds: (total?.milliseconds ?? 0) + milliseconds / runs,
+          flops: flops === undefined ? undefined : (total?.flops ?? 0) + flops / runs,
+        });
+      }
+    }
+    return [...totals.values()].sort((a, b) => b.milliseconds - a.milliseconds);
+  }
+
+  /** Removes what the profiles were written to. */
+  async close(): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async #readKernels(session: number, warmup: number): Promise<{ kernels: Kernel[]; runs: number }> {
+    const file = (await readdir(this.#folder)).find((name) => name.startsWith(`${session}_`)) ?? "";
+    const events = JSON.parse(await readFile(join(this.#folder, file), "utf8")) as TraceEvent[];
+    const starts = events.filter(({ name }) => name === "model_run").map(({ ts }) => ts);
+    const first = starts[warmup] ?? Number.POSITIVE_INFINITY;
+    const kernels = events.filter(({ cat, ts }) => cat === "Node" && ts >= first);
+    return {
+      runs: starts.length - warmup,
+      kernels: kernels.map(({ name, dur, args }) => ({
+        name: name.replace(/_kernel_time$/, "").replace(/^fused /, ""),
+        opType: args.op_name ?? "",
+        milliseconds: dur / 1000,
+      })),
+    };
+  }
+}
+
+/** A line of ONNX Runtime's trace; times in microseconds. */
+interface TraceEvent {
+  readonly cat: string;
+  readonly name: string;
+  readonly ts: number;
+  readonly dur: number;
+  readonly args: { readonly op_name?: string };
+}
+
+interface Kernel {
+  readonly name: string;
+  readonly opType: string;
+  readonly milliseconds: number;
+}
+
+const products: ReadonlySet<string> = new Set([
+  "Conv",
+  "ConvTranspose",
+  "NchwcConv",
+  "MatMul",
+  "Gemm",
+  "FusedMatMul",
+]);
+
+/** How a kernel is told of, by its node's name; ONNX Runtime's own nodes are known by op_type alone. */
+function describer(graph: Graph, batchSize: number) {
+  const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
+  const data = dataValues(graph);
+  return (name: string, opType: string): { operator: string; flops: number | undefined } => {
+    const node = nodes.get(name);
+    if (!node || !products.has(node.opType)) return { operator: node?.opType ?? opType, flops: undefined };
+    return { operator: `${node.opType}, ${formOf(node, data)}`, flops: flopsOf(node, batchSize) };
+  };
+}
+
+/** What a convolution or matrix product is for: a gradient of two values that depend on the images is one of weights. */
+function formOf(node: Node, data: ReadonlySet<Value>): string {
+  if (/\bBatchNorm/.test(node.name)) return "batch normalization";
+  if (!isBackward(node)) return "forward";
+  return data.has(node.input(0)) && data.has(node.input(1)) ? "dW" : "dX";
+}
+
+/** The values that depend on a batch's images. */
+function dataValues(graph: Graph): ReadonlySet<Value> {
+  const found = new Set(graph.inputs.filter(({ name }) => name === "images"));
+  for (const { inputs, outputs } of graph.nodes) {
+    if (inputs.some((input) => input && found.has(input))) for (const output of outputs) found.add(output);
+  }
+  return found;
+}

@@ -1,0 +1,137 @@
+import { parentPort } from "node:worker_threads";
+import { decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
+import { type ErrorData, UserError } from "../../../graph-builder/errors.ts";
+import type { Device } from "../../device/device.ts";
+import { SharedState } from "../../replicas/collective.ts";
+import { namedTensors, type PlainTensors, plainTensors, type Share } from "../../replicas/shares.ts";
+import type { LoweredModels } from "../../session/lowered-models.ts";
+import { TrainingSession } from "../../session/training-session.ts";
+import { openDevice } from "../devices.ts";
+
+/** What a replica is opened with. */
+export interface ReplicaSetup {
+  /** The optimizer's step updates the replica's part of the parameters only. */
+  readonly models: LoweredModels;
+  readonly checkpoint: Uint8Array;
+  readonly threads: number;
+  readonly state: SharedArrayBuffer;
+  /** Of each parameter, in the order of the training model's inputs. */
+  readonly sizes: readonly number[];
+  /** For each replica the parameters that it updates. */
+  readonly parts: readonly (readonly number[])[];
+  /** The parameters whose gradients its update reads. */
+  readonly needs: readonly number[];
+  /** Counted from 0. */
+  readonly index: number;
+}
+
+/** What a replica is to run; of a batch smaller than the number of replicas some get no share. */
+export interface ReplicaStep {
+  readonly share: Share | undefined;
+  readonly fetches: readonly string[] | undefined;
+  readonly reset: boolean;
+}
+
+/** The moments of a replica's part of the parameters, by parameter. */
+export type Moments = readonly (readonly [string, readonly Float32Array<ArrayBuffer>[]])[];
+
+/** A session, and its part in the common update. */
+class Replica {
+  readonly #session: TrainingSession;
+  readonly #device: Device;
+  readonly #state: SharedState;
+  readonly #own: readonly number[];
+  readonly #others: readonly number[];
+  readonly #needs: readonly number[];
+  #isBehind = false;
+
+  private constructor(session: TrainingSession, device: Device, setup: ReplicaSetup) {
+    const { state, sizes, parts, needs, index } = setup;
+    this.#session = session;
+    this.#device = device;
+    this.#state = new SharedState(state, sizes, parts.length, index);
+    this.#own = parts[index] ?? [];
+    this.#others = parts.filter((_, i) => i !== index).flat();
+    this.#needs = needs;
+  }
+
+  static async open(setup: ReplicaSetup): Promise<Replica> {
+    const device = await openDevice("cpu", { threads: setup.threads });
+    const checkpoint = decodeCheckpoint(setup.checkpoint);
+    return new Replica(await TrainingSession.open(setup.models, checkpoint, device), device, setup);
+  }
+
+  async train({ share, fetches, reset }: ReplicaStep): Promise<PlainTensors> {
+    this.#catchUp();
+    if (!share) {
+      if (reset) this.#state.clear();
+      return {};
+    }
+    this.#session.lazyResetGrad();
+    const outputs = await this.#session.runTrainStep(namedTensors(share.tensors, this.#device.ort), fetches);
+    this.#state.add(this.#session.sharedGradients(), share.weight, reset);
+    return plainTensors(outputs);
+  }
+
+  /** To be called when every replica has trained; none may train before all have updated. */
+  async update(learningRate: number): Promise<void> {
+    this.#catchUp();
+    this.#state.sum(this.#session.sharedGradients(), this.#needs);
+    this.#session.learningRate = learningRate;
+    if (this.#own.length > 0) await this.#session.runOptimizerStep();
+    this.#state.publish(this.#session.sharedParameters(), this.#own);
+    this.#isBehind = true;
+  }
+
+  async checkpoint(): Promise<Uint8Array> {
+    this.#catchUp();
+    return encodeCheckpoint(this.#session.checkpoint());
+  }
+
+  async moments(): Promise<Moments> {
+    const { optimizer } = this.#session.checkpoint();
+    const names = this.#session.parameterNames();
+    return this.#own.map((i) => {
+      const name = names[i] ?? "";
+      const tensors = optimizer?.momenta.get(name) ?? [];
+      return [name, tensors.map(({ data }) => (data as Float32Array<ArrayBuffer>).slice())];
+    });
+  }
+
+  /** Takes the others' parameters of the last update. */
+  #catchUp(): void {
+    if (this.#isBehind) this.#state.read(this.#session.sharedParameters(), this.#others);
+    this.#isBehind = false;
+  }
+}
+
+/** What a replica can be asked, one question at a time; the first opens it. */
+export type ReplicaCalls = Pick<Replica, keyof Replica> & {
+  readonly open: (setup: ReplicaSetup) => Promise<void>;
+  /** Is not answered. */
+  readonly close: () => Promise<never>;
+};
+
+export type ReplicaRequest = {
+  [M in keyof ReplicaCalls]: { readonly method: M; readonly argument: Parameters<ReplicaCalls[M]>[0] };
+}[keyof ReplicaCalls];
+
+/** An error loses its class and its fields between threads: `mistake` is there for a UserError, and says what its fields say. */
+export type ReplicaReply =
+  | { readonly result: Awaited<ReturnType<ReplicaCalls[keyof ReplicaCalls]>> }
+  | { readonly error: unknown; readonly mistake: ErrorData | undefined };
+
+let replica: Replica | undefined;
+
+async function answer({ method, argument }: ReplicaRequest): Promise<ReplicaReply> {
+  try {
+    if (method === "close") process.exit();
+    if (method === "open") replica = await Replica.open(argument);
+    return { result: method === "open" ? undefined : await replica?.[method](argument as never) };
+  } catch (error) {
+    const mistake = error instanceof UserError ? { code: error.code, details: error.details } : undefined;
+    return { error, mistake };
+  }
+}
+
+parentPort?.on("message", async (request: ReplicaRequest) => parentPort?.postMessage(await answer(request)));

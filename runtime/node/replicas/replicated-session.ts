@@ -1,0 +1,292 @@
+import { Worker } from "node:worker_threads";
+import * as ort from "onnxruntime-common";
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
+import { type ErrorData, type Lowering, Tensor, UserError } from "../../../graph-builder/index.ts";
+import { dealOut, SharedState } from "../../replicas/collective.ts";
+import { type BatchAxes, batchAxes, joinShares, namedTensors, splitBatch } from "../../replicas/shares.ts";
+import {
+  type DecodedModels,
+  decodeSources,
+  lowerModel,
+  withoutUpdates,
+} from "../../session/lowered-models.ts";
+import type { TrainingSessionCreateOptions, TrainingSources } from "../../session/sources.ts";
+import type { Trainer } from "../../session/trainer.ts";
+import type { NamedTensors } from "../../session/training-session.ts";
+import { openDevice } from "../devices.ts";
+import type { ReplicaCalls, ReplicaReply, ReplicaRequest, ReplicaSetup } from "./replica-worker.ts";
+
+export interface ReplicaOptions {
+  readonly replicas: number;
+  /** Of each replica's operators; 1 where left out. */
+  readonly threads?: number | undefined;
+  /** Of the training operators; this machine's own where left out. */
+  readonly lowering?: Lowering | undefined;
+  /** The script of the workers, where a bundler has put it elsewhere. */
+  readonly worker?: URL | undefined;
+}
+
+/** A replica that failed or died, and with it the session; `details` say which one and how. */
+export class ReplicaError extends Error implements ErrorData {
+  override readonly name = "ReplicaError";
+  readonly code = "replica-failed";
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(message: string, { details = {}, ...options }: ErrorOptions & Pick<ErrorData, "details"> = {}) {
+    super(message, options);
+    this.details = details;
+  }
+}
+
+/**
+ * Trains ONNX Runtime training artifacts on the CPU in several sessions at once, each in a thread of its own with its share of every
+ * batch. Gradients are averaged over the images in memory that the threads share; every replica then updates its part of the
+ * parameters, and the others copy them. Batch normalisation sees a replica's own images; the running statistics are those of the first replica,
+ * as in PyTorch's DataParallel. A result depends on the number of replicas, and on nothing else that a single session's does not.
+ * A replica that fails or dies ends the session: what is under way and all that follows throws a ReplicaError that names it. Calls
+ * must not overlap.
+ */
+export class ReplicatedSession implements Trainer {
+  readonly #first: ReplicaThread;
+  readonly #others: readonly ReplicaThread[];
+  readonly #axes: BatchAxes;
+  #resetGradients = true;
+  /** The rate of the next optimizer step; at first the checkpoint's initial one, or 0.001. */
+  learningRate: number;
+
+  private constructor([first, ...others]: readonly ReplicaThread[], axes: BatchAxes, checkpoint: Checkpoint) {
+    if (!first) throw new RangeError("there must be one replica at least");
+    this.#first = first;
+    this.#others = others;
+    this.#axes = axes;
+    this.learningRate = checkpoint.optimizer?.initialLearningRate ?? 0.001;
+  }
+
+  /**
+   * Opens a session in every thread. Throws UserError for a fused training model, for parameters that are not float, and as
+   * TrainingSession does.
+   */
+  static async create(
+    sources: TrainingSources | TrainingSessionCreateOptions,
+    {
+      replicas,
+      threads = 1,
+      lowering,
+      worker = new URL("./replica-worker.js", import.meta.url),
+    }: ReplicaOptions,
+  ): Promise<ReplicatedSession> {
+    const decoded = await decodeSources(sources);
+    const parameters = sharedParameters(decoded);
+    const pool: ReplicaThread[] = [];
+    const stop = (error: unknown) => {
+      for (const thread of pool) thread.stop(error);
+    };
+    for (let i = 1; i <= replicas; i++) {
+      pool.push(new ReplicaThread(worker, `Replica ${i} of ${replicas}`, stop));
+    }
+    try {
+      // while the threads start
+      const setupOf = await prepare(decoded, parameters, replicas, lowering);
+      await all(pool.map((thread, index) => thread.call("open", { ...setupOf(index), threads })));
+    } catch (error) {
+      stop(error);
+      throw error;
+    }
+    return new ReplicatedSession(pool, batchAxes(decoded.training.graph), decoded.checkpoint);
+  }
+
+  /**
+   * Runs forward and backward on one batch; gradients are added to those since the last lazyResetGrad. Of the outputs, floats such as
+   * `loss` are means over the images, and integers such as `correct` are sums.
+   * Throws UserError for a missing input, an unknown output, and inputs that disagree about the number of images.
+   */
+  async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
+    const reset = this.#resetGradients;
+    // the batch is cut before this returns: the caller may prepare the next one meanwhile
+    const shares = splitBatch(feeds, this.#axes, this.#threads.length);
+    const outputs = await all(
+      this.#threads.map((thread, i) => thread.call("train", { share: shares[i], fetches, reset })),
+    );
+    this.#resetGradients = false;
+    const results = shares.map(({ weight }, i) => ({ tensors: outputs[i] ?? {}, weight }));
+    return namedTensors(joinShares(results, this.#axes), ort);
+  }
+
+  /** Updates the parameters from the gradients at the current learning rate. Throws UserError where there is no optimizer model. */
+  async runOptimizerStep(): Promise<void> {
+    await all(this.#threads.map((thread) => thread.call("update", this.learningRate)));
+  }
+
+  /** Makes the next train step start its gradients anew. */
+  lazyResetGrad(): void {
+    this.#resetGradients = true;
+  }
+
+  /** The state as a checkpoint; properties are those it was opened with. */
+  async checkpoint(): Promise<Checkpoint> {
+    const checkpoint = decodeCheckpoint(await this.#first.call("checkpoint", undefined));
+    const parts = await all(this.#others.map((thread) => thread.call("moments", undefined)));
+    for (const [name, moments] of parts.flat()) {
+      const dims = checkpoint.trainable.get(name)?.dims ?? [];
+      checkpoint.optimizer?.momenta.set(
+        name,
+        moments.map((data) => new Tensor("float", dims, data)),
+      );
+    }
+    return checkpoint;
+  }
+
+  /** Ends the threads and frees their sessions. */
+  async release(): Promise<void> {
+    const released = new Error("the session was released");
+    await Promise.all(this.#threads.map((thread) => thread.stop(released)));
+  }
+
+  get #threads(): readonly ReplicaThread[] {
+    return [this.#first, ...this.#others];
+  }
+}
+
+/** A worker, and the question that it is busy with. */
+class ReplicaThread {
+  readonly #name: string;
+  readonly #onDeath: (error: ReplicaError) => void;
+  readonly #worker: Worker;
+  readonly #exited: Promise<void>;
+  #waiting: { resolve(result: unknown): void; reject(error: unknown): void } | undefined;
+  #end: { readonly error: unknown } | undefined;
+
+  /** `onDeath` hears of what the worker does not survive. */
+  constructor(script: URL, name: string, onDeath: (error: ReplicaError) => void) {
+    this.#name = name;
+    this.#onDeath = onDeath;
+    this.#worker = new Worker(script, { name });
+    this.#worker.on("message", (reply: ReplicaReply) => this.#settle(reply));
+    const die = (error: unknown) => onDeath(this.#failure("died", error));
+    this.#worker.on("messageerror", die);
+    this.#worker.on("error", die);
+    this.#exited = new Promise((resolve) => this.#worker.on("exit", () => resolve()));
+    this.#worker.on("exit", (code) =>
+      onDeath(
+        new ReplicaError(`${name} ended with exit code ${code}; if memory is short, take fewer replicas.`, {
+          details: { replica: name, how: "ended", exitCode: code },
+        }),
+      ),
+    );
+  }
+
+  /** Asks and waits for the answer. Throws the worker's error, and where it has been stopped the error that it was stopped for. */
+  call<M extends keyof ReplicaCalls>(
+    method: M,
+    argument: Parameters<ReplicaCalls[M]>[0],
+  ): Promise<Awaited<ReturnType<ReplicaCalls[M]>>> {
+    return new Promise((resolve, reject) => {
+      if (this.#end) return reject(this.#end.error);
+      this.#waiting = { resolve: resolve as (result: unknown) => void, reject };
+      this.#send({ method, argument } as ReplicaRequest);
+    });
+  }
+
+  /**
+   * Ends the worker after what it computes now, since to terminate a worker within native code aborts the process. The question under
+   * way, and every later one, is answered at once, by the error of the first stop.
+   */
+  async stop(error: unknown): Promise<void> {
+    this.#end ??= { error };
+    this.#waiting?.reject(this.#end.error);
+    this.#waiting = undefined;
+    this.#send({ method: "close", argument: undefined });
+    await this.#exited;
+  }
+
+  #send(request: ReplicaRequest): void {
+    this.#worker.postMessage(request);
+  }
+
+  #settle(reply: ReplicaReply): void {
+    if ("error" in reply && !reply.mistake) this.#onDeath(this.#failure("failed", reply.error));
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if ("result" in reply) waiting?.resolve(reply.result);
+    else
+      waiting?.reject(
+        new UserError((reply.error as Error).message, { ...reply.mistake, cause: reply.error }),
+      );
+  }
+
+  #failure(how: string, cause: unknown): ReplicaError {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new ReplicaError(`${this.#name} ${how}: ${reason}`, {
+      cause,
+      details: { replica: this.#name, how, reason },
+    });
+  }
+}
+
+/** What all calls come to, once none is under way any more. Throws the error of the first that failed. */
+async function all<T>(calls: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(calls);
+  return Promise.all(calls);
+}
+
+interface SharedParameters {
+  readonly names: readonly string[];
+  /** Of each, how many values it has. */
+  readonly sizes: readonly number[];
+}
+
+/** The parameters in the order of the training model's inputs. Throws UserError where they cannot be trained in shares. */
+function sharedParameters({ training, checkpoint: { trainable } }: DecodedModels): SharedParameters {
+  if (training.bindings.some(({ role }) => role === "learning-rate")) {
+    throw new UserError(
+      "A fused training model updates its weights before the replicas' gradients are averaged: build the artifacts without --fused, or train one replica.",
+      { code: "replicas-unsupported", details: { reason: "fused" } },
+    );
+  }
+  const inputs = training.graph.inputs.map(({ name = "" }) => name);
+  const names = inputs.filter((name) => trainable.has(name));
+  const sizes = names.map((name) => {
+    const { elemType, data } = trainable.get(name) ?? {};
+    if (elemType === "float") return data?.length ?? 0;
+    throw new UserError(`${name} is ${elemType}, and replicas share float gradients only.`, {
+      code: "replicas-unsupported",
+      details: { reason: "type", parameter: name, type: elemType },
+    });
+  });
+  return { names, sizes };
+}
+
+type Setup = Omit<ReplicaSetup, "threads">;
+
+/** What each replica is opened with: models that are lowered once, but for the optimizer's step, of which each makes a part. */
+async function prepare(
+  { checkpoint, training, optimizer }: DecodedModels,
+  { names, sizes }: SharedParameters,
+  replicas: number,
+  lowering?: Lowering,
+): Promise<(index: number) => Setup> {
+  const table = lowering ?? (await openDevice("cpu")).lowering;
+  const train = lowerModel(training, table);
+  const parts = dealOut(sizes, replicas);
+  const common = {
+    checkpoint: inSharedMemory(encodeCheckpoint(checkpoint)),
+    state: SharedState.allocate(sizes, replicas),
+    sizes,
+    parts,
+  };
+  return (index) => {
+    const own = parts[index] ?? [];
+    const others = names.filter((_, i) => !own.includes(i));
+    const part = optimizer && own.length > 0 ? withoutUpdates(optimizer, others) : undefined;
+    const read = new Set(part?.bindings.flatMap((one) => (one.role === "gradient" ? one.parameter : [])));
+    const needs = [...names.entries()].flatMap(([i, name]) => (read.has(name) ? i : []));
+    return { ...common, models: { train, optimize: part && lowerModel(part, table) }, needs, index };
+  };
+}
+
+/** Bytes that the threads read without a copy of their own. */
+function inSharedMemory(bytes: Uint8Array): Uint8Array {
+  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  shared.set(bytes);
+  return shared;
+}

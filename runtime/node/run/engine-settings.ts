@@ -1,0 +1,56 @@
+import { availableParallelism } from "node:os";
+import { UserError } from "../../../graph-builder/errors.ts";
+import type { DeviceName } from "../../device/names.ts";
+
+/** What runs a training step: the sessions of today's ONNX Runtime, or the training session of version 1.19.2. */
+export const engineNames = ["onnxruntime", "ort-training"] as const;
+export type EngineName = (typeof engineNames)[number];
+
+/** What a training runs on. */
+export interface EngineSettings {
+  readonly engine: EngineName;
+  readonly device: DeviceName;
+  /** CPU threads of each session; the engine's default where undefined. */
+  readonly threads?: number | undefined;
+  /** Sessions that share each batch. */
+  readonly replicas: number;
+  readonly batchSize: number;
+}
+
+/** The paper trains with batches of 128 on two GPUs, so its batch normalisation sees 64 images. */
+const IMAGES_PER_REPLICA = 64;
+
+/**
+ * Resolves the number of replicas. `auto` is one replica per core, each with 64 images of a batch or more. A GPU, the engine
+ * ort-training and a given number of threads take one session.
+ */
+export function replicaCount({
+  replicas,
+  engine,
+  device,
+  batchSize,
+  threads,
+}: Omit<EngineSettings, "replicas"> & { readonly replicas: number | "auto" }): number {
+  if (replicas !== "auto") return replicas;
+  const isShared = engine === "onnxruntime" && device === "cpu" && threads === undefined;
+  const shares = Math.floor(batchSize / IMAGES_PER_REPLICA);
+  return isShared ? Math.max(1, Math.min(availableParallelism(), shares)) : 1;
+}
+
+/** Throws UserError where the engine cannot train on the device, or with so many replicas. */
+export function expectTrainable({ engine, device, replicas, batchSize }: EngineSettings): void {
+  if (replicas > 1) {
+    if (engine === "ort-training") {
+      throw new UserError(`--engine ort-training trains one session: leave --replicas ${replicas} out.`);
+    }
+    if (device !== "cpu") {
+      throw new UserError(`--replicas ${replicas} share the CPU, not ${device}: say --device cpu.`);
+    }
+    if (replicas > batchSize) {
+      throw new UserError(`--replicas ${replicas} is too many: a batch has ${batchSize} images.`);
+    }
+  }
+  if (engine === "ort-training" && device !== "cpu") {
+    throw new UserError(`--engine ort-training trains on the CPU, not on ${device}: say --device cpu.`);
+  }
+}

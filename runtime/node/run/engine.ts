@@ -1,0 +1,43 @@
+import { availableParallelism } from "node:os";
+import type { ArtifactBytes } from "../../../artifacts/manifest.ts";
+import type { Device } from "../../device/device.ts";
+import type { TrainingSources } from "../../session/sources.ts";
+import { TrainingSession } from "../../session/training-session.ts";
+import { openDevice } from "../devices.ts";
+import { OrtTrainingSession } from "../ort-training/ort-training-session.ts";
+import { ReplicatedSession } from "../replicas/replicated-session.ts";
+import { type EngineSettings, expectTrainable } from "./engine-settings.ts";
+
+/** A session that trains, and the device of its tensors, on which the network is also evaluated. */
+export interface Engine {
+  readonly session: TrainingSession | ReplicatedSession | OrtTrainingSession;
+  readonly device: Device;
+}
+
+/**
+ * Opens the session that settings ask for. The engine ort-training takes a fused training model alone.
+ * Throws UserError where the settings do not go together, and as the sessions do.
+ */
+export async function openEngine(sources: TrainingSources, settings: EngineSettings): Promise<Engine> {
+  expectTrainable(settings);
+  const { engine, device: name, threads, replicas } = settings;
+  if (engine === "ort-training") {
+    const session = await OrtTrainingSession.create(sources, { threads: threads ?? availableParallelism() });
+    return { session, device: await openDevice("cpu", { threads }) };
+  }
+  if (replicas > 1) {
+    const session = await ReplicatedSession.create(sources, { replicas, threads });
+    return { session, device: await openDevice("cpu", { threads: threads && threads * replicas }) };
+  }
+  const device = await openDevice(name, { threads });
+  return { session: await TrainingSession.create(sources, device), device };
+}
+
+/** The part of artifacts that training needs: all but the eval model. */
+export function trainingSources({
+  checkpoint,
+  trainingModel,
+  optimizerModel,
+}: ArtifactBytes): TrainingSources {
+  return { checkpoint, trainingModel, optimizerModel };
+}

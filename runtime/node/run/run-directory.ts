@@ -1,0 +1,227 @@
+import { access, readdir, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import {
+  type ArtifactBytes,
+  type Checkpoint,
+  decodeCheckpoint,
+  type Manifest,
+  readFileBytes,
+  type TrainingArtifacts,
+} from "../../../artifacts/index.ts";
+import { UserError } from "../../../graph-builder/errors.ts";
+import type { CheckpointKind } from "../../loop/events.ts";
+import type { CheckpointStore } from "../../loop/train.ts";
+import { makeFolder, makeFolderAtomic, removeTemporaryFiles, writeFileAtomic } from "../files.ts";
+import { readManifest, readTrainingModels, writeTrainingModels } from "../folder.ts";
+import { readJsonObject } from "./schema.ts";
+
+/** What the runs of a network have of their own: their settings, their manifest, and what an epoch is measured by. */
+export interface RunFormat<Config, M extends Manifest, Line extends EpochLine> {
+  /** Reads the settings in a `config.json`. Throws UserError, naming the file, where one is wrong. */
+  readonly configOf: (raw: Readonly<Record<string, unknown>>, file: string) => Config;
+  /** Whether the manifest of artifacts is one of such a network. */
+  readonly isManifest: (manifest: Manifest) => manifest is M;
+  /** Reads the JSON of a line of `metrics.jsonl`. */
+  readonly recordOf: (line: string) => Line;
+}
+
+/** An epoch in `metrics.jsonl`. */
+export interface EpochLine {
+  /** Counted from 1. */
+  readonly epoch: number;
+}
+
+const files = {
+  config: "config.json",
+  metrics: "metrics.jsonl",
+  table: "metrics.csv",
+  model: "model.onnx",
+} as const;
+const folders = { graph: "graph", checkpoints: "checkpoints" } as const;
+
+/** The folder of a run: its settings, the models that it trains, its checkpoints and metrics, and the model that came out. */
+export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> implements CheckpointStore {
+  readonly path: string;
+  readonly config: Config;
+  readonly #format: RunFormat<Config, M, Line>;
+  #records: Line[] = [];
+
+  private constructor(format: RunFormat<Config, M, Line>, path: string, config: Config) {
+    this.#format = format;
+    this.path = path;
+    this.config = config;
+  }
+
+  /**
+   * Makes the folder of a new run with its settings, models and first checkpoint; it appears whole or not at all.
+   * Throws UserError where it exists already or cannot be written.
+   */
+  static async create<C, M extends Manifest, L extends EpochLine>(
+    format: RunFormat<C, M, L>,
+    path: string,
+    config: C,
+    artifacts: TrainingArtifacts<M>,
+  ): Promise<RunDirectory<C, M, L>> {
+    const isMade = await makeFolderAtomic(path, async (folder) => {
+      await writeFileAtomic(join(folder, files.config), `${JSON.stringify(config, null, 2)}\n`);
+      await writeTrainingModels(join(folder, folders.graph), artifacts);
+      await makeFolder(join(folder, folders.checkpoints));
+      await writeFileAtomic(join(folder, folders.checkpoints, "last"), artifacts.checkpoint);
+    });
+    if (!isMade) throw taken(path);
+    return new RunDirectory(format, path, config);
+  }
+
+  /** Throws UserError where something exists at a path, which a new run must not overwrite. */
+  static async expectFree(path: string): Promise<void> {
+    if (await exists(path)) throw taken(path);
+  }
+
+  /** Opens a run that exists. Throws UserError where there is none, or its settings are damaged. */
+  static async open<C, M extends Manifest, L extends EpochLine>(
+    format: RunFormat<C, M, L>,
+    path: string,
+  ): Promise<RunDirectory<C, M, L>> {
+    const file = join(path, files.config);
+    if (!(await exists(file))) {
+      throw new UserError(`${path} is not the folder of a run: it has no ${files.config}.`);
+    }
+    return new RunDirectory(format, path, format.configOf(await readJsonObject(file), file));
+  }
+
+  /** The run that a checkpoint's path lies in, undefined where it lies in none. Throws UserError where its settings are damaged. */
+  static async around<C, M extends Manifest, L extends EpochLine>(
+    format: RunFormat<C, M, L>,
+    checkpoint: string,
+  ): Promise<RunDirectory<C, M, L> | undefined> {
+    const folder = dirname(checkpoint);
+    const path = dirname(folder);
+    const isOfRun = basename(folder) === folders.checkpoints && (await isRun(path));
+    return isOfRun ? RunDirectory.open(format, path) : undefined;
+  }
+
+  /** The same run with settings that may change when it goes on. */
+  withConfig(config: Config): RunDirectory<Config, M, Line> {
+    return new RunDirectory(this.#format, this.path, config);
+  }
+
+  /** Removes temporary files of killed writes, and the metrics of epochs that the last checkpoint has not finished. */
+  async prepareToResume(): Promise<void> {
+    await removeTemporaryFiles(this.path);
+    await removeTemporaryFiles(join(this.path, folders.checkpoints));
+    const { properties } = await this.checkpoint("last");
+    const epochs = Number(properties.get("epoch") ?? 0);
+    this.#records = (await this.records()).filter(({ epoch }) => epoch <= epochs);
+  }
+
+  /** What the run trains, from its last checkpoint on. */
+  async artifacts(): Promise<ArtifactBytes & { readonly manifest: M }> {
+    const folder = join(this.path, folders.graph);
+    const checkpoint = await readFileBytes(this.checkpointPath("last"));
+    const manifest = await readManifest(folder, this.#format.isManifest);
+    return { ...(await readTrainingModels(folder)), manifest, checkpoint };
+  }
+
+  checkpointPath(kind: CheckpointKind): string {
+    return join(this.path, folders.checkpoints, kind);
+  }
+
+  /** A checkpoint of the run. Throws UserError where it is missing or damaged. */
+  async checkpoint(kind: CheckpointKind): Promise<Checkpoint> {
+    const path = this.checkpointPath(kind);
+    return decodeCheckpoint(await readFileBytes(path), path);
+  }
+
+  async save(kind: CheckpointKind, bytes: Uint8Array): Promise<void> {
+    await writeFileAtomic(this.checkpointPath(kind), bytes);
+  }
+
+  /** Adds an epoch to metrics.jsonl and metrics.csv. */
+  async addRecord(record: Line): Promise<void> {
+    this.#records.push(record);
+    const lines = this.#records.map((line) => JSON.stringify(line));
+    const rows = [Object.keys(record), ...this.#records.map((line) => Object.values(line))];
+    await this.write(files.metrics, `${lines.join("\n")}\n`);
+    await this.write(files.table, `${rows.map((row) => row.join(",")).join("\n")}\n`);
+  }
+
+  /** The epochs in metrics.jsonl. */
+  async records(): Promise<Line[]> {
+    const path = join(this.path, files.metrics);
+    if (!(await exists(path))) return [];
+    const text = new TextDecoder().decode(await readFileBytes(path)).trim();
+    try {
+      return text.split("\n").map(this.#format.recordOf);
+    } catch (error) {
+      throw new UserError(`${path} has a line that is not JSON.`, { cause: error });
+    }
+  }
+
+  /** Writes the model that came out of the run and returns its path. */
+  writeModel(bytes: Uint8Array): Promise<string> {
+    return this.write(files.model, bytes);
+  }
+
+  /** Writes a file of the run atomically and returns its path. */
+  async write(name: string, content: Uint8Array | string): Promise<string> {
+    const path = join(this.path, name);
+    await writeFileAtomic(path, content);
+    return path;
+  }
+}
+
+/** Whether a folder is that of a run. */
+export function isRun(path: string): Promise<boolean> {
+  return exists(join(path, files.config));
+}
+
+/** The files of a run that has ended. */
+export interface FinishedRun {
+  readonly path: string;
+  readonly model: string;
+  readonly checkpoint: string;
+  /** When the model was written, in milliseconds since 1970. */
+  readonly time: number;
+}
+
+/** The run in a folder, undefined where it holds none that has ended. */
+export async function finishedRun(path: string): Promise<FinishedRun | undefined> {
+  const [model, checkpoint] = [join(path, files.model), join(path, folders.checkpoints, "last")];
+  const [written, saved] = await Promise.all(
+    [model, checkpoint].map((file) => stat(file).catch(() => undefined)),
+  );
+  return written && saved && { path, model, checkpoint, time: written.mtimeMs };
+}
+
+/** The run that ended last among the folders in `runs/`, undefined where there is none. */
+export async function newestRun(): Promise<FinishedRun | undefined> {
+  const entries = await readdir(RUNS, { withFileTypes: true }).catch(() => []);
+  const paths = entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(RUNS, name));
+  const runs = await Promise.all(paths.map(finishedRun));
+  return runs.filter((run) => run !== undefined).sort((a, b) => b.time - a.time)[0];
+}
+
+const RUNS = "runs";
+
+/** A path in `runs/` for a new run of a name, with a number behind where it is taken. */
+export async function freeRunPath(name: string): Promise<string> {
+  const stem = join(RUNS, name);
+  let path = stem;
+  for (let i = 2; await exists(path); i++) path = `${stem}-${i}`;
+  return path;
+}
+
+function taken(path: string): UserError {
+  return new UserError(
+    `${path} exists already: take another --run-dir, or go on with it by --resume ${path}.`,
+  );
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,134 @@
+import { z } from "zod";
+import { readFileBytes } from "../../../artifacts/read-file.ts";
+import { didYouMean, UserError } from "../../../graph-builder/errors.ts";
+
+/** Settings by their names in camelCase. Flags, keys of files, defaults, help and messages follow from it. */
+export type Schemas = Readonly<Record<string, z.ZodType>>;
+
+/** Settings with every default filled in. */
+export type Settings<S extends Schemas> = { readonly [N in keyof S]: z.output<S[N]> };
+
+/** Only what a person gave. */
+export type Given<S extends Schemas> = { readonly [N in keyof S]?: NonNullable<z.output<S[N]>> | undefined };
+
+/** A setting as help and messages speak of it. */
+export interface SettingInfo {
+  readonly help: string;
+  readonly isSwitch: boolean;
+  readonly isNumber: boolean;
+  readonly choices: readonly string[] | undefined;
+  readonly default: string | undefined;
+  /** What a value must be, for example "a whole number from 1". */
+  readonly expectation: string;
+}
+
+/** Says what a schema declares. */
+export function describeSetting(setting: z.ZodType): SettingInfo {
+  const schema = z.toJSONSchema(setting, { io: "input" });
+  return {
+    help: schema.description ?? "",
+    isSwitch: schema.type === "boolean",
+    isNumber: [schema, ...(schema.anyOf ?? [])].some(({ type }) => type === "integer" || type === "number"),
+    choices: schema.enum?.map(String),
+    default: schema.default === undefined ? undefined : String(schema.default),
+    expectation: expectationOf(schema),
+  };
+}
+
+function expectationOf({
+  type,
+  anyOf,
+  const: only,
+  enum: choices,
+  minimum,
+  exclusiveMinimum,
+  exclusiveMaximum,
+  maximum,
+}: z.core.JSONSchema.BaseSchema): string {
+  if (anyOf) return anyOf.map(expectationOf).join(" or ");
+  if (only !== undefined) return String(only);
+  if (choices) return `one of ${choices.join(", ")}`;
+  if (type === "boolean") return "true or false";
+  if (type === "string") return "a text";
+  const from = exclusiveMinimum === undefined ? `from ${minimum}` : `above ${exclusiveMinimum}`;
+  const top = maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER ? ` to ${maximum}` : "";
+  const below = exclusiveMaximum === undefined ? "" : ` and below ${exclusiveMaximum}`;
+  return `${type === "integer" ? "a whole number" : "a number"} ${from}${top}${below}`;
+}
+
+/** Where settings came from, for messages. */
+export interface SettingSource {
+  /** Names a setting where it was given: a flag, or a key of a file. */
+  readonly label: (name: string) => string;
+  /** What an unknown name is not: "a flag of shake train". */
+  readonly what: string;
+}
+
+/**
+ * Checks what a person gave, by names in camelCase or kebab-case.
+ * Throws UserError for an unknown name or a wrong value, with the nearest valid one.
+ */
+export function checkSettings<S extends Schemas>(
+  schemas: S,
+  raw: Readonly<Record<string, unknown>>,
+  source: SettingSource,
+): Given<S> {
+  const names = Object.keys(schemas);
+  const given: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(raw)) {
+    const name = names.find((candidate) => candidate === key || kebabCase(candidate) === key);
+    const schema = name === undefined ? undefined : schemas[name];
+    if (name === undefined || !schema) {
+      const isCamelCase = /[A-Z]/.test(key);
+      const hint = didYouMean(key, isCamelCase ? names : names.map(kebabCase));
+      throw new UserError(`${source.label(key)} is not ${source.what}.${hint}`);
+    }
+    given[name] = checkValue(schema, value, source.label(key));
+  }
+  return given as Given<S>;
+}
+
+function checkValue(schema: z.ZodType, value: unknown, label: string): unknown {
+  const { success, data } = schema.safeParse(value);
+  if (success && data !== undefined) return data;
+  const { expectation, choices } = describeSetting(schema);
+  if (value === "" || value === undefined) throw new UserError(`${label} needs a value: ${expectation}.`);
+  const shown = typeof value === "string" ? value : JSON.stringify(value);
+  throw new UserError(`${label} must be ${expectation}, not ${shown}.${didYouMean(shown, choices ?? [])}`);
+}
+
+/** The settings of some schemas, in their order, with the defaults of those not given. */
+export function withDefaults<S extends Schemas>(schemas: S, given: Given<S>): Settings<S> {
+  const entries = Object.entries(schemas).map(([name, schema]) => [
+    name,
+    given[name] ?? schema.parse(undefined),
+  ]);
+  return Object.fromEntries(entries);
+}
+
+/** The part of some settings that other schemas declare. */
+export function partOf<S extends Schemas>(schemas: S, given: Readonly<Record<string, unknown>>): Given<S> {
+  const entries = Object.entries(given).filter(([name]) => Object.hasOwn(schemas, name));
+  return Object.fromEntries<unknown>(entries) as Given<S>;
+}
+
+/** `batchSize` as `batch-size`. */
+export function kebabCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** The object in a JSON file. Throws UserError where there is none. */
+export async function readJsonObject(path: string): Promise<Readonly<Record<string, unknown>>> {
+  const text = new TextDecoder().decode(await readFileBytes(path));
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UserError(`${path} is not JSON: ${reason}.`, { cause: error });
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new UserError(`${path} must hold one JSON object.`);
+  }
+  return value as Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,113 @@
+import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { type Binding, type ControlBinding, outputOf, UserError } from "../../graph-builder/index.ts";
+import type { Device } from "../device/device.ts";
+import { ortReason } from "../device/ort-errors.ts";
+import { checkFeeds, type GraphInput } from "./feeds.ts";
+import type { LoweredModel } from "./lowered-models.ts";
+import { expectName } from "./refusals.ts";
+import type { NamedTensors } from "./training-session.ts";
+import type { Slot } from "./training-state.ts";
+
+/** What tells a step what to do, by its role. */
+export type Controls = { readonly [R in ControlBinding["role"]]?: Tensor };
+
+/** An ONNX Runtime session over a model, whose state it reads from slots and puts back there. */
+export class BoundSession {
+  readonly #session: InferenceSession;
+  readonly #states = new Map<string, Slot>();
+  readonly #controls = new Map<string, ControlBinding["role"]>();
+  readonly #nextStates = new Map<string, Slot>();
+  /** The inputs that the user feeds, in the model's order. */
+  readonly inputs: readonly GraphInput[];
+  /** The outputs that a run returns, in the model's order. */
+  readonly outputNames: readonly string[];
+
+  private constructor(
+    session: InferenceSession,
+    inputs: readonly GraphInput[],
+    places: readonly (readonly [Binding, Slot | undefined])[],
+  ) {
+    this.#session = session;
+    for (const [binding, slot] of places) {
+      if (slot) this.#bind(binding, slot);
+      else if (isControl(binding)) this.#controls.set(binding.input, binding.role);
+    }
+    this.inputs = inputs.filter(({ name }) => !this.#states.has(name) && !this.#controls.has(name));
+    this.outputNames = session.outputNames.filter((name) => !this.#nextStates.has(name));
+  }
+
+  /**
+   * Opens a model on a device; `slotOf` gives the place of each binding's state. Throws UserError where the device cannot run the
+   * model, and what `slotOf` throws.
+   */
+  static async open(
+    { bytes, inputs, bindings }: LoweredModel,
+    device: Device,
+    slotOf: (binding: Binding) => Slot | undefined,
+  ): Promise<BoundSession> {
+    const places = bindings.map((binding) => [binding, slotOf(binding)] as const);
+    return new BoundSession(await openSession(bytes, device), inputs, places);
+  }
+
+  /** The names of the inputs that the user feeds. */
+  get inputNames(): readonly string[] {
+    return this.inputs.map(({ name }) => name);
+  }
+
+  /** Whether the model has an input of that role. */
+  takes(role: ControlBinding["role"]): boolean {
+    return [...this.#controls.values()].includes(role);
+  }
+
+  /**
+   * Runs the model, and puts the next states into their slots. Returns the other outputs, or those named by `fetches`.
+   * Throws UserError for an unknown output, and for feeds that the model does not take.
+   */
+  async run(feeds: NamedTensors, controls: Controls, fetches?: readonly string[]): Promise<NamedTensors> {
+    for (const name of fetches ?? []) expectName(name, this.outputNames, "output");
+    checkFeeds(this.inputs, feeds);
+    const results: Record<string, Tensor> = {};
+    for (const [name, tensor] of Object.entries(await this.#session.run(this.#allFeeds(feeds, controls)))) {
+      const slot = this.#nextStates.get(name);
+      if (slot) slot.tensor = tensor;
+      else if (fetches?.includes(name) ?? true) results[name] = tensor;
+    }
+    return results;
+  }
+
+  async release(): Promise<void> {
+    await this.#session.release();
+  }
+
+  #allFeeds(feeds: NamedTensors, controls: Controls): Record<string, Tensor> {
+    const all: Record<string, Tensor> = {};
+    for (const name of this.#session.inputNames) {
+      const role = this.#controls.get(name);
+      const tensor = role ? controls[role] : (this.#states.get(name)?.tensor ?? feeds[name]);
+      if (!tensor) throw new Error(`the input ${name} of the session is not fed`);
+      all[name] = tensor;
+    }
+    return all;
+  }
+
+  #bind(binding: Binding, slot: Slot): void {
+    if (binding.input !== undefined) this.#states.set(binding.input, slot);
+    const output = outputOf(binding);
+    if (output !== undefined) this.#nextStates.set(output, slot);
+  }
+}
+
+async function openSession(bytes: Uint8Array, device: Device): Promise<InferenceSession> {
+  try {
+    return await device.ort.InferenceSession.create(bytes, device.sessionOptions);
+  } catch (error) {
+    throw new UserError(
+      `The device ${device.name} cannot run the model (${ortReason(error)}); ${device.advice}.`,
+      { cause: error, code: "device-refused", details: { device: device.name, reason: ortReason(error) } },
+    );
+  }
+}
+
+function isControl(binding: Binding): binding is ControlBinding {
+  return binding.role === "learning-rate" || binding.role === "step" || binding.role === "reset-gradients";
+}

@@ -1,0 +1,150 @@
+import { z } from "zod";
+import { UserError } from "../../graph-builder/errors.ts";
+import { type DatasetName, datasets } from "../../runtime/data/dataset.ts";
+import { deviceNames } from "../../runtime/device/names.ts";
+import { engineNames, replicaCount } from "../../runtime/node/run/engine-settings.ts";
+import {
+  checkSettings,
+  type Given,
+  kebabCase,
+  type Settings,
+  withDefaults,
+} from "../../runtime/node/run/schema.ts";
+import { type ArtifactSettings, optimizers, type Target } from "../settings.ts";
+
+const count = z.int().min(1);
+const path = z.string().min(1);
+const datasetNames = Object.keys(datasets) as [DatasetName, ...DatasetName[]];
+
+/** The settings of a run by subject: type, default, choices and help. */
+export const runSettingGroups = {
+  Network: {
+    depth: z.int().min(8).default(8).describe("number of layers, 6n + 2: 8, 14, 20, 26, ..."),
+    width: count.default(16).describe("channels of the first stage; later stages have 2 and 4 times as many"),
+    classes: count.optional().describe("number of classes [default: that of the data set]"),
+  },
+  Data: {
+    data: z.enum(datasetNames).default("shapes").describe("name of the data set"),
+    dataDir: path.optional().describe("folder with CIFAR's .bin files [default: download once and cache]"),
+    trainLimit: count.optional().describe("use only the first N training images"),
+    testLimit: count.optional().describe("use only the first N test images"),
+  },
+  Training: {
+    epochs: count
+      .optional()
+      .describe("passes over the training images [default: 4 for shapes, 1800 for CIFAR]"),
+    batchSize: count.max(65_536).default(64).describe("images per step"),
+    learningRate: z
+      .number()
+      .positive()
+      .default(0.1)
+      .describe("highest learning rate; it falls to 0 along a cosine"),
+    weightDecay: z.number().min(0).default(1e-4).describe("weight decay of every parameter"),
+    momentum: z.number().min(0).lt(1).default(0.9).describe("Nesterov momentum"),
+    optimizer: z.enum(optimizers).default("sgd-nesterov").describe("update rule"),
+    forward: z
+      .enum(["shake", "even"])
+      .default("shake")
+      .describe("weights of the two branches in the forward pass: random, or one half each"),
+    backward: z
+      .enum(["shake", "even", "keep"])
+      .default("shake")
+      .describe("weights in the backward pass: random, one half each, or those of the forward pass"),
+    level: z.enum(["image", "batch"]).default("image").describe("draw random weights per image or per batch"),
+    seed: z.int().min(0).default(1).describe("random seed"),
+  },
+  Machine: {
+    engine: z
+      .enum(engineNames)
+      .default("onnxruntime")
+      .describe("what trains: today's ONNX Runtime, or the training session of version 1.19.2 (CPU only)"),
+    device: z.enum(deviceNames).default("cpu").describe("device that computes"),
+    threads: count.optional().describe("CPU threads per session [default: all cores; 1 with replicas]"),
+    replicas: z
+      .union([z.literal("auto"), count])
+      .default("auto")
+      .describe("sessions that share each batch on the CPU; auto: one per core, of 64 images or more"),
+    checkpointEverySteps: count.default(200).describe("save a checkpoint every N steps"),
+  },
+} as const;
+
+/** The settings of a run, which `config.json` keeps in this order. */
+export const runSchemas = {
+  ...runSettingGroups.Network,
+  ...runSettingGroups.Data,
+  ...runSettingGroups.Training,
+  ...runSettingGroups.Machine,
+} as const;
+
+export type RunSettingName = keyof typeof runSchemas;
+
+/** What a person said of a run. */
+export type GivenRun = Given<typeof runSchemas>;
+
+/** The settings that say where a run runs and not what it computes. They may change when the run goes on. */
+export const placeSettings: readonly RunSettingName[] = [
+  "dataDir",
+  "engine",
+  "device",
+  "threads",
+  "checkpointEverySteps",
+];
+
+/** The settings of a run, complete. */
+export type RunConfig = Settings<typeof runSchemas> & {
+  readonly classes: number;
+  readonly epochs: number;
+  readonly replicas: number;
+};
+
+const defaultEpochs: Readonly<Record<DatasetName, number>> = { shapes: 4, cifar10: 1800, cifar100: 1800 };
+
+/**
+ * Completes the settings of a run with the defaults, some of which depend on the data set and on this machine.
+ * Throws UserError for fewer classes than the data set has.
+ */
+export function runConfig(given: GivenRun): RunConfig {
+  const settings = withDefaults(runSchemas, given);
+  const { data, classes = classCount(data), epochs = defaultEpochs[data] } = settings;
+  if (classes < classCount(data)) {
+    throw new UserError(`--classes ${classes} is too few: ${datasets[data].title} has ${classCount(data)}.`);
+  }
+  return { ...settings, classes, epochs, replicas: replicaCount(settings) };
+}
+
+/** The settings in a run's `config.json`. Throws UserError, naming the file, for an unknown name or a wrong value. */
+export function runConfigIn(raw: Readonly<Record<string, unknown>>, file: string): RunConfig {
+  const label = (key: string) => `${key} in ${file}`;
+  return runConfig(checkSettings(runSchemas, raw, { label, what: "a setting of a run" }));
+}
+
+function classCount(data: DatasetName): number {
+  return datasets[data].classNames.length;
+}
+
+/** What the training artifacts of a run are built from. */
+export function artifactSettings(config: RunConfig, target: Target, fused = false): ArtifactSettings {
+  const { depth, width, classes, optimizer, momentum, weightDecay, seed, data } = config;
+  const { mean, std } = datasets[data];
+  return { depth, width, classes, mean, std, target, optimizer, fused, momentum, weightDecay, seed };
+}
+
+/** The network's name as a part of a path: `26-2x32d`. */
+export function networkSlug({ depth, width }: Pick<RunConfig, "depth" | "width">): string {
+  return `${depth}-2x${width}d`;
+}
+
+/** The settings that say what was trained, without those that say where. */
+export function withoutPlace(config: RunConfig): Partial<RunConfig> {
+  const places: readonly string[] = placeSettings;
+  return Object.fromEntries(Object.entries(config).filter(([name]) => !places.includes(name)));
+}
+
+/** The command that trains what a run trained: its settings as flags, without those that are defaults or only say where. */
+export function reproducingCommand(config: RunConfig): string {
+  const defaults: Readonly<Record<string, unknown>> = runConfig({ data: config.data });
+  const flags = Object.entries(withoutPlace(config))
+    .filter(([name, value]) => value !== undefined && (name === "data" || value !== defaults[name]))
+    .map(([name, value]) => `--${kebabCase(name)} ${value}`);
+  return ["shake train", ...flags].join(" ");
+}

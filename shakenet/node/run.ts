@@ -1,0 +1,73 @@
+import type { ClassificationRecord } from "../../runtime/data/classification-task.ts";
+import { type Engine, openEngine, trainingSources } from "../../runtime/node/run/engine.ts";
+import { expectTrainable } from "../../runtime/node/run/engine-settings.ts";
+import { freeRunPath, RunDirectory, type RunFormat } from "../../runtime/node/run/run-directory.ts";
+import { fuseArtifacts, unfuseCheckpoint } from "../fusing.ts";
+import type { Provenance } from "../provenance.ts";
+import { isShakeNetManifest, type ShakeNetArtifacts, type ShakeNetManifest } from "../training-artifacts.ts";
+import { networkSlug, type RunConfig, reproducingCommand, runConfigIn, withoutPlace } from "./run-config.ts";
+
+/** The folder of a run that trains a ShakeNet. */
+export type ShakeNetRun = RunDirectory<RunConfig, ShakeNetManifest, ClassificationRecord>;
+
+const format: RunFormat<RunConfig, ShakeNetManifest, ClassificationRecord> = {
+  configOf: runConfigIn,
+  isManifest: isShakeNetManifest,
+  recordOf: (line) => JSON.parse(line),
+};
+
+/** Makes the folder of a new run. Throws UserError where the path is taken or cannot be written. */
+export function createRun(
+  path: string,
+  config: RunConfig,
+  artifacts: ShakeNetArtifacts,
+): Promise<ShakeNetRun> {
+  return RunDirectory.create(format, path, config, artifacts);
+}
+
+/** Opens the folder of a run. Throws UserError where it is none, or is damaged. */
+export function openRun(path: string): Promise<ShakeNetRun> {
+  return RunDirectory.open(format, path);
+}
+
+/** The run that a checkpoint's path lies in, undefined where it lies in none. Throws UserError where the run is damaged. */
+export function runAround(checkpoint: string): Promise<ShakeNetRun | undefined> {
+  return RunDirectory.around(format, checkpoint);
+}
+
+/** A free folder for a new run: `runs/<network>-<data>-s<seed>`, with a number behind where it is taken. */
+export function freePathOf(config: RunConfig): Promise<string> {
+  return freeRunPath(`${networkSlug(config)}-${config.data}-s${config.seed}`);
+}
+
+/** What a model that is exported from a run says of it. */
+export function provenanceOf(config: RunConfig, testAccuracy?: number): Provenance {
+  return {
+    settings: withoutPlace(config),
+    command: reproducingCommand(config),
+    data: config.data,
+    testAccuracy,
+  };
+}
+
+/** An engine whose checkpoints are brought into the layout of the artifacts that it was opened with. */
+export interface ShakeNetEngine extends Engine {
+  readonly layOut: (checkpoint: Uint8Array) => Uint8Array;
+}
+
+/**
+ * Opens the engine that a run asks for; ONNX Runtime's own training session gets fused artifacts.
+ * Throws UserError where the settings do not go together, or this machine lacks the device.
+ */
+export async function openShakeNetEngine(
+  config: RunConfig,
+  artifacts: ShakeNetArtifacts,
+): Promise<ShakeNetEngine> {
+  if (config.engine !== "ort-training") {
+    const engine = await openEngine(trainingSources(artifacts), config);
+    return { ...engine, layOut: (checkpoint) => checkpoint };
+  }
+  expectTrainable(config);
+  const engine = await openEngine(trainingSources(fuseArtifacts(artifacts)), config);
+  return { ...engine, layOut: (checkpoint) => unfuseCheckpoint(checkpoint, artifacts) };
+}

@@ -1,0 +1,103 @@
+import type { Checkpoint } from "../artifacts/checkpoint.ts";
+import { UserError } from "../graph-builder/errors.ts";
+import { type DatasetName, datasets } from "../runtime/data/dataset.ts";
+import { defaultForm, type InferenceForm } from "./inference-form.ts";
+import { inferenceModel, type ModelNotes } from "./inference-model.ts";
+import { networkName } from "./network.ts";
+import type { ArtifactSettings } from "./settings.ts";
+
+/** The checkpoint's property with the SHA-256 of the training images and labels. */
+export const DATA_DIGEST = "data_sha256";
+
+/** What is known of a training beside its checkpoint. */
+export interface Provenance {
+  /** The settings of the run; those of the checkpoint's network where they are not known. */
+  readonly settings?: object | undefined;
+  /** The command that trains the same again. */
+  readonly command?: string | undefined;
+  readonly data?: DatasetName | undefined;
+  /** In percent. */
+  readonly testAccuracy?: number | undefined;
+}
+
+/** What an exported model can be made like. */
+export interface ExportForm extends Omit<InferenceForm, "precision"> {
+  readonly precision: InferenceForm["precision"] | "int8";
+  readonly opset: number;
+}
+
+export const defaultExport = { ...defaultForm, opset: 17 };
+
+/** A checkpoint as one plain .onnx with its provenance; the same training always gives the same bytes. */
+export function frozenModel(
+  checkpoint: Checkpoint,
+  where: string,
+  about: Provenance = {},
+  form: InferenceForm & { readonly opset: number } = defaultExport,
+): Uint8Array {
+  const settings = checkpointSettings(checkpoint, where);
+  return inferenceModel(settings, checkpoint, modelNotes(checkpoint, settings, about, form), form);
+}
+
+/** What an exported model says of itself. */
+export function modelNotes(
+  { properties }: Checkpoint,
+  settings: ArtifactSettings,
+  { settings: ofRun = settings, command, data, testAccuracy }: Provenance,
+  form: ExportForm,
+): ModelNotes {
+  const text = (name: string) => (properties.has(name) ? String(properties.get(name)) : undefined);
+  const fields: Readonly<Record<string, string | undefined>> = {
+    network: `ShakeNet ${networkName(settings)}`,
+    class_names: data && JSON.stringify(datasets[data].classNames),
+    settings: JSON.stringify(ofRun),
+    data,
+    data_sha256: text(DATA_DIGEST),
+    seed: String(settings.seed),
+    steps: text("step"),
+    test_accuracy: testAccuracy?.toFixed(2),
+    precision: form.precision,
+    command,
+    export_command: exportCommand(form),
+  };
+  const known = Object.entries(fields).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const mix = form.alphaInput ? "alpha an input" : "alpha = 0.5";
+  return {
+    docString: `ShakeNet ${networkName(settings)}: raw pixels 0..255 to ${form.output}, ${mix}`,
+    metadataProps: Object.fromEntries(known),
+    opset: form.opset,
+  };
+}
+
+const exportFlags: Readonly<Record<keyof ExportForm, string>> = {
+  input: "input",
+  output: "output",
+  batch: "batch",
+  precision: "precision",
+  alphaInput: "alpha-input",
+  opset: "opset",
+};
+
+/** The command that exports in a form, undefined for the default one. */
+function exportCommand(form: ExportForm): string | undefined {
+  const flags = (Object.keys(exportFlags) as (keyof ExportForm)[])
+    .filter((name) => form[name] !== defaultExport[name])
+    .map((name) => `--${exportFlags[name]}${form[name] === true ? "" : ` ${form[name]}`}`);
+  return flags.length > 0 ? ["shake export", ...flags].join(" ") : undefined;
+}
+
+/** The settings that a checkpoint of ours was made with. Throws UserError for one of another program. */
+export function checkpointSettings({ properties }: Checkpoint, where: string): ArtifactSettings {
+  const settings = properties.get("settings");
+  if (typeof settings !== "string") {
+    throw new UserError(`${where} does not say which network it is of: it was not made by shake.`);
+  }
+  return JSON.parse(settings);
+}
+
+/** The data set that a model's metadata say it was trained on. Throws UserError where they do not. */
+export function trainingData({ data = "" }: Readonly<Record<string, string>>, what: string): DatasetName {
+  const name = Object.keys(datasets).find((candidate): candidate is DatasetName => candidate === data);
+  if (name !== undefined) return name;
+  throw new UserError(`${what} does not say what it was trained on: give --data.`);
+}

@@ -1,0 +1,41 @@
+import {
+  type ClassificationData,
+  type ClassificationTask,
+  classificationTask,
+  imageFeeds,
+} from "../runtime/data/classification-task.ts";
+import type { StepFeeds } from "../runtime/loop/task.ts";
+import { inferenceModel } from "./inference-model.ts";
+import { blockCount, type NetworkSettings } from "./network.ts";
+import { type ShakeSettings, shakeCoefficients } from "./shake-noise.ts";
+
+/** A ShakeNet, how its branches are mixed, and what it is trained on. The seed decides alpha and beta too. */
+export interface ShakeNetTaskOptions extends ClassificationData, ShakeSettings {
+  readonly network: NetworkSettings;
+}
+
+/**
+ * Trains a ShakeNet: a picture classifier whose training model also takes `alpha` and `beta`, float [blocks,
+ * batch]. A checkpoint is measured as the network that is frozen from it.
+ */
+export function shakeNetTask(options: ShakeNetTaskOptions): ClassificationTask {
+  return {
+    ...classificationTask(options, (checkpoint) => inferenceModel(options.network, checkpoint)),
+    feeds: (step) => withCoefficients(imageFeeds(options, step), options, step),
+  };
+}
+
+function withCoefficients(
+  { feeds, examples }: StepFeeds,
+  { network, device, forward, backward, level, seed }: ShakeNetTaskOptions,
+  step: number,
+): StepFeeds {
+  const blocks = blockCount(network);
+  const { alpha, beta } = shakeCoefficients(
+    { forward, backward, level, seed, blocks, batch: examples },
+    step,
+  );
+  const coefficients = (data: Float32Array) =>
+    new device.ort.Tensor("float32", data as Float32Array<ArrayBuffer>, [blocks, examples]);
+  return { feeds: { ...feeds, alpha: coefficients(alpha), beta: coefficients(beta) }, examples };
+}
