@@ -19,6 +19,7 @@ export * from "./loop/task.ts";
 export * from "./loop/train.ts";
 export * from "./measure/pass-trace.ts";
 export * from "./measure/peak.ts";
+export * from "./session/chunked-session.ts";
 export type { LoweredModels } from "./session/lowered-models.ts";
 export type { Source, TrainingSessionCreateOptions, TrainingSources } from "./session/sources.ts";
 export * from "./session/trainer.ts";

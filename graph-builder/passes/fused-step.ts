@@ -13,6 +13,9 @@ import { freezeInputs, rewriteGraph } from "./rewrite.ts";
 /** The input that counts the steps since the loss scale changed or a step was skipped: float, no dimensions. */
 export const GOOD_STEPS = "good_steps";
 
+/** The loss scale of a training that begins, as PyTorch's GradScaler's. */
+export const INITIAL_LOSS_SCALE = 65536;
+
 /** After so many steps without an overflow the loss scale is doubled, as PyTorch's GradScaler does. */
 export const GROWTH_INTERVAL = 2000;
 

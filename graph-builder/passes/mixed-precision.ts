@@ -51,6 +51,9 @@ const normalizing: ReadonlySet<OpType> = new Set<OpType>([
   "LayerNormalizationGrad",
 ]);
 
+/** What casts are named under, beside the nodes that a lowering makes of the node that they are for. */
+const SCOPE = "precision";
+
 /** The input by which a mixed-precision training graph takes the factor of its gradients: float, no dimensions. */
 export const LOSS_SCALE = "loss_scale";
 
@@ -75,10 +78,11 @@ export function mixedPrecision(graph: Graph): Graph {
   const converted = rewriteGraph(graph, (node, inputs, g) => {
     const seeded = inputs.map((value, i) => (value && isSeedOf(node, i, seeds) ? scaled(g, value) : value));
     const type = typeOf(node, seeded);
-    const values = seeded.map((value) => value && inType(g, value, type));
+    const values = g.scope(SCOPE, () => seeded.map((value) => value && inType(g, value, type)));
     const { outputs } = g.node(node.opType, values, node.attributes as never, node.name);
+    const [image, ...others] = outputs;
     const isImage = normalizing.has(node.opType) && inputs[0]?.elemType === "float16";
-    return isImage ? outputs.map((value, i) => (i === 0 ? inType(g, value, "float16") : value)) : outputs;
+    return isImage && image ? [g.scope(SCOPE, () => inType(g, image, "float16")), ...others] : outputs;
   });
   return removeDeadCode.run(withTypesOf(graph, converted));
 }

@@ -1,0 +1,238 @@
+import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import {
+  createModel,
+  encodeChunk,
+  type FusedStep,
+  fusedStep,
+  GOOD_STEPS,
+  INITIAL_LOSS_SCALE,
+  LOSS_SCALE,
+  lowerGraph,
+  loweringOf,
+  STEPS,
+  Tensor as TensorProto,
+  UserError,
+} from "../../graph-builder/index.ts";
+import type { Device } from "../device/device.ts";
+import { ortReason } from "../device/ort-errors.ts";
+import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
+import { checkFeeds, type GraphInput } from "./feeds.ts";
+import { type DecodedModels, decodeSources } from "./lowered-models.ts";
+import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
+import type { NamedTensors } from "./training-session.ts";
+
+export interface ChunkSettings {
+  /** Forward and backward in float16, weights in float32, and a loss scale that is kept in the checkpoint's properties. */
+  readonly mixed?: boolean | undefined;
+}
+
+/** A chunk of steps as a file for a device. */
+export interface ChunkModel {
+  readonly bytes: Uint8Array;
+  readonly step: FusedStep;
+  /** What every call is fed: the step's own inputs with a leading axis `steps`. */
+  readonly feeds: readonly GraphInput[];
+}
+
+/**
+ * Trains artifacts with a training and an optimizer model several steps a call: parameters, running statistics and moments cross the
+ * boundary between JavaScript and the device once a call and not once a step, and all parameters are updated by the same few
+ * operators. Calls must not overlap.
+ */
+export class ChunkedSession {
+  readonly #device: Device;
+  readonly #session: InferenceSession;
+  readonly #model: ChunkModel;
+  readonly #checkpoint: Checkpoint;
+  readonly #state: Map<string, Tensor>;
+  #steps: number;
+
+  private constructor(device: Device, session: InferenceSession, model: ChunkModel, checkpoint: Checkpoint) {
+    this.#device = device;
+    this.#session = session;
+    this.#model = model;
+    this.#checkpoint = checkpoint;
+    this.#steps = checkpoint.optimizer?.step ?? 0;
+    this.#state = initialState(model.step, checkpoint, device);
+  }
+
+  /**
+   * Opens artifacts on a device. Throws UserError where a file is damaged, where there is no optimizer model or it cannot update all
+   * parameters together, and where the device cannot run the graph.
+   */
+  static async create(
+    sources: TrainingSources | TrainingSessionCreateOptions,
+    device: Device,
+    settings: ChunkSettings = {},
+  ): Promise<ChunkedSession> {
+    const decoded = await decodeSources(sources);
+    const model = chunkModel(decoded, device, settings);
+    const { ort, sessionOptions, name, advice } = device;
+    const session = await ort.InferenceSession.create(model.bytes, sessionOptions).catch((error: unknown) => {
+      throw new UserError(`The device ${name} cannot run the model (${ortReason(error)}); ${advice}.`, {
+        cause: error,
+      });
+    });
+    return new ChunkedSession(device, session, model, decoded.checkpoint);
+  }
+
+  /** Updates made since the training began. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** The factor of the gradients in the next step; undefined without mixed precision. */
+  get lossScale(): number | undefined {
+    const scale = this.#state.get(LOSS_SCALE);
+    return scale && Number(scale.data[0]);
+  }
+
+  /** The inputs that runSteps wants, all with a leading axis `steps`. */
+  get inputNames(): readonly string[] {
+    const controls = new Set(this.#model.step.controls.map(({ input }) => input));
+    return this.#model.feeds.map(({ name }) => name).filter((name) => !controls.has(name));
+  }
+
+  /**
+   * Takes as many steps as the feeds have along their first axis, each at its learning rate (float32 [steps]). Returns the outputs,
+   * such as `loss`, one value a step. Throws UserError for a missing input, and for another type or shape.
+   */
+  async runSteps(feeds: NamedTensors, learningRates: Float32Array): Promise<NamedTensors> {
+    const { Tensor } = this.#device.ort;
+    const count = learningRates.length;
+    const given: Record<string, Tensor> = { ...feeds };
+    for (const { role, input } of this.#model.step.controls) {
+      if (input === undefined) continue;
+      if (role === "learning-rate") given[input] = new Tensor("float32", learningRates, [count, 1]);
+      if (role === "step") {
+        const steps = BigInt64Array.from({ length: count }, (_, i) => BigInt(this.#steps + i + 1));
+        given[input] = new Tensor("int64", steps, [count, 1]);
+      }
+    }
+    checkFeeds(this.#model.feeds, given);
+    const all: Record<string, Tensor> = {};
+    for (const name of this.#session.inputNames) {
+      const tensor = this.#state.get(name) ?? given[name];
+      if (tensor) all[name] = tensor;
+    }
+    const results: Record<string, Tensor> = {};
+    for (const [name, tensor] of Object.entries(await this.#session.run(all))) {
+      const state = name.endsWith("_next") ? name.slice(0, -"_next".length) : "";
+      if (this.#state.has(state)) this.#state.set(state, tensor);
+      else results[name] = tensor;
+    }
+    this.#steps += count;
+    return results;
+  }
+
+  /** The state as a checkpoint; its tensors share their data with the session until the next call. */
+  checkpoint(): Checkpoint {
+    const { trainable, frozen, optimizer, properties } = this.#checkpoint;
+    const current = (tensors: ReadonlyMap<string, TensorProto>) =>
+      new Map([...tensors].map(([name, tensor]) => [name, this.#tensor(name) ?? tensor]));
+    const momenta = new Map([...trainable].map(([name, { dims }]) => [name, this.#momenta(name, dims)]));
+    const scale = this.#scaleProperties();
+    return {
+      trainable: current(trainable),
+      frozen: current(frozen),
+      properties: new Map([...properties, ...scale]),
+      optimizer: {
+        step: this.#steps,
+        initialLearningRate: optimizer?.initialLearningRate ?? 0.001,
+        momenta,
+      },
+    };
+  }
+
+  /** The state as the bytes of ONNX Runtime's checkpoint file. */
+  saveCheckpoint(): Uint8Array {
+    return encodeCheckpoint(this.checkpoint());
+  }
+
+  /** Frees the session. */
+  async release(): Promise<void> {
+    await this.#session.release();
+    this.#state.clear();
+  }
+
+  #tensor(name: string): TensorProto | undefined {
+    const tensor = this.#state.get(name);
+    return tensor && fromOrtTensor(tensor);
+  }
+
+  /** ONNX Runtime's SGD wants one moment a parameter, which it never touches. */
+  #momenta(parameter: string, dims: readonly number[]): TensorProto[] {
+    const names = momentInputs(this.#model.step, parameter);
+    const moments = names.flatMap((name) => this.#tensor(name) ?? []);
+    if (moments.length > 0) return moments;
+    return this.#checkpoint.optimizer?.momenta.get(parameter) ?? [zeros(dims)];
+  }
+
+  #scaleProperties(): [string, number][] {
+    return [LOSS_SCALE, GOOD_STEPS].flatMap((name): [string, number][] => {
+      const tensor = this.#state.get(name);
+      return tensor ? [[name, Number(tensor.data[0])]] : [];
+    });
+  }
+}
+
+/**
+ * A chunk of steps of artifacts as a file for a device. Throws UserError without an optimizer model, and where it cannot update all
+ * parameters together.
+ */
+export function chunkModel(
+  { training, optimizer }: Pick<DecodedModels, "training" | "optimizer">,
+  { name, lowering }: Pick<Device, "name" | "lowering">,
+  { mixed = false }: ChunkSettings = {},
+): ChunkModel {
+  if (!optimizer)
+    throw new UserError("Several steps a call need an optimizer model beside the training model.");
+  const step = fusedStep(training, optimizer, { mixed });
+  // the forms of the other devices are for float32
+  const graph = lowerGraph(step.graph, mixed && name !== "cuda" ? loweringOf("portable") : lowering);
+  const constants = new Set(
+    training.bindings.filter(({ role }) => role === "constant").map(({ input }) => input),
+  );
+  const own = graph.inputs.filter(({ name = "" }) => !step.states.has(name) && !constants.has(name));
+  const scanned = own.map(({ name = "" }) => name);
+  const bytes = encodeChunk(createModel(graph), { states: step.states, packs: step.packs, scanned });
+  const feeds = own.map(({ name = "", type }) => ({
+    name,
+    type: type.kind === "tensor" ? { ...type, shape: [STEPS, ...type.shape] } : type,
+  }));
+  return { bytes, step, feeds };
+}
+
+function initialState({ packs, states, controls }: FusedStep, checkpoint: Checkpoint, { ort }: Device) {
+  const { trainable, frozen, optimizer, properties } = checkpoint;
+  const moments = new Map(
+    controls.flatMap((binding): [string, TensorProto][] => {
+      if (binding.role !== "moment") return [];
+      const kept = optimizer?.momenta.get(binding.parameter)?.[binding.index];
+      return [[binding.input, kept ?? zeros(trainable.get(binding.parameter)?.dims ?? [])]];
+    }),
+  );
+  const state = new Map<string, Tensor>();
+  const members = new Set(packs.flatMap((pack) => pack.members.map(({ name }) => name)));
+  for (const [name, tensor] of [...trainable, ...frozen, ...moments]) {
+    if (members.has(name) || frozen.has(name)) state.set(name, toOrtTensor(tensor, ort));
+  }
+  if (states.has(LOSS_SCALE)) {
+    const number = (name: string, otherwise: number) =>
+      Float32Array.of(Number(properties.get(name) ?? otherwise));
+    state.set(LOSS_SCALE, new ort.Tensor("float32", number(LOSS_SCALE, INITIAL_LOSS_SCALE), []));
+    state.set(GOOD_STEPS, new ort.Tensor("float32", number(GOOD_STEPS, 0), []));
+  }
+  return state;
+}
+
+function momentInputs({ controls }: FusedStep, parameter: string): string[] {
+  return controls.flatMap((binding) =>
+    binding.role === "moment" && binding.parameter === parameter ? [binding.input] : [],
+  );
+}
+
+function zeros(dims: readonly number[]): TensorProto {
+  return new TensorProto("float", dims, new Float32Array(dims.reduce((size, dim) => size * dim, 1)));
+}
