@@ -8,6 +8,7 @@ import { doctorCommand } from "./commands/doctor/command.ts";
 import { evalCommand } from "./commands/eval/command.ts";
 import { exportCommand } from "./commands/export/command.ts";
 import { inspectCommand } from "./commands/inspect/command.ts";
+import { installCudaCommand } from "./commands/install-cuda/command.ts";
 import { predictCommand } from "./commands/predict/command.ts";
 import { trainCommand } from "./commands/train/command.ts";
 import { verifyCommand } from "./commands/verify/command.ts";
@@ -26,6 +27,7 @@ export const commands: readonly Command[] = [
   buildGraphCommand,
   benchCommand,
   doctorCommand,
+  installCudaCommand,
 ];
 
 /** Runs a command line and returns its exit code: 2 for a mistake of the user, told in one sentence, 1 for a bug, with its stack. */

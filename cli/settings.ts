@@ -69,6 +69,14 @@ export const settingGroups = {
       .describe("operators that replace the training operators [default: those of the device]"),
     profile: z.boolean().default(false).describe("show the time of each operator"),
   },
+  Installation: {
+    python: path.optional().describe("Python interpreter with pip [default: python3]"),
+    wheel: path.optional().describe("wheel of onnxruntime-gpu that was fetched before [default: fetch it]"),
+    fetchLibraries: z
+      .boolean()
+      .default(false)
+      .describe("fetch CUDA's libraries too, about 1.3 GB, instead of using those of this machine"),
+  },
   Output: {
     json: z.boolean().default(false).describe("print one JSON object to standard output"),
     graph: z.boolean().default(false).describe("print the graph in ONNX's textual syntax"),
@@ -86,6 +94,7 @@ const schemas = {
   ...settingGroups.Model,
   ...settingGroups.Files,
   ...settingGroups.Benchmark,
+  ...settingGroups.Installation,
   ...settingGroups.Output,
 } as const;
 

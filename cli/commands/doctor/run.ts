@@ -5,12 +5,15 @@ import { env } from "onnxruntime-common";
 import { UserError } from "../../../graph-builder/index.ts";
 import { trainBatch } from "../../../runtime/data/batches.ts";
 import { type DeviceName, deviceNames, TrainingSession } from "../../../runtime/index.ts";
+import { type CudaNeed, cudaNeeds } from "../../../runtime/node/cuda/next-step.ts";
+import { cudaState, installedRuntime } from "../../../runtime/node/cuda/provider.ts";
 import { cacheFolder } from "../../../runtime/node/data/download.ts";
 import { loadDataset, openDevice } from "../../../runtime/node/index.ts";
 import { trainingSources } from "../../../runtime/node/run/engine.ts";
 import { buildTrainingArtifacts } from "../../../shakenet/index.ts";
 import { artifactSettings, runConfig } from "../../../shakenet/node/run-config.ts";
 import { formatFields, formatLarge, formatTable } from "../../format.ts";
+import { shakeCommand } from "../../invocation.ts";
 import type { DoctorGiven } from "./command.ts";
 
 export async function run({ json }: DoctorGiven): Promise<number> {
@@ -24,14 +27,31 @@ export async function run({ json }: DoctorGiven): Promise<number> {
     disk: `${formatLarge(disk.bavail * disk.bsize)}B free here`,
     "data cache": `${cacheFolder()} (${(await cached()).join(", ") || "empty"})`,
   };
+  const cuda = await cudaReport();
   const devices: { device: DeviceName; works: boolean; says: string }[] = [];
   for (const name of deviceNames) devices.push({ device: name, ...(await tryDevice(name)) });
-  if (json) process.stdout.write(`${JSON.stringify({ ...machine, devices })}\n`);
+  if (json) process.stdout.write(`${JSON.stringify({ ...machine, cuda, devices })}\n`);
   else {
     const rows = devices.map(({ device, works, says }) => [device, works ? "yes" : "no", says]);
     process.stdout.write(`${formatFields(machine)}\n\n${formatTable(["device", "works", ""], rows)}\n`);
+    const needs = cuda.map(({ what, found, next }) => [
+      what,
+      found ?? "missing",
+      found === undefined ? next : "",
+    ]);
+    if (needs.length > 0) process.stdout.write(`\n${formatTable(["for CUDA", "found", "next"], needs)}\n`);
   }
   return devices.find(({ device }) => device === "cpu")?.works ? 0 : 1;
+}
+
+/** What CUDA needs here; nothing where ONNX Runtime has no CUDA provider for the system. */
+async function cudaReport(): Promise<CudaNeed[]> {
+  try {
+    return cudaNeeds(await cudaState(installedRuntime()), shakeCommand());
+  } catch (error) {
+    if (error instanceof UserError) return [];
+    throw error;
+  }
 }
 
 /** Takes two training steps of a small network on a device and times the second. */
