@@ -55,9 +55,11 @@ run() {
   cat "$pieces"/shakenet-gpu.tar.xz.* | tar xJf - -C "$work"
   cd "$work/app"
   export PATH=$work/app:$PATH
-  node test/gpu/measure.mjs "$results"
-  if python3 -c 'import torch' 2>/dev/null; then python3 test/gpu/torch_speed.py "$results"; fi
+  local failed=0
+  node test/gpu/measure.mjs "$results" || failed=1
+  if python3 -c 'import torch' 2>/dev/null; then python3 test/gpu/torch_speed.py "$results" || failed=1; fi
   node test/gpu/join-results.mjs "$results"
+  return $failed
 }
 
 case "${1:-}" in
