@@ -52,6 +52,10 @@ export const settingGroups = {
       .default("ort-training")
       .describe("operators of the training model: ONNX Runtime's training operators, or standard ONNX alone"),
     fused: z.boolean().default(false).describe("put the optimizer's update into the training model"),
+    chunk: z
+      .boolean()
+      .default(false)
+      .describe("also write epoch_model.onnx, which takes many steps in one call; needs --target standard"),
     out: path.optional().describe("path to write to"),
     run: path.optional().describe("run folder"),
     model: path.optional().describe("exported .onnx model"),

@@ -13,7 +13,7 @@ export { type LoweringName, loweringNames, loweringOf } from "./lowerings/index.
 export { type Call, type Lower, type Lowering, layer, lower } from "./lowerings/lower.ts";
 export { inlined, portable } from "./lowerings/portable.ts";
 export { nameValues } from "./names.ts";
-export { type ChunkNames, encodeChunk, STEPS } from "./onnx/chunk.ts";
+export { type ChunkNames, chunkNames, encodeChunk, STEPS } from "./onnx/chunk.ts";
 export { decodeMetadata, decodeModel, encodeModel } from "./onnx/model.ts";
 export { dataTypeNumbers } from "./operators/elementwise.ts";
 export { type Attributes, type OpType, operators } from "./operators/index.ts";

@@ -1,3 +1,4 @@
+import { type BoundGraph, outputOf } from "../bindings.ts";
 import { UserError } from "../errors.ts";
 import type { Graph, Model } from "../ir.ts";
 import type { Pack } from "../passes/fused-step.ts";
@@ -15,6 +16,30 @@ export interface ChunkNames {
   readonly scanned: readonly string[];
   /** States that the step has as one matrix and the file as the tensors that it is made of. */
   readonly packs?: readonly Pack[];
+}
+
+/**
+ * What of a fused training step stays and what is new in each step, by its bindings: what the step returns anew is a state, the
+ * user's inputs and the optimizer's learning rate and step number are scanned, and constants are the same for all steps.
+ * Throws UserError where the step returns gradients, which a chunk would have no use for.
+ */
+export function chunkNames({ graph, bindings }: BoundGraph): ChunkNames {
+  if (bindings.some(({ role }) => role === "gradient")) {
+    throw new UserError(
+      `The training model ${graph.name} returns gradients, so several of its steps cannot be one call: it must update its parameters itself.`,
+    );
+  }
+  const states = bindings.flatMap((binding): [string, string][] => {
+    const output = outputOf(binding);
+    return binding.input !== undefined && output !== undefined ? [[binding.input, output]] : [];
+  });
+  const kept = new Set(
+    bindings
+      .filter((binding) => binding.role !== "learning-rate" && binding.role !== "step")
+      .map(({ input }) => input),
+  );
+  const scanned = graph.inputs.map(({ name = "" }) => name).filter((name) => !kept.has(name));
+  return { states: new Map(states), scanned };
 }
 
 /** The symbolic dimension of the leading axis: how many steps a call takes. */

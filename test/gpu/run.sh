@@ -14,7 +14,8 @@ pack() {
   mkdir -p "$folder"
   folder=$(cd "$folder" && pwd)
   stage=$(mktemp -d)
-  trap 'rm -rf "$stage"' EXIT
+  # expanded here: the variable is gone when the shell exits
+  trap "rm -rf '$stage'" EXIT
   (cd "$root" && npx tsc -b)
   version=$(node -p "require('$root/node_modules/onnxruntime-node/package.json').version")
 
@@ -51,7 +52,7 @@ run() {
   mkdir -p "$results"
   results=$(cd "$results" && pwd)
   work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
+  trap "rm -rf '$work'" EXIT
   cat "$pieces"/shakenet-gpu.tar.xz.* | tar xJf - -C "$work"
   cd "$work/app"
   export PATH=$work/app:$PATH

@@ -9,6 +9,7 @@ const settings = [
   "seed",
   "target",
   "fused",
+  "chunk",
   "out",
   "config",
 ] as const;
