@@ -1,16 +1,8 @@
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../artifacts/index.ts";
-import {
-  createModel,
-  encodeModel,
-  type Lowering,
-  loweringOf,
-  nameValues,
-  quantize,
-  runPasses,
-} from "../../graph-builder/index.ts";
+import { type Lowering, loweringOf, nameValues, quantize, runPasses } from "../../graph-builder/index.ts";
 import {
   decodeSources,
-  loweredGraph,
+  lowerModel,
   lowerModels,
   withoutUpdates,
 } from "../../runtime/session/lowered-models.ts";
@@ -157,8 +149,7 @@ async function replicaFiles(): Promise<Files> {
   const { checkpoint, optimizer } = await decoded({});
   if (!optimizer) throw new Error("no optimizer model");
   const others = [...checkpoint.trainable.keys()].filter((_, i) => i % 2 === 1);
-  const part = loweredGraph(withoutUpdates(optimizer, others), lowerings.cpu);
-  return { "optimize.onnx": encodeModel(createModel(part)) };
+  return { "optimize.onnx": lowerModel(withoutUpdates(optimizer, others), lowerings.cpu).bytes };
 }
 
 function decoded(changes: Changes): ReturnType<typeof decodeSources> {
