@@ -58,6 +58,9 @@ export class Value {
   }
 }
 
+/** The part of a training step that a node belongs to: the outputs and the loss, their gradients, or the optimizer's step. */
+export type Phase = "forward" | "backward" | "update";
+
 /** One operator applied to values. Attributes are complete: defaults are filled in. */
 export class Node<K extends OpType = OpType> {
   readonly opType: K;
@@ -65,6 +68,7 @@ export class Node<K extends OpType = OpType> {
   readonly attributes: Attributes<K>;
   readonly inputs: readonly (Value | null)[];
   readonly outputs: readonly Value[];
+  phase: Phase = "forward";
 
   constructor(
     opType: K,

@@ -6,6 +6,7 @@ import { freeName, isUsed, nameValues, outputNames } from "../names.ts";
 import { dataTypeNumbers, dataTypeOf } from "../operators/elementwise.ts";
 import { operatorOf } from "../operators/index.ts";
 import type { AttributeKind } from "../operators/schema.ts";
+import { derivePhases } from "../phases.ts";
 import { functionGraph, isFunction } from "../shake-shake.ts";
 import { allocate, dataFromBytes, isNumeric, Tensor } from "../tensor.ts";
 import { type Dim, type Shape, tensorType, type ValueType } from "../types.ts";
@@ -233,6 +234,7 @@ function decodeGraph(proto: IGraph, opsets: ReadonlyMap<string, number>): Graph 
     g.output(value, name ?? "");
   }
   nameValues(g.graph);
+  derivePhases(g.graph);
   return g.graph;
 }
 

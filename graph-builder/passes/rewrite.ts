@@ -14,7 +14,7 @@ export type Rewrite = (
 
 /**
  * A new graph in which `rewrite` replaces nodes. It goes from the outputs back: nodes that no output needs are neither rewritten nor kept.
- * Names of inputs, outputs and named values stay; new nodes are named under the node they replace. `inputFor` gives what stands
+ * Names of inputs, outputs and named values stay; new nodes are named under the node they replace and belong to its phase. `inputFor` gives what stands
  * for an input, which is itself where left out.
  */
 export function rewriteGraph(
@@ -39,9 +39,12 @@ export function rewriteGraph(
   };
   for (const node of neededNodes(graph)) {
     const inputs = node.inputs.map((input) => input && translate(input));
-    const outputs =
-      g.within(node.name, () => rewrite(node, inputs, g)) ??
-      g.node(node.opType, inputs, node.attributes as never, node.name).outputs;
+    const outputs = g.during(
+      node.phase,
+      () =>
+        g.within(node.name, () => rewrite(node, inputs, g)) ??
+        g.node(node.opType, inputs, node.attributes as never, node.name).outputs,
+    );
     for (const [i, value] of node.outputs.entries()) {
       const replacement = outputs[i];
       if (!replacement) continue;
