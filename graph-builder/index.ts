@@ -1,4 +1,5 @@
 /** The compiler: ONNX's intermediate representation, operators, autodiff, lowerings. */
+export { at } from "./at.ts";
 export { appendGradients } from "./autodiff/autodiff.ts";
 export { type Backward, type Gradient, type GradientRule, gradients } from "./autodiff/gradients.ts";
 export * from "./bindings.ts";
