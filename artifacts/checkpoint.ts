@@ -98,6 +98,7 @@ export function decodeCheckpoint(bytes: Uint8Array, where = "checkpoint"): Check
     const reason = error.message.slice(0, 300).replace(/\p{Cc}+/gu, " ");
     throw new UserError(
       `${where} is not a sound ONNX Runtime checkpoint (${reason}); use another copy of it.`,
+      { code: "checkpoint-damaged", details: { where, reason } },
     );
   }
 }

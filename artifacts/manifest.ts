@@ -44,6 +44,7 @@ export function parseManifest<M extends Manifest>(
 ): M {
   const refusal = new UserError(
     `${path} is not a manifest of training artifacts: write them anew with shake build-graph.`,
+    { code: "manifest-damaged", details: { path } },
   );
   try {
     const manifest = JSON.parse(text) as Manifest;

@@ -28,7 +28,10 @@ export const hasFiles = process?.getBuiltinModule !== undefined;
 
 function builtin<Name extends keyof NodeModules>(name: Name): NodeModules[Name] {
   if (process?.getBuiltinModule) return process.getBuiltinModule(name);
-  throw new UserError("There are no files in a browser: give the bytes, or a URL.");
+  throw new UserError("There are no files in a browser: give the bytes, or a URL.", {
+    code: "file-unreadable",
+    details: { reason: "no files" },
+  });
 }
 
 const reasons: Readonly<Record<string, string>> = {
@@ -54,17 +57,25 @@ export async function readFileBytes(path: string): Promise<Uint8Array> {
     const { buffer, byteOffset, length } = await readFile(path);
     return new Uint8Array(buffer, byteOffset, length);
   } catch (error) {
-    if (errorCode(error) !== "ENOENT") throw refusal(`${path} cannot be read`, error);
+    if (errorCode(error) !== "ENOENT") throw refusal(path, "read", error);
     const neighbours = await readdir(dirname(path)).catch(() => []);
-    throw new UserError(`${path} does not exist.${didYouMean(basename(path), neighbours)}`);
+    throw new UserError(`${path} does not exist.${didYouMean(basename(path), neighbours)}`, {
+      code: "file-missing",
+      details: { path },
+    });
   }
 }
 
-/** A failed system call as a sentence with its reason; other errors as they are. */
-export function refusal(what: string, error: unknown): unknown {
-  const code = errorCode(error);
-  if (code === undefined) return error;
-  return new UserError(`${what}: ${reasons[code] ?? `the system says ${code}`}.`, { cause: error });
+/** A failed system call as a sentence with the path and the reason; other errors as they are. */
+export function refusal(path: string, verb: "read" | "written" | "created", error: unknown): unknown {
+  const system = errorCode(error);
+  if (system === undefined) return error;
+  const reason = reasons[system] ?? `the system says ${system}`;
+  return new UserError(`${path} cannot be ${verb}: ${reason}.`, {
+    cause: error,
+    code: verb === "read" ? "file-unreadable" : "file-unwritable",
+    details: { path, system, reason },
+  });
 }
 
 /** The code of a failed system call; undefined for other errors. */

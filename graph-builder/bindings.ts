@@ -51,15 +51,15 @@ export interface BoundGraph {
 /** The key of a model's metadata_props whose value is the JSON `{ "format": 1, "bindings": [Binding, ...] }`. */
 export const BINDINGS_KEY = "training.bindings";
 
-/** A model that says its bindings in its metadata. */
+/** A model that says its bindings in its metadata, where it has any. */
 export function bindModel(
   { graph, bindings }: BoundGraph,
   { docString, metadataProps }: { docString?: string; metadataProps?: Readonly<Record<string, string>> } = {},
 ): Model {
-  const json = JSON.stringify({ format: 1, bindings });
+  const said = bindings.length > 0 ? { [BINDINGS_KEY]: JSON.stringify({ format: 1, bindings }) } : {};
   return createModel(graph, {
     ...(docString === undefined ? {} : { docString }),
-    metadataProps: { ...metadataProps, [BINDINGS_KEY]: json },
+    metadataProps: { ...metadataProps, ...said },
   });
 }
 

@@ -1,4 +1,4 @@
-import { type Graph, Node, Value } from "./ir.ts";
+import { type Graph, Node, type Phase, Value } from "./ir.ts";
 import { type AnyOperator, type Attributes, type OpType, operatorOf, operators } from "./operators/index.ts";
 import { completeAttributes, type GivenAttributes, type Names, ShapeError } from "./operators/schema.ts";
 import { floats, int64s, type Tensor } from "./tensor.ts";
@@ -49,6 +49,7 @@ export function createBuilder(graph: Graph): Builder {
 export class GraphBuilder {
   readonly graph: Graph;
   #scope: readonly string[] = [];
+  #phase: Phase = "forward";
   readonly #counts = new Map<string, number>();
   readonly #paths: Set<string>;
   readonly #constants = new Map<string, Value>();
@@ -113,6 +114,17 @@ export class GraphBuilder {
     }
   }
 
+  /** Runs `build` with its nodes in a phase; outside of it they are in the forward phase. */
+  during<T>(phase: Phase, build: () => T): T {
+    const outer = this.#phase;
+    this.#phase = phase;
+    try {
+      return build();
+    } finally {
+      this.#phase = outer;
+    }
+  }
+
   /** Runs `build` with the scope of node names set to `name` alone. */
   within<T>(name: string, build: () => T): T {
     const outer = this.#scope;
@@ -139,6 +151,7 @@ export class GraphBuilder {
     const attributes = completeAttributes(operator.attributes, given) as Attributes<K>;
     const present = inputs.slice(0, inputs.findLastIndex((input) => input !== null) + 1);
     const node = new Node(opType, path, present, attributes, inferTypes(opType, path, present, attributes));
+    node.phase = this.#phase;
     this.graph.nodes.push(node as unknown as Node);
     this.#paths.add(path);
     return node;

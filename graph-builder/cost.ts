@@ -18,14 +18,14 @@ export function flopsOf(node: Node, batch = 1): number {
   return rule ? rule(node, elements) : elements(node.outputs[0]);
 }
 
-/** The cost of a graph for one image, from its shapes alone. */
+/** The cost of a graph for one image, from its shapes alone; an update, which is the same for any number of images, does not count. */
 export function costOf(graph: Graph): Cost {
   let [forwardFlops, backwardFlops, activationBytes] = [0, 0, 0];
   for (const node of graph.nodes) {
     // what reads constants alone is computed once
     if (node.inputs.length > 0 && node.inputs.every((input) => !input || input.constant)) continue;
-    if (isBackward(node)) backwardFlops += flopsOf(node);
-    else {
+    if (node.phase === "backward") backwardFlops += flopsOf(node);
+    if (node.phase === "forward") {
       forwardFlops += flopsOf(node);
       const made = node.outputs.filter(({ uses }) => uses.length > 0 && !isView(node));
       for (const output of made) activationBytes += bytesOf(output);
@@ -39,11 +39,6 @@ function bytesOf({ elemType, shape }: Value): number {
 }
 
 const floatBytes: { readonly [T in DataType]?: number } = { float16: 2, float: 4, double: 8 };
-
-/** Whether a node belongs to the backward pass: autodiff names it under `<node>_Grad`. */
-export function isBackward(node: Node): boolean {
-  return /_grad\//i.test(node.name);
-}
 
 function isView({ opType }: Node): boolean {
   return ["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"].includes(opType);

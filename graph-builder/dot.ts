@@ -1,4 +1,3 @@
-import { isBackward } from "./cost.ts";
 import type { Graph, Node, Value } from "./ir.ts";
 import { nameValues } from "./names.ts";
 import { operatorOf } from "./operators/index.ts";
@@ -79,12 +78,7 @@ function drawScope({ nodes, scopes }: Scope, path: string, indent: string): stri
 
 function drawNode(node: Node): string {
   const { opType = node.opType } = operatorOf(node.opType);
-  return `${quoted(node.name)} [label=${quoted(opType)}, tooltip=${quoted(node.name)}, fillcolor="${colours[phaseOf(node)]}"];`;
-}
-
-function phaseOf(node: Node): "forward" | "backward" | "update" {
-  if (isBackward(node)) return "backward";
-  return node.name.startsWith("update/") ? "update" : "forward";
+  return `${quoted(node.name)} [label=${quoted(opType)}, tooltip=${quoted(node.name)}, fillcolor="${colours[node.phase]}"];`;
 }
 
 function arrowsInto(node: Node, names: ReadonlyMap<Value, string>): string[] {

@@ -1,14 +1,15 @@
 /** The compiler: ONNX's intermediate representation, operators, autodiff, lowerings. */
+export { at } from "./at.ts";
 export { appendGradients } from "./autodiff/autodiff.ts";
 export { type Backward, type Gradient, type GradientRule, gradients } from "./autodiff/gradients.ts";
 export * from "./bindings.ts";
 export { type Builder, createBuilder, type Given, GraphBuilder, type OperatorMethods } from "./builder.ts";
 export { checkGraph, GraphError } from "./checker.ts";
-export { type Cost, costOf, flopsOf, isBackward } from "./cost.ts";
+export { type Cost, costOf, flopsOf } from "./cost.ts";
 export { bindingsOf, deriveBindings, type ModelKind, type TensorNames } from "./derived-bindings.ts";
 export { toDot } from "./dot.ts";
 export { didYouMean, type ErrorCode, type ErrorData, nearestName, UserError } from "./errors.ts";
-export { createModel, Graph, type Model, Node, type Use, Value } from "./ir.ts";
+export { createModel, Graph, type Model, Node, type Phase, type Use, Value } from "./ir.ts";
 export { type LoweringName, loweringNames, loweringOf } from "./lowerings/index.ts";
 export { type Call, type Lower, type Lowering, layer, lower } from "./lowerings/lower.ts";
 export { inlined, portable } from "./lowerings/portable.ts";

@@ -1,7 +1,15 @@
 import { type Attributes, type OpType, operatorOf } from "./operators/index.ts";
 import { projectName } from "./project.ts";
-import type { Tensor } from "./tensor.ts";
+import { isOpaque, type Tensor } from "./tensor.ts";
 import type { Shape, TensorType, ValueType } from "./types.ts";
+
+/** What a file says of a model, a graph, a node or a value beside what it computes; passes keep it with what they keep. */
+export interface Notes {
+  readonly docString?: string | undefined;
+  readonly metadataProps?: Readonly<Record<string, string>> | undefined;
+  /** Fields of the file that this project does not read; they are written back as they were. */
+  readonly otherFields?: object | undefined;
+}
 
 /** One place where a value is read: the node and the index among its inputs. */
 export interface Use {
@@ -19,6 +27,7 @@ export class Value {
   readonly constant: Tensor | undefined;
   /** A name that must appear in the file; values without one are named after their producer when the graph is written. */
   name: string | undefined;
+  notes: Notes | undefined;
   readonly uses: Use[] = [];
   #contents: Shape | null | undefined;
 
@@ -47,6 +56,7 @@ export class Value {
   }
 
   #knownContents(): Shape | undefined {
+    if (this.constant && isOpaque(this.constant.elemType)) return undefined;
     if (this.constant) return this.constant.data.length <= 64 ? this.constant.numbers() : undefined;
     const { opType, inputs, attributes, outputs } = this.producer ?? {};
     if (opType === undefined) return undefined;
@@ -58,6 +68,9 @@ export class Value {
   }
 }
 
+/** The part of a training step that a node belongs to: the outputs and the loss, their gradients, or the optimizer's step. */
+export type Phase = "forward" | "backward" | "update";
+
 /** One operator applied to values. Attributes are complete: defaults are filled in. */
 export class Node<K extends OpType = OpType> {
   readonly opType: K;
@@ -65,6 +78,8 @@ export class Node<K extends OpType = OpType> {
   readonly attributes: Attributes<K>;
   readonly inputs: readonly (Value | null)[];
   readonly outputs: readonly Value[];
+  phase: Phase = "forward";
+  notes: Notes | undefined;
 
   constructor(
     opType: K,
@@ -102,6 +117,7 @@ export class Graph {
   readonly inputs: Value[] = [];
   outputs: Value[] = [];
   nodes: Node[] = [];
+  notes: Notes | undefined;
 
   constructor(name: string) {
     this.name = name;
@@ -139,6 +155,8 @@ export interface Model {
   readonly producerName: string;
   readonly docString: string;
   readonly metadataProps: Readonly<Record<string, string>>;
+  /** Fields of the file that this project does not read; they are written back as they were. */
+  readonly otherFields?: object | undefined;
 }
 
 /** The IR version that came with each opset of ai.onnx (onnx/onnx docs/Versioning.md): what a reader of that opset knows. */

@@ -86,26 +86,31 @@ function printNodes(graph: Graph, names: Names, options: PrintOptions): string[]
 }
 
 function printNode(graph: Graph, node: Node, names: Names, options: PrintOptions): string {
-  const { domain, attributes, opType = node.opType } = operatorOf(node.opType);
+  const { domain, opType = node.opType } = operatorOf(node.opType);
   const inputs = node.inputs.map((value) => (value ? names.get(value) : ""));
-  const given = givenAttributes(node).map(([name, value]) =>
-    printAttribute(name, attributes[name]?.kind ?? "int", value, options),
-  );
+  const given = givenAttributes(node).map((attribute) => printAttribute(attribute, options));
   const list = given.length > 0 ? ` <${given.join(", ")}>` : "";
   const operator = domain ? `${domain}.${opType}` : opType;
   const outputs = outputNames(graph, node, names).map(identifier);
   return `${outputs.join(", ")} = ${operator}${list} (${inputs.map(identifier).join(", ")})`;
 }
 
+/** An attribute of a node as a file carries it. */
+export type GivenAttribute = readonly [name: string, kind: AttributeKind, value: unknown];
+
 /** The attributes of a node that differ from its operator's defaults: what the file carries. */
-export function givenAttributes(node: Node): [name: string, value: unknown][] {
-  const { attributes } = operatorOf(node.opType);
-  return Object.entries(node.attributes as Readonly<Record<string, unknown>>).filter(
-    ([name, value]) => value !== undefined && value !== attributes[name]?.default,
-  );
+export function givenAttributes({ opType, attributes }: Node): GivenAttribute[] {
+  const specs = operatorOf(opType).attributes;
+  const values = attributes as Readonly<Record<string, unknown>>;
+  const given: GivenAttribute[] = [];
+  for (const name of Object.keys(values)) {
+    const [value, spec] = [values[name], specs[name]];
+    if (value !== undefined && value !== spec?.default) given.push([name, spec?.kind ?? "int", value]);
+  }
+  return given;
 }
 
-function printAttribute(name: string, kind: AttributeKind, value: unknown, options: PrintOptions): string {
+function printAttribute([name, kind, value]: GivenAttribute, options: PrintOptions): string {
   if (Array.isArray(value) && value.length === 0) return `${name} : ${kind} = []`;
   return `${name} = ${printAttributeValue(kind, value, options)}`;
 }

@@ -1,4 +1,4 @@
-import type { DataType } from "./types.ts";
+import type { DataType, OpaqueType } from "./types.ts";
 
 const arrays = {
   float: Float32Array,
@@ -13,9 +13,35 @@ const arrays = {
   uint32: Uint32Array,
   uint64: BigUint64Array,
   bool: Uint8Array,
+  bfloat16: Uint16Array,
+  float8e4m3fn: Uint8Array,
+  float8e4m3fnuz: Uint8Array,
+  float8e5m2: Uint8Array,
+  float8e5m2fnuz: Uint8Array,
+  float8e8m0: Uint8Array,
+  float4e2m1: Uint8Array,
+  int4: Uint8Array,
+  uint4: Uint8Array,
+  int2: Uint8Array,
+  uint2: Uint8Array,
 } as const;
 
-/** The element types that have a typed array; float16 is kept as its bits. */
+/** How many elements one entry of a type's array holds: small ones are packed, the first in the lowest bits. */
+const packing: { readonly [T in OpaqueType]: number } = {
+  bfloat16: 1,
+  float8e4m3fn: 1,
+  float8e4m3fnuz: 1,
+  float8e5m2: 1,
+  float8e5m2fnuz: 1,
+  float8e8m0: 1,
+  float4e2m1: 2,
+  int4: 2,
+  uint4: 2,
+  int2: 4,
+  uint2: 4,
+};
+
+/** The element types that have a typed array; float16 and the opaque types are kept as their bits. */
 export type NumericType = keyof typeof arrays;
 export type TensorData<T extends NumericType = NumericType> = InstanceType<(typeof arrays)[T]>;
 
@@ -28,7 +54,7 @@ export class Tensor {
   /** Throws RangeError where the number of elements is not the product of the dimensions. */
   constructor(elemType: NumericType, dims: readonly number[], data: TensorData) {
     const count = dims.reduce((product, dim) => product * dim, 1);
-    if (data.length !== count) {
+    if (data.length !== Math.ceil(count / (isOpaque(elemType) ? packing[elemType] : 1))) {
       throw new RangeError(
         `a ${elemType}[${dims.join(", ")}] tensor has ${count} elements, not ${data.length}`,
       );
@@ -38,8 +64,9 @@ export class Tensor {
     this.data = data;
   }
 
-  /** Every element as a number. */
+  /** Every element as a number. Throws TypeError for an opaque type. */
   numbers(): number[] {
+    if (isOpaque(this.elemType)) throw new TypeError(`${this.elemType} elements are not read as numbers`);
     return Array.from(this.data as ArrayLike<number | bigint>, Number);
   }
 }
@@ -49,9 +76,14 @@ export function allocate(elemType: NumericType, count: number): TensorData {
   return new arrays[elemType](count);
 }
 
+/** Whether elements of this type are carried as their bits alone. */
+export function isOpaque(elemType: DataType): elemType is OpaqueType {
+  return Object.hasOwn(packing, elemType);
+}
+
 /** Whether tensors of this type can be held as a typed array. */
 export function isNumeric(elemType: DataType): elemType is NumericType {
-  return elemType in arrays;
+  return Object.hasOwn(arrays, elemType);
 }
 
 /** A tensor's elements read from little-endian bytes. */

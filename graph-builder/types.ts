@@ -12,7 +12,22 @@ export type DataType =
   | "uint32"
   | "uint64"
   | "bool"
-  | "string";
+  | "string"
+  | OpaqueType;
+
+/** Element types that are carried as their bits, without arithmetic on them. */
+export type OpaqueType =
+  | "bfloat16"
+  | "float8e4m3fn"
+  | "float8e4m3fnuz"
+  | "float8e5m2"
+  | "float8e5m2fnuz"
+  | "float8e8m0"
+  | "float4e2m1"
+  | "int4"
+  | "uint4"
+  | "int2"
+  | "uint2";
 
 /** A dimension: a number, a symbol such as `batch`, `batch+15` or `ceil(batch/16)`, or a product of both such as `1024*batch`. */
 export type Dim = number | string;

@@ -3,10 +3,10 @@ import { type InitialState, initialCheckpoint } from "../artifacts/initial-check
 import type { Manifest, TrainingArtifacts } from "../artifacts/manifest.ts";
 import {
   type BoundGraph,
+  bindModel,
   costOf,
   createModel,
   encodeModel,
-  type Graph,
   momentCounts,
   optimizerGraph,
   stockOptimizerGraph,
@@ -33,21 +33,20 @@ export function isShakeNetManifest(manifest: Manifest): manifest is ShakeNetMani
 /** The training artifacts of a network; the same settings always give the same bytes. Throws UserError for settings that make no network. */
 export function buildTrainingArtifacts(settings: ArtifactSettings): ShakeNetArtifacts {
   const training = trainingModel(settings);
-  const write = (graph: Graph, docString: string) => encodeModel(createModel(graph, { docString }));
+  const write = (bound: BoundGraph, docString: string) => encodeModel(bindModel(bound, { docString }));
   const name = `ShakeNet ${networkName(settings)}`;
   return {
     trainingModel: write(
-      training.graph,
+      training,
       `${name}: forward, loss${settings.fused ? ", backward and update" : " and backward"}`,
     ),
-    evalModel: write(evaluationModel(settings), `${name}: evaluation with alpha = 0.5`),
+    evalModel: encodeModel(
+      createModel(evaluationModel(settings), { docString: `${name}: evaluation with alpha = 0.5` }),
+    ),
     ...(settings.fused
       ? {}
       : {
-          optimizerModel: write(
-            optimizerModel(training, settings).graph,
-            `${name}: ${settings.optimizer} step`,
-          ),
+          optimizerModel: write(optimizerModel(training, settings), `${name}: ${settings.optimizer} step`),
         }),
     checkpoint: encodeCheckpoint(initialCheckpoint(training.parameters, initialState(settings))),
     manifest: describe(training, settings),
@@ -66,7 +65,7 @@ function trainedNames(settings: ArtifactSettings): string[] {
   return parameters.map(({ name }) => name);
 }
 
-/** ONNX Runtime's stock optimizers take no bindings. */
+/** ONNX Runtime's stock optimizers take all parameters as sequences, which no binding tells of. */
 function optimizerModel({ parameters }: ParameterizedGraph, settings: ArtifactSettings): BoundGraph {
   const rule = optimizerRule(settings);
   const isStock = settings.target === "ort-training" && rule.kind !== "sgd-nesterov";

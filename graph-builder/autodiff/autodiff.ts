@@ -23,6 +23,15 @@ export function appendGradients(
   targets: readonly Value[],
   substitutes: ReadonlyMap<Value, Value> = new Map(),
 ): Value[] {
+  return g.during("backward", () => walkBack(g, loss, targets, substitutes));
+}
+
+function walkBack(
+  g: Builder,
+  loss: Value,
+  targets: readonly Value[],
+  substitutes: ReadonlyMap<Value, Value>,
+): Value[] {
   const names = nameValues(g.graph);
   const taken = givenNames(g.graph);
   const varying = valuesThatVary(g.graph.nodes, targets);

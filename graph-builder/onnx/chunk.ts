@@ -1,3 +1,4 @@
+import onnxProto from "onnx-proto";
 import { type BoundGraph, outputOf } from "../bindings.ts";
 import { UserError } from "../errors.ts";
 import type { Graph, Model } from "../ir.ts";
@@ -5,8 +6,10 @@ import type { Pack } from "../passes/fused-step.ts";
 import { rewriteGraph } from "../passes/rewrite.ts";
 import { int64s } from "../tensor.ts";
 import { elementCount, tensorType, type ValueType } from "../types.ts";
-import { encodeAround, encodeGraph, encodeTensor, encodeType, type IGraph, type INode } from "./model.ts";
-import { onnx } from "./wire.ts";
+import { encodeAround, encodeGraph, encodeType, type IGraph, type INode } from "./model.ts";
+import { encodeTensor } from "./tensors.ts";
+
+const { AttributeType } = onnxProto.onnx.AttributeProto;
 
 /** What of a training step stays from step to step, and what is new in each. */
 export interface ChunkNames {
@@ -76,7 +79,6 @@ export function encodeChunk(model: Model, { states, scanned, packs = [] }: Chunk
     membersOf(packOf.get(name) ?? "")?.map((member) =>
       valueInfo(nextName(member.name), tensorType("float", member.dims), false),
     ) ?? [valueInfo(name, outputs.get(name), results.includes(name))];
-  const types = onnx.AttributeProto.AttributeType;
   const around = packs.map((pack) => packing(pack, states.get(pack.name) ?? ""));
   return encodeAround(model, {
     name: `${graph.name}_chunk`,
@@ -91,8 +93,8 @@ export function encodeChunk(model: Model, { states, scanned, packs = [] }: Chunk
         input: given,
         output: made,
         attribute: [
-          { name: "body", type: types.GRAPH, g: body },
-          { name: "num_scan_inputs", type: types.INT, i: scanned.length },
+          { name: "body", type: AttributeType.GRAPH, g: body },
+          { name: "num_scan_inputs", type: AttributeType.INT, i: scanned.length },
         ],
       },
       ...around.flatMap(({ after }) => after),
@@ -108,7 +110,7 @@ interface Packing {
 
 /** The nodes that join a pack's tensors into one matrix, and that cut the next one into tensors. */
 function packing({ name, members, width }: Pack, next: string): Packing {
-  const axis = { name: "axis", type: onnx.AttributeProto.AttributeType.INT, i: 0 };
+  const axis = { name: "axis", type: AttributeType.INT, i: 0 };
   const constant = (values: readonly number[], suffix: string) =>
     encodeTensor(int64s(values), `${name}.${suffix}`);
   const rows = members.map(({ dims }) => elementCount(dims) / width);

@@ -2,8 +2,7 @@ import { UserError } from "../errors.ts";
 import { type Node, Value } from "../ir.ts";
 import { operatorOf } from "../operators/index.ts";
 import { normalAxis } from "../operators/inference.ts";
-import type { AttributeKind } from "../operators/schema.ts";
-import { givenAttributes } from "../printer.ts";
+import { type GivenAttribute, givenAttributes } from "../printer.ts";
 import { int64s } from "../tensor.ts";
 import { tensorType } from "../types.ts";
 import { type FormRange, formTable } from "./forms.ts";
@@ -12,10 +11,8 @@ import { type FormRange, formTable } from "./forms.ts";
 export interface WrittenNode {
   /** The node's inputs; constants that the graph does not have are new ones of this form. */
   readonly inputs: readonly (Value | null)[];
-  readonly attributes: readonly WrittenAttribute[];
+  readonly attributes: readonly GivenAttribute[];
 }
-
-type WrittenAttribute = readonly [name: string, kind: AttributeKind, value: unknown];
 
 /** How an operator is written in a range of opsets in which its form is not ours, which is that of opset 17. */
 interface ExportForm extends FormRange {
@@ -25,12 +22,9 @@ interface ExportForm extends FormRange {
 
 /** The form of a node in files of an opset. Throws UserError, naming the node, where that opset cannot say what the node does. */
 export function writtenNode(node: Node, opset: number): WrittenNode {
-  const { domain, attributes } = operatorOf(node.opType);
-  const given = givenAttributes(node).map(
-    ([name, value]) => [name, attributes[name]?.kind ?? "int", value] as const,
-  );
-  const ours = { inputs: node.inputs, attributes: given };
-  return domain === "" ? (formOf("", node.opType, opset)?.write(node, ours, opset) ?? ours) : ours;
+  const { domain } = operatorOf(node.opType);
+  const ours = { inputs: node.inputs, attributes: givenAttributes(node) };
+  return formOf(domain, node.opType, opset)?.write(node, ours, opset) ?? ours;
 }
 
 function refuse(node: Node, opset: number, what: string): never {

@@ -13,13 +13,14 @@ export function formTable<F extends FormRange>(
   forms: readonly F[],
 ): (domain: string, opType: string, opset: number) => F | undefined {
   const byOperator = new Map<string, F[]>();
-  const keyOf = (domain: string, opType: string) => `${domain}/${opType}`;
-  for (const form of forms) {
-    const key = keyOf(form.domain, form.opType);
-    byOperator.set(key, [...(byOperator.get(key) ?? []), form]);
-  }
+  for (const form of forms) byOperator.set(form.opType, [...(byOperator.get(form.opType) ?? []), form]);
   return (domain, opType, opset) =>
     byOperator
-      .get(keyOf(domain, opType))
-      ?.find(({ since = 0, until = Number.POSITIVE_INFINITY }) => since <= opset && opset < until);
+      .get(opType)
+      ?.find(
+        (form) =>
+          form.domain === domain &&
+          (form.since ?? 0) <= opset &&
+          opset < (form.until ?? Number.POSITIVE_INFINITY),
+      );
 }

@@ -1,3 +1,4 @@
+import onnxProto from "onnx-proto";
 import protobuf from "protobufjs/minimal.js";
 import { type Builder, createBuilder } from "../builder.ts";
 import { UserError } from "../errors.ts";
@@ -6,23 +7,27 @@ import { freeName, isUsed, nameValues, outputNames } from "../names.ts";
 import { dataTypeNumbers, dataTypeOf } from "../operators/elementwise.ts";
 import { operatorOf } from "../operators/index.ts";
 import type { AttributeKind } from "../operators/schema.ts";
+import { derivePhases } from "../phases.ts";
 import { functionGraph, isFunction } from "../shake-shake.ts";
-import { allocate, dataFromBytes, isNumeric, Tensor } from "../tensor.ts";
+import type { Tensor } from "../tensor.ts";
 import { type Dim, type Shape, tensorType, type ValueType } from "../types.ts";
 import { type WrittenNode, writtenNode } from "./export-forms.ts";
 import { importNode } from "./import-forms.ts";
+import { decodeMetadataProps, decodeNotes, encodeMetadataProps, withNotes } from "./notes.ts";
 import { opsetImports } from "./opset-imports.ts";
-import { onnx } from "./wire.ts";
+import { type Message, type MessageName, schema } from "./schema.ts";
+import { decodeTensor, encodeTensor } from "./tensors.ts";
+import { decodeMessage, encodeMessage, UnknownFieldError } from "./wire.ts";
 
-type Proto = typeof onnx;
-type IModel = Parameters<Proto["ModelProto"]["encode"]>[0];
-export type IGraph = Parameters<Proto["GraphProto"]["encode"]>[0];
-export type INode = Parameters<Proto["NodeProto"]["encode"]>[0];
-type IAttribute = Parameters<Proto["AttributeProto"]["encode"]>[0];
-export type ITensor = Parameters<Proto["TensorProto"]["encode"]>[0];
-type IFunction = Parameters<Proto["FunctionProto"]["encode"]>[0];
-type IValueInfo = Parameters<Proto["ValueInfoProto"]["encode"]>[0];
-type IType = Parameters<Proto["TypeProto"]["encode"]>[0];
+type IModel = Message<"ModelProto">;
+export type IGraph = Message<"GraphProto">;
+export type INode = Message<"NodeProto">;
+type IAttribute = Message<"AttributeProto">;
+type IFunction = Message<"FunctionProto">;
+type IValueInfo = Message<"ValueInfoProto">;
+type IType = Message<"TypeProto">;
+
+const { AttributeType } = onnxProto.onnx.AttributeProto;
 
 // --- writing ---
 
@@ -34,16 +39,16 @@ export function encodeModel(model: Model): Uint8Array {
 /** The bytes of a file whose graph contains the model's graph: what the file says besides its graph follows from the model. */
 export function encodeAround(model: Model, graph: IGraph): Uint8Array {
   const functions = [...new Set(model.graph.nodes.map((node) => node.opType))].filter(isFunction);
-  const proto: IModel = {
+  return encodeMessage("ModelProto", {
+    ...model.otherFields,
     irVersion: model.irVersion,
     producerName: model.producerName,
     docString: model.docString,
     opsetImport: opsetImports(model.graph, model.opset).map(([domain, version]) => ({ domain, version })),
-    metadataProps: Object.entries(model.metadataProps).map(([key, value]) => ({ key, value })),
+    metadataProps: encodeMetadataProps(model.metadataProps),
     functions: functions.map((opType) => encodeFunction(functionGraph(opType), model.opset)),
     graph,
-  };
-  return onnx.ModelProto.encode(proto).finish();
+  });
 }
 
 /** A graph as it is written in a file of an opset. Throws Error where two values have one name. */
@@ -53,14 +58,17 @@ export function encodeGraph(graph: Graph, opset: number): IGraph {
   const inner = graph.nodes
     .flatMap((node) => node.outputs)
     .filter((value) => !ends.has(value) && isUsed(graph, value));
-  return {
+  const message: IGraph = {
     name: graph.name,
     input: graph.inputs.map((value) => encodeValueInfo(value, names)),
     output: graph.outputs.map((value) => encodeValueInfo(value, names)),
     valueInfo: inner.map((value) => encodeValueInfo(value, names)),
-    initializer: constants.map((value) => encodeTensor(constantOf(value), names.get(value) ?? "")),
+    initializer: constants.map((value) =>
+      withNotes(encodeTensor(constantOf(value), names.get(value) ?? ""), value.notes),
+    ),
     node: nodes,
   };
+  return withNotes(message, graph.notes);
 }
 
 /** A function has no initializers: its constants become Constant nodes. */
@@ -84,16 +92,18 @@ function encodeFunction(graph: Graph, opset: number): IFunction {
 /** The nodes of a graph in the forms of an opset, the constants that they and the outputs read, and the names of all values. */
 function writtenNodes(graph: Graph, opset: number) {
   const names = nameValues(graph);
-  const taken = new Set(names.values());
+  let taken: Set<string> | undefined;
   const constants = new Set<Value>();
   const nodes = graph.nodes.map((node) => {
     const written = writtenNode(node, opset);
     for (const value of written.inputs) {
       if (!value?.constant) continue;
       constants.add(value);
-      if (!names.has(value)) names.set(value, freeName(`${node.name.replaceAll("/", ".")}.axes`, taken));
+      if (names.has(value)) continue;
+      taken ??= new Set(names.values());
+      names.set(value, freeName(`${node.name.replaceAll("/", ".")}.axes`, taken));
     }
-    return encodeNode(node, written, { names, output: outputNames(graph, node, names) });
+    return encodeNode(node, written, outputNames(graph, node, names), names);
   });
   for (const value of graph.outputs) if (value.constant) constants.add(value);
   return { names, nodes, constants: [...constants] };
@@ -102,10 +112,11 @@ function writtenNodes(graph: Graph, opset: number) {
 function encodeNode(
   node: Node,
   { inputs, attributes }: WrittenNode,
-  { names, output }: { readonly names: ReadonlyMap<Value, string>; readonly output: string[] },
+  output: readonly string[],
+  names: ReadonlyMap<Value, string>,
 ): INode {
   const { domain, opType = node.opType } = operatorOf(node.opType);
-  return {
+  const message: INode = {
     name: node.name,
     opType,
     domain,
@@ -113,10 +124,11 @@ function encodeNode(
     output,
     attribute: attributes.map(([name, kind, value]) => encodeAttribute(name, kind, value)),
   };
+  return withNotes(message, node.notes);
 }
 
 function encodeAttribute(name: string, kind: AttributeKind, value: unknown): IAttribute {
-  const types = onnx.AttributeProto.AttributeType;
+  const types = AttributeType;
   switch (kind) {
     case "int":
       return { name, type: types.INT, i: Number(value) };
@@ -139,15 +151,8 @@ function encodeText(text: string): Uint8Array {
   return bytes;
 }
 
-/** A tensor as it is written in a file. */
-export function encodeTensor(tensor: Tensor, name: string): ITensor {
-  const { buffer, byteOffset, byteLength } = tensor.data;
-  const rawData = new Uint8Array(buffer, byteOffset, byteLength);
-  return { name, dataType: dataTypeNumbers[tensor.elemType], dims: [...tensor.dims], rawData };
-}
-
 function encodeValueInfo(value: Value, names: ReadonlyMap<Value, string>): IValueInfo {
-  return { name: names.get(value) ?? "", type: encodeType(value.type) };
+  return withNotes<IValueInfo>({ name: names.get(value) ?? "", type: encodeType(value.type) }, value.notes);
 }
 
 /** A type as it is written in a file. */
@@ -165,6 +170,35 @@ function constantOf(value: Value): Tensor {
 
 // --- reading ---
 
+/** The fields of messages that are read here; the others are kept as notes of what the message is for. */
+const readFields = {
+  model: fieldSet<"ModelProto">("irVersion", "opsetImport", "producerName", "graph", "functions"),
+  graph: fieldSet<"GraphProto">("name", "node", "initializer", "input", "output", "valueInfo"),
+  node: fieldSet<"NodeProto">("name", "opType", "domain", "input", "output", "attribute"),
+  value: fieldSet<"ValueInfoProto">("name", "type"),
+  tensor: new Set(
+    Object.keys(schema.TensorProto).filter((name) => name !== "docString" && name !== "metadataProps"),
+  ),
+};
+
+/** The messages of which nothing is kept but what is read here: what else they say would be lost. */
+const messagesReadWhole = new Set<string>([
+  "AttributeProto",
+  "TensorProto",
+  "TypeProto",
+  "TensorType",
+  "SequenceType",
+  "TensorShapeProto",
+  "Dimension",
+  "OperatorSetIdProto",
+  "StringStringEntryProto",
+  "FunctionProto",
+] satisfies readonly MessageName[]);
+
+function fieldSet<K extends MessageName>(...names: readonly (keyof Message<K>)[]): ReadonlySet<string> {
+  return new Set(names.map(String));
+}
+
 /**
  * The model in an .onnx file's bytes, its types inferred anew. `where` names the file in errors.
  * Throws UserError where the bytes are no ONNX model, or use what this project does not know (naming the node).
@@ -173,15 +207,16 @@ export function decodeModel(bytes: Uint8Array, where = "the model"): Model {
   const proto = parse(bytes, where);
   if (!proto.graph?.node) throw new UserError(`${where} is not an ONNX model: it holds no graph.`);
   try {
+    if (proto.trainingInfo) throw new Error("it has a training_info, which is not supported");
     const opsets = decodeOpsets(proto);
-    const opset = opsets.get("") ?? 0;
     return {
       graph: decodeGraph(proto.graph, opsets),
       irVersion: Number(proto.irVersion),
-      opset,
+      opset: opsets.get("") ?? 0,
       producerName: proto.producerName ?? "",
       docString: proto.docString ?? "",
-      metadataProps: metadataOf(proto),
+      metadataProps: decodeMetadataProps(proto.metadataProps),
+      otherFields: decodeNotes(proto, readFields.model)?.otherFields,
     };
   } catch (error) {
     throw new UserError(`${where} cannot be used: ${(error as Error).message}.`, { cause: error });
@@ -192,11 +227,7 @@ export function decodeModel(bytes: Uint8Array, where = "the model"): Model {
 export function decodeMetadata(bytes: Uint8Array, where = "the model"): Record<string, string> {
   const proto = parse(bytes, where);
   if (!proto.graph?.node) throw new UserError(`${where} is not an ONNX model: it holds no graph.`);
-  return metadataOf(proto);
-}
-
-function metadataOf({ metadataProps }: IModel): Record<string, string> {
-  return Object.fromEntries((metadataProps ?? []).map(({ key, value }) => [key ?? "", value ?? ""]));
+  return decodeMetadataProps(proto.metadataProps);
 }
 
 /** The version of every domain that a file imports. Before 11, operators of ai.onnx of the same name took other inputs and attributes. */
@@ -211,36 +242,50 @@ function decodeOpsets({ opsetImport }: IModel): Map<string, number> {
 }
 
 /** A domain as we write it: ai.onnx has two names. */
-function canonicalDomain(domain: string | null | undefined): string {
+function canonicalDomain(domain: string | undefined): string {
   return domain === "ai.onnx" ? "" : (domain ?? "");
 }
 
 function parse(bytes: Uint8Array, where: string): IModel {
   try {
-    return onnx.ModelProto.decode(bytes);
+    return decodeMessage("ModelProto", bytes, messagesReadWhole);
   } catch (error) {
+    if (error instanceof UnknownFieldError) {
+      throw new UserError(`${where} cannot be used: ${error.message}.`, { cause: error });
+    }
     throw new UserError(`${where} is not an ONNX model, or it is cut off.`, { cause: error });
   }
 }
 
 function decodeGraph(proto: IGraph, opsets: ReadonlyMap<string, number>): Graph {
-  const g = createBuilder(new Graph(proto.name ?? ""));
+  const { name = "", node = [], initializer = [], input = [], output = [], valueInfo = [] } = proto;
+  if (proto.sparseInitializer) throw new Error("it has sparse initializers, which are not supported");
+  const g = createBuilder(new Graph(name));
+  g.graph.notes = decodeNotes(proto, readFields.graph);
   const values = new Map<string, Value>();
-  const initializers = new Map((proto.initializer ?? []).map((tensor) => [tensor.name ?? "", tensor]));
-  for (const info of proto.input ?? []) {
-    const name = info.name ?? "";
+  const initializers = new Map(initializer.map((tensor) => [tensor.name ?? "", tensor]));
+  for (const { name: given = "", type } of input) {
     // before IR version 4 initializers were inputs too
-    if (!initializers.has(name)) values.set(name, g.inputOf(name, decodeType(info.type, name)));
+    if (!initializers.has(given)) values.set(given, g.inputOf(given, decodeType(type, given)));
   }
-  for (const [name, tensor] of initializers) values.set(name, g.constant(decodeTensor(tensor, name), name));
+  for (const [given, tensor] of initializers) {
+    const value = g.constant(decodeTensor(tensor, given), given);
+    value.notes = decodeNotes(tensor, readFields.tensor);
+    values.set(given, value);
+  }
   const file = { opsets, types: declaredTypes(proto) };
-  for (const node of proto.node ?? []) decodeNode(g, node, values, file);
-  for (const { name } of proto.output ?? []) {
-    const value = values.get(name ?? "");
-    if (!value) throw new Error(`nothing makes the output ${name}`);
-    g.output(value, name ?? "");
+  for (const each of node) decodeNode(g, each, values, file);
+  for (const info of [...input, ...valueInfo, ...output]) {
+    const value = values.get(info.name ?? "");
+    if (value) value.notes ??= decodeNotes(info, readFields.value);
+  }
+  for (const { name: given = "" } of output) {
+    const value = values.get(given);
+    if (!value) throw new Error(`nothing makes the output ${given}`);
+    g.output(value, given);
   }
   nameValues(g.graph);
+  derivePhases(g.graph);
   return g.graph;
 }
 
@@ -272,6 +317,9 @@ function decodeNode(g: Builder, proto: INode, values: Map<string, Value>, file: 
   const domain = canonicalDomain(proto.domain);
   const opset = file.opsets.get(domain) ?? 1;
   const outputs = importNode(g, { domain, opType, name, opset, inputs, attributes, declared });
+  const notes = decodeNotes(proto, readFields.node);
+  const owner = outputs[0]?.producer ?? outputs[0];
+  if (notes && owner) owner.notes ??= notes;
   for (const [i, output] of (proto.output ?? []).entries()) {
     const value = outputs[i];
     if (!value || output === "") continue;
@@ -281,7 +329,7 @@ function decodeNode(g: Builder, proto: INode, values: Map<string, Value>, file: 
 }
 
 function decodeAttribute({ type, i, f, s, ints, floats, t, name }: IAttribute, node: string): unknown {
-  const types = onnx.AttributeProto.AttributeType;
+  const types = AttributeType;
   switch (type) {
     case types.INT:
       return Number(i);
@@ -309,25 +357,7 @@ function shortestFloat(value: number): number {
   return value;
 }
 
-function decodeTensor(proto: ITensor, name: string): Tensor {
-  const elemType = dataTypeOf(proto.dataType ?? 0);
-  if (!isNumeric(elemType)) throw new Error(`tensor ${name} is of type ${elemType}, which is not supported`);
-  if (proto.dataLocation === onnx.TensorProto.DataLocation.EXTERNAL) {
-    throw new Error(`tensor ${name} lies in another file, which is not supported`);
-  }
-  const dims = (proto.dims ?? []).map(Number);
-  if (proto.rawData && proto.rawData.length > 0) {
-    return new Tensor(elemType, dims, dataFromBytes(elemType, proto.rawData));
-  }
-  const fields = [proto.floatData, proto.int32Data, proto.int64Data, proto.doubleData, proto.uint64Data];
-  const list = fields.find((field) => field && field.length > 0) ?? [];
-  const data = allocate(elemType, list.length);
-  const isBig = data instanceof BigInt64Array || data instanceof BigUint64Array;
-  for (const [i, element] of list.entries()) data[i] = isBig ? BigInt(String(element)) : Number(element);
-  return new Tensor(elemType, dims, data);
-}
-
-function decodeType(proto: IType | null | undefined, name: string): ValueType {
+function decodeType(proto: IType | undefined, name: string): ValueType {
   const sequence = proto?.sequenceType?.elemType?.tensorType;
   if (sequence) return { kind: "sequence", elemType: dataTypeOf(sequence.elemType ?? 0) };
   const tensor = proto?.tensorType;

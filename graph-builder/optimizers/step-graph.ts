@@ -1,4 +1,4 @@
-import type { BoundGraph } from "../bindings.ts";
+import type { Binding, BoundGraph } from "../bindings.ts";
 import { type Builder, createBuilder } from "../builder.ts";
 import { Graph, type Node, type Value } from "../ir.ts";
 import { freeName, nameOf } from "../names.ts";
@@ -38,6 +38,12 @@ export function applyRule(g: Builder, rule: OptimizerRule, update: Update): Upda
   return rule.kind === "adamw" ? adamW(g, update, rule) : sgdNesterov(g, update, rule);
 }
 
+/** A parameter of an optimizer step. */
+export interface OptimizedTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
 /**
  * An optimizer step in ordinary operators, one update a parameter. Inputs: `learning_rate` float [1], `step` int64 [1] for AdamW,
  * and for each parameter `<p>`, `<p>_grad` and its moments; outputs `<p>_next` and the moments' `_next`. With `maxNorm` the gradients
@@ -45,11 +51,23 @@ export function applyRule(g: Builder, rule: OptimizerRule, update: Update): Upda
  * parameter has already gets a number behind; the bindings tell which is which.
  */
 export function optimizerGraph(
-  parameters: readonly { readonly name: string; readonly shape: readonly number[] }[],
+  parameters: readonly OptimizedTensor[],
   rule: OptimizerRule,
   maxNorm?: number,
 ): BoundGraph {
   const g = createBuilder(new Graph("optimizer"));
+  return {
+    graph: g.graph,
+    bindings: g.during("update", () => appendOptimizer(g, parameters, rule, maxNorm)),
+  };
+}
+
+function appendOptimizer(
+  g: Builder,
+  parameters: readonly OptimizedTensor[],
+  rule: OptimizerRule,
+  maxNorm: number | undefined,
+): Binding[] {
   const taken = new Set(parameters.map(({ name }) => name));
   const { controls, bindings } = appendControls(g, rule, taken);
   const raw = parameters.map(({ name, shape }) => g.input(freeName(`${name}_grad`, taken), "float", shape));
@@ -81,7 +99,7 @@ export function optimizerGraph(
       bindings.push({ role: "moment", parameter: name, index, input, output: output(value, moment) });
     }
   }
-  return { graph: g.graph, bindings };
+  return bindings;
 }
 
 /** Gradients scaled by min(1, max / (norm + 1e-6)), the norm over all of them (ONNX Runtime's clip_grad_norm.cc). */
@@ -129,6 +147,11 @@ function stockRule(graph: Graph): OptimizerRule | undefined {
 /** ONNX Runtime's stock optimizer model (orttraining optim.py): sequences of all parameters, gradients and moments, updated in place. */
 export function stockOptimizerGraph(rule: Exclude<OptimizerRule, { kind: "sgd-nesterov" }>): Graph {
   const g = createBuilder(new Graph("optimizer"));
+  g.during("update", () => appendStock(g, rule));
+  return g.graph;
+}
+
+function appendStock(g: Builder, rule: Exclude<OptimizerRule, { kind: "sgd-nesterov" }>): void {
   const learningRate = g.input("learning_rate", "float", [1]);
   const step = g.input("step", "int64", [1]);
   const sequence = (name: string) => g.inputOf(name, { kind: "sequence", elemType: "float" });
@@ -141,7 +164,7 @@ export function stockOptimizerGraph(rule: Exclude<OptimizerRule, { kind: "sgd-ne
     // the schema of 1.19.2 infers a scalar and the kernel gives [1]: declared as either, an output is refused or warned about
     const [completed] = g.SGDOptimizerV2(learningRate, params, gradients);
     g.output(g.Reshape(completed, g.int64([1])), "update_completed");
-    return g.graph;
+    return;
   }
   const second = sequence("second_order_moments");
   const [updated] = g.AdamWOptimizer(learningRate, step, params, gradients, first, second, {
@@ -153,5 +176,4 @@ export function stockOptimizerGraph(rule: Exclude<OptimizerRule, { kind: "sgd-ne
     adam_mode: rule.mode,
   });
   g.output(updated, "updated_flag");
-  return g.graph;
 }

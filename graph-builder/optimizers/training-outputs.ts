@@ -19,7 +19,7 @@ export function returnGradients(
     // autodiff names most gradients so already
     const isNamed = gradient.name === wanted && gradient.producer !== undefined;
     const output = isNamed ? wanted : freeName(wanted, taken);
-    g.output(gradient, output);
+    g.during("backward", () => g.output(gradient, output));
     return [
       { role: "parameter", input: name },
       { role: "gradient", parameter: name, output },
@@ -44,7 +44,9 @@ export function accumulateGradients(
   const reset = g.input(freeName("lazy_reset_grad", taken), "bool", [1]);
   const bindings = pairs(parameters, gradients).flatMap(([parameter, gradient], i): Binding[] => {
     const [name, buffer] = [nameOf(parameter), buffers[i] ?? gradient];
-    const node = g.node("InPlaceAccumulatorV2", [buffer, gradient, reset], {}, `GradientAccumulator${i}`);
+    const node = g.during("backward", () =>
+      g.node("InPlaceAccumulatorV2", [buffer, gradient, reset], {}, `GradientAccumulator${i}`),
+    );
     g.output(node.output(0), freeName(`${name}_grad.accumulation.out`, taken));
     return [
       { role: "parameter", input: name },
@@ -60,6 +62,15 @@ export function accumulateGradients(
  * before the last node has read the old parameters. The bindings are those of the parameters and of what the step adds.
  */
 export function updateInPlace(
+  g: Builder,
+  parameters: readonly Value[],
+  gradients: readonly Value[],
+  rule: OptimizerRule,
+): Binding[] {
+  return g.during("update", () => appendUpdates(g, parameters, gradients, rule));
+}
+
+function appendUpdates(
   g: Builder,
   parameters: readonly Value[],
   gradients: readonly Value[],

@@ -1,5 +1,5 @@
 import { type Builder, createBuilder } from "../builder.ts";
-import { Graph, type Node, type Value } from "../ir.ts";
+import { Graph, type Node, type Notes, type Value } from "../ir.ts";
 import type { Tensor } from "../tensor.ts";
 
 /**
@@ -14,7 +14,7 @@ export type Rewrite = (
 
 /**
  * A new graph in which `rewrite` replaces nodes. It goes from the outputs back: nodes that no output needs are neither rewritten nor kept.
- * Names of inputs, outputs and named values stay; new nodes are named under the node they replace. `inputFor` gives what stands
+ * Names of inputs, outputs and named values stay; new nodes are named under the node they replace and belong to its phase. `inputFor` gives what stands
  * for an input, which is itself where left out.
  */
 export function rewriteGraph(
@@ -26,7 +26,9 @@ export function rewriteGraph(
   const values = new Map<Value, Value>();
   for (const input of graph.inputs) {
     const replacement = inputFor(input, g);
-    if (replacement) values.set(input, replacement);
+    if (!replacement) continue;
+    keepNotes(input, replacement);
+    values.set(input, replacement);
   }
   const translate = (value: Value): Value => {
     const known = values.get(value);
@@ -34,23 +36,34 @@ export function rewriteGraph(
     if (!value.constant)
       throw new Error(`graph ${graph.name} reads ${value.name ?? "a value"} before it is made`);
     const constant = g.constant(value.constant, value.name);
+    keepNotes(value, constant);
     values.set(value, constant);
     return constant;
   };
   for (const node of neededNodes(graph)) {
     const inputs = node.inputs.map((input) => input && translate(input));
-    const outputs =
-      g.within(node.name, () => rewrite(node, inputs, g)) ??
-      g.node(node.opType, inputs, node.attributes as never, node.name).outputs;
+    const outputs = g.during(
+      node.phase,
+      () =>
+        g.within(node.name, () => rewrite(node, inputs, g)) ??
+        g.node(node.opType, inputs, node.attributes as never, node.name).outputs,
+    );
     for (const [i, value] of node.outputs.entries()) {
       const replacement = outputs[i];
       if (!replacement) continue;
       values.set(value, replacement);
+      keepNotes(value, replacement);
+      if (replacement.producer?.name === node.name) keepNotes(node, replacement.producer);
       if (value.name !== undefined && !graph.outputs.includes(value)) replacement.name ??= value.name;
     }
   }
   for (const output of graph.outputs) g.output(translate(output), output.name ?? "");
+  g.graph.notes = graph.notes;
   return g.graph;
+}
+
+function keepNotes(from: { readonly notes: Notes | undefined }, to: { notes: Notes | undefined }): void {
+  if (from.notes) to.notes ??= from.notes;
 }
 
 /** A new graph with the nodes that the outputs need. */

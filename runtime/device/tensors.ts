@@ -1,9 +1,16 @@
 import type * as Ort from "onnxruntime-common";
-import { isNumeric, type NumericType, Tensor, type TensorData } from "../../graph-builder/tensor.ts";
+import {
+  isNumeric,
+  isOpaque,
+  type NumericType,
+  Tensor,
+  type TensorData,
+} from "../../graph-builder/tensor.ts";
 import type { DataType } from "../../graph-builder/types.ts";
 
-/** ONNX Runtime's name of an element type. */
+/** ONNX Runtime's name of an element type. Throws TypeError for a type that is carried as its bits alone. */
 export function ortType(elemType: DataType): Ort.Tensor.Type {
+  if (isOpaque(elemType)) throw new TypeError(`${elemType} tensors are not fed to a session`);
   if (elemType === "float") return "float32";
   return elemType === "double" ? "float64" : elemType;
 }

@@ -1,4 +1,5 @@
 import type { Tensor } from "onnxruntime-common";
+import { UserError } from "../../graph-builder/errors.ts";
 import { type EvaluationBatch, evalBatches } from "../data/batches.ts";
 import type { Dataset } from "../data/types.ts";
 import type { EvaluationProgress } from "../loop/task.ts";
@@ -51,7 +52,10 @@ export class EvaluationSums {
     this.#correct = classNames.map(() => 0);
   }
 
-  /** Adds a batch of logits, float [batch, classes], and their labels. */
+  /**
+   * Adds a batch of logits, float [batch, classes], and their labels. Throws UserError for a label that is none of
+   * the model's classes.
+   */
   add(logits: Tensor, labels: ArrayLike<bigint | number>): void {
     const data = logits.data as Float32Array;
     const classes = Number(logits.dims[1]);
@@ -84,10 +88,13 @@ export class EvaluationSums {
 
 /** -log softmax(logits)[label], and the index of the largest logit. */
 function score(logits: Float32Array, label: number): { loss: number; best: number } {
+  const own = logits[label];
+  if (own === undefined)
+    throw new UserError(`The label ${label} is none of the model's ${logits.length} classes.`);
   let best = 0;
   for (let i = 1; i < logits.length; i++) if ((logits[i] ?? 0) > (logits[best] ?? 0)) best = i;
   const largest = logits[best] ?? 0;
   let sum = 0;
   for (const logit of logits) sum += Math.exp(logit - largest);
-  return { loss: Math.log(sum) + largest - (logits[label] ?? 0), best };
+  return { loss: Math.log(sum) + largest - own, best };
 }

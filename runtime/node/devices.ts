@@ -42,7 +42,10 @@ export async function openDevice(
   ort.env.logLevel = "fatal";
   const provider = providers[name];
   if (!ort.listSupportedBackends().some((backend) => backend.name === name)) {
-    throw new UserError(`The device ${name} is not in this machine's ONNX Runtime: ${provider.advice}.`);
+    throw new UserError(`The device ${name} is not in this machine's ONNX Runtime: ${provider.advice}.`, {
+      code: "device-refused",
+      details: { device: name, advice: provider.advice },
+    });
   }
   const sessionOptions = { ...common, executionProviders: [...provider.executionProviders] };
   const lowering = deviceLowering(name, name === "cpu" ? await probedBlockSize(ort) : undefined);
@@ -62,6 +65,7 @@ async function loadRuntime(): Promise<typeof import("onnxruntime-node")> {
     const { env } = await import("onnxruntime-common");
     throw new UserError(
       `onnxruntime-node is not installed: run \`ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@${env.versions.common}\`.`,
+      { code: "package-missing", details: { package: "onnxruntime-node" } },
     );
   }
 }

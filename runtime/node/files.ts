@@ -19,7 +19,7 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
-    throw refusal(`${path} cannot be written`, error);
+    throw refusal(path, "written", error);
   }
   await flushFolder(folder);
 }
@@ -35,7 +35,7 @@ export async function makeFolder(path: string): Promise<void> {
     const code = errorCode(error);
     if (code === "EEXIST" && (await stat(path)).isDirectory()) return;
     // recursive mkdir reports a read-only file system as a missing folder
-    if (code !== "ENOENT" || dirname(path) === path) throw refusal(`${path} cannot be created`, error);
+    if (code !== "ENOENT" || dirname(path) === path) throw refusal(path, "created", error);
     await makeFolder(dirname(path));
     await makeFolder(path);
   }
@@ -60,8 +60,10 @@ export async function makeFolderAtomic(
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
     if (["EEXIST", "ENOTEMPTY", "ENOTDIR"].includes(errorCode(error) ?? "")) return false;
-    if (!(error instanceof UserError)) throw refusal(`${path} cannot be created`, error);
-    throw new UserError(error.message.replaceAll(temporary, path), { cause: error });
+    if (!(error instanceof UserError)) throw refusal(path, "created", error);
+    // the caller knows no temporary folder
+    const { code, details } = error;
+    throw new UserError(error.message.replaceAll(temporary, path), { cause: error, code, details });
   }
   await flushFolder(parent);
   return true;

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { InferenceSession } from "onnxruntime-common";
-import { flopsOf, type Graph, isBackward, type Node, type Value } from "../../graph-builder/index.ts";
+import { flopsOf, type Graph, type Node, type Value } from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
 
 /** What the kernels of an operator took in a step, all its nodes together. */
@@ -130,7 +130,7 @@ function describer(graph: Graph, batchSize: number) {
 /** What a convolution or matrix product is for: a gradient of two values that depend on the images is one of weights. */
 function formOf(node: Node, data: ReadonlySet<Value>): string {
   if (/\bBatchNorm/.test(node.name)) return "batch normalization";
-  if (!isBackward(node)) return "forward";
+  if (node.phase !== "backward") return node.phase;
   return data.has(node.input(0)) && data.has(node.input(1)) ? "dW" : "dX";
 }
 

@@ -5,6 +5,7 @@ import type { Device } from "../device/device.ts";
 import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
 import { freezeModel } from "../inference/freeze-model.ts";
 import { BoundSession, type Controls } from "./bound-session.ts";
+import { CallGuard } from "./call-guard.ts";
 import { type DecodedModel, decodeSources, type LoweredModels, lowerModels } from "./lowered-models.ts";
 import { expectName, missingModel, wrongBuffer } from "./refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
@@ -23,13 +24,14 @@ interface Sessions {
  * Trains ONNX Runtime training artifacts, ours or those of Python's `generate_artifacts`, on any execution provider: every
  * training operator is lowered to ordinary ones when the session opens. The interface is onnxruntime-common 1.19's, with feeds
  * by name and what it lacked. Parameters, running statistics, gradients and momenta stay in the session between steps.
- * Calls must not overlap.
+ * Calls that overlap are refused, and so is every call after the release.
  */
 export class TrainingSession {
   readonly #device: Device;
   readonly #sessions: Sessions;
   readonly #evalModel: DecodedModel | undefined;
   readonly #state: TrainingState;
+  readonly #guard = new CallGuard();
   #resetGradients = true;
   #learningRate: number;
 
@@ -126,9 +128,11 @@ export class TrainingSession {
    * Throws UserError for a missing input and an unknown output.
    */
   async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
-    const results = await this.#sessions.train.run(feeds, this.#controls(), fetches);
-    this.#resetGradients = false;
-    return results;
+    return this.#guard.run("runTrainStep", async () => {
+      const results = await this.#sessions.train.run(feeds, this.#controls(), fetches);
+      this.#resetGradients = false;
+      return results;
+    });
   }
 
   /**
@@ -136,21 +140,26 @@ export class TrainingSession {
    * is counted. Throws UserError where there is neither.
    */
   async runOptimizerStep(): Promise<void> {
-    const { train, optimize } = this.#sessions;
-    if (optimize) await optimize.run({}, this.#controls());
-    else if (!train.takes("learning-rate")) throw missingModel("optimizer");
-    this.#state.steps += 1;
+    return this.#guard.run("runOptimizerStep", async () => {
+      const { train, optimize } = this.#sessions;
+      if (optimize) await optimize.run({}, this.#controls());
+      else if (!train.takes("learning-rate")) throw missingModel("optimizer");
+      this.#state.steps += 1;
+    });
   }
 
   /** Makes the next train step start its gradients anew. */
   lazyResetGrad(): void {
+    this.#guard.expectIdle("lazyResetGrad");
     this.#resetGradients = true;
   }
 
   /** Runs the evaluation model on one batch and returns its outputs, or those named by `fetches`. Throws UserError without one. */
   async runEvalStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
-    if (!this.#sessions.evaluate) throw missingModel("eval");
-    return this.#sessions.evaluate.run(feeds, {}, fetches);
+    return this.#guard.run("runEvalStep", async () => {
+      if (!this.#sessions.evaluate) throw missingModel("eval");
+      return this.#sessions.evaluate.run(feeds, {}, fetches);
+    });
   }
 
   /** The names of the parameters, in the order of the training model's inputs; with the frozen ones where asked. */
@@ -160,12 +169,14 @@ export class TrainingSession {
 
   /** A copy of a parameter. Throws UserError for an unknown name. */
   getParameter(name: string): Tensor {
+    this.#guard.expectOpen("getParameter");
     expectName(name, this.parameterNames(false), "parameter");
     return toOrtTensor(this.#state.tensor(name), this.#device.ort);
   }
 
   /** Replaces a parameter by a copy of a tensor. Throws UserError for an unknown name, and for another type or shape. */
   setParameter(name: string, tensor: Tensor): void {
+    this.#guard.expectIdle("setParameter");
     const { type, dims } = this.getParameter(name);
     if (tensor.type !== type || tensor.dims.join() !== dims.join()) {
       throw new UserError(
@@ -181,6 +192,7 @@ export class TrainingSession {
 
   /** A copy of the gradient that has been gathered for a parameter. Throws UserError for a parameter that has none. */
   getGradient(parameter: string): Tensor {
+    this.#guard.expectOpen("getGradient");
     expectName(parameter, this.parameterNames(), "parameter");
     return toOrtTensor(fromOrtTensor(this.#state.gradient(parameter).tensor), this.#device.ort);
   }
@@ -190,21 +202,25 @@ export class TrainingSession {
    * next optimizer step takes what is written into them.
    */
   sharedGradients(): readonly Float32Array[] {
+    this.#guard.expectIdle("sharedGradients");
     return this.parameterNames().map((name) => this.#state.gradient(name).tensor.data as Float32Array);
   }
 
   /** The parameters in the same way, shared until the next optimizer step. */
   sharedParameters(): readonly Float32Array[] {
+    this.#guard.expectIdle("sharedParameters");
     return this.parameterNames().map((name) => this.#state.tensor(name).data as Float32Array);
   }
 
   /** The number of values of all parameters. */
   async getParametersSize(trainableOnly = true): Promise<number> {
+    this.#guard.expectOpen("getParametersSize");
     return this.#parameters(trainableOnly).reduce((size, { data }) => size + data.length, 0);
   }
 
   /** All parameters one after the other as a float32 vector. Throws UserError where one has another type. */
   async getContiguousParameters(trainableOnly = true): Promise<Tensor> {
+    this.#guard.expectOpen("getContiguousParameters");
     const buffer = new Float32Array(await this.getParametersSize(trainableOnly));
     let offset = 0;
     for (const { data } of this.#parameters(trainableOnly)) {
@@ -216,6 +232,7 @@ export class TrainingSession {
 
   /** Sets all parameters from the bytes of a float32 vector as getContiguousParameters returns it. Throws UserError for another length. */
   async loadParametersBuffer(buffer: Uint8Array, trainableOnly = true): Promise<void> {
+    this.#guard.expectIdle("loadParametersBuffer");
     const size = await this.getParametersSize(trainableOnly);
     if (buffer.byteLength !== 4 * size) throw wrongBuffer(4 * size, buffer.byteLength);
     const values = new Float32Array(new Uint8Array(buffer).buffer);
@@ -230,6 +247,7 @@ export class TrainingSession {
 
   /** The state as a checkpoint, its tensors shared with the session until the next step; properties are those it was opened with. */
   checkpoint(): Checkpoint {
+    this.#guard.expectOpen("checkpoint");
     return this.#state.checkpoint();
   }
 
@@ -244,14 +262,16 @@ export class TrainingSession {
    * Throws UserError without an eval model, and for an unknown output.
    */
   async exportInferenceModel(outputNames: readonly string[]): Promise<Uint8Array> {
+    this.#guard.expectOpen("exportInferenceModel");
     if (!this.#evalModel) throw missingModel("eval");
     const available = this.#evalModel.graph.outputs.map(({ name }) => name ?? "");
     for (const name of outputNames) expectName(name, available, "output");
     return freezeModel(this.#evalModel, this.checkpoint(), outputNames);
   }
 
-  /** Frees the sessions. */
+  /** Frees the sessions, after the call under way. Throws UserError where they were freed before. */
   async release(): Promise<void> {
+    await this.#guard.close();
     const { train, evaluate, optimize } = this.#sessions;
     for (const session of [train, evaluate, optimize]) await session?.release();
     this.#state.clear();

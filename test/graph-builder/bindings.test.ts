@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { decodeCheckpoint } from "../../artifacts/index.ts";
 import {
   BINDINGS_KEY,
   type Binding,
@@ -8,10 +9,15 @@ import {
   decodeModel,
   deriveBindings,
   encodeModel,
+  explicitBindings,
   Graph,
   metadataBesideBindings,
   optimizerGraph,
+  readBindings,
+  stockOptimizer,
 } from "../../graph-builder/index.ts";
+import { buildTrainingArtifacts, optimizers, targets } from "../../shakenet/index.ts";
+import { tinySettings } from "../support/tiny-run.ts";
 
 const none = { trainable: new Set<string>(), frozen: new Set<string>() };
 
@@ -141,3 +147,36 @@ test("in a training model that does not update its parameters, learning_rate and
   const tensors = { trainable: new Set(["w"]), frozen: new Set<string>() };
   expect(deriveBindings(graph, "training", tensors)).toEqual([{ role: "parameter", input: "w" }]);
 });
+
+const settings = targets.flatMap((target) =>
+  optimizers.flatMap((optimizer) => [false, true].map((fused) => ({ target, optimizer, fused }))),
+);
+
+test.each(settings)(
+  "a ShakeNet's files for $target, $optimizer, fused $fused say what their names tell, as files of older versions must",
+  (changes) => {
+    const artifacts = buildTrainingArtifacts(tinySettings(changes));
+    const { trainable, frozen } = decodeCheckpoint(artifacts.checkpoint);
+    const tensors = { trainable: new Set(trainable.keys()), frozen: new Set(frozen.keys()) };
+    const files = { training: artifacts.trainingModel, optimizer: artifacts.optimizerModel };
+    for (const kind of ["training", "optimizer"] as const) {
+      const bytes = files[kind];
+      if (!bytes) continue;
+      const model = decodeModel(bytes);
+      if (stockOptimizer(model.graph)) {
+        expect(readBindings(model, kind)).toBeUndefined();
+        continue;
+      }
+      const sorted = (bindings: readonly Binding[] = []) =>
+        bindings.map((one) => JSON.stringify(one, Object.keys(one).sort())).sort();
+      const said = readBindings(model, kind);
+      expect(said?.length).toBeGreaterThan(tensors.trainable.size);
+      // in place, a file does not show which of its frozen tensors change before its state is made explicit
+      const derived = explicitBindings({
+        graph: model.graph,
+        bindings: deriveBindings(model.graph, kind, tensors),
+      });
+      expect(sorted(derived)).toEqual(sorted(explicitBindings({ graph: model.graph, bindings: said ?? [] })));
+    }
+  },
+);

@@ -1,7 +1,8 @@
-/** How a worker ends, as a statement. */
+/** How a worker ends, as a statement; `fail` answers as one whose session throws. */
 export const endings = {
   exit: "process.exit(7)",
   throw: 'setImmediate(() => { throw new Error("out of luck"); })',
+  fail: 'post({ error: new Error("out of luck"), mistake: undefined })',
 } as const;
 
 /**

@@ -1,12 +1,16 @@
 import {
+  type Binding,
   costOf,
+  deriveBindings,
   elementCount,
   flopsOf,
   formatType,
   type Graph,
-  isBackward,
   type Model,
+  metadataBesideBindings,
   type Node,
+  outputOf,
+  readBindings,
   type Value,
 } from "../../../graph-builder/index.ts";
 import { formatFields, formatLarge, formatTable } from "../../format.ts";
@@ -14,7 +18,9 @@ import type { Report } from "./report.ts";
 
 /** A model: what it takes and returns, its layers, parameters, cost and metadata. */
 export function inspectModel(model: Model): Report {
-  const { graph, metadataProps } = model;
+  const { graph } = model;
+  const metadataProps = metadataBesideBindings(model);
+  const state = stateNames(model);
   const cost = costOf(graph);
   const data = graph.inputs.filter((input) => !isWeight(input.name ?? ""));
   const weights = [
@@ -43,8 +49,8 @@ export function inspectModel(model: Model): Report {
     formatFields({
       model: model.docString || graph.name,
       format: `IR ${model.irVersion}, opset ${model.opset}, by ${model.producerName || "unknown"}`,
-      inputs: listValues(data),
-      outputs: listValues(graph.outputs),
+      inputs: listValues(data, state),
+      outputs: listValues(graph.outputs, state),
       nodes: graph.nodes.length,
       parameters,
       "FLOPs an image": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
@@ -58,14 +64,32 @@ export function inspectModel(model: Model): Report {
 }
 
 /** Values with their types; those of gradients and state are only counted. */
-function listValues(values: readonly Value[]): string {
-  const isState = ({ name = "" }: Value) =>
-    /(_grad|_next|\.momentum(_\d)?|\.accumulation\.(buffer|out))$/.test(name);
+function listValues(values: readonly Value[], state: ReadonlySet<string>): string {
   const shown = values
-    .filter((value) => !isState(value))
+    .filter(({ name = "" }) => !state.has(name))
     .map(({ name, type }) => `${name} ${formatType(type)}`);
   const others = values.length - shown.length;
   return [...shown, ...(others > 0 ? [`and ${others} of gradients or state`] : [])].join("; ");
+}
+
+/** The inputs and outputs that are gradients or state. A file that says none has the usual names for those of its weights. */
+function stateNames(model: Model): Set<string> {
+  const { graph } = model;
+  const flags = graph.outputs.filter(({ producer }) => producer?.opType === "InPlaceAccumulatorV2");
+  const bindings = readBindings(model, "the model") ?? derivedBindings(graph);
+  const bound = bindings.filter(({ role }) => !["learning-rate", "step", "reset-gradients"].includes(role));
+  const names = bound.flatMap((binding) => [binding.input, outputOf(binding)]);
+  return new Set([...names, ...flags.map(({ name }) => name)].flatMap((name) => name ?? []));
+}
+
+/** What a file is cannot be told from the graph alone, so the names of training and of optimizer models count. */
+function derivedBindings(graph: Graph): Binding[] {
+  const weights = graph.inputs.map(({ name = "" }) => name).filter(isWeight);
+  const tensors = {
+    trainable: new Set(weights.filter(isParameter)),
+    frozen: new Set(weights.filter((name) => !isParameter(name))),
+  };
+  return (["training", "optimizer"] as const).flatMap((kind) => deriveBindings(graph, kind, tensors));
 }
 
 function isWeight(name: string): boolean {
@@ -81,7 +105,7 @@ function layers(graph: Graph): (string | number)[][] {
   return graph.nodes.flatMap((node) => {
     const own = node.inputs.map(beforeQuantization).filter((input) => isParameter(input?.name ?? ""));
     const [output] = node.outputs;
-    if (isBackward(node) || own.length === 0 || !output || !isLayer(node)) return [];
+    if (node.phase !== "forward" || own.length === 0 || !output || !isLayer(node)) return [];
     const layer = (own[0]?.name ?? "").replace(/\.(weight|bias)$/, "");
     const parameters = own.reduce((sum, input) => sum + (input ? elementCount(input.shape) : 0), 0);
     return [[layer, node.opType, formatType(output.type), parameters, formatLarge(flopsOf(node))]];

@@ -9,6 +9,7 @@ import {
   UserError,
   type ValueType,
 } from "../../../graph-builder/index.ts";
+import { CallGuard } from "../../session/call-guard.ts";
 import { checkFeeds } from "../../session/feeds.ts";
 import { bindDecoded } from "../../session/lowered-models.ts";
 import { missingModel, wrongBuffer } from "../../session/refusals.ts";
@@ -54,7 +55,7 @@ interface Description {
 /**
  * Trains ONNX Runtime training artifacts with ONNX Runtime 1.19.2's own TrainingSession, in WebAssembly: the interface of our
  * TrainingSession over the original kernels. Models run as they are, so their optimizer must be a stock one or fused into the
- * training model. Calls must not overlap; a step computes on the calling thread, after a turn of the event loop.
+ * training model. Calls that overlap are refused; a step computes on the calling thread, after a turn of the event loop.
  */
 export class OrtTrainingSession implements Trainer {
   readonly #wasm: WasmModule;
@@ -68,6 +69,7 @@ export class OrtTrainingSession implements Trainer {
   readonly #controls: { readonly rate: string | undefined; readonly step: string | undefined };
   /** The types of the training model's inputs. */
   readonly #inputTypes: ReadonlyMap<string, ValueType>;
+  readonly #guard = new CallGuard();
   #learningRate: number;
   #steps: number;
   #hasStepped = false;
@@ -152,7 +154,9 @@ export class OrtTrainingSession implements Trainer {
    * Throws UserError for a missing input, and with ONNX Runtime's own sentence for one of another type or shape.
    */
   async runTrainStep(feeds: NamedTensors): Promise<NamedTensors> {
-    return this.#run("_OrtTrainingRunTrainStep", this.#train, { ...feeds, ...this.#controlFeeds() });
+    return this.#guard.run("runTrainStep", () =>
+      this.#run("_OrtTrainingRunTrainStep", this.#train, { ...feeds, ...this.#controlFeeds() }),
+    );
   }
 
   /**
@@ -160,6 +164,7 @@ export class OrtTrainingSession implements Trainer {
    * Throws UserError where there is neither.
    */
   async runOptimizerStep(): Promise<void> {
+    this.#guard.expectIdle("runOptimizerStep");
     const { session, runOptions } = this.#handles;
     if (this.#description.optimizer) this.#wasm.check("_OrtTrainingOptimizerStep", session, runOptions);
     else if (this.#controls.rate === undefined) throw missingModel("optimizer");
@@ -169,27 +174,31 @@ export class OrtTrainingSession implements Trainer {
 
   /** Makes the next train step start its gradients anew. */
   lazyResetGrad(): void {
+    this.#guard.expectIdle("lazyResetGrad");
     this.#wasm.check("_OrtTrainingLazyResetGrad", this.#handles.session);
   }
 
   /** Runs the evaluation model on one batch and returns its outputs. Throws UserError without one, and as runTrainStep does. */
   async runEvalStep(feeds: NamedTensors): Promise<NamedTensors> {
     if (!this.#description.hasEvalModel) throw missingModel("eval");
-    return this.#run("_OrtTrainingEvalStep", this.#evaluate, feeds);
+    return this.#guard.run("runEvalStep", () => this.#run("_OrtTrainingEvalStep", this.#evaluate, feeds));
   }
 
   /** The number of values of all parameters. */
   async getParametersSize(trainableOnly = true): Promise<number> {
+    this.#guard.expectOpen("getParametersSize");
     return this.#parametersSize(trainableOnly);
   }
 
   /** All parameters one after the other, in the order of the training model's inputs. Throws UserError where one is not float. */
   async getContiguousParameters(trainableOnly = true): Promise<Tensor> {
+    this.#guard.expectOpen("getContiguousParameters");
     return this.#contiguousParameters(trainableOnly);
   }
 
   /** Sets all parameters from the bytes of a float32 vector as getContiguousParameters returns it. Throws UserError for another length. */
   async loadParametersBuffer(buffer: Uint8Array, trainableOnly = true): Promise<void> {
+    this.#guard.expectIdle("loadParametersBuffer");
     const size = this.#parametersSize(trainableOnly);
     if (buffer.byteLength !== 4 * size) {
       throw wrongBuffer(4 * size, buffer.byteLength);
@@ -212,6 +221,7 @@ export class OrtTrainingSession implements Trainer {
    * Throws UserError where a parameter is not float.
    */
   checkpoint(): Checkpoint {
+    this.#guard.expectOpen("checkpoint");
     const { checkpoint, optimizer: operator } = this.#description;
     const { trainable, frozen, properties, optimizer } = checkpoint;
     const current = this.#parameters();
@@ -230,6 +240,7 @@ export class OrtTrainingSession implements Trainer {
 
   /** Frees the session; the module stays for the next one. */
   async release(): Promise<void> {
+    await this.#guard.close();
     const { session, checkpoint, runOptions } = this.#handles;
     this.#wasm.call("_OrtTrainingReleaseSession", session);
     this.#wasm.call("_OrtTrainingReleaseCheckpoint", checkpoint);

@@ -41,7 +41,11 @@ export function readTensor(wasm: WasmModule, handle: number): OrtTensor {
   const dims = wasm.wordsAt(shape, rank);
   wasm.call("_OrtFree", shape);
   const elemType = dataTypeOf(type);
-  if (!isNumeric(elemType)) throw new UserError(`An output of type ${elemType} cannot be read.`);
+  if (!isNumeric(elemType))
+    throw new UserError(`An output of type ${elemType} cannot be read.`, {
+      code: "output-type",
+      details: { type: elemType },
+    });
   const count = dims.reduce((product, dim) => product * dim, 1);
   const bytes = wasm.bytes(data, count * allocate(elemType, 0).BYTES_PER_ELEMENT);
   return toOrtTensor(new Tensor(elemType, dims, dataFromBytes(elemType, bytes)), { Tensor: OrtTensor });
@@ -51,6 +55,10 @@ function numeric(tensor: OrtTensor): Tensor {
   try {
     return fromOrtTensor(tensor);
   } catch (error) {
-    throw new UserError(`A ${tensor.type} tensor on ${tensor.location} cannot be fed.`, { cause: error });
+    throw new UserError(`A ${tensor.type} tensor on ${tensor.location} cannot be fed.`, {
+      cause: error,
+      code: "input-type",
+      details: { type: tensor.type, location: tensor.location },
+    });
   }
 }

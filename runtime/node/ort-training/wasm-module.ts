@@ -148,7 +148,7 @@ export class WasmModule {
   store(bytes: Uint8Array): number {
     // not even an empty tensor may lie at address zero
     const pointer = this.#module._malloc(Math.max(1, bytes.byteLength));
-    if (pointer === 0) throw new UserError(`${OUT_OF_MEMORY}.`);
+    if (pointer === 0) throw new UserError(`${OUT_OF_MEMORY}.`, { code: "onnxruntime-failed" });
     new Uint8Array(this.#memory.buffer).set(bytes, pointer);
     return pointer;
   }
@@ -241,7 +241,11 @@ function failure(name: OrtFunction, message: string, cause?: unknown): UserError
     .trim();
   const what =
     reason || "it threw an exception without a text; most often a model was made for another version";
-  return new UserError(`ONNX Runtime's ${name.replace("_Ort", "")} failed: ${what}`, { cause });
+  return new UserError(`ONNX Runtime's ${name.replace("_Ort", "")} failed: ${what}`, {
+    cause,
+    code: "onnxruntime-failed",
+    details: { call: name, reason: what },
+  });
 }
 
 /** The folder of the package's files, as a URL: its exports do not list the module. */
@@ -251,7 +255,7 @@ function packageFolder(): URL {
   } catch (error) {
     throw new UserError(
       `ONNX Runtime's own training is not installed: npm install ${PACKAGE}@npm:onnxruntime-web@1.19.2.`,
-      { cause: error },
+      { cause: error, code: "package-missing", details: { package: PACKAGE } },
     );
   }
 }

@@ -4,6 +4,8 @@ import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../../ar
 import { type ErrorData, type Lowering, Tensor, UserError } from "../../../graph-builder/index.ts";
 import { dealOut, SharedState } from "../../replicas/collective.ts";
 import { type BatchAxes, batchAxes, joinShares, namedTensors, splitBatch } from "../../replicas/shares.ts";
+import { CallGuard } from "../../session/call-guard.ts";
+import { checkFeeds, type GraphInput } from "../../session/feeds.ts";
 import {
   type DecodedModels,
   decodeSources,
@@ -44,21 +46,28 @@ export class ReplicaError extends Error implements ErrorData {
  * parameters, and the others copy them. Batch normalisation sees a replica's own images; the running statistics are those of the first replica,
  * as in PyTorch's DataParallel. A result depends on the number of replicas, and on nothing else that a single session's does not.
  * A replica that fails or dies ends the session: what is under way and all that follows throws a ReplicaError that names it. Calls
- * must not overlap.
+ * that overlap are refused, and so is every call after the release.
  */
 export class ReplicatedSession implements Trainer {
   readonly #first: ReplicaThread;
   readonly #others: readonly ReplicaThread[];
+  readonly #inputs: readonly GraphInput[];
   readonly #axes: BatchAxes;
+  readonly #guard = new CallGuard();
   #resetGradients = true;
   /** The rate of the next optimizer step; at first the checkpoint's initial one, or 0.001. */
   learningRate: number;
 
-  private constructor([first, ...others]: readonly ReplicaThread[], axes: BatchAxes, checkpoint: Checkpoint) {
+  private constructor(
+    [first, ...others]: readonly ReplicaThread[],
+    { training: { graph, bindings }, checkpoint }: DecodedModels,
+  ) {
     if (!first) throw new RangeError("there must be one replica at least");
     this.#first = first;
     this.#others = others;
-    this.#axes = axes;
+    const bound = new Set(bindings.map(({ input }) => input));
+    this.#inputs = graph.inputs.flatMap(({ name = "", type }) => (bound.has(name) ? [] : { name, type }));
+    this.#axes = batchAxes(graph);
     this.learningRate = checkpoint.optimizer?.initialLearningRate ?? 0.001;
   }
 
@@ -92,7 +101,7 @@ export class ReplicatedSession implements Trainer {
       stop(error);
       throw error;
     }
-    return new ReplicatedSession(pool, batchAxes(decoded.training.graph), decoded.checkpoint);
+    return new ReplicatedSession(pool, decoded);
   }
 
   /**
@@ -101,29 +110,39 @@ export class ReplicatedSession implements Trainer {
    * Throws UserError for a missing input, an unknown output, and inputs that disagree about the number of images.
    */
   async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
-    const reset = this.#resetGradients;
-    // the batch is cut before this returns: the caller may prepare the next one meanwhile
-    const shares = splitBatch(feeds, this.#axes, this.#threads.length);
-    const outputs = await all(
-      this.#threads.map((thread, i) => thread.call("train", { share: shares[i], fetches, reset })),
-    );
-    this.#resetGradients = false;
-    const results = shares.map(({ weight }, i) => ({ tensors: outputs[i] ?? {}, weight }));
-    return namedTensors(joinShares(results, this.#axes), ort);
+    return this.#guard.run("runTrainStep", async () => {
+      checkFeeds(this.#inputs, feeds);
+      const reset = this.#resetGradients;
+      // the batch is cut before this returns: the caller may prepare the next one meanwhile
+      const shares = splitBatch(feeds, this.#axes, this.#threads.length);
+      const outputs = await all(
+        this.#threads.map((thread, i) => thread.call("train", { share: shares[i], fetches, reset })),
+      );
+      this.#resetGradients = false;
+      const results = shares.map(({ weight }, i) => ({ tensors: outputs[i] ?? {}, weight }));
+      return namedTensors(joinShares(results, this.#axes), ort);
+    });
   }
 
   /** Updates the parameters from the gradients at the current learning rate. Throws UserError where there is no optimizer model. */
   async runOptimizerStep(): Promise<void> {
-    await all(this.#threads.map((thread) => thread.call("update", this.learningRate)));
+    return this.#guard.run("runOptimizerStep", async () => {
+      await all(this.#threads.map((thread) => thread.call("update", this.learningRate)));
+    });
   }
 
   /** Makes the next train step start its gradients anew. */
   lazyResetGrad(): void {
+    this.#guard.expectIdle("lazyResetGrad");
     this.#resetGradients = true;
   }
 
   /** The state as a checkpoint; properties are those it was opened with. */
   async checkpoint(): Promise<Checkpoint> {
+    return this.#guard.run("checkpoint", () => this.#gatherCheckpoint());
+  }
+
+  async #gatherCheckpoint(): Promise<Checkpoint> {
     const checkpoint = decodeCheckpoint(await this.#first.call("checkpoint", undefined));
     const parts = await all(this.#others.map((thread) => thread.call("moments", undefined)));
     for (const [name, moments] of parts.flat()) {
@@ -138,8 +157,11 @@ export class ReplicatedSession implements Trainer {
 
   /** Ends the threads and frees their sessions. */
   async release(): Promise<void> {
-    const released = new Error("the session was released");
+    // the threads answer the call under way by this error
+    const closing = this.#guard.close();
+    const released = new UserError("The session was released.", { code: "session-released" });
     await Promise.all(this.#threads.map((thread) => thread.stop(released)));
+    await closing;
   }
 
   get #threads(): readonly ReplicaThread[] {

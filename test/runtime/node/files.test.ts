@@ -65,7 +65,11 @@ test("a full disk is one sentence, the old file stays and no temporary file is l
     const path = join(disk, "checkpoint");
     await writeFileAtomic(path, "the old one");
     const write = writeFileAtomic(path, new Uint8Array(1_000_000));
-    await expect(write).rejects.toThrow(new UserError(`${path} cannot be written: the disk is full.`));
+    await expect(write).rejects.toMatchObject({
+      name: "UserError",
+      message: `${path} cannot be written: the disk is full.`,
+      code: "file-unwritable",
+    });
     expect(await readFile(path, "utf8")).toBe("the old one");
     expect(await readdir(disk)).toEqual(["checkpoint"]);
   });
@@ -77,9 +81,11 @@ test("a read-only disk is one sentence and the old file stays", async ({ skip })
     await writeFileAtomic(path, "the old one");
     execFileSync("mount", ["-o", "remount,ro", disk]);
     const write = writeFileAtomic(path, "the new one");
-    await expect(write).rejects.toThrow(
-      new UserError(`${path} cannot be written: the file system is read-only.`),
-    );
+    await expect(write).rejects.toMatchObject({
+      name: "UserError",
+      message: `${path} cannot be written: the file system is read-only.`,
+      code: "file-unwritable",
+    });
     expect(await readFile(path, "utf8")).toBe("the old one");
   });
 });
@@ -91,9 +97,17 @@ test("a folder and a file without permission are one sentence each", async () =>
   await chmod(folder, 0o555);
   await asNobody(async () => {
     const write = writeFileAtomic(path, "the new one");
-    await expect(write).rejects.toThrow(new UserError(`${path} cannot be written: permission is missing.`));
+    await expect(write).rejects.toMatchObject({
+      name: "UserError",
+      message: `${path} cannot be written: permission is missing.`,
+      code: "file-unwritable",
+    });
     const read = readFileBytes(path);
-    await expect(read).rejects.toThrow(new UserError(`${path} cannot be read: permission is missing.`));
+    await expect(read).rejects.toMatchObject({
+      name: "UserError",
+      message: `${path} cannot be read: permission is missing.`,
+      code: "file-unreadable",
+    });
   });
   await chmod(folder, 0o755);
   await chmod(path, 0o644);
@@ -110,9 +124,11 @@ test("a missing folder, a folder in the file's place and a file in the folder's 
     [join(folder, "file", "checkpoint"), "a part of the path is not a folder"],
   ] as const;
   for (const [path, reason] of refusals) {
-    await expect(writeFileAtomic(path, "x")).rejects.toThrow(
-      new UserError(`${path} cannot be written: ${reason}.`),
-    );
+    await expect(writeFileAtomic(path, "x")).rejects.toMatchObject({
+      name: "UserError",
+      message: `${path} cannot be written: ${reason}.`,
+      code: "file-unwritable",
+    });
   }
   expect((await readdir(folder)).sort()).toEqual(["file", "place"]);
 });
@@ -121,7 +137,11 @@ test("a missing file is named with the nearest one that exists", async () => {
   await writeFileAtomic(join(folder, "checkpoint"), "");
   const path = join(folder, "chekpoint");
   const sentence = `${path} does not exist. Did you mean checkpoint?`;
-  await expect(readFileBytes(path)).rejects.toThrow(new UserError(sentence));
+  await expect(readFileBytes(path)).rejects.toMatchObject({
+    name: "UserError",
+    message: sentence,
+    code: "file-missing",
+  });
   await expect(readFileBytes(join(folder, "a", "b"))).rejects.toThrow(UserError);
   await expect(readFileBytes(folder)).rejects.toThrow(`${folder} cannot be read: it is a folder.`);
 });

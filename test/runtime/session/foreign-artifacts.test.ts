@@ -196,6 +196,60 @@ test("ONNX Runtime's names for the four files open the same session, and a missi
   });
 });
 
+test("what the graph does not take is refused by the input's name, before ONNX Runtime sees it", async () => {
+  const session = await open();
+  const { feeds } = batch(0);
+  const input = (type: "float32" | "int32", dims: readonly number[]) => {
+    const size = dims.reduce((product, dim) => product * dim, 1);
+    return new Tensor(type, type === "int32" ? new Int32Array(size) : new Float32Array(size), dims);
+  };
+  const refused: [Tensor, string, string][] = [
+    [input("int32", [rows, 3]), "The input input is int32, and must be float32.", "input-type"],
+    [
+      input("float32", [rows, 4]),
+      "The input input has the shape [4, 4], and must have [batch, 3].",
+      "input-shape",
+    ],
+    [input("float32", [3]), "The input input has the shape [3], and must have [batch, 3].", "input-shape"],
+    [input("float32", [0, 3]), "The input input is empty: its shape is [0, 3].", "input-shape"],
+    [
+      input("float32", [5, 3]),
+      "The inputs disagree about batch: it is 5 in input, and 4 in target.",
+      "input-shape",
+    ],
+  ];
+  for (const [tensor, message, code] of refused) {
+    for (const step of ["runTrainStep", "runEvalStep"] as const) {
+      await expect(session[step]({ ...feeds, input: tensor })).rejects.toMatchObject({ message, code });
+    }
+  }
+  await expect(session.runTrainStep({ target: feeds.target as Tensor })).rejects.toMatchObject({
+    code: "input-missing",
+    details: { input: "input", given: ["target"] },
+  });
+  expect(numbers((await session.runTrainStep(feeds)).output as Tensor)).toHaveLength(2 * rows);
+  await session.release();
+});
+
+test("calls that overlap are refused; release waits for the one under way, and ends the session", async () => {
+  const session = await open();
+  const { feeds } = batch(0);
+  const step = session.runTrainStep(feeds);
+  await expect(session.runEvalStep(feeds)).rejects.toMatchObject({
+    message: "runTrainStep is under way: wait for it before you call runEvalStep.",
+    code: "session-busy",
+  });
+  expect(() => session.lazyResetGrad()).toThrow("runTrainStep is under way");
+  const released = session.release();
+  expect(await step).toHaveProperty("output");
+  await released;
+  const over = /^The session was released: \w+ cannot be called any more\.$/;
+  await expect(session.release()).rejects.toThrow(over);
+  await expect(session.runTrainStep(feeds)).rejects.toThrow(over);
+  expect(() => session.checkpoint()).toThrow(over);
+  expect(() => session.getParameter("fc.bias")).toThrow(over);
+});
+
 test("without an eval or an optimizer model those steps say so", async () => {
   const { checkpoint, trainingModel } = linearArtifacts("sgd");
   const session = await TrainingSession.create({ checkpoint, trainingModel }, await openDevice("cpu"));

@@ -1,6 +1,6 @@
 import { Tensor } from "onnxruntime-common";
 import { expect, test } from "vitest";
-import { decodeCheckpoint, encodeCheckpoint } from "../../../../artifacts/index.ts";
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../../../artifacts/index.ts";
 import { RandomStream, UserError } from "../../../../graph-builder/index.ts";
 import { type NamedTensors, train } from "../../../../runtime/index.ts";
 import { ReplicaError, ReplicatedSession } from "../../../../runtime/node/index.ts";
@@ -175,7 +175,9 @@ test("a mistake in the feeds keeps its sentence, and the session goes on", async
     "The input beta is missing",
   );
   const fewer = { images, labels: feeds(0, 3).labels, alpha, beta } as NamedTensors;
-  await expect(session.runTrainStep(fewer)).rejects.toThrow("The inputs disagree about the number of images");
+  await expect(session.runTrainStep(fewer)).rejects.toThrow(
+    "The inputs disagree about batch: it is 4 in images, and 3 in labels.",
+  );
   await expect(step(session, feeds(0, 4))).resolves.toHaveProperty("loss");
   await session.release();
 });
@@ -217,12 +219,17 @@ test.each([
 );
 
 test("a replica whose session fails ends all of them and is named, with the reason", async () => {
-  const session = await open(buildTrainingArtifacts(tinySettings()));
-  // there are ten classes
-  const labels = new Tensor("int64", BigInt64Array.of(1n, 99n, 2n, 99n), [4]);
-  const failing = session.runTrainStep({ ...feeds(0, 4), labels });
-  await expect(failing).rejects.toThrow(/^Replica \d of 2 failed: /);
+  const failingWorker = new URL(dyingReplica("train", "fail", worker));
+  const artifacts = buildTrainingArtifacts(tinySettings());
+  const session = await ReplicatedSession.create(artifacts, { replicas: 2, worker: failingWorker });
+  for (let i = 0; i < 2; i++) await step(session, feeds(0, 4));
+  const failing = session.runTrainStep(feeds(0, 4));
   await expect(failing).rejects.toBeInstanceOf(ReplicaError);
+  await expect(failing).rejects.toMatchObject({
+    message: expect.stringMatching(/^Replica \d of 2 failed: out of luck/),
+    code: "replica-failed",
+    details: { replica: expect.stringMatching(/^Replica \d of 2$/), how: "failed", reason: "out of luck" },
+  });
   await expect(step(session, feeds(0, 4))).rejects.toThrow(/^Replica \d of 2 failed: /);
   await session.release();
 });
@@ -230,5 +237,33 @@ test("a replica whose session fails ends all of them and is named, with the reas
 test("a session that was released answers no more", async () => {
   const session = await open(buildTrainingArtifacts(tinySettings()));
   await session.release();
-  await expect(session.runTrainStep(feeds(0, 2))).rejects.toThrow("the session was released");
+  await expect(session.runTrainStep(feeds(0, 2))).rejects.toThrow(
+    "The session was released: runTrainStep cannot be called any more.",
+  );
+  await expect(session.release()).rejects.toMatchObject({ code: "session-released" });
+});
+
+test("calls that overlap are refused and the first one ends as if alone; an empty batch is refused at once", async () => {
+  const artifacts = buildTrainingArtifacts(tinySettings());
+  const sessions = [await open(artifacts), await open(artifacts)];
+  const [busy, alone] = sessions;
+  if (!busy || !alone) throw new Error("there are two sessions");
+  const results = await Promise.allSettled([
+    busy.runTrainStep(feeds(0, 4)),
+    busy.runTrainStep(feeds(1, 4)),
+    busy.runOptimizerStep(),
+    busy.checkpoint(),
+  ]);
+  expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "rejected", "rejected"]);
+  expect(results[2]).toMatchObject({
+    reason: { code: "session-busy", details: { call: "runOptimizerStep", running: "runTrainStep" } },
+  });
+  await expect(busy.runTrainStep(feeds(0, 0))).rejects.toThrow(
+    "The input images is empty: its shape is [0, 3, 32, 32].",
+  );
+  await alone.runTrainStep(feeds(0, 4));
+  for (const session of sessions) await session.runOptimizerStep();
+  const [a, b] = await Promise.all(sessions.map((session) => session.checkpoint()));
+  expect(encodeCheckpoint(a as Checkpoint)).toEqual(encodeCheckpoint(b as Checkpoint));
+  for (const session of sessions) await session.release();
 });

@@ -1,0 +1,46 @@
+import { UserError } from "../../graph-builder/errors.ts";
+
+/** Lets one call at a time into a session, and none after its release. */
+export class CallGuard {
+  #running: { readonly call: string; readonly end: Promise<unknown> } | undefined;
+  #isReleased = false;
+
+  /** Runs a call, from its start to its end. Throws UserError while another one is under way, and after the release. */
+  async run<T>(call: string, work: () => Promise<T>): Promise<T> {
+    this.expectIdle(call);
+    const result = work();
+    this.#running = { call, end: result };
+    try {
+      return await result;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  /** Throws UserError while a call is under way, and after the release. */
+  expectIdle(call: string): void {
+    this.expectOpen(call);
+    if (!this.#running) return;
+    const running = this.#running.call;
+    throw new UserError(`${running} is under way: wait for it before you call ${call}.`, {
+      code: "session-busy",
+      details: { call, running },
+    });
+  }
+
+  /** Throws UserError after the release. */
+  expectOpen(call: string): void {
+    if (!this.#isReleased) return;
+    throw new UserError(`The session was released: ${call} cannot be called any more.`, {
+      code: "session-released",
+      details: { call },
+    });
+  }
+
+  /** Lets no further call in. Returns when the one under way has ended, well or not. Throws UserError where that was done before. */
+  async close(): Promise<void> {
+    this.expectOpen("release");
+    this.#isReleased = true;
+    await this.#running?.end.catch(() => undefined);
+  }
+}

@@ -1,0 +1,52 @@
+import { expect, test } from "vitest";
+import {
+  costOf,
+  decodeModel,
+  type Graph,
+  loweringOf,
+  optimizerGraph,
+  type Phase,
+  runPasses,
+  stockOptimizerGraph,
+  trainingPasses,
+} from "../../graph-builder/index.ts";
+import { buildTrainingArtifacts, targets, trainingModel } from "../../shakenet/index.ts";
+import { tinySettings } from "../support/tiny-run.ts";
+
+const phases = ({ nodes }: Graph) => nodes.map(({ name, phase }) => `${phase} ${name}`);
+const found = ({ nodes }: Graph) => [...new Set(nodes.map(({ phase }) => phase))];
+
+const settings = targets.flatMap((target) => [false, true].map((fused) => ({ target, fused })));
+
+test.each(settings)(
+  "the phases of $target, fused $fused, are those that its file's names tell",
+  (changes) => {
+    const { graph } = trainingModel(tinySettings(changes));
+    const read = decodeModel(buildTrainingArtifacts(tinySettings(changes)).trainingModel);
+    expect(phases(read.graph)).toEqual(phases(graph));
+    const expected: Phase[] = changes.fused ? ["forward", "backward", "update"] : ["forward", "backward"];
+    expect(found(graph)).toEqual(expected);
+  },
+);
+
+test.each(["portable", "cpu"] as const)("a node that the %s lowering puts in keeps its phase", (lowering) => {
+  const { graph } = trainingModel(tinySettings({ fused: true }));
+  const table = loweringOf(lowering, lowering === "cpu" ? 8 : undefined);
+  const lowered = runPasses(graph, trainingPasses(table));
+  const isBackward = (name: string) => /_grad\//i.test(name);
+  const wrong = lowered.nodes.filter(({ name, phase }) => isBackward(name) !== (phase === "backward"));
+  expect(wrong.map(({ name }) => name)).toEqual([]);
+  expect(found(lowered)).toEqual(["forward", "backward", "update"]);
+});
+
+test("an optimizer is an update", () => {
+  expect(found(optimizerGraph([{ name: "w", shape: [2] }], { kind: "sgd" }).graph)).toEqual(["update"]);
+  expect(found(stockOptimizerGraph({ kind: "sgd" }))).toEqual(["update"]);
+});
+
+test("an update costs nothing an image, and a fused model what the same one costs that is not", () => {
+  const [fused, separate] = [true, false].map((isFused) =>
+    costOf(trainingModel(tinySettings({ fused: isFused, target: "standard" })).graph),
+  );
+  expect(fused).toEqual(separate);
+});
