@@ -127,6 +127,10 @@ test("a file that is cut off, or no archive, is no wheel", async () => {
   await expect(Wheel.open(path)).rejects.toThrow(UserError);
 });
 
+test("a wheel that is not there is told in one sentence", async () => {
+  await expect(Wheel.open(join(folder, "none.whl"))).rejects.toThrow(UserError);
+});
+
 test("the installed ONNX Runtime says its commit", async () => {
   const { folder: libraries, version } = installedRuntime();
   expect(version).toMatch(/^\d+\.\d+\.\d+$/);

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { UserError } from "../../../graph-builder/index.ts";
 import { cudaNeeds } from "../../../runtime/node/cuda/next-step.ts";
 import {
   cudaState,
@@ -31,6 +32,7 @@ export async function run({
   try {
     if (wheel !== undefined) await installProvider(wheel, runtime, report);
     else await withProviderWheel(runtime.version, pip, (path) => installProvider(path, runtime, report));
+    if (stop.signal.aborted) throw new UserError("The installation was stopped.");
     if (fetches) await fetchLibraries(packages, pip);
     const state = await cudaState(runtime, python, await libraryFolders(packages));
     const linked = await linkLibraries(librariesFolders(state), runtime);

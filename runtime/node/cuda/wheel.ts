@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { inflateRawSync } from "node:zlib";
+import { refusal } from "../../../artifacts/read-file.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 
 /** A file in a wheel, which is a zip archive: where it lies and how it is packed (PKWARE's APPNOTE.TXT, sections 4.3.7 and 4.3.12). */
@@ -30,9 +31,11 @@ export class Wheel {
     this.#entries = entries;
   }
 
-  /** Opens a wheel. Throws UserError where the file is no zip archive. */
+  /** Opens a wheel. Throws UserError where the file cannot be read or is no zip archive. */
   static async open(path: string): Promise<Wheel> {
-    const file = await open(path);
+    const file = await open(path).catch((error: unknown) => {
+      throw refusal(path, "read", error);
+    });
     try {
       return new Wheel(file, path, await readEntries(file));
     } catch (error) {
