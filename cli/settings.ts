@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { deviceNames } from "../runtime/device/names.ts";
 import {
   checkSettings,
   type Given,
@@ -71,7 +72,9 @@ export const settingGroups = {
   },
   Output: {
     json: z.boolean().default(false).describe("print one JSON object to standard output"),
-    graph: z.boolean().default(false).describe("print the graph in ONNX's textual syntax"),
+    graph: z.boolean().default(false).describe("print the model in ONNX's textual syntax"),
+    lowered: z.enum(deviceNames).optional().describe("print the model as a session on this device runs it"),
+    dot: z.boolean().default(false).describe("print the graph in Graphviz's language, for a drawing"),
   },
 } as const;
 

@@ -15,6 +15,7 @@ export { type Call, type Lower, type Lowering, layer, lower } from "./lowerings/
 export { inlined, portable } from "./lowerings/portable.ts";
 export { nameValues } from "./names.ts";
 export { decodeMetadata, decodeModel, encodeModel } from "./onnx/model.ts";
+export { decodeOutline, type Outline } from "./onnx/outline.ts";
 export { dataTypeNumbers } from "./operators/elementwise.ts";
 export { type Attributes, type OpType, operators } from "./operators/index.ts";
 export type * from "./operators/schema.ts";

@@ -15,9 +15,10 @@ import { type WrittenNode, writtenNode } from "./export-forms.ts";
 import { importNode } from "./import-forms.ts";
 import { decodeMetadataProps, decodeNotes, encodeMetadataProps, withNotes } from "./notes.ts";
 import { opsetImports } from "./opset-imports.ts";
+import { parseModel } from "./parse.ts";
 import { type Message, type MessageName, schema } from "./schema.ts";
 import { decodeTensor, encodeTensor } from "./tensors.ts";
-import { decodeMessage, encodeMessage, UnknownFieldError } from "./wire.ts";
+import { encodeMessage } from "./wire.ts";
 
 type IModel = Message<"ModelProto">;
 type IGraph = Message<"GraphProto">;
@@ -197,8 +198,7 @@ function fieldSet<K extends MessageName>(...names: readonly (keyof Message<K>)[]
  * Throws UserError where the bytes are no ONNX model, or use what this project does not know (naming the node).
  */
 export function decodeModel(bytes: Uint8Array, where = "the model"): Model {
-  const proto = parse(bytes, where);
-  if (!proto.graph?.node) throw new UserError(`${where} is not an ONNX model: it holds no graph.`);
+  const proto = parseModel(bytes, where, messagesReadWhole);
   try {
     if (proto.trainingInfo) throw new Error("it has a training_info, which is not supported");
     const opsets = decodeOpsets(proto);
@@ -218,9 +218,7 @@ export function decodeModel(bytes: Uint8Array, where = "the model"): Model {
 
 /** The metadata in an .onnx file's bytes, of whatever operators. Throws UserError where they are no ONNX model. */
 export function decodeMetadata(bytes: Uint8Array, where = "the model"): Record<string, string> {
-  const proto = parse(bytes, where);
-  if (!proto.graph?.node) throw new UserError(`${where} is not an ONNX model: it holds no graph.`);
-  return decodeMetadataProps(proto.metadataProps);
+  return decodeMetadataProps(parseModel(bytes, where, messagesReadWhole).metadataProps);
 }
 
 /** The version of every domain that a file imports. Before 11, operators of ai.onnx of the same name took other inputs and attributes. */
@@ -237,17 +235,6 @@ function decodeOpsets({ opsetImport }: IModel): Map<string, number> {
 /** A domain as we write it: ai.onnx has two names. */
 function canonicalDomain(domain: string | undefined): string {
   return domain === "ai.onnx" ? "" : (domain ?? "");
-}
-
-function parse(bytes: Uint8Array, where: string): IModel {
-  try {
-    return decodeMessage("ModelProto", bytes, messagesReadWhole);
-  } catch (error) {
-    if (error instanceof UnknownFieldError) {
-      throw new UserError(`${where} cannot be used: ${error.message}.`, { cause: error });
-    }
-    throw new UserError(`${where} is not an ONNX model, or it is cut off.`, { cause: error });
-  }
 }
 
 function decodeGraph(proto: IGraph, opsets: ReadonlyMap<string, number>): Graph {
