@@ -107,7 +107,10 @@ export function runConfig(given: GivenRun): RunConfig {
   const settings = withDefaults(runSchemas, given);
   const { data, classes = classCount(data), epochs = defaultEpochs[data] } = settings;
   if (classes < classCount(data)) {
-    throw new UserError(`--classes ${classes} is too few: ${datasets[data].title} has ${classCount(data)}.`);
+    throw new UserError(`--classes ${classes} is too few: ${datasets[data].title} has ${classCount(data)}.`, {
+      code: "setting-conflict",
+      details: { classes, data },
+    });
   }
   return { ...settings, classes, epochs, replicas: replicaCount(settings) };
 }

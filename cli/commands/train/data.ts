@@ -45,7 +45,10 @@ export async function withDataDigest(
   const checkpoint = decodeCheckpoint(artifacts.checkpoint, where);
   const known = checkpoint.properties.get(DATA_DIGEST);
   if (known !== undefined && known !== digest) {
-    throw new UserError(`The training images of ${config.data} are not those that ${where} was trained on.`);
+    throw new UserError(`The training images of ${config.data} are not those that ${where} was trained on.`, {
+      code: "data-mismatch",
+      details: { data: config.data, known, digest },
+    });
   }
   checkpoint.properties.set(DATA_DIGEST, digest);
   return encodeCheckpoint(checkpoint);

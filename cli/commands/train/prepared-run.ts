@@ -27,6 +27,7 @@ export function refuseContradictions(
     const flag = kebabCase(name);
     throw new UserError(
       `--${flag} ${value} contradicts ${where}, which has ${flag} ${values[name]}: leave it out.`,
+      { code: "setting-conflict", details: { setting: name, value, fixed: values[name] } },
     );
   }
 }

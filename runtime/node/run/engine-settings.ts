@@ -39,18 +39,24 @@ export function replicaCount({
 
 /** Throws UserError where the engine cannot train on the device, or with so many replicas. */
 export function expectTrainable({ engine, device, replicas, batchSize }: EngineSettings): void {
-  if (replicas > 1) {
-    if (engine === "ort-training") {
-      throw new UserError(`--engine ort-training trains one session: leave --replicas ${replicas} out.`);
-    }
-    if (device !== "cpu") {
-      throw new UserError(`--replicas ${replicas} share the CPU, not ${device}: say --device cpu.`);
-    }
-    if (replicas > batchSize) {
-      throw new UserError(`--replicas ${replicas} is too many: a batch has ${batchSize} images.`);
-    }
-  }
-  if (engine === "ort-training" && device !== "cpu") {
-    throw new UserError(`--engine ort-training trains on the CPU, not on ${device}: say --device cpu.`);
-  }
+  const isAlone = replicas === 1;
+  const conflicts: readonly (readonly [isOne: boolean, message: string])[] = [
+    [
+      !isAlone && engine === "ort-training",
+      `--engine ort-training trains one session: leave --replicas ${replicas} out.`,
+    ],
+    [!isAlone && device !== "cpu", `--replicas ${replicas} share the CPU, not ${device}: say --device cpu.`],
+    [
+      !isAlone && replicas > batchSize,
+      `--replicas ${replicas} is too many: a batch has ${batchSize} images.`,
+    ],
+    [
+      engine === "ort-training" && device !== "cpu",
+      `--engine ort-training trains on the CPU, not on ${device}: say --device cpu.`,
+    ],
+  ];
+  const conflict = conflicts.find(([isOne]) => isOne);
+  if (!conflict) return;
+  const details = { engine, device, replicas, batchSize };
+  throw new UserError(conflict[1], { code: "setting-conflict", details });
 }

@@ -84,7 +84,10 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
   ): Promise<RunDirectory<C, M, L>> {
     const file = join(path, files.config);
     if (!(await exists(file))) {
-      throw new UserError(`${path} is not the folder of a run: it has no ${files.config}.`);
+      throw new UserError(`${path} is not the folder of a run: it has no ${files.config}.`, {
+        code: "run-missing",
+        details: { path },
+      });
     }
     return new RunDirectory(format, path, format.configOf(await readJsonObject(file), file));
   }
@@ -153,7 +156,11 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     try {
       return text.split("\n").map(this.#format.recordOf);
     } catch (error) {
-      throw new UserError(`${path} has a line that is not JSON.`, { cause: error });
+      throw new UserError(`${path} has a line that is not JSON.`, {
+        code: "metrics-damaged",
+        details: { path },
+        cause: error,
+      });
     }
   }
 
@@ -213,7 +220,8 @@ export async function freeRunPath(name: string): Promise<string> {
 
 function taken(path: string): UserError {
   return new UserError(
-    `${path} exists already: take another --run-dir, or go on with it by --resume ${path}.`,
+    `${path} exists already: choose another --run-dir, or continue that run with --resume.`,
+    { code: "run-exists", details: { path } },
   );
 }
 
