@@ -60,14 +60,14 @@ export async function makeFolderAtomic(
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
     if (["EEXIST", "ENOTEMPTY", "ENOTDIR"].includes(errorCode(error) ?? "")) return false;
-    throw at(path, temporary, error);
+    throw relocated(path, temporary, error);
   }
   await flushFolder(parent);
   return true;
 }
 
 /** The refusal of a file in a temporary folder as one of the file that it was to become; other errors as they are. */
-function at(path: string, temporary: string, error: unknown): unknown {
+function relocated(path: string, temporary: string, error: unknown): unknown {
   if (!(error instanceof UserError)) return refusal(path, "created", error);
   const { path: refused, action } = error.details;
   if (typeof refused !== "string" || (action !== "written" && action !== "created")) return error;
