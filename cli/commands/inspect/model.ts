@@ -144,6 +144,9 @@ function beforeQuantization(input: Value | null): Value | null {
 
 function countOperators(graph: Graph): Record<string, number> {
   const counts = new Map<string, number>();
-  for (const { opType } of graph.nodes) counts.set(opType, (counts.get(opType) ?? 0) + 1);
+  for (const { operator, opType } of graph.nodes) {
+    const name = operator.opType ?? opType;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
   return Object.fromEntries([...counts].sort(([, a], [, b]) => b - a));
 }

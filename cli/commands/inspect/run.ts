@@ -16,6 +16,7 @@ import {
 import { type DeviceName, graphOnDevice } from "../../../runtime/index.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
 import { isRun } from "../../../runtime/node/run/run-directory.ts";
+import { shakeNetFunctions } from "../../../shakenet/functions.ts";
 import { openRun } from "../../../shakenet/node/run.ts";
 import { inspectArtifacts } from "./artifacts.ts";
 import { inspectCheckpoint } from "./checkpoint.ts";
@@ -73,7 +74,7 @@ async function inspect(path: string): Promise<Report> {
 
 function inspectModelFile(bytes: Uint8Array, path: string): Report {
   try {
-    return inspectModel(decodeModel(bytes, path));
+    return inspectModel(decodeModel(bytes, path, { functions: shakeNetFunctions }));
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return inspectOutline(decodeOutline(bytes, path), error.message);
