@@ -44,7 +44,7 @@ export function modelNotes(
   { properties }: Checkpoint,
   settings: ArtifactSettings,
   { settings: ofRun = settings, command, data, testAccuracy }: Provenance,
-  form: ExportForm,
+  form: ExportForm = defaultExport,
 ): ModelNotes {
   const text = (name: string) => (properties.has(name) ? String(properties.get(name)) : undefined);
   const fields: Readonly<Record<string, string | undefined>> = {
