@@ -28,7 +28,10 @@ export const commands: readonly Command[] = [
   doctorCommand,
 ];
 
-/** Runs a command line and returns its exit code: 2 for a mistake of the user, told in one sentence, 1 for a bug, with its stack. */
+/**
+ * Runs a command line and returns its exit code: 2 for a mistake of the user, told in one sentence, 1 for a
+ * bug, with its stack.
+ */
 export async function main(args: readonly string[]): Promise<number> {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", ignoreClosedPipe);
   try {

@@ -14,7 +14,10 @@ import { targets } from "../shakenet/settings.ts";
 const count = z.int().min(1);
 const path = z.string().min(1);
 
-/** Every setting of every command: its type, default, choices and help. Flags, config files and messages follow from it. */
+/**
+ * Every setting of every command: its type, default, choices and help. Flags, config files and messages
+ * follow from it.
+ */
 export const settingGroups = {
   ...runSettingGroups,
   Model: {

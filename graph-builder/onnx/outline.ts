@@ -6,7 +6,10 @@ import type { Message } from "./schema.ts";
 type IValueInfo = Message<"ValueInfoProto">;
 type IType = Message<"TypeProto">;
 
-/** What an .onnx file says without regard to what its operators mean. Types are text, such as `float[batch, 3]`. */
+/**
+ * What an .onnx file says without regard to what its operators mean. Types are text, such as `float[batch,
+ * 3]`.
+ */
 export interface Outline {
   readonly graph: string;
   readonly docString: string;
@@ -16,14 +19,20 @@ export interface Outline {
   readonly opsets: Readonly<Record<string, number>>;
   readonly inputs: Readonly<Record<string, string>>;
   readonly outputs: Readonly<Record<string, string>>;
-  /** How often each operator occurs, with the commonest first. Operators outside ai.onnx have their domain in front. */
+  /**
+   * How often each operator occurs, with the commonest first. Operators outside ai.onnx have their domain in
+   * front.
+   */
   readonly operators: Readonly<Record<string, number>>;
   readonly nodes: number;
   readonly initializers: { readonly tensors: number; readonly values: number };
   readonly metadataProps: Readonly<Record<string, string>>;
 }
 
-/** Reads the outline of any .onnx file. `where` names the file in errors. Throws UserError where the bytes are no ONNX model. */
+/**
+ * Reads the outline of any .onnx file. `where` names the file in errors. Throws UserError where the bytes are
+ * no ONNX model.
+ */
 export function decodeOutline(bytes: Uint8Array, where = "the model"): Outline {
   const { graph, ...model } = parseModel(bytes, where);
   const initializers = graph.initializer ?? [];

@@ -6,8 +6,8 @@ import { decodeMessage, UnknownFieldError } from "./wire.ts";
 export type ParsedModel = Message<"ModelProto"> & { readonly graph: Message<"GraphProto"> };
 
 /**
- * The message in an .onnx file's bytes. `where` names the file in errors. Throws UserError where the bytes are no ONNX model, and where a
- * message of `refusing` has a field that the schema lacks.
+ * The message in an .onnx file's bytes. `where` names the file in errors. Throws UserError where the bytes
+ * are no ONNX model, and where a message of `refusing` has a field that the schema lacks.
  */
 export function parseModel(bytes: Uint8Array, where: string, refusing?: ReadonlySet<string>): ParsedModel {
   const { graph, ...model } = decode(bytes, where, refusing);

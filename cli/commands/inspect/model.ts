@@ -67,7 +67,10 @@ function listValues(values: readonly Value[], state: ReadonlySet<string>): strin
   return [...shown, ...(others > 0 ? [`and ${others} of gradients or state`] : [])].join("; ");
 }
 
-/** The inputs and outputs that are gradients or state. A file that says none has the usual names for those of its weights. */
+/**
+ * The inputs and outputs that are gradients or state. A file that says none has the usual names for those of
+ * its weights.
+ */
 function stateNames(model: Model): Set<string> {
   const { graph } = model;
   const flags = graph.outputs.filter(({ producer }) => producer?.opType === "InPlaceAccumulatorV2");
@@ -77,7 +80,9 @@ function stateNames(model: Model): Set<string> {
   return new Set([...names, ...flags.map(({ name }) => name)].flatMap((name) => name ?? []));
 }
 
-/** What a file is cannot be told from the graph alone, so the names of training and of optimizer models count. */
+/**
+ * What a file is cannot be told from the graph alone, so the names of training and of optimizer models count.
+ */
 function derivedBindings(graph: Graph): Binding[] {
   const weights = graph.inputs.map(({ name = "" }) => name).filter(isWeight);
   const tensors = {
@@ -96,8 +101,9 @@ function isParameter(name: string): boolean {
 }
 
 /**
- * What training would change: inputs and constants with the name of a weight or bias. In a model of another program a constant
- * needs no such name: a node that reads a float constant of two axes or more is a layer, and its float constants are its parameters.
+ * What training would change: inputs and constants with the name of a weight or bias. In a model of another
+ * program a constant needs no such name: a node that reads a float constant of two axes or more is a layer,
+ * and its float constants are its parameters.
  */
 function parametersOf(graph: Graph): Set<Value> {
   const named = [...graph.inputs, ...graph.initializers].filter(({ name = "" }) => isParameter(name));

@@ -36,7 +36,10 @@ export async function loadSets(config: RunConfig, progress: Progress): Promise<D
   }
 }
 
-/** The checkpoint with the digest of its training data. Throws UserError where it was trained on other data before. */
+/**
+ * The checkpoint with the digest of its training data. Throws UserError where it was trained on other data
+ * before.
+ */
 export async function withDataDigest(
   { artifacts, where, config }: PreparedRun,
   trainSet: Dataset,

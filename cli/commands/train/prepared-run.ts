@@ -14,7 +14,9 @@ export interface PreparedRun {
   readonly where: string;
 }
 
-/** Throws UserError for a setting that says otherwise than what is fixed already, unless it is one of `free`. */
+/**
+ * Throws UserError for a setting that says otherwise than what is fixed already, unless it is one of `free`.
+ */
 export function refuseContradictions(
   given: GivenRun,
   fixed: GivenRun,

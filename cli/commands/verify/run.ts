@@ -10,7 +10,9 @@ import { type VerifyGiven, verifyCommand } from "./command.ts";
 import { compareDevices } from "./compare.ts";
 import { describe } from "./report.ts";
 
-/** How far the logits may be from those of the checkpoint, relative to the largest, by the model's precision. */
+/**
+ * How far the logits may be from those of the checkpoint, relative to the largest, by the model's precision.
+ */
 const tolerances: Readonly<Record<string, number>> = { float32: 1e-5, float16: 1e-2, int8: 0.1 };
 
 export async function run(given: VerifyGiven): Promise<number> {

@@ -2,7 +2,9 @@ import { availableParallelism } from "node:os";
 import { UserError } from "../../../graph-builder/errors.ts";
 import type { DeviceName } from "../../device/names.ts";
 
-/** What runs a training step: the sessions of today's ONNX Runtime, or the training session of version 1.19.2. */
+/**
+ * What runs a training step: the sessions of today's ONNX Runtime, or the training session of version 1.19.2.
+ */
 export const engineNames = ["onnxruntime", "ort-training"] as const;
 export type EngineName = (typeof engineNames)[number];
 
@@ -21,8 +23,8 @@ export interface EngineSettings {
 const IMAGES_PER_REPLICA = 64;
 
 /**
- * Resolves the number of replicas. `auto` is one replica per core, each with 64 images of a batch or more. A GPU, the engine
- * ort-training and a given number of threads take one session.
+ * Resolves the number of replicas. `auto` is one replica per core, each with 64 images of a batch or more. A
+ * GPU, the engine ort-training and a given number of threads take one session.
  */
 export function replicaCount({
   replicas,

@@ -15,7 +15,10 @@ import { makeFolder, makeFolderAtomic, removeTemporaryFiles, writeFileAtomic } f
 import { readManifest, readTrainingModels, writeTrainingModels } from "../folder.ts";
 import { readJsonObject } from "./schema.ts";
 
-/** What the runs of a network have of their own: their settings, their manifest, and what an epoch is measured by. */
+/**
+ * What the runs of a network have of their own: their settings, their manifest, and what an epoch is measured
+ * by.
+ */
 export interface RunFormat<Config, M extends Manifest, Line extends EpochLine> {
   /** Reads the settings in a `config.json`. Throws UserError, naming the file, where one is wrong. */
   readonly configOf: (raw: Readonly<Record<string, unknown>>, file: string) => Config;
@@ -39,7 +42,10 @@ const files = {
 } as const;
 const folders = { graph: "graph", checkpoints: "checkpoints" } as const;
 
-/** The folder of a run: its settings, the models that it trains, its checkpoints and metrics, and the model that came out. */
+/**
+ * The folder of a run: its settings, the models that it trains, its checkpoints and metrics, and the model
+ * that came out.
+ */
 export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> implements CheckpointStore {
   readonly path: string;
   readonly config: Config;
@@ -53,8 +59,8 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
   }
 
   /**
-   * Makes the folder of a new run with its settings, models and first checkpoint; it appears whole or not at all.
-   * Throws UserError where it exists already or cannot be written.
+   * Makes the folder of a new run with its settings, models and first checkpoint; it appears whole or not at
+   * all. Throws UserError where it exists already or cannot be written.
    */
   static async create<C, M extends Manifest, L extends EpochLine>(
     format: RunFormat<C, M, L>,
@@ -92,7 +98,10 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     return new RunDirectory(format, path, format.configOf(await readJsonObject(file), file));
   }
 
-  /** The run that a checkpoint's path lies in, undefined where it lies in none. Throws UserError where its settings are damaged. */
+  /**
+   * The run that a checkpoint's path lies in, undefined where it lies in none. Throws UserError where its
+   * settings are damaged.
+   */
   static async around<C, M extends Manifest, L extends EpochLine>(
     format: RunFormat<C, M, L>,
     checkpoint: string,
@@ -108,7 +117,10 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     return new RunDirectory(this.#format, this.path, config);
   }
 
-  /** Removes temporary files of killed writes, and the metrics of epochs that the last checkpoint has not finished. */
+  /**
+   * Removes temporary files of killed writes, and the metrics of epochs that the last checkpoint has not
+   * finished.
+   */
   async prepareToResume(): Promise<void> {
     await removeTemporaryFiles(this.path);
     await removeTemporaryFiles(join(this.path, folders.checkpoints));
