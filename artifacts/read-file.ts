@@ -66,15 +66,18 @@ export async function readFileBytes(path: string): Promise<Uint8Array> {
   }
 }
 
+/** What the system refuses to do with a path. */
+export type RefusedAction = "read" | "written" | "created";
+
 /** A failed system call as a sentence with the path and the reason; other errors as they are. */
-export function refusal(path: string, verb: "read" | "written" | "created", error: unknown): unknown {
+export function refusal(path: string, action: RefusedAction, error: unknown): unknown {
   const system = errorCode(error);
   if (system === undefined) return error;
   const reason = reasons[system] ?? `the system says ${system}`;
-  return new UserError(`${path} cannot be ${verb}: ${reason}.`, {
+  return new UserError(`${path} cannot be ${action}: ${reason}.`, {
     cause: error,
-    code: verb === "read" ? "file-unreadable" : "file-unwritable",
-    details: { path, system, reason },
+    code: action === "read" ? "file-unreadable" : "file-unwritable",
+    details: { path, action, system, reason },
   });
 }
 

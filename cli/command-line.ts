@@ -30,7 +30,10 @@ export const commands: readonly Command[] = [
   installCudaCommand,
 ];
 
-/** Runs a command line and returns its exit code: 2 for a mistake of the user, told in one sentence, 1 for a bug, with its stack. */
+/**
+ * Runs a command line and returns its exit code: 2 for a mistake of the user, told in one sentence, 1 for a
+ * bug, with its stack.
+ */
 export async function main(args: readonly string[]): Promise<number> {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", ignoreClosedPipe);
   try {
@@ -102,11 +105,17 @@ async function createParser(args: readonly string[]): Promise<Argv> {
 function refuseUnknown({ _: [name], $0: _script, ...flags }: Arguments): void {
   if (name !== undefined) {
     const names = commands.flatMap((command) => [command.name, ...(command.aliases ?? [])]);
-    throw new UserError(`${name} is not a command.${didYouMean(String(name), names)}`);
+    throw new UserError(`${name} is not a command.${didYouMean(String(name), names)}`, {
+      code: "command-unknown",
+      details: { command: name },
+    });
   }
   const flag = Object.keys(flags).find((key) => flags[key] !== undefined);
   if (flag !== undefined) {
-    throw new UserError(`${flagName(flag)} is not a flag of shake.${didYouMean(flag, ["help", "version"])}`);
+    throw new UserError(`${flagName(flag)} is not a flag of shake.${didYouMean(flag, ["help", "version"])}`, {
+      code: "setting-unknown",
+      details: { setting: flag },
+    });
   }
 }
 

@@ -7,7 +7,9 @@ const topics = new Map<string, (write: Write) => Promise<unknown>>([
   ["passes", async (write) => (await import("../runtime/measure/pass-trace.ts")).tracePasses(write)],
 ]);
 
-/** Starts the reports of a comma-separated list of topics. Throws UserError for a topic that does not exist. */
+/**
+ * Starts the reports of a comma-separated list of topics. Throws UserError for a topic that does not exist.
+ */
 export async function startDebugging(list: string | undefined, write: Write): Promise<void> {
   for (const name of (list ?? "").split(",").filter((topic) => topic !== "")) {
     const start = topics.get(name);

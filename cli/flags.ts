@@ -36,17 +36,28 @@ export async function readSettings(
 ): Promise<GivenSettings> {
   const help = `see ${shakeCommand(name, "--help")}`;
   const stray = words[1];
-  if (stray !== undefined) throw new UserError(`unexpected argument ${stray}: ${help}.`);
+  if (stray !== undefined) {
+    throw new UserError(`unexpected argument ${stray}: ${help}.`, {
+      code: "argument-unexpected",
+      details: { argument: stray },
+    });
+  }
   const label = (key: string) => (key === positional || key === rest ? key : flagName(key));
   const given = checkGiven(settings, flagValues(settings, rest, raw), {
     label,
     what: `a flag of shake ${name}`,
   });
   if (positional && given[positional] === undefined) {
-    throw new UserError(`shake ${name} needs a ${positional}: ${help}.`);
+    throw new UserError(`shake ${name} needs a ${positional}: ${help}.`, {
+      code: "setting-missing",
+      details: { setting: positional },
+    });
   }
   if (rest && !(Array.isArray(given[rest]) && given[rest].length > 0)) {
-    throw new UserError(`shake ${name} needs ${rest}: ${help}.`);
+    throw new UserError(`shake ${name} needs ${rest}: ${help}.`, {
+      code: "setting-missing",
+      details: { setting: rest },
+    });
   }
   const configured = given.config ? await readConfigFile(given.config, settings) : {};
   return { ...configured, ...given };

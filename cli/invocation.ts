@@ -17,8 +17,9 @@ export interface Start {
 }
 
 /**
- * The words that start this program again in the same folder: the name of an installed command, `npx` with it where npx finds this
- * very package, else `node` with the path of the entry. `npx shake` elsewhere would offer another package of that name.
+ * The words that start this program again in the same folder: the name of an installed command, `npx` with it
+ * where npx finds this very package, else `node` with the path of the entry. `npx shake` elsewhere would
+ * offer another package of that name.
  */
 export function startWords({ script, entry, folder, path }: Start): string[] {
   const name = BINS.find((bin) => bin === basename(script)) ?? "shake";
@@ -30,7 +31,10 @@ export function startWords({ script, entry, folder, path }: Start): string[] {
   return ["node", entry];
 }
 
-/** npx takes the commands of the project that a folder lies in, and those of packages installed in it or above. */
+/**
+ * npx takes the commands of the project that a folder lies in, and those of packages installed in it or
+ * above.
+ */
 function isFoundByNpx(root: string, folder: string): boolean {
   const above = [...parents(folder)];
   const project = above.find((parent) =>
@@ -50,7 +54,9 @@ function realPath(path: string): string | undefined {
   return existsSync(path) ? realpathSync(path) : undefined;
 }
 
-/** A command line of this program that works in the current folder, with quotes where an argument needs them. */
+/**
+ * A command line of this program that works in the current folder, with quotes where an argument needs them.
+ */
 export function shakeCommand(...args: readonly string[]): string {
   const start = startWords({
     script: process.argv[1] ?? "",
@@ -61,7 +67,9 @@ export function shakeCommand(...args: readonly string[]): string {
   return [...start, ...args].map((word) => quoted(word)).join(" ");
 }
 
-/** A word as a shell must be given it: in quotes where it holds a character that means something to the shell. */
+/**
+ * A word as a shell must be given it: in quotes where it holds a character that means something to the shell.
+ */
 export function quoted(word: string, platform: string = process.platform): string {
   if (platform === "win32")
     return /^[\w@%+=:,.\\/-]+$/.test(word) ? word : `"${word.replaceAll('"', '\\"')}"`;

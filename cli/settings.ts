@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { deviceNames } from "../runtime/device/names.ts";
 import {
   checkSettings,
   type Given,
@@ -13,7 +14,10 @@ import { targets } from "../shakenet/settings.ts";
 const count = z.int().min(1);
 const path = z.string().min(1);
 
-/** Every setting of every command: its type, default, choices and help. Flags, config files and messages follow from it. */
+/**
+ * Every setting of every command: its type, default, choices and help. Flags, config files and messages
+ * follow from it.
+ */
 export const settingGroups = {
   ...runSettingGroups,
   Model: {
@@ -83,7 +87,9 @@ export const settingGroups = {
   },
   Output: {
     json: z.boolean().default(false).describe("print one JSON object to standard output"),
-    graph: z.boolean().default(false).describe("print the graph in ONNX's textual syntax"),
+    graph: z.boolean().default(false).describe("print the model in ONNX's textual syntax"),
+    lowered: z.enum(deviceNames).optional().describe("print the model as a session on this device runs it"),
+    dot: z.boolean().default(false).describe("print the graph in Graphviz's language, for a drawing"),
   },
 } as const;
 

@@ -1,5 +1,12 @@
-import { type Graph, Node, type Phase, Value } from "./ir.ts";
-import { type AnyOperator, type Attributes, type OpType, operatorOf, operators } from "./operators/index.ts";
+import { type FunctionDefinition, type Graph, Node, type Phase, Value } from "./ir.ts";
+import {
+  type AnyOperator,
+  type Attributes,
+  type FunctionType,
+  type OpType,
+  operatorOf,
+  operators,
+} from "./operators/index.ts";
 import { completeAttributes, type GivenAttributes, type Names, ShapeError } from "./operators/schema.ts";
 import { floats, int64s, type Tensor } from "./tensor.ts";
 import { type DataType, formatType, type Shape, tensorType, type ValueType } from "./types.ts";
@@ -40,7 +47,7 @@ export type Builder = GraphBuilder & OperatorMethods;
 export function createBuilder(graph: Graph): Builder {
   const builder = new GraphBuilder(graph);
   for (const opType of Object.keys(operators) as OpType[]) {
-    Object.defineProperty(builder, opType, { value: (...args: unknown[]) => builder.call(opType, args) });
+    Object.defineProperty(builder, opType, { value: (...args: unknown[]) => builder.apply(opType, args) });
   }
   return builder as Builder;
 }
@@ -147,18 +154,60 @@ export class GraphBuilder {
     name?: string,
   ): Node<K> {
     const operator = operatorOf(opType);
-    const path = name ?? this.#nodeName(opType);
     const attributes = completeAttributes(operator.attributes, given) as Attributes<K>;
+    return this.#append(operator, opType, inputs, attributes, name);
+  }
+
+  /**
+   * Appends one node that calls a function, and returns its outputs: a value, or as many as the function has.
+   * Throws ShapeError, with the node's path, where the inputs do not fit the function's.
+   */
+  call<I extends Names, O extends Names>(
+    definition: FunctionDefinition<I, O>,
+    inputs: { readonly [K in keyof I]: Value },
+    name?: string,
+  ): Results<O> {
+    const { outputs } = this.callNode(definition, [...inputs], name);
+    return (outputs.length === 1 ? outputs[0] : outputs) as Results<O>;
+  }
+
+  /** Appends the node of a call. Throws ShapeError, with its path, where the inputs do not fit the function's. */
+  callNode(
+    definition: FunctionDefinition,
+    inputs: readonly (Value | null)[],
+    name?: string,
+  ): Node<FunctionType> {
+    return this.#append(definition, definition.type, inputs, {}, name);
+  }
+
+  /** Appends a node of the same operator as another one over other inputs. Throws ShapeError where they do not fit. */
+  copy<K extends OpType | FunctionType>(
+    { opType, operator, attributes }: Node<K>,
+    inputs: readonly (Value | null)[],
+    name?: string,
+    changed: Attributes<K> = attributes,
+  ): Node<K> {
+    return this.#append(operator, opType, inputs, changed, name);
+  }
+
+  #append<K extends OpType | FunctionType>(
+    operator: AnyOperator | FunctionDefinition,
+    opType: K,
+    inputs: readonly (Value | null)[],
+    attributes: Attributes<K>,
+    name = this.#nodeName("body" in operator ? operator.opType : opType),
+  ): Node<K> {
     const present = inputs.slice(0, inputs.findLastIndex((input) => input !== null) + 1);
-    const node = new Node(opType, path, present, attributes, inferTypes(opType, path, present, attributes));
+    const types = inferTypes({ opType, operator, name, inputs: present, attributes });
+    const node = new Node(opType, name, present, attributes, types, operator);
     node.phase = this.#phase;
     this.graph.nodes.push(node as unknown as Node);
-    this.#paths.add(path);
+    this.#paths.add(name);
     return node;
   }
 
   /** Appends a node from a method call's arguments: inputs, then attributes. */
-  call(opType: OpType, args: readonly unknown[]): Value | readonly Value[] {
+  apply(opType: OpType, args: readonly unknown[]): Value | readonly Value[] {
     const last = args.at(-1);
     const hasAttributes = last !== undefined && last !== null && !(last instanceof Value);
     const inputs = (hasAttributes ? args.slice(0, -1) : args) as readonly (Value | null)[];
@@ -168,7 +217,7 @@ export class GraphBuilder {
     return first && others.length === 0 && !onlyName?.endsWith("...") ? first : outputs;
   }
 
-  #nodeName(opType: OpType): string {
+  #nodeName(opType: string): string {
     const stem = [...this.#scope, opType].join("/");
     let count = this.#counts.get(stem) ?? 0;
     while (this.#paths.has(`${stem}_${count}`)) count++;
@@ -178,20 +227,21 @@ export class GraphBuilder {
 }
 
 /** The types of a node's outputs; throws ShapeError with the node's path where the inputs do not fit. */
-export function inferTypes<K extends OpType>(
-  opType: K,
-  path: string,
-  inputs: readonly (Value | null)[],
-  attributes: Attributes<K>,
-): readonly ValueType[] {
+export function inferTypes({
+  opType,
+  operator,
+  name,
+  inputs,
+  attributes,
+}: Pick<Node, "opType" | "operator" | "name" | "inputs" | "attributes">): readonly ValueType[] {
   try {
-    expectArity(operatorOf(opType).inputs, inputs);
-    expectRequired(operatorOf(opType), attributes);
-    return operatorOf(opType).infer(inputs as never, attributes as never);
+    expectArity(operator.inputs, inputs);
+    expectRequired(operator, attributes);
+    return operator.infer(inputs as never, attributes as never);
   } catch (error) {
     if (!(error instanceof ShapeError)) throw error;
     const types = inputs.map((input) => (input ? formatType(input.type) : "-")).join(", ");
-    throw new ShapeError(`${opType} at ${path}: ${error.message} (inputs: ${types})`, path);
+    throw new ShapeError(`${opType} at ${name}: ${error.message} (inputs: ${types})`, name);
   }
 }
 

@@ -1,7 +1,6 @@
 import { inferTypes } from "./builder.ts";
 import type { Graph, Node, Value } from "./ir.ts";
 import { nameValues } from "./names.ts";
-import { isOpType } from "./operators/index.ts";
 import { formatType, sameType } from "./types.ts";
 
 /** A graph that breaks an invariant; the message names the node by its path. */
@@ -13,7 +12,8 @@ export class GraphError extends Error {
  * Refuses a broken graph. What must hold:
  * - every input and output has a name, and no two values or nodes share one;
  * - a node reads only inputs, constants, and outputs of earlier nodes;
- * - a node's operator is known, its required attributes are there, and its outputs have the types its operator infers;
+ * - a node's required attributes are there, and its outputs have the types that its operator infers;
+ * - of the functions that are called no two have one domain and name;
  * - a value lists exactly the nodes that read it as its uses.
  * Throws GraphError at the first that does not.
  */
@@ -38,6 +38,7 @@ export function checkGraph(graph: Graph): void {
 function checkNames(graph: Graph): void {
   try {
     nameValues(graph);
+    graph.functions();
   } catch (error) {
     throw new GraphError((error as Error).message);
   }
@@ -50,7 +51,6 @@ function checkNames(graph: Graph): void {
 
 function checkNode(node: Node, known: ReadonlySet<Value>): void {
   const at = `${node.opType} at ${node.name}`;
-  if (!isOpType(node.opType)) throw new GraphError(`${at}: unknown operator`);
   for (const [index, input] of node.inputs.entries()) {
     if (!input) continue;
     if (!known.has(input) && !input.constant) {
@@ -78,7 +78,7 @@ function checkUses(value: Value, nodes: ReadonlySet<Node>): void {
 function checkTypes(node: Node, at: string): void {
   let inferred: ReturnType<typeof inferTypes>;
   try {
-    inferred = inferTypes(node.opType, node.name, node.inputs, node.attributes);
+    inferred = inferTypes(node);
   } catch (error) {
     throw new GraphError((error as Error).message);
   }

@@ -1,5 +1,6 @@
+import { bodyOver } from "./functions.ts";
 import type { Graph, Node, Value } from "./ir.ts";
-import type { OpType } from "./operators/index.ts";
+import { isOpType, type OpType } from "./operators/index.ts";
 import { type DataType, elementCount } from "./types.ts";
 
 /** What a graph costs for one image. A multiplication with its addition counts as two FLOPs. */
@@ -14,7 +15,11 @@ export interface Cost {
 export function flopsOf(node: Node, batch = 1): number {
   const elements: Count = (value, axis = 0) =>
     value?.type.kind === "tensor" ? elementCount(value.shape.slice(axis), {}, batch) : 0;
-  const rule = rules[node.opType];
+  const { definition, opType } = node;
+  if (definition && !definition.flops) {
+    return bodyOver(definition, node.inputs).nodes.reduce((sum, inner) => sum + flopsOf(inner, batch), 0);
+  }
+  const rule = definition?.flops ?? (isOpType(opType) ? rules[opType] : undefined);
   return rule ? rule(node, elements) : elements(node.outputs[0]);
 }
 
@@ -46,10 +51,11 @@ function isView({ opType }: Node): boolean {
 
 /** The elements of a value, or those along its axes from `axis` on. */
 type Count = (value: Value | undefined, axis?: number) => number;
-type Rule = (node: Node, elements: Count) => number;
+/** The FLOPs of a node; `elements` counts the elements of a value, or those along its axes from `axis` on. */
+export type FlopsRule = (node: Node, elements: Count) => number;
 
 /** Operators whose cost is not one FLOP an output element. */
-const rules: { readonly [K in OpType]?: Rule } = {
+const rules: { readonly [K in OpType]?: FlopsRule } = {
   Conv: (node, elements) => 2 * elements(node.output(0)) * elements(node.input(1), 1),
   NchwcConv: (node, elements) => 2 * elements(node.output(0)) * elements(node.input(1), 1),
   NhwcConv: (node, elements) => 2 * elements(node.output(0)) * elements(node.input(1), 1),
@@ -69,8 +75,6 @@ const rules: { readonly [K in OpType]?: Rule } = {
   // mean, variance, normalise
   BatchNormInternal: (node, elements) => 7 * elements(node.output(0)),
   BatchNormalizationGrad: (node, elements) => 9 * elements(node.output(0)),
-  ShakeForward: (node, elements) => 3 * elements(node.output(0)),
-  ShakeBackward: (node, elements) => 2 * elements(node.output(0)),
   ReduceSum: (node, elements) => elements(node.input(0)),
   ReduceMean: (node, elements) => elements(node.input(0)),
   ReduceL2: (node, elements) => 2 * elements(node.input(0)),

@@ -1,6 +1,5 @@
 import type { Graph, Node, Value } from "./ir.ts";
 import { nameValues } from "./names.ts";
-import { operatorOf } from "./operators/index.ts";
 import { formatType } from "./types.ts";
 
 /** What a node of the drawing is, and its colour. */
@@ -77,7 +76,7 @@ function drawScope({ nodes, scopes }: Scope, path: string, indent: string): stri
 }
 
 function drawNode(node: Node): string {
-  const { opType = node.opType } = operatorOf(node.opType);
+  const { opType = node.opType } = node.operator;
   return `${quoted(node.name)} [label=${quoted(opType)}, tooltip=${quoted(node.name)}, fillcolor="${colours[node.phase]}"];`;
 }
 

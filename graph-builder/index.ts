@@ -5,19 +5,30 @@ export { type Backward, type Gradient, type GradientRule, gradients } from "./au
 export * from "./bindings.ts";
 export { type Builder, createBuilder, type Given, GraphBuilder, type OperatorMethods } from "./builder.ts";
 export { checkGraph, GraphError } from "./checker.ts";
-export { type Cost, costOf, flopsOf } from "./cost.ts";
+export { type Cost, costOf, type FlopsRule, flopsOf } from "./cost.ts";
 export { bindingsOf, deriveBindings, type ModelKind, type TensorNames } from "./derived-bindings.ts";
 export { toDot } from "./dot.ts";
 export { didYouMean, type ErrorCode, type ErrorData, nearestName, UserError } from "./errors.ts";
-export { createModel, Graph, type Model, Node, type Phase, type Use, Value } from "./ir.ts";
+export { appendBody, defineFunction, type FunctionSpec, type Signature } from "./functions.ts";
+export {
+  createModel,
+  type FunctionDefinition,
+  Graph,
+  type Model,
+  Node,
+  type Phase,
+  type Use,
+  Value,
+} from "./ir.ts";
 export { type LoweringName, loweringNames, loweringOf } from "./lowerings/index.ts";
 export { type Call, type Lower, type Lowering, layer, lower } from "./lowerings/lower.ts";
-export { inlined, portable } from "./lowerings/portable.ts";
+export { portable } from "./lowerings/portable.ts";
 export { nameValues } from "./names.ts";
 export { type ChunkNames, chunkNames, encodeChunk, STEPS } from "./onnx/chunk.ts";
 export { decodeMetadata, decodeModel, encodeModel } from "./onnx/model.ts";
+export { decodeOutline, type Outline } from "./onnx/outline.ts";
 export { dataTypeNumbers } from "./operators/elementwise.ts";
-export { type Attributes, type OpType, operators } from "./operators/index.ts";
+export { type Attributes, type FunctionType, type OpType, operators } from "./operators/index.ts";
 export type * from "./operators/schema.ts";
 export * from "./optimizers/rules.ts";
 export * from "./optimizers/step-graph.ts";
@@ -31,6 +42,7 @@ export { joinConvolutions } from "./passes/inference/join-convolutions.ts";
 export { mergeBranches } from "./passes/inference/merge-branches.ts";
 export { type Precision, withPrecision } from "./passes/inference/precision.ts";
 export { quantize, type Range } from "./passes/inference/quantize.ts";
+export { inlineFunctions } from "./passes/inline-functions.ts";
 export { LOSS_SCALE, mixedPrecision } from "./passes/mixed-precision.ts";
 export { observePasses, type Pass, type PassObserver, runPasses } from "./passes/pass.ts";
 export { removeDeadCode } from "./passes/remove-dead-code.ts";
@@ -44,6 +56,5 @@ export {
 } from "./pipelines.ts";
 export { type PrintOptions, printGraph, printModel } from "./printer.ts";
 export { philox4x32, RandomStream } from "./random.ts";
-export { functionGraph, isFunction } from "./shake-shake.ts";
 export { floats, int64s, type NumericType, Tensor } from "./tensor.ts";
 export * from "./types.ts";

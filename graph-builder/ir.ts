@@ -1,4 +1,13 @@
-import { type Attributes, type OpType, operatorOf } from "./operators/index.ts";
+import type { Gradient } from "./autodiff/gradients.ts";
+import type { FlopsRule } from "./cost.ts";
+import {
+  type AnyOperator,
+  type Attributes,
+  type FunctionType,
+  type OpType,
+  operatorOf,
+} from "./operators/index.ts";
+import type { Names } from "./operators/schema.ts";
 import { projectName } from "./project.ts";
 import { isOpaque, type Tensor } from "./tensor.ts";
 import type { Shape, TensorType, ValueType } from "./types.ts";
@@ -58,9 +67,9 @@ export class Value {
   #knownContents(): Shape | undefined {
     if (this.constant && isOpaque(this.constant.elemType)) return undefined;
     if (this.constant) return this.constant.data.length <= 64 ? this.constant.numbers() : undefined;
-    const { opType, inputs, attributes, outputs } = this.producer ?? {};
-    if (opType === undefined) return undefined;
-    return operatorOf(opType).contents?.(inputs as never, attributes as never)[outputs?.indexOf(this) ?? 0];
+    if (!this.producer) return undefined;
+    const { operator, inputs, attributes, outputs } = this.producer;
+    return operator.contents?.(inputs as never, attributes as never)[outputs.indexOf(this)];
   }
 
   get elemType(): TensorType["elemType"] {
@@ -71,9 +80,27 @@ export class Value {
 /** The part of a training step that a node belongs to: the outputs and the loss, their gradients, or the optimizer's step. */
 export type Phase = "forward" | "backward" | "update";
 
-/** One operator applied to values. Attributes are complete: defaults are filled in. */
-export class Node<K extends OpType = OpType> {
+/** A model-local function: an operator whose meaning is a graph of other operators. `defineFunction` makes one. */
+export interface FunctionDefinition<I extends Names = Names, O extends Names = Names> extends AnyOperator {
+  readonly inputs: I;
+  readonly outputs: O;
+  /** The domain and the name: what a node that calls the function has as its op_type. */
+  readonly type: FunctionType;
+  /** The name alone. */
+  readonly opType: string;
+  /** What the function computes; the graph's inputs and outputs are the function's, with the types that it declares. */
+  readonly body: Graph;
+  /** How a backward pass goes through a call; without one it goes through the body. */
+  readonly gradient: Gradient | undefined;
+  /** The FLOPs of a call; without one those of the body's nodes. */
+  readonly flops: FlopsRule | undefined;
+}
+
+/** One operator, or one function, applied to values. Attributes are complete: defaults are filled in. */
+export class Node<K extends OpType | FunctionType = OpType | FunctionType> {
   readonly opType: K;
+  /** The declaration of the operator, or the definition of the function that the node calls. */
+  readonly operator: AnyOperator | FunctionDefinition;
   readonly name: string;
   readonly attributes: Attributes<K>;
   readonly inputs: readonly (Value | null)[];
@@ -87,13 +114,20 @@ export class Node<K extends OpType = OpType> {
     inputs: readonly (Value | null)[],
     attributes: Attributes<K>,
     outputTypes: readonly ValueType[],
+    operator: AnyOperator | FunctionDefinition = operatorOf(opType),
   ) {
     this.opType = opType;
+    this.operator = operator;
     this.name = name;
     this.attributes = attributes;
     this.inputs = inputs;
     this.outputs = outputTypes.map((type) => new Value(type, { producer: this }));
     for (const [index, input] of inputs.entries()) input?.uses.push({ node: this, index });
+  }
+
+  /** The function that the node calls; undefined for an operator. */
+  get definition(): FunctionDefinition | undefined {
+    return "body" in this.operator ? this.operator : undefined;
   }
 
   /** The input at `index`; throws TypeError where an optional one was left out. */
@@ -131,6 +165,27 @@ export class Graph {
     return [...found];
   }
 
+  /**
+   * The functions that the nodes call, and those that these call in turn, in the order of the first call.
+   * Throws Error where two functions have one domain and name.
+   */
+  functions(): FunctionDefinition[] {
+    const found = new Map<FunctionType, FunctionDefinition>();
+    const visit = (graph: Graph) => {
+      for (const { definition } of graph.nodes) {
+        if (!definition) continue;
+        const known = found.get(definition.type);
+        if (known && known !== definition) {
+          throw new Error(`graph ${this.name} calls two functions named ${definition.type}`);
+        }
+        found.set(definition.type, definition);
+        if (!known) visit(definition.body);
+      }
+    };
+    visit(this);
+    return [...found.values()];
+  }
+
   /** The input of that name; throws Error where there is none. */
   input(name: string): Value {
     const value = this.inputs.find((input) => input.name === name);
@@ -146,7 +201,7 @@ export class Graph {
   }
 }
 
-/** A graph with what a file says beside it: versions, producer, metadata. Model-local functions follow from the operators used. */
+/** A graph with what a file says beside it: versions, producer, metadata. Model-local functions follow from the nodes that call them. */
 export interface Model {
   readonly graph: Graph;
   readonly irVersion: number;

@@ -1,5 +1,4 @@
 import type { Graph, Node, Value } from "./ir.ts";
-import { operatorOf } from "./operators/index.ts";
 
 /**
  * The name of every value of a graph as its file has it: given names as they are, the others after their node
@@ -53,7 +52,7 @@ export function isUsed(graph: Graph, value: Value): boolean {
 
 /** The names of a node's outputs as the file lists them: empty for one that is left out, and without those at the end. */
 export function outputNames(graph: Graph, node: Node, names: ReadonlyMap<Value, string>): string[] {
-  const { outputs, obligatoryOutputs } = operatorOf(node.opType);
+  const { outputs, obligatoryOutputs } = node.operator;
   const isObligatory = (index: number) =>
     obligatoryOutputs ? index < obligatoryOutputs(node.attributes as never) : !outputs[index]?.endsWith("?");
   const listed = node.outputs.map((value, i) =>
@@ -64,9 +63,9 @@ export function outputNames(graph: Graph, node: Node, names: ReadonlyMap<Value, 
 }
 
 function nameAfterProducer(value: Value): string {
-  const { name = "", opType, outputs = [] } = value.producer ?? {};
+  const { name = "", operator, outputs = [] } = value.producer ?? {};
   const index = outputs.indexOf(value);
   const stem = name.replaceAll("/", ".");
-  if (index === 0 || opType === undefined) return stem;
-  return `${stem}.${(operatorOf(opType).outputs[index] ?? String(index)).replace("?", "")}`;
+  if (index === 0 || operator === undefined) return stem;
+  return `${stem}.${(operator.outputs[index] ?? String(index)).replace("?", "")}`;
 }

@@ -10,6 +10,7 @@ import { foldScale } from "./passes/inference/fold-scale.ts";
 import { joinConvolutions } from "./passes/inference/join-convolutions.ts";
 import { mergeBranches } from "./passes/inference/merge-branches.ts";
 import { type Precision, withPrecision } from "./passes/inference/precision.ts";
+import { inlineFunctions } from "./passes/inline-functions.ts";
 import { type Pass, runPasses } from "./passes/pass.ts";
 import { removeDeadCode } from "./passes/remove-dead-code.ts";
 
@@ -25,17 +26,22 @@ export function loweringPasses(lowering: Lowering): readonly Pass[] {
   ];
 }
 
-/** Makes every effect of a training graph on its state an output, then puts the graph into the operators of a device. */
+/**
+ * Writes out the functions of a training graph, makes every effect on its state an output, and puts the graph into the operators of a
+ * device.
+ */
 export function trainingPasses(lowering: Lowering): readonly Pass[] {
-  return [explicitState, ...loweringPasses(lowering)];
+  return [inlineFunctions, explicitState, ...loweringPasses(lowering)];
 }
 
 /**
- * Makes a trained graph as simple as it can be for use: batch normalisation, constant factors, crops and joined or added convolutions are
- * folded into filters. That is done in double precision; the result computes in `precision`, to which every filter is rounded once.
+ * Makes a trained graph as simple as it can be for use: functions are written out, and batch normalisation, constant factors, crops and
+ * joined or added convolutions are folded into filters. The folding is done in double precision; the result computes in `precision`,
+ * to which every filter is rounded once.
  */
 export function inferencePasses(precision: Precision): readonly Pass[] {
   return [
+    inlineFunctions,
     withPrecision("double"),
     foldCrop,
     joinConvolutions,

@@ -1,9 +1,7 @@
-import type { Graph, Model, Node, Value } from "./ir.ts";
+import type { FunctionDefinition, Graph, Model, Node, Value } from "./ir.ts";
 import { nameValues, outputNames } from "./names.ts";
 import { opsetImports } from "./onnx/opset-imports.ts";
-import { operatorOf } from "./operators/index.ts";
 import type { AttributeKind } from "./operators/schema.ts";
-import { functionGraph, isFunction } from "./shake-shake.ts";
 import { Tensor } from "./tensor.ts";
 import { type Dim, tensorType, type ValueType } from "./types.ts";
 
@@ -25,8 +23,7 @@ export function printModel(model: Model, options: PrintOptions = {}): string {
     doc_string: docString && quoted(docString),
     metadata_props: printMetadata(metadataProps),
   });
-  const functions = [...new Set(graph.nodes.map(({ opType }) => opType))].filter(isFunction);
-  const bodies = functions.map((opType) => printFunction(functionGraph(opType), opset, options));
+  const bodies = graph.functions().map((definition) => printFunction(definition, opset, options));
   return [header, printGraph(graph, options), ...bodies].join("\n");
 }
 
@@ -46,7 +43,11 @@ export function printGraph(graph: Graph, options: PrintOptions = {}): string {
 }
 
 /** A model-local function; its constants are Constant nodes, because a function has no initializers. */
-function printFunction(graph: Graph, opset: number, options: PrintOptions): string {
+function printFunction(
+  { domain, body: graph }: FunctionDefinition,
+  opset: number,
+  options: PrintOptions,
+): string {
   const names = nameValues(graph);
   const list = (values: readonly Value[]) => values.map((value) => identifier(names.get(value))).join(", ");
   const constants = graph.initializers.map((value) => {
@@ -56,7 +57,7 @@ function printFunction(graph: Graph, opset: number, options: PrintOptions): stri
   const [open = "", ...nodes] = printNodes(graph, names, options);
   return [
     printHeader({
-      domain: quoted("shakenet"),
+      domain: quoted(domain),
       opset_import: printImports(opsetImports(graph, opset)),
     }),
     `${identifier(graph.name)} (${list(graph.inputs)}) => (${list(graph.outputs)})`,
@@ -86,7 +87,7 @@ function printNodes(graph: Graph, names: Names, options: PrintOptions): string[]
 }
 
 function printNode(graph: Graph, node: Node, names: Names, options: PrintOptions): string {
-  const { domain, opType = node.opType } = operatorOf(node.opType);
+  const { domain, opType = node.opType } = node.operator;
   const inputs = node.inputs.map((value) => (value ? names.get(value) : ""));
   const given = givenAttributes(node).map((attribute) => printAttribute(attribute, options));
   const list = given.length > 0 ? ` <${given.join(", ")}>` : "";
@@ -99,8 +100,8 @@ function printNode(graph: Graph, node: Node, names: Names, options: PrintOptions
 export type GivenAttribute = readonly [name: string, kind: AttributeKind, value: unknown];
 
 /** The attributes of a node that differ from its operator's defaults: what the file carries. */
-export function givenAttributes({ opType, attributes }: Node): GivenAttribute[] {
-  const specs = operatorOf(opType).attributes;
+export function givenAttributes({ operator, attributes }: Node): GivenAttribute[] {
+  const specs = operator.attributes;
   const values = attributes as Readonly<Record<string, unknown>>;
   const given: GivenAttribute[] = [];
   for (const name of Object.keys(values)) {

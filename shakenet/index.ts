@@ -1,5 +1,6 @@
 /** ShakeNet: its network, training artifacts, training loop and frozen form. */
 export * from "./classifier.ts";
+export * from "./functions.ts";
 export * from "./fusing.ts";
 export * from "./inference-form.ts";
 export * from "./inference-model.ts";

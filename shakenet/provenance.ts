@@ -44,7 +44,7 @@ export function modelNotes(
   { properties }: Checkpoint,
   settings: ArtifactSettings,
   { settings: ofRun = settings, command, data, testAccuracy }: Provenance,
-  form: ExportForm,
+  form: ExportForm = defaultExport,
 ): ModelNotes {
   const text = (name: string) => (properties.has(name) ? String(properties.get(name)) : undefined);
   const fields: Readonly<Record<string, string | undefined>> = {
@@ -90,7 +90,10 @@ function exportCommand(form: ExportForm): string | undefined {
 export function checkpointSettings({ properties }: Checkpoint, where: string): ArtifactSettings {
   const settings = properties.get("settings");
   if (typeof settings !== "string") {
-    throw new UserError(`${where} does not say which network it is of: it was not made by shake.`);
+    throw new UserError(`${where} does not say which network it is of: it was not made by shake.`, {
+      code: "network-unknown",
+      details: { checkpoint: where },
+    });
   }
   return JSON.parse(settings);
 }
@@ -99,5 +102,8 @@ export function checkpointSettings({ properties }: Checkpoint, where: string): A
 export function trainingData({ data = "" }: Readonly<Record<string, string>>, what: string): DatasetName {
   const name = Object.keys(datasets).find((candidate): candidate is DatasetName => candidate === data);
   if (name !== undefined) return name;
-  throw new UserError(`${what} does not say what it was trained on: give --data.`);
+  throw new UserError(`${what} does not say what it was trained on: give --data.`, {
+    code: "data-unknown",
+    details: { model: what },
+  });
 }

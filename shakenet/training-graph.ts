@@ -8,17 +8,19 @@ import {
   createBuilder,
   dataTypeNumbers,
   explicitBindings,
+  explicitState,
   Graph,
   lowerGraph,
+  loweringPasses,
   momentCounts,
   momentNames,
   portable,
   returnGradients,
   runPasses,
-  trainingPasses,
   updateInPlace,
   type Value,
 } from "../graph-builder/index.ts";
+import { shakeForward } from "./functions.ts";
 import { appendNetwork, blockCount, imageShape } from "./network.ts";
 import { type ArtifactSettings, optimizerRule } from "./settings.ts";
 
@@ -55,7 +57,7 @@ export function trainingModel(settings: ArtifactSettings): ParameterizedGraph {
     mix: (branch1, branch2, block) => {
       const weight = g.Gather(alpha, g.int64(block));
       betas.set(weight, g.Gather(beta, g.int64(block)));
-      return g.ShakeForward(branch1, branch2, weight);
+      return g.call(shakeForward, [branch1, branch2, weight]);
     },
   });
   const loss = appendLoss(g, logits, labels);
@@ -82,7 +84,9 @@ function appendStep(
 
 function withTarget({ target }: ArtifactSettings, bound: BoundGraph): BoundGraph {
   if (target === "ort-training") return bound;
-  return { graph: runPasses(bound.graph, trainingPasses(portable)), bindings: explicitBindings(bound) };
+  // the two functions stay, for viewers
+  const passes = [explicitState, ...loweringPasses(portable)];
+  return { graph: runPasses(bound.graph, passes), bindings: explicitBindings(bound) };
 }
 
 function statisticBindings(specs: readonly ParameterSpec[]): Binding[] {

@@ -1,8 +1,9 @@
 import type { Builder } from "../builder.ts";
 import { unbroadcast } from "../composites.ts";
-import type { Node, Value } from "../ir.ts";
+import { appendBody } from "../functions.ts";
+import type { FunctionDefinition, Node, Value } from "../ir.ts";
 import { freeName, givenNames, nameValues } from "../names.ts";
-import type { OpType } from "../operators/index.ts";
+import { isOpType } from "../operators/index.ts";
 import { floats } from "../tensor.ts";
 import { formatType, sameType } from "../types.ts";
 import { type Backward, type Gradient, type GradientRule, gradients } from "./gradients.ts";
@@ -14,8 +15,12 @@ import { type Backward, type Gradient, type GradientRule, gradients } from "./gr
  * `x_grad`, with a number behind where that name is taken; the nodes behind node `n` are named `n_Grad/...`.
  * A loss that is no scalar is summed.
  *
- * `substitutes` are values that the backward pass reads in place of forward ones (beta for alpha).
- * Throws Error, naming the node, where a gradient must pass an operator, an input or an output that has none.
+ * A call of a function goes by the function's own gradient, or through its body where it has none; the body's values are then
+ * computed once more.
+ *
+ * `substitutes` are values that the backward pass reads in the place of forward ones, whatever the operators that read them.
+ * Throws Error, naming the node, where a gradient must pass an operator, an input or an output that has none, and where a substitute
+ * has another type than the value whose place it takes.
  */
 export function appendGradients(
   g: Builder,
@@ -33,23 +38,45 @@ function walkBack(
   substitutes: ReadonlyMap<Value, Value>,
 ): Value[] {
   const names = nameValues(g.graph);
+  for (const [value, substitute] of substitutes) expectSubstitute(names.get(value), value, substitute);
   const taken = givenNames(g.graph);
-  const varying = valuesThatVary(g.graph.nodes, targets);
+  const first = () => seed(g, loss, freeName(`${names.get(loss)}_grad`, taken));
+  return propagate(g, [...g.graph.nodes], targets, {
+    arriving: (varying) => (varying.has(loss) ? [[loss, first()]] : []),
+    substitutes,
+    names,
+    taken,
+  });
+}
+
+/** What a backward pass starts from. */
+interface Start {
+  /** The gradients that come from outside, given the values that the targets change. */
+  readonly arriving: (varying: ReadonlySet<Value>) => readonly (readonly [Value, Value])[];
+  readonly substitutes: ReadonlyMap<Value, Value>;
+  /** The names of the values whose gradients are named after them. */
+  readonly names: ReadonlyMap<Value, string>;
+  /** The names that no gradient may take. */
+  readonly taken: Set<string>;
+}
+
+/** Appends the backward pass through some nodes, which come in their order. */
+function propagate(g: Builder, nodes: readonly Node[], targets: readonly Value[], start: Start): Value[] {
+  const { substitutes, names, taken } = start;
+  const varying = valuesThatVary(nodes, targets);
   const arriving = new Map<Value, Value[]>();
-  if (varying.has(loss)) arriving.set(loss, [seed(g, loss, freeName(`${names.get(loss)}_grad`, taken))]);
+  const arrive = (value: Value, gradient: Value) =>
+    arriving.set(value, [...(arriving.get(value) ?? []), gradient]);
+  for (const [value, gradient] of start.arriving(varying)) arrive(value, gradient);
   const collect = (value: Value): Value | undefined => {
-    const parts = arriving.get(value);
-    const [first] = parts ?? [];
-    if (!parts || !first) return undefined;
-    const total = parts.length === 1 ? first : g.within(`${names.get(value)}_grad`, () => g.Sum(...parts));
-    if (total.producer) total.name ??= freeName(`${names.get(value)}_grad`, taken);
-    arriving.set(value, [total]);
+    const total = sumOf(g, arriving.get(value) ?? [], names.get(value), taken);
+    if (total) arriving.set(value, [total]);
     return total;
   };
-  for (const node of [...g.graph.nodes].reverse()) {
+  for (const node of [...nodes].reverse()) {
     const inputs = node.inputs.map((input) => (input && varying.has(input) ? input : null));
     if (!node.outputs.some((output) => arriving.has(output)) || inputs.every((input) => !input)) continue;
-    const results = g.within(`${node.name}_Grad`, () => backward(g, node, collect, substitutes));
+    const results = g.within(`${node.name}_Grad`, () => backward(g, node, inputs, collect, substitutes));
     for (const [i, input] of inputs.entries()) {
       if (!input) continue;
       const result = results[i];
@@ -59,18 +86,38 @@ function walkBack(
         unbroadcast(g, typeof result === "function" ? result() : result, input),
       );
       expectType(node, i, gradient, input);
-      arriving.set(input, [...(arriving.get(input) ?? []), gradient]);
+      arrive(input, gradient);
     }
   }
   return targets.map((target) => collect(target) ?? zeros(g, target));
+}
+
+/** The sum of the gradients that arrive at a value, by the name that belongs to it; undefined where none does. */
+function sumOf(
+  g: Builder,
+  parts: readonly Value[],
+  name: string | undefined,
+  taken: Set<string>,
+): Value | undefined {
+  const [first] = parts;
+  if (!first) return undefined;
+  const sum = () => g.Sum(...parts);
+  const total = parts.length === 1 ? first : name === undefined ? sum() : g.within(`${name}_grad`, sum);
+  if (total.producer && name !== undefined) total.name ??= freeName(`${name}_grad`, taken);
+  return total;
+}
+
+/** What is decided for a node: the gradient of its operator or function, undefined for a function that has none of its own. */
+function gradientOf({ definition, opType }: Node): Gradient | undefined {
+  if (definition) return definition.gradient;
+  return isOpType(opType) ? (gradients[opType] as Gradient) : undefined;
 }
 
 /** The floating-point values that change when one of the targets does. */
 function valuesThatVary(nodes: readonly Node[], targets: readonly Value[]): ReadonlySet<Value> {
   const varying = new Set(targets);
   for (const node of nodes) {
-    if (gradients[node.opType] === "zero" || !node.inputs.some((input) => input && varying.has(input)))
-      continue;
+    if (gradientOf(node) === "zero" || !node.inputs.some((input) => input && varying.has(input))) continue;
     for (const output of node.outputs) if (isFloating(output)) varying.add(output);
   }
   return varying;
@@ -79,35 +126,82 @@ function valuesThatVary(nodes: readonly Node[], targets: readonly Value[]): Read
 function backward(
   g: Builder,
   node: Node,
-  gradientOf: (value: Value) => Value | undefined,
+  wanted: readonly (Value | null)[],
+  gradientAt: (value: Value) => Value | undefined,
   substitutes: ReadonlyMap<Value, Value>,
-): ReturnType<GradientRule<OpType>> {
-  const decision = gradients[node.opType] as Gradient<OpType>;
+): ReturnType<GradientRule> {
+  const substituted = (value: Value) => substitutes.get(value) ?? value;
+  const decision = gradientOf(node);
+  if (node.definition && !decision) {
+    const inputs = node.inputs.map((input) => input && substituted(input));
+    const arriving = node.outputs.map((output) => gradientAt(output));
+    return throughBody(g, node, node.definition, { inputs, wanted, arriving });
+  }
   if (typeof decision !== "function") {
-    const reason = decision === "zero" ? "it is constant" : decision.none;
+    const reason = decision === "zero" ? "it is constant" : decision?.none;
     throw new Error(`${node.opType} at ${node.name} has no gradient: ${reason}`);
   }
   const read = new Set<number>();
   const dO = (index: number) => {
     read.add(index);
-    return gradientOf(node.output(index)) ?? zeros(g, node.output(index));
+    return gradientAt(node.output(index)) ?? zeros(g, node.output(index));
   };
-  const back: Backward<OpType> = {
+  const back: Backward = {
     node,
     attributes: node.attributes,
-    I: (index) => node.input(index),
-    O: (index) => node.output(index),
+    I: (index) => substituted(node.input(index)),
+    optional: (index) => (node.inputs[index] ? substituted(node.input(index)) : null),
+    O: (index) => substituted(node.output(index)),
     get dY() {
       return dO(0);
     },
     dO,
-    substitute: (value) => substitutes.get(value) ?? value,
   };
   const results = decision(g, back);
-  const unread = node.outputs.findIndex((output, i) => !read.has(i) && gradientOf(output));
+  const unread = node.outputs.findIndex((output, i) => !read.has(i) && gradientAt(output));
   if (unread >= 0)
     throw new Error(`the gradient of output ${unread} of ${node.opType} at ${node.name} is not known`);
   return results;
+}
+
+interface BodyGradients {
+  /** The inputs of the call as the backward pass reads them. */
+  readonly inputs: readonly (Value | null)[];
+  /** Of them, those whose gradients are wanted. */
+  readonly wanted: readonly (Value | null)[];
+  /** The gradients that arrive at the outputs. */
+  readonly arriving: readonly (Value | undefined)[];
+}
+
+/** The gradients of a call's inputs by the nodes of the function's body, which are appended once more for their values. */
+function throughBody(
+  g: Builder,
+  node: Node,
+  definition: FunctionDefinition,
+  { inputs, wanted, arriving }: BodyGradients,
+): (Value | null)[] {
+  if (definition.isRandom) {
+    throw new Error(
+      `${node.opType} at ${node.name} has no gradient: its body draws random numbers, so it needs a gradient of its own`,
+    );
+  }
+  // an input that is given twice has two gradients
+  const own = inputs.map((input, i) => (input && inputs.indexOf(input) < i ? g.Identity(input) : input));
+  const inner = g.graph.nodes.length;
+  const outputs = appendBody(g, definition, own);
+  const targets = own.filter((input, i) => input !== null && wanted[i]);
+  const results = propagate(g, g.graph.nodes.slice(inner), targets as Value[], {
+    arriving: () => outputs.flatMap((output, i) => (arriving[i] ? [[output, arriving[i]] as const] : [])),
+    substitutes: new Map(),
+    names: new Map(),
+    taken: new Set(),
+  });
+  return own.map((input, i) => (input && wanted[i] ? (results[targets.indexOf(input)] ?? null) : null));
+}
+
+function expectSubstitute(name: string | undefined, { type }: Value, substitute: Value): void {
+  if (sameType(type, substitute.type)) return;
+  throw new Error(`the substitute of ${name} is ${formatType(substitute.type)}, not ${formatType(type)}`);
 }
 
 function expectType(node: Node, index: number, gradient: Value, value: Value): void {

@@ -2,32 +2,38 @@ import type { Builder } from "../builder.ts";
 import { averagePoolGradient, elementsOver, spatialAxes } from "../composites.ts";
 import type { Node, Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
-import type { OpType } from "../operators/index.ts";
+import type { FunctionType, OpType } from "../operators/index.ts";
 import { meanAxes, staticDim, summedAxes } from "../operators/inference.ts";
 import { Tensor } from "../tensor.ts";
 
-/** What a rule sees of a node: inputs `I(i)`, outputs `O(i)`, and the gradients of its outputs. */
-export interface Backward<K extends OpType> {
+/**
+ * What a rule sees of a node: inputs `I(i)`, outputs `O(i)`, and the gradients of its outputs. Where the backward pass has a substitute
+ * for a value, `I` and `O` give the substitute.
+ */
+export interface Backward<K extends OpType | FunctionType = OpType | FunctionType> {
   readonly node: Node<K>;
   readonly attributes: Node<K>["attributes"];
   readonly I: (index: number) => Value;
+  /** The input at `index`, or null where it was left out. */
+  readonly optional: (index: number) => Value | null;
   readonly O: (index: number) => Value;
   /** The gradient of output 0. */
   readonly dY: Value;
   /** The gradient of any output, zeros where none arrives. */
   readonly dO: (index: number) => Value;
-  /** The value that the backward pass reads in a forward value's place: Shake-Shake's beta for alpha. */
-  readonly substitute: (value: Value) => Value;
 }
 
 /** A gradient per input: a value, a thunk that is only called where the gradient is needed, or null for none. */
-export type GradientRule<K extends OpType> = (
+export type GradientRule<K extends OpType | FunctionType = OpType | FunctionType> = (
   g: Builder,
   back: Backward<K>,
 ) => readonly (Value | (() => Value) | null)[];
 
 /** The decision for an operator: its rule, "zero" where its output does not vary with its inputs, or why it has none. */
-export type Gradient<K extends OpType> = GradientRule<K> | "zero" | { readonly none: string };
+export type Gradient<K extends OpType | FunctionType = OpType | FunctionType> =
+  | GradientRule<K>
+  | "zero"
+  | { readonly none: string };
 
 const isGradient = { none: "it is itself part of a backward pass" } as const;
 const fromLowering = { none: "only lowerings emit it" } as const;
@@ -118,10 +124,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
     g.Concat(...node.outputs.map((_, i) => dO(i)), { axis }),
     null,
   ],
-  Slice: (g, { node, I, dY }) => {
-    const [, starts = null, ends = null, axes = null, steps = null] = node.inputs;
-    return starts && ends ? [g.SliceGrad(dY, g.Shape(I(0)), starts, ends, axes, steps)] : [];
-  },
+  Slice: (g, { I, optional, dY }) => [g.SliceGrad(dY, g.Shape(I(0)), I(1), I(2), optional(3), optional(4))],
   // padding is undone by negative padding
   Pad: (g, { I, dY, attributes: { mode } }) => {
     if (mode !== "constant") throw new Error(`the gradient of Pad in mode ${mode} is not known`);
@@ -138,8 +141,8 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   },
   Gather: (g, { I, dY, attributes }) => [g.GatherGrad(g.Shape(I(0)), I(1), dY, attributes), null],
   ScatterElements: fromLowering,
-  ReduceSum: (g, { node, I, dY, attributes: { keepdims, noop_with_empty_axes: noop } }) => {
-    const axes = summedAxes(I(0), node.inputs[1], noop);
+  ReduceSum: (g, { I, optional, dY, attributes: { keepdims, noop_with_empty_axes: noop } }) => {
+    const axes = summedAxes(I(0), optional(1), noop);
     return [g.Expand(keepdims ? dY : g.Unsqueeze(dY, g.int64(axes)), g.Shape(I(0))), null];
   },
   // dX = dY / (elements a mean is over)
@@ -180,7 +183,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
     ];
   },
   // Y = alpha op(A) op(B) + beta C
-  Gemm: (g, { node, I, dY, attributes: { alpha, beta, transA, transB } }) => [
+  Gemm: (g, { I, optional, dY, attributes: { alpha, beta, transA, transB } }) => [
     () =>
       transA
         ? g.Gemm(I(1), dY, { alpha, transA: transB, transB: 1 })
@@ -189,16 +192,16 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
       transB
         ? g.Gemm(dY, I(0), { alpha, transA: 1, transB: transA })
         : g.Gemm(I(0), dY, { alpha, transA: 1 - transA }),
-    node.inputs[2] ? () => (beta === 1 ? dY : g.Mul(dY, g.float(beta))) : null,
+    optional(2) ? () => (beta === 1 ? dY : g.Mul(dY, g.float(beta))) : null,
   ],
   Conv: (g, { I, dY, attributes }) => g.ConvGrad(dY, I(0), I(1), attributes),
   // the adjoint of a Conv with the same weights: dX = Conv(dY, W); dW is that Conv's with X and dY in each other's place
-  ConvTranspose: (g, { node, I, dY, attributes }) => {
+  ConvTranspose: (g, { I, optional, dY, attributes }) => {
     const { output_padding: _, output_shape: __, ...window } = attributes;
     return [
       () => g.Conv(dY, I(1), window),
       () => g.ConvGrad(I(0), dY, I(1), window)[1],
-      node.inputs[2] ? () => g.ReduceSum(dY, g.int64([0, ...spatialAxes(dY)]), { keepdims: 0 }) : null,
+      optional(2) ? () => g.ReduceSum(dY, g.int64([0, ...spatialAxes(dY)]), { keepdims: 0 }) : null,
     ];
   },
 
@@ -231,35 +234,22 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   },
   BatchNormInternal: (g, { I, O, dY, attributes: { epsilon } }) =>
     g.BatchNormalizationGrad(dY, I(0), I(1), O(3), O(4), { epsilon }),
-  LayerNormalization: (g, { node, I, O, dY, attributes }) => {
+  LayerNormalization: (g, { I, optional, O, dY, attributes }) => {
     const [dX, dScale, dB] = g.LayerNormalizationGrad(dY, I(0), I(1), O(1), O(2), attributes);
-    return node.inputs[2] ? [dX, dScale, dB] : [dX, dScale];
+    return optional(2) ? [dX, dScale, dB] : [dX, dScale];
   },
   SimplifiedLayerNormalization: (g, { I, O, dY, attributes }) =>
     g.SimplifiedLayerNormalizationGrad(dY, I(0), I(1), O(1), attributes),
-  Dropout: (g, { node, O, dY }) => [
-    g.DropoutGrad(
-      dY,
-      O(1),
-      node.inputs[1] ?? null,
-      node.inputs[2] ?? g.constant(new Tensor("bool", [], Uint8Array.of(0))),
-    ),
+  Dropout: (g, { optional, O, dY }) => [
+    g.DropoutGrad(dY, O(1), optional(1), optional(2) ?? g.constant(new Tensor("bool", [], Uint8Array.of(0)))),
     null,
     null,
   ],
   Softmax: (g, { O, dY, attributes }) => [g.SoftmaxGrad_13(dY, O(0), attributes)],
   LogSoftmax: (g, { O, dY, attributes }) => [g.LogSoftmaxGrad_13(dY, O(0), attributes)],
-  SoftmaxCrossEntropyLoss: (g, { node, I, O, dY, attributes }) => [
-    g.SoftmaxCrossEntropyLossGrad(dY, O(1), I(1), node.inputs[2] ?? null, attributes),
+  SoftmaxCrossEntropyLoss: (g, { I, optional, O, dY, attributes }) => [
+    g.SoftmaxCrossEntropyLossGrad(dY, O(1), I(1), optional(2), attributes),
   ],
-
-  // --- Shake-Shake: the branches' gradients are mixed by beta, whatever alpha was ---
-  ShakeForward: (g, { I, dY, substitute }) => [
-    ...g.ShakeBackward(dY, substitute(I(2))),
-    // dalpha = sum of dY * (branch1 - branch2) over an image
-    () => g.ReduceSum(g.Mul(dY, g.Sub(I(0), I(1))), g.int64([1, ...spatialAxes(dY)]), { keepdims: 0 }),
-  ],
-  ShakeBackward: isGradient,
 
   // --- quantisation ---
   QuantizeLinear: { none: "it rounds to whole numbers" },
@@ -275,8 +265,8 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
 
   // --- training operators ---
   Gelu: (g, { I, dY }) => [g.GeluGrad(dY, I(0))],
-  FastGelu: (g, { node, I, dY }) => {
-    const dX = g.FastGeluGrad(dY, I(0), node.inputs[1] ?? null);
+  FastGelu: (g, { I, optional, dY }) => {
+    const dX = g.FastGeluGrad(dY, I(0), optional(1));
     return [dX, dX];
   },
   QuickGelu: (g, { I, dY, attributes }) => [g.QuickGeluGrad(dY, I(0), attributes)],

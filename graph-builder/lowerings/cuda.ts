@@ -1,5 +1,5 @@
 import type { Builder } from "../builder.ts";
-import { elementsOver, floatLike } from "../composites.ts";
+import { elementsOver } from "../composites.ts";
 import type { Node, Value } from "../ir.ts";
 import { dataTypeOf } from "../operators/elementwise.ts";
 import type { OpType } from "../operators/index.ts";
@@ -142,16 +142,14 @@ export const cuda: Lowering = {
       return [first(g, means)];
     },
   ),
-  ShakeForward: (g, { I }) => {
-    const alpha = perImage(g, I(2));
-    const rest = g.Sub(floatLike(g, alpha, 1), alpha);
-    return [first(g, g.Add(g.Mul(last(g, I(0)), alpha), g.Mul(last(g, I(1)), rest)))];
-  },
-  ShakeBackward: (g, { I }) => {
-    const [grad, beta] = [last(g, I(0)), perImage(g, I(1))];
-    const rest = g.Sub(floatLike(g, beta, 1), beta);
-    return [first(g, g.Mul(grad, beta)), first(g, g.Mul(grad, rest))];
-  },
+  // a number for each image, or one for all, is the same in both layouts
+  Mul: when(
+    ({ I }) => [I(0), I(1)].some(isLast) && [I(0), I(1)].some(isPerImage),
+    (g, { I }) => {
+      const [a, b] = [I(0), I(1)].map((value) => (isPerImage(value) ? value : last(g, value)));
+      return a && b && [first(g, g.Mul(a, b))];
+    },
+  ),
 };
 
 /** Whether a gradient is dX of a pointwise convolution over a cropped image, in the graph before the lowering. */
@@ -199,8 +197,9 @@ function floatOf({ elemType }: Value): "float" | "float16" {
   return elemType === "float16" ? "float16" : "float";
 }
 
-function perImage(g: Builder, weights: Value): Value {
-  return g.Reshape(weights, g.int64([-1, 1, 1, 1]));
+/** Whether a value is one number an image, or one for all. */
+function isPerImage({ shape }: Value): boolean {
+  return shape.length === 0 || (shape.length === 4 && shape.slice(1).every((dim) => dim === 1));
 }
 
 /** The mean of each channel of X [N, H, W, C], and of its square: float [C]. */

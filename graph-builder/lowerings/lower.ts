@@ -40,7 +40,11 @@ function ruleOf(lowering: Lowering, opType: OpType): Lower<OpType> | undefined {
   return lowering[opType] as Lower<OpType> | undefined;
 }
 
-/** The pass that replaces every operator of a table; outputs, names and results stay. */
+function isOperator(node: Node): node is Node & Node<OpType> {
+  return isOpType(node.opType);
+}
+
+/** The pass that replaces every operator of a table; outputs, names and results stay, and so do calls of functions. */
 export function lower(lowering: Lowering): Pass {
   return { name: "lower", run: (graph) => replaceOperators(graph, lowering) };
 }
@@ -48,8 +52,8 @@ export function lower(lowering: Lowering): Pass {
 function replaceOperators(graph: Graph, lowering: Lowering): Graph {
   const used = usedOutputs(graph);
   return rewriteGraph(graph, (node, inputs, g) => {
-    const rule = ruleOf(lowering, node.opType);
-    return rule?.(g, {
+    if (!isOperator(node)) return undefined;
+    return ruleOf(lowering, node.opType)?.(g, {
       I: (index) => {
         const value = inputs[index];
         if (!value) throw new Error(`${node.opType} at ${node.name} has no input ${index}`);

@@ -68,19 +68,12 @@ export function nchwc(B: number): Lowering {
       ({ node, attributes, I }) => attributes.axis === 1 && isLaidOut(I(0)) && node.outputs.every(isBlocked),
       (g, { I }) => g.Split(blocks(g, I(0)), I(1), { axis: 1 }).map((part) => plain(g, part)),
     ),
-    ShakeForward: when(
-      ({ I }) => isLaidOut(I(0), I(1)),
+    // a number for each image, or one for all, is the same in both layouts
+    Mul: when(
+      ({ I }) => [I(0), I(1)].some((value) => isLaidOut(value)) && [I(0), I(1)].some(isPerImage),
       (g, { I }) => {
-        const alpha = perImage(g, I(2));
-        const rest = g.Sub(g.float(1), alpha);
-        return [plain(g, g.Add(g.Mul(blocks(g, I(0)), alpha), g.Mul(blocks(g, I(1)), rest)))];
-      },
-    ),
-    ShakeBackward: when(
-      ({ I }) => isLaidOut(I(0)),
-      (g, { I }) => {
-        const [grad, beta] = [blocks(g, I(0)), perImage(g, I(1))];
-        return [beta, g.Sub(g.float(1), beta)].map((weight) => plain(g, g.Mul(grad, weight)));
+        const [a, b] = [I(0), I(1)].map((value) => (isPerImage(value) ? value : blocks(g, value)));
+        return a && b && [plain(g, g.Mul(a, b))];
       },
     ),
 
@@ -143,8 +136,9 @@ export function nchwc(B: number): Lowering {
   };
 }
 
-function perImage(g: Builder, weights: Value): Value {
-  return g.Reshape(weights, g.int64([-1, 1, 1, 1]));
+/** Whether a value has one number for each image, or one for all. */
+function isPerImage({ shape }: Value): boolean {
+  return shape.every((dim, axis) => dim === 1 || (axis === 0 && shape.length === 4));
 }
 
 /** gain * X + shift (+ sum) per channel of a blocked X: a depthwise 1x1 convolution. */

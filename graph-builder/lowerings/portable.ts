@@ -1,5 +1,4 @@
 import type { training } from "../operators/training.ts";
-import { functions } from "../shake-shake.ts";
 import { activations } from "./activations.ts";
 import { algebra } from "./algebra.ts";
 import { convGrad, textbookWeightGradient } from "./convolution.ts";
@@ -26,10 +25,4 @@ export const portable: Portable = {
   GatherGrad: gatherGrad,
   SliceGrad: sliceGrad,
   MaxPoolGrad: maxPoolGrad,
-};
-
-/** The portable table for a device that also wants model-local functions written out. */
-export const inlined: Lowering = {
-  ShakeForward: (g, { I }) => functions.ShakeForward(g, [I(0), I(1), I(2)]),
-  ShakeBackward: (g, { I }) => functions.ShakeBackward(g, [I(0), I(1)]),
 };

@@ -1,6 +1,5 @@
 import { UserError } from "../errors.ts";
 import { type Node, Value } from "../ir.ts";
-import { operatorOf } from "../operators/index.ts";
 import { normalAxis } from "../operators/inference.ts";
 import { type GivenAttribute, givenAttributes } from "../printer.ts";
 import { int64s } from "../tensor.ts";
@@ -22,7 +21,7 @@ interface ExportForm extends FormRange {
 
 /** The form of a node in files of an opset. Throws UserError, naming the node, where that opset cannot say what the node does. */
 export function writtenNode(node: Node, opset: number): WrittenNode {
-  const { domain } = operatorOf(node.opType);
+  const { domain } = node.operator;
   const ours = { inputs: node.inputs, attributes: givenAttributes(node) };
   return formOf(domain, node.opType, opset)?.write(node, ours, opset) ?? ours;
 }

@@ -2,28 +2,37 @@ import onnxProto from "onnx-proto";
 import protobuf from "protobufjs/minimal.js";
 import { type Builder, createBuilder } from "../builder.ts";
 import { UserError } from "../errors.ts";
-import { Graph, type Model, type Node, type Value } from "../ir.ts";
+import { type FunctionDefinition, Graph, type Model, type Node, type Value } from "../ir.ts";
 import { freeName, isUsed, nameValues, outputNames } from "../names.ts";
 import { dataTypeNumbers, dataTypeOf } from "../operators/elementwise.ts";
-import { operatorOf } from "../operators/index.ts";
 import type { AttributeKind } from "../operators/schema.ts";
 import { derivePhases } from "../phases.ts";
-import { functionGraph, isFunction } from "../shake-shake.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Dim, type Shape, tensorType, type ValueType } from "../types.ts";
 import { type WrittenNode, writtenNode } from "./export-forms.ts";
+import {
+  type Caller,
+  type CallNode,
+  type FileFunctions,
+  fileFunctions,
+  functionKey,
+  inlineCall,
+  noCaller,
+  resolveAttributes,
+} from "./functions.ts";
 import { importNode } from "./import-forms.ts";
 import { decodeMetadataProps, decodeNotes, encodeMetadataProps, withNotes } from "./notes.ts";
 import { opsetImports } from "./opset-imports.ts";
+import { parseModel } from "./parse.ts";
 import { type Message, type MessageName, schema } from "./schema.ts";
 import { decodeTensor, encodeTensor } from "./tensors.ts";
-import { decodeMessage, encodeMessage, UnknownFieldError } from "./wire.ts";
+import { encodeMessage } from "./wire.ts";
 
 type IModel = Message<"ModelProto">;
 export type IGraph = Message<"GraphProto">;
 export type INode = Message<"NodeProto">;
-type IAttribute = Message<"AttributeProto">;
-type IFunction = Message<"FunctionProto">;
+export type IAttribute = Message<"AttributeProto">;
+export type IFunction = Message<"FunctionProto">;
 type IValueInfo = Message<"ValueInfoProto">;
 type IType = Message<"TypeProto">;
 
@@ -38,17 +47,20 @@ export function encodeModel(model: Model): Uint8Array {
 
 /** The bytes of a file whose graph contains the model's graph: what the file says besides its graph follows from the model. */
 export function encodeAround(model: Model, graph: IGraph): Uint8Array {
-  const functions = [...new Set(model.graph.nodes.map((node) => node.opType))].filter(isFunction);
   return encodeMessage("ModelProto", {
     ...model.otherFields,
     irVersion: model.irVersion,
     producerName: model.producerName,
     docString: model.docString,
-    opsetImport: opsetImports(model.graph, model.opset).map(([domain, version]) => ({ domain, version })),
+    opsetImport: encodeImports(model.graph, model.opset),
     metadataProps: encodeMetadataProps(model.metadataProps),
-    functions: functions.map((opType) => encodeFunction(functionGraph(opType), model.opset)),
+    functions: model.graph.functions().map((definition) => encodeFunction(definition, model.opset)),
     graph,
   });
+}
+
+function encodeImports(graph: Graph, opset: number): { domain: string; version: number }[] {
+  return opsetImports(graph, opset).map(([domain, version]) => ({ domain, version }));
 }
 
 /** A graph as it is written in a file of an opset. Throws Error where two values have one name. */
@@ -72,7 +84,7 @@ export function encodeGraph(graph: Graph, opset: number): IGraph {
 }
 
 /** A function has no initializers: its constants become Constant nodes. */
-function encodeFunction(graph: Graph, opset: number): IFunction {
+function encodeFunction({ domain, body: graph }: FunctionDefinition, opset: number): IFunction {
   const { names, nodes, constants } = writtenNodes(graph, opset);
   const constantNodes = constants.map((value) => ({
     opType: "Constant",
@@ -81,10 +93,10 @@ function encodeFunction(graph: Graph, opset: number): IFunction {
   }));
   return {
     name: graph.name,
-    domain: "shakenet",
+    domain,
     input: graph.inputs.map((value) => names.get(value) ?? ""),
     output: graph.outputs.map((value) => names.get(value) ?? ""),
-    opsetImport: [{ domain: "", version: opset }],
+    opsetImport: encodeImports(graph, opset),
     node: [...constantNodes, ...nodes],
   };
 }
@@ -115,7 +127,7 @@ function encodeNode(
   output: readonly string[],
   names: ReadonlyMap<Value, string>,
 ): INode {
-  const { domain, opType = node.opType } = operatorOf(node.opType);
+  const { domain, opType = node.opType } = node.operator;
   const message: INode = {
     name: node.name,
     opType,
@@ -174,7 +186,7 @@ function constantOf(value: Value): Tensor {
 const readFields = {
   model: fieldSet<"ModelProto">("irVersion", "opsetImport", "producerName", "graph", "functions"),
   graph: fieldSet<"GraphProto">("name", "node", "initializer", "input", "output", "valueInfo"),
-  node: fieldSet<"NodeProto">("name", "opType", "domain", "input", "output", "attribute"),
+  node: fieldSet<"NodeProto">("name", "opType", "domain", "overload", "input", "output", "attribute"),
   value: fieldSet<"ValueInfoProto">("name", "type"),
   tensor: new Set(
     Object.keys(schema.TensorProto).filter((name) => name !== "docString" && name !== "metadataProps"),
@@ -199,18 +211,31 @@ function fieldSet<K extends MessageName>(...names: readonly (keyof Message<K>)[]
   return new Set(names.map(String));
 }
 
+/** What a reader of files knows besides the operators. */
+export interface DecodeOptions {
+  /** Functions whose calls are kept as they are in the file; every other function of the file is written out. */
+  readonly functions?: readonly FunctionDefinition[];
+}
+
 /**
  * The model in an .onnx file's bytes, its types inferred anew. `where` names the file in errors.
  * Throws UserError where the bytes are no ONNX model, or use what this project does not know (naming the node).
  */
-export function decodeModel(bytes: Uint8Array, where = "the model"): Model {
-  const proto = parse(bytes, where);
-  if (!proto.graph?.node) throw new UserError(`${where} is not an ONNX model: it holds no graph.`);
+export function decodeModel(
+  bytes: Uint8Array,
+  where = "the model",
+  { functions = [] }: DecodeOptions = {},
+): Model {
+  const proto = parseModel(bytes, where, messagesReadWhole);
   try {
     if (proto.trainingInfo) throw new Error("it has a training_info, which is not supported");
     const opsets = decodeOpsets(proto);
     return {
-      graph: decodeGraph(proto.graph, opsets),
+      graph: decodeGraph(
+        proto.graph,
+        opsets,
+        fileFunctions(proto.functions ?? [], functions, isSameFunction),
+      ),
       irVersion: Number(proto.irVersion),
       opset: opsets.get("") ?? 0,
       producerName: proto.producerName ?? "",
@@ -225,17 +250,15 @@ export function decodeModel(bytes: Uint8Array, where = "the model"): Model {
 
 /** The metadata in an .onnx file's bytes, of whatever operators. Throws UserError where they are no ONNX model. */
 export function decodeMetadata(bytes: Uint8Array, where = "the model"): Record<string, string> {
-  const proto = parse(bytes, where);
-  if (!proto.graph?.node) throw new UserError(`${where} is not an ONNX model: it holds no graph.`);
-  return decodeMetadataProps(proto.metadataProps);
+  return decodeMetadataProps(parseModel(bytes, where, messagesReadWhole).metadataProps);
 }
 
-/** The version of every domain that a file imports. Before 11, operators of ai.onnx of the same name took other inputs and attributes. */
-function decodeOpsets({ opsetImport }: IModel): Map<string, number> {
+/** The version of every domain that a file or a function imports; `given` is the version of ai.onnx where none is given. Before 11, operators of ai.onnx of the same name took other inputs and attributes. */
+function decodeOpsets({ opsetImport }: IModel | IFunction, given = 0): Map<string, number> {
   const imports = (opsetImport ?? []).map(
     ({ domain, version }) => [canonicalDomain(domain), Number(version)] as const,
   );
-  const opsets = new Map(imports);
+  const opsets = new Map([["", given], ...imports]);
   const opset = opsets.get("") ?? 0;
   if (opset < 11) throw new Error(`it imports opset ${opset} of ai.onnx, and only 11 and later are known`);
   return opsets;
@@ -246,23 +269,12 @@ function canonicalDomain(domain: string | undefined): string {
   return domain === "ai.onnx" ? "" : (domain ?? "");
 }
 
-function parse(bytes: Uint8Array, where: string): IModel {
-  try {
-    return decodeMessage("ModelProto", bytes, messagesReadWhole);
-  } catch (error) {
-    if (error instanceof UnknownFieldError) {
-      throw new UserError(`${where} cannot be used: ${error.message}.`, { cause: error });
-    }
-    throw new UserError(`${where} is not an ONNX model, or it is cut off.`, { cause: error });
-  }
-}
-
-function decodeGraph(proto: IGraph, opsets: ReadonlyMap<string, number>): Graph {
+function decodeGraph(proto: IGraph, opsets: ReadonlyMap<string, number>, functions: FileFunctions): Graph {
   const { name = "", node = [], initializer = [], input = [], output = [], valueInfo = [] } = proto;
   if (proto.sparseInitializer) throw new Error("it has sparse initializers, which are not supported");
   const g = createBuilder(new Graph(name));
   g.graph.notes = decodeNotes(proto, readFields.graph);
-  const values = new Map<string, Value>();
+  const values = new Map<string, Value | null>();
   const initializers = new Map(initializer.map((tensor) => [tensor.name ?? "", tensor]));
   for (const { name: given = "", type } of input) {
     // before IR version 4 initializers were inputs too
@@ -273,7 +285,7 @@ function decodeGraph(proto: IGraph, opsets: ReadonlyMap<string, number>): Graph 
     value.notes = decodeNotes(tensor, readFields.tensor);
     values.set(given, value);
   }
-  const file = { opsets, types: declaredTypes(proto) };
+  const file = { opsets, functions, types: declaredTypes(proto), caller: noCaller };
   for (const each of node) decodeNode(g, each, values, file);
   for (const info of [...input, ...valueInfo, ...output]) {
     const value = values.get(info.name ?? "");
@@ -293,7 +305,10 @@ function decodeGraph(proto: IGraph, opsets: ReadonlyMap<string, number>): Graph 
 interface FileContext {
   /** The version of every domain that the file imports. */
   readonly opsets: ReadonlyMap<string, number>;
+  readonly functions: FileFunctions;
+  /** The types that the file declares, by the names of the graph's values. */
   readonly types: ReadonlyMap<string, ValueType>;
+  readonly caller: Caller;
 }
 
 /** The types that a file declares for what its nodes make, where it gives a shape. */
@@ -302,30 +317,67 @@ function declaredTypes({ valueInfo, output }: IGraph): Map<string, ValueType> {
   return new Map(shaped.map(({ name, type }) => [name ?? "", decodeType(type, name ?? "")]));
 }
 
-function decodeNode(g: Builder, proto: INode, values: Map<string, Value>, file: FileContext): void {
+function decodeNode(g: Builder, proto: INode, values: Map<string, Value | null>, file: FileContext): void {
+  const { path } = file.caller;
   const opType = proto.opType ?? "";
-  const name = proto.name || (proto.output?.find((output) => output !== "") ?? opType);
+  const own = proto.name || (proto.output?.find((output) => output !== "") ?? opType);
+  const name = path ? `${path}/${own}` : own;
   const inputs = (proto.input ?? []).map((input) => {
-    const value = values.get(input);
-    if (input !== "" && !value) throw new Error(`${opType} at ${name} reads ${input}, which nothing makes`);
-    return value ?? null;
+    const value = input === "" ? null : values.get(input);
+    if (value === undefined) throw new Error(`${opType} at ${name} reads ${input}, which nothing makes`);
+    return value;
   });
-  const attributes = Object.fromEntries(
-    (proto.attribute ?? []).map((attribute) => [attribute.name ?? "", decodeAttribute(attribute, name)]),
-  );
-  const declared = (proto.output ?? []).map((output) => file.types.get(output));
-  const domain = canonicalDomain(proto.domain);
-  const opset = file.opsets.get(domain) ?? 1;
-  const outputs = importNode(g, { domain, opType, name, opset, inputs, attributes, declared });
+  const outputs = decodeOutputs(g, proto, { name, inputs }, file);
   const notes = decodeNotes(proto, readFields.node);
   const owner = outputs[0]?.producer ?? outputs[0];
   if (notes && owner) owner.notes ??= notes;
   for (const [i, output] of (proto.output ?? []).entries()) {
     const value = outputs[i];
     if (!value || output === "") continue;
-    value.name ??= output;
+    if (path === "") value.name ??= output;
     values.set(output, value);
   }
+}
+
+/** Appends what a node stands for: a call of a function that is known, the body of another one, or an operator. */
+function decodeOutputs(
+  g: Builder,
+  proto: INode,
+  { name, inputs }: Pick<CallNode, "name" | "inputs">,
+  file: FileContext,
+): readonly (Value | null)[] {
+  const [domain, opType] = [canonicalDomain(proto.domain), proto.opType ?? ""];
+  const given = resolveAttributes(proto.attribute ?? [], file.caller);
+  const called = file.functions.get(functionKey(domain, opType, proto.overload));
+  if (called && "body" in called) return g.callNode(called, inputs, name).outputs;
+  if (called) {
+    const inner = {
+      ...file,
+      opsets: decodeOpsets(called, file.opsets.get("")),
+      types: new Map<string, ValueType>(),
+    };
+    return inlineCall(called, { name, inputs, attributes: given }, file.caller, (node, values, caller) =>
+      decodeNode(g, node, values, { ...inner, caller }),
+    );
+  }
+  if (proto.overload)
+    throw new Error(`the overload ${proto.overload} of ${opType} at ${name} is not in the file`);
+  const attributes = Object.fromEntries(
+    given.map((attribute) => [attribute.name ?? "", decodeAttribute(attribute, name)]),
+  );
+  const declared = (proto.output ?? []).map((output) => file.types.get(output));
+  const opset = file.opsets.get(domain) ?? 1;
+  return importNode(g, { domain, opType, name, opset, inputs, attributes, declared });
+}
+
+/** Whether a file's function is the one that a definition writes at the opset of the file's. */
+function isSameFunction(proto: IFunction, definition: FunctionDefinition): boolean {
+  const version = proto.opsetImport?.find(({ domain }) => canonicalDomain(domain) === "")?.version;
+  if (!version) return false;
+  const [theirs, ours] = [proto, encodeFunction(definition, Number(version))].map((each) =>
+    encodeMessage("FunctionProto", each),
+  );
+  return theirs?.length === ours?.length && theirs?.every((byte, i) => byte === ours?.[i]) === true;
 }
 
 function decodeAttribute({ type, i, f, s, ints, floats, t, name }: IAttribute, node: string): unknown {

@@ -4,11 +4,10 @@ import { nchwc } from "./nchwc.ts";
 import { neural } from "./neural.ts";
 import { quantization } from "./quantization.ts";
 import type { AttributeSpecs, CompleteAttributes, Names, Operator } from "./schema.ts";
-import { shakenet } from "./shakenet.ts";
 import { tensors } from "./tensors.ts";
 import { training } from "./training.ts";
 
-/** Every operator the project knows, by op_type: ai.onnx 17, ONNX Runtime's training operators, and shakenet's own functions. */
+/** Every operator the project knows, by op_type: ai.onnx 17 and ONNX Runtime's own. */
 export const operators = {
   ...elementwise,
   ...tensors,
@@ -17,19 +16,24 @@ export const operators = {
   ...cuda,
   ...training,
   ...quantization,
-  ...shakenet,
 };
 
 export type OpType = keyof typeof operators;
 
-/** The complete attributes of a node of that op_type. */
-export type Attributes<K extends OpType> = CompleteAttributes<(typeof operators)[K]["attributes"]>;
+/** A model-local function by its domain and name, such as `com.example.Round` (functions.ts). */
+export type FunctionType = `${string}.${string}`;
+
+/** The complete attributes of a node of that op_type; a call of a function has none. */
+export type Attributes<K extends OpType | FunctionType> = K extends OpType
+  ? CompleteAttributes<(typeof operators)[K]["attributes"]>
+  : Readonly<Record<never, never>>;
 
 /** An operator's declaration with the types of its own attributes set aside, for code that serves them all. */
 export type AnyOperator = Operator<Names, Names, AttributeSpecs>;
 
-/** The declaration of an op_type. */
-export function operatorOf(opType: OpType): AnyOperator {
+/** The declaration of an op_type. Throws TypeError for a name that is not in the table. */
+export function operatorOf(opType: string): AnyOperator {
+  if (!isOpType(opType)) throw new TypeError(`${opType} is not an operator of the table`);
   return operators[opType] as unknown as AnyOperator;
 }
 

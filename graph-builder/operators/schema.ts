@@ -1,8 +1,8 @@
 import type { Tensor } from "../tensor.ts";
 import type { Shape, TensorType, ValueType } from "../types.ts";
 
-/** The operator domains in use; ai.onnx is the empty string, as in the files. */
-export type Domain = "" | "com.microsoft" | "com.microsoft.nchwc" | "com.ms.internal.nhwc" | "shakenet";
+/** The domain of an operator, such as `com.microsoft`; ai.onnx is the empty string, as in the files. */
+export type Domain = string;
 
 /** The types of attribute values by kind. */
 export interface AttributeTypes {

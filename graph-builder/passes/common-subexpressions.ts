@@ -1,5 +1,4 @@
 import type { Graph, Node, Value } from "../ir.ts";
-import { operatorOf } from "../operators/index.ts";
 import type { Pass } from "./pass.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
@@ -19,10 +18,9 @@ function merge(graph: Graph): Graph {
     return name;
   };
   return rewriteGraph(graph, (node, inputs, g) => {
-    if (operatorOf(node.opType).isRandom || isOutput(graph, node)) return undefined;
+    if (node.operator.isRandom || isOutput(graph, node)) return undefined;
     const key = knownElements(node) ?? `${node.opType}(${inputs.map(nameOf).join()})${attributesOf(node)}`;
-    const outputs =
-      known.get(key) ?? g.node(node.opType, inputs, node.attributes as never, node.name).outputs;
+    const outputs = known.get(key) ?? g.copy(node, inputs, node.name).outputs;
     known.set(key, outputs);
     return outputs;
   });

@@ -96,7 +96,7 @@ function makeExplicit(graph: Graph): Graph {
       for (const output of node.outputs) flags.add(output);
     }
     if (!updatesStatistics(node)) return undefined;
-    return keep(node, g.node(node.opType, inputs, node.attributes as never, node.name).outputs);
+    return keep(node, g.copy(node, inputs, node.name).outputs);
   });
   const names = new Set(graph.outputs.filter((output) => flags.has(output)).map((output) => output.name));
   explicit.outputs = explicit.outputs.filter((output) => !names.has(output.name));

@@ -6,6 +6,7 @@ import { dataTypeNumbers } from "../operators/elementwise.ts";
 import { Tensor } from "../tensor.ts";
 import { elementCount } from "../types.ts";
 import { withExplicitState } from "./explicit-state.ts";
+import { inlineFunctions } from "./inline-functions.ts";
 import { LOSS_SCALE, mixedPrecision } from "./mixed-precision.ts";
 import { removeDeadCode } from "./remove-dead-code.ts";
 import { freezeInputs, rewriteGraph } from "./rewrite.ts";
@@ -92,27 +93,29 @@ export function fusedStep(
   );
   const g = createBuilder(joined);
   const outputs = new Map(joined.outputs.map((value) => [value.name ?? "", value]));
-  const next = g.scope("update", () => {
-    const scale = joined.inputs.find(({ name }) => name === LOSS_SCALE);
-    const made = new Map<string, Value>();
-    const unscaledGradients = groups.map((group) => {
-      const gradient = gatherGradients(g, group, (parameter) => {
-        const value = outputs.get(gradients.get(parameter) ?? "");
-        if (value) return value;
-        throw new UserError(
-          `The training model gives no gradient of ${parameter}, which the optimizer model updates.`,
-        );
+  const next = g.during("update", () =>
+    g.scope("update", () => {
+      const scale = joined.inputs.find(({ name }) => name === LOSS_SCALE);
+      const made = new Map<string, Value>();
+      const unscaledGradients = groups.map((group) => {
+        const gradient = gatherGradients(g, group, (parameter) => {
+          const value = outputs.get(gradients.get(parameter) ?? "");
+          if (value) return value;
+          throw new UserError(
+            `The training model gives no gradient of ${parameter}, which the optimizer model updates.`,
+          );
+        });
+        const unscaled = scale ? g.Mul(gradient, g.Reciprocal(scale)) : gradient;
+        for (const [name, value] of appendUpdate(g, update, group, flat, unscaled)) made.set(name, value);
+        return unscaled;
       });
-      const unscaled = scale ? g.Mul(gradient, g.Reciprocal(scale)) : gradient;
-      for (const [name, value] of appendUpdate(g, update, group, flat, unscaled)) made.set(name, value);
-      return unscaled;
-    });
-    for (const statistic of statistics) {
-      const { name } = statistic.pack;
-      made.set(name, runningStatistics(g, statistic, flat.get(name), outputs));
-    }
-    return scale ? guarded(g, made, flat, scale, unscaledGradients) : made;
-  });
+      for (const statistic of statistics) {
+        const { name } = statistic.pack;
+        made.set(name, runningStatistics(g, statistic, flat.get(name), outputs));
+      }
+      return scale ? guarded(g, made, flat, scale, unscaledGradients) : made;
+    }),
+  );
   const dropped = new Set([...gradients.values(), ...statistics.flatMap(({ outputNames }) => outputNames)]);
   joined.outputs = joined.outputs.filter(({ name = "" }) => !dropped.has(name));
   for (const value of outputs.values()) if (dropped.has(value.name ?? "")) value.name = undefined;
@@ -127,7 +130,8 @@ function nextName(input: string): string {
 }
 
 /** The training model with gradients that start anew in every step. */
-function resetEveryStep({ graph, bindings }: BoundGraph): BoundGraph {
+function resetEveryStep({ graph: given, bindings }: BoundGraph): BoundGraph {
+  const graph = inlineFunctions.run(given);
   const names = ({ outputs }: Graph) => outputs.map(({ name = "" }) => name);
   const always = new Tensor("bool", [1], Uint8Array.of(1));
   const resets = bindings.filter(({ role }) => role === "reset-gradients");
@@ -366,7 +370,7 @@ function appendUpdate(
     if (constant) return g.constant(constant);
     if (producer) {
       const given = producer.inputs.map((input) => input && translate(input));
-      return g.node(producer.opType, given, producer.attributes as never).output(0);
+      return g.copy(producer, given).output(0);
     }
     const own = roles.get(inputs.get(name) ?? "");
     return own ?? g.graph.inputs.find((input) => input.name === name) ?? g.inputOf(name, type);

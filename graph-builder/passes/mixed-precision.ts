@@ -10,19 +10,17 @@ import { rewriteGraph } from "./rewrite.ts";
 type Float = "float" | "float16";
 
 /** What is computed in float16: where the time goes, and where a product's sum is kept in float32 by the kernels. */
-const half: ReadonlySet<OpType> = new Set<OpType>([
+const half: ReadonlySet<string> = new Set<OpType>([
   "Conv",
   "ConvGrad",
   "MatMul",
   "FusedMatMul",
   "Gemm",
   "ReluGrad",
-  "ShakeForward",
-  "ShakeBackward",
 ]);
 
 /** What is computed in float16 where all its values are in float16. */
-const following: ReadonlySet<OpType> = new Set<OpType>([
+const following: ReadonlySet<string> = new Set<OpType>([
   "Relu",
   "LeakyRelu",
   "Add",
@@ -43,7 +41,7 @@ const following: ReadonlySet<OpType> = new Set<OpType>([
 ]);
 
 /** What reads and gives images in float16 but computes with statistics in float32. */
-const normalizing: ReadonlySet<OpType> = new Set<OpType>([
+const normalizing: ReadonlySet<string> = new Set<OpType>([
   "BatchNormInternal",
   "BatchNormalizationGrad",
   "BatchNormalization",
@@ -79,7 +77,7 @@ export function mixedPrecision(graph: Graph): Graph {
     const seeded = inputs.map((value, i) => (value && isSeedOf(node, i, seeds) ? scaled(g, value) : value));
     const type = typeOf(node, seeded);
     const values = g.scope(SCOPE, () => seeded.map((value) => value && inType(g, value, type)));
-    const { outputs } = g.node(node.opType, values, node.attributes as never, node.name);
+    const { outputs } = g.copy(node, values, node.name);
     const [image, ...others] = outputs;
     const isImage = normalizing.has(node.opType) && inputs[0]?.elemType === "float16";
     return isImage && image ? [g.scope(SCOPE, () => inType(g, image, "float16")), ...others] : outputs;
@@ -101,8 +99,18 @@ function isSeedOf(node: Node, input: number, seeds: ReadonlySet<Value>): boolean
 function typeOf(node: Node, inputs: readonly (Value | null)[]): Float {
   if (half.has(node.opType)) return "float16";
   const varying = inputs.filter((value) => value && !value.constant && isFloat(value));
+  if (node.opType === "Mul" && inputs.some((value) => value && isScaled(node, value))) return "float16";
   const isHalf = varying.length > 0 && varying.every((value) => value?.elemType === "float16");
   return isHalf && following.has(node.opType) ? "float16" : "float";
+}
+
+/** Whether a factor is float16 and of the product's shape, so that the other one scales it. */
+function isScaled({ outputs }: Node, factor: Value): boolean {
+  return (
+    factor.elemType === "float16" &&
+    factor.shape.length > 2 &&
+    factor.shape.join() === outputs[0]?.shape.join()
+  );
 }
 
 function isFloat({ elemType, type }: Value): boolean {

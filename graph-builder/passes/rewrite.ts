@@ -44,9 +44,7 @@ export function rewriteGraph(
     const inputs = node.inputs.map((input) => input && translate(input));
     const outputs = g.during(
       node.phase,
-      () =>
-        g.within(node.name, () => rewrite(node, inputs, g)) ??
-        g.node(node.opType, inputs, node.attributes as never, node.name).outputs,
+      () => g.within(node.name, () => rewrite(node, inputs, g)) ?? g.copy(node, inputs, node.name).outputs,
     );
     for (const [i, value] of node.outputs.entries()) {
       const replacement = outputs[i];

@@ -13,7 +13,7 @@ function settleNames(graph: Graph): Graph {
   const settled = rewriteGraph(graph, (node, inputs, g) => {
     const scope = node.name.split("/").slice(0, -1).join("/");
     const name = paths.has(node.name) ? undefined : node.name;
-    const kept = g.within(scope, () => g.node(node.opType, inputs, node.attributes as never, name));
+    const kept = g.within(scope, () => g.copy(node, inputs, name));
     paths.add(kept.name);
     return kept.outputs;
   });

@@ -60,13 +60,18 @@ export async function makeFolderAtomic(
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
     if (["EEXIST", "ENOTEMPTY", "ENOTDIR"].includes(errorCode(error) ?? "")) return false;
-    if (!(error instanceof UserError)) throw refusal(path, "created", error);
-    // the caller knows no temporary folder
-    const { code, details } = error;
-    throw new UserError(error.message.replaceAll(temporary, path), { cause: error, code, details });
+    throw relocated(path, temporary, error);
   }
   await flushFolder(parent);
   return true;
+}
+
+/** The refusal of a file in a temporary folder as one of the file that it was to become; other errors as they are. */
+function relocated(path: string, temporary: string, error: unknown): unknown {
+  if (!(error instanceof UserError)) return refusal(path, "created", error);
+  const { path: refused, action } = error.details;
+  if (typeof refused !== "string" || (action !== "written" && action !== "created")) return error;
+  return refusal(refused.replace(temporary, path), action, error.cause);
 }
 
 /** Removes the temporary files that a killed process has left in a folder. */

@@ -100,19 +100,25 @@ export type RunConfig = Settings<typeof runSchemas> & {
 const defaultEpochs: Readonly<Record<DatasetName, number>> = { shapes: 4, cifar10: 1800, cifar100: 1800 };
 
 /**
- * Completes the settings of a run with the defaults, some of which depend on the data set and on this machine.
- * Throws UserError for fewer classes than the data set has.
+ * Completes the settings of a run with the defaults, some of which depend on the data set and on this
+ * machine. Throws UserError for fewer classes than the data set has.
  */
 export function runConfig(given: GivenRun): RunConfig {
   const settings = withDefaults(runSchemas, given);
   const { data, classes = classCount(data), epochs = defaultEpochs[data] } = settings;
   if (classes < classCount(data)) {
-    throw new UserError(`--classes ${classes} is too few: ${datasets[data].title} has ${classCount(data)}.`);
+    throw new UserError(`--classes ${classes} is too few: ${datasets[data].title} has ${classCount(data)}.`, {
+      code: "setting-conflict",
+      details: { classes, data },
+    });
   }
   return { ...settings, classes, epochs, replicas: replicaCount(settings) };
 }
 
-/** The settings in a run's `config.json`. Throws UserError, naming the file, for an unknown name or a wrong value. */
+/**
+ * The settings in a run's `config.json`. Throws UserError, naming the file, for an unknown name or a wrong
+ * value.
+ */
 export function runConfigIn(raw: Readonly<Record<string, unknown>>, file: string): RunConfig {
   const label = (key: string) => `${key} in ${file}`;
   return runConfig(checkSettings(runSchemas, raw, { label, what: "a setting of a run" }));
@@ -140,7 +146,10 @@ export function withoutPlace(config: RunConfig): Partial<RunConfig> {
   return Object.fromEntries(Object.entries(config).filter(([name]) => !places.includes(name)));
 }
 
-/** The command that trains what a run trained: its settings as flags, without those that are defaults or only say where. */
+/**
+ * The command that trains what a run trained: its settings as flags, without those that are defaults or only
+ * say where.
+ */
 export function reproducingCommand(config: RunConfig): string {
   const defaults: Readonly<Record<string, unknown>> = runConfig({ data: config.data });
   const flags = Object.entries(withoutPlace(config))

@@ -30,7 +30,10 @@ export function openRun(path: string): Promise<ShakeNetRun> {
   return RunDirectory.open(format, path);
 }
 
-/** The run that a checkpoint's path lies in, undefined where it lies in none. Throws UserError where the run is damaged. */
+/**
+ * The run that a checkpoint's path lies in, undefined where it lies in none. Throws UserError where the run
+ * is damaged.
+ */
 export function runAround(checkpoint: string): Promise<ShakeNetRun | undefined> {
   return RunDirectory.around(format, checkpoint);
 }

@@ -104,7 +104,7 @@ test("the name of a run that is taken gets a number, and a folder that exists is
   const refused = await shake(folder, "train", ...tinyRunFlags, "--run-dir", "runs/8-2x2d-shapes-s1");
   expect(refused).toMatchObject({ code: 2, stdout: "" });
   expect(refused.stderr).toBe(
-    "shake: runs/8-2x2d-shapes-s1 exists already: take another --run-dir, or go on with it by --resume runs/8-2x2d-shapes-s1.\n",
+    "shake: runs/8-2x2d-shapes-s1 exists already: choose another --run-dir, or continue that run with --resume.\n",
   );
   expect(readFileSync(join(run, "checkpoints/last")).equals(before)).toBe(true);
 });

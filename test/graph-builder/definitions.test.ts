@@ -8,19 +8,18 @@ import {
   type Lowering,
   lowerGraph,
   loweringOf,
-  operators,
   portable,
   type Tensor,
 } from "../../graph-builder/index.ts";
 import { forwardOf } from "../support/check-gradient.ts";
-import { type Definition, definitions, shakeDefinitions } from "../support/definitions.ts";
+import { type Definition, definitions } from "../support/definitions.ts";
 import { gradientCases } from "../support/gradient-cases.ts";
 import { normal, positive } from "../support/random-tensor.ts";
 import { Grid } from "../support/reference.ts";
-import { numbersOf, portableInlined, runGraph } from "../support/run-graph.ts";
+import { numbersOf, runGraph } from "../support/run-graph.ts";
 
 const tables: Readonly<Record<string, Lowering>> = {
-  portable: portableInlined,
+  portable: portable,
   cpu: loweringOf("cpu"),
 };
 
@@ -69,7 +68,7 @@ describe.each(Object.keys(tables))("the %s lowering follows the operator's defin
 
 describe("lowerings", () => {
   test("every operator of the portable table is compared with its definition", () => {
-    const lowered = Object.keys(portableInlined).sort();
+    const lowered = Object.keys(portable).sort();
     expect([...new Set(definitions.map(({ opType }) => opType))].sort()).toEqual(lowered);
   });
 
@@ -108,15 +107,6 @@ describe("lowerings", () => {
       expectClose(numbersOf(ours, output), numbersOf(theirs, output), output);
   });
 
-  test.each(shakeDefinitions)(
-    "$opType as a model-local function equals its inlined form",
-    async (definition) => {
-      const asFunction = await runGraph(graphOf(definition), feedsOf(definition), portable);
-      const written = await runGraph(graphOf(definition), feedsOf(definition));
-      expect(asFunction).toEqual(written);
-    },
-  );
-
   test.each(Object.entries(tables))("%s leaves ai.onnx operators only", (_, lowering) => {
     const foreign = gradientCases.flatMap(({ opType, title, test: gradientCase }) => {
       const { g, values, outputs } = forwardOf(gradientCase);
@@ -126,7 +116,7 @@ describe("lowerings", () => {
       const wanted = targets.flatMap((target) => values[target] ?? []);
       for (const [i, d] of appendGradients(g, g.Sum(...losses), wanted).entries()) g.output(d, `d${i}`);
       return lowerGraph(g.graph, lowering)
-        .nodes.filter((node) => operators[node.opType].domain !== "" || node.opType === "MaxPoolGrad")
+        .nodes.filter((node) => node.operator.domain !== "" || node.opType === "MaxPoolGrad")
         .map((node) => `${opType} ${title}: ${node.opType}`);
     });
     expect(foreign).toEqual([]);
@@ -143,7 +133,7 @@ describe("lowerings", () => {
     if (!first) throw new Error("no definitions");
     const graph = graphOf(first);
     const before = encodeModel(createModel(graph));
-    lowerGraph(graph, portableInlined);
+    lowerGraph(graph, portable);
     expect(encodeModel(createModel(graph))).toEqual(before);
   });
 
@@ -152,7 +142,7 @@ describe("lowerings", () => {
     if (!first) throw new Error("no definitions");
     const graph = graphOf(first);
     graph.outputs = graph.outputs.slice(0, 1);
-    const operations = lowerGraph(graph, portableInlined).nodes.map((node) => node.opType);
+    const operations = lowerGraph(graph, portable).nodes.map((node) => node.opType);
     expect(operations).toEqual(["ConvTranspose"]);
   });
 

@@ -147,11 +147,6 @@ test.each([
   ["a product with a number", (g, X) => g.MatMul(X, g.float(1)), "needs vectors, matrices"],
   ["a Tile without a repeat for every axis", (g, X) => g.Tile(X, g.int64([2])), "needs 2 repeats, not 1"],
   ["a Split that does not add up", (g, X) => g.Split(X, g.int64([1, 2]), { axis: 1 })[0], "does not add up"],
-  [
-    "branches that are no images",
-    (g, X) => g.ShakeForward(X, X, g.float([0.5])),
-    "branches must be [N, C, H, W]",
-  ],
 ] as [string, (g: Builder, X: Value) => Value | undefined, string][])(
   "%s are refused",
   (_, build, message) => {

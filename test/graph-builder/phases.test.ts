@@ -10,7 +10,7 @@ import {
   stockOptimizerGraph,
   trainingPasses,
 } from "../../graph-builder/index.ts";
-import { buildTrainingArtifacts, targets, trainingModel } from "../../shakenet/index.ts";
+import { buildTrainingArtifacts, shakeNetFunctions, targets, trainingModel } from "../../shakenet/index.ts";
 import { tinySettings } from "../support/tiny-run.ts";
 
 const phases = ({ nodes }: Graph) => nodes.map(({ name, phase }) => `${phase} ${name}`);
@@ -22,7 +22,8 @@ test.each(settings)(
   "the phases of $target, fused $fused, are those that its file's names tell",
   (changes) => {
     const { graph } = trainingModel(tinySettings(changes));
-    const read = decodeModel(buildTrainingArtifacts(tinySettings(changes)).trainingModel);
+    const { trainingModel: bytes } = buildTrainingArtifacts(tinySettings(changes));
+    const read = decodeModel(bytes, "training_model.onnx", { functions: shakeNetFunctions });
     expect(phases(read.graph)).toEqual(phases(graph));
     const expected: Phase[] = changes.fused ? ["forward", "backward", "update"] : ["forward", "backward"];
     expect(found(graph)).toEqual(expected);

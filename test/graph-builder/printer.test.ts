@@ -2,41 +2,61 @@ import { expect, test } from "vitest";
 import {
   createBuilder,
   createModel,
+  defineFunction,
   floats,
   Graph,
   printGraph,
   printModel,
+  tensorType,
 } from "../../graph-builder/index.ts";
+
+const vectors = tensorType("float", ["batch", "size"]);
+
+/** alpha * a + (1 - alpha) * b, one alpha a row. */
+const mix = defineFunction({
+  domain: "com.example",
+  name: "Mix",
+  inputs: [
+    ["a", vectors],
+    ["b", vectors],
+    ["alpha", tensorType("float", ["batch"])],
+  ],
+  outputs: [["mixed", vectors]],
+  body: (g, [a, b, alpha]) => {
+    const weight = g.Unsqueeze(alpha, g.int64([1]));
+    return [g.Add(g.Mul(a, weight), g.Mul(b, g.Sub(g.float(1), weight)))];
+  },
+});
 
 test("a model prints with its header, its graph and the functions that it uses", () => {
   const g = createBuilder(new Graph("mix"));
-  const branch = (name: string) => g.input(name, "float", ["batch", 1, 2, 2]);
-  g.output(g.ShakeForward(branch("a"), branch("b"), g.input("alpha", "float", ["batch"])), "y");
+  const vector = (name: string) => g.input(name, "float", ["batch", 4]);
+  g.output(g.call(mix, [vector("a"), vector("b"), g.input("alpha", "float", ["batch"])]), "y");
   const model = createModel(g.graph, { docString: "two branches", metadataProps: { seed: "1" } });
   expect(printModel(model)).toMatchInlineSnapshot(`
     "<
       ir_version: 8,
-      opset_import: ["" : 17, "shakenet" : 1],
+      opset_import: ["" : 17, "com.example" : 1],
       producer_name: "shakenet",
       doc_string: "two branches",
       metadata_props: ["seed": "1"]
     >
-    mix (float[batch, 1, 2, 2] a, float[batch, 1, 2, 2] b, float[batch] alpha) => (float[batch, 1, 2, 2] y)
+    mix (float[batch, 4] a, float[batch, 4] b, float[batch] alpha) => (float[batch, 4] y)
     {
-      y = shakenet.ShakeForward (a, b, alpha)
+      y = com.example.Mix (a, b, alpha)
     }
     <
-      domain: "shakenet",
+      domain: "com.example",
       opset_import: ["" : 17]
     >
-    ShakeForward (branch1, branch2, alpha) => (mixed)
+    Mix (a, b, alpha) => (mixed)
     {
-      constant_0 = Constant <value = int64[3] {1, 2, 3}> ()
+      constant_0 = Constant <value = int64[1] {1}> ()
       constant_1 = Constant <value = float {1}> ()
       Unsqueeze_0 = Unsqueeze (alpha, constant_0)
-      Mul_0 = Mul (branch1, Unsqueeze_0)
+      Mul_0 = Mul (a, Unsqueeze_0)
       Sub_0 = Sub (constant_1, Unsqueeze_0)
-      Mul_1 = Mul (branch2, Sub_0)
+      Mul_1 = Mul (b, Sub_0)
       mixed = Add (Mul_0, Mul_1)
     }"
   `);

@@ -252,35 +252,6 @@ const maxPool: Definition = {
   },
 };
 
-const shapes = { branch1: normal(["batch", 2, 2, 3]), branch2: normal(["batch", 2, 2, 3]) };
-const perImage = (data: readonly number[], weights: Grid, mix: (value: number, weight: number) => number) =>
-  data.map((value, i) => mix(value, weights.at(Math.floor(i / 12))));
-
-/** The two functions of the domain shakenet. */
-export const shakeDefinitions: readonly Definition[] = [
-  {
-    opType: "ShakeForward",
-    title: "",
-    inputs: { ...shapes, alpha: uniform(["batch"]) },
-    build: (g, I) => [g.ShakeForward(I("branch1"), I("branch2"), I("alpha"))],
-    expected: (grid) => {
-      const first = perImage(grid("branch1").data, grid("alpha"), (value, weight) => value * weight);
-      const second = perImage(grid("branch2").data, grid("alpha"), (value, weight) => value * (1 - weight));
-      return [first.map((value, i) => value + (second[i] ?? 0))];
-    },
-  },
-  {
-    opType: "ShakeBackward",
-    title: "",
-    inputs: { grad: shapes.branch1, beta: uniform(["batch"]) },
-    build: (g, I) => g.ShakeBackward(I("grad"), I("beta")),
-    expected: (grid) => [
-      perImage(grid("grad").data, grid("beta"), (value, weight) => value * weight),
-      perImage(grid("grad").data, grid("beta"), (value, weight) => value * (1 - weight)),
-    ],
-  },
-];
-
 /** At least one use of every operator that the portable table replaces. */
 export const definitions: readonly Definition[] = [
   convDefinition(
@@ -365,7 +336,6 @@ export const definitions: readonly Definition[] = [
     ],
   ),
   maxPool,
-  ...shakeDefinitions,
   ...transformerDefinitions,
   ...rmsNormDefinitions,
 ];

@@ -1,7 +1,7 @@
 import { type Builder, Tensor, type Value } from "../../graph-builder/index.ts";
 import type { Attributes } from "../../graph-builder/operators/index.ts";
 import { elementwiseCases, type OperatorCase, of } from "./elementwise-cases.ts";
-import { distinct, type Input, integers, normal, positive, uniform } from "./random-tensor.ts";
+import { distinct, type Input, integers, normal, positive } from "./random-tensor.ts";
 import { reductionCases } from "./reduction-cases.ts";
 
 const image = (channels: number, height: number, width = height) =>
@@ -340,20 +340,6 @@ const loss: OperatorCase[] = ["mean", "sum", "none"].flatMap((reduction) => [
   ),
 ]);
 
-const branches = { branch1: image(2, 2), branch2: image(2, 2) };
-
-const shake: OperatorCase[] = [
-  of(
-    "ShakeForward",
-    "alpha of each image",
-    { ...branches, alpha: uniform(["batch"]) },
-    (g, { branch1, branch2, alpha }) => g.ShakeForward(branch1, branch2, alpha),
-  ),
-  of("ShakeForward", "one alpha", { ...branches, alpha: uniform([1]) }, (g, { branch1, branch2, alpha }) =>
-    g.ShakeForward(branch1, branch2, alpha),
-  ),
-];
-
 /** At least one case for every operator that has a gradient rule. */
 export const gradientCases: readonly OperatorCase[] = [
   ...elementwiseCases,
@@ -363,7 +349,6 @@ export const gradientCases: readonly OperatorCase[] = [
   ...pools,
   ...normalisation,
   ...loss,
-  ...shake,
 ];
 
 type ConvAttributes = Partial<Attributes<"Conv">>;

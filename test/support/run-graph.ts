@@ -5,13 +5,10 @@ import {
   type Graph,
   type Lowering,
   lowerGraph,
-  loweringOf,
+  portable,
   type Tensor,
 } from "../../graph-builder/index.ts";
 import { fromOrtTensor, toOrtTensor } from "../../runtime/device/tensors.ts";
-
-/** What every execution provider runs: ai.onnx operators alone. */
-export const portableInlined = loweringOf("portable");
 
 export type Feeds = Readonly<Record<string, Tensor>>;
 
@@ -22,7 +19,7 @@ export interface OpenGraph {
 }
 
 /** Lowers and encodes a graph and opens it with one thread. */
-export async function openGraph(graph: Graph, lowering: Lowering = portableInlined): Promise<OpenGraph> {
+export async function openGraph(graph: Graph, lowering: Lowering = portable): Promise<OpenGraph> {
   const bytes = encodeModel(createModel(lowerGraph(graph, lowering)));
   const session = await ort.InferenceSession.create(bytes, {
     logSeverityLevel: 3,

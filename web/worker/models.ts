@@ -1,9 +1,8 @@
-import { type Checkpoint, decodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { decodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import { decodeMetadata, decodeModel, UserError } from "../../graph-builder/index.ts";
-import { datasetOf, datasets } from "../../runtime/data/dataset.ts";
-import { blockCount, networkName } from "../../shakenet/index.ts";
+import { datasetOf } from "../../runtime/data/dataset.ts";
+import { blockCount, checkpointSettings, modelNotes } from "../../shakenet/index.ts";
 import { inferenceModel } from "../../shakenet/inference-model.ts";
-import type { ArtifactSettings } from "../../shakenet/settings.ts";
 import type { ModelFile, ModelInfo } from "../protocol.ts";
 
 /** A model as read, before a session opens it. */
@@ -35,34 +34,14 @@ export function readModel({ name, bytes, checkpoint }: ModelFile): Model {
 function readCheckpoint(name: string, bytes: Uint8Array) {
   const checkpoint = decodeCheckpoint(bytes, name);
   const settings = checkpointSettings(checkpoint, name);
+  const notes = modelNotes(checkpoint, settings, { data: datasetOf(settings) });
   return {
     checkpoint,
     settings,
-    metadata: checkpointMetadata(checkpoint, settings),
+    metadata: notes.metadataProps ?? {},
     blocks: blockCount(settings),
     shakeable: () => inferenceModel(settings, checkpoint, {}, { alphaInput: true }),
   };
-}
-
-/** What a model frozen from a checkpoint says of itself. */
-export function checkpointMetadata(
-  { properties }: Checkpoint,
-  settings: ArtifactSettings,
-): Record<string, string> {
-  const data = datasetOf(settings);
-  return {
-    network: `ShakeNet ${networkName(settings)}`,
-    settings: JSON.stringify(settings),
-    seed: String(settings.seed),
-    steps: String(properties.get("step") ?? 0),
-    ...(data ? { data, class_names: JSON.stringify(datasets[data].classNames) } : {}),
-  };
-}
-
-function checkpointSettings({ properties }: Checkpoint, name: string): ArtifactSettings {
-  const settings = properties.get("settings");
-  if (typeof settings === "string") return JSON.parse(settings) as ArtifactSettings;
-  throw new UserError(`${name} does not say which network it is of: it was not made by shake.`);
 }
 
 function describe(metadata: Readonly<Record<string, string>>): Omit<ModelInfo, "name" | "bytes" | "blocks"> {

@@ -10,14 +10,13 @@ import type { Device } from "../../runtime/device/device.ts";
 import { cosine } from "../../runtime/loop/schedule.ts";
 import { train } from "../../runtime/loop/train.ts";
 import { TrainingSession } from "../../runtime/session/training-session.ts";
-import { inferenceModel } from "../../shakenet/inference-model.ts";
+import { frozenModel } from "../../shakenet/provenance.ts";
 import type { ArtifactSettings } from "../../shakenet/settings.ts";
 import { shakeNetTask } from "../../shakenet/task.ts";
 import type { ShakeNetArtifacts } from "../../shakenet/training-artifacts.ts";
 import { buildTrainingArtifacts } from "../../shakenet/training-artifacts.ts";
 import type { DeviceName, TrainChoices, Trained, TrainingEnd, WorkerEvent } from "../protocol.ts";
 import { expectGraphicsCard, openDevice } from "./devices.ts";
-import { checkpointMetadata } from "./models.ts";
 import type { Queue } from "./queue.ts";
 
 const TEST_IMAGES = 500;
@@ -99,13 +98,10 @@ export class PageTraining {
   /** The network and the checkpoint as they are. */
   trained(): Trained {
     const checkpoint = decodeCheckpoint(this.#checkpoint);
-    const metadata = checkpointMetadata(checkpoint, this.#settings);
-    const accuracy = this.#record?.test_accuracy;
     const isMeasured = this.#record?.step === Number(checkpoint.properties.get("step"));
-    const onnx = inferenceModel(this.#settings, checkpoint, {
-      docString: `${metadata["network"]}: raw pixels 0..255 to logits, alpha = 0.5`,
-      metadataProps:
-        isMeasured && accuracy !== undefined ? { ...metadata, test_accuracy: accuracy.toFixed(2) } : metadata,
+    const onnx = frozenModel(checkpoint, "The checkpoint of the page", {
+      data: "shapes",
+      testAccuracy: isMeasured ? this.#record?.test_accuracy : undefined,
     });
     return { name: "trained-in-the-page.onnx", onnx, checkpoint: this.#checkpoint };
   }

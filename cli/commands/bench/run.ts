@@ -35,9 +35,14 @@ function settingsOf(given: BenchGiven): BenchSettings {
 }
 
 async function openProfiler(device: Device, { replicas }: BenchSettings): Promise<Profiler> {
-  if (replicas > 1) throw new UserError("--profile measures one session: leave --replicas out.");
+  if (replicas > 1)
+    throw new UserError("--profile measures one session: leave --replicas out.", {
+      code: "setting-conflict",
+    });
   if (device.name === "wasm") {
-    throw new UserError("--profile does not go with --device wasm, whose profile cannot be read.");
+    throw new UserError("--profile does not go with --device wasm, whose profile cannot be read.", {
+      code: "setting-conflict",
+    });
   }
   return Profiler.open(device);
 }

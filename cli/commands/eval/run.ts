@@ -55,7 +55,7 @@ interface OpenedModel {
 
 async function openModel(given: EvalGiven): Promise<OpenedModel> {
   if ((given.run === undefined) === (given.model === undefined)) {
-    throw new UserError("shake eval needs either --run DIR or --model FILE.");
+    throw new UserError("shake eval needs either --run DIR or --model FILE.", { code: "setting-missing" });
   }
   if (given.model !== undefined) {
     const bytes = await readFileBytes(given.model);

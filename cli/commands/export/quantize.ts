@@ -22,7 +22,10 @@ export interface QuantizationLoss {
   readonly int8: number;
 }
 
-/** A checkpoint as one .onnx that computes in 8 bits, calibrated on training images, and what that loses on test images. */
+/**
+ * A checkpoint as one .onnx that computes in 8 bits, calibrated on training images, and what that loses on
+ * test images.
+ */
 export async function quantizedModel(
   checkpoint: Checkpoint,
   where: string,

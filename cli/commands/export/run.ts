@@ -21,10 +21,11 @@ import { describeLoss, type QuantizationLoss, quantizedModel } from "./quantize.
 export async function run(given: ExportGiven): Promise<number> {
   const { out, json } = given;
   const form: ExportForm = complete(["Model"], given);
-  if (out === undefined) throw new UserError("shake export needs --out FILE.");
+  if (out === undefined) throw new UserError("shake export needs --out FILE.", { code: "setting-missing" });
   if (form.precision === "int8" && form.opset < 13) {
     throw new UserError(
       `--precision int8 needs --opset 13 or newer, not ${form.opset}: older opsets have one scale for all filters.`,
+      { code: "setting-conflict", details: { precision: form.precision, opset: form.opset } },
     );
   }
   const source = await openSource(given);
@@ -76,7 +77,10 @@ function expectSameData(
   source: string,
 ): void {
   if (given === undefined || known === undefined || given === known) return;
-  throw new UserError(`--data ${given} contradicts ${source}, which was trained on ${known}: leave it out.`);
+  throw new UserError(`--data ${given} contradicts ${source}, which was trained on ${known}: leave it out.`, {
+    code: "setting-conflict",
+    details: { given, known },
+  });
 }
 
 async function freeze(
@@ -90,6 +94,7 @@ async function freeze(
   if (data === undefined) {
     throw new UserError(
       `int8 is calibrated on training images, and ${where} does not name them: give --data.`,
+      { code: "data-unknown", details: { checkpoint: where } },
     );
   }
   const { calibrationImages, device, threads } = complete(exportCommand.settings, given);

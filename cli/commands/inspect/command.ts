@@ -1,12 +1,12 @@
 import type { Command, GivenOf } from "../../command.ts";
 
-const settings = ["file", "graph", "config", "json"] as const;
+const settings = ["file", "graph", "lowered", "dot", "config", "json"] as const;
 
 /** `shake inspect`: what is in a model, a checkpoint, a run or an artifacts folder. */
 export const inspectCommand: Command<(typeof settings)[number]> = {
   name: "inspect",
   summary: "show what is in a model, a checkpoint, a run or an artifacts folder",
-  help: "Shows the inputs, outputs, layers, parameters and cost of a model, the tensors of a checkpoint, or the epochs of a run.",
+  help: "Shows the inputs, outputs, layers, parameters and cost of a model, the tensors of a checkpoint, or the epochs of a run. --graph prints a model as text, --dot as a drawing.",
   settings,
   positional: "file",
   load: () => import("./run.ts"),

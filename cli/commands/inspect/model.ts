@@ -23,13 +23,8 @@ export function inspectModel(model: Model): Report {
   const state = stateNames(model);
   const cost = costOf(graph);
   const data = graph.inputs.filter((input) => !isWeight(input.name ?? ""));
-  const weights = [
-    ...graph.inputs.filter((input) => isWeight(input.name ?? "")),
-    ...graph.initializers,
-  ].filter(({ name }) => isWeight(name ?? ""));
-  const parameters = weights
-    .filter(({ name }) => isParameter(name ?? ""))
-    .reduce((sum, { type }) => sum + (type.kind === "tensor" ? elementCount(type.shape) : 0), 0);
+  const weights = parametersOf(graph);
+  const parameters = [...weights].reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const facts = {
     kind: "model",
     graph: graph.name,
@@ -57,7 +52,7 @@ export function inspectModel(model: Model): Report {
       activations: `${formatLarge(cost.activationBytes)}B an image`,
     }),
     "",
-    formatTable(["layer", "operator", "output", "parameters", "FLOPs"], layers(graph)),
+    formatTable(["layer", "operator", "output", "parameters", "FLOPs"], layers(graph, weights)),
     ...(Object.keys(metadataProps).length > 0 ? ["", formatFields(metadataProps)] : []),
   ].join("\n");
   return { facts, text, model };
@@ -72,7 +67,10 @@ function listValues(values: readonly Value[], state: ReadonlySet<string>): strin
   return [...shown, ...(others > 0 ? [`and ${others} of gradients or state`] : [])].join("; ");
 }
 
-/** The inputs and outputs that are gradients or state. A file that says none has the usual names for those of its weights. */
+/**
+ * The inputs and outputs that are gradients or state. A file that says none has the usual names for those of
+ * its weights.
+ */
 function stateNames(model: Model): Set<string> {
   const { graph } = model;
   const flags = graph.outputs.filter(({ producer }) => producer?.opType === "InPlaceAccumulatorV2");
@@ -82,7 +80,9 @@ function stateNames(model: Model): Set<string> {
   return new Set([...names, ...flags.map(({ name }) => name)].flatMap((name) => name ?? []));
 }
 
-/** What a file is cannot be told from the graph alone, so the names of training and of optimizer models count. */
+/**
+ * What a file is cannot be told from the graph alone, so the names of training and of optimizer models count.
+ */
 function derivedBindings(graph: Graph): Binding[] {
   const weights = graph.inputs.map(({ name = "" }) => name).filter(isWeight);
   const tensors = {
@@ -93,20 +93,47 @@ function derivedBindings(graph: Graph): Binding[] {
 }
 
 function isWeight(name: string): boolean {
-  return /\.(weight|bias|running_mean|running_var)$/.test(name);
+  return isParameter(name) || isStatistic(name);
 }
 
 function isParameter(name: string): boolean {
   return /\.(weight|bias)$/.test(name);
 }
 
+/**
+ * What training would change: inputs and constants with the name of a weight or bias. In a model of another
+ * program a constant needs no such name: a node that reads a float constant of two axes or more is a layer,
+ * and its float constants are its parameters.
+ */
+function parametersOf(graph: Graph): Set<Value> {
+  const named = [...graph.inputs, ...graph.initializers].filter(({ name = "" }) => isParameter(name));
+  const unnamed = graph.nodes
+    .map(({ inputs }) => inputs.filter((input) => input !== null).filter(isFloatConstant))
+    .filter((constants) => constants.some(({ shape }) => shape.filter((size) => size !== 1).length > 1))
+    .flat();
+  return new Set([...named, ...unnamed]);
+}
+
+function isFloatConstant({ constant, name = "" }: Value): boolean {
+  return (
+    /^(float|float16|double)$/.test(constant?.elemType ?? "") &&
+    (constant?.data.length ?? 0) > 1 &&
+    !isStatistic(name)
+  );
+}
+
+function isStatistic(name: string): boolean {
+  return /\.running_(mean|var)$/.test(name);
+}
+
 /** The layers of the forward pass that have weights. */
-function layers(graph: Graph): (string | number)[][] {
+function layers(graph: Graph, weights: ReadonlySet<Value>): (string | number)[][] {
   return graph.nodes.flatMap((node) => {
-    const own = node.inputs.map(beforeQuantization).filter((input) => isParameter(input?.name ?? ""));
+    const own = node.inputs.map(beforeQuantization).filter((input) => input !== null && weights.has(input));
     const [output] = node.outputs;
     if (node.phase !== "forward" || own.length === 0 || !output || !isLayer(node)) return [];
-    const layer = (own[0]?.name ?? "").replace(/\.(weight|bias)$/, "");
+    const name = own[0]?.name ?? "";
+    const layer = isParameter(name) ? name.replace(/\.(weight|bias)$/, "") : node.name;
     const parameters = own.reduce((sum, input) => sum + (input ? elementCount(input.shape) : 0), 0);
     return [[layer, node.opType, formatType(output.type), parameters, formatLarge(flopsOf(node))]];
   });
@@ -123,6 +150,9 @@ function beforeQuantization(input: Value | null): Value | null {
 
 function countOperators(graph: Graph): Record<string, number> {
   const counts = new Map<string, number>();
-  for (const { opType } of graph.nodes) counts.set(opType, (counts.get(opType) ?? 0) + 1);
+  for (const { operator, opType } of graph.nodes) {
+    const name = operator.opType ?? opType;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
   return Object.fromEntries([...counts].sort(([, a], [, b]) => b - a));
 }

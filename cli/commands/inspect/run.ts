@@ -1,22 +1,54 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { artifactFiles, decodeCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
-import { decodeModel, printGraph, UserError } from "../../../graph-builder/index.ts";
+import {
+  createModel,
+  decodeModel,
+  decodeOutline,
+  type Model,
+  metadataBesideBindings,
+  printModel,
+  runPasses,
+  toDot,
+  trainingPasses,
+  UserError,
+} from "../../../graph-builder/index.ts";
+import { type DeviceName, graphOnDevice } from "../../../runtime/index.ts";
+import { openDevice } from "../../../runtime/node/index.ts";
 import { isRun } from "../../../runtime/node/run/run-directory.ts";
+import { shakeNetFunctions } from "../../../shakenet/functions.ts";
 import { openRun } from "../../../shakenet/node/run.ts";
 import { inspectArtifacts } from "./artifacts.ts";
 import { inspectCheckpoint } from "./checkpoint.ts";
 import type { InspectGiven } from "./command.ts";
 import { inspectModel } from "./model.ts";
+import { inspectOutline } from "./outline.ts";
 import type { Report } from "./report.ts";
 import { inspectRun } from "./run-folder.ts";
 
-export async function run({ file = "", graph, json }: InspectGiven): Promise<number> {
+export async function run({ file = "", graph, lowered, dot, json }: InspectGiven): Promise<number> {
   const report = await inspect(file);
-  if (graph && !report.model) throw new UserError(`${file} is no model: only a model has a graph to print.`);
-  if (graph && report.model) process.stdout.write(`${printGraph(report.model.graph)}\n`);
-  else process.stdout.write(json ? `${JSON.stringify(report.facts)}\n` : `${report.text}\n`);
+  if (graph || lowered || dot) {
+    const model = expectModel(report, file);
+    const shown = lowered ? await modelOn(lowered, model) : model;
+    process.stdout.write(`${dot ? toDot(shown.graph) : printModel(shown)}\n`);
+  } else process.stdout.write(json ? `${JSON.stringify(report.facts)}\n` : `${report.text}\n`);
   return 0;
+}
+
+function expectModel({ model, refusal }: Report, file: string): Model {
+  if (model) return model;
+  throw new UserError(refusal ?? `${file} is no model: only a model has a graph to print.`);
+}
+
+/** The model as a session on a device runs it. The CPU's kernels are those of this machine. */
+async function modelOn(device: DeviceName, model: Model): Promise<Model> {
+  const { graph, docString } = model;
+  const lowered =
+    device === "cpu"
+      ? runPasses(graph, trainingPasses((await openDevice("cpu")).lowering))
+      : graphOnDevice(graph, device);
+  return createModel(lowered, { docString, metadataProps: metadataBesideBindings(model) });
 }
 
 async function inspect(path: string): Promise<Report> {
@@ -28,7 +60,7 @@ async function inspect(path: string): Promise<Report> {
     const bytes = await readFileBytes(path);
     return isCheckpoint(bytes)
       ? inspectCheckpoint(decodeCheckpoint(bytes, path))
-      : inspectModel(decodeModel(bytes, path));
+      : inspectModelFile(bytes, path);
   }
   const has = (name: string) =>
     stat(join(path, name)).then(
@@ -38,6 +70,15 @@ async function inspect(path: string): Promise<Report> {
   if (await isRun(path)) return inspectRun(await openRun(path));
   if (await has(artifactFiles.trainingModel)) return inspectArtifacts(path, inspect);
   throw new UserError(`${path} is neither the folder of a run nor one that build-graph wrote.`);
+}
+
+function inspectModelFile(bytes: Uint8Array, path: string): Report {
+  try {
+    return inspectModel(decodeModel(bytes, path, { functions: shakeNetFunctions }));
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return inspectOutline(decodeOutline(bytes, path), error.message);
+  }
 }
 
 /** FlatBuffers put a file's identifier behind its first offset. */

@@ -36,7 +36,10 @@ export async function loadSets(config: RunConfig, progress: Progress): Promise<D
   }
 }
 
-/** The checkpoint with the digest of its training data. Throws UserError where it was trained on other data before. */
+/**
+ * The checkpoint with the digest of its training data. Throws UserError where it was trained on other data
+ * before.
+ */
 export async function withDataDigest(
   { artifacts, where, config }: PreparedRun,
   trainSet: Dataset,
@@ -45,7 +48,10 @@ export async function withDataDigest(
   const checkpoint = decodeCheckpoint(artifacts.checkpoint, where);
   const known = checkpoint.properties.get(DATA_DIGEST);
   if (known !== undefined && known !== digest) {
-    throw new UserError(`The training images of ${config.data} are not those that ${where} was trained on.`);
+    throw new UserError(`The training images of ${config.data} are not those that ${where} was trained on.`, {
+      code: "data-mismatch",
+      details: { data: config.data, known, digest },
+    });
   }
   checkpoint.properties.set(DATA_DIGEST, digest);
   return encodeCheckpoint(checkpoint);

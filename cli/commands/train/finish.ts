@@ -15,7 +15,9 @@ interface Result {
   readonly model: string;
 }
 
-/** Exports the last weights, as the paper reports them, lets the reporters finish, and prints what to do next. */
+/**
+ * Exports the last weights, as the paper reports them, lets the reporters finish, and prints what to do next.
+ */
 export async function finish(
   directory: ShakeNetRun,
   parameters: number,

@@ -7,8 +7,9 @@ export interface Interrupt {
 }
 
 /**
- * Listens for Ctrl-C and SIGTERM. The first one ends the run after its step; the second ends the process at once, as the signal would
- * by itself, because native code cannot be stopped. The last checkpoint is whole either way.
+ * Listens for Ctrl-C and SIGTERM. The first one ends the run after its step; the second ends the process at
+ * once, as the signal would by itself, because native code cannot be stopped. The last checkpoint is whole
+ * either way.
  */
 export function listenForInterrupt({
   onFirst,

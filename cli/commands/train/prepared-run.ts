@@ -14,7 +14,9 @@ export interface PreparedRun {
   readonly where: string;
 }
 
-/** Throws UserError for a setting that says otherwise than what is fixed already, unless it is one of `free`. */
+/**
+ * Throws UserError for a setting that says otherwise than what is fixed already, unless it is one of `free`.
+ */
 export function refuseContradictions(
   given: GivenRun,
   fixed: GivenRun,
@@ -27,6 +29,7 @@ export function refuseContradictions(
     const flag = kebabCase(name);
     throw new UserError(
       `--${flag} ${value} contradicts ${where}, which has ${flag} ${values[name]}: leave it out.`,
+      { code: "setting-conflict", details: { setting: name, value, fixed: values[name] } },
     );
   }
 }

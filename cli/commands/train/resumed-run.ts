@@ -12,10 +12,13 @@ export async function prepareResumedRun(given: TrainGiven): Promise<PreparedRun>
   if (!path) {
     throw new UserError(
       `--resume needs the folder of a run: ${shakeCommand("train", "--resume", "runs/NAME")}.`,
+      { code: "setting-missing", details: { setting: "resume" } },
     );
   }
   if (given.artifacts !== undefined) {
-    throw new UserError("--artifacts does not go with --resume: a run keeps its own.");
+    throw new UserError("--artifacts does not go with --resume: a run keeps its own.", {
+      code: "setting-conflict",
+    });
   }
   const saved = await openRun(path);
   const ofRun = partOf(runSchemas, given);

@@ -96,8 +96,10 @@ function withCheckpoint(error: unknown, directory: ShakeNetRun): unknown {
     return new ReplicaError(message, { cause: error.cause, details: error.details });
   }
   if (!(error instanceof DivergedError)) return error;
-  const message = `${error.message} It is ${directory.checkpointPath("last")}.`;
-  return new UserError(message, { cause: error });
+  const { code, message, step, learningRate, savedStep, reason } = error;
+  const path = directory.checkpointPath("last");
+  const details = { step, learningRate, savedStep, reason, path };
+  return new UserError(`${message} It is ${path}.`, { code, details, cause: error });
 }
 
 function resumeCommand({ path }: ShakeNetRun): string {

@@ -14,7 +14,10 @@ const settings = [
   "json",
 ] as const;
 
-/** `shake verify`: an exported model on every device against the network that was trained, layer by layer, on the CPU. */
+/**
+ * `shake verify`: an exported model on every device against the network that was trained, layer by layer, on
+ * the CPU.
+ */
 export const verifyCommand: Command<(typeof settings)[number]> = {
   name: "verify",
   summary: "compare an exported model with its checkpoint on every device",

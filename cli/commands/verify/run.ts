@@ -10,7 +10,9 @@ import { type VerifyGiven, verifyCommand } from "./command.ts";
 import { compareDevices } from "./compare.ts";
 import { describe } from "./report.ts";
 
-/** How far the logits may be from those of the checkpoint, relative to the largest, by the model's precision. */
+/**
+ * How far the logits may be from those of the checkpoint, relative to the largest, by the model's precision.
+ */
 const tolerances: Readonly<Record<string, number>> = { float32: 1e-5, float16: 1e-2, int8: 0.1 };
 
 export async function run(given: VerifyGiven): Promise<number> {
@@ -39,14 +41,20 @@ export async function run(given: VerifyGiven): Promise<number> {
 async function openCheckpoint(given: VerifyGiven): Promise<{ checkpoint: Checkpoint; where: string }> {
   const { model = "", run, against, checkpoint: kind = "last" } = given;
   if (run !== undefined && against !== undefined) {
-    throw new UserError("shake verify takes --run DIR or --against CHECKPOINT, not both.");
+    throw new UserError("shake verify takes --run DIR or --against CHECKPOINT, not both.", {
+      code: "setting-conflict",
+    });
   }
   if (against !== undefined) {
     return { checkpoint: decodeCheckpoint(await readFileBytes(against), against), where: against };
   }
   const directory = await openRun(run ?? dirname(model)).catch((error: unknown) => {
-    if (run !== undefined || !(error instanceof UserError)) throw error;
-    throw new UserError(`${model} lies in no run: give --run DIR or --against CHECKPOINT.`, { cause: error });
+    if (run !== undefined || !(error instanceof UserError && error.code === "run-missing")) throw error;
+    throw new UserError(`${model} lies in no run: give --run DIR or --against CHECKPOINT.`, {
+      code: "run-missing",
+      details: { model },
+      cause: error,
+    });
   });
   return { checkpoint: await directory.checkpoint(kind), where: directory.checkpointPath(kind) };
 }

@@ -36,7 +36,7 @@ function convert(graph: Graph, precision: Precision): Graph {
         return input.elemType === precision ? [input] : g.node("Cast", [input], { to }, node.name).outputs;
       }
       const values = inputs.map((value) => constantOf(g, value));
-      return g.node(node.opType, values, convertAttributes(node, precision) as never, node.name).outputs;
+      return g.copy(node, values, node.name, convertAttributes(node, precision)).outputs;
     },
     (input, g) => {
       const value = g.inputOf(input.name ?? "", input.type);

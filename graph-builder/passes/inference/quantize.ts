@@ -33,7 +33,7 @@ function quantizeGraph(graph: Graph, ranges: ReadonlyMap<string, Range>): Graph 
     const step = steps.get(X) ?? rounded(g, X, range(node.input(0)));
     steps.set(X, step);
     const filters = quantizedFilters(g, W, B, step.scale, filterAxis(node));
-    const made = g.node(node.opType, [step.value, ...filters], node.attributes as never, node.name).output(0);
+    const made = g.copy(node, [step.value, ...filters], node.name).output(0);
     const original = node.output(0);
     const isActivated = original.uses.length === 1 && original.uses[0]?.node.opType === "Relu";
     const isResult = graph.outputs.includes(original);

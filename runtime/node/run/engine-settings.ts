@@ -2,7 +2,9 @@ import { availableParallelism } from "node:os";
 import { UserError } from "../../../graph-builder/errors.ts";
 import type { DeviceName } from "../../device/names.ts";
 
-/** What runs a training step: the sessions of today's ONNX Runtime, or the training session of version 1.19.2. */
+/**
+ * What runs a training step: the sessions of today's ONNX Runtime, or the training session of version 1.19.2.
+ */
 export const engineNames = ["onnxruntime", "ort-training"] as const;
 export type EngineName = (typeof engineNames)[number];
 
@@ -21,8 +23,8 @@ export interface EngineSettings {
 const IMAGES_PER_REPLICA = 64;
 
 /**
- * Resolves the number of replicas. `auto` is one replica per core, each with 64 images of a batch or more. A GPU, the engine
- * ort-training and a given number of threads take one session.
+ * Resolves the number of replicas. `auto` is one replica per core, each with 64 images of a batch or more. A
+ * GPU, the engine ort-training and a given number of threads take one session.
  */
 export function replicaCount({
   replicas,
@@ -39,18 +41,24 @@ export function replicaCount({
 
 /** Throws UserError where the engine cannot train on the device, or with so many replicas. */
 export function expectTrainable({ engine, device, replicas, batchSize }: EngineSettings): void {
-  if (replicas > 1) {
-    if (engine === "ort-training") {
-      throw new UserError(`--engine ort-training trains one session: leave --replicas ${replicas} out.`);
-    }
-    if (device !== "cpu") {
-      throw new UserError(`--replicas ${replicas} share the CPU, not ${device}: say --device cpu.`);
-    }
-    if (replicas > batchSize) {
-      throw new UserError(`--replicas ${replicas} is too many: a batch has ${batchSize} images.`);
-    }
-  }
-  if (engine === "ort-training" && device !== "cpu") {
-    throw new UserError(`--engine ort-training trains on the CPU, not on ${device}: say --device cpu.`);
-  }
+  const isAlone = replicas === 1;
+  const conflicts: readonly (readonly [isOne: boolean, message: string])[] = [
+    [
+      !isAlone && engine === "ort-training",
+      `--engine ort-training trains one session: leave --replicas ${replicas} out.`,
+    ],
+    [!isAlone && device !== "cpu", `--replicas ${replicas} share the CPU, not ${device}: say --device cpu.`],
+    [
+      !isAlone && replicas > batchSize,
+      `--replicas ${replicas} is too many: a batch has ${batchSize} images.`,
+    ],
+    [
+      engine === "ort-training" && device !== "cpu",
+      `--engine ort-training trains on the CPU, not on ${device}: say --device cpu.`,
+    ],
+  ];
+  const conflict = conflicts.find(([isOne]) => isOne);
+  if (!conflict) return;
+  const details = { engine, device, replicas, batchSize };
+  throw new UserError(conflict[1], { code: "setting-conflict", details });
 }

@@ -15,7 +15,10 @@ import { makeFolder, makeFolderAtomic, removeTemporaryFiles, writeFileAtomic } f
 import { readManifest, readTrainingModels, writeTrainingModels } from "../folder.ts";
 import { readJsonObject } from "./schema.ts";
 
-/** What the runs of a network have of their own: their settings, their manifest, and what an epoch is measured by. */
+/**
+ * What the runs of a network have of their own: their settings, their manifest, and what an epoch is measured
+ * by.
+ */
 export interface RunFormat<Config, M extends Manifest, Line extends EpochLine> {
   /** Reads the settings in a `config.json`. Throws UserError, naming the file, where one is wrong. */
   readonly configOf: (raw: Readonly<Record<string, unknown>>, file: string) => Config;
@@ -39,7 +42,10 @@ const files = {
 } as const;
 const folders = { graph: "graph", checkpoints: "checkpoints" } as const;
 
-/** The folder of a run: its settings, the models that it trains, its checkpoints and metrics, and the model that came out. */
+/**
+ * The folder of a run: its settings, the models that it trains, its checkpoints and metrics, and the model
+ * that came out.
+ */
 export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> implements CheckpointStore {
   readonly path: string;
   readonly config: Config;
@@ -53,8 +59,8 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
   }
 
   /**
-   * Makes the folder of a new run with its settings, models and first checkpoint; it appears whole or not at all.
-   * Throws UserError where it exists already or cannot be written.
+   * Makes the folder of a new run with its settings, models and first checkpoint; it appears whole or not at
+   * all. Throws UserError where it exists already or cannot be written.
    */
   static async create<C, M extends Manifest, L extends EpochLine>(
     format: RunFormat<C, M, L>,
@@ -84,12 +90,18 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
   ): Promise<RunDirectory<C, M, L>> {
     const file = join(path, files.config);
     if (!(await exists(file))) {
-      throw new UserError(`${path} is not the folder of a run: it has no ${files.config}.`);
+      throw new UserError(`${path} is not the folder of a run: it has no ${files.config}.`, {
+        code: "run-missing",
+        details: { path },
+      });
     }
     return new RunDirectory(format, path, format.configOf(await readJsonObject(file), file));
   }
 
-  /** The run that a checkpoint's path lies in, undefined where it lies in none. Throws UserError where its settings are damaged. */
+  /**
+   * The run that a checkpoint's path lies in, undefined where it lies in none. Throws UserError where its
+   * settings are damaged.
+   */
   static async around<C, M extends Manifest, L extends EpochLine>(
     format: RunFormat<C, M, L>,
     checkpoint: string,
@@ -105,7 +117,10 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     return new RunDirectory(this.#format, this.path, config);
   }
 
-  /** Removes temporary files of killed writes, and the metrics of epochs that the last checkpoint has not finished. */
+  /**
+   * Removes temporary files of killed writes, and the metrics of epochs that the last checkpoint has not
+   * finished.
+   */
   async prepareToResume(): Promise<void> {
     await removeTemporaryFiles(this.path);
     await removeTemporaryFiles(join(this.path, folders.checkpoints));
@@ -153,7 +168,11 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     try {
       return text.split("\n").map(this.#format.recordOf);
     } catch (error) {
-      throw new UserError(`${path} has a line that is not JSON.`, { cause: error });
+      throw new UserError(`${path} has a line that is not JSON.`, {
+        code: "metrics-damaged",
+        details: { path },
+        cause: error,
+      });
     }
   }
 
@@ -213,7 +232,8 @@ export async function freeRunPath(name: string): Promise<string> {
 
 function taken(path: string): UserError {
   return new UserError(
-    `${path} exists already: take another --run-dir, or go on with it by --resume ${path}.`,
+    `${path} exists already: choose another --run-dir, or continue that run with --resume.`,
+    { code: "run-exists", details: { path } },
   );
 }
 

@@ -81,7 +81,10 @@ export function checkSettings<S extends Schemas>(
     if (name === undefined || !schema) {
       const isCamelCase = /[A-Z]/.test(key);
       const hint = didYouMean(key, isCamelCase ? names : names.map(kebabCase));
-      throw new UserError(`${source.label(key)} is not ${source.what}.${hint}`);
+      throw new UserError(`${source.label(key)} is not ${source.what}.${hint}`, {
+        code: "setting-unknown",
+        details: { setting: key },
+      });
     }
     given[name] = checkValue(schema, value, source.label(key));
   }
@@ -89,12 +92,15 @@ export function checkSettings<S extends Schemas>(
 }
 
 function checkValue(schema: z.ZodType, value: unknown, label: string): unknown {
-  const { success, data } = schema.safeParse(value);
-  if (success && data !== undefined) return data;
+  const parsed = schema.safeParse(value);
+  if (parsed.success && parsed.data !== undefined) return parsed.data;
   const { expectation, choices } = describeSetting(schema);
-  if (value === "" || value === undefined) throw new UserError(`${label} needs a value: ${expectation}.`);
+  const data = { code: "setting-invalid", details: { setting: label, value, expectation } } as const;
+  if (value === "" || value === undefined)
+    throw new UserError(`${label} needs a value: ${expectation}.`, data);
   const shown = typeof value === "string" ? value : JSON.stringify(value);
-  throw new UserError(`${label} must be ${expectation}, not ${shown}.${didYouMean(shown, choices ?? [])}`);
+  const hint = didYouMean(shown, choices ?? []);
+  throw new UserError(`${label} must be ${expectation}, not ${shown}.${hint}`, data);
 }
 
 /** The settings of some schemas, in their order, with the defaults of those not given. */
@@ -125,10 +131,14 @@ export async function readJsonObject(path: string): Promise<Readonly<Record<stri
     value = JSON.parse(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(`${path} is not JSON: ${reason}.`, { cause: error });
+    throw new UserError(`${path} is not JSON: ${reason}.`, {
+      code: "file-damaged",
+      details: { path, reason },
+      cause: error,
+    });
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new UserError(`${path} must hold one JSON object.`);
+    throw new UserError(`${path} must hold one JSON object.`, { code: "file-damaged", details: { path } });
   }
   return value as Readonly<Record<string, unknown>>;
 }

@@ -97,9 +97,9 @@ const cases: readonly Case[] = [
     build: (g, X) => [g.Add(X, g.Sum(X, g.Relu(X), X))],
   },
   {
-    title: "the mix of two branches",
-    inputs: { alpha: uniform(["batch"]) },
-    build: (g, X, { alpha }) => [g.ShakeForward(X, g.Relu(X), alpha ?? X)],
+    title: "products with a number for each image, and with one for all",
+    inputs: { alpha: uniform(["batch", 1, 1, 1]) },
+    build: (g, X, { alpha }) => [g.Add(g.Mul(X, alpha ?? X), g.Mul(g.float(0.5), g.Relu(X)))],
   },
   {
     title: "channels joined and split",

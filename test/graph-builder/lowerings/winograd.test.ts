@@ -6,9 +6,10 @@ import {
   type Lowering,
   lowerGraph,
   loweringOf,
+  portable,
 } from "../../../graph-builder/index.ts";
 import { normal } from "../../support/random-tensor.ts";
-import { numbersOf, portableInlined, runGraph } from "../../support/run-graph.ts";
+import { numbersOf, runGraph } from "../../support/run-graph.ts";
 
 const onCpu: Lowering = loweringOf("cpu");
 
@@ -55,10 +56,7 @@ test.each<readonly [string, Sizes]>([
 ])("results and gradients over %s are those of the convolution", async (_, sizes) => {
   const { graph, feeds } = convolution(sizes);
   expect(convolutionsOf(sizes)).toBe(0);
-  const [expected, actual] = [
-    await runGraph(graph, feeds, portableInlined),
-    await runGraph(graph, feeds, onCpu),
-  ];
+  const [expected, actual] = [await runGraph(graph, feeds, portable), await runGraph(graph, feeds, onCpu)];
   for (const name of Object.keys(expected)) {
     const [ours, theirs] = [numbersOf(actual, name), numbersOf(expected, name)];
     const distance = Math.hypot(...ours.map((value, i) => value - (theirs[i] ?? Number.NaN)));

@@ -40,18 +40,6 @@ test("every kind of attribute comes back as it was, floats by their shortest dec
   expect(encodeModel(decodeModel(bytes))).toEqual(bytes);
 });
 
-test("a model that mixes branches carries the functions it uses, and no others", () => {
-  const g = createBuilder(new Graph("mix"));
-  const branch = (name: string) => g.input(name, "float", ["batch", 1, 2, 2]);
-  g.output(g.ShakeForward(branch("a"), branch("b"), g.input("alpha", "float", ["batch"])), "y");
-  const { functions, opsetImport } = onnx.ModelProto.decode(encodeModel(createModel(g.graph)));
-  expect(functions.map(({ domain, name }) => `${domain}.${name}`)).toEqual(["shakenet.ShakeForward"]);
-  expect(opsetImport.map(({ domain, version }) => [domain, Number(version)])).toEqual([
-    ["", 17],
-    ["shakenet", 1],
-  ]);
-});
-
 test("a training BatchNormalization names the statistics that ONNX makes obligatory", () => {
   const outputsOf = (training_mode: number) => {
     const g = createBuilder(new Graph("norm"));

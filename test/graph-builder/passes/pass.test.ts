@@ -56,6 +56,7 @@ test("a trace has a line a pass: name, nodes before and after, milliseconds", ()
   runPasses(withDeadNode(), passes);
   stop();
   expect(lines.map((line) => line.replace(/[\d.]+ ms/, "0 ms"))).toEqual([
+    "pass inline-functions: 3 -> 3 nodes, 0 ms",
     "pass explicit-state: 3 -> 1 nodes, 0 ms",
     "pass lower: 1 -> 1 nodes, 0 ms",
     "pass cancel-reorders: 1 -> 1 nodes, 0 ms",

@@ -1,0 +1,29 @@
+import { UserError } from "../errors.ts";
+import type { Message } from "./schema.ts";
+import { decodeMessage, UnknownFieldError } from "./wire.ts";
+
+/** A model's message that holds a graph. */
+export type ParsedModel = Message<"ModelProto"> & { readonly graph: Message<"GraphProto"> };
+
+/**
+ * The message in an .onnx file's bytes. `where` names the file in errors. Throws UserError where the bytes
+ * are no ONNX model, and where a message of `refusing` has a field that the schema lacks.
+ */
+export function parseModel(bytes: Uint8Array, where: string, refusing?: ReadonlySet<string>): ParsedModel {
+  const { graph, ...model } = decode(bytes, where, refusing);
+  if (graph?.node) return { ...model, graph };
+  throw new UserError(`${where} is not an ONNX model: it holds no graph.`, { code: "model-damaged" });
+}
+
+function decode(bytes: Uint8Array, where: string, refusing?: ReadonlySet<string>): Message<"ModelProto"> {
+  try {
+    return decodeMessage("ModelProto", bytes, refusing);
+  } catch (error) {
+    if (error instanceof UnknownFieldError) {
+      const message = `${where} cannot be used: ${error.message}.`;
+      throw new UserError(message, { code: "model-unsupported", cause: error });
+    }
+    const message = `${where} is not an ONNX model, or it is cut off.`;
+    throw new UserError(message, { code: "model-damaged", cause: error });
+  }
+}

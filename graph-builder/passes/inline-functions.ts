@@ -1,0 +1,14 @@
+import { appendBody } from "../functions.ts";
+import type { Graph } from "../ir.ts";
+import type { Pass } from "./pass.ts";
+import { rewriteGraph } from "./rewrite.ts";
+
+/** Puts the body of a function in the place of every call, and those of the functions that it calls in turn. */
+export const inlineFunctions: Pass = { name: "inline-functions", run: inline };
+
+function inline(graph: Graph): Graph {
+  if (graph.nodes.every(({ definition }) => definition === undefined)) return graph;
+  return inline(
+    rewriteGraph(graph, ({ definition }, inputs, g) => definition && appendBody(g, definition, inputs)),
+  );
+}
