@@ -5,7 +5,7 @@ import { cosine, TrainingSession, train } from "shakenet/runtime";
 
 const trainSet = await loadDataset("shapes", { split: "train", limit: 640 });
 const testSet = await loadDataset("shapes", { split: "test", limit: 200 });
-const device = await openDevice("cpu");
+const device = await openDevice("cpu", { threads: 1 });
 
 // compile the network into the bytes of ONNX Runtime's training artifacts, and open them
 const network = { depth: 8, width: 4, classes: 10, mean: trainSet.mean, std: trainSet.std };

@@ -50,7 +50,7 @@ function isView({ opType }: Node): boolean {
 }
 
 /** The elements of a value, or those along its axes from `axis` on. */
-type Count = (value: Value | undefined, axis?: number) => number;
+export type Count = (value: Value | undefined, axis?: number) => number;
 /** The FLOPs of a node; `elements` counts the elements of a value, or those along its axes from `axis` on. */
 export type FlopsRule = (node: Node, elements: Count) => number;
 
