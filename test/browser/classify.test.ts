@@ -99,7 +99,7 @@ test("a network of CIFAR-10 opens with test pictures of CIFAR-10, which are a fi
     page
       .locator("#examples button")
       .evaluateAll((buttons) =>
-        buttons.map((button) => button.ariaLabel?.replace(/^picture of an? (.+), classified as .+$/, "$1")),
+        buttons.map((button) => button.ariaLabel?.replace(/^(.+), classified as .+$/, "$1")),
       );
   for (const first of [20, 40, 60, 80, 0]) {
     await page.click("#more-examples");

@@ -96,8 +96,8 @@ export class ClassifyPage {
     const verdict = make("span", isRight ? "right" : "wrong", isRight ? `✓ ${name}` : `✗ ${name}`);
     const button = make("button", "example", thumbnail(picture), verdict);
     button.type = "button";
-    button.title = isRight ? "right" : `wrong: the picture is a ${picture.name}`;
-    button.setAttribute("aria-label", `picture of a ${picture.name}, classified as ${name}`);
+    button.title = isRight ? "right" : `wrong: the class is ${picture.name}`;
+    button.setAttribute("aria-label", `${picture.name}, classified as ${name}`);
     button.addEventListener("click", () => this.#store.set({ picture }));
     return make("li", "", button);
   }
