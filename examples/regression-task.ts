@@ -1,9 +1,10 @@
-// A task of one's own: a small network learns to multiply two numbers.
+// A task of your own: a small network learns to multiply two numbers.
 // npm run build && node dist/examples/regression-task.js
 import { fileURLToPath } from "node:url";
 import { encodeCheckpoint, initialCheckpoint, type ParameterSpec } from "shakenet/artifacts";
 import {
   appendGradients,
+  at,
   bindModel,
   createBuilder,
   encodeModel,
@@ -30,7 +31,7 @@ function dense(name: string, x: Value, inputs: number, outputs: number): Value {
   return g.Gemm(x, weight, parameter(`${name}.bias`, [outputs], "zeros"), { transB: 1 });
 }
 
-// the training model: x and target in; the mean squared error and the gradient of every parameter out
+// the training model: its inputs are x and target; its outputs are the mean squared error and the gradients
 const hidden = g.Tanh(dense("hidden", g.input("x", "float", ["batch", 2]), 2, 32));
 const error = g.Sub(dense("output", hidden, 32, 1), g.input("target", "float", ["batch", 1]));
 const loss = g.output(g.ReduceMean(g.Mul(error, error), { keepdims: 0 }), "loss");
@@ -38,7 +39,7 @@ const values = parameters.map(({ value }) => value);
 const bindings = returnGradients(g, values, appendGradients(g, loss, values));
 const trainingModel = bindModel({ graph: g.graph, bindings });
 
-/** What the session opens. */
+/** The files that a training session opens. */
 export function regressionArtifacts() {
   const specs = parameters.map(({ spec }) => spec);
   const optimizer = optimizerGraph(specs, { kind: "sgd-nesterov", momentum: 0.9, weightDecay: 0 });
@@ -49,11 +50,11 @@ export function regressionArtifacts() {
   };
 }
 
-/** Pairs of numbers between -1 and 1 with their products: `count` of them from a place in an endless row. */
+/** `count` pairs of numbers between -1 and 1, and their products. `first` is the index of the first pair. */
 function products({ ort }: Device, stream: string, first: number, count: number) {
   const random = new RandomStream(1, stream);
   const x = Float32Array.from({ length: 2 * count }, (_, i) => 2 * random.uniform(2 * first + i) - 1);
-  const target = Float32Array.from({ length: count }, (_, i) => (x[2 * i] ?? 0) * (x[2 * i + 1] ?? 0));
+  const target = Float32Array.from({ length: count }, (_, i) => at(x, 2 * i) * at(x, 2 * i + 1));
   return {
     x: new ort.Tensor("float32", x, [count, 2]),
     target: new ort.Tensor("float32", target, [count, 1]),
@@ -61,8 +62,8 @@ function products({ ort }: Device, stream: string, first: number, count: number)
 }
 
 /**
- * Fifty steps of 64 pairs are an epoch. A checkpoint is measured on 256 other pairs, by the training model
- * without its gradients.
+ * The task: an epoch has 50 steps of 64 pairs. A checkpoint is evaluated on 256 other pairs, with the loss of the
+ * training model.
  */
 export function regressionTask(device: Device): Task<"loss", "loss", "pairs"> {
   return {

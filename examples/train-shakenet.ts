@@ -5,9 +5,9 @@ import { cosine, TrainingSession, train } from "shakenet/runtime";
 
 const trainSet = await loadDataset("shapes", { split: "train", limit: 640 });
 const testSet = await loadDataset("shapes", { split: "test", limit: 200 });
-const device = await openDevice("cpu");
+const device = await openDevice("cpu", { threads: 1 });
 
-// compile the network into the bytes of ONNX Runtime's training artifacts, and open them
+// compile the network into ONNX Runtime's training artifacts, and open them
 const network = { depth: 8, width: 4, classes: 10, mean: trainSet.mean, std: trainSet.std };
 const artifacts = buildTrainingArtifacts({
   ...network,
@@ -41,6 +41,6 @@ for await (const event of events) {
   if (event.type === "epoch") console.log(event.record);
 }
 
-// freeze: one plain .onnx file for any runtime
+// freeze the network into one .onnx file that any runtime can run
 await writeFile("model.onnx", inferenceModel(network, await session.checkpoint()));
 await session.release();

@@ -50,7 +50,7 @@ function isView({ opType }: Node): boolean {
 }
 
 /** The elements of a value, or those along its axes from `axis` on. */
-type Count = (value: Value | undefined, axis?: number) => number;
+export type Count = (value: Value | undefined, axis?: number) => number;
 /** The FLOPs of a node; `elements` counts the elements of a value, or those along its axes from `axis` on. */
 export type FlopsRule = (node: Node, elements: Count) => number;
 
@@ -61,11 +61,11 @@ const rules: { readonly [K in OpType]?: FlopsRule } = {
   NhwcConv: (node, elements) => 2 * elements(node.output(0)) * elements(node.input(1), 1),
   NhwcConvTranspose: (node, elements) => 2 * elements(node.input(0)) * elements(node.input(1), 1),
   ConvTranspose: (node, elements) => 2 * elements(node.input(0)) * elements(node.input(1), 1),
-  // one convolution's work each for dX and dW
+  // one convolution's work each for dX and dW; a file leaves out what is neither read nor named
   ConvGrad: (node, elements) => {
     const wanted = node.outputs
       .slice(0, 2)
-      .filter((output) => output.uses.length > 0 || output.name?.endsWith("_grad"));
+      .filter((output) => output.uses.length > 0 || output.name !== undefined);
     return wanted.length * 2 * elements(node.input(0)) * elements(node.input(2), 1);
   },
   MatMul: (node, elements) => 2 * elements(node.output(0)) * elements(node.input(0), -1),

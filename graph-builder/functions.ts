@@ -14,8 +14,10 @@ const ANY = "...";
 /** The inputs or outputs of a function, each with its type. */
 export type Signature = readonly (readonly [name: string, type: TensorType])[];
 
-type NamesOf<S extends Signature> = { readonly [K in keyof S]: S[K][0] };
-type ValuesOf<S extends Signature> = { readonly [K in keyof S]: Value };
+/** The names in a signature, in order. */
+export type NamesOf<S extends Signature> = { readonly [K in keyof S]: S[K][0] };
+/** A value for each name in a signature. */
+export type ValuesOf<S extends Signature> = { readonly [K in keyof S]: Value };
 
 /** What a function of one's own is. */
 export interface FunctionSpec<I extends Signature, O extends Signature> {

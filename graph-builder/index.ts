@@ -5,17 +5,25 @@ export { type Backward, type Gradient, type GradientRule, gradients } from "./au
 export * from "./bindings.ts";
 export { type Builder, createBuilder, type Given, GraphBuilder, type OperatorMethods } from "./builder.ts";
 export { checkGraph, GraphError } from "./checker.ts";
-export { type Cost, costOf, type FlopsRule, flopsOf } from "./cost.ts";
+export { type Cost, type Count, costOf, type FlopsRule, flopsOf } from "./cost.ts";
 export { bindingsOf, deriveBindings, type ModelKind, type TensorNames } from "./derived-bindings.ts";
 export { toDot } from "./dot.ts";
 export { didYouMean, type ErrorCode, type ErrorData, nearestName, UserError } from "./errors.ts";
-export { appendBody, defineFunction, type FunctionSpec, type Signature } from "./functions.ts";
+export {
+  appendBody,
+  defineFunction,
+  type FunctionSpec,
+  type NamesOf,
+  type Signature,
+  type ValuesOf,
+} from "./functions.ts";
 export {
   createModel,
   type FunctionDefinition,
   Graph,
   type Model,
   Node,
+  type Notes,
   type Phase,
   type Use,
   Value,
@@ -25,10 +33,21 @@ export { type Call, type Lower, type Lowering, layer, lower } from "./lowerings/
 export { portable } from "./lowerings/portable.ts";
 export { nameValues } from "./names.ts";
 export { type ChunkNames, chunkNames, encodeChunk, STEPS } from "./onnx/chunk.ts";
-export { decodeMetadata, decodeModel, encodeModel } from "./onnx/model.ts";
+export {
+  type DecodeOptions,
+  decodeMetadata,
+  decodeModel,
+  encodeModel,
+} from "./onnx/model.ts";
 export { decodeOutline, type Outline } from "./onnx/outline.ts";
 export { dataTypeNumbers } from "./operators/elementwise.ts";
-export { type Attributes, type FunctionType, type OpType, operators } from "./operators/index.ts";
+export {
+  type AnyOperator,
+  type Attributes,
+  type FunctionType,
+  type OpType,
+  operators,
+} from "./operators/index.ts";
 export type * from "./operators/schema.ts";
 export * from "./optimizers/rules.ts";
 export * from "./optimizers/step-graph.ts";

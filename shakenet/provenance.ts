@@ -98,6 +98,16 @@ export function checkpointSettings({ properties }: Checkpoint, where: string): A
   return JSON.parse(settings);
 }
 
+/** The names of the classes in a model's metadata; an empty list where the metadata have none. */
+export function classNamesIn({ class_names = "[]" }: Readonly<Record<string, string>>): readonly string[] {
+  try {
+    const names: unknown = JSON.parse(class_names);
+    return Array.isArray(names) ? names.map(String) : [];
+  } catch {
+    return [];
+  }
+}
+
 /** The data set that a model's metadata say it was trained on. Throws UserError where they do not. */
 export function trainingData({ data = "" }: Readonly<Record<string, string>>, what: string): DatasetName {
   const name = Object.keys(datasets).find((candidate): candidate is DatasetName => candidate === data);

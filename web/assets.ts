@@ -1,19 +1,19 @@
-/** What lies beside the built page; paths are relative to it. Written into the page when it is built. */
+/** The files beside the built page, by paths relative to it. The build writes this object into the page. */
 export interface Assets {
   readonly onnxruntime: {
-    /** The glue that ONNX Runtime imports. */
+    /** ONNX Runtime's JavaScript module that loads the WebAssembly. */
     readonly module: string;
-    /** The WebAssembly, compressed with gzip, for hosts that compress nothing. */
+    /** The WebAssembly, compressed with gzip for hosts that do not compress. */
     readonly wasm: string;
-    /** Of the compressed file. */
+    /** The size of the compressed file. */
     readonly bytes: number;
   };
-  /** The run whose network is shown first. */
+  /** The run whose network the page opens first. */
   readonly model?: {
     readonly run: string;
     readonly onnx: string;
     readonly checkpoint: string;
-    /** Test pictures of the run's data set in CIFAR-10's binary format, where the page cannot draw them. */
+    /** Test pictures in CIFAR-10's binary format; undefined for `shapes`, which the page draws. */
     readonly examples?: { readonly data: string; readonly path: string } | undefined;
   };
 }

@@ -8,30 +8,30 @@ interface Named {
   readonly label: string;
 }
 
-/** A peer that was measured. */
+/** The measurements of a peer. */
 export interface Measured extends Named, Pick<Entrant, "version" | "batchSize" | "deviation"> {
-  /** Images a second of every round. */
+  /** Images per second in each round. */
   readonly rates: readonly number[];
-  /** Steps that were timed in all. */
+  /** Timed steps of all rounds. */
   readonly steps: number;
   readonly peakRssMb: number | undefined;
-  /** The most of the machine that other programs took just before one of its turns, as a share. */
+  /** The largest share of all cores that other programs used just before one of its turns. */
   readonly foreignLoad: number;
 }
 
-/** A peer that was not, and why. */
+/** A peer that was not measured, and why. */
 export interface Refused extends Named, Refusal {}
 
 export type Row = Measured | Refused;
 
 type Tell = (line: string) => void;
 
-/** A wait for a quiet machine takes a part of a peer's patience at most. */
+/** A wait for a quiet machine takes at most this part of a peer's time. */
 const WAITS = 6;
 
 /**
- * Runs a whole comparison in a folder for temporary files; `tell` hears what is under way. The rows are in the order of the peers.
- * Throws UserError for a network that does not exist.
+ * Runs a comparison. `folder` holds temporary files; `tell` gets a line about each stage. The rows are in the
+ * order of the peers. Throws UserError for a network that does not exist.
  */
 export async function compare(
   plan: Plan,
@@ -45,14 +45,16 @@ export async function compare(
   for (const [name, peer] of Object.entries(peers)) {
     tell(name);
     const named = { name, label: peer.label };
-    const result = await enter(peer, plan, workloads).catch(({ message }: Error) => ({ reason: message }));
+    const result = await enter(peer, plan, workloads).catch((error: unknown) => ({
+      reason: messageOf(error),
+    }));
     if ("reason" in result) tell(`${name}: ${result.reason}`);
     standings.push("reason" in result ? { ...named, ...result } : new Participant(named, result));
   }
   const participants = standings.filter((standing) => standing instanceof Participant);
   for (let round = 0; round < plan.rounds; round++) {
     tell(`round ${round + 1} of ${plan.rounds}`);
-    // each round from another one on
+    // each round starts with another peer
     const first = round % Math.max(1, participants.length);
     for (const participant of [...participants.slice(first), ...participants.slice(0, first)]) {
       await participant.takeTurn(round, plan.patience / WAITS);
@@ -65,7 +67,11 @@ export async function compare(
 
 type Standing = Participant | Refused;
 
-/** A peer in the rounds. */
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** A peer that takes part in the rounds. */
 class Participant {
   readonly #named: Named;
   readonly #entrant: Entrant;
@@ -81,8 +87,8 @@ class Participant {
   }
 
   /**
-   * Takes its steps on a machine that is quiet, or after so many seconds all the same, and after one that is not timed, which fetches
-   * what has left the caches; unless it has died or has no more turns.
+   * Takes the steps of a turn, unless the peer has failed or has no more turns. First it waits until the machine
+   * is quiet, but no longer than `patience` seconds, and takes one step that is not timed, which fills the caches.
    */
   async takeTurn(round: number, patience: number): Promise<void> {
     const { process, batchSize, steps, rounds, isSlow } = this.#entrant;
@@ -96,7 +102,7 @@ class Participant {
       this.#peakRssMb = turn.peak_rss_mb;
     } catch (error) {
       process.kill();
-      this.#reason = (error as Error).message;
+      this.#reason = messageOf(error);
     }
   }
 

@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { at } from "../../graph-builder/index.ts";
 import type { Plan } from "./options.ts";
 import { PeerProcess } from "./peer-process.ts";
 import type { Turn } from "./peers/steps.ts";
@@ -7,32 +8,32 @@ import type { Peer } from "./peers.ts";
 import { CHECKED_STEPS, type ExpectedLosses, writeWorkload } from "./prepare.ts";
 import { affordableTurns, largestDeviation, type Turns } from "./statistics.ts";
 
-/** Whatever a peer is asked, torch.compile's first step too, takes less. */
+/** The longest answer of a peer. The slowest one is torch.compile's first step. */
 export const LIMIT_MS = 20 * 60_000;
-/** Losses that are further from ours, relatively, are those of another computation. */
+/** A larger relative difference of a loss from ours means another computation. */
 const TOLERANCE = 1e-3;
-/** What a batch is divided by for a peer that is too slow for it. */
+/** The batch of a slow peer is divided by this number. */
 const SHRINK = 8;
 
-/** A peer that has shown that it computes what we do, and waits for its turns. */
+/** A peer that computes the same losses and waits for its turns. */
 export interface Entrant extends Turns {
   readonly version: string;
   readonly batchSize: number;
-  /** Of the losses of its first steps from ours, at most, relatively. */
+  /** The largest relative difference of its first losses from ours. */
   readonly deviation: number;
   readonly process: PeerProcess;
-  /** Whether its turns were cut, so that it has no time for steps that are not timed. */
+  /** Whether it takes fewer turns than planned. Then it takes no steps that are not timed. */
   readonly isSlow: boolean;
 }
 
-/** What is known of a peer that is not measured. */
+/** Why a peer is not measured. */
 export interface Refusal {
   readonly version?: string | undefined;
   readonly deviation?: number | undefined;
   readonly reason: string;
 }
 
-/** The same network with batches of several sizes, each written when it is first asked for. */
+/** The same network with batches of several sizes. Each one is written at its first use. */
 export class Workloads {
   readonly #plan: Plan;
   readonly #folder: string;
@@ -56,7 +57,7 @@ export class Workloads {
   }
 }
 
-/** Installs and starts a peer, and lets it show what it computes. Throws Error, saying why, where it does not run. */
+/** Installs and starts a peer, and compares its first losses. Throws Error with the reason where it does not run. */
 export async function enter(peer: Peer, plan: Plan, workloads: Workloads): Promise<Entrant | Refusal> {
   const tool = await peer.install();
   const open = async (batchSize: number) => {
@@ -85,14 +86,17 @@ export async function enter(peer: Peer, plan: Plan, workloads: Workloads): Promi
   }
 }
 
-/** The batch, or an eighth of it, or an eighth of that, whose steps a peer has the time for, by a step of the smallest. */
+/**
+ * The largest batch that a slow peer has time for: the batch of the plan, an eighth of it, an eighth of that, ...
+ * The time is estimated from a step of the smallest.
+ */
 async function affordableBatch(
   { batchSize, patience }: Plan,
   open: (batchSize: number) => Promise<{ process: PeerProcess }>,
 ): Promise<number> {
   const sizes = [batchSize];
   for (let size = batchSize; size >= SHRINK; sizes.push(size)) size = Math.floor(size / SHRINK);
-  const smallest = sizes.at(-1) ?? batchSize;
+  const smallest = at(sizes, sizes.length - 1);
   const { process } = await open(smallest);
   try {
     await process.train(1, LIMIT_MS);
@@ -103,7 +107,7 @@ async function affordableBatch(
   }
 }
 
-/** The steps that are compared. Returns their losses and the seconds of the last, which has nothing left to prepare. */
+/** Takes the steps whose losses are compared. Returns the losses and the seconds of the last step. */
 async function firstSteps(process: PeerProcess): Promise<{ losses: number[]; seconds: number }> {
   const losses: number[] = [];
   let seconds = 0;
@@ -115,12 +119,12 @@ async function firstSteps(process: PeerProcess): Promise<{ losses: number[]; sec
   return { losses, seconds };
 }
 
-/** Steps of about two seconds in all: compilers of JavaScript and growing memory take a while. */
+/** The number of steps in about two seconds, in which JavaScript is compiled and memory grows. */
 function warmUpSteps(stepSeconds: number): number {
   return Math.max(1, Math.min(30, Math.ceil(2 / stepSeconds)));
 }
 
-/** What keeps the others to the same threads and to the CPU, and quiet. */
+/** Environment variables that set the threads of the other frameworks, keep them on the CPU and quiet. */
 function peerEnvironment(threads: number): NodeJS.ProcessEnv {
   return {
     ...process.env,

@@ -2,12 +2,12 @@ import { cpus } from "node:os";
 import { setTimeout as wait } from "node:timers/promises";
 
 const SAMPLE_MS = 250;
-/** Below it a machine counts as quiet. */
+/** Below this share of all cores a machine is quiet. */
 const QUIET = 0.1;
 
 /**
- * Waits until nothing else runs on this machine, but no longer than so many seconds. Call it while every peer is stopped.
- * Returns the share of all cores that other programs took in the last quarter of a second.
+ * Waits until the machine is quiet, but no longer than `patience` seconds. Call it while every peer is stopped.
+ * Returns the share of all cores that other programs used in the last quarter of a second.
  */
 export async function waitForQuiet(patience: number): Promise<number> {
   const deadline = performance.now() + 1000 * patience;

@@ -11,9 +11,9 @@ const sources = join(root, "bench", "compare");
 const venvs = join(root, ".venv-compare");
 
 /**
- * The Python of an environment of our own in `.venv-compare`, made anew where its requirements are not those in
- * `requirements/<name>.txt`. It is made with python3.11, or with what PYTHON names.
- * Throws Error with the last that the installation said where it fails.
+ * Installs `requirements/<name>.txt` into the virtual environment `.venv-compare/<name>`, unless it is there.
+ * Uses python3.11, or the program that PYTHON names. Returns the environment's Python.
+ * Throws Error with the reason that the installation printed.
  */
 export async function installVenv(name: string): Promise<Tool> {
   const requirements = join(sources, "requirements", `${name}.txt`);
@@ -28,7 +28,10 @@ export async function installVenv(name: string): Promise<Tool> {
   return python;
 }
 
-/** Node, once the packages of `bench/compare/package.json` are beside it. Throws Error where they cannot be installed. */
+/**
+ * Installs the packages of `bench/compare/package.json`, unless they are there. Returns the path of Node.
+ * Throws Error where they cannot be installed.
+ */
 export async function installPackages(): Promise<Tool> {
   const installed = join(sources, "node_modules", ".installed.json");
   if (!(await isSame(join(sources, "package.json"), installed))) {
@@ -48,22 +51,22 @@ async function isSame(a: string, b: string): Promise<boolean> {
 
 async function run(command: string, args: readonly string[], cwd = root): Promise<void> {
   const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
-  let said = "";
+  let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => {
-      said = (said + text).slice(-10_000);
+      output = (output + text).slice(-10_000);
     });
   }
   const code = await new Promise<number | null>((resolve, reject) => {
     child.on("error", reject);
     child.on("close", resolve);
   });
-  if (code !== 0) throw new Error(reasonIn(said) || `${command} ended with exit code ${code}`);
+  if (code !== 0) throw new Error(reasonIn(output) || `${command} ended with exit code ${code}`);
 }
 
-/** The line of a program's last words that says what was wrong: its last error, or else its last line. */
-export function reasonIn(words: string): string {
-  const lines = words
+/** The reason of a failure in the output of a program: the last line with an error, or else the last line. */
+export function reasonIn(output: string): string {
+  const lines = output
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "");

@@ -8,7 +8,7 @@ import { killPeers } from "./peer-process.ts";
 import { peers } from "./peers.ts";
 import { describe, summarize } from "./report.ts";
 
-/** `npm run bench:compare`: returns the exit code, 2 for a mistake of the user's. */
+/** Runs `npm run bench:compare`. Returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
   const options = readOptions(args);
   if (!options) {
@@ -44,6 +44,7 @@ try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   const isMistake = error instanceof UserError;
-  process.stderr.write(`bench:compare: ${isMistake ? error.message : (error as Error).stack}\n`);
+  const text = error instanceof Error && !isMistake ? error.stack : String(isMistake ? error.message : error);
+  process.stderr.write(`bench:compare: ${text}\n`);
   process.exitCode = isMistake ? 2 : 1;
 }

@@ -4,12 +4,12 @@ import { didYouMean, UserError } from "../../graph-builder/index.ts";
 import { type PeerName, peerNames } from "./peers.ts";
 import type { WorkloadSettings } from "./workload.ts";
 
-/** What a comparison measures, and how often. */
+/** The network of a comparison, and how often each peer trains it. */
 export interface Plan extends WorkloadSettings {
   readonly rounds: number;
-  /** Of each round. */
+  /** Steps of a round. */
   readonly steps: number;
-  /** Seconds that a peer's rounds may take in all. */
+  /** The most seconds for all rounds of a peer. */
   readonly patience: number;
 }
 
@@ -20,28 +20,31 @@ export interface ComparisonOptions extends Plan {
 
 const counts = {
   depth: { default: 26, help: "layers of the network, 6n + 2" },
-  width: { default: 32, help: "channels of its first stage" },
-  "batch-size": { default: 128, help: "images of a step" },
-  threads: { default: availableParallelism(), help: "threads of every peer; replicas take one each" },
-  rounds: { default: 5, help: "turns of every peer" },
-  steps: { default: 2, help: "steps of a turn" },
+  width: { default: 32, help: "channels of the first stage" },
+  "batch-size": { default: 128, help: "images per step" },
+  threads: { default: availableParallelism(), help: "threads of each peer; a replica uses one" },
+  rounds: { default: 5, help: "rounds; each peer takes one turn per round" },
+  steps: { default: 2, help: "steps per turn" },
   patience: {
     default: 120,
-    help: "seconds for the turns of a peer; a slower one takes fewer steps, then fewer turns",
+    help: "seconds for all turns of a peer; a slower peer takes fewer steps, then fewer turns",
   },
 } as const;
 
 export const usage = [
-  "npm run bench:compare -- [flags]  measures training steps of this project and others on the same network, in turns",
+  "npm run bench:compare -- [flags]  compare the training speed of this project and of others on the same network",
   "",
   ...Object.entries(counts).map(
     ([name, { default: value, help }]) => `  --${`${name} N`.padEnd(14)}${help} [default: ${value}]`,
   ),
-  `  --${"peers A,B".padEnd(14)}only these of ${peerNames.join(", ")}`,
-  `  --${"json".padEnd(14)}print one JSON object on stdout`,
+  `  --${"peers A,B".padEnd(14)}compare only these peers: ${peerNames.join(", ")}`,
+  `  --${"json".padEnd(14)}print one JSON object`,
 ].join("\n");
 
-/** What the command line asks for; undefined for help. Throws UserError for a flag, a number or a peer that does not exist. */
+/**
+ * Reads the command line. Returns undefined where it asks for help. Throws UserError for an unknown flag, an
+ * unknown peer or a wrong number.
+ */
 export function readOptions(args: readonly string[]): ComparisonOptions | undefined {
   const flags = parseFlags(args);
   if (flags["help"]) return undefined;
@@ -70,17 +73,19 @@ function parseFlags(args: readonly string[]): Readonly<Record<string, string | b
   try {
     return parseArgs({
       args: [...args],
-      options: { ...numbers, peers: text, json: isSwitch, help: isSwitch },
+      options: { ...numbers, peers: text, json: isSwitch, help: { type: "boolean", short: "h" } },
     }).values;
   } catch (error) {
-    throw new UserError(`${(error as Error).message.replace(/\.?$/, ".")} See --help.`, { cause: error });
+    const message = error instanceof Error ? error.message : String(error);
+    throw new UserError(`${message.replace(/\.?$/, ".")} See --help.`, { cause: error });
   }
 }
 
 function readPeers(list: string): PeerName[] {
   const wanted = list.split(",").map((name) => name.trim());
+  const known: readonly string[] = peerNames;
   for (const name of wanted) {
-    if (!(peerNames as readonly string[]).includes(name)) {
+    if (!known.includes(name)) {
       throw new UserError(`There is no peer ${name}.${didYouMean(name, peerNames)}`);
     }
   }

@@ -8,26 +8,32 @@ import type { Turn } from "./peers/steps.ts";
 
 const GRACE_MS = 5_000;
 
-/** A peer's process, which keeps still as long as it is not asked: it is stopped between its turns, so that no thread of it spins. */
+/**
+ * The process of a peer. It reads numbers of steps from standard input and answers with lines of JSON. Between
+ * its turns it is stopped with SIGSTOP, so that none of its threads spins.
+ */
 export class PeerProcess {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #lines: AsyncIterator<string>;
   readonly #closed: Promise<unknown>;
-  #words = "";
+  #output = "";
 
   private constructor(command: string, args: readonly string[], env: NodeJS.ProcessEnv) {
     this.#child = spawn(command, args, { env, stdio: ["pipe", "pipe", "pipe"] });
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
-    // one that cannot be started closes too
-    this.#closed = once(this.#child, "close").catch((error: Error) => this.#say(error.message));
-    this.#child.stderr.setEncoding("utf8").on("data", (text: string) => this.#say(text));
-    // one that has died takes no more questions, and says so by the end of its answers
+    // a program that cannot be started gives an error and then closes
+    this.#closed = once(this.#child, "close").catch((error: Error) => this.#keep(error.message));
+    this.#child.stderr.setEncoding("utf8").on("data", (text: string) => this.#keep(text));
+    // a write to a process that has ended fails; the end of its output reports that it has ended
     this.#child.stdin.on("error", () => undefined);
     running.add(this);
     void this.#closed.then(() => running.delete(this));
   }
 
-  /** Starts a program, which says its version first. Throws Error, with its last words, where it ends or says nothing for `limitMs`. */
+  /**
+   * Starts a program and waits for its version. Throws Error with the reason that it printed where it ends, and
+   * where it does not answer in `limitMs`.
+   */
   static async start(
     [command = "", ...args]: readonly string[],
     env: NodeJS.ProcessEnv,
@@ -35,7 +41,7 @@ export class PeerProcess {
   ): Promise<{ process: PeerProcess; version: string }> {
     const process = new PeerProcess(command, args, env);
     try {
-      const { version } = (await process.#answer(limitMs)) as { version: string };
+      const { version }: { version: string } = await process.#answer(limitMs);
       return { process, version };
     } catch (error) {
       process.kill();
@@ -43,16 +49,19 @@ export class PeerProcess {
     }
   }
 
-  /** Wakes it for some steps. Throws Error where they take longer than `limitMs`, and with its last words where it ends. */
+  /**
+   * Continues the process for some steps. Throws Error where they take longer than `limitMs`, and with the
+   * reason that it printed where it ends.
+   */
   async train(steps: number, limitMs: number): Promise<Turn> {
     this.#signal("SIGCONT");
     this.#child.stdin.write(`${steps}\n`);
-    const turn = (await this.#answer(limitMs)) as Turn;
+    const turn: Turn = await this.#answer(limitMs);
     this.#signal("SIGSTOP");
     return turn;
   }
 
-  /** Lets it end by itself, or ends it where it does not. */
+  /** Closes its input, at which it ends. Kills it where it does not end in five seconds. */
   async end(): Promise<void> {
     this.#signal("SIGCONT");
     this.#child.stdin.end();
@@ -61,18 +70,18 @@ export class PeerProcess {
     clearTimeout(timer);
   }
 
-  /** Ends it at once. */
+  /** Kills it. */
   kill(): void {
     this.#child.kill("SIGKILL");
   }
 
-  /** Windows has no such signals: there a peer's threads may spin for a while after its turn. */
+  /** Sends a signal. Windows has no such signals: there the threads of a peer may spin after its turn. */
   #signal(name: "SIGCONT" | "SIGSTOP"): void {
     if (platform() !== "win32") this.#child.kill(name);
   }
 
-  /** The next line of its output that is an answer. */
-  async #answer(limitMs: number): Promise<unknown> {
+  /** The next line of its output that is JSON. */
+  async #answer<Answer>(limitMs: number): Promise<Answer> {
     const deadline = performance.now() + limitMs;
     for (;;) {
       const line = await this.#nextLine(deadline - performance.now());
@@ -96,18 +105,18 @@ export class PeerProcess {
     }
     await this.#closed;
     const { exitCode, signalCode } = this.#child;
-    if (signalCode) throw new Error(`it was ended by ${signalCode}, as where memory is short`);
-    throw new Error(reasonIn(this.#words) || `it ended with exit code ${exitCode}`);
+    if (signalCode) throw new Error(`${signalCode} ended it, as happens where memory is short`);
+    throw new Error(reasonIn(this.#output) || `it ended with exit code ${exitCode}`);
   }
 
-  #say(text: string): void {
-    this.#words = (this.#words + text).slice(-10_000);
+  #keep(text: string): void {
+    this.#output = (this.#output + text).slice(-10_000);
   }
 }
 
 const running = new Set<PeerProcess>();
 
-/** Ends every peer that still runs. */
+/** Kills every peer that still runs. */
 export function killPeers(): void {
   for (const process of running) process.kill();
 }

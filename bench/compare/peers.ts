@@ -1,17 +1,20 @@
 import { fileURLToPath } from "node:url";
 import { installPackages, installVenv, type Tool } from "./installs.ts";
 
-/** One of those that are compared: a program that trains the workload of a folder. */
+/** A program that is compared. It trains the workload of a folder. */
 export interface Peer {
   readonly label: string;
-  /** Brings what it needs and returns the program that runs its script. Throws Error, saying why, where that cannot be had. */
+  /**
+   * Installs its packages. Returns the program that runs its script. Throws Error with the reason where the
+   * packages cannot be installed.
+   */
   readonly install: () => Promise<Tool>;
   readonly script: string;
-  /** After the folder. */
+  /** The arguments after the folder. */
   readonly args: (threads: number) => readonly string[];
-  /** Whether it averages the gradients of shares of the batch, one a thread. */
+  /** Whether it splits the batch among replicas, one per thread, and averages their gradients. */
   readonly sharesBatch?: boolean;
-  /** Whether it may take a smaller batch where a step of the whole takes too long. */
+  /** Whether it may train smaller batches where a step takes too long. */
   readonly mayShrink?: boolean;
 }
 
@@ -35,7 +38,7 @@ function python(label: string, venv: string, script: string, ...args: string[]):
 /** All peers in the order of the table. */
 export const peers = {
   shakenet: ours("ShakeNet", () => ["cpu", "1"]),
-  "shakenet-replicas": ours("ShakeNet, a replica a thread", (threads) => ["cpu", String(threads)], true),
+  "shakenet-replicas": ours("ShakeNet, a replica per thread", (threads) => ["cpu", String(threads)], true),
   "shakenet-wasm": ours("ShakeNet, wasm in Node", () => ["wasm", "1"]),
   "shakenet-webgpu": {
     label: "ShakeNet, WebGPU in Chromium",
@@ -62,5 +65,5 @@ export const peers = {
 export type PeerName = keyof typeof peers;
 export const peerNames = Object.keys(peers) as readonly PeerName[];
 
-/** Those whose faster one is what ratios are of. */
+/** The faster one of these peers is the base of the ratios. */
 export const eagerPeers: readonly PeerName[] = ["torch", "torch-channels-last"];

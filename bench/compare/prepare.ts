@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeCheckpoint } from "../../artifacts/index.ts";
-import { decodeModel, loweringOf, RandomStream } from "../../graph-builder/index.ts";
+import { at, decodeModel, loweringOf, RandomStream } from "../../graph-builder/index.ts";
 import { type NamedTensors, TrainingSession } from "../../runtime/index.ts";
 import { openDevice, writeTrainingArtifacts } from "../../runtime/node/index.ts";
 import { batchAxes, namedTensors, splitBatch } from "../../runtime/replicas/shares.ts";
@@ -21,19 +21,19 @@ import {
   workloadFiles,
 } from "./workload.ts";
 
-/** The steps whose losses are compared. */
+/** The number of steps whose losses are compared. */
 export const CHECKED_STEPS = 3;
 
-/** The losses of the first steps: of the whole batch, and of one that replicas share, a thread each. */
+/** The losses of the first steps: of the whole batch, and of a batch split among replicas, one per thread. */
 export interface ExpectedLosses {
   readonly whole: readonly number[];
   readonly shared: readonly number[];
 }
 
 /**
- * Writes what every peer reads: `workload.json`, `tensors.bin`, and our training artifacts in `session/` and, with the update inside,
- * `fused/`. Returns the losses that are right, by the portable lowering, which no peer is measured with on the CPU.
- * Throws UserError for a network that does not exist.
+ * Writes the files that every peer reads: `workload.json`, `tensors.bin`, and our training artifacts in
+ * `session/` and, with the update in the training model, in `fused/`. Returns the expected losses, computed with
+ * the portable lowering, which no peer uses on the CPU. Throws UserError for a network that does not exist.
  */
 export async function writeWorkload(folder: string, settings: WorkloadSettings): Promise<ExpectedLosses> {
   const { depth, width, threads } = settings;
@@ -70,11 +70,11 @@ function initialTensors({ checkpoint }: ShakeNetArtifacts): (readonly [string, A
   const { trainable, frozen } = decodeCheckpoint(checkpoint, "checkpoint");
   return [...trainable, ...frozen].map(([name, { dims, data }]) => [
     name,
-    { dims, data: Float32Array.from(data as Float32Array) },
+    { dims, data: Float32Array.from(data, Number) },
   ]);
 }
 
-/** Random pixels and labels, and the coefficients of a first step. */
+/** Random pixels and labels, and alpha and beta of the first step. */
 function randomBatch(size: number, blocks: number): (readonly [string, Array32])[] {
   const random = new RandomStream(1, "compare");
   const pixels = size * 3 * 32 * 32;
@@ -111,7 +111,7 @@ async function expectedLosses(
   return losses;
 }
 
-/** A step from the mean of the shares' gradients. Returns the mean loss. */
+/** Trains one step with the mean of the gradients of all shares. Returns the mean loss. */
 async function averagedStep(
   session: TrainingSession,
   shares: readonly { readonly feeds: NamedTensors; readonly weight: number }[],
@@ -123,12 +123,11 @@ async function averagedStep(
     const { loss } = await session.runTrainStep(feeds);
     mean += weight * Number(loss?.data[0]);
     for (const [i, values] of session.sharedGradients().entries()) {
-      gradients[i]?.forEach((sum, j, sums) => {
-        sums[j] = sum + weight * (values[j] ?? 0);
-      });
+      const sums = at(gradients, i);
+      for (const [j, value] of values.entries()) sums[j] = at(sums, j) + weight * value;
     }
   }
-  for (const [i, values] of session.sharedGradients().entries()) values.set(gradients[i] ?? []);
+  for (const [i, values] of session.sharedGradients().entries()) values.set(at(gradients, i));
   await session.runOptimizerStep();
   return mean;
 }

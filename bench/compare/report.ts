@@ -5,10 +5,10 @@ import type { Plan } from "./options.ts";
 import { eagerPeers } from "./peers.ts";
 import { fastestOf, pairedRatio, type Spread, spreadOf } from "./statistics.ts";
 
-/** What a comparison found, as `--json` prints it. */
+/** The result of a comparison, as `--json` prints it. */
 export type Report = ReturnType<typeof summarize>;
 
-/** The numbers of a comparison: ratios are of rates in the same round. */
+/** Computes the result of a comparison. A ratio compares two rates of the same round. */
 export function summarize(plan: Plan, rows: readonly Row[]) {
   const { depth, width, batchSize, threads, rounds, steps } = plan;
   const ratesOf = (names: readonly string[]) =>
@@ -42,7 +42,7 @@ export function summarize(plan: Plan, rows: readonly Row[]) {
   };
 }
 
-/** The same as a table. */
+/** Prints a result as a table. */
 export function describe(report: Report): string {
   const { network, batch_size, threads, rounds, steps_a_round, cpu, cores, node } = report;
   const header = [
@@ -77,14 +77,14 @@ export function describe(report: Report): string {
   ].join("\n");
 }
 
-/** A line for a machine that was not quiet. */
+/** A line that warns where the machine was not quiet. */
 function disturbance({ peers }: Report): string[] {
   const loads = peers.flatMap((peer) => ("foreign_load" in peer ? [peer.foreign_load] : []));
   const most = Math.max(0, ...loads);
   if (most < 0.1) return [];
   return [
     "",
-    `Before a turn other programs took up to ${(100 * most).toFixed(0)} % of this machine: measure again when it is quiet.`,
+    `Before a turn other programs used up to ${(100 * most).toFixed(0)} % of this machine: measure again when it is quiet.`,
   ];
 }
 

@@ -4,7 +4,7 @@ export interface Array32 {
   readonly data: Float32Array<ArrayBuffer>;
 }
 
-/** The network, batch and update that every peer trains. */
+/** The network and the batch that every peer trains. */
 export interface WorkloadSettings {
   readonly depth: number;
   readonly width: number;
@@ -12,13 +12,13 @@ export interface WorkloadSettings {
   readonly threads: number;
 }
 
-/** The rate of every step: small enough that a batch is learnt by heart without a loss that leaps. */
+/** The learning rate. It is so small that the loss of the repeated batch falls smoothly. */
 export const LEARNING_RATE = 0.01;
 
 /** The names of a workload's files in its folder. */
 export const workloadFiles = { settings: "workload.json", tensors: "tensors.bin" } as const;
 
-/** What the settings file says; `tensors` lists names and sizes in the order of the tensors' file. */
+/** The content of `workload.json`; `tensors` has the names and sizes in the order of `tensors.bin`. */
 export interface WorkloadFile extends WorkloadSettings {
   readonly learningRate: number;
   readonly momentum: number;
@@ -28,7 +28,7 @@ export interface WorkloadFile extends WorkloadSettings {
   readonly tensors: readonly (readonly [name: string, dims: readonly number[]])[];
 }
 
-/** The tensors of a workload by name, from the bytes of its file. */
+/** Reads the tensors of a workload from the bytes of `tensors.bin`. Returns them by name. */
 export function readTensors(
   { tensors }: WorkloadFile,
   bytes: ArrayBuffer,

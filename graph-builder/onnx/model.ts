@@ -6,7 +6,7 @@ import { type FunctionDefinition, Graph, type Model, type Node, type Value } fro
 import { freeName, isUsed, nameValues, outputNames } from "../names.ts";
 import { dataTypeNumbers, dataTypeOf } from "../operators/elementwise.ts";
 import type { AttributeKind } from "../operators/schema.ts";
-import { derivePhases } from "../phases.ts";
+import { derivePhases, notesWithPhase, splitPhase } from "../phases.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Dim, type Shape, tensorType, type ValueType } from "../types.ts";
 import { type WrittenNode, writtenNode } from "./export-forms.ts";
@@ -136,7 +136,7 @@ function encodeNode(
     output,
     attribute: attributes.map(([name, kind, value]) => encodeAttribute(name, kind, value)),
   };
-  return withNotes(message, node.notes);
+  return withNotes(message, notesWithPhase(node));
 }
 
 function encodeAttribute(name: string, kind: AttributeKind, value: unknown): IAttribute {
@@ -297,7 +297,7 @@ function decodeGraph(proto: IGraph, opsets: ReadonlyMap<string, number>, functio
     g.output(value, given);
   }
   nameValues(g.graph);
-  derivePhases(g.graph);
+  if (g.graph.nodes.every(({ phase }) => phase === "forward")) derivePhases(g.graph);
   return g.graph;
 }
 
@@ -327,8 +327,9 @@ function decodeNode(g: Builder, proto: INode, values: Map<string, Value | null>,
     if (value === undefined) throw new Error(`${opType} at ${name} reads ${input}, which nothing makes`);
     return value;
   });
-  const outputs = decodeOutputs(g, proto, { name, inputs }, file);
-  const notes = decodeNotes(proto, readFields.node);
+  const { phase, notes } = splitPhase(decodeNotes(proto, readFields.node));
+  const decode = () => decodeOutputs(g, proto, { name, inputs }, file);
+  const outputs = phase ? g.during(phase, decode) : decode();
   const owner = outputs[0]?.producer ?? outputs[0];
   if (notes && owner) owner.notes ??= notes;
   for (const [i, output] of (proto.output ?? []).entries()) {

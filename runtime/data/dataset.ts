@@ -75,17 +75,22 @@ export function datasetWith(name: DatasetName, { images, labels }: LabelledImage
   return { name, classNames, size, mean, std, images, labels, count: labels.length };
 }
 
-/**
- * The SHA-256, in hexadecimal, of a data set written in the binary format of CIFAR-10: for each image its
- * label, then its pixels. For all of CIFAR-10's test split that is the digest of test_batch.bin.
- */
-export async function datasetDigest({ images, labels }: LabelledImages): Promise<string> {
+/** Writes images in the binary format of CIFAR-10: for each image its label, then its pixels. */
+export function cifarRecords({ images, labels }: LabelledImages): Uint8Array<ArrayBuffer> {
   const pixels = images.length / labels.length;
   const records = new Uint8Array(images.length + labels.length);
   labels.forEach((label, i) => {
     records[i * (pixels + 1)] = label;
     records.set(images.subarray(i * pixels, (i + 1) * pixels), i * (pixels + 1) + 1);
   });
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", records));
+  return records;
+}
+
+/**
+ * The SHA-256, in hexadecimal, of a data set in the binary format of CIFAR-10. For all of CIFAR-10's test split
+ * that is the digest of test_batch.bin.
+ */
+export async function datasetDigest(data: LabelledImages): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", cifarRecords(data)));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

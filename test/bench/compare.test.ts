@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
-import { compare, type Measured, type Row } from "../../bench/compare/comparison.ts";
+import { compare, type Row } from "../../bench/compare/comparison.ts";
 import { reasonIn } from "../../bench/compare/installs.ts";
 import { readOptions } from "../../bench/compare/options.ts";
 import { peers } from "../../bench/compare/peers.ts";
@@ -23,13 +23,13 @@ const folder = temporaryFolder();
 const tiny = { depth: 8, width: 2, batchSize: 4, threads: 2, rounds: 2, steps: 1, patience: 3 };
 
 describe("statistics", () => {
-  test("a spread is the median with both ends, and of no values there is none", () => {
+  test("a spread is the median, the minimum and the maximum, and an empty list has none", () => {
     expect(spreadOf([5, 1, 3])).toEqual({ median: 3, min: 1, max: 5 });
     expect(spreadOf([4, 1, 2, 10])).toEqual({ median: 3, min: 1, max: 10 });
     expect(() => spreadOf([])).toThrow(RangeError);
   });
 
-  test("ratios are taken round by round, against the faster of both in that round", () => {
+  test("a ratio compares a rate with the faster of both peers in the same round", () => {
     const fastest = fastestOf([
       [10, 40, 20],
       [20, 10],
@@ -40,7 +40,7 @@ describe("statistics", () => {
     expect(pairedRatio([30], fastestOf([]))).toBeUndefined();
   });
 
-  test("the deviation is the largest of all steps, and a loss that is none is infinitely far off", () => {
+  test("the deviation is the largest of all steps, and infinite for a missing loss and for NaN", () => {
     expect(largestDeviation([2, 1.5, 1], [2, 1, 1])).toBe(0.5);
     expect(largestDeviation([2, 1], [2, 1, 1])).toBe(Number.POSITIVE_INFINITY);
     expect(largestDeviation([2, Number.NaN, 1], [2, 1, 1])).toBe(Number.POSITIVE_INFINITY);
@@ -51,7 +51,7 @@ describe("statistics", () => {
     { stepSeconds: 20, turns: { rounds: 5, steps: 1 } },
     { stepSeconds: 50, turns: { rounds: 2, steps: 1 } },
     { stepSeconds: 500, turns: { rounds: 1, steps: 1 } },
-  ])("of 5 rounds of 2 steps, steps of $stepSeconds s leave $turns in 120 s", ({ stepSeconds, turns }) => {
+  ])("in 120 s, 5 rounds of 2 steps of $stepSeconds s become $turns", ({ stepSeconds, turns }) => {
     expect(affordableTurns({ rounds: 5, steps: 2 }, stepSeconds, 120)).toEqual(turns);
   });
 });
@@ -74,7 +74,7 @@ describe("the table", () => {
   ];
   const report = summarize({ ...tiny, rounds: 3 }, rows);
 
-  test("has the ratios to the faster eager PyTorch and to tfjs, and says why a peer is missing", () => {
+  test("has the ratios to the faster eager PyTorch and to tfjs, and the reason why a peer is missing", () => {
     const lines = describeReport(report).split("\n");
     expect(lines[0]).toMatch(/^8 2x2d, batch 4, 2 threads, 3 rounds of 1 steps; .*, Node v\d+/);
     expect(lines.slice(2).join("\n")).toMatchInlineSnapshot(`
@@ -122,7 +122,7 @@ describe("a comparison", () => {
     });
   }, 60_000);
 
-  /** A peer that answers every step with what a script says. */
+  /** A peer that runs a statement for every line that it reads. */
   function pretender(name: string, answer: string) {
     const script = join(folder, `${name}.cjs`);
     writeFileSync(
@@ -132,12 +132,12 @@ describe("a comparison", () => {
     return { label: name, install: async () => process.execPath, script, args: () => [] };
   }
 
-  /** The peer as it is after the build. */
+  /** The peer with the script that the build compiled. */
   function built(name: "shakenet" | "shakenet-replicas") {
     return { ...peers[name], script: join(root, "dist/bench/compare/peers/train-shakenet.js") };
   }
 
-  test("measures who computes the same and refuses who does not, who fails and who cannot be had", async () => {
+  test("measures peers with the same losses, and refuses those with other losses, errors or a failed installation", async () => {
     const heard: string[] = [];
     const entrants = {
       shakenet: built("shakenet"),
@@ -152,7 +152,8 @@ describe("a comparison", () => {
     };
     const rows = await compare(tiny, entrants, folder, (line) => heard.push(line));
     expect(rows.map(({ name }) => name)).toEqual(Object.keys(entrants));
-    for (const row of rows.slice(0, 2) as Measured[]) {
+    for (const row of rows.slice(0, 2)) {
+      if (!("rates" in row)) throw new Error(`${row.name} was not measured: ${row.reason}`);
       expect(row).toMatchObject({
         batchSize: 4,
         steps: 2,
@@ -169,7 +170,7 @@ describe("a comparison", () => {
         deviation: expect.any(Number),
       },
       { reason: "TypeError: no such kernel" },
-      { reason: "it was ended by SIGKILL, as where memory is short" },
+      { reason: "SIGKILL ended it, as happens where memory is short" },
       { reason: "not for this machine" },
     ]);
     expect(heard).toContain("round 2 of 2");
@@ -191,8 +192,8 @@ test.each([
   ],
   ["Killed\n", "Killed"],
   ["", ""],
-])("of a program's last words %j the reason is found", (words, reason) => {
-  expect(reasonIn(words)).toBe(reason);
+])("in the output %j of a program the reason is found", (output, reason) => {
+  expect(reasonIn(output)).toBe(reason);
 });
 
 test.each([
@@ -204,7 +205,7 @@ test.each([
   expect(() => readOptions(args)).toThrow(sentence);
 });
 
-test("peers are taken in the order of the table, and all of them unless some are named", () => {
+test("peers run in the order of the table, and all of them run unless some are named", () => {
   expect(readOptions(["--peers", "jax,torch", "--json"])).toMatchObject({
     peers: ["torch", "jax"],
     json: true,

@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(() => Promise.all([browser?.close(), plain?.close(), isolated?.close()]));
 
-test("a page is isolated, as threads need, only with the headers for it", async () => {
+test("a page is cross-origin isolated, as threads need, only with the headers for it", async () => {
   for (const { origin } of [plain, isolated]) {
     const { page, errors } = await openPage(browser, origin);
     const state = await page.evaluate("[isSecureContext, crossOriginIsolated]");
@@ -43,7 +43,7 @@ test("the browser gives a WebGPU device", async () => {
   expect(await page.evaluate(run)).toBeGreaterThan(3);
 });
 
-test("a page's exceptions, console errors and missing files are collected", async () => {
+test("the exceptions, console errors and missing files of a page are collected", async () => {
   const { errors } = await openPage(browser, `${plain.origin}/bad.html`);
   const texts = errors.join("\n");
   for (const text of ["first", "second", "no.png"]) expect(texts).toContain(text);

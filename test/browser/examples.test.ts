@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { build } from "vite";
 import { expect, test } from "vitest";
+import { at } from "../../graph-builder/index.ts";
 import { openBrowser, openPage, serveFolders } from "../support/browser.ts";
 import { temporaryFolder } from "../support/shake.ts";
 
@@ -26,7 +27,7 @@ test("the page in twenty lines builds without a warning, and trains in the brows
     const lines = async () => (await page.innerText("#log")).trim().split("\n");
     await expect.poll(async () => (await lines()).length, { timeout: 120_000 }).toBe(3);
     const losses = (await lines()).map((line) => Number(JSON.parse(line).train_loss));
-    expect(losses[2]).toBeLessThan(losses[0] ?? 0);
+    expect(losses[2]).toBeLessThan(at(losses, 0));
     expect(errors).toEqual([]);
   } finally {
     await browser.close();

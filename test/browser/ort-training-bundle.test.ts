@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { RandomStream, Tensor } from "../../graph-builder/index.ts";
-import { toOrtTensor } from "../../runtime/device/tensors.ts";
+import { at, RandomStream, Tensor } from "../../graph-builder/index.ts";
+import { fromOrtTensor, toOrtTensor } from "../../runtime/device/tensors.ts";
 import { TrainingSession } from "../../runtime/index.ts";
 import { openDevice, readTrainingArtifacts } from "../../runtime/node/index.ts";
 import { openBrowser, openPage, type StaticServer, serveFolders } from "../support/browser.ts";
@@ -21,12 +21,12 @@ const labels = Array.from({ length: size }, (_, i) => i);
 const alpha = uniform(blocks * size, 100_000);
 const beta = uniform(blocks * size, 200_000);
 
-/** What ten steps on one batch lead to, in the page and in our own session. */
+/** The result of ten steps on one batch, in the page or in our session. */
 interface Training {
   readonly losses: readonly number[];
   /** loss, correct and the logits */
   readonly evaluation: readonly number[];
-  /** trained or not, in the order of the training model's inputs */
+  /** trainable and frozen ones, in the order of the training model's inputs */
   readonly parameters: readonly number[];
 }
 
@@ -81,15 +81,15 @@ async function trainOurs({ session, feeds }: Ours): Promise<Training> {
     session.lazyResetGrad();
   }
   const results = await session.runEvalStep(feeds, ["loss", "correct", "logits"]);
-  const evaluation = Object.values(results).flatMap(({ data }) => Array.from(data as Float32Array, Number));
+  const evaluation = Object.values(results).flatMap((result) => fromOrtTensor(result).numbers());
   return { losses, evaluation, parameters: await allParameters(session) };
 }
 
 async function allParameters(session: Ours["session"]): Promise<number[]> {
-  return [...((await session.getContiguousParameters(false)).data as Float32Array)];
+  return fromOrtTensor(await session.getContiguousParameters(false)).numbers();
 }
 
-/** For each parameter, how far theirs is from ours as a part of how far ours has moved. */
+/** For each parameter the distance between theirs and ours, divided by how far ours moved. */
 function differences(
   session: Ours["session"],
   before: readonly number[],
@@ -124,7 +124,7 @@ test.each([
   { optimizer: "sgd", learningRate: 0.001 },
   { optimizer: "adamw", learningRate: 0.001 },
   { optimizer: "sgd-nesterov", learningRate: 0.01, fused: true },
-])("ONNX Runtime's own training bundle and our session train alike: %o", async (row) => {
+])("ONNX Runtime's own training bundle and our session give the same results: %o", async (row) => {
   const { optimizer, learningRate, fused = false } = row;
   const flags = ["--depth", "8", "--width", "4", "--optimizer", optimizer, ...(fused ? ["--fused"] : [])];
   expect(await shake(folder, "build-graph", ...flags, "--out", optimizer)).toMatchObject({ code: 0 });
@@ -133,7 +133,7 @@ test.each([
   const ours = await trainOurs(open);
   const theirs = await trainInPage(optimizer, learningRate, fused);
   expectClose(theirs.losses, ours.losses, 1e-4);
-  expect(theirs.losses.at(-1)).toBeLessThan(theirs.losses[0] ?? 0);
+  expect(theirs.losses.at(-1)).toBeLessThan(at(theirs.losses, 0));
   expectClose(theirs.evaluation, ours.evaluation, 1e-3);
   for (const [name, difference] of differences(open.session, before, ours, theirs)) {
     expect(difference, name).toBeLessThan(0.01);

@@ -19,7 +19,7 @@ async function openShake() {
   return opened;
 }
 
-test("an even mix is the frozen network's answer, and a slider for every block is there", async () => {
+test("weights of 0.5 give the answer of the frozen network, and every block has a slider", async () => {
   const { page, errors } = await openShake();
   const expected = await expectedPercents(join(demo.run, "model.onnx"), examples(1));
   await expectPercents(page, expected, "shake-bars");
@@ -27,7 +27,7 @@ test("an even mix is the frozen network's answer, and a slider for every block i
   expect(errors).toEqual([]);
 });
 
-test("the answer moves with one block's slider and with that for all, and comes back when even", async () => {
+test("the slider of a block and the slider of all blocks change the answer, and a reset restores it", async () => {
   const { page, errors } = await openShake();
   const even = await shownPercents(page, "shake-bars");
   const slide = (selector: string, value: string) => page.locator(selector).first().fill(value);
@@ -42,14 +42,14 @@ test("the answer moves with one block's slider and with that for all, and comes 
   expect(errors).toEqual([]);
 });
 
-test("two hundred random mixes leave their marks and a sentence about their spread", async () => {
+test("200 random alphas mark the bars and give a sentence about the spread", async () => {
   const { page, errors } = await openShake();
   await page.click("#draw");
   await expect
     .poll(() => page.innerText("#spread"))
-    .toMatch(/^200 draws: .+ runs from .+ to .+; its median is /);
+    .toMatch(/^200 draws: .+ is between .+ and .+; its median is /);
   await screenshot(page, "shake");
   await page.click("#clear-draws");
-  expect(await page.innerText("#spread")).toMatch(/^Each draw leaves a mark/);
+  expect(await page.innerText("#spread")).toMatch(/^Each draw marks its probabilities/);
   expect(errors).toEqual([]);
 });

@@ -22,7 +22,7 @@ async function fact(page: Page, name: string): Promise<number> {
   return Number.parseFloat(facts[facts.indexOf(name) + 1] ?? "");
 }
 
-/** The file that a button downloads, of the name that the browser would save it under. */
+/** The file that a button downloads under a name. */
 async function downloaded(page: Page, button: string, name: string): Promise<Uint8Array> {
   const waiting = page.waitForEvent("download");
   await page.click(button);
@@ -31,7 +31,7 @@ async function downloaded(page: Page, button: string, name: string): Promise<Uin
   return readFile(await download.path());
 }
 
-test("a short training lowers the loss, the page stays responsive, and what it trained can be taken away", async () => {
+test("a short training lowers the loss, the page stays responsive, and the trained files can be downloaded", async () => {
   const { page, errors } = await demo.open();
   await choose(page, { width: "4", images: "500", epochs: "3", batchSize: "32", device: "wasm" });
   await page.click("#start-training");
@@ -46,7 +46,7 @@ test("a short training lowers the loss, the page stays responsive, and what it t
     }
     return worst;
   });
-  // a step takes longer than this on the page's own thread
+  // a step on the page's own thread would take longer than this
   expect(longest).toBeLessThan(1000);
   await expect
     .poll(() => page.innerText("#training-status"), { timeout: 90_000 })
@@ -65,7 +65,21 @@ test("a short training lowers the loss, the page stays responsive, and what it t
   expect(errors).toEqual([]);
 });
 
-test("a training that was stopped goes on from where it was", async () => {
+test("a device that is missing is one sentence, and a training on another device starts afterwards", async () => {
+  const { page } = await demo.open();
+  await choose(page, { width: "4", images: "500", epochs: "1", batchSize: "32", device: "webgpu" });
+  await page.click("#start-training");
+  await expect.poll(() => page.innerText("#error p")).toMatch(/^This browser .*WebGPU.*\.$/);
+  expect(await page.isDisabled("#download-onnx")).toBe(true);
+  expect(await page.isDisabled("#resume-training")).toBe(true);
+  await choose(page, { device: "wasm" });
+  await page.click("#start-training");
+  await expect.poll(() => page.innerText("#training-status"), { timeout: 90_000 }).toMatch(/^Done\./);
+  expect(await page.isVisible("#error")).toBe(false);
+  expect(await page.isEnabled("#download-onnx")).toBe(true);
+});
+
+test("a stopped training resumes from its last step", async () => {
   const { page, errors } = await demo.open();
   await choose(page, { width: "4", images: "500", epochs: "4", batchSize: "32", device: "wasm" });
   await page.click("#start-training");

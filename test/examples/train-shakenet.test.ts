@@ -19,7 +19,7 @@ test("the example trains a ShakeNet by plain node, and leaves its checkpoints an
   expect(readdirSync(folder).sort()).toEqual(["best.checkpoint", "last.checkpoint", "model.onnx"]);
   const { graph } = decodeModel(readFileSync(join(folder, "model.onnx")));
   expect(graph.outputs.map(({ name }) => name)).toEqual(["logits"]);
-});
+}, 180_000);
 
 test("every example has a test of its name", () => {
   const programs = readdirSync(join(root, "examples")).filter((file) => file.endsWith(".ts"));

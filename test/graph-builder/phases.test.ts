@@ -1,8 +1,11 @@
 import { expect, test } from "vitest";
 import {
   costOf,
+  createBuilder,
+  createModel,
   decodeModel,
-  type Graph,
+  encodeModel,
+  Graph,
   loweringOf,
   optimizerGraph,
   type Phase,
@@ -19,12 +22,16 @@ const found = ({ nodes }: Graph) => [...new Set(nodes.map(({ phase }) => phase))
 const settings = targets.flatMap((target) => [false, true].map((fused) => ({ target, fused })));
 
 test.each(settings)(
-  "the phases of $target, fused $fused, are those that its file's names tell",
+  "a file for $target, fused $fused, says the phases, and its names tell the same",
   (changes) => {
     const { graph } = trainingModel(tinySettings(changes));
     const { trainingModel: bytes } = buildTrainingArtifacts(tinySettings(changes));
     const read = decodeModel(bytes, "training_model.onnx", { functions: shakeNetFunctions });
     expect(phases(read.graph)).toEqual(phases(graph));
+    for (const node of read.graph.nodes) node.phase = "forward";
+    // as a file of an older version says them
+    const older = decodeModel(encodeModel(read), "older.onnx", { functions: shakeNetFunctions });
+    expect(phases(older.graph)).toEqual(phases(graph));
     const expected: Phase[] = changes.fused ? ["forward", "backward", "update"] : ["forward", "backward"];
     expect(found(graph)).toEqual(expected);
   },
@@ -38,6 +45,23 @@ test.each(["portable", "cpu"] as const)("a node that the %s lowering puts in kee
   const wrong = lowered.nodes.filter(({ name, phase }) => isBackward(name) !== (phase === "backward"));
   expect(wrong.map(({ name }) => name)).toEqual([]);
   expect(found(lowered)).toEqual(["forward", "backward", "update"]);
+});
+
+test("a file says phases that no name tells, beside the other metadata of a node", () => {
+  const g = createBuilder(new Graph("g"));
+  const x = g.input("x", "float", [2]);
+  const negative = g.during("update", () => g.Neg(g.Abs(x)));
+  const { producer } = negative;
+  if (producer) producer.notes = { metadataProps: { author: "me" } };
+  g.output(g.Abs(negative), "y");
+  const once = decodeModel(encodeModel(createModel(g.graph)));
+  const twice = decodeModel(encodeModel(once));
+  expect(phases(twice.graph)).toEqual(["update Abs_0", "update Neg_0", "forward Abs_1"]);
+  expect(twice.graph.nodes.map(({ notes }) => notes?.metadataProps)).toEqual([
+    undefined,
+    { author: "me" },
+    undefined,
+  ]);
 });
 
 test("an optimizer is an update", () => {

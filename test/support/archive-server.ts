@@ -1,14 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { portOf } from "./port.ts";
 
-/** What a server does to one request for its archive. */
+/** Answers one request for the archive. */
 export type Answer = (archive: Uint8Array, request: IncomingMessage, response: ServerResponse) => void;
 
-/**
- * A server on this machine that answers its requests one after the other as told, the last answer for all that follow.
- */
+/** A server on this machine. It gives the first answer to the first request, and so on; the last one repeats. */
 export class ArchiveServer {
-  /** the Range of each request so far, "all" for one without */
+  /** The Range header of each request so far, or "all" where it has none. */
   readonly ranges: string[] = [];
   readonly #server = createServer((request, response) => {
     const answer = this.#answers[Math.min(this.ranges.length, this.#answers.length - 1)];
@@ -23,10 +21,10 @@ export class ArchiveServer {
     this.#answers = answers;
   }
 
-  /** Starts to listen and returns the archive's address. */
+  /** Starts the server. Returns the URL of the archive. */
   async start(): Promise<string> {
     await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/archive.tar.gz`;
+    return `http://127.0.0.1:${portOf(this.#server)}/archive.tar.gz`;
   }
 
   async stop(): Promise<void> {
@@ -35,7 +33,7 @@ export class ArchiveServer {
   }
 }
 
-/** The bytes asked for, with status 206 where it is a range. */
+/** Sends the requested bytes, with status 206 for a range. */
 export const serve: Answer = (archive, request, response) => {
   const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
   if (start > 0)
@@ -44,7 +42,7 @@ export const serve: Answer = (archive, request, response) => {
   response.end(archive.subarray(start));
 };
 
-/** Like `serve`, but the connection breaks half-way through what is left. */
+/** Like `serve`, but the connection breaks after half of the requested bytes. */
 export const serveHalf: Answer = (archive, request, response) => {
   const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
   if (start > 0)
@@ -55,7 +53,7 @@ export const serveHalf: Answer = (archive, request, response) => {
   });
 };
 
-/** The whole archive whatever range is asked for. */
+/** Sends the whole archive for every range. */
 export const ignoreRange: Answer = (archive, _, response) => {
   response.writeHead(200, { "content-length": archive.length });
   response.end(archive);

@@ -1,13 +1,13 @@
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { type Browser, chromium, type Page } from "playwright-core";
+import { portOf } from "./port.ts";
 
 const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 
-/** Starts a headless Chromium, with WebGPU in software where asked. Throws where Chromium is not installed. */
+/** Starts a headless Chromium; `webgpu` adds WebGPU in software. Throws where Chromium is not installed. */
 export async function openBrowser({ webgpu = false } = {}): Promise<Browser> {
   if (!existsSync(executablePath)) {
     throw new Error(
@@ -19,7 +19,7 @@ export async function openBrowser({ webgpu = false } = {}): Promise<Browser> {
   return chromium.launch({ executablePath, args });
 }
 
-/** Opens a page that must do without errors: `errors` fills with uncaught exceptions, console errors and failed requests. */
+/** Opens a page. `errors` collects its uncaught exceptions, console errors and failed requests. */
 export async function openPage(browser: Browser, url: string): Promise<{ page: Page; errors: string[] }> {
   const page = await browser.newPage();
   const errors: string[] = [];
@@ -36,14 +36,15 @@ export async function openPage(browser: Browser, url: string): Promise<{ page: P
 
 /** A running server of static files. */
 export interface StaticServer {
-  /** `http://localhost:<port>`, a secure context */
+  /** `http://localhost:<port>`, which is a secure context. */
   readonly origin: string;
   close(): Promise<void>;
 }
 
 /**
- * Serves folders at paths, such as `{ "/": "web/dist", "/data/": "/tmp/data" }`, on a free port of this machine; the longest path
- * that fits is taken. `isolated` adds the headers that a page needs for SharedArrayBuffer, hence for WebAssembly threads.
+ * Serves folders at paths, such as `{ "/": "web/dist", "/data/": "/tmp/data" }`, on a free port of this machine.
+ * The longest matching path wins. `isolated` adds the headers that a page needs for SharedArrayBuffer, which
+ * WebAssembly threads use.
  */
 export async function serveFolders(
   folders: Readonly<Record<string, string>>,
@@ -59,7 +60,7 @@ export async function serveFolders(
   });
   await new Promise<void>((resolve) => server.listen(0, "localhost", resolve));
   return {
-    origin: `http://localhost:${(server.address() as AddressInfo).port}`,
+    origin: `http://localhost:${portOf(server)}`,
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -81,15 +82,16 @@ const contentTypes: Readonly<Record<string, string>> = {
 function findFile(folders: Readonly<Record<string, string>>, path: string): string | undefined {
   const mounts = Object.keys(folders).sort((a, b) => b.length - a.length);
   const mount = mounts.find((prefix) => path.startsWith(prefix));
-  if (mount === undefined) return undefined;
-  const file = join(folders[mount] ?? "", normalize(`/${path.slice(mount.length)}`));
+  const folder = mount === undefined ? undefined : folders[mount];
+  if (mount === undefined || folder === undefined) return undefined;
+  const file = join(folder, normalize(`/${path.slice(mount.length)}`));
   const named = statSync(file, { throwIfNoEntry: false })?.isDirectory() ? join(file, "index.html") : file;
   return statSync(named, { throwIfNoEntry: false })?.isFile() ? named : undefined;
 }
 
 function send(file: string | undefined, path: string, response: ServerResponse): void {
   if (file === undefined) {
-    // browsers ask for an icon on their own
+    // every browser requests this icon
     response.writeHead(path === "/favicon.ico" ? 204 : 404).end();
     return;
   }
@@ -98,6 +100,6 @@ function send(file: string | undefined, path: string, response: ServerResponse):
     "content-length": statSync(file).size,
     "cache-control": "no-store",
   });
-  // a browser that goes away in the middle is no error
+  // a browser may close the connection before the end
   pipeline(createReadStream(file), response).catch(() => response.destroy());
 }

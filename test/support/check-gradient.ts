@@ -1,5 +1,6 @@
 import {
   appendGradients,
+  at,
   type Builder,
   createBuilder,
   Graph,
@@ -10,17 +11,17 @@ import {
 import { type Input, normal } from "./random-tensor.ts";
 import { numbersOf, openGraph } from "./run-graph.ts";
 
-/** Outputs whose gradients are checked with respect to every float input, or to those in `targets`. */
+/** A graph. Its gradients are checked with respect to every float input, or to the inputs in `targets`. */
 export interface Case<K extends string = string> {
   readonly inputs: Readonly<Record<K, Input>>;
   readonly build: (g: Builder, inputs: Readonly<Record<K, Value>>) => Value | readonly Value[];
   readonly targets?: readonly string[];
-  /** How far the central differences step; smaller where the outputs have kinks. */
+  /** The step of the central differences. Outputs with kinks need a smaller one. */
   readonly step?: number;
   readonly tolerance?: number;
 }
 
-/** A case's graph and its values; the outputs are named y0, y1, ... */
+/** The graph of a case and its values. The outputs are named y0, y1, ... */
 export interface Forward {
   readonly g: Builder;
   readonly values: Readonly<Record<string, Value>>;
@@ -38,9 +39,9 @@ export function forwardOf({ inputs, build }: Case): Forward {
 }
 
 /**
- * Checks the gradients of a case by random projection: for random u and v, the central difference
- * (<u, Y(x + h v)> - <u, Y(x - h v)>) / 2h must be <u, J v> = <v, J'u>, J'u being what appendGradients makes of the loss <u, Y>.
- * Returns a sentence for every input whose two numbers differ, with the label, the input and both numbers.
+ * Checks the gradients of a case by random projection. For random u and v the central difference
+ * (<u, Y(x + h v)> - <u, Y(x - h v)>) / 2h must equal <v, J'u>, where J'u is the gradient of the loss <u, Y>
+ * from appendGradients. Returns a sentence for every input for which the two numbers differ.
  */
 export async function gradientErrors(label: string, test: Case, lowering?: Lowering): Promise<string[]> {
   const { g, values, outputs } = forwardOf(test);
@@ -76,6 +77,7 @@ export async function gradientErrors(label: string, test: Case, lowering?: Lower
       const down = await project(name, moved(tensor, v, -step));
       const numeric = (up - down) / (2 * step);
       const backward = dot(numbersOf(analytic, `gradient${i}`), v);
+      // a NaN must fail, so the comparison is negated
       if (!(Math.abs(numeric - backward) <= tolerance * Math.max(1, Math.abs(numeric)))) {
         errors.push(`${label}: d${name} projects to ${backward}, central differences to ${numeric}`);
       }
@@ -100,7 +102,7 @@ function targetsOf({ inputs, targets }: Case, values: Forward["values"]): Target
   });
 }
 
-/** A random direction whose entries are within [-1, 1]. */
+/** A random direction with entries in [-1, 1]. */
 function directionOf({ dims }: Tensor): number[] {
   return normal(dims)
     .tensor.numbers()
@@ -116,5 +118,5 @@ function moved({ dims, data }: Tensor, v: readonly number[], step: number): Tens
 }
 
 function dot(a: readonly number[], b: readonly number[]): number {
-  return a.reduce((sum, x, i) => sum + x * (b[i] ?? 0), 0);
+  return a.reduce((sum, x, i) => sum + x * at(b, i), 0);
 }

@@ -7,8 +7,8 @@ const found = [process.env["SHAKE_CIFAR10_DIR"], beside].find(
   (path) => path !== undefined && existsSync(path),
 );
 
-/** The folder of the real CIFAR-10's .bin files: SHAKE_CIFAR10_DIR, or ../shared/data beside the repository. */
+/** The folder with the .bin files of CIFAR-10: SHAKE_CIFAR10_DIR, or a folder beside the repository. */
 export const cifar10Dir = found ?? "CIFAR-10 is absent: set SHAKE_CIFAR10_DIR";
 
-/** A test that needs the real CIFAR-10, skipped where it is absent. */
+/** A test that needs CIFAR-10. It is skipped where CIFAR-10 is absent. */
 export const testWithCifar10 = test.skipIf(found === undefined);

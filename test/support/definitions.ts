@@ -1,4 +1,4 @@
-import type { Builder, OpType, Value } from "../../graph-builder/index.ts";
+import { at, type Builder, type OpType, type Value } from "../../graph-builder/index.ts";
 import { apart, distinct, type Input, integers, normal, positive, uniform } from "./random-tensor.ts";
 import {
   batchNormGradient,
@@ -13,7 +13,7 @@ import {
 import { rmsNormDefinitions } from "./rms-norm-definitions.ts";
 import { transformerDefinitions } from "./transformer-definitions.ts";
 
-/** An operator in use, and what its definition makes of the inputs: one list an output, undefined where it is not compared. */
+/** A graph with one operator, and the outputs that the definition of the operator gives, computed here. */
 export interface Definition {
   readonly opType: OpType;
   readonly title: string;
@@ -58,8 +58,8 @@ function batchNorm(title: string, shape: readonly (number | string)[]): Definiti
         const batch = channelStatistics(X);
         const invStd = batch.variance.map((variance) => 1 / Math.sqrt(variance + epsilon));
         const Y = [...indicesOf(X.dims)].map((index) => {
-          const c = index[1] ?? 0;
-          const normalised = (X.at(...index) - (batch.mean[c] ?? 0)) * (invStd[c] ?? 0);
+          const c = at(index, 1);
+          const normalised = (X.at(...index) - at(batch.mean, c)) * at(invStd, c);
           return normalised * grid("scale").at(c) + grid("B").at(c);
         });
         const running = (old: Grid, now: number[]) =>
@@ -91,7 +91,7 @@ function batchNorm(title: string, shape: readonly (number | string)[]): Definiti
   ];
 }
 
-/** The gradient of a function of one number, from what the operator is given: dY and Y. */
+/** The gradient of an elementwise function, from dY and Y. */
 function activation(
   opType: "ReluGrad" | "SigmoidGrad" | "TanhGrad",
   slope: (y: number) => number,
@@ -101,7 +101,7 @@ function activation(
     title: "",
     inputs: { dY: normal(["batch", 2, 3]), Y: apart(["batch", 2, 3]) },
     build: (g, I) => [g[opType](I("dY"), I("Y"))],
-    expected: (grid) => [grid("dY").data.map((d, i) => d * slope(grid("Y").data[i] ?? 0))],
+    expected: (grid) => [grid("dY").data.map((d, i) => d * slope(at(grid("Y").data, i)))],
   };
 }
 
@@ -187,8 +187,8 @@ function lossDefinitions(
 }
 
 function gatherDefinition(axis: number, shape: readonly number[], indices: Input): Definition {
-  const at = axis < 0 ? axis + shape.length : axis;
-  const dYShape = [...shape.slice(0, at), ...indices.tensor.dims, ...shape.slice(at + 1)];
+  const first = axis < 0 ? axis + shape.length : axis;
+  const dYShape = [...shape.slice(0, first), ...indices.tensor.dims, ...shape.slice(first + 1)];
   return {
     opType: "GatherGrad",
     title: `axis ${axis} of [${shape.join()}], indices [${indices.tensor.dims.join()}]`,
@@ -198,16 +198,16 @@ function gatherDefinition(axis: number, shape: readonly number[], indices: Input
       const dX = new Grid(shape);
       const rank = indices.tensor.dims.length;
       for (const index of indicesOf(dYShape)) {
-        const picked = grid("indices").at(...index.slice(at, at + rank));
-        const place = picked < 0 ? picked + (shape[at] ?? 0) : picked;
-        dX.add([...index.slice(0, at), place, ...index.slice(at + rank)], grid("dY").at(...index));
+        const picked = grid("indices").at(...index.slice(first, first + rank));
+        const place = picked < 0 ? picked + at(shape, first) : picked;
+        dX.add([...index.slice(0, first), place, ...index.slice(first + rank)], grid("dY").at(...index));
       }
       return [dX.data];
     },
   };
 }
 
-/** A slice given by the positions it takes on each axis. */
+/** The gradient of a slice; `takes` has the positions that the slice takes on an axis. */
 function sliceDefinition(
   shape: readonly number[],
   ranges: readonly { axis: number; start: number; end: number; step: number; takes: readonly number[] }[],
@@ -252,7 +252,7 @@ const maxPool: Definition = {
   },
 };
 
-/** At least one use of every operator that the portable table replaces. */
+/** At least one definition for every operator that the portable lowering replaces. */
 export const definitions: readonly Definition[] = [
   convDefinition(
     "3x3",

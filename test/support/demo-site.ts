@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { drawShapes } from "../../runtime/data/shapes.ts";
+import { fromOrtTensor } from "../../runtime/device/tensors.ts";
 import { openDevice } from "../../runtime/node/index.ts";
 import { finishedRun } from "../../runtime/node/run/run-directory.ts";
 import { openClassifier } from "../../shakenet/index.ts";
@@ -13,15 +14,15 @@ import { shake, temporaryFolder } from "./shake.ts";
 const flags = "--width 4 --train-limit 400 --test-limit 40 --epochs 2 --batch-size 16 --threads 2";
 
 /**
- * The built page with a model just trained by the real command line, or that of the run which SHAKE_DEMO_RUN names (for pictures of the
- * page), served with or without the headers that threads need.
+ * The built page with the network of a short run of the command line, or of the run in SHAKE_DEMO_RUN. It is
+ * served with or without the headers that threads need.
  */
 export function demoSite() {
   const folder = temporaryFolder();
   const run = process.env["SHAKE_DEMO_RUN"] ?? join(folder, "run");
   const opened: { close(): Promise<void> }[] = [];
   const browsers = new Map<boolean, Promise<Browser>>();
-  // software WebGPU takes seconds to be measured: only what needs it has it
+  // measuring WebGPU in software takes seconds, so only the tests that need WebGPU have it
   const browserWith = (webgpu: boolean) => {
     const browser = browsers.get(webgpu) ?? openBrowser({ webgpu });
     browsers.set(webgpu, browser);
@@ -33,7 +34,7 @@ export function demoSite() {
     await buildSite(join(folder, "site"), await finishedRun(run));
   }, 120_000);
 
-  // a page holds hundreds of megabytes, and works on after its test
+  // an open page holds hundreds of megabytes and keeps running after its test
   afterEach(async () => {
     for (const thing of opened.splice(0)) await thing.close();
   });
@@ -66,28 +67,28 @@ export function demoSite() {
   };
 }
 
-/** The test pictures of shapes that the page shows first: raw pixels [count, 3, 32, 32]. */
+/** The test pictures of `shapes` that the page shows first: raw pixels uint8 [count, 3, 32, 32]. */
 export function examples(count: number): Uint8Array {
   return drawShapes("test", count, 0).images;
 }
 
-/** The probabilities in percent that ONNX Runtime's CPU gives a picture, to one digit as the page shows them. */
+/** The probabilities of a picture, in percent, from ONNX Runtime's CPU provider in Node. */
 export async function expectedPercents(model: string, image: Uint8Array): Promise<number[]> {
   const classifier = await openClassifier(await readFile(model), await openDevice("cpu"), model);
-  const logits = [...((await classifier.logits(image)).data as Float32Array)];
+  const logits = fromOrtTensor(await classifier.logits(image)).numbers();
   await classifier.release();
   const powers = logits.map((logit) => Math.exp(logit - Math.max(...logits)));
   const sum = powers.reduce((a, b) => a + b);
   return powers.map((power) => (100 * power) / sum);
 }
 
-/** The percents of a list of bars on the page. */
+/** The percents that a list of bars shows. */
 export async function shownPercents(page: Page, id = "bars"): Promise<number[]> {
   const texts = await page.locator(`#${id} .value`).allInnerTexts();
   return texts.map((text) => Number.parseFloat(text));
 }
 
-/** Waits until the bars show these percents, within a rounding of one digit and what two devices differ by. */
+/** Waits until the bars show these percents. The tolerance covers the rounding and another device. */
 export async function expectPercents(page: Page, expected: readonly number[], id = "bars"): Promise<void> {
   await expect
     .poll(
@@ -100,11 +101,11 @@ export async function expectPercents(page: Page, expected: readonly number[], id
     .toBeLessThan(0.3);
 }
 
-/** Saves a picture of the page for the README, where SHAKE_SCREENSHOTS asks for it. */
+/** Saves a screenshot for the README where SHAKE_SCREENSHOTS is set. */
 export async function screenshot(page: Page, name: string): Promise<void> {
   if (process.env["SHAKE_SCREENSHOTS"] === undefined) return;
   await page.setViewportSize({ width: 1000, height: 700 });
-  // transitions end
+  // CSS transitions end
   await page.waitForTimeout(500);
   await page.screenshot({ path: join("docs", `${name}.png`), fullPage: true });
 }

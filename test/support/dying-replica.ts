@@ -1,4 +1,4 @@
-/** How a worker ends, as a statement; `fail` answers as one whose session throws. */
+/** The statements by which a worker ends; `fail` answers like a session that throws. */
 export const endings = {
   exit: "process.exit(7)",
   throw: 'setImmediate(() => { throw new Error("out of luck"); })',
@@ -6,8 +6,8 @@ export const endings = {
 } as const;
 
 /**
- * A module, as a data URL, after which the second replica ends in the place of an answer: of its third forward and backward pass, or
- * of its third update. `script` is the worker's own, where it is to be run behind it.
+ * The data URL of a module. In the second replica it replaces the answer to the third call of `call` by an
+ * ending. Then it imports `script`, if one is given.
  */
 export function dyingReplica(call: "train" | "update", ending: keyof typeof endings, script?: URL): string {
   const code = `

@@ -2,14 +2,14 @@ import type { OpType } from "../../graph-builder/index.ts";
 import type { Case } from "./check-gradient.ts";
 import { apart, distinct, type Input, normal, positive } from "./random-tensor.ts";
 
-/** A case of the operator it is listed under; together they reach every gradient rule. */
+/** A gradient check of one operator. */
 export interface OperatorCase {
   readonly opType: OpType;
   readonly title: string;
   readonly test: Case;
 }
 
-/** A row of a table of cases. */
+/** Makes a case. `build` gets the values of the named inputs. */
 export function of<K extends string>(
   opType: OpType,
   title: string,
@@ -20,7 +20,7 @@ export function of<K extends string>(
   return { opType, title, test: { inputs, build: build as Case["build"], ...more } };
 }
 
-/** Elementwise operators, broadcasting. */
+/** Cases of elementwise operators, with broadcasting. */
 export const elementwiseCases: readonly OperatorCase[] = [
   of("Identity", "", { X: normal([2, 3]) }, (g, { X }) => g.Identity(X)),
   of("Neg", "", { X: normal([2, 3]) }, (g, { X }) => g.Neg(X)),

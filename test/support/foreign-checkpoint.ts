@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { decodeCheckpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
 
-/** A run's checkpoint as if it had been trained on pictures that are normalised as those of no data set here. */
+/** The checkpoint of a run, with a mean that none of our data sets has. */
 export function foreignCheckpoint(path: string): Uint8Array {
   const checkpoint = decodeCheckpoint(readFileSync(path));
   const settings = JSON.parse(String(checkpoint.properties.get("settings")));

@@ -2,7 +2,7 @@ import { type Checkpoint, decodeCheckpoint } from "../../artifacts/index.ts";
 import { RandomStream, Tensor } from "../../graph-builder/index.ts";
 import { type ArtifactSettings, buildTrainingArtifacts } from "../../shakenet/index.ts";
 
-/** A checkpoint as training might leave it: no scale is 1, some are negative, and no mean, bias or variance is trivial. */
+/** A checkpoint like one after training: scales other than 1, some negative, random biases, means and variances. */
 export function randomCheckpoint(settings: ArtifactSettings): Checkpoint {
   const checkpoint = decodeCheckpoint(buildTrainingArtifacts(settings).checkpoint, "a test's checkpoint");
   const shake = (name: string, tensor: Tensor): Tensor => {
@@ -12,7 +12,7 @@ export function randomCheckpoint(settings: ArtifactSettings): Checkpoint {
     return new Tensor(
       "float",
       tensor.dims,
-      Float32Array.from(tensor.data as Float32Array, (_, i) => value(i)),
+      Float32Array.from({ length: tensor.data.length }, (_, i) => value(i)),
     );
   };
   const shaken = (tensors: ReadonlyMap<string, Tensor>) =>
@@ -20,13 +20,13 @@ export function randomCheckpoint(settings: ArtifactSettings): Checkpoint {
   return { ...checkpoint, trainable: shaken(checkpoint.trainable), frozen: shaken(checkpoint.frozen) };
 }
 
-/** Whole pixels 0..255, [count, 3, 32, 32]. */
+/** Random pixels 0..255, [count, 3, 32, 32]. */
 export function randomPixels(count: number): Uint8Array {
   const random = new RandomStream(9, "pixels");
   return Uint8Array.from({ length: count * 3 * 32 * 32 }, (_, i) => random.integer(i, 256));
 }
 
-/** The largest difference of two lists, relative to the largest number of the second. */
+/** The largest difference of two lists, divided by the largest absolute value of the second. */
 export function relativeError(found: ArrayLike<number>, expected: ArrayLike<number>): number {
   const scale = Math.max(...Array.from(expected, Math.abs));
   return Math.max(...Array.from(expected, (value, i) => Math.abs(value - (found[i] ?? Number.NaN)))) / scale;

@@ -1,4 +1,4 @@
-import { type Builder, Tensor, type Value } from "../../graph-builder/index.ts";
+import { at, type Builder, Tensor, type Value } from "../../graph-builder/index.ts";
 import type { Attributes } from "../../graph-builder/operators/index.ts";
 import { elementwiseCases, type OperatorCase, of } from "./elementwise-cases.ts";
 import { distinct, type Input, integers, normal, positive } from "./random-tensor.ts";
@@ -359,10 +359,4 @@ function conv(title: string, X: Input, filters: readonly number[], attributes: C
 
 function slice(g: Builder, X: Value, start: number, end: number, axis: number, step: number): Value {
   return g.Slice(X, g.int64([start]), g.int64([end]), g.int64([axis]), g.int64([step]));
-}
-
-function at(values: readonly Value[], index: number): Value {
-  const value = values[index];
-  if (!value) throw new Error(`no output ${index}`);
-  return value;
 }

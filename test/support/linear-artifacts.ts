@@ -1,5 +1,6 @@
 import { encodeCheckpoint } from "../../artifacts/index.ts";
 import {
+  at,
   type Builder,
   createBuilder,
   createModel,
@@ -9,22 +10,23 @@ import {
   type Value,
 } from "../../graph-builder/index.ts";
 
-/** A linear model's tensors before the first step. */
+/** The tensors of the linear model before the first step. */
 export const initial = { weight: [0.5, -0.25, 0.125, 1, 0, -1], bias: [0.1, -0.2] };
 
-/** How the parameters are updated; the two numbers of AdamW are those that Python's `generate_artifacts` writes. */
+/** The optimizers. AdamW has the epsilon and the weight decay of Python's `generate_artifacts`. */
 export type LinearOptimizer = "sgd" | "adamw";
 
 /**
- * Artifacts of `output = input weight' + bias` with a mean squared error, in the form and with the names that Python's
- * `generate_artifacts` gives them: gradients by its own operators, accumulators behind them, one optimizer over sequences.
+ * Artifacts of `output = input weight' + bias` with a mean squared error, in the form and with the names of
+ * Python's `generate_artifacts`: gradients in its own operators, accumulators after them, and one optimizer that
+ * takes sequences.
  */
 export function linearArtifacts(optimizer: LinearOptimizer, maxNorm?: number) {
   const trainable = new Map([
     ["fc.weight", floats(initial.weight, [2, 3])],
     ["fc.bias", floats(initial.bias)],
   ]);
-  // a buffer that no graph reads, and that is not float
+  // a buffer that no graph reads
   const frozen = new Map([["steps_seen", floats([3])]]);
   return {
     checkpoint: encodeCheckpoint({ trainable, frozen, properties: new Map() }),
@@ -62,12 +64,9 @@ function trainingGraph(): Graph {
   g.output(g.ReduceMean(square, { keepdims: 0 }), "onnx::reducemean_output::5");
   g.output(Y, "output");
   for (const [i, gradient] of [dW, g.Identity(dB)].entries()) {
-    const buffer = buffers[i];
-    const name = ["fc.weight", "fc.bias"][i];
+    const name = at(["fc.weight", "fc.bias"], i);
     gradient.name = `${name}_grad`;
-    if (buffer) {
-      g.output(g.InPlaceAccumulatorV2(buffer, gradient, reset)[0], `${name}_grad.accumulation.out`);
-    }
+    g.output(g.InPlaceAccumulatorV2(at(buffers, i), gradient, reset)[0], `${name}_grad.accumulation.out`);
   }
   return g.graph;
 }
@@ -97,11 +96,11 @@ function optimizerModel(optimizer: LinearOptimizer, maxNorm: number | undefined)
   return g.graph;
 }
 
-/** The same model in double precision. */
+/** The same model in double precision, without ONNX. */
 export class LinearReference {
   readonly parameters = [...initial.weight, ...initial.bias];
   gradients = this.parameters.map(() => 0);
-  readonly #moments = this.parameters.map(() => [0, 0] as [number, number]);
+  readonly #moments = this.parameters.map((): [number, number] => [0, 0]);
   #steps = 0;
 
   /** Adds the gradients of a batch and returns its loss. */
@@ -111,8 +110,8 @@ export class LinearReference {
       const [row, k] = [Math.floor(i / 2), i % 2];
       const x = input.slice(3 * row, 3 * row + 3);
       const output = x.reduce(
-        (sum, value, j) => sum + value * (this.parameters[3 * k + j] ?? 0),
-        this.parameters[6 + k] ?? 0,
+        (sum, value, j) => sum + value * at(this.parameters, 3 * k + j),
+        at(this.parameters, 6 + k),
       );
       loss += (output - wanted) ** 2 / target.length;
       const d = (2 * (output - wanted)) / target.length;
@@ -128,17 +127,17 @@ export class LinearReference {
     const scale = Math.min(1, maxNorm / (norm + 1e-6));
     for (const [i, raw] of this.gradients.entries()) {
       const gradient = raw * scale;
-      const moments = this.#moments[i] ?? [0, 0];
+      const moments = at(this.#moments, i);
       moments[0] = 0.9 * moments[0] + 0.1 * gradient;
       moments[1] = 0.999 * moments[1] + 0.001 * gradient ** 2;
       const corrected = (rate * Math.sqrt(1 - 0.999 ** this.#steps)) / (1 - 0.9 ** this.#steps);
       const step =
         optimizer === "sgd" ? rate * gradient : (corrected * moments[0]) / (Math.sqrt(moments[1]) + 1e-6);
-      this.parameters[i] = (this.parameters[i] ?? 0) - step;
+      this.parameters[i] = at(this.parameters, i) - step;
     }
   }
 
   #add(index: number, value: number): void {
-    this.gradients[index] = (this.gradients[index] ?? 0) + value;
+    this.gradients[index] = at(this.gradients, index) + value;
   }
 }

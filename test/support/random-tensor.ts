@@ -1,9 +1,9 @@
-import { elementCount, int64s, RandomStream, type Shape, Tensor } from "../../graph-builder/index.ts";
+import { at, elementCount, int64s, RandomStream, type Shape, Tensor } from "../../graph-builder/index.ts";
 
-/** What the symbols of a test's shapes stand for. */
+/** The sizes of the symbolic dimensions in tests. */
 export const symbols: Readonly<Record<string, number>> = { batch: 3 };
 
-/** An input of a test's graph: its declared shape (symbols allowed) and its data. */
+/** An input of a graph: its declared shape, which may have symbols, and its data. */
 export interface Input {
   readonly shape: Shape;
   readonly tensor: Tensor;
@@ -39,7 +39,7 @@ export function uniform(shape: Shape): Input {
   return fill(shape, (random, i) => random.uniform(i));
 }
 
-/** Numbers of both signs, none of them nearer than 0.2 to zero. */
+/** Numbers of both signs with absolute values of at least 0.2. */
 export function apart(shape: Shape): Input {
   return fill(
     shape,
@@ -52,11 +52,11 @@ export function distinct(shape: Shape): Input {
   let order: Uint32Array | undefined;
   return fill(shape, (random, i, size) => {
     order ??= random.permutation(size, 0);
-    return ((order[i] ?? 0) - size / 2 + 0.25) * 0.1;
+    return (at(order, i) - size / 2 + 0.25) * 0.1;
   });
 }
 
-/** Given int64 numbers. */
+/** The given int64 numbers. */
 export function integers(values: readonly number[], shape: Shape = [values.length]): Input {
   return { shape, tensor: int64s(values, dimsOf(shape)) };
 }

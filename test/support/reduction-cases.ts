@@ -3,7 +3,7 @@ import { type Input, normal } from "./random-tensor.ts";
 
 const image = (): Input => normal(["batch", 2, 3, 3]);
 
-/** Sums, means and norms over axes. */
+/** Cases of sums, means and norms over axes. */
 export const reductionCases: readonly OperatorCase[] = [
   of("ReduceSum", "all", { X: normal(["batch", 2]) }, (g, { X }) => g.ReduceSum(X)),
   of("ReduceSum", "two axes kept", { X: image() }, (g, { X }) => g.ReduceSum(X, g.int64([0, -1]))),

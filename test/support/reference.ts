@@ -1,4 +1,4 @@
-import type { Tensor } from "../../graph-builder/index.ts";
+import { at, type Tensor } from "../../graph-builder/index.ts";
 
 /** An index for every element of a shape, in row-major order. */
 export function* indicesOf(dims: readonly number[]): Generator<number[]> {
@@ -6,7 +6,7 @@ export function* indicesOf(dims: readonly number[]): Generator<number[]> {
   for (let flat = 0; flat < count; flat++) yield unravel(flat, dims);
 }
 
-/** A row-major array read and written by index. */
+/** A row-major array that is read and written by index. */
 export class Grid {
   readonly dims: readonly number[];
   readonly data: number[];
@@ -20,20 +20,22 @@ export class Grid {
     return new Grid(tensor.dims, tensor.numbers());
   }
 
-  /** The element at an index; 0 outside. */
+  /** The element at an index. An index outside gives 0, like padding. */
   at(...index: readonly number[]): number {
-    return this.data[this.#offset(index)] ?? 0;
+    const offset = this.#offset(index);
+    return offset < 0 ? 0 : at(this.data, offset);
   }
 
+  /** Adds a value to the element at an index. An index outside changes nothing. */
   add(index: readonly number[], value: number): void {
     const offset = this.#offset(index);
-    if (offset >= 0) this.data[offset] = (this.data[offset] ?? 0) + value;
+    if (offset >= 0) this.data[offset] = at(this.data, offset) + value;
   }
 
   #offset(index: readonly number[]): number {
     let offset = 0;
     for (const [axis, dim] of this.dims.entries()) {
-      const position = index[axis] ?? 0;
+      const position = at(index, axis);
       if (position < 0 || position >= dim) return -1;
       offset = offset * dim + position;
     }
@@ -48,11 +50,14 @@ export interface Window2d {
   readonly group: number;
 }
 
-/** The gradients of Y[n,m,p,q] = B[m] + sum W[m,c,i,j] X[n, c of m's group, s p + d i - pad, s q + d j - pad], term by term. */
+/**
+ * The gradients of a convolution, term by term:
+ * Y[n,m,p,q] = B[m] + sum over c, i, j of W[m,c,i,j] X[n, c of m's group, s p + d i - pad, s q + d j - pad].
+ */
 export function convGradient(dY: Grid, X: Grid, W: Grid, window: Window2d): [dX: Grid, dW: Grid, dB: Grid] {
-  const [dX, dW, dB] = [new Grid(X.dims), new Grid(W.dims), new Grid([W.dims[0] ?? 0])];
+  const [dX, dW, dB] = [new Grid(X.dims), new Grid(W.dims), new Grid([at(W.dims, 0)])];
   const { strides, dilations, pads, group } = window;
-  const [perGroup, filters] = [W.dims[1] ?? 0, (W.dims[0] ?? 0) / group];
+  const [perGroup, filters] = [at(W.dims, 1), at(W.dims, 0) / group];
   for (const [n = 0, m = 0, p = 0, q = 0] of indicesOf(dY.dims)) {
     const gradient = dY.at(n, m, p, q);
     dB.add([m], gradient);
@@ -69,19 +74,19 @@ export function convGradient(dY: Grid, X: Grid, W: Grid, window: Window2d): [dX:
 
 /** The mean and biased variance of each channel. */
 export function channelStatistics(X: Grid): { mean: number[]; variance: number[] } {
-  const channels = X.dims[1] ?? 0;
+  const channels = at(X.dims, 1);
   const values: number[][] = Array.from({ length: channels }, () => []);
-  for (const index of indicesOf(X.dims)) values[index[1] ?? 0]?.push(X.at(...index));
+  for (const index of indicesOf(X.dims)) at(values, at(index, 1)).push(X.at(...index));
   const mean = values.map((list) => list.reduce((sum, x) => sum + x, 0) / list.length);
   const variance = values.map(
-    (list, c) => list.reduce((sum, x) => sum + (x - (mean[c] ?? 0)) ** 2, 0) / list.length,
+    (list, c) => list.reduce((sum, x) => sum + (x - at(mean, c)) ** 2, 0) / list.length,
   );
   return { mean, variance };
 }
 
 /**
- * The gradients of batch normalisation from its parts: Y = scale x + B, x = (X - mean) r, r = 1 / std, where every X moves
- * mean and r: dX_k = sum_i scale dY_i (dx_i/dX_k) with dx_i/dX_k = r (1[i = k] - 1/M - x_i x_k / M).
+ * The gradients of batch normalisation, Y = scale x + B with x = (X - mean) r and r = 1 / std. The mean and r
+ * depend on every X: dX_k = sum_i scale dY_i (dx_i/dX_k) with dx_i/dX_k = r (1[i = k] - 1/M - x_i x_k / M).
  */
 export function batchNormGradient(
   dY: Grid,
@@ -95,28 +100,31 @@ export function batchNormGradient(
   const places = [...indicesOf(X.dims)];
   const M = places.length / channels;
   const normal = (index: readonly number[]) => {
-    const c = index[1] ?? 0;
-    return (X.at(...index) - (mean[c] ?? 0)) * (invStd[c] ?? 0);
+    const c = at(index, 1);
+    return (X.at(...index) - at(mean, c)) * at(invStd, c);
   };
   for (const i of places) {
-    const c = i[1] ?? 0;
+    const c = at(i, 1);
     dScale[c] += dY.at(...i) * normal(i);
     dB[c] += dY.at(...i);
     for (const k of places) {
       if (k[1] !== c) continue;
       const same = i.join() === k.join() ? 1 : 0;
-      const slope = (invStd[c] ?? 0) * (same - 1 / M - (normal(i) * normal(k)) / M);
-      dX.add(k, (scale[c] ?? 0) * dY.at(...i) * slope);
+      const slope = at(invStd, c) * (same - 1 / M - (normal(i) * normal(k)) / M);
+      dX.add(k, at(scale, c) * dY.at(...i) * slope);
     }
   }
   return [dX, dScale, dB];
 }
 
-/** dX_k = sum_i dY_i (dY_i/dX_k) along an axis, for softmax (dY_i/dX_k = Y_i (1[i=k] - Y_k)) or its logarithm (1[i=k] - exp Y_k). */
+/**
+ * The gradient of softmax or of its logarithm along an axis: dX_k = sum_i dY_i (dY_i/dX_k), where dY_i/dX_k is
+ * Y_i (1[i = k] - Y_k) for softmax and 1[i = k] - exp Y_k for the logarithm.
+ */
 export function softmaxGradient(dY: Grid, Y: Grid, axis: number, isLog: boolean): Grid {
   const dX = new Grid(Y.dims);
   for (const i of indicesOf(Y.dims)) {
-    for (let position = 0; position < (Y.dims[axis] ?? 0); position++) {
+    for (let position = 0; position < at(Y.dims, axis); position++) {
       const k = i.with(axis, position);
       const same = i[axis] === position ? 1 : 0;
       const [yi, yk] = [Y.at(...i), Y.at(...k)];
@@ -132,7 +140,7 @@ export interface LossSettings {
   readonly ignoreIndex?: number;
 }
 
-/** Cross entropy of log probabilities [N, C, ...]: the losses reduced, and the gradient of the scores for a given dY. */
+/** The cross entropy of log probabilities [N, C, ...] after the reduction, and the gradient of the scores. */
 export function crossEntropy(
   logProb: Grid,
   labels: Grid,
@@ -140,18 +148,19 @@ export function crossEntropy(
   dY: readonly number[] = [],
 ): { loss: number[]; dScores: Grid } {
   const places = [...indicesOf(labels.dims)];
-  const weightOf = (label: number) => (label === ignoreIndex ? 0 : (weights?.[label] ?? 1));
-  const total = places.reduce((sum, at) => sum + weightOf(labels.at(...at)), 0);
-  const losses = places.map((at) => {
-    const label = labels.at(...at);
-    return label === ignoreIndex ? 0 : -weightOf(label) * logProb.at(...at.toSpliced(1, 0, label));
+  const weightOf = (label: number) => (label === ignoreIndex ? 0 : weights ? at(weights, label) : 1);
+  const total = places.reduce((sum, place) => sum + weightOf(labels.at(...place)), 0);
+  const losses = places.map((place) => {
+    const label = labels.at(...place);
+    return label === ignoreIndex ? 0 : -weightOf(label) * logProb.at(...place.toSpliced(1, 0, label));
   });
   const dScores = new Grid(logProb.dims);
-  for (const [i, at] of places.entries()) {
-    const label = labels.at(...at);
-    const outer = (dY[reduction === "none" ? i : 0] ?? 0) / (reduction === "mean" ? total : 1);
-    for (let c = 0; c < (logProb.dims[1] ?? 0); c++) {
-      const place = at.toSpliced(1, 0, c);
+  for (const [i, labelled] of places.entries()) {
+    const label = labels.at(...labelled);
+    const outer =
+      (dY.length === 0 ? 0 : at(dY, reduction === "none" ? i : 0)) / (reduction === "mean" ? total : 1);
+    for (let c = 0; c < at(logProb.dims, 1); c++) {
+      const place = labelled.toSpliced(1, 0, c);
       const slope = Math.exp(logProb.at(...place)) - (c === label ? 1 : 0);
       dScores.add(place, outer * weightOf(label) * slope);
     }

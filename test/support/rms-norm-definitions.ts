@@ -1,10 +1,11 @@
+import { at } from "../../graph-builder/index.ts";
 import type { Definition } from "./definitions.ts";
 import { normal } from "./random-tensor.ts";
 import { Grid } from "./reference.ts";
 
 const epsilon = 1e-2;
 
-/** X in slices of some elements, each with its inverse root mean square. */
+/** Slices of `count` elements of X, each with its inverse root mean square. */
 function slicesOf(X: Grid, count: number): { row: number[]; invStd: number }[] {
   return Array.from({ length: X.data.length / count }, (_, s) => {
     const row = X.data.slice(s * count, (s + 1) * count);
@@ -25,7 +26,7 @@ function rmsNorm(title: string, axis: number, size: number[]): Definition[] {
       expected: (grid) => {
         const slices = slicesOf(grid("X"), count);
         const Y = slices.flatMap(({ row, invStd }) =>
-          row.map((x, i) => x * invStd * (grid("scale").data[i] ?? 0)),
+          row.map((x, i) => x * invStd * at(grid("scale").data, i)),
         );
         return [Y, slices.map(({ invStd }) => invStd)];
       },
@@ -43,12 +44,12 @@ function rmsNorm(title: string, axis: number, size: number[]): Definition[] {
         const [dX, dScale] = [new Grid(X.dims), new Grid([count])];
         for (const [s, { row, invStd }] of slicesOf(X, count).entries()) {
           for (const [i, x] of row.entries()) {
-            const d = dY.data[s * count + i] ?? 0;
+            const d = at(dY.data, s * count + i);
             dScale.add([i], d * x * invStd);
             // dx_i / dX_j = invStd (1[i = j] - x_i x_j / n)
             for (const [j, other] of row.entries()) {
               const jacobian = invStd * ((i === j ? 1 : 0) - (x * other * invStd ** 2) / count);
-              dX.data[s * count + j] = (dX.data[s * count + j] ?? 0) + d * (scale.data[i] ?? 0) * jacobian;
+              dX.data[s * count + j] = at(dX.data, s * count + j) + d * at(scale.data, i) * jacobian;
             }
           }
         }
@@ -58,7 +59,7 @@ function rmsNorm(title: string, axis: number, size: number[]): Definition[] {
   ];
 }
 
-/** RMSNorm, which ONNX Runtime calls a simplified layer normalisation. */
+/** RMSNorm. ONNX Runtime calls it SimplifiedLayerNormalization. */
 export const rmsNormDefinitions: readonly Definition[] = [
   ...rmsNorm("last axis", -1, [4]),
   ...rmsNorm("two axes", 1, [2, 4]),

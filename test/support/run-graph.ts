@@ -12,7 +12,7 @@ import { fromOrtTensor, toOrtTensor } from "../../runtime/device/tensors.ts";
 
 export type Feeds = Readonly<Record<string, Tensor>>;
 
-/** A graph opened on onnxruntime-node's CPU; `release` it when done. */
+/** A graph that is open on the CPU of onnxruntime-node. Call `release` at the end. */
 export interface OpenGraph {
   run(feeds: Feeds): Promise<Record<string, Tensor>>;
   release(): Promise<void>;
@@ -40,7 +40,7 @@ export async function openGraph(graph: Graph, lowering: Lowering = portable): Pr
   };
 }
 
-/** The outputs of one run of a graph. */
+/** Runs a graph once. Returns its outputs. */
 export async function runGraph(
   graph: Graph,
   feeds: Feeds,
@@ -54,7 +54,7 @@ export async function runGraph(
   }
 }
 
-/** The elements of an output. */
+/** The elements of an output. Throws Error where the graph has no such output. */
 export function numbersOf(results: Feeds, name: string): number[] {
   const tensor = results[name];
   if (!tensor) throw new Error(`the graph returned no ${name}`);

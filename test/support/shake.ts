@@ -7,23 +7,23 @@ import { afterAll } from "vitest";
 
 const entry = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
-/** The words that start `shake` in a folder that is no project of npm, as its messages print them. */
+/** The start of the commands that `shake` prints in a folder outside an npm project. */
 export const printedShake = `node ${entry}`;
 
-/** What a finished `shake` left behind. */
+/** The exit code and the output of a finished `shake`. */
 export interface Finished {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** A `shake` under way. */
+/** A `shake` that runs. */
 interface Started {
   readonly child: ChildProcess;
   readonly finished: Promise<Finished>;
 }
 
-/** Starts the real `shake` in a folder. */
+/** Starts the compiled `shake` in a folder. */
 export function start(folder: string, ...args: string[]): Started {
   return startWith({}, folder, ...args);
 }
@@ -48,12 +48,12 @@ function startWith(variables: NodeJS.ProcessEnv, folder: string, ...args: string
   return { child, finished };
 }
 
-/** Runs the real `shake` in a folder to its end. */
+/** Runs the compiled `shake` in a folder to its end. */
 export function shake(folder: string, ...args: string[]): Promise<Finished> {
   return start(folder, ...args).finished;
 }
 
-/** The same, with environment variables. */
+/** Runs `shake` with additional environment variables. */
 export function shakeWith(
   variables: NodeJS.ProcessEnv,
   folder: string,
@@ -62,14 +62,14 @@ export function shakeWith(
   return startWith(variables, folder, ...args).finished;
 }
 
-/** A folder for one test file, removed at its end. */
+/** A folder for one test file. It is removed after the tests of the file. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "shake-test-"));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** Flags of a run that takes about two seconds. */
+/** The flags of a run that takes about two seconds. */
 export const tinyRunFlags = [
   ["--width", "2"],
   ["--train-limit", "96"],

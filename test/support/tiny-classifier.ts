@@ -1,6 +1,7 @@
 import { encodeCheckpoint, initialCheckpoint, type ParameterSpec } from "../../artifacts/index.ts";
 import {
   appendGradients,
+  at,
   type Builder,
   bindModel,
   createBuilder,
@@ -10,17 +11,16 @@ import {
   Graph,
   optimizerGraph,
   returnGradients,
-  type Value,
 } from "../../graph-builder/index.ts";
 import type { Dataset } from "../../runtime/index.ts";
 
-/** Pictures of two channels, 6 high and 10 wide: those of class 1 have a bright upper half. */
+/** Pictures of 2 channels, 6 high and 10 wide. Pictures of class 1 have a bright upper half. */
 export function halves(count: number): Dataset {
   const size = { channels: 2, height: 6, width: 10 };
   const labels = Uint8Array.from({ length: count }, (_, i) => i % 2);
   const images = Uint8Array.from({ length: count * 120 }, (_, i) => {
     const isUpper = i % 60 < 30;
-    return (isUpper && labels[Math.floor(i / 120)] === 1 ? 200 : 50) + ((i * 7) % 23);
+    return (isUpper && at(labels, Math.floor(i / 120)) === 1 ? 200 : 50) + ((i * 7) % 23);
   });
   return {
     name: "halves",
@@ -34,7 +34,7 @@ export function halves(count: number): Dataset {
   };
 }
 
-/** Artifacts of a linear classifier of those pictures. */
+/** Artifacts of a linear classifier of these pictures. */
 export function classifierArtifacts() {
   const training = createBuilder(new Graph("training"));
   const { loss, parameters, specs } = append(training);
@@ -59,7 +59,7 @@ function append(g: Builder) {
   ];
   const parameters = specs.map(({ name, shape }) => g.input(name, "float", shape));
   const scaled = g.Div(g.Cast(images, { to: dataTypeNumbers.float }), g.float(255));
-  const [weight, bias] = parameters as [Value, Value];
+  const [weight, bias] = [at(parameters, 0), at(parameters, 1)];
   const logits = g.Gemm(g.Flatten(scaled), weight, bias, { transB: 1 });
   const loss = g.output(g.SoftmaxCrossEntropyLoss(logits, labels)[0], "loss");
   const hits = g.Equal(g.ArgMax(logits, { axis: 1, keepdims: 0 }), labels);

@@ -1,9 +1,9 @@
 import { cosine, datasets, shapesDataset, TrainingSession, type TrainSettings } from "../../runtime/index.ts";
 import { openDevice } from "../../runtime/node/index.ts";
-import type { ShakeNetArtifacts } from "../../shakenet/index.ts";
 import {
   type ArtifactSettings,
   buildTrainingArtifacts,
+  type ShakeNetArtifacts,
   type ShakeNetTaskOptions,
   shakeNetTask,
 } from "../../shakenet/index.ts";
@@ -27,13 +27,13 @@ export function tinySettings(changes: Partial<ArtifactSettings> = {}): ArtifactS
   };
 }
 
-/** A session on one CPU thread over artifacts, with its checkpoint replaced where one is given. */
+/** Opens artifacts on one CPU thread, with another checkpoint if one is given. */
 export async function openTiny(artifacts: ShakeNetArtifacts, checkpoint = artifacts.checkpoint) {
   const device = await openDevice("cpu", { threads: 1 });
   return { device, session: await TrainingSession.create({ ...artifacts, checkpoint }, device) };
 }
 
-/** What a tiny run may have otherwise. */
+/** The settings that a test can change. */
 interface TinyChanges
   extends Partial<Pick<TrainSettings, "epochs" | "checkpointEverySteps" | "signal">>,
     Partial<Pick<ShakeNetTaskOptions, "forward" | "backward" | "level">> {
@@ -41,7 +41,7 @@ interface TinyChanges
   readonly learningRate?: number;
 }
 
-/** A run on 40 pictures of `shapes` in batches of 16, so that the last batch of an epoch is smaller. */
+/** A run on 40 pictures of `shapes` in batches of 16. The last batch of an epoch has 8. */
 export async function tinyRun(
   {
     learningRate = 0.05,

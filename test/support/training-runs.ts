@@ -10,7 +10,7 @@ import {
   train,
 } from "../../runtime/index.ts";
 
-/** A run with its checkpoints in memory. */
+/** A run that saves its checkpoints in memory. */
 export interface TestRun<Train extends string, Test extends string, Unit extends string> {
   readonly session: TrainingSession;
   readonly task: Task<Train, Test, Unit>;
@@ -18,7 +18,7 @@ export interface TestRun<Train extends string, Test extends string, Unit extends
   readonly saved: Map<CheckpointKind, Uint8Array>;
 }
 
-/** A store of checkpoints in memory. */
+/** A checkpoint store in memory. */
 export function memoryStore() {
   const saved = new Map<CheckpointKind, Uint8Array>();
   const save = async (kind: CheckpointKind, bytes: Uint8Array) => {
@@ -27,7 +27,7 @@ export function memoryStore() {
   return { saved, store: { save } };
 }
 
-/** The events of a run. */
+/** Starts a run. Returns its events. */
 export function eventsOf<Train extends string, Test extends string, Unit extends string>({
   session,
   task,
@@ -36,7 +36,7 @@ export function eventsOf<Train extends string, Test extends string, Unit extends
   return train(session, task, settings);
 }
 
-/** All events of a run to its end. */
+/** Trains a run to its end. Returns all events. */
 export async function collect<Train extends string, Test extends string, Unit extends string>(
   run: TestRun<Train, Test, Unit>,
 ): Promise<TrainingEvent<Train, Test, Unit>[]> {
@@ -45,7 +45,7 @@ export async function collect<Train extends string, Test extends string, Unit ex
   return events;
 }
 
-/** The epochs among events, without what depends on the clock. */
+/** The records of the epochs, without the fields that depend on time. */
 export function untimedRecords(events: readonly TrainingEvent[]): Partial<EpochRecord>[] {
   return events
     .filter((event) => event.type === "epoch")
@@ -56,8 +56,8 @@ export function untimedRecords(events: readonly TrainingEvent[]): Partial<EpochR
 }
 
 /**
- * Expects that a run of so many steps, cut after any of them and opened again from its last checkpoint, ends in the same
- * bytes and tells the same of the epochs that were left as an uncut one.
+ * Cuts a run after each of its steps and resumes it from its last checkpoint. Expects the last checkpoint and the
+ * remaining epoch records of the uncut run.
  */
 export async function expectSameEndWhereverCut<
   Train extends string,
@@ -77,7 +77,7 @@ export async function expectSameEndWhereverCut<
   }
 }
 
-/** The error of a run that must diverge. */
+/** The DivergedError of a run. Throws Error where the run does not diverge. */
 export async function divergenceOf<Train extends string, Test extends string, Unit extends string>(
   run: TestRun<Train, Test, Unit>,
 ): Promise<DivergedError> {

@@ -1,11 +1,11 @@
-import { type Builder, Tensor, type Value } from "../../graph-builder/index.ts";
+import { at, type Builder, Tensor, type Value } from "../../graph-builder/index.ts";
 import type { Definition } from "./definitions.ts";
 import { apart, type Input, normal, positive, uniform } from "./random-tensor.ts";
 import { Grid, indicesOf } from "./reference.ts";
 
 const bool = (value: number) => new Tensor("bool", [], Uint8Array.of(value));
 
-/** The error function by its series. */
+/** The error function, by its Taylor series. */
 function erf(x: number): number {
   let [term, sum] = [x, x];
   for (let n = 1; n < 60; n++) {
@@ -21,7 +21,7 @@ const smooth: Readonly<Record<"Gelu" | "FastGelu" | "QuickGelu", (x: number) => 
   QuickGelu: (x) => x / (1 + Math.exp(-1.5 * x)),
 };
 
-/** The slope of a function of one number by central differences in double precision. */
+/** The derivative of a function of one number, by central differences in double precision. */
 function slopeOf(f: (x: number) => number): (x: number) => number {
   return (x) => (f(x + 1e-5) - f(x - 1e-5)) / 2e-5;
 }
@@ -53,12 +53,12 @@ function activation(
       title,
       inputs: { ...inputs, dY: normal(shape) },
       build: (g, I) => [buildGrad(g, I("dY"), I("X"), given(I))],
-      expected: (grid) => [biased(grid).map((x, i) => (grid("dY").data[i] ?? 0) * slopeOf(f)(x))],
+      expected: (grid) => [biased(grid).map((x, i) => at(grid("dY").data, i) * slopeOf(f)(x))],
     },
   ];
 }
 
-/** The rows of a tensor that are normalised together, and the mean and 1 / deviation of each. */
+/** The slices of a tensor that are normalised, and the mean and the 1 / standard deviation of each. */
 function slicesOf(X: Grid, axis: number, epsilon: number) {
   const size = X.dims.slice(axis).reduce((product, dim) => product * dim, 1);
   return Array.from({ length: X.data.length / size }, (_, slice) => {
@@ -89,8 +89,7 @@ function layerNorm(
         const slices = slicesOf(grid("X"), first, epsilon);
         const Y = slices.flatMap(({ row, mean, invStd }) =>
           row.map(
-            (x, i) =>
-              (x - mean) * invStd * (grid("scale").data[i] ?? 0) + (hasBias ? (grid("B").data[i] ?? 0) : 0),
+            (x, i) => (x - mean) * invStd * at(grid("scale").data, i) + (hasBias ? at(grid("B").data, i) : 0),
           ),
         );
         return [Y, slices.map(({ mean }) => mean), slices.map(({ invStd }) => invStd)];
@@ -112,13 +111,13 @@ function layerNorm(
         for (const [s, { row, mean, invStd }] of slices.entries()) {
           const normalised = row.map((x) => (x - mean) * invStd);
           for (const [i, x] of normalised.entries()) {
-            const d = dY.data[s * count + i] ?? 0;
+            const d = at(dY.data, s * count + i);
             dScale.add([i], d * x);
             dB.add([i], d);
             // dx_j / dX_i = invStd (1[i = j] - 1/n - x_i x_j / n)
             for (const [j, other] of normalised.entries()) {
               const jacobian = invStd * ((i === j ? 1 : 0) - 1 / count - (x * other) / count);
-              dX.data[s * count + j] = (dX.data[s * count + j] ?? 0) + d * (scale.data[i] ?? 0) * jacobian;
+              dX.data[s * count + j] = at(dX.data, s * count + j) + d * at(scale.data, i) * jacobian;
             }
           }
         }
@@ -139,7 +138,7 @@ function matMul(
     transBatchA?: number;
     transBatchB?: number;
   },
-  /** Where the product takes its terms: places in A and B for an index of Y and a step along the inner axis. */
+  /** The indices in A and B of term `k` of the sum at an index of Y. */
   terms: (index: readonly number[], k: number) => readonly [number[], number[]],
   [dims, inner]: readonly [number[], number],
 ): Definition {
@@ -171,7 +170,7 @@ function scale(title: string, scale_down: number, factor: (g: Builder) => Value,
   };
 }
 
-/** Sums of a gradient over the axes along which a value was broadcast, as ONNX Runtime's autodiff writes them. */
+/** The sum of a gradient over the broadcast axes of a value, as ONNX Runtime's autodiff writes it. */
 function broadcastSum(
   title: string,
   dims: readonly (number | string)[],
@@ -208,13 +207,13 @@ const dropout = (title: string, ratio: number | null, isTraining: number | null)
     const kept = isTraining === 0 ? 1 : 1 - (ratio ?? 0.5);
     return [
       grid("dY").data.map((d, i) =>
-        Math.fround(grid("chance").data[i] ?? 0) > Math.fround(0.4) ? d / kept : 0,
+        Math.fround(at(grid("chance").data, i)) > Math.fround(0.4) ? d / kept : 0,
       ),
     ];
   },
 });
 
-/** Uses of the operators that transformers and other people's models bring. */
+/** Definitions of the operators in transformers and in models of other programs. */
 export const transformerDefinitions: readonly Definition[] = [
   ...activation(
     "Gelu",
@@ -239,7 +238,7 @@ export const transformerDefinitions: readonly Definition[] = [
     title: "alpha 0.3",
     inputs: { dY: normal(shape), Y: apart(shape) },
     build: (g, I) => [g.LeakyReluGrad(I("dY"), I("Y"), { alpha: 0.3 })],
-    expected: (grid) => [grid("dY").data.map((d, i) => ((grid("Y").data[i] ?? 0) > 0 ? d : 0.3 * d))],
+    expected: (grid) => [grid("dY").data.map((d, i) => (at(grid("Y").data, i) > 0 ? d : 0.3 * d))],
   },
   ...layerNorm("the last axis", ["batch", 2, 5], -1),
   ...layerNorm("two axes, no bias", ["batch", 2, 3], 1, false),

@@ -2,5 +2,5 @@ import type { Assets } from "../assets.ts";
 
 declare const ASSETS: Assets;
 
-/** Put in place when the page is built. */
+/** The build replaces ASSETS by an object. */
 export const assets: Assets = ASSETS;

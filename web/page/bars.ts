@@ -1,3 +1,4 @@
+import { at } from "../../graph-builder/at.ts";
 import { make } from "./dom.ts";
 
 const SHOWN = 10;
@@ -10,14 +11,14 @@ interface Row {
   readonly value: HTMLSpanElement;
 }
 
-/** The likeliest class and its probability. */
+/** The most probable class. */
 export interface Best {
   readonly index: number;
   readonly name: string;
   readonly probability: number;
 }
 
-/** Bars of at most ten classes: all in their order, or the likeliest ones of many. */
+/** Ten bars: every class in the order of the model, or the ten most probable ones of more classes. */
 export class Bars {
   readonly #rows: Row[];
   #shown: readonly number[] = [];
@@ -27,17 +28,17 @@ export class Bars {
     list.replaceChildren(...this.#rows.map(({ item }) => item));
   }
 
-  /** Shows the probabilities of all classes and returns the likeliest. */
+  /** Shows the probabilities of all classes. Returns the most probable class. */
   show(probabilities: Float32Array, classNames: readonly string[]): Best {
     const best = bestOf(probabilities, classNames);
     const indices = [...probabilities.keys()];
-    const byLikelihood = indices.toSorted((a, b) => (probabilities[b] ?? 0) - (probabilities[a] ?? 0));
-    this.#shown = probabilities.length > SHOWN ? byLikelihood.slice(0, SHOWN) : indices;
+    const byProbability = indices.toSorted((a, b) => at(probabilities, b) - at(probabilities, a));
+    this.#shown = probabilities.length > SHOWN ? byProbability.slice(0, SHOWN) : indices;
     for (const [i, { item, name, fill, value }] of this.#rows.entries()) {
       const index = this.#shown[i];
       item.hidden = index === undefined;
       if (index === undefined) continue;
-      const probability = probabilities[index] ?? 0;
+      const probability = at(probabilities, index);
       item.classList.toggle("best", index === best.index);
       name.textContent = className(classNames, index);
       fill.style.transform = `scaleX(${probability})`;
@@ -46,7 +47,7 @@ export class Bars {
     return best;
   }
 
-  /** Marks in each bar where the answers of many draws fall; probabilities [draws, classes]. */
+  /** Draws a mark on each bar for the probability of its class in every draw; probabilities [draws, classes]. */
   mark(draws: readonly Float32Array[]): void {
     for (const [i, { marks }] of this.#rows.entries()) {
       const index = this.#shown[i];
@@ -57,19 +58,19 @@ export class Bars {
       if (!context || index === undefined) continue;
       context.fillStyle = getComputedStyle(marks).color;
       context.globalAlpha = 0.35;
-      for (const draw of draws) context.fillRect((draw[index] ?? 0) * (width - 2), 0, 2, height);
+      for (const draw of draws) context.fillRect(at(draw, index) * (width - 2), 0, 2, height);
     }
   }
 }
 
-/** The likeliest class. */
+/** The most probable class. */
 export function bestOf(probabilities: Float32Array, classNames: readonly string[]): Best {
   const probability = probabilities.reduce((a, b) => Math.max(a, b), 0);
   const index = probabilities.indexOf(probability);
   return { index, name: className(classNames, index), probability };
 }
 
-/** A class's name, or its number where the model has none. */
+/** The name of a class, or its number where the model has no names. */
 export function className(classNames: readonly string[], index: number): string {
   return classNames[index]?.replaceAll("_", " ") ?? `class ${index}`;
 }

@@ -4,12 +4,12 @@ import type { Messages } from "./messages.ts";
 import { type Picture, shrink } from "./pictures.ts";
 
 const reasons: Readonly<Record<string, string>> = {
-  NotAllowedError: "The camera may not be used: allow it for this page in the browser's settings.",
+  NotAllowedError: "The page may not use the camera: allow it in the browser's settings.",
   NotFoundError: "No camera was found.",
-  NotReadableError: "The camera is in use by another program.",
+  NotReadableError: "Another program uses the camera.",
 };
 
-/** Lets the user take a picture with the camera. */
+/** Connects the dialog in which the user takes a picture with the camera. */
 export function connectCamera(messages: Messages, take: (picture: Picture) => void): void {
   const dialog = find("camera", HTMLDialogElement);
   const video = find("camera-video", HTMLVideoElement);
@@ -28,20 +28,20 @@ export function connectCamera(messages: Messages, take: (picture: Picture) => vo
   });
   find("close-camera", HTMLButtonElement).addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => {
-    const stream = video.srcObject as MediaStream | null;
-    for (const track of stream?.getTracks() ?? []) track.stop();
+    const stream = video.srcObject;
+    if (stream instanceof MediaStream) for (const track of stream.getTracks()) track.stop();
     video.srcObject = null;
   });
 }
 
 async function openCamera(): Promise<MediaStream> {
   if (!("mediaDevices" in navigator)) {
-    throw new UserError("Browsers give the camera only to pages served over https or from localhost.");
+    throw new UserError("A page can use the camera only over https or on localhost.");
   }
   try {
     return await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch (error) {
-    const { name, message } = error as Error;
-    throw new UserError(reasons[name] ?? `The camera could not be opened: ${message}.`);
+    if (!(error instanceof Error)) throw error;
+    throw new UserError(reasons[error.name] ?? `The camera could not be opened: ${error.message}.`);
   }
 }

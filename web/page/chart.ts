@@ -1,6 +1,6 @@
 import uPlot from "uplot";
 
-/** A line of a chart: its name, the CSS variable of its colour, and whether its points are few and far apart. */
+/** A line of a chart: its label, the CSS variable of its colour, and whether its few points are drawn as dots. */
 export interface Line {
   readonly label: string;
   readonly color: string;
@@ -9,7 +9,7 @@ export interface Line {
 
 const HEIGHT = 200;
 
-/** A live chart over training steps, in the page's colours and as wide as its place. */
+/** A chart over training steps, in the page's colours and as wide as its element. */
 export class Chart {
   readonly #plot: uPlot;
   readonly #steps: number[] = [];
@@ -60,7 +60,7 @@ export class Chart {
     this.#draw();
   }
 
-  /** Adds the values of some lines at a step. */
+  /** Adds the values of the lines at a step; undefined leaves a line without a point. */
   add(step: number, values: readonly (number | undefined)[]): void {
     if (this.#steps.at(-1) !== step) {
       this.#steps.push(step);
@@ -73,7 +73,7 @@ export class Chart {
     this.#draw();
   }
 
-  /** Once a frame at most. */
+  /** Redraws the chart, at most once a frame. */
   #draw(): void {
     if (this.#isDrawing) return;
     this.#isDrawing = true;

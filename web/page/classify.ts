@@ -1,5 +1,6 @@
-import type { Answer, DeviceChoice, DeviceReport, Devices, ModelInfo } from "../protocol.ts";
+import type { Answer, DeviceReport, Devices, ModelInfo } from "../protocol.ts";
 import { Bars, bestOf, className, percent } from "./bars.ts";
+import { deviceChoice } from "./device-choice.ts";
 import { find, make, showFacts } from "./dom.ts";
 import { testPictures } from "./examples.ts";
 import type { Messages } from "./messages.ts";
@@ -9,7 +10,7 @@ import { latest, type WorkerClient } from "./worker-client.ts";
 
 const EXAMPLES = 20;
 
-/** The first tab: one picture with its ten bars, pictures already classified, the model, the device. */
+/** The tab Classify: a picture with its probabilities, test pictures, the model and the device. */
 export class ClassifyPage {
   readonly #worker: WorkerClient;
   readonly #store: Store;
@@ -25,50 +26,58 @@ export class ClassifyPage {
     this.#store = store;
     this.#messages = messages;
     this.#classify = latest((picture) => messages.guard(() => this.#answerFor(picture)));
-    store.watch((state, changed) => this.#update(state, changed));
+    store.watch((state, changes) => this.#update(state, changes));
     find("more-examples", HTMLButtonElement).addEventListener("click", () => {
       this.#firstExample += EXAMPLES;
       void messages.guard(() => this.showExamples());
     });
-    find("devices", HTMLFieldSetElement).addEventListener("change", ({ target }) => {
-      const choice = (target as HTMLInputElement).value as DeviceChoice;
-      void messages.guard(() => this.chooseDevice(choice));
+    find("devices", HTMLFieldSetElement).addEventListener("change", () => {
+      void messages.guard(() => this.chooseDevice());
     });
   }
 
-  /** Classifies test pictures of the model's data, where the page has them, and takes the first where there is none yet. */
+  /**
+   * Classifies test pictures of the model's data set, if the page has them. If no picture is shown yet, the
+   * first of them is.
+   */
   async showExamples(): Promise<void> {
     const { model } = this.#store.state;
-    const found = await testPictures(this.#worker, model?.data, EXAMPLES, this.#firstExample);
+    const first = this.#firstExample;
+    const found = await testPictures(this.#worker, model?.data, EXAMPLES, first);
     find("examples-card", HTMLElement).hidden = found === undefined;
     if (!model || !found) return;
     const { images, labels } = found;
     const names = Array.from(labels, (label) => className(model.classNames, label));
     const pictures = picturesOf(images, names);
     const answer = await this.#worker.call("classify", images);
+    // the user may have asked for other pictures or another model meanwhile
+    if (first !== this.#firstExample || model !== this.#store.state.model) return;
     find("examples", HTMLUListElement).replaceChildren(
       ...pictures.map((picture, i) => this.#example(picture, row(answer, i, pictures.length), model)),
     );
     this.#store.set({ examples: pictures });
-    const [first] = pictures;
-    if (first && !this.#store.state.picture) this.#store.set({ picture: first });
+    const [picture] = pictures;
+    if (picture && !this.#store.state.picture) this.#store.set({ picture });
   }
 
-  async chooseDevice(choice: DeviceChoice): Promise<void> {
+  /** Measures the devices and uses the one that is selected. */
+  async chooseDevice(): Promise<void> {
+    const selected = document.querySelector<HTMLInputElement>("#devices input:checked");
+    const choice = deviceChoice(selected?.value);
     this.#messages.say("Measuring the devices");
     this.#store.set({ devices: await this.#worker.call("chooseDevice", choice) });
     this.#messages.say("Ready");
   }
 
-  #update({ model, devices, picture }: State, changed: ReadonlySet<keyof State>): void {
-    if (changed.has("model") && model) showModel(model);
-    if (changed.has("devices") && devices) showDevices(devices);
-    if (changed.has("picture") && picture) {
-      paint(find("picture", HTMLCanvasElement), picture);
-      find("picture-name", HTMLParagraphElement).textContent = picture.name;
+  #update({ model, picture }: State, changes: State): void {
+    if (changes.model) showModel(changes.model);
+    if (changes.devices) showDevices(changes.devices);
+    if (changes.picture) {
+      paint(find("picture", HTMLCanvasElement), changes.picture);
+      find("picture-name", HTMLParagraphElement).textContent = changes.picture.name;
     }
-    const isAsked = changed.has("model") || changed.has("devices") || changed.has("picture");
-    if (model && picture && isAsked) this.#classify(picture);
+    const isNew = changes.model || changes.devices || changes.picture;
+    if (model && picture && isNew) this.#classify(picture);
   }
 
   async #answerFor({ name, pixels }: Picture): Promise<void> {
@@ -87,8 +96,8 @@ export class ClassifyPage {
     const verdict = make("span", isRight ? "right" : "wrong", isRight ? `✓ ${name}` : `✗ ${name}`);
     const button = make("button", "example", thumbnail(picture), verdict);
     button.type = "button";
-    button.title = isRight ? "right" : `wrong: it is a ${picture.name}`;
-    button.setAttribute("aria-label", `a ${picture.name}, taken for a ${name}`);
+    button.title = isRight ? "right" : `wrong: the class is ${picture.name}`;
+    button.setAttribute("aria-label", `${picture.name}, classified as ${name}`);
     button.addEventListener("click", () => this.#store.set({ picture }));
     return make("li", "", button);
   }
@@ -102,7 +111,9 @@ function row({ probabilities }: Answer, i: number, count: number): Float32Array 
 function showModel(model: ModelInfo): void {
   const accuracy = model.testAccuracy === undefined ? undefined : `${model.testAccuracy.toFixed(1)} %`;
   const line = [model.network ?? model.name, model.data && `on ${model.data}`].filter(Boolean).join(" ");
-  find("model-line", HTMLParagraphElement).textContent = accuracy ? `${line}, ${accuracy} right` : line;
+  find("model-line", HTMLParagraphElement).textContent = accuracy
+    ? `${line}, test accuracy ${accuracy}`
+    : line;
   showFacts(find("model-facts", HTMLElement), {
     file: model.name,
     network: model.network,
@@ -123,10 +134,11 @@ function showDevices({ chosen, threads, threadsReason, wasm, webgpu }: Devices):
 
 function describe(report: DeviceReport | undefined): string {
   if (report === undefined) return "not measured yet";
-  if ("reason" in report) return `not used. ${report.reason.replace(/\.$/, "")}`;
+  if ("reason" in report) return `not used. ${report.reason}`;
   return `${report.milliseconds.toFixed(1)} ms a picture`;
 }
 
+/** The name of a device as the page writes it. */
 export function deviceTitle(device: Devices["chosen"]): string {
   return device === "webgpu" ? "WebGPU" : "wasm";
 }

@@ -1,4 +1,4 @@
-/** The element with an id. Throws Error where the page has no such element of that type. */
+/** The element with an id. Throws Error where the page has no element with that id and type. */
 export function find<T extends HTMLElement>(id: string, type: new () => T): T {
   const element = document.getElementById(id);
   if (element instanceof type) return element;
@@ -17,7 +17,7 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Fills a list of terms and what is said of each; those without are left out. */
+/** Fills a description list with terms and values. A term without a value is left out. */
 export function showFacts(list: HTMLElement, facts: Readonly<Record<string, string | undefined>>): void {
   const known = Object.entries(facts).filter((entry): entry is [string, string] => entry[1] !== undefined);
   list.replaceChildren(

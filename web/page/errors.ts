@@ -1,7 +1,7 @@
 import { UserError } from "../../graph-builder/errors.ts";
 
-/** An error as a sentence for the page. */
+/** The sentence that the page shows for an error. */
 export function sentence(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return error instanceof UserError ? message : `Something went wrong in the page: ${message}.`;
+  return error instanceof UserError ? message : `The page has a bug: ${message}.`;
 }

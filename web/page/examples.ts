@@ -1,3 +1,4 @@
+import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { imageShape } from "../../shakenet/network.ts";
 import type { Examples } from "../protocol.ts";
@@ -7,8 +8,9 @@ import type { WorkerClient } from "./worker-client.ts";
 const PIXELS = imageShape.reduce((product, dim) => product * dim, 1);
 
 /**
- * Test pictures of a data set, `count` of them after `from` others: shapes are drawn, those of the run that the page was built with
- * lie beside it. Undefined for other data. Throws UserError where they cannot be loaded.
+ * Test pictures of a data set: `count` pictures after the first `from`. The worker draws `shapes`. The pictures
+ * of another data set are a file beside the page, if the page was built with a run of that data set; else the
+ * result is undefined. Throws UserError where the file cannot be loaded.
  */
 export async function testPictures(
   worker: WorkerClient,
@@ -24,14 +26,14 @@ export async function testPictures(
   return recordsIn(new Uint8Array(await response.arrayBuffer()), count, from);
 }
 
-/** Some records of CIFAR-10's binary format; after the last comes the first. */
+/** Reads records of CIFAR-10's binary format. After the last record it continues with the first. */
 function recordsIn(bytes: Uint8Array, count: number, from: number): Examples {
   const records = Math.floor(bytes.length / (PIXELS + 1));
   const images = new Uint8Array(count * PIXELS);
   const labels = new Uint8Array(count);
   for (let i = 0; i < count; i++) {
     const start = ((from + i) % records) * (PIXELS + 1);
-    labels[i] = bytes[start] ?? 0;
+    labels[i] = at(bytes, start);
     images.set(bytes.subarray(start + 1, start + 1 + PIXELS), i * PIXELS);
   }
   return { images, labels };

@@ -1,12 +1,12 @@
 import { find } from "./dom.ts";
 
-/** Where files come from. */
+/** What the page does with a file. */
 export interface FileTaker {
   readonly takePicture: (file: Blob, name: string) => void;
   readonly takeModel: (file: File) => void;
 }
 
-/** Listens for files that are chosen, dropped anywhere, and pasted. A file that is no picture by its type is taken for a model. */
+/** Listens for files that are chosen, dropped or pasted. A file whose type is not an image is opened as a model. */
 export function connectFiles({ takePicture, takeModel }: FileTaker): void {
   const take = (file: File) => {
     if (file.type.startsWith("image/")) takePicture(file, file.name);
@@ -27,7 +27,7 @@ function connectChooser(buttonId: string, inputId: string, take: (file: File) =>
   input.addEventListener("change", () => {
     const file = input.files?.[0];
     if (file) take(file);
-    // the same file may be chosen again
+    // lets the user choose the same file again
     input.value = "";
   });
 }

@@ -35,8 +35,7 @@ async function openModel(file: ModelFile): Promise<void> {
   if (info.data !== store.state.model?.data) store.set({ examples: [] });
   store.set({ model: info, devices });
   await classify.showExamples();
-  const checked = document.querySelector<HTMLInputElement>("#devices input:checked");
-  await classify.chooseDevice((checked?.value ?? "auto") as "auto");
+  await classify.chooseDevice();
 }
 
 connectFiles({
@@ -55,13 +54,13 @@ connectCamera(messages, (picture) => store.set({ picture }));
 async function fetchBytes(path: string): Promise<Uint8Array> {
   const response = await fetch(path, { cache: "no-cache" }).catch(() => undefined);
   if (!response?.ok)
-    throw new UserError(`The model could not be loaded from ${path}: drop another on the page.`);
+    throw new UserError(`The model could not be loaded from ${path}: drop another model on the page.`);
   return new Uint8Array(await response.arrayBuffer());
 }
 
 void messages.guard(async () => {
   if (!assets.model) {
-    messages.say("There is no model in this page yet: drop an .onnx of shake on it, or train one.");
+    messages.say("The page has no model yet: drop an .onnx file of shake on the page, or train a network.");
     return;
   }
   const { run, onnx, checkpoint } = assets.model;

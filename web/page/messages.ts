@@ -1,7 +1,7 @@
 import { find } from "./dom.ts";
 import { sentence } from "./errors.ts";
 
-/** The page's one status line and its errors. */
+/** The status line of the page, its progress bar and its error message. */
 export class Messages {
   readonly #status = find("status", HTMLParagraphElement);
   readonly #download = find("download", HTMLProgressElement);
@@ -20,11 +20,11 @@ export class Messages {
     this.#download.hidden = isDone;
     this.#download.value = received / total;
     const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
-    // a screen reader hears the beginning and the end, the bar shows the rest
+    // the text changes only at the start and at the end, because a screen reader reads every change
     this.say(isDone ? "Starting ONNX Runtime" : `Loading ONNX Runtime (${megabytes(total)} MB)`);
   }
 
-  /** Runs what a user asked for; what goes wrong becomes a sentence on the page. */
+  /** Runs a task. Shows its error as a sentence on the page. */
   async guard(task: () => Promise<void>): Promise<void> {
     try {
       await task();

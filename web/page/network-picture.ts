@@ -5,7 +5,7 @@ interface Block {
   readonly slider: HTMLInputElement;
 }
 
-/** The network as a row of blocks, each with its two branches as thick as their weights and a slider that sets them. */
+/** The network as a row of blocks. The thickness of a branch shows its weight; a slider sets it. */
 export class NetworkPicture {
   readonly #list = find("blocks", HTMLOListElement);
   readonly #template = find("block", HTMLTemplateElement);
@@ -19,12 +19,12 @@ export class NetworkPicture {
     find("even", HTMLButtonElement).addEventListener("click", () => this.#setAll("0.5"));
   }
 
-  /** The weight of branch 1 in every block. */
+  /** The weight of branch 1 in each block. */
   get alphas(): Float32Array {
     return Float32Array.from(this.#blocks, ({ slider }) => Number(slider.value));
   }
 
-  /** Shows a network of so many blocks, in three stages, with its branches mixed evenly. */
+  /** Shows a network of `count` blocks in three stages. All weights are 0.5. */
   setBlocks(count: number): void {
     this.#blocks = Array.from({ length: count }, (_, i) => this.#makeBlock(i, count / 3));
     this.#list.replaceChildren(...this.#blocks.map(({ item }) => item));
@@ -43,7 +43,7 @@ export class NetworkPicture {
     this.#onChange(this.alphas);
   }
 
-  /** The weight that all blocks have, where they have one. */
+  /** Shows the weight of all blocks, or "mixed" where they differ. */
   #showAll(): void {
     const [first = "0.5", ...others] = new Set(this.#blocks.map(({ slider }) => slider.value));
     const text = others.length > 0 ? "mixed" : Number(first).toFixed(2);
@@ -51,7 +51,7 @@ export class NetworkPicture {
   }
 
   #makeBlock(index: number, perStage: number): Block {
-    const content = this.#template.content.cloneNode(true) as DocumentFragment;
+    const content = document.importNode(this.#template.content, true);
     const item = content.querySelector("li");
     const slider = content.querySelector("input");
     if (!item || !slider) throw new Error("the template of a block has no slider");

@@ -1,17 +1,18 @@
+import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { imageShape } from "../../shakenet/network.ts";
 
 const [CHANNELS, SIZE] = imageShape;
 const AREA = SIZE * SIZE;
 
-/** A picture as the network takes it. */
+/** A picture in the size of the network's input. */
 export interface Picture {
   readonly name: string;
   /** Raw pixels uint8 [3, 32, 32]. */
   readonly pixels: Uint8Array;
 }
 
-/** The middle square of a picture's file, made 32 x 32. Throws UserError for a file that is no picture. */
+/** Reads the middle square of a picture in 32 x 32. Throws UserError for a file that is not a picture. */
 export async function readPicture(file: Blob, name: string): Promise<Picture> {
   let bitmap: ImageBitmap;
   try {
@@ -24,7 +25,10 @@ export async function readPicture(file: Blob, name: string): Promise<Picture> {
   return picture;
 }
 
-/** The middle square of what can be drawn, as pixels; halved step by step, so that no pixel of it is passed over. */
+/**
+ * Scales the middle square of an image to 32 x 32 raw pixels. The size is halved step by step, so that every
+ * pixel of the source counts.
+ */
 export function shrink(source: CanvasImageSource, width: number, height: number): Uint8Array {
   let side = Math.min(width, height);
   let [left, top] = [(width - side) / 2, (height - side) / 2];
@@ -33,7 +37,7 @@ export function shrink(source: CanvasImageSource, width: number, height: number)
     const next = Math.max(SIZE, Math.floor(side / 2));
     const context = new OffscreenCanvas(next, next).getContext("2d", { willReadFrequently: next === SIZE });
     if (!context) throw new UserError("This browser cannot draw pictures.");
-    // what is transparent lies on white
+    // transparent pixels become white
     context.fillStyle = "white";
     context.fillRect(0, 0, next, next);
     context.imageSmoothingQuality = "high";
@@ -47,7 +51,7 @@ function planes(rgba: Uint8ClampedArray): Uint8Array {
   const pixels = new Uint8Array(CHANNELS * AREA);
   for (let i = 0; i < AREA; i++) {
     for (let channel = 0; channel < CHANNELS; channel++) {
-      pixels[channel * AREA + i] = rgba[4 * i + channel] ?? 0;
+      pixels[channel * AREA + i] = at(rgba, 4 * i + channel);
     }
   }
   return pixels;
@@ -58,7 +62,7 @@ export function paint(canvas: HTMLCanvasElement, { name, pixels }: Picture): voi
   const image = new ImageData(SIZE, SIZE);
   for (let i = 0; i < AREA; i++) {
     for (let channel = 0; channel < CHANNELS; channel++) {
-      image.data[4 * i + channel] = pixels[channel * AREA + i] ?? 0;
+      image.data[4 * i + channel] = at(pixels, channel * AREA + i);
     }
     image.data[4 * i + 3] = 255;
   }
@@ -66,7 +70,7 @@ export function paint(canvas: HTMLCanvasElement, { name, pixels }: Picture): voi
   canvas.setAttribute("aria-label", name);
 }
 
-/** A small canvas with a picture, for a button that says its name itself. */
+/** A canvas with a picture. Screen readers skip it, because the button around it has a label. */
 export function thumbnail(picture: Picture): HTMLCanvasElement {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = SIZE;
@@ -75,7 +79,7 @@ export function thumbnail(picture: Picture): HTMLCanvasElement {
   return canvas;
 }
 
-/** The pictures of a data set, one by one. */
+/** Splits images uint8 [count, 3, 32, 32] into pictures. */
 export function picturesOf(images: Uint8Array, names: readonly string[]): Picture[] {
   const size = CHANNELS * AREA;
   return names.map((name, i) => ({ name, pixels: images.slice(i * size, (i + 1) * size) }));

@@ -1,4 +1,4 @@
-/** The mean of the latest values, of which one that is `span` values old counts a third. */
+/** An exponential moving average: the weight of a value falls to 1/e after `span` more values. */
 export class RecentMean {
   readonly #keep: number;
   #sum = 0;
@@ -8,7 +8,7 @@ export class RecentMean {
     this.#keep = Math.exp(-1 / span);
   }
 
-  /** Takes a value and returns the mean with it. */
+  /** Adds a value. Returns the average. */
   add(value: number): number {
     this.#sum = this.#keep * this.#sum + value;
     this.#weight = this.#keep * this.#weight + 1;

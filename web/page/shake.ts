@@ -1,3 +1,4 @@
+import { at } from "../../graph-builder/at.ts";
 import { Bars, bestOf, className, percent } from "./bars.ts";
 import { deviceTitle } from "./classify.ts";
 import { find, make } from "./dom.ts";
@@ -10,8 +11,9 @@ import { latest, type WorkerClient } from "./worker-client.ts";
 const DRAWS = 200;
 const EXAMPLES = 10;
 const DRAWS_AT_ONCE = 20;
+const NO_DRAWS = "Each draw marks its probabilities on the bars.";
 
-/** The second tab: the weight of every block's first branch on a slider, and what that does to the answer. */
+/** The tab Shake: a slider for the weight of branch 1 in each block, and the answer with these weights. */
 export class ShakePage {
   readonly #worker: WorkerClient;
   readonly #store: Store;
@@ -34,10 +36,10 @@ export class ShakePage {
     find("draw", HTMLButtonElement).addEventListener("click", () => {
       void messages.guard(() => this.#drawMixes());
     });
-    store.watch((state, changed) => this.#update(state, changed));
+    store.watch((state, changes) => this.#update(state, changes));
   }
 
-  /** Answers only while it is seen. */
+  /** Tells whether the tab is visible. A hidden tab does not classify. */
   set isShown(isShown: boolean) {
     this.#isShown = isShown;
     if (isShown) this.#ask(this.#network.alphas);
@@ -54,14 +56,14 @@ export class ShakePage {
     find("shake-examples", HTMLUListElement).replaceChildren(...buttons);
   }
 
-  #update({ model, picture, examples }: State, changed: ReadonlySet<keyof State>): void {
-    if (changed.has("model")) this.#network.setBlocks(model?.blocks ?? 0);
-    if (changed.has("picture") && picture) {
-      paint(find("shake-picture", HTMLCanvasElement), picture);
-      find("shake-picture-name", HTMLParagraphElement).textContent = picture.name;
+  #update({ model, picture }: State, changes: State): void {
+    if (changes.model) this.#network.setBlocks(changes.model.blocks ?? 0);
+    if (changes.picture) {
+      paint(find("shake-picture", HTMLCanvasElement), changes.picture);
+      find("shake-picture-name", HTMLParagraphElement).textContent = changes.picture.name;
     }
-    if (changed.has("examples")) this.#showExamples(examples ?? []);
-    if (changed.has("model") || changed.has("picture")) this.#clearDraws();
+    if (changes.examples) this.#showExamples(changes.examples);
+    if (changes.model || changes.picture) this.#clearDraws();
     const missing = whatIsMissing({ model, picture });
     const note = find("shake-missing", HTMLParagraphElement);
     note.hidden = missing === undefined;
@@ -99,24 +101,24 @@ export class ShakePage {
     }
   }
 
-  /** Also ends the drawing under way, whose draws are then no longer these. */
+  /** Clears the draws. A loop that is drawing sees a new list and stops. */
   #clearDraws(): void {
     this.#draws = [];
     this.#bars.mark(this.#draws);
     this.#clear.disabled = true;
-    this.#spread.textContent = "Each draw leaves a mark where its answer falls.";
+    this.#spread.textContent = NO_DRAWS;
   }
 }
 
 function whatIsMissing({ model, picture }: State): string | undefined {
-  if (!model) return "There is no model yet: drop a checkpoint of shake on the page, or train a network.";
+  if (!model) return "The page has no model yet: drop a checkpoint of shake on the page, or train a network.";
   if (model.blocks === undefined) {
-    return `${model.name} has its branches merged into one, so there is nothing to mix: drop its checkpoint on the page, or a model made by npx shake export RUN --alpha-input --out FILE.`;
+    return `The branches of ${model.name} are merged into one, so they have no weights: drop its checkpoint on the page, or a model that npx shake export RUN --alpha-input --out FILE made.`;
   }
-  return picture ? undefined : "There is no picture yet: drop one on the page.";
+  return picture ? undefined : "The page has no picture yet: drop one on the page.";
 }
 
-/** How often each answer came, and how far the probability of the commonest one is spread. */
+/** Counts the answers of the draws, and describes the spread of the most frequent answer's probability. */
 function describeSpread(draws: readonly Float32Array[], classNames: readonly string[]): string {
   const counts = new Map<number, number>();
   for (const draw of draws) {
@@ -124,9 +126,9 @@ function describeSpread(draws: readonly Float32Array[], classNames: readonly str
     counts.set(index, (counts.get(index) ?? 0) + 1);
   }
   const answers = [...counts].sort(([, a], [, b]) => b - a);
-  const said = answers.map(([index, count]) => `${className(classNames, index)} ${count}`).join(", ");
-  const commonest = answers[0]?.[0] ?? 0;
-  const sorted = draws.map((draw) => draw[commonest] ?? 0).sort((a, b) => a - b);
-  const at = (share: number) => percent(sorted[Math.round(share * (sorted.length - 1))] ?? 0);
-  return `${draws.length} draws: ${said}. The probability of ${className(classNames, commonest)} runs from ${at(0)} to ${at(1)}; its median is ${at(0.5)}.`;
+  const counted = answers.map(([index, count]) => `${className(classNames, index)} ${count}`).join(", ");
+  const [first] = at(answers, 0);
+  const sorted = draws.map((draw) => at(draw, first)).sort((a, b) => a - b);
+  const quantile = (share: number) => percent(at(sorted, Math.round(share * (sorted.length - 1))));
+  return `${draws.length} draws: ${counted}. The probability of ${className(classNames, first)} is between ${quantile(0)} and ${quantile(1)}; its median is ${quantile(0.5)}.`;
 }

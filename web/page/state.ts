@@ -1,19 +1,19 @@
 import type { Devices, ModelInfo } from "../protocol.ts";
 import type { Picture } from "./pictures.ts";
 
-/** What the pages share. */
+/** The state that the tabs share. */
 export interface State {
   readonly model?: ModelInfo | undefined;
   readonly devices?: Devices | undefined;
   readonly picture?: Picture | undefined;
-  /** Pictures to choose from. */
+  /** The test pictures that the page shows. */
   readonly examples?: readonly Picture[] | undefined;
 }
 
-/** The shared state; whoever watches is told which of its parts have changed. */
+/** Holds the shared state. A watcher gets the state and the parts that changed. */
 export class Store {
   #state: State = {};
-  readonly #watchers: ((state: State, changed: ReadonlySet<keyof State>) => void)[] = [];
+  readonly #watchers: ((state: State, changes: State) => void)[] = [];
 
   get state(): State {
     return this.#state;
@@ -21,11 +21,10 @@ export class Store {
 
   set(changes: State): void {
     this.#state = { ...this.#state, ...changes };
-    const changed = new Set(Object.keys(changes) as (keyof State)[]);
-    for (const watcher of this.#watchers) watcher(this.#state, changed);
+    for (const watcher of this.#watchers) watcher(this.#state, changes);
   }
 
-  watch(watcher: (state: State, changed: ReadonlySet<keyof State>) => void): void {
+  watch(watcher: (state: State, changes: State) => void): void {
     this.#watchers.push(watcher);
   }
 }

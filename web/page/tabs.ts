@@ -1,4 +1,7 @@
-/** Makes buttons with role tab show the panels they control; arrow keys, Home and End move between them. */
+/**
+ * Makes every button with role tab show its panel. Arrow keys, Home and End move between the tabs. `onShow` is
+ * called with the id of the panel. Returns the function that shows a panel.
+ */
 export function connectTabs(onShow: (id: string) => void): (id: string) => void {
   const tabs = [...document.querySelectorAll<HTMLButtonElement>("[role=tab]")];
   const idOf = (tab: HTMLButtonElement) => tab.getAttribute("aria-controls") ?? "";
@@ -24,7 +27,8 @@ export function connectTabs(onShow: (id: string) => void): (id: string) => void 
         Home: 0,
         End: -1,
       };
-      const next = key in steps ? tabs.at((steps[key] ?? 0) % tabs.length) : undefined;
+      const step = steps[key];
+      const next = step === undefined ? undefined : tabs.at(step % tabs.length);
       next?.focus();
       next?.click();
     });

@@ -1,13 +1,7 @@
-import type {
-  DeviceChoice,
-  ModelFile,
-  TrainChoices,
-  Trained,
-  TrainingEnd,
-  WorkerEvent,
-} from "../protocol.ts";
+import type { ModelFile, TrainChoices, Trained, TrainingEnd, WorkerEvent } from "../protocol.ts";
 import { Chart } from "./chart.ts";
 import { deviceTitle } from "./classify.ts";
+import { deviceChoice } from "./device-choice.ts";
 import { find, showFacts } from "./dom.ts";
 import type { Messages } from "./messages.ts";
 import { RecentMean } from "./recent-mean.ts";
@@ -15,7 +9,7 @@ import type { WorkerClient } from "./worker-client.ts";
 
 type StepEvent = Extract<WorkerEvent, { type: "step" }>;
 
-/** Steps that a point of a curve is the mean of, about. */
+/** The span of the moving averages, in steps. */
 const SPAN = 10;
 
 const lines = [
@@ -23,7 +17,7 @@ const lines = [
   { label: "test", color: "--branch2", isSparse: true },
 ];
 
-/** The third tab: a small network trained in the page, with its curves and what comes out. */
+/** The tab Train: trains a small network, draws its curves and offers the result. */
 export class TrainPage {
   readonly #worker: WorkerClient;
   readonly #status = find("training-status", HTMLParagraphElement);
@@ -47,7 +41,7 @@ export class TrainPage {
       void messages.guard(() => this.#start(readChoices(this.#form)));
     });
     this.#stop.addEventListener("click", () => {
-      this.#status.textContent = "Stopping after this step.";
+      this.#status.textContent = "Stopping after the current step.";
       void messages.guard(() => worker.call("stop"));
     });
     this.#resume.addEventListener("click", () => {
@@ -67,12 +61,13 @@ export class TrainPage {
     this.#accuracy.clear();
     this.#recent = { loss: new RecentMean(SPAN), accuracy: new RecentMean(SPAN) };
     this.#testAccuracy = undefined;
+    this.#showFacts({});
     await this.#run(() => this.#worker.call("train", choices));
   }
 
   async #run(train: () => Promise<TrainingEnd>): Promise<void> {
     this.#setRunning(true);
-    this.#status.textContent = "Compiling the network and opening it.";
+    this.#status.textContent = "Compiling the network and opening a session.";
     let end: TrainingEnd | undefined;
     try {
       end = await train();
@@ -85,22 +80,21 @@ export class TrainPage {
       this.#status.textContent = "The training ended with an error.";
       throw error;
     } finally {
-      this.#setRunning(false, end?.finished === false);
+      this.#setRunning(false, end?.finished);
     }
   }
 
-  #setRunning(isRunning: boolean, canResume = false): void {
-    const start = find("start-training", HTMLButtonElement);
-    start.disabled = isRunning;
+  #setRunning(isRunning: boolean, isFinished = false): void {
+    const hasSteps = "step" in this.#facts;
+    find("start-training", HTMLButtonElement).disabled = isRunning;
     this.#stop.disabled = !isRunning;
-    this.#resume.disabled = !canResume;
-    if (!isRunning) for (const button of this.#results) button.disabled = false;
+    this.#resume.disabled = isRunning || isFinished || !hasSteps;
+    for (const button of this.#results) button.disabled = !hasSteps;
   }
 
   #receive(event: WorkerEvent): void {
     if (event.type === "prepared") {
-      const why = event.reason.replace(/\.$/, "");
-      this.#status.textContent = `Training on ${deviceTitle(event.device)} (${why}).`;
+      this.#status.textContent = `Training on ${deviceTitle(event.device)} (${event.reason}).`;
     } else if (event.type === "step") {
       this.#showStep(event);
     } else if (event.type === "epoch") {
@@ -145,7 +139,7 @@ function readChoices(form: HTMLFormElement): TrainChoices {
     epochs: number("epochs"),
     batchSize: number("batchSize"),
     learningRate: number("learningRate"),
-    device: data.get("device") as DeviceChoice,
+    device: deviceChoice(data.get("device")),
   };
 }
 
@@ -158,9 +152,9 @@ function formatSeconds(seconds: number): string {
 }
 
 function download(name: string, bytes: Uint8Array): void {
-  // of bytes without a type a browser makes a text file
+  // without a type a browser saves the bytes as a text file
   const type = "application/octet-stream";
-  const url = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>], { type }));
+  const url = URL.createObjectURL(new Blob([new Uint8Array(bytes)], { type }));
   const link = document.createElement("a");
   link.href = url;
   link.download = name;

@@ -10,12 +10,13 @@ import { testPictures } from "./test-pictures.ts";
 
 const require = createRequire(import.meta.url);
 
-/** The build of ONNX Runtime Web with both the wasm and the WebGPU provider that every browser can run. */
+/** The build of ONNX Runtime Web with the wasm and the WebGPU provider that runs in every browser. */
 const BUILD = "ort-wasm-simd-threaded.asyncify";
 
 /**
- * Builds the static site into a folder, which any host serves from any path. `run` is the one whose network is shown first.
- * The sources are those of the project in the working directory. Throws Error where a file is missing.
+ * Builds the static site into a folder, which any host can serve from any path. The page opens the network of
+ * `run` first. The sources are those of the project in the working directory. Throws Error where a file is
+ * missing.
  */
 export async function buildSite(outDir: string, run?: FinishedRun): Promise<void> {
   const root = resolve("web");
@@ -44,7 +45,7 @@ export async function buildSite(outDir: string, run?: FinishedRun): Promise<void
     base: "./",
     logLevel: "warn",
     define: { ASSETS: JSON.stringify(assets) },
-    // ONNX Runtime's glue is a file of its own: a thread's worker loads it too
+    // keeps ONNX Runtime's JavaScript in a file of its own, because the workers of its threads load it too
     resolve: { conditions: ["onnxruntime-web-use-extern-wasm", "module", "browser", "production"] },
     worker: { format: "es" },
     build: {
@@ -68,12 +69,12 @@ export async function buildSite(outDir: string, run?: FinishedRun): Promise<void
   }
 }
 
-/** ONNX Runtime's WebAssembly, named after its version so that a browser never keeps an old one. */
+/** ONNX Runtime's WebAssembly. Its name has the version, so that a browser never uses an old one from its cache. */
 async function compressedWasm(): Promise<{ name: string; folder: string; bytes: Uint8Array }> {
   const folder = dirname(require.resolve("onnxruntime-web"));
-  const { version } = JSON.parse(await readFile(join(folder, "..", "package.json"), "utf8")) as {
-    version: string;
-  };
+  const { version }: { version: string } = JSON.parse(
+    await readFile(join(folder, "..", "package.json"), "utf8"),
+  );
   const bytes = await promisify(gzip)(await readFile(join(folder, `${BUILD}.wasm`)));
   return { name: `onnxruntime-web-${version}`, folder, bytes };
 }

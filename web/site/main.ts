@@ -6,8 +6,8 @@ import { buildSite } from "./build.ts";
 
 const OUT_DIR = "web/dist";
 
-const usage = `npm run demo [-- --run DIR] [--port N]  shows the network of a run, the newest one where none is named
-npm run build:web [-- --run DIR]        writes the same page into ${OUT_DIR}, for any host of static files`;
+const usage = `npm run demo [-- --run DIR] [--port N]  build and serve the page with the network of a run [default: the newest run]
+npm run build:web [-- --run DIR]        write the same page into ${OUT_DIR}, for any host of static files`;
 
 async function main([command = "demo", ...rest]: readonly string[]): Promise<void> {
   const { run: named, port, help } = readFlags(rest);
@@ -22,7 +22,7 @@ async function main([command = "demo", ...rest]: readonly string[]): Promise<voi
     );
   }
   if (run === undefined && command === "demo") {
-    throw new UserError("There is no finished run in runs/ to show: train one with npx shake train first.");
+    throw new UserError("There is no finished run in runs/: train a network with npx shake train first.");
   }
   await buildSite(OUT_DIR, run);
   const what = run === undefined ? "without a model" : `with the model of ${run.path}`;
@@ -31,7 +31,7 @@ async function main([command = "demo", ...rest]: readonly string[]): Promise<voi
     return;
   }
   await serve(port);
-  console.log(`The page ${what}; Ctrl-C ends it.`);
+  console.log(`This is the page ${what}. Press Ctrl-C to stop the server.`);
 }
 
 async function serve(port: number): Promise<void> {
@@ -41,7 +41,7 @@ async function serve(port: number): Promise<void> {
     preview: {
       port,
       open: process.stdout.isTTY,
-      // threads of WebAssembly need them; without them the page runs on one
+      // threads of WebAssembly need cross-origin isolation; without it the page runs on one thread
       headers: {
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Embedder-Policy": "require-corp",
@@ -55,15 +55,15 @@ function readFlags(args: readonly string[]): { run?: string | undefined; port: n
   try {
     const { values } = parseArgs({
       args: [...args],
-      options: { run: { type: "string" }, port: { type: "string" }, help: { type: "boolean" } },
+      options: { run: { type: "string" }, port: { type: "string" }, help: { type: "boolean", short: "h" } },
     });
     const { run, port = "4173", help = false } = values;
     if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535)
-      throw new UserError(`--port must be a port, not ${port}.`);
+      throw new UserError(`--port must be a number from 0 to 65535, not ${port}.`);
     return { run, port: Number(port), help };
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(`${(error as Error).message}\n${usage}`, { cause: error });
+    throw new UserError(`${error instanceof Error ? error.message : error}\n${usage}`, { cause: error });
   }
 }
 

@@ -3,7 +3,10 @@ import { UserError } from "../../graph-builder/errors.ts";
 import { type Device, webDevice } from "../../runtime/device/device.ts";
 import type { DeviceName, Start, WorkerEvent } from "../protocol.ts";
 
-/** Fetches ONNX Runtime's WebAssembly, telling how far it is, and sets it up. Throws UserError where it cannot be fetched. */
+/**
+ * Downloads ONNX Runtime's WebAssembly, reports the progress, and configures ONNX Runtime.
+ * Throws UserError where the download fails.
+ */
 export async function loadOnnxRuntime(
   { module, wasm, bytes }: Start,
   tell: (event: WorkerEvent) => void,
@@ -14,20 +17,20 @@ export async function loadOnnxRuntime(
   ort.env.wasm.wasmBinary = await fetchWasm(wasm, bytes, tell);
 }
 
-/** At most 4 of the cores, where the page may share memory between threads. */
+/** The number of threads: up to 4 where the page is cross-origin isolated, else 1. */
 export function threads(): number {
   return crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
 }
 
-/** Why there is one thread, where there is. */
+/** Why there is only one thread; undefined where there are more. */
 export function threadsReason(): string | undefined {
   if (threads() > 1) return undefined;
   return crossOriginIsolated
     ? "this machine has one core"
-    : "more need the headers Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy, which this host does not send";
+    : "more threads need the headers Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy, which this host does not send";
 }
 
-/** A device of this browser. Throws UserError, saying why, where it has none. */
+/** Opens a device of this browser. Throws UserError with the reason where the browser has no such device. */
 export async function openDevice(name: DeviceName): Promise<Device> {
   if (name === "webgpu") await expectWebGpu();
   return webDevice(ort, name);
@@ -40,10 +43,10 @@ async function expectWebGpu(): Promise<GPUAdapter> {
   return adapter;
 }
 
-/** Throws UserError, saying why, where WebGPU would be computed by the processor, as where there is none. */
+/** Throws UserError with the reason where there is no WebGPU, or where it runs in software on the processor. */
 export async function expectGraphicsCard(): Promise<void> {
   const { info } = await expectWebGpu();
-  if (info.isFallbackAdapter) throw new UserError("WebGPU is computed by the processor here.");
+  if (info.isFallbackAdapter) throw new UserError("WebGPU runs in software on the processor here.");
 }
 
 async function fetchWasm(
@@ -54,18 +57,18 @@ async function fetchWasm(
   const file = await download(url, (received) =>
     tell({ type: "download", received: Math.min(received, total), total }),
   );
-  // some hosts call a .gz a compressed page, and the browser has unpacked it already
-  const isPacked = new Uint8Array(file)[0] === 0x1f;
-  return isPacked ? unzip(file) : file;
+  // a host that sends a .gz with Content-Encoding: gzip makes the browser decompress it
+  const isCompressed = new Uint8Array(file)[0] === 0x1f;
+  return isCompressed ? decompress(file) : file;
 }
 
-/** Chunk by chunk, which takes half the time of what `Response.arrayBuffer` does. */
-async function unzip(file: ArrayBuffer): Promise<ArrayBuffer> {
-  // the last four bytes of a gzip file are the size of what is in it
+/** Decompresses a gzip file chunk by chunk, which takes half the time of `Response.arrayBuffer`. */
+async function decompress(file: ArrayBuffer): Promise<ArrayBuffer> {
+  // the last four bytes of a gzip file hold the decompressed size
   const bytes = new Uint8Array(new DataView(file).getUint32(file.byteLength - 4, true));
   const { readable, writable } = new DecompressionStream("gzip");
   const writer = writable.getWriter();
-  // what goes wrong is seen by the reader
+  // an error of the writer also rejects the reader
   writer.write(file).catch(() => undefined);
   writer.close().catch(() => undefined);
   const reader = readable.getReader();
@@ -77,7 +80,10 @@ async function unzip(file: ArrayBuffer): Promise<ArrayBuffer> {
   }
 }
 
-/** A file's bytes, by the one interface that tells how far it is without a stream to keep. */
+/**
+ * Downloads a file with XMLHttpRequest, which reports its progress and collects the bytes itself.
+ * Throws UserError for any status but 200.
+ */
 function download(url: string, onProgress: (received: number) => void): Promise<ArrayBuffer> {
   const request = new XMLHttpRequest();
   request.open("GET", url);
@@ -85,15 +91,17 @@ function download(url: string, onProgress: (received: number) => void): Promise<
   request.onprogress = ({ loaded }) => onProgress(loaded);
   return new Promise((resolve, reject) => {
     request.onloadend = () => {
-      if (request.status === 200) resolve(request.response as ArrayBuffer);
-      else {
-        const status = request.status === 0 ? "the host does not answer" : `status ${request.status}`;
-        reject(
-          new UserError(
-            `ONNX Runtime could not be loaded from ${url} (${status}): reload the page, or build it again with npm run build:web.`,
-          ),
-        );
+      const { status, response } = request;
+      if (status === 200 && response instanceof ArrayBuffer) {
+        resolve(response);
+        return;
       }
+      const reason = status === 0 ? "the host does not answer" : `status ${status}`;
+      reject(
+        new UserError(
+          `ONNX Runtime could not be loaded from ${url} (${reason}): reload the page, or build it again with npm run build:web.`,
+        ),
+      );
     };
     request.send();
   });

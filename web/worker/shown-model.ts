@@ -1,6 +1,7 @@
-import type { InferenceSession } from "onnxruntime-common";
-import { UserError } from "../../graph-builder/index.ts";
+import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { at, UserError } from "../../graph-builder/index.ts";
 import type { Device } from "../../runtime/device/device.ts";
+import { ortReason } from "../../runtime/device/ort-errors.ts";
 import type { Classifier } from "../../runtime/inference/classifier.ts";
 import { imageShape, openClassifier } from "../../shakenet/index.ts";
 import type { Answer, DeviceChoice, DeviceName, DeviceReport, Devices } from "../protocol.ts";
@@ -10,9 +11,9 @@ import type { Queue } from "./queue.ts";
 
 const PIXELS = imageShape.reduce((product, dim) => product * dim, 1);
 const TIMED_RUNS = 7;
-const TIME_LIMIT = 500;
+const TIMED_MS = 500;
 
-/** The model that the page shows, open on one device or on both. */
+/** The model that the page shows. It is open on wasm, on WebGPU or on both. */
 export class ShownModel {
   readonly model: Model;
   readonly #queue: Queue;
@@ -28,7 +29,10 @@ export class ShownModel {
     this.#queue = queue;
   }
 
-  /** Opens a model on wasm. Throws UserError where ONNX Runtime refuses it or it does not take pictures of 32 x 32 in colour. */
+  /**
+   * Opens a model on wasm and measures it. Throws UserError where ONNX Runtime refuses the model, and where
+   * its pictures are not 3 x 32 x 32.
+   */
   static async open(model: Model, queue: Queue): Promise<ShownModel> {
     const shown = new ShownModel(model, queue);
     const classifier = await queue.run(() => shown.#classifier("wasm"));
@@ -36,7 +40,7 @@ export class ShownModel {
     if ([channels, height, width].join() !== imageShape.join()) {
       await shown.release();
       throw new UserError(
-        `${model.info.name} takes pictures of ${channels} x ${height} x ${width}, and this page makes them ${imageShape.join(" x ")}.`,
+        `${model.info.name} takes pictures of ${channels} x ${height} x ${width}, and this page only makes pictures of ${imageShape.join(" x ")}.`,
       );
     }
     await shown.#measure("wasm");
@@ -53,7 +57,7 @@ export class ShownModel {
     };
   }
 
-  /** Takes the device that was told last, or the faster one; measures WebGPU where it has not been. */
+  /** Chooses a device, or with `auto` the faster one. Measures WebGPU unless wasm is chosen or WebGPU was measured. */
   async choose(choice: DeviceChoice): Promise<void> {
     this.#choice = choice;
     if (choice !== "wasm" && !this.#reports.has("webgpu")) await this.#measure("webgpu");
@@ -73,12 +77,15 @@ export class ShownModel {
   async #classify(images: Uint8Array): Promise<Answer> {
     const start = performance.now();
     const classifier = await this.#classifier(this.#chosen);
-    const { data, dims } = await classifier.logits(images);
-    const probabilities = softmax(data as Float32Array, Number(dims[1]));
+    const logits = await classifier.logits(images);
+    const probabilities = softmax(floatsOf(logits), at(logits.dims, 1));
     return { probabilities, device: this.#chosen, milliseconds: performance.now() - start };
   }
 
-  /** Probabilities of one picture under each row of alphas [mixes, blocks]. Throws UserError where the branches are merged. */
+  /**
+   * Probabilities of one picture with each row of alphas [rows, blocks]. Throws UserError where the branches
+   * are merged.
+   */
   shake(image: Uint8Array, alphas: Float32Array): Promise<Answer> {
     return this.#queue.run(() => this.#shake(image, alphas));
   }
@@ -97,8 +104,8 @@ export class ShownModel {
     for (let first = 0; first < alphas.length; first += blocks) {
       const alpha = new Tensor("float32", alphas.slice(first, first + blocks), [blocks]);
       const { logits } = await session.run({ images, alpha });
-      const data = logits?.data as Float32Array;
-      rows.push(softmax(data, data.length));
+      if (!logits) throw new Error("the network with an input alpha returned no logits");
+      rows.push(softmax(floatsOf(logits), logits.size));
     }
     const probabilities = new Float32Array(rows.flatMap((row) => [...row]));
     return { probabilities, device: this.#chosen, milliseconds: performance.now() - start };
@@ -114,7 +121,10 @@ export class ShownModel {
     });
   }
 
-  /** The median of some runs on one picture, after one that does not count; what the user asks for meanwhile comes between them. */
+  /**
+   * Measures the median time of some runs on one picture, after one run for warm-up. Every run is a task of
+   * the queue, so the calls of the user run between them.
+   */
   async #measure(name: DeviceName): Promise<void> {
     const image = new Uint8Array(PIXELS);
     const run = () =>
@@ -127,18 +137,23 @@ export class ShownModel {
     try {
       await run();
       const times: number[] = [];
-      const end = performance.now() + TIME_LIMIT;
+      const end = performance.now() + TIMED_MS;
       while (times.length < TIMED_RUNS && (times.length === 0 || performance.now() < end))
         times.push(await run());
-      this.#reports.set(name, { milliseconds: times.sort((a, b) => a - b)[times.length >> 1] ?? 0 });
+      this.#reports.set(name, {
+        milliseconds: at(
+          times.sort((a, b) => a - b),
+          times.length >> 1,
+        ),
+      });
     } catch (error) {
       if (name === "wasm") throw error;
-      this.#reports.set(name, { reason: (error as Error).message });
+      this.#reports.set(name, { reason: ortReason(error) });
     }
   }
 
   async #classifier(name: DeviceName): Promise<Classifier> {
-    if (this.#isReleased) throw new UserError("Another model has taken its place.");
+    if (this.#isReleased) throw new UserError("Another model was opened meanwhile.");
     const { info, onnx } = this.model;
     return cached(this.#classifiers, name, (device) => openClassifier(onnx, device, info.name));
   }
@@ -156,7 +171,13 @@ async function cached<T>(
   return session;
 }
 
-/** Each row of logits as probabilities. */
+/** The elements of a float32 tensor. Throws UserError for a tensor of another type. */
+function floatsOf({ data, type }: Tensor): Float32Array {
+  if (data instanceof Float32Array) return data;
+  throw new UserError(`The logits are ${type}, not float32.`);
+}
+
+/** Converts each row of logits to probabilities. */
 function softmax(logits: Float32Array, classes: number): Float32Array {
   const probabilities = new Float32Array(logits.length);
   for (let first = 0; first < logits.length; first += classes) {

@@ -7,23 +7,25 @@ import type {
 import { datasets, shapesDataset } from "../../runtime/data/dataset.ts";
 import type { Dataset } from "../../runtime/data/types.ts";
 import type { Device } from "../../runtime/device/device.ts";
+import { ortReason } from "../../runtime/device/ort-errors.ts";
 import { cosine } from "../../runtime/loop/schedule.ts";
 import { train } from "../../runtime/loop/train.ts";
 import { TrainingSession } from "../../runtime/session/training-session.ts";
-import { frozenModel } from "../../shakenet/provenance.ts";
-import type { ArtifactSettings } from "../../shakenet/settings.ts";
-import { shakeNetTask } from "../../shakenet/task.ts";
-import type { ShakeNetArtifacts } from "../../shakenet/training-artifacts.ts";
-import { buildTrainingArtifacts } from "../../shakenet/training-artifacts.ts";
+import {
+  type ArtifactSettings,
+  buildTrainingArtifacts,
+  frozenModel,
+  type ShakeNetArtifacts,
+  shakeNetTask,
+} from "../../shakenet/index.ts";
 import type { DeviceName, TrainChoices, Trained, TrainingEnd, WorkerEvent } from "../protocol.ts";
 import { expectGraphicsCard, openDevice } from "./devices.ts";
 import type { Queue } from "./queue.ts";
 
 const TEST_IMAGES = 500;
-/** A checkpoint every few seconds. */
 const CHECKPOINT_STEPS = 20;
 
-/** A training in the page: the same artifacts, session and loop as the command line's, on pictures drawn here. */
+/** A training in the page, on `shapes`. The artifacts, the session and the loop are those of the command line. */
 export class PageTraining {
   readonly #choices: TrainChoices;
   readonly #artifacts: ShakeNetArtifacts;
@@ -36,7 +38,7 @@ export class PageTraining {
   #record: ClassificationRecord | undefined;
   #stopping: AbortController | undefined;
 
-  /** Compiles the network. Throws UserError for choices that make none. */
+  /** Compiles the network. Throws UserError for a depth or a width that no network has. */
   constructor(choices: TrainChoices, queue: Queue, tell: (event: WorkerEvent) => void) {
     const { mean, std, classNames } = datasets.shapes;
     this.#choices = choices;
@@ -64,53 +66,68 @@ export class PageTraining {
     return this.#stopping !== undefined;
   }
 
-  /** Trains from the last checkpoint until the end or until it is stopped. Throws UserError where it diverges. */
+  /**
+   * Trains from the last checkpoint to the end, or until `stop`. Throws UserError where the device cannot be
+   * opened and where the training diverges. `run` can be called again after an error.
+   */
   async run(): Promise<TrainingEnd> {
     const stopping = new AbortController();
     this.#stopping = stopping;
-    const { device, session } = await this.#queue.run(() => this.#openFaster());
-    let end: TrainingEnd = { step: 0, finished: true };
     try {
-      const events = train(session, this.#task(device), {
-        epochs: this.#choices.epochs,
-        learningRate: cosine(this.#choices.learningRate),
-        checkpointEverySteps: CHECKPOINT_STEPS,
-        store: { save: async (kind, bytes) => this.#keep(kind, bytes) },
-        signal: stopping.signal,
-      });
-      for (;;) {
-        const { value: event, done } = await this.#queue.run(() => events.next());
-        if (done) break;
-        end = this.#report(event, end);
-        await messagesHandled();
+      const { device, session } = await this.#queue.run(() => this.#openFaster());
+      try {
+        return await this.#train(session, this.#task(device), stopping.signal);
+      } finally {
+        await this.#queue.run(() => session.release());
       }
     } finally {
       this.#stopping = undefined;
-      await this.#queue.run(() => session.release());
     }
-    return end;
+  }
+
+  async #train(
+    session: TrainingSession,
+    task: ClassificationTask,
+    signal: AbortSignal,
+  ): Promise<TrainingEnd> {
+    const events = train(session, task, {
+      epochs: this.#choices.epochs,
+      learningRate: cosine(this.#choices.learningRate),
+      checkpointEverySteps: CHECKPOINT_STEPS,
+      store: { save: async (kind, bytes) => this.#keep(kind, bytes) },
+      signal,
+    });
+    let end: TrainingEnd = { step: 0, finished: true };
+    for (;;) {
+      const { value: event, done } = await this.#queue.run(() => events.next());
+      if (done) return end;
+      this.#report(event);
+      if (event.type === "step") end = { step: event.step, finished: true };
+      if (event.type === "interrupted") end = { step: event.step, finished: false };
+      await messagesHandled();
+    }
   }
 
   stop(): void {
     this.#stopping?.abort();
   }
 
-  /** The network and the checkpoint as they are. */
+  /** Freezes the last checkpoint. */
   trained(): Trained {
     const checkpoint = decodeCheckpoint(this.#checkpoint);
     const isMeasured = this.#record?.step === Number(checkpoint.properties.get("step"));
-    const onnx = frozenModel(checkpoint, "The checkpoint of the page", {
+    const onnx = frozenModel(checkpoint, "the checkpoint of the page", {
       data: "shapes",
       testAccuracy: isMeasured ? this.#record?.test_accuracy : undefined,
     });
     return { name: "trained-in-the-page.onnx", onnx, checkpoint: this.#checkpoint };
   }
 
-  /** Opens the session on the device that was told, or on the one whose step was found faster. */
+  /** Opens the session on the device that was chosen, or on the device with the faster step. */
   async #openFaster(): Promise<{ device: Device; session: TrainingSession }> {
     const { device } = this.#choices;
     const { name, reason } =
-      device === "auto" ? await this.#compare() : { name: device, reason: "as chosen" };
+      device === "auto" ? await this.#compare() : { name: device, reason: "your choice" };
     this.#tell({ type: "prepared", device: name, reason });
     return this.#open(name);
   }
@@ -123,11 +140,11 @@ export class PageTraining {
       const reason = `a step takes ${formatMs(wasm)} on wasm, ${formatMs(webgpu)} on WebGPU`;
       return { name: webgpu < wasm ? "webgpu" : "wasm", reason };
     } catch (error) {
-      return { name: "wasm", reason: (error as Error).message };
+      return { name: "wasm", reason: ortReason(error) };
     }
   }
 
-  /** The time of a step after the first, in ms. */
+  /** Measures the second step, in ms. The first one also compiles kernels. */
   async #timeStep(name: DeviceName): Promise<number> {
     const { device, session } = await this.#open(name);
     const { feeds } = await this.#task(device).feeds(0);
@@ -140,7 +157,7 @@ export class PageTraining {
     return milliseconds;
   }
 
-  /** The paper's scheme on the page's pictures. */
+  /** Shake-Shake with the paper's scheme S-S-I. */
   #task(device: Device): ClassificationTask {
     return shakeNetTask({
       network: this.#settings,
@@ -166,16 +183,9 @@ export class PageTraining {
     if (kind === "last") this.#checkpoint = bytes;
   }
 
-  #report(event: ClassificationEvent, end: TrainingEnd): TrainingEnd {
-    if (event.type === "step") {
-      this.#tell(event);
-      return { ...end, step: event.step };
-    }
-    if (event.type === "epoch") {
-      this.#record = event.record;
-      this.#tell(event);
-    }
-    return event.type === "interrupted" ? { step: event.step, finished: false } : end;
+  #report(event: ClassificationEvent): void {
+    if (event.type === "epoch") this.#record = event.record;
+    if (event.type === "step" || event.type === "epoch") this.#tell(event);
   }
 }
 
@@ -183,7 +193,7 @@ function formatMs(milliseconds: number): string {
   return `${milliseconds.toPrecision(2)} ms`;
 }
 
-/** Lets messages in, which wait as long as only promises are awaited. */
+/** Waits for one task of the event loop, so that the worker receives messages. Promises alone do not let them in. */
 function messagesHandled(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();

@@ -1,6 +1,16 @@
 import { UserError } from "../../graph-builder/errors.ts";
 import { drawShapes } from "../../runtime/data/shapes.ts";
-import type { CallMessage, Calls, FromWorker, ToWorker, WorkerEvent } from "../protocol.ts";
+import type {
+  CallMessage,
+  CallName,
+  Calls,
+  CallTable,
+  ErrorMessage,
+  FromWorker,
+  ResultMessage,
+  ToWorker,
+  WorkerEvent,
+} from "../protocol.ts";
 import { loadOnnxRuntime } from "./devices.ts";
 import { readModel } from "./models.ts";
 import { Queue } from "./queue.ts";
@@ -22,7 +32,7 @@ const calls: Calls = {
   },
   async chooseDevice(choice) {
     await expectShown().choose(choice);
-    // meanwhile another model may have taken its place
+    // another model may have been opened meanwhile
     return expectShown().devices;
   },
   async drawExamples(count, from) {
@@ -33,7 +43,7 @@ const calls: Calls = {
   classify: async (images) => expectShown().classify(images),
   shake: async (image, alphas) => expectShown().shake(image, alphas),
   async train(choices) {
-    if (training?.isRunning) throw new UserError("A training is under way: stop it first.");
+    if (training?.isRunning) throw new UserError("A training is running: stop it first.");
     training = new PageTraining(choices, queue, tell);
     return training.run();
   },
@@ -43,7 +53,8 @@ const calls: Calls = {
 };
 
 function expectShown(): ShownModel {
-  if (!shown) throw new UserError("There is no model yet: drop an .onnx file on the page, or train one.");
+  if (!shown)
+    throw new UserError("The page has no model yet: drop an .onnx file on the page, or train a network.");
   return shown;
 }
 
@@ -60,29 +71,34 @@ function tell(event: WorkerEvent): void {
   post({ type: "event", event });
 }
 
-/** The arguments belong to the call, which TypeScript does not follow through a union. */
-async function answer({ id, call, args }: CallMessage): Promise<void> {
+async function answer(message: CallMessage): Promise<void> {
   try {
-    const result = await (calls[call] as (...args: unknown[]) => Promise<unknown>)(...args);
-    post({ type: "result", id, result });
+    await ready;
+    post(await resultOf(message));
   } catch (error) {
-    const { message } = error as Error;
-    post({ type: "error", id, message, isUser: error instanceof UserError });
+    post(errorMessage(message, error));
   }
 }
 
-let ready: Promise<void> = Promise.reject(new Error("the page has not said where ONNX Runtime is"));
+function resultOf<K extends CallName>({ id, call, args }: CallMessage<K>): Promise<ResultMessage<K>> {
+  const table: CallTable = calls;
+  return table[call](...args).then((result) => ({ type: "result", id, call, result }));
+}
+
+function errorMessage({ id, call }: CallMessage, error: unknown): ErrorMessage {
+  const message = error instanceof Error ? error.message : String(error);
+  return { type: "error", id, call, message, isUser: error instanceof UserError };
+}
+
+let ready: Promise<void> = Promise.reject(new Error("the page has sent no start message"));
 ready.catch(() => undefined);
 
 addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
-  if (data.type === "start") {
-    ready = loadOnnxRuntime(data, tell);
-    // a failure is told to whoever asks for something
-    ready.catch(() => undefined);
-  } else
-    void ready.then(
-      () => answer(data),
-      (error: Error) =>
-        post({ type: "error", id: data.id, message: error.message, isUser: error instanceof UserError }),
-    );
+  if (data.type === "call") {
+    void answer(data);
+    return;
+  }
+  ready = loadOnnxRuntime(data, tell);
+  // every call that waits for it rejects with the same error
+  ready.catch(() => undefined);
 });

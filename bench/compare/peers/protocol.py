@@ -1,4 +1,4 @@
-"""What every Python peer shares: the network's tensors and batch, and the conversation with the comparison."""
+"""What the Python peers share: the workload, and the protocol with the comparison."""
 
 import json
 import platform
@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Setup:
-    """What the comparison wrote: the settings, and arrays by name (parameters, statistics and the batch)."""
+    """The workload: settings, and arrays by name (parameters, statistics and the batch)."""
 
     def __init__(self, folder: str):
         self.folder = Path(folder)
@@ -36,7 +36,7 @@ class Setup:
         self.beta = self.arrays.pop("beta")
 
     def blocks(self) -> list[tuple[str, int, int, int]]:
-        """Of every residual block: its name, input channels, output channels and stride."""
+        """The name, input channels, output channels and stride of each residual block."""
         blocks, channels = [], 16
         for stage in range(3):
             for block in range((self.depth - 2) // 6):
@@ -48,8 +48,8 @@ class Setup:
 
 def serve(version: str, step: Callable[[], float]) -> None:
     """
-    Says what it is, takes as many steps as each line of standard input says, and answers with a line of JSON. `step` trains on the
-    batch, returns the loss, and is done when it returns.
+    Prints the version. Then reads a number of steps from each line of standard input, trains them, and prints a
+    line of JSON. `step` trains one step and returns the loss when it is done.
     """
     tell({"version": version})
     for line in sys.stdin:

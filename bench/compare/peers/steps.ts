@@ -3,17 +3,17 @@ import type { Trainer } from "../../../runtime/session/trainer.ts";
 import type { NamedTensors } from "../../../runtime/session/training-session.ts";
 import { type Array32, LEARNING_RATE } from "../workload.ts";
 
-/** What a peer answers when it has taken steps. */
+/** The answer of a peer after some steps. */
 export interface Turn {
-  /** Of each step. */
+  /** The time of each step. */
   readonly ms: readonly number[];
-  /** Of each step, before its update. */
+  /** The loss of each step, before its update. */
   readonly losses: readonly number[];
-  /** Missing where it cannot be known. */
+  /** Missing where the system does not report it. */
   readonly peak_rss_mb?: number | undefined;
 }
 
-/** The batch of a workload as what our training models take. */
+/** Converts the batch of a workload to the feeds of our training models. */
 export function batchFeeds(
   { images, labels, alpha, beta }: Readonly<Record<string, Array32>>,
   { Tensor }: Pick<typeof Ort, "Tensor">,
@@ -27,7 +27,7 @@ export function batchFeeds(
   };
 }
 
-/** A whole training step of a session of ours, its update included. Returns the loss. */
+/** Returns a function that trains one step of our session, with the update, and returns the loss. */
 export function trainStep(session: Trainer, feeds: NamedTensors): () => Promise<number> {
   return async () => {
     session.learningRate = LEARNING_RATE;
@@ -38,7 +38,7 @@ export function trainStep(session: Trainer, feeds: NamedTensors): () => Promise<
   };
 }
 
-/** Takes steps and times each. `step` returns the loss. */
+/** Runs some steps and measures each. `step` returns the loss. */
 export async function timeSteps(steps: number, step: () => Promise<number>): Promise<Turn> {
   const ms: number[] = [];
   const losses: number[] = [];

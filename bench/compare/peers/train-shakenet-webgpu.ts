@@ -1,4 +1,4 @@
-// this project on WebGPU in Chromium: train-shakenet-webgpu.js FOLDER
+// trains with this project on WebGPU in Chromium: train-shakenet-webgpu.js FOLDER
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,7 +19,7 @@ await build({
     outDir: site,
     target: "es2022",
     modulePreload: { polyfill: false },
-    rolldownOptions: { input: join(sources, "webgpu.html"), external: /artifacts\/files\.ts$/ },
+    rolldownOptions: { input: join(sources, "webgpu.html") },
   },
 });
 const onnxruntime = dirname(fileURLToPath(import.meta.resolve("onnxruntime-web")));
@@ -33,11 +33,11 @@ const machine: string = await page.evaluate(`openSession("/workload", "/onnxrunt
 
 await serve(`${machine}, Chromium ${browser.version()}`, async (steps) => {
   const turn: Turn = await page.evaluate(`train(${steps})`);
-  if (errors.length > 0) throw new Error(`the page says: ${errors[0]}`);
+  if (errors.length > 0) throw new Error(`error in the page: ${errors[0]}`);
   return { ...turn, peak_rss_mb: chromiumPeak() };
 });
 
-/** The most memory that Chromium's processes have held, each at its own time, in MB; only Linux tells. */
+/** The sum of the peak memory of Chromium's processes, in MB; undefined on other systems than Linux. */
 function chromiumPeak(): number | undefined {
   if (process.platform !== "linux") return undefined;
   const numbers = readdirSync("/proc")
@@ -45,14 +45,14 @@ function chromiumPeak(): number | undefined {
     .sort((a, b) => Number(a) - Number(b));
   const processes = numbers.map(readStatus);
   const family = new Set([String(process.pid)]);
-  // a child has a larger number than its parent, unless the numbers have started anew
+  // a child has a larger pid than its parent, unless the pids wrapped around
   for (const { pid, parent } of processes) if (family.has(parent)) family.add(pid);
   family.delete(String(process.pid));
   const peaks = processes.filter(({ pid }) => family.has(pid)).map(({ peakKb }) => peakKb);
   return (1024 * peaks.reduce((sum, peak) => sum + peak, 0)) / 1e6;
 }
 
-/** A process that has ended meanwhile has no parent and no memory. */
+/** Reads the status of a process. A process that ended meanwhile gets parent 0 and peak 0. */
 function readStatus(pid: string): { pid: string; parent: string; peakKb: number } {
   let status = "";
   try {

@@ -1,7 +1,7 @@
-// this project: train-shakenet.js FOLDER DEVICE REPLICAS
+// trains with this project: train-shakenet.js FOLDER DEVICE REPLICAS
 
 import { join } from "node:path";
-import { type DeviceName, TrainingSession } from "../../../runtime/index.ts";
+import { isDeviceName, TrainingSession } from "../../../runtime/index.ts";
 import { openDevice, ReplicatedSession, readTrainingArtifacts } from "../../../runtime/node/index.ts";
 import { ownPeak, readWorkload, serve } from "./protocol.ts";
 import { batchFeeds, timeSteps, trainStep } from "./steps.ts";
@@ -10,7 +10,8 @@ const [folder = "", name = "cpu", replicas = "1"] = process.argv.slice(2);
 const { threads, arrays } = readWorkload(folder);
 const { checkpoint, trainingModel, optimizerModel } = await readTrainingArtifacts(join(folder, "session"));
 const sources = { checkpoint, trainingModel, optimizerModel };
-const device = await openDevice(name as DeviceName, { threads });
+if (!isDeviceName(name)) throw new RangeError(`there is no device ${name}`);
+const device = await openDevice(name, { threads });
 const session =
   replicas === "1"
     ? await TrainingSession.create(sources, device)

@@ -1,4 +1,4 @@
-// TensorFlow.js on WebAssembly: train-tfjs.js FOLDER
+// trains with TensorFlow.js on WebAssembly: train-tfjs.js FOLDER
 import * as tf from "@tensorflow/tfjs";
 import { getThreadsCount, setThreadsCount } from "@tensorflow/tfjs-backend-wasm";
 import { ownPeak, readWorkload, serve } from "../../../dist/bench/compare/peers/protocol.js";
@@ -6,9 +6,13 @@ import { timeSteps } from "../../../dist/bench/compare/peers/steps.js";
 
 const setup = readWorkload(process.argv[2]);
 setThreadsCount(setup.threads);
-if (!(await tf.setBackend("wasm"))) throw new Error("TensorFlow.js has no WebAssembly here");
+if (!(await tf.setBackend("wasm")))
+  throw new Error("TensorFlow.js cannot start its WebAssembly backend here");
 
-/** The gradient of a convolution's filter, without which this backend trains nothing: x at every shift times dy, as one matrix product. */
+/**
+ * The gradient of a convolution's filter, which this backend lacks. x is shifted by every position of the
+ * filter; all shifts times dy are one matrix product.
+ */
 function conv2dBackpropFilter({ inputs: { x, dy }, attrs: { strides, pad, filterShape } }) {
   const [height, width, inputs, outputs] = filterShape;
   const [batch, rows, columns] = dy.shape;
@@ -35,7 +39,7 @@ tf.registerKernel({
   kernelFunc: conv2dBackpropFilter,
 });
 
-// convolutions are NHWC and HWIO, TensorFlow's own layout
+// TensorFlow's layouts: NHWC for images, HWIO for filters
 const { images, labels, alpha, beta, ...weights } = Object.fromEntries(
   Object.entries(setup.arrays).map(([name, { dims, data }]) => [name, tf.tensor(data, dims)]),
 );
@@ -47,7 +51,7 @@ const variables = Object.fromEntries(
 );
 const pixels = images.transpose([0, 2, 3, 1]).sub(setup.mean).div(setup.std);
 const targets = tf.oneHot(labels.toInt(), 10);
-// a block's coefficients [batch, 1, 1, 1], kept for the way back
+// for each block the coefficients [batch, 1, 1, 1]
 const mixes = [alpha, beta].map((coefficients) =>
   tf.unstack(coefficients).map((row) => row.reshape([-1, 1, 1, 1])),
 );
@@ -128,7 +132,7 @@ async function step() {
   return result;
 }
 
-// in Node it has one thread, whatever it is told
+// in Node this backend has one thread, whatever setThreadsCount asks for
 await serve(`tfjs ${tf.version.tfjs}, threads ${getThreadsCount()}`, async (steps) => ({
   ...(await timeSteps(steps, step)),
   peak_rss_mb: ownPeak(),

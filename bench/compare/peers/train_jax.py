@@ -1,4 +1,4 @@
-"""JAX: train_jax.py FOLDER"""
+"""Trains with JAX: train_jax.py FOLDER"""
 
 import os
 import sys
@@ -6,7 +6,7 @@ import sys
 from protocol import Setup, serve
 
 setup = Setup(sys.argv[1])
-# as many threads as XLA's pools may have
+# the number of threads of XLA's pools
 os.environ["NPROC"] = str(setup.threads)
 
 import jax  # noqa: E402

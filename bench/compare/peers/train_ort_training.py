@@ -1,4 +1,4 @@
-"""onnxruntime-training on our fused training model: train_ort_training.py FOLDER"""
+"""Trains our fused training model with onnxruntime-training: train_ort_training.py FOLDER"""
 
 import sys
 

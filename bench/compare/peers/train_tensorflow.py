@@ -1,4 +1,4 @@
-"""TensorFlow: train_tensorflow.py FOLDER"""
+"""Trains with TensorFlow: train_tensorflow.py FOLDER"""
 
 import sys
 
@@ -15,7 +15,7 @@ def shake(branch1, branch2, alpha, beta):
     return alpha * branch1 + (1 - alpha) * branch2, lambda grad: (beta * grad, (1 - beta) * grad, None, None)
 
 
-# convolutions are NHWC and HWIO, TensorFlow's own layout
+# TensorFlow's layouts: NHWC for images, HWIO for filters
 variables = {
     name: tf.Variable(array.transpose(2, 3, 1, 0) if array.ndim == 4 else array, trainable=".running_" not in name)
     for name, array in setup.arrays.items()

@@ -1,4 +1,4 @@
-"""PyTorch: train_torch.py FOLDER [channels_last] [compiled]"""
+"""Trains with PyTorch: train_torch.py FOLDER [channels_last] [compiled]"""
 
 import sys
 

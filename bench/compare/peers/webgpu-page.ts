@@ -1,4 +1,4 @@
-// this project in a page, on WebGPU; train-shakenet-webgpu.ts opens it and calls `openSession` and `train`
+// the page that trains on WebGPU; train-shakenet-webgpu.ts opens it and calls `openSession` and `train`
 import { TrainingSession } from "../../../runtime/session/training-session.ts";
 import { loadOnnxRuntime, openDevice } from "../../../web/worker/devices.ts";
 import { readTensors, type WorkloadFile, workloadFiles } from "../workload.ts";
@@ -12,7 +12,7 @@ async function fetchBytes(path: string): Promise<ArrayBuffer> {
   return response.arrayBuffer();
 }
 
-/** Opens the workload that is served at a path, with the ONNX Runtime that is served at another. Returns what it runs on. */
+/** Opens a workload with an ONNX Runtime, both by URL. Returns ONNX Runtime's version and the graphics card. */
 async function openSession(workload: string, onnxruntime: string): Promise<string> {
   const build = `${onnxruntime}/ort-wasm-simd-threaded.asyncify`;
   const module = new URL(`${build}.mjs`, location.href).href;
@@ -24,8 +24,8 @@ async function openSession(workload: string, onnxruntime: string): Promise<strin
       ...["checkpoint", "training_model.onnx", "optimizer_model.onnx"].map((name) => `session/${name}`),
     ].map((path) => fetchBytes(`${workload}/${path}`)),
   );
-  if (!settings || !tensors || !checkpoint || !trainingModel) throw new Error("the workload is not whole");
-  const file = JSON.parse(new TextDecoder().decode(settings)) as WorkloadFile;
+  if (!settings || !tensors || !checkpoint || !trainingModel) throw new Error("the workload is incomplete");
+  const file: WorkloadFile = JSON.parse(new TextDecoder().decode(settings));
   const device = await openDevice("webgpu");
   const session = await TrainingSession.create(
     {
@@ -40,7 +40,7 @@ async function openSession(workload: string, onnxruntime: string): Promise<strin
   return `onnxruntime-web ${device.ort.env.versions.web}, ${vendor} ${architecture}`;
 }
 
-/** Takes steps. */
+/** Trains some steps. */
 async function train(steps: number): Promise<Turn> {
   if (!step) throw new Error("there is no session yet");
   return timeSteps(steps, step);

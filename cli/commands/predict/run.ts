@@ -2,7 +2,7 @@ import { readFileBytes } from "../../../artifacts/index.ts";
 import { decodeMetadata } from "../../../graph-builder/index.ts";
 import { readPicture } from "../../../runtime/node/data/pictures.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
-import { openClassifier } from "../../../shakenet/index.ts";
+import { classNamesIn, openClassifier } from "../../../shakenet/index.ts";
 import { formatTable } from "../../format.ts";
 import { complete } from "../../settings.ts";
 import { type PredictGiven, predictCommand } from "./command.ts";
@@ -44,16 +44,6 @@ export async function run(given: PredictGiven): Promise<number> {
   ]);
   process.stdout.write(`${formatTable(["picture", "class", "probability", "runners-up"], rows)}\n`);
   return 0;
-}
-
-/** The names of a model's classes, none where it does not say them. */
-function classNamesIn({ class_names = "[]" }: Readonly<Record<string, string>>): readonly string[] {
-  try {
-    const names: unknown = JSON.parse(class_names);
-    return Array.isArray(names) ? names.map(String) : [];
-  } catch {
-    return [];
-  }
 }
 
 /** Every class with its probability, the likeliest first. */
