@@ -237,7 +237,12 @@ export function decodeModel(
       otherFields: decodeNotes(proto, readFields.model)?.otherFields,
     };
   } catch (error) {
-    throw new UserError(`${where} cannot be used: ${(error as Error).message}.`, { cause: error });
+    const reason = (error as Error).message;
+    throw new UserError(`${where} cannot be used: ${reason}.`, {
+      cause: error,
+      code: "model-unsupported",
+      details: { where, reason },
+    });
   }
 }
 
