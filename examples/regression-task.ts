@@ -62,8 +62,8 @@ function products({ ort }: Device, stream: string, first: number, count: number)
 }
 
 /**
- * The task: an epoch has 50 steps of 64 pairs. A checkpoint is evaluated on 256 other pairs, with the loss of the
- * training model.
+ * The task: an epoch has 50 steps of 64 pairs. A checkpoint is evaluated on 256 other pairs, with the loss
+ * of the training model.
  */
 export function regressionTask(device: Device): Task<"loss", "loss", "pairs"> {
   return {

@@ -4,7 +4,9 @@ import type { ClassificationEvent } from "../runtime/data/classification-task.ts
 export interface ModelFile {
   readonly name: string;
   readonly bytes: Uint8Array;
-  /** The checkpoint that the model was frozen from. Its branches are separate, so their weights can be set. */
+  /**
+   * The checkpoint that the model was frozen from. Its branches are separate, so their weights can be set.
+   */
   readonly checkpoint?: Uint8Array | undefined;
 }
 
@@ -101,7 +103,9 @@ export interface Calls {
 export type CallName = keyof Calls;
 export type CallArguments = { [K in CallName]: Parameters<Calls[K]> };
 export type CallResults = { [K in CallName]: Awaited<ReturnType<Calls[K]>> };
-/** The same functions as `Calls`, in a form in which TypeScript pairs a name with its arguments and result. */
+/**
+ * The same functions as `Calls`, in a form in which TypeScript pairs a name with its arguments and result.
+ */
 export type CallTable = { readonly [K in CallName]: (...args: CallArguments[K]) => Promise<CallResults[K]> };
 
 /** The first message to the worker: the URLs of ONNX Runtime's files, and the size of its WebAssembly. */

@@ -87,8 +87,9 @@ class Participant {
   }
 
   /**
-   * Takes the steps of a turn, unless the peer has failed or has no more turns. First it waits until the machine
-   * is quiet, but no longer than `patience` seconds, and takes one step that is not timed, which fills the caches.
+   * Takes the steps of a turn, unless the peer has failed or has no more turns. First it waits until the
+   * machine is quiet, but no longer than `patience` seconds, and takes one step that is not timed, which
+   * fills the caches.
    */
   async takeTurn(round: number, patience: number): Promise<void> {
     const { process, batchSize, steps, rounds, isSlow } = this.#entrant;

@@ -57,7 +57,10 @@ export class Workloads {
   }
 }
 
-/** Installs and starts a peer, and compares its first losses. Throws Error with the reason where it does not run. */
+/**
+ * Installs and starts a peer, and compares its first losses. Throws Error with the reason where it does not
+ * run.
+ */
 export async function enter(peer: Peer, plan: Plan, workloads: Workloads): Promise<Entrant | Refusal> {
   const tool = await peer.install();
   const open = async (batchSize: number) => {
@@ -87,8 +90,8 @@ export async function enter(peer: Peer, plan: Plan, workloads: Workloads): Promi
 }
 
 /**
- * The largest batch that a slow peer has time for: the batch of the plan, an eighth of it, an eighth of that, ...
- * The time is estimated from a step of the smallest.
+ * The largest batch that a slow peer has time for: the batch of the plan, an eighth of it, an eighth of
+ * that, ... The time is estimated from a step of the smallest.
  */
 async function affordableBatch(
   { batchSize, patience }: Plan,

@@ -6,8 +6,8 @@ const SAMPLE_MS = 250;
 const QUIET = 0.1;
 
 /**
- * Waits until the machine is quiet, but no longer than `patience` seconds. Call it while every peer is stopped.
- * Returns the share of all cores that other programs used in the last quarter of a second.
+ * Waits until the machine is quiet, but no longer than `patience` seconds. Call it while every peer is
+ * stopped. Returns the share of all cores that other programs used in the last quarter of a second.
  */
 export async function waitForQuiet(patience: number): Promise<number> {
   const deadline = performance.now() + 1000 * patience;

@@ -9,8 +9,8 @@ import type { Turn } from "./peers/steps.ts";
 const GRACE_MS = 5_000;
 
 /**
- * The process of a peer. It reads numbers of steps from standard input and answers with lines of JSON. Between
- * its turns it is stopped with SIGSTOP, so that none of its threads spins.
+ * The process of a peer. It reads numbers of steps from standard input and answers with lines of JSON.
+ * Between its turns it is stopped with SIGSTOP, so that none of its threads spins.
  */
 export class PeerProcess {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
@@ -31,8 +31,8 @@ export class PeerProcess {
   }
 
   /**
-   * Starts a program and waits for its version. Throws Error with the reason that it printed where it ends, and
-   * where it does not answer in `limitMs`.
+   * Starts a program and waits for its version. Throws Error with the reason that it printed where it ends,
+   * and where it does not answer in `limitMs`.
    */
   static async start(
     [command = "", ...args]: readonly string[],

@@ -32,8 +32,9 @@ export interface ExpectedLosses {
 
 /**
  * Writes the files that every peer reads: `workload.json`, `tensors.bin`, and our training artifacts in
- * `session/` and, with the update in the training model, in `fused/`. Returns the expected losses, computed with
- * the portable lowering, which no peer uses on the CPU. Throws UserError for a network that does not exist.
+ * `session/` and, with the update in the training model, in `fused/`. Returns the expected losses, computed
+ * with the portable lowering, which no peer uses on the CPU. Throws UserError for a network that does not
+ * exist.
  */
 export async function writeWorkload(folder: string, settings: WorkloadSettings): Promise<ExpectedLosses> {
   const { depth, width, threads } = settings;

@@ -52,6 +52,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   // dX = dY * 2 / sqrt(pi) * exp(-X^2)
   Erf: (g, { I, dY }) => [g.Mul(dY, g.Mul(g.float(2 / Math.sqrt(Math.PI)), g.Exp(g.Neg(g.Mul(I(0), I(0))))))],
   Sign: "zero",
+  Round: "zero",
   Sin: (g, { I, dY }) => [g.Mul(dY, g.Cos(I(0)))],
   Cos: (g, { I, dY }) => [g.Neg(g.Mul(dY, g.Sin(I(0))))],
   // dX = dY / 2Y

@@ -1,5 +1,10 @@
 import type { FunctionDefinition, Value } from "../ir.ts";
-import type { IAttribute, IFunction, INode } from "./model.ts";
+import { canonicalDomain } from "./opset-imports.ts";
+import type { Message } from "./schema.ts";
+
+type IAttribute = Message<"AttributeProto">;
+type IFunction = Message<"FunctionProto">;
+type INode = Message<"NodeProto">;
 
 /** The functions of a file by `functionKey`: those whose definitions are known as these, the others as the file has them. */
 export type FileFunctions = ReadonlyMap<string, FunctionDefinition | IFunction>;
@@ -29,6 +34,10 @@ export function functionKey(domain: string, name: string, overload = ""): string
   return overload === "" ? `${domain}.${name}` : `${domain}.${name}:${overload}`;
 }
 
+function keyOf({ domain, name = "", overload }: IFunction): string {
+  return functionKey(canonicalDomain(domain), name, overload);
+}
+
 /**
  * The functions of a file, and the definitions that a reader knows. One is the other where both have the same body, and where a file
  * calls a known function without having it. Throws Error where the file has two functions of one name.
@@ -44,7 +53,7 @@ export function fileFunctions(
   const found = new Map<string, FunctionDefinition | IFunction>(definitions);
   const seen = new Set<string>();
   for (const proto of functions) {
-    const key = functionKey(proto.domain ?? "", proto.name ?? "", proto.overload);
+    const key = keyOf(proto);
     if (seen.has(key)) throw new Error(`it has two functions named ${key}`);
     seen.add(key);
     const definition = definitions.get(key);
@@ -63,27 +72,24 @@ export function inlineCall(
   caller: Caller,
   decodeNode: (node: INode, values: Map<string, Value | null>, caller: Caller) => void,
 ): readonly (Value | null)[] {
-  const { input, output, node, attributeProto } = proto;
-  const key = functionKey(proto.domain ?? "", proto.name ?? "", proto.overload);
+  const { input = [], output = [], node = [], attributeProto = [] } = proto;
+  const key = keyOf(proto);
   if (caller.functions.includes(key)) {
     const way = caller.functions.slice(caller.functions.indexOf(key) + 1);
     const by = way.length > 0 ? ` by way of ${way.join(", ")}` : "";
     throw new Error(`function ${key} at ${name} calls itself${by}, and a function must not`);
   }
-  const formals = input ?? [];
-  if (inputs.length > formals.length) {
-    throw new Error(
-      `${key} at ${name} has ${inputs.length} inputs, and the function takes ${formals.length}`,
-    );
+  if (inputs.length > input.length) {
+    throw new Error(`${key} at ${name} has ${inputs.length} inputs, and the function takes ${input.length}`);
   }
-  const values = new Map(formals.map((formal, i) => [formal, inputs[i] ?? null]));
+  const values = new Map(input.map((formal, i) => [formal, inputs[i] ?? null]));
   const inner: Caller = {
     path: name,
     functions: [...caller.functions, key],
-    attributes: new Map([...(attributeProto ?? []), ...attributes].map((each) => [each.name ?? "", each])),
+    attributes: new Map([...attributeProto, ...attributes].map((each) => [each.name ?? "", each])),
   };
-  for (const each of node ?? []) decodeNode(each, values, inner);
-  return (output ?? []).map((formal) => {
+  for (const each of node) decodeNode(each, values, inner);
+  return output.map((formal) => {
     const value = values.get(formal);
     if (value === undefined) throw new Error(`function ${key} does not make its output ${formal}`);
     return value;
@@ -95,6 +101,6 @@ export function resolveAttributes(given: readonly IAttribute[], { attributes }: 
   return given.flatMap((attribute) => {
     if (!attribute.refAttrName) return [attribute];
     const referred = attributes.get(attribute.refAttrName);
-    return referred ? [{ ...referred, name: attribute.name ?? "" }] : [];
+    return referred ? [{ ...referred, name: attribute.name }] : [];
   });
 }

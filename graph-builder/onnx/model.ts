@@ -1,14 +1,13 @@
-import onnxProto from "onnx-proto";
-import protobuf from "protobufjs/minimal.js";
 import { type Builder, createBuilder } from "../builder.ts";
 import { UserError } from "../errors.ts";
 import { type FunctionDefinition, Graph, type Model, type Node, type Value } from "../ir.ts";
 import { freeName, isUsed, nameValues, outputNames } from "../names.ts";
 import { dataTypeNumbers, dataTypeOf } from "../operators/elementwise.ts";
-import type { AttributeKind } from "../operators/schema.ts";
+import { inlineFunctions } from "../passes/inline-functions.ts";
 import { derivePhases, notesWithPhase, splitPhase } from "../phases.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Dim, type Shape, tensorType, type ValueType } from "../types.ts";
+import { decodeAttribute, encodeAttribute } from "./attributes.ts";
 import { type WrittenNode, writtenNode } from "./export-forms.ts";
 import {
   type Caller,
@@ -22,45 +21,44 @@ import {
 } from "./functions.ts";
 import { importNode } from "./import-forms.ts";
 import { decodeMetadataProps, decodeNotes, encodeMetadataProps, withNotes } from "./notes.ts";
-import { opsetImports } from "./opset-imports.ts";
+import { canonicalDomain, decodeImports, encodeImports, importedOpset } from "./opset-imports.ts";
 import { parseModel } from "./parse.ts";
 import { type Message, type MessageName, schema } from "./schema.ts";
 import { decodeTensor, encodeTensor } from "./tensors.ts";
 import { encodeMessage } from "./wire.ts";
 
-type IModel = Message<"ModelProto">;
 export type IGraph = Message<"GraphProto">;
 export type INode = Message<"NodeProto">;
-export type IAttribute = Message<"AttributeProto">;
-export type IFunction = Message<"FunctionProto">;
+type IFunction = Message<"FunctionProto">;
 type IValueInfo = Message<"ValueInfoProto">;
 type IType = Message<"TypeProto">;
-
-const { AttributeType } = onnxProto.onnx.AttributeProto;
 
 // --- writing ---
 
 /** The model as the bytes of an .onnx file; the same model always gives the same bytes. */
 export function encodeModel(model: Model): Uint8Array {
-  return encodeAround(model, encodeGraph(model.graph, model.opset));
+  const { irVersion, opset, graph } = model;
+  // functions came with IR version 8
+  const written = irVersion < 8 ? { ...model, graph: inlineFunctions.run(graph) } : model;
+  return encodeAround(written, encodeGraph(written.graph, opset));
 }
 
-/** The bytes of a file whose graph contains the model's graph: what the file says besides its graph follows from the model. */
+/**
+ * The bytes of a file whose graph contains the model's graph: what the file says besides its graph follows from the
+ * model.
+ */
 export function encodeAround(model: Model, graph: IGraph): Uint8Array {
+  const { irVersion, opset } = model;
   return encodeMessage("ModelProto", {
     ...model.otherFields,
-    irVersion: model.irVersion,
+    irVersion,
     producerName: model.producerName,
     docString: model.docString,
-    opsetImport: encodeImports(model.graph, model.opset),
+    opsetImport: encodeImports(model.graph, opset),
     metadataProps: encodeMetadataProps(model.metadataProps),
-    functions: model.graph.functions().map((definition) => encodeFunction(definition, model.opset)),
+    functions: model.graph.functions().map((definition) => encodeFunction(definition, opset)),
     graph,
   });
-}
-
-function encodeImports(graph: Graph, opset: number): { domain: string; version: number }[] {
-  return opsetImports(graph, opset).map(([domain, version]) => ({ domain, version }));
 }
 
 /** A graph as it is written in a file of an opset. Throws Error where two values have one name. */
@@ -139,30 +137,6 @@ function encodeNode(
   return withNotes(message, notesWithPhase(node));
 }
 
-function encodeAttribute(name: string, kind: AttributeKind, value: unknown): IAttribute {
-  const types = AttributeType;
-  switch (kind) {
-    case "int":
-      return { name, type: types.INT, i: Number(value) };
-    case "float":
-      return { name, type: types.FLOAT, f: Number(value) };
-    case "string":
-      return { name, type: types.STRING, s: encodeText(String(value)) };
-    case "ints":
-      return { name, type: types.INTS, ints: value as number[] };
-    case "floats":
-      return { name, type: types.FLOATS, floats: value as number[] };
-    case "tensor":
-      return { name, type: types.TENSOR, t: encodeTensor(value as Tensor, "") };
-  }
-}
-
-function encodeText(text: string): Uint8Array {
-  const bytes = new Uint8Array(protobuf.util.utf8.length(text));
-  protobuf.util.utf8.write(text, bytes, 0);
-  return bytes;
-}
-
 function encodeValueInfo(value: Value, names: ReadonlyMap<Value, string>): IValueInfo {
   return withNotes<IValueInfo>({ name: names.get(value) ?? "", type: encodeType(value.type) }, value.notes);
 }
@@ -229,7 +203,7 @@ export function decodeModel(
   const proto = parseModel(bytes, where, messagesReadWhole);
   try {
     if (proto.trainingInfo) throw new Error("it has a training_info, which is not supported");
-    const opsets = decodeOpsets(proto);
+    const opsets = decodeImports(proto.opsetImport);
     return {
       graph: decodeGraph(
         proto.graph,
@@ -244,29 +218,18 @@ export function decodeModel(
       otherFields: decodeNotes(proto, readFields.model)?.otherFields,
     };
   } catch (error) {
-    throw new UserError(`${where} cannot be used: ${(error as Error).message}.`, { cause: error });
+    const reason = (error as Error).message;
+    throw new UserError(`${where} cannot be used: ${reason}.`, {
+      cause: error,
+      code: "model-unsupported",
+      details: { where, reason },
+    });
   }
 }
 
 /** The metadata in an .onnx file's bytes, of whatever operators. Throws UserError where they are no ONNX model. */
 export function decodeMetadata(bytes: Uint8Array, where = "the model"): Record<string, string> {
   return decodeMetadataProps(parseModel(bytes, where, messagesReadWhole).metadataProps);
-}
-
-/** The version of every domain that a file or a function imports; `given` is the version of ai.onnx where none is given. Before 11, operators of ai.onnx of the same name took other inputs and attributes. */
-function decodeOpsets({ opsetImport }: IModel | IFunction, given = 0): Map<string, number> {
-  const imports = (opsetImport ?? []).map(
-    ({ domain, version }) => [canonicalDomain(domain), Number(version)] as const,
-  );
-  const opsets = new Map([["", given], ...imports]);
-  const opset = opsets.get("") ?? 0;
-  if (opset < 11) throw new Error(`it imports opset ${opset} of ai.onnx, and only 11 and later are known`);
-  return opsets;
-}
-
-/** A domain as we write it: ai.onnx has two names. */
-function canonicalDomain(domain: string | undefined): string {
-  return domain === "ai.onnx" ? "" : (domain ?? "");
 }
 
 function decodeGraph(proto: IGraph, opsets: ReadonlyMap<string, number>, functions: FileFunctions): Graph {
@@ -354,7 +317,7 @@ function decodeOutputs(
   if (called) {
     const inner = {
       ...file,
-      opsets: decodeOpsets(called, file.opsets.get("")),
+      opsets: decodeImports(called.opsetImport, file.opsets.get("")),
       types: new Map<string, ValueType>(),
     };
     return inlineCall(called, { name, inputs, attributes: given }, file.caller, (node, values, caller) =>
@@ -373,41 +336,12 @@ function decodeOutputs(
 
 /** Whether a file's function is the one that a definition writes at the opset of the file's. */
 function isSameFunction(proto: IFunction, definition: FunctionDefinition): boolean {
-  const version = proto.opsetImport?.find(({ domain }) => canonicalDomain(domain) === "")?.version;
-  if (!version) return false;
-  const [theirs, ours] = [proto, encodeFunction(definition, Number(version))].map((each) =>
+  const opset = importedOpset(proto.opsetImport);
+  if (opset === undefined) return false;
+  const [theirs, ours] = [proto, encodeFunction(definition, opset)].map((each) =>
     encodeMessage("FunctionProto", each),
   );
   return theirs?.length === ours?.length && theirs?.every((byte, i) => byte === ours?.[i]) === true;
-}
-
-function decodeAttribute({ type, i, f, s, ints, floats, t, name }: IAttribute, node: string): unknown {
-  const types = AttributeType;
-  switch (type) {
-    case types.INT:
-      return Number(i);
-    case types.FLOAT:
-      return shortestFloat(f ?? 0);
-    case types.STRING:
-      return s ? protobuf.util.utf8.read(s, 0, s.length) : "";
-    case types.INTS:
-      return (ints ?? []).map(Number);
-    case types.FLOATS:
-      return (floats ?? []).map(shortestFloat);
-    case types.TENSOR:
-      return t && decodeTensor(t, name ?? "");
-    default:
-      throw new Error(`attribute ${name} at ${node} is of a kind that is not supported`);
-  }
-}
-
-/** The shortest decimal that is the same float32: 0.1 where the file's bits say 0.10000000149. */
-function shortestFloat(value: number): number {
-  for (let digits = 1; digits < 9; digits++) {
-    const short = Number(value.toPrecision(digits));
-    if (Math.fround(short) === value) return short;
-  }
-  return value;
 }
 
 function decodeType(proto: IType | undefined, name: string): ValueType {

@@ -74,6 +74,7 @@ export const elementwise = {
   Sqrt: unary,
   Erf: unary,
   Sign: unary,
+  Round: unary,
   Reciprocal: unary,
   Sigmoid: unary,
   Tanh: unary,

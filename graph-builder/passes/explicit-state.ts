@@ -1,5 +1,6 @@
 import { type Binding, type BoundGraph, outputOf } from "../bindings.ts";
 import { type Builder, createBuilder } from "../builder.ts";
+import { UserError } from "../errors.ts";
 import type { Graph, Node, Value } from "../ir.ts";
 import { freeName, givenNames } from "../names.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
@@ -49,7 +50,7 @@ interface Effect {
   readonly index: number;
 }
 
-/** Throws Error where two nodes write into one input: which of them is last depends on the order in which they run. */
+/** Throws UserError where two nodes write into one input: which of them is last depends on the order in which they run. */
 function effectsOf(graph: Graph): Effect[] {
   const taken = givenNames(graph);
   const inputs = new Set(graph.inputs);
@@ -60,9 +61,16 @@ function effectsOf(graph: Graph): Effect[] {
     ),
   );
   return written.map((effect) => {
-    if (changed.has(effect.input)) throw new Error(`graph ${graph.name} changes ${effect.input} twice`);
+    if (changed.has(effect.input)) throw changedTwice(graph, effect.input);
     changed.add(effect.input);
     return { ...effect, output: freeName(`${effect.input}_next`, taken) };
+  });
+}
+
+function changedTwice({ name }: Graph, input: string): UserError {
+  return new UserError(`Two nodes of the graph ${name} change its input ${input}.`, {
+    code: "model-unsupported",
+    details: { graph: name, input },
   });
 }
 

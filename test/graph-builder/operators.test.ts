@@ -78,6 +78,7 @@ const more: readonly ShapeCase[] = [
   of("AveragePool, ceil_mode", image, (g, { X }) =>
     g.AveragePool(X, { kernel_shape: [3, 2], strides: [2, 3], ceil_mode: 1 }),
   ),
+  of("Round", matrix, (g, { X }) => g.Round(X)),
   of("Flatten, every axis", image, (g, { X }) => [0, 1, 2, 3, 4, -1].map((axis) => g.Flatten(X, { axis }))),
   of("Slice, beyond both ends", { X: normal([5]) }, (g, { X }) => [
     g.Slice(X, g.int64([-100]), g.int64([100])),

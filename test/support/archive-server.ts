@@ -4,7 +4,10 @@ import { portOf } from "./port.ts";
 /** Answers one request for the archive. */
 export type Answer = (archive: Uint8Array, request: IncomingMessage, response: ServerResponse) => void;
 
-/** A server on this machine. It gives the first answer to the first request, and so on; the last one repeats. */
+/**
+ * A server on this machine. It gives the first answer to the first request, and so on; the last one
+ * repeats.
+ */
 export class ArchiveServer {
   /** The Range header of each request so far, or "all" where it has none. */
   readonly ranges: string[] = [];

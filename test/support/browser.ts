@@ -42,9 +42,9 @@ export interface StaticServer {
 }
 
 /**
- * Serves folders at paths, such as `{ "/": "web/dist", "/data/": "/tmp/data" }`, on a free port of this machine.
- * The longest matching path wins. `isolated` adds the headers that a page needs for SharedArrayBuffer, which
- * WebAssembly threads use.
+ * Serves folders at paths, such as `{ "/": "web/dist", "/data/": "/tmp/data" }`, on a free port of this
+ * machine. The longest matching path wins. `isolated` adds the headers that a page needs for
+ * SharedArrayBuffer, which WebAssembly threads use.
  */
 export async function serveFolders(
   folders: Readonly<Record<string, string>>,

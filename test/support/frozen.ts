@@ -2,7 +2,10 @@ import { type Checkpoint, decodeCheckpoint } from "../../artifacts/index.ts";
 import { RandomStream, Tensor } from "../../graph-builder/index.ts";
 import { type ArtifactSettings, buildTrainingArtifacts } from "../../shakenet/index.ts";
 
-/** A checkpoint like one after training: scales other than 1, some negative, random biases, means and variances. */
+/**
+ * A checkpoint like one after training: scales other than 1, some negative, random biases, means and
+ * variances.
+ */
 export function randomCheckpoint(settings: ArtifactSettings): Checkpoint {
   const checkpoint = decodeCheckpoint(buildTrainingArtifacts(settings).checkpoint, "a test's checkpoint");
   const shake = (name: string, tensor: Tensor): Tensor => {

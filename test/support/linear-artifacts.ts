@@ -18,8 +18,8 @@ export type LinearOptimizer = "sgd" | "adamw";
 
 /**
  * Artifacts of `output = input weight' + bias` with a mean squared error, in the form and with the names of
- * Python's `generate_artifacts`: gradients in its own operators, accumulators after them, and one optimizer that
- * takes sequences.
+ * Python's `generate_artifacts`: gradients in its own operators, accumulators after them, and one optimizer
+ * that takes sequences.
  */
 export function linearArtifacts(optimizer: LinearOptimizer, maxNorm?: number) {
   const trainable = new Map([

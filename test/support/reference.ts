@@ -118,8 +118,8 @@ export function batchNormGradient(
 }
 
 /**
- * The gradient of softmax or of its logarithm along an axis: dX_k = sum_i dY_i (dY_i/dX_k), where dY_i/dX_k is
- * Y_i (1[i = k] - Y_k) for softmax and 1[i = k] - exp Y_k for the logarithm.
+ * The gradient of softmax or of its logarithm along an axis: dX_k = sum_i dY_i (dY_i/dX_k), where dY_i/dX_k
+ * is Y_i (1[i = k] - Y_k) for softmax and 1[i = k] - exp Y_k for the logarithm.
  */
 export function softmaxGradient(dY: Grid, Y: Grid, axis: number, isLog: boolean): Grid {
   const dX = new Grid(Y.dims);

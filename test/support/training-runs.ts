@@ -56,8 +56,8 @@ export function untimedRecords(events: readonly TrainingEvent[]): Partial<EpochR
 }
 
 /**
- * Cuts a run after each of its steps and resumes it from its last checkpoint. Expects the last checkpoint and the
- * remaining epoch records of the uncut run.
+ * Cuts a run after each of its steps and resumes it from its last checkpoint. Expects the last checkpoint
+ * and the remaining epoch records of the uncut run.
  */
 export async function expectSameEndWhereverCut<
   Train extends string,

@@ -47,7 +47,10 @@ export class Bars {
     return best;
   }
 
-  /** Draws a mark on each bar for the probability of its class in every draw; probabilities [draws, classes]. */
+  /**
+   * Draws a mark on each bar for the probability of its class in every draw; probabilities [draws,
+   * classes].
+   */
   mark(draws: readonly Float32Array[]): void {
     for (const [i, { marks }] of this.#rows.entries()) {
       const index = this.#shown[i];

@@ -1,6 +1,9 @@
 import uPlot from "uplot";
 
-/** A line of a chart: its label, the CSS variable of its colour, and whether its few points are drawn as dots. */
+/**
+ * A line of a chart: its label, the CSS variable of its colour, and whether its few points are drawn as
+ * dots.
+ */
 export interface Line {
   readonly label: string;
   readonly color: string;

@@ -8,9 +8,9 @@ import type { WorkerClient } from "./worker-client.ts";
 const PIXELS = imageShape.reduce((product, dim) => product * dim, 1);
 
 /**
- * Test pictures of a data set: `count` pictures after the first `from`. The worker draws `shapes`. The pictures
- * of another data set are a file beside the page, if the page was built with a run of that data set; else the
- * result is undefined. Throws UserError where the file cannot be loaded.
+ * Test pictures of a data set: `count` pictures after the first `from`. The worker draws `shapes`. The
+ * pictures of another data set are a file beside the page, if the page was built with a run of that data
+ * set; else the result is undefined. Throws UserError where the file cannot be loaded.
  */
 export async function testPictures(
   worker: WorkerClient,

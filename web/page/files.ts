@@ -6,7 +6,10 @@ export interface FileTaker {
   readonly takeModel: (file: File) => void;
 }
 
-/** Listens for files that are chosen, dropped or pasted. A file whose type is not an image is opened as a model. */
+/**
+ * Listens for files that are chosen, dropped or pasted. A file whose type is not an image is opened as a
+ * model.
+ */
 export function connectFiles({ takePicture, takeModel }: FileTaker): void {
   const take = (file: File) => {
     if (file.type.startsWith("image/")) takePicture(file, file.name);

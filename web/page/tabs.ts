@@ -1,6 +1,6 @@
 /**
- * Makes every button with role tab show its panel. Arrow keys, Home and End move between the tabs. `onShow` is
- * called with the id of the panel. Returns the function that shows a panel.
+ * Makes every button with role tab show its panel. Arrow keys, Home and End move between the tabs. `onShow`
+ * is called with the id of the panel. Returns the function that shows a panel.
  */
 export function connectTabs(onShow: (id: string) => void): (id: string) => void {
   const tabs = [...document.querySelectorAll<HTMLButtonElement>("[role=tab]")];

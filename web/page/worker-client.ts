@@ -90,7 +90,10 @@ export class WorkerClient {
   }
 }
 
-/** Returns a function that runs one value at a time. Of the values that arrive during a run it keeps the latest. */
+/**
+ * Returns a function that runs one value at a time. Of the values that arrive during a run it keeps the
+ * latest.
+ */
 export function latest<T>(run: (value: T) => Promise<void>): (value: T) => void {
   let isBusy = false;
   let pending: { value: T } | undefined;

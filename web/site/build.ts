@@ -69,7 +69,10 @@ export async function buildSite(outDir: string, run?: FinishedRun): Promise<void
   }
 }
 
-/** ONNX Runtime's WebAssembly. Its name has the version, so that a browser never uses an old one from its cache. */
+/**
+ * ONNX Runtime's WebAssembly. Its name has the version, so that a browser never uses an old one from its
+ * cache.
+ */
 async function compressedWasm(): Promise<{ name: string; folder: string; bytes: Uint8Array }> {
   const folder = dirname(require.resolve("onnxruntime-web"));
   const { version }: { version: string } = JSON.parse(

@@ -6,16 +6,18 @@ import { openRun } from "../../shakenet/node/run.ts";
 
 const COUNT = 100;
 
-/** Test pictures in CIFAR-10's binary format: for each picture its class, then its pixels uint8 [3, 32, 32]. */
+/**
+ * Test pictures in CIFAR-10's binary format: for each picture its class, then its pixels uint8 [3, 32, 32].
+ */
 export interface TestPictures {
   readonly data: DatasetName;
   readonly records: Uint8Array;
 }
 
 /**
- * The first test pictures of the data set of a run. The result is undefined for `shapes`, which the page draws,
- * and where the data set is not on this disk: nothing is downloaded. Throws UserError where the settings of the
- * run are damaged.
+ * The first test pictures of the data set of a run. The result is undefined for `shapes`, which the page
+ * draws, and where the data set is not on this disk: nothing is downloaded. Throws UserError where the
+ * settings of the run are damaged.
  */
 export async function testPictures(run: string): Promise<TestPictures | undefined> {
   const { data, dataDir = cacheFolder() } = (await openRun(run)).config;

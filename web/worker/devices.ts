@@ -43,7 +43,9 @@ async function expectWebGpu(): Promise<GPUAdapter> {
   return adapter;
 }
 
-/** Throws UserError with the reason where there is no WebGPU, or where it runs in software on the processor. */
+/**
+ * Throws UserError with the reason where there is no WebGPU, or where it runs in software on the processor.
+ */
 export async function expectGraphicsCard(): Promise<void> {
   const { info } = await expectWebGpu();
   if (info.isFallbackAdapter) throw new UserError("WebGPU runs in software on the processor here.");

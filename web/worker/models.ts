@@ -52,7 +52,10 @@ function branchesOf(bytes: Uint8Array, name: string): Pick<Model, "shakeable"> &
   };
 }
 
-/** The branches of a model with an input `alpha`; nothing where it lacks one or has operators we do not know. */
+/**
+ * The branches of a model with an input `alpha`; nothing where it lacks one or has operators we do not
+ * know.
+ */
 function branchesIn(
   bytes: Uint8Array,
   name: string,

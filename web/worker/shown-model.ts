@@ -57,7 +57,10 @@ export class ShownModel {
     };
   }
 
-  /** Chooses a device, or with `auto` the faster one. Measures WebGPU unless wasm is chosen or WebGPU was measured. */
+  /**
+   * Chooses a device, or with `auto` the faster one. Measures WebGPU unless wasm is chosen or WebGPU was
+   * measured.
+   */
   async choose(choice: DeviceChoice): Promise<void> {
     this.#choice = choice;
     if (choice !== "wasm" && !this.#reports.has("webgpu")) await this.#measure("webgpu");

@@ -25,7 +25,10 @@ import type { Queue } from "./queue.ts";
 const TEST_IMAGES = 500;
 const CHECKPOINT_STEPS = 20;
 
-/** A training in the page, on `shapes`. The artifacts, the session and the loop are those of the command line. */
+/**
+ * A training in the page, on `shapes`. The artifacts, the session and the loop are those of the command
+ * line.
+ */
 export class PageTraining {
   readonly #choices: TrainChoices;
   readonly #artifacts: ShakeNetArtifacts;
@@ -193,7 +196,10 @@ function formatMs(milliseconds: number): string {
   return `${milliseconds.toPrecision(2)} ms`;
 }
 
-/** Waits for one task of the event loop, so that the worker receives messages. Promises alone do not let them in. */
+/**
+ * Waits for one task of the event loop, so that the worker receives messages. Promises alone do not let
+ * them in.
+ */
 function messagesHandled(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();

@@ -17,8 +17,9 @@ export function ownPeak(): number {
 }
 
 /**
- * Prints the version. Then reads a number of steps from each line of standard input, trains them, and prints a
- * Turn as a line of JSON. `train` returns when its last step is done. The process ends at the end of the input.
+ * Prints the version. Then reads a number of steps from each line of standard input, trains them, and
+ * prints a Turn as a line of JSON. `train` returns when its last step is done. The process ends at the end
+ * of the input.
  */
 export async function serve(version: string, train: (steps: number) => Promise<Turn>): Promise<never> {
   tell({ version });

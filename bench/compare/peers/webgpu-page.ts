@@ -12,7 +12,9 @@ async function fetchBytes(path: string): Promise<ArrayBuffer> {
   return response.arrayBuffer();
 }
 
-/** Opens a workload with an ONNX Runtime, both by URL. Returns ONNX Runtime's version and the graphics card. */
+/**
+ * Opens a workload with an ONNX Runtime, both by URL. Returns ONNX Runtime's version and the graphics card.
+ */
 async function openSession(workload: string, onnxruntime: string): Promise<string> {
   const build = `${onnxruntime}/ort-wasm-simd-threaded.asyncify`;
   const module = new URL(`${build}.mjs`, location.href).href;

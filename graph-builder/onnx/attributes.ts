@@ -1,0 +1,65 @@
+import onnxProto from "onnx-proto";
+import protobuf from "protobufjs/minimal.js";
+import type { AttributeKind } from "../operators/schema.ts";
+import type { Tensor } from "../tensor.ts";
+import type { Message } from "./schema.ts";
+import { decodeTensor, encodeTensor } from "./tensors.ts";
+
+type IAttribute = Message<"AttributeProto">;
+
+const { AttributeType } = onnxProto.onnx.AttributeProto;
+
+/** An attribute as a file has it. */
+export function encodeAttribute(name: string, kind: AttributeKind, value: unknown): IAttribute {
+  const types = AttributeType;
+  switch (kind) {
+    case "int":
+      return { name, type: types.INT, i: Number(value) };
+    case "float":
+      return { name, type: types.FLOAT, f: Number(value) };
+    case "string":
+      return { name, type: types.STRING, s: encodeText(String(value)) };
+    case "ints":
+      return { name, type: types.INTS, ints: value as number[] };
+    case "floats":
+      return { name, type: types.FLOATS, floats: value as number[] };
+    case "tensor":
+      return { name, type: types.TENSOR, t: encodeTensor(value as Tensor, "") };
+  }
+}
+
+function encodeText(text: string): Uint8Array {
+  const bytes = new Uint8Array(protobuf.util.utf8.length(text));
+  protobuf.util.utf8.write(text, bytes, 0);
+  return bytes;
+}
+
+/** The value of a file's attribute. Throws Error, naming the node, for a kind that is not supported, such as a graph. */
+export function decodeAttribute({ type, i, f, s, ints, floats, t, name }: IAttribute, node: string): unknown {
+  const types = AttributeType;
+  switch (type) {
+    case types.INT:
+      return Number(i);
+    case types.FLOAT:
+      return shortestFloat(f ?? 0);
+    case types.STRING:
+      return s ? protobuf.util.utf8.read(s, 0, s.length) : "";
+    case types.INTS:
+      return (ints ?? []).map(Number);
+    case types.FLOATS:
+      return (floats ?? []).map(shortestFloat);
+    case types.TENSOR:
+      return t && decodeTensor(t, name ?? "");
+    default:
+      throw new Error(`attribute ${name} at ${node} is of a kind that is not supported`);
+  }
+}
+
+/** The shortest decimal that is the same float32: 0.1 where the file's bits say 0.10000000149. */
+function shortestFloat(value: number): number {
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return value;
+}
