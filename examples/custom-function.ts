@@ -1,4 +1,4 @@
-// A function of one's own with a gradient of its own: a straight-through estimator trains weights that are rounded to quarters.
+// A straight-through estimator as a function of one's own: it trains weights that are rounded to quarters.
 // npm run build && node dist/examples/custom-function.js
 import { encodeCheckpoint, initialCheckpoint } from "shakenet/artifacts";
 import {
@@ -17,7 +17,7 @@ import {
 import { openDevice } from "shakenet/node";
 import { TrainingSession } from "shakenet/runtime";
 
-// rounding has the gradient 0; this function lets the gradient through as if it did nothing ("..." is any shape)
+// rounding has the gradient 0; this function has the gradient of the identity, for inputs of any shape ("...")
 const anyShape = tensorType("float", ["..."]);
 const roundThrough = defineFunction({
   domain: "com.example",

@@ -18,7 +18,10 @@ export type Given<K extends OpType> = GivenAttributes<Table[K]["attributes"]>;
 type WithAttributes<Inputs extends readonly unknown[], A> =
   Record<never, never> extends A ? Inputs | readonly [...Inputs, A] : readonly [...Inputs, A];
 
-/** The ways to call an operator: its inputs in order, trailing optional ones left out or null, then its attributes. */
+/**
+ * The ways to call an operator: its inputs in order, trailing optional ones left out or null, then its
+ * attributes.
+ */
 type Arguments<I extends Names, A, Done extends readonly unknown[] = []> = I extends readonly [
   infer First,
   ...infer Rest extends Names,
@@ -52,7 +55,10 @@ export function createBuilder(graph: Graph): Builder {
   return builder as Builder;
 }
 
-/** Appends inputs, constants and nodes to a graph and names the nodes by scope: `stage1/block0/branch1/Conv_1`. */
+/**
+ * Appends inputs, constants and nodes to a graph and names the nodes by scope:
+ * `stage1/block0/branch1/Conv_1`.
+ */
 export class GraphBuilder {
   readonly graph: Graph;
   #scope: readonly string[] = [];
@@ -78,7 +84,9 @@ export class GraphBuilder {
     return value;
   }
 
-  /** Makes a value a graph output under a name; a value that has another name already goes through Identity. */
+  /**
+   * Makes a value a graph output under a name; a value that has another name already goes through Identity.
+   */
   output(value: Value, name: string): Value {
     const isTaken = value.name !== undefined ? value.name !== name : value.producer === undefined;
     const output = isTaken ? this.node("Identity", [value], {}).output(0) : value;
@@ -171,7 +179,9 @@ export class GraphBuilder {
     return (outputs.length === 1 ? outputs[0] : outputs) as Results<O>;
   }
 
-  /** Appends the node of a call. Throws ShapeError, with its path, where the inputs do not fit the function's. */
+  /**
+   * Appends the node of a call. Throws ShapeError, with its path, where the inputs do not fit the function's.
+   */
   callNode(
     definition: FunctionDefinition,
     inputs: readonly (Value | null)[],
@@ -180,7 +190,10 @@ export class GraphBuilder {
     return this.#append(definition, definition.type, inputs, {}, name);
   }
 
-  /** Appends a node of the same operator as another one over other inputs. Throws ShapeError where they do not fit. */
+  /**
+   * Appends a node of the same operator as another one over other inputs. Throws ShapeError where they do not
+   * fit.
+   */
   copy<K extends OpType | FunctionType>(
     { opType, operator, attributes }: Node<K>,
     inputs: readonly (Value | null)[],

@@ -26,8 +26,8 @@ export interface FunctionSpec<I extends Signature, O extends Signature> {
   /** PascalCase, as op_types are. */
   readonly name: string;
   /**
-   * A symbol stands for one size in all inputs of a call, and a dimension of 1 fits every symbol. The symbol `...` stands for any
-   * number of dimensions, for a body that works on any shape.
+   * A symbol stands for one size in all inputs of a call, and a dimension of 1 fits every symbol. The symbol
+   * `...` stands for any number of dimensions, for a body that works on any shape.
    */
   readonly inputs: I;
   readonly outputs: O;
@@ -40,8 +40,9 @@ export interface FunctionSpec<I extends Signature, O extends Signature> {
 }
 
 /**
- * Defines a model-local function. `g.call(definition, inputs)` appends a call of it: one node, with the types that the body makes of
- * the call's inputs. Throws GraphError where the body is broken or makes other types than the declared ones.
+ * Defines a model-local function. `g.call(definition, inputs)` appends a call of it: one node, with the types
+ * that the body makes of the call's inputs. Throws GraphError where the body is broken or makes other types
+ * than the declared ones.
  */
 export function defineFunction<const I extends Signature, const O extends Signature>(
   spec: FunctionSpec<I, O>,
@@ -155,7 +156,10 @@ function expectTypes(declared: readonly Value[], operands: readonly (Operand | n
   }
 }
 
-/** Whether a type fits a declared one, given the sizes of the symbols in the inputs before, to which it adds its own. */
+/**
+ * Whether a type fits a declared one, given the sizes of the symbols in the inputs before, to which it adds
+ * its own.
+ */
 function fits(declared: TensorType, { elemType, shape }: TensorType, sizes: Map<string, Dim>): boolean {
   const dims = spread(declared.shape, shape.length);
   if (elemType !== declared.elemType || dims.length !== shape.length) return false;
@@ -168,7 +172,10 @@ function fits(declared: TensorType, { elemType, shape }: TensorType, sizes: Map<
   });
 }
 
-/** A declared shape with as many symbols for `...` as give it that rank, counted from the last as broadcasting does. */
+/**
+ * A declared shape with as many symbols for `...` as give it that rank, counted from the last as broadcasting
+ * does.
+ */
 function spread(declared: Shape, rank: number): Shape {
   const count = Math.max(0, rank - declared.length + 1);
   return declared.flatMap((dim) =>

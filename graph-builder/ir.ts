@@ -80,7 +80,7 @@ export class Value {
 /** The part of a training step that a node belongs to: the outputs and the loss, their gradients, or the optimizer's step. */
 export type Phase = "forward" | "backward" | "update";
 
-/** A model-local function: an operator whose meaning is a graph of other operators. `defineFunction` makes one. */
+/** A model-local function: an operator that stands for a graph of operators. `defineFunction` makes one. */
 export interface FunctionDefinition<I extends Names = Names, O extends Names = Names> extends AnyOperator {
   readonly inputs: I;
   readonly outputs: O;
@@ -88,7 +88,7 @@ export interface FunctionDefinition<I extends Names = Names, O extends Names = N
   readonly type: FunctionType;
   /** The name alone. */
   readonly opType: string;
-  /** What the function computes; the graph's inputs and outputs are the function's, with the types that it declares. */
+  /** What the function computes. The graph's inputs and outputs are the function's, with the declared types. */
   readonly body: Graph;
   /** How a backward pass goes through a call; without one it goes through the body. */
   readonly gradient: Gradient | undefined;
@@ -201,7 +201,10 @@ export class Graph {
   }
 }
 
-/** A graph with what a file says beside it: versions, producer, metadata. Model-local functions follow from the nodes that call them. */
+/**
+ * A graph with what a file says beside it: versions, producer, metadata. Model-local functions follow from the nodes that
+ * call them.
+ */
 export interface Model {
   readonly graph: Graph;
   readonly irVersion: number;

@@ -27,17 +27,17 @@ export function loweringPasses(lowering: Lowering): readonly Pass[] {
 }
 
 /**
- * Writes out the functions of a training graph, makes every effect on its state an output, and puts the graph into the operators of a
- * device.
+ * Writes out the functions of a training graph, makes every effect on its state an output, and puts the graph
+ * into the operators of a device.
  */
 export function trainingPasses(lowering: Lowering): readonly Pass[] {
   return [inlineFunctions, explicitState, ...loweringPasses(lowering)];
 }
 
 /**
- * Makes a trained graph as simple as it can be for use: functions are written out, and batch normalisation, constant factors, crops and
- * joined or added convolutions are folded into filters. The folding is done in double precision; the result computes in `precision`,
- * to which every filter is rounded once.
+ * Makes a trained graph as simple as it can be for use: functions are written out, and batch normalisation,
+ * constant factors, crops and joined or added convolutions are folded into filters. The folding is done in
+ * double precision; the result computes in `precision`, to which every filter is rounded once.
  */
 export function inferencePasses(precision: Precision): readonly Pass[] {
   return [
@@ -59,7 +59,10 @@ export function lowerGraph(graph: Graph, lowering: Lowering): Graph {
   return runPasses(graph, loweringPasses(lowering));
 }
 
-/** A trained graph as simple as it can be for use (`inferencePasses`), in single precision unless `precision` says another. */
+/**
+ * A trained graph as simple as it can be for use (`inferencePasses`), in single precision unless `precision`
+ * says another.
+ */
 export function simplifyForInference(graph: Graph, precision: Precision = "float"): Graph {
   return runPasses(graph, inferencePasses(precision));
 }

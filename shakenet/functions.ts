@@ -23,8 +23,9 @@ export const shakeBackward = defineFunction({
 });
 
 /**
- * The mix of Shake-Shake's two branches (Gastaldi 2017): alpha * branch1 + (1 - alpha) * branch2, one alpha an image. The gradient
- * reads alpha too; a backward pass in which beta is the substitute for alpha mixes by beta.
+ * The mix of Shake-Shake's two branches (Gastaldi 2017): alpha * branch1 + (1 - alpha) * branch2, one alpha
+ * an image. The gradient reads alpha too; a backward pass in which beta is the substitute for alpha mixes by
+ * beta.
  */
 export const shakeForward = defineFunction({
   domain: "shakenet",

@@ -9,18 +9,18 @@ import { formatType, sameType } from "../types.ts";
 import { type Backward, type Gradient, type GradientRule, gradients } from "./gradients.ts";
 
 /**
- * Appends the backward pass of `loss` to the graph and returns the gradient of every value in `targets`, in order.
- * Reverse mode: only nodes between the targets and the loss are visited, gradients from several uses are added,
- * broadcast axes are summed, and each gradient must have its value's type. The gradient of a value `x` is named
- * `x_grad`, with a number behind where that name is taken; the nodes behind node `n` are named `n_Grad/...`.
- * A loss that is no scalar is summed.
+ * Appends the backward pass of `loss` to the graph and returns the gradient of every value in `targets`, in
+ * order. Reverse mode: only nodes between the targets and the loss are visited, gradients from several uses
+ * are added, broadcast axes are summed, and each gradient must have its value's type. The gradient of a value
+ * `x` is named `x_grad`, with a number behind where that name is taken; the nodes behind node `n` are named
+ * `n_Grad/...`. A loss that is no scalar is summed.
  *
- * A call of a function goes by the function's own gradient, or through its body where it has none; the body's values are then
- * computed once more.
+ * A call of a function goes by the function's own gradient, or through its body where it has none; the body's
+ * values are then computed once more.
  *
- * `substitutes` are values that the backward pass reads in the place of forward ones, whatever the operators that read them.
- * Throws Error, naming the node, where a gradient must pass an operator, an input or an output that has none, and where a substitute
- * has another type than the value whose place it takes.
+ * `substitutes` are values that the backward pass reads in the place of forward ones, whatever the operators
+ * that read them. Throws Error, naming the node, where a gradient must pass an operator, an input or an
+ * output that has none, and where a substitute has another type than the value whose place it takes.
  */
 export function appendGradients(
   g: Builder,
@@ -92,7 +92,9 @@ function propagate(g: Builder, nodes: readonly Node[], targets: readonly Value[]
   return targets.map((target) => collect(target) ?? zeros(g, target));
 }
 
-/** The sum of the gradients that arrive at a value, by the name that belongs to it; undefined where none does. */
+/**
+ * The sum of the gradients that arrive at a value, by the name that belongs to it; undefined where none does.
+ */
 function sumOf(
   g: Builder,
   parts: readonly Value[],
@@ -107,7 +109,10 @@ function sumOf(
   return total;
 }
 
-/** What is decided for a node: the gradient of its operator or function, undefined for a function that has none of its own. */
+/**
+ * What is decided for a node: the gradient of its operator or function, undefined for a function that has
+ * none of its own.
+ */
 function gradientOf({ definition, opType }: Node): Gradient | undefined {
   if (definition) return definition.gradient;
   return isOpType(opType) ? (gradients[opType] as Gradient) : undefined;
@@ -173,7 +178,10 @@ interface BodyGradients {
   readonly arriving: readonly (Value | undefined)[];
 }
 
-/** The gradients of a call's inputs by the nodes of the function's body, which are appended once more for their values. */
+/**
+ * The gradients of a call's inputs by the nodes of the function's body, which are appended once more for
+ * their values.
+ */
 function throughBody(
   g: Builder,
   node: Node,
@@ -189,8 +197,8 @@ function throughBody(
   const own = inputs.map((input, i) => (input && inputs.indexOf(input) < i ? g.Identity(input) : input));
   const inner = g.graph.nodes.length;
   const outputs = appendBody(g, definition, own);
-  const targets = own.filter((input, i) => input !== null && wanted[i]);
-  const results = propagate(g, g.graph.nodes.slice(inner), targets as Value[], {
+  const targets = own.flatMap((input, i) => (input && wanted[i] ? [input] : []));
+  const results = propagate(g, g.graph.nodes.slice(inner), targets, {
     arriving: () => outputs.flatMap((output, i) => (arriving[i] ? [[output, arriving[i]] as const] : [])),
     substitutes: new Map(),
     names: new Map(),

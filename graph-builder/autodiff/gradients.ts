@@ -7,8 +7,8 @@ import { meanAxes, staticDim, summedAxes } from "../operators/inference.ts";
 import { Tensor } from "../tensor.ts";
 
 /**
- * What a rule sees of a node: inputs `I(i)`, outputs `O(i)`, and the gradients of its outputs. Where the backward pass has a substitute
- * for a value, `I` and `O` give the substitute.
+ * What a rule sees of a node: inputs `I(i)`, outputs `O(i)`, and the gradients of its outputs. Where the
+ * backward pass has a substitute for a value, `I` and `O` give the substitute.
  */
 export interface Backward<K extends OpType | FunctionType = OpType | FunctionType> {
   readonly node: Node<K>;
@@ -23,13 +23,18 @@ export interface Backward<K extends OpType | FunctionType = OpType | FunctionTyp
   readonly dO: (index: number) => Value;
 }
 
-/** A gradient per input: a value, a thunk that is only called where the gradient is needed, or null for none. */
+/**
+ * A gradient per input: a value, a thunk that is only called where the gradient is needed, or null for none.
+ */
 export type GradientRule<K extends OpType | FunctionType = OpType | FunctionType> = (
   g: Builder,
   back: Backward<K>,
 ) => readonly (Value | (() => Value) | null)[];
 
-/** The decision for an operator: its rule, "zero" where its output does not vary with its inputs, or why it has none. */
+/**
+ * The decision for an operator: its rule, "zero" where its output does not vary with its inputs, or why it
+ * has none.
+ */
 export type Gradient<K extends OpType | FunctionType = OpType | FunctionType> =
   | GradientRule<K>
   | "zero"
@@ -38,7 +43,10 @@ export type Gradient<K extends OpType | FunctionType = OpType | FunctionType> =
 const isGradient = { none: "it is itself part of a backward pass" } as const;
 const fromLowering = { none: "only lowerings emit it" } as const;
 
-/** Every operator's vector-Jacobian product. dY is the gradient of the output, dX of the input X. Broadcast axes are summed by autodiff. */
+/**
+ * Every operator's vector-Jacobian product. dY is the gradient of the output, dX of the input X. Broadcast
+ * axes are summed by autodiff.
+ */
 export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   // --- elementwise ---
   Identity: (_, { dY }) => [dY],
@@ -196,7 +204,8 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
     optional(2) ? () => (beta === 1 ? dY : g.Mul(dY, g.float(beta))) : null,
   ],
   Conv: (g, { I, dY, attributes }) => g.ConvGrad(dY, I(0), I(1), attributes),
-  // the adjoint of a Conv with the same weights: dX = Conv(dY, W); dW is that Conv's with X and dY in each other's place
+  // the adjoint of a Conv with the same weights: dX = Conv(dY, W); dW is that Conv's with X and dY in each
+  // other's place
   ConvTranspose: (g, { I, optional, dY, attributes }) => {
     const { output_padding: _, output_shape: __, ...window } = attributes;
     return [

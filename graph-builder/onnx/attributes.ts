@@ -34,7 +34,10 @@ function encodeText(text: string): Uint8Array {
   return bytes;
 }
 
-/** The value of a file's attribute. Throws Error, naming the node, for a kind that is not supported, such as a graph. */
+/**
+ * The value of a file's attribute. Throws Error, naming the node, for a kind that is not supported, such as a
+ * graph.
+ */
 export function decodeAttribute({ type, i, f, s, ints, floats, t, name }: IAttribute, node: string): unknown {
   const types = AttributeType;
   switch (type) {

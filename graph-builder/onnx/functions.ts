@@ -6,10 +6,16 @@ type IAttribute = Message<"AttributeProto">;
 type IFunction = Message<"FunctionProto">;
 type INode = Message<"NodeProto">;
 
-/** The functions of a file by `functionKey`: those whose definitions are known as these, the others as the file has them. */
+/**
+ * The functions of a file by `functionKey`: those whose definitions are known as these, the others as the
+ * file has them.
+ */
 export type FileFunctions = ReadonlyMap<string, FunctionDefinition | IFunction>;
 
-/** What a node inside a function's body depends on besides the function; at the graph's own nodes everything is empty. */
+/**
+ * What a node inside a function's body depends on besides the function; at the graph's own nodes everything
+ * is empty.
+ */
 export interface Caller {
   /** The name of the call, under which the body's nodes are named. */
   readonly path: string;
@@ -29,7 +35,9 @@ export interface CallNode {
   readonly attributes: readonly IAttribute[];
 }
 
-/** What a node calls, or what a function is called: domain, name and, where several share these, the overload. */
+/**
+ * What a node calls, or what a function is called: domain, name and, where several share these, the overload.
+ */
 export function functionKey(domain: string, name: string, overload = ""): string {
   return overload === "" ? `${domain}.${name}` : `${domain}.${name}:${overload}`;
 }
@@ -39,8 +47,9 @@ function keyOf({ domain, name = "", overload }: IFunction): string {
 }
 
 /**
- * The functions of a file, and the definitions that a reader knows. One is the other where both have the same body, and where a file
- * calls a known function without having it. Throws Error where the file has two functions of one name.
+ * The functions of a file, and the definitions that a reader knows. One is the other where both have the same
+ * body, and where a file calls a known function without having it. Throws Error where the file has two
+ * functions of one name.
  */
 export function fileFunctions(
   functions: readonly IFunction[],
@@ -63,8 +72,8 @@ export function fileFunctions(
 }
 
 /**
- * Appends what a call of a function in a file stands for: the nodes of its body, which `decodeNode` appends. Returns the outputs.
- * Throws Error where the function calls itself, and where the call does not fit it.
+ * Appends what a call of a function in a file stands for: the nodes of its body, which `decodeNode` appends.
+ * Returns the outputs. Throws Error where the function calls itself, and where the call does not fit it.
  */
 export function inlineCall(
   proto: IFunction,
@@ -96,7 +105,10 @@ export function inlineCall(
   });
 }
 
-/** The attributes of a node with those of the call in the place of references to them; a reference to none is left out. */
+/**
+ * The attributes of a node with those of the call in the place of references to them; a reference to none is
+ * left out.
+ */
 export function resolveAttributes(given: readonly IAttribute[], { attributes }: Caller): IAttribute[] {
   return given.flatMap((attribute) => {
     if (!attribute.refAttrName) return [attribute];

@@ -5,8 +5,8 @@ import type { Message } from "./schema.ts";
 const versions: Readonly<Record<string, number>> = { "com.ms.internal.nhwc": 17 };
 
 /**
- * The operator sets that a graph and the functions that it calls need: ai.onnx at `opset`, then the others by name, each at version 1
- * unless `versions` says another.
+ * The operator sets that a graph and the functions that it calls need: ai.onnx at `opset`, then the others by
+ * name, each at version 1 unless `versions` says another.
  */
 export function opsetImports(
   graph: Graph,
@@ -26,8 +26,9 @@ export function encodeImports(graph: Graph, opset: number): Imports {
 }
 
 /**
- * The version of every domain that a file or a function imports; a function that imports no ai.onnx is read at `inherited`, the file's.
- * Throws Error for an ai.onnx before 11, whose operators of the same name took other inputs and attributes.
+ * The version of every domain that a file or a function imports; a function that imports no ai.onnx is read
+ * at `inherited`, the file's. Throws Error for an ai.onnx before 11, whose operators of the same name took
+ * other inputs and attributes.
  */
 export function decodeImports(imports: Imports = [], inherited = 0): Map<string, number> {
   const opsets = new Map([["", inherited]]);

@@ -3,7 +3,9 @@ import type { Graph } from "../ir.ts";
 import type { Pass } from "./pass.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
-/** Puts the body of a function in the place of every call, and those of the functions that it calls in turn. */
+/**
+ * Puts the body of a function in the place of every call, and those of the functions that it calls in turn.
+ */
 export const inlineFunctions: Pass = { name: "inline-functions", run: inline };
 
 function inline(graph: Graph): Graph {

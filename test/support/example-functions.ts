@@ -2,7 +2,10 @@ import { defineFunction, tensorType } from "../../graph-builder/index.ts";
 
 export const anyShape = tensorType("float", ["..."]);
 
-/** Rounds to quarters; the gradient is that of the identity: a straight-through estimator (Bengio et al. 2013). */
+/**
+ * Rounds to quarters; the gradient is that of the identity: a straight-through estimator (Bengio et al.
+ * 2013).
+ */
 export const roundThrough = defineFunction({
   domain: "com.example",
   name: "RoundThrough",
