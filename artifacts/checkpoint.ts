@@ -9,8 +9,8 @@ const VERSION = 2;
 const GROUP = "group0";
 
 /**
- * Our files carry "XH32" and the checksum of all that follows in the gap between the identifier and the root table:
- * every FlatBuffers reader skips it, and ONNX Runtime does not copy it into the files it saves, where it would be stale.
+ * Our files store "XH32" and the XXH32 checksum of the rest of the file between the identifier and the root
+ * table. FlatBuffers readers skip these bytes. ONNX Runtime does not copy them into the files that it saves.
  */
 const CHECKSUM_MARK = 0x32334858;
 const HEADER_SIZE = 16;
@@ -35,35 +35,36 @@ interface ArrayOf {
   new (buffer: ArrayBuffer, byteOffset: number, length: number): TensorData;
 }
 
-/** What the optimizer remembers between steps. */
+/** The optimizer's state between two steps. */
 export interface OptimizerState {
   /** How many updates have been made. */
   step: number;
   /** Kept as float32. */
   initialLearningRate: number;
   /**
-   * By parameter, each of the parameter's shape: momentum0, and momentum1 (AdamW's second moment). ONNX Runtime wants
-   * every trainable parameter or none.
+   * The moments by parameter, each of the parameter's shape: momentum0, and momentum1 (AdamW's second
+   * moment). ONNX Runtime requires an entry for every trainable parameter, or no entry at all.
    */
   momenta: Map<string, Tensor[]>;
 }
 
-/** A bigint is kept as int64, a number as float32, a string as UTF-8. */
+/** A value of the property bag: a bigint is stored as int64, a number as float32, a string as UTF-8. */
 export type Property = bigint | number | string;
 
 /** The state of a training: what ONNX Runtime calls a CheckpointState. */
 export interface Checkpoint {
   /** ONNX Runtime's requires_grad_params. */
   trainable: Map<string, Tensor>;
-  /** ONNX Runtime's frozen_params: running statistics and whatever else gets no gradient. */
+  /** ONNX Runtime's frozen_params: running statistics and every other tensor without a gradient. */
   frozen: Map<string, Tensor>;
   optimizer?: OptimizerState | undefined;
   properties: Map<string, Property>;
 }
 
 /**
- * The bytes of ONNX Runtime's checkpoint file (FlatBuffer, version 2, identifier ODTC): equal checkpoints give equal bytes,
- * whatever the order of their maps. Throws RangeError for float16, which the format does not know, and a broken step.
+ * The bytes of ONNX Runtime's checkpoint file (FlatBuffer, version 2, identifier ODTC): equal checkpoints
+ * give equal bytes, in any order of their maps. Throws RangeError for float16, which the format lacks, and
+ * for a step that is no integer.
  * https://github.com/microsoft/onnxruntime/blob/v1.19.2/onnxruntime/core/flatbuffers/schema/ort_training_checkpoint.fbs
  */
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
@@ -87,8 +88,8 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
 }
 
 /**
- * Reads a checkpoint of ours or of ONNX Runtime's. Tensors are views of `bytes` wherever alignment allows. Throws one
- * UserError, naming `where`, for bytes that are damaged, cut short or no checkpoint.
+ * Reads a checkpoint of ours or of ONNX Runtime's. Tensors are views of `bytes` wherever alignment allows.
+ * Throws UserError, naming `where`, for bytes that are damaged, cut short or no checkpoint.
  */
 export function decodeCheckpoint(bytes: Uint8Array, where = "checkpoint"): Checkpoint {
   try {
@@ -108,7 +109,10 @@ function checksum(bytes: Uint8Array): number {
   return xxh32(bytes.subarray(HEADER_SIZE), rootOffset);
 }
 
-/** About the size of the file, so that the builder need not grow; a multiple of 8, so that its bytes end up aligned. */
+/**
+ * An estimate of the file's size, so that the builder rarely grows its buffer. It is a multiple of 8 to keep
+ * the bytes aligned.
+ */
 function sizeEstimate({ trainable, frozen, optimizer }: Checkpoint): number {
   const momenta = [...(optimizer?.momenta.values() ?? [])].flat();
   let size = 8192;
@@ -184,7 +188,7 @@ function writeTensor(builder: Builder, name: string, { elemType, dims, data }: T
   });
 }
 
-/** A table whose first field is its name. */
+/** Writes a table whose first field is its name. */
 function writeNamed(builder: Builder, name: string, fields: number, addFields: () => void): Offset {
   const nameOffset = builder.createString(name);
   builder.startObject(fields);
@@ -280,7 +284,7 @@ function readTensor(table: FlatBufferTable, name: string): Tensor {
   return new Tensor(elemType, dims, new type.array(aligned.buffer as ArrayBuffer, aligned.byteOffset, count));
 }
 
-/** The tables' values by the names in their first fields. */
+/** The values of tables by name, which is the first field. Throws FlatBufferError where two have one name. */
 function uniqueMap<T>(
   tables: Iterable<FlatBufferTable>,
   read: (table: FlatBufferTable, name: string) => T,

@@ -1,7 +1,7 @@
 const [PRIME1, PRIME2, PRIME3, PRIME4, PRIME5] = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f, 0x165667b1];
 
 /**
- * The 32-bit xxHash (XXH32) of bytes, as an unsigned integer: finds accidental damage, not a forgery.
+ * The 32-bit xxHash (XXH32) of bytes, as an unsigned integer. It detects accidental damage, and no forgery.
  * https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
  */
 export function xxh32(bytes: Uint8Array, seed = 0): number {
@@ -20,7 +20,7 @@ export function xxh32(bytes: Uint8Array, seed = 0): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
-/** Four independent lanes over the first `count` words. */
+/** The four accumulators over the first `count` words, merged into one. */
 function hashStripes(words: Int32Array, count: number, seed: number): number {
   let a = (seed + PRIME1 + PRIME2) | 0;
   let b = (seed + PRIME2) | 0;

@@ -1,13 +1,13 @@
 import { ByteBuffer } from "flatbuffers";
 
-/** What makes bytes an impossible FlatBuffer, as a clause. */
+/** Bytes that are no valid FlatBuffer. The message is a clause without a full stop. */
 export class FlatBufferError extends Error {
   override readonly name = "FlatBufferError";
 }
 
 /**
- * A table of a FlatBuffer that nobody vouches for: every offset is checked against the end of the bytes before it is
- * followed, so that damaged bytes throw a FlatBufferError. Fields are asked for by slot, their place in the schema.
+ * Reads a table of an untrusted FlatBuffer: every offset is checked against the end of the bytes before it is
+ * followed, so damaged bytes throw FlatBufferError. A field is named by its slot, its index in the schema.
  * https://flatbuffers.dev/internals/
  */
 export class FlatBufferTable {
@@ -64,7 +64,7 @@ export class FlatBufferTable {
     return at !== undefined && this.#buffer.readUint8(at) !== 0;
   }
 
-  /** A string that has to be there. */
+  /** A required string. */
   string(slot: number): string {
     const { start, length } = this.#vector(slot, 1);
     try {
@@ -76,13 +76,13 @@ export class FlatBufferTable {
     }
   }
 
-  /** The bytes of a vector that has to be there, as a view. */
+  /** The bytes of a required vector, as a view. */
   bytes(slot: number): Uint8Array {
     const { start, length } = this.#vector(slot, 1);
     return this.#buffer.bytes().subarray(start, start + length);
   }
 
-  /** A vector of 64-bit integers that has to be there. */
+  /** A required vector of 64-bit integers. */
   int64s(slot: number): bigint[] {
     const { start, length } = this.#vector(slot, 8);
     return Array.from({ length }, (_, i) => this.#buffer.readInt64(start + 8 * i));

@@ -1,20 +1,24 @@
+import { at } from "../graph-builder/at.ts";
 import { RandomStream, Tensor } from "../graph-builder/index.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { ParameterSpec } from "./parameters.ts";
 
-/** What a first checkpoint depends on beside the parameters. */
+/** Settings of the first checkpoint beside the parameters. */
 export interface InitialState {
-  /** Of the initial weights. */
+  /** The seed of the initial weights. */
   readonly seed: number;
   /** How many moments the optimizer keeps for each parameter. */
   readonly moments: number;
   /** Whether the training model updates its parameters itself. */
   readonly fused: boolean;
-  /** Further properties, behind `epoch`, `step` and `seed`. */
+  /** Further properties, which follow `epoch`, `step` and `seed`. */
   readonly properties?: ReadonlyMap<string, bigint | string>;
 }
 
-/** The checkpoint before the first step: initial weights drawn from the seed, statistics and momenta at rest. */
+/**
+ * The checkpoint before the first step: initial weights drawn from the seed, running statistics at 0 and 1,
+ * momenta at 0.
+ */
 export function initialCheckpoint(
   parameters: readonly ParameterSpec[],
   { seed, moments, fused, properties: further = new Map() }: InitialState,
@@ -31,7 +35,8 @@ export function initialCheckpoint(
     ...further,
   ]);
   if (fused) {
-    // a parameter that ONNX Runtime shall train needs a gradient buffer; those that the model itself updates are frozen to it
+    // ONNX Runtime requires a gradient buffer for every trainable parameter; a fused model has none, so its
+    // tensors are frozen
     const frozen = new Map([...trainable, ...tensors("statistic"), ...tensors("moment")]);
     return { trainable: new Map(), frozen, properties };
   }
@@ -47,10 +52,12 @@ export function initialCheckpoint(
   };
 }
 
-/** A tensor at its initial values; each draws from a stream of its own name, so adding a layer moves no other. */
+/**
+ * A tensor at its initial values. Its random stream depends on its name alone, so a new layer changes no
+ * other tensor.
+ */
 export function initialTensor({ name, shape, initialization }: ParameterSpec, seed: number): Tensor {
-  const tensor = zeros(shape);
-  const data = tensor.data as Float32Array;
+  const data = zeroData(shape);
   const stream = new RandomStream(seed, `initial/${name}`);
   const [outputs = 1, ...rest] = shape;
   const fanIn = rest.reduce((product, dim) => product * dim, 1);
@@ -64,19 +71,23 @@ export function initialTensor({ name, shape, initialization }: ParameterSpec, se
     case "he-fan-out": {
       stream.fillNormal(data);
       const deviation = Math.sqrt(2 / (kernel * outputs));
-      for (let i = 0; i < data.length; i++) data[i] = (data[i] ?? 0) * deviation;
+      for (let i = 0; i < data.length; i++) data[i] = at(data, i) * deviation;
       break;
     }
     case "uniform-fan-in": {
       stream.fillUniform(data);
       const bound = 1 / Math.sqrt(fanIn);
-      for (let i = 0; i < data.length; i++) data[i] = (2 * (data[i] ?? 0) - 1) * bound;
+      for (let i = 0; i < data.length; i++) data[i] = (2 * at(data, i) - 1) * bound;
       break;
     }
   }
-  return tensor;
+  return new Tensor("float", shape, data);
 }
 
 function zeros(dims: readonly number[]): Tensor {
-  return new Tensor("float", dims, new Float32Array(dims.reduce((product, dim) => product * dim, 1)));
+  return new Tensor("float", dims, zeroData(dims));
+}
+
+function zeroData(dims: readonly number[]): Float32Array<ArrayBuffer> {
+  return new Float32Array(dims.reduce((product, dim) => product * dim, 1));
 }

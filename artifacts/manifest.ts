@@ -1,15 +1,18 @@
 import { type Cost, UserError } from "../graph-builder/index.ts";
 
-/** `manifest.json`: what the files beside it were made from, and what they cost. A network's own manifest adds its settings. */
+/**
+ * `manifest.json`: the size and cost of the model in the files beside it. A network's own manifest adds its
+ * settings.
+ */
 export interface Manifest {
   readonly format: 1;
   /** The number of trained values. */
   readonly parameters: number;
-  /** For one example. */
+  /** The cost of one example. */
   readonly cost: Cost;
 }
 
-/** ONNX Runtime's training artifacts: the bytes of the four files, and what they are. */
+/** ONNX Runtime's training artifacts: the bytes of the four files, and their manifest. */
 export interface TrainingArtifacts<M extends Manifest = Manifest> {
   readonly trainingModel: Uint8Array;
   readonly evalModel: Uint8Array;
@@ -34,7 +37,8 @@ export type ArtifactBytes = Omit<TrainingArtifacts, "manifest">;
 export type ModelBytes = Omit<ArtifactBytes, "checkpoint">;
 
 /**
- * Reads the text of a `manifest.json`; `isComplete` tells whether it holds all that its network's manifest has.
+ * Reads the text of a `manifest.json`; `isComplete` tells whether it has all fields of its network's
+ * manifest.
  * Throws UserError, naming the file, where it is not a manifest.
  */
 export function parseManifest<M extends Manifest>(

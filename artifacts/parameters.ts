@@ -1,11 +1,17 @@
-/** How a tensor of the checkpoint starts: He's normal with fan-out (std = sqrt(2 / (k k filters))), U(+-1/sqrt(fan-in)), or a constant. */
+/**
+ * The initial values of a tensor: He's normal with fan-out (std = sqrt(2 / (k k filters))),
+ * U(-1/sqrt(fan-in), 1/sqrt(fan-in)), or a constant.
+ */
 export type Initialization = "he-fan-out" | "uniform-fan-in" | "zeros" | "ones";
 
-/** A tensor of the checkpoint. Parameters are trained; statistics are batch normalisation's running mean and variance. */
+/**
+ * A tensor of the checkpoint. Parameters are trained; statistics are batch normalisation's running mean and
+ * variance.
+ */
 export interface ParameterSpec {
   readonly name: string;
   readonly shape: readonly number[];
   readonly initialization: Initialization;
-  /** What is trained, what batch normalisation keeps, what the optimizer keeps. */
+  /** Whether it is trained, a running statistic of batch normalisation, or a moment of the optimizer. */
   readonly kind: "parameter" | "statistic" | "moment";
 }

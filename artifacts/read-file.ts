@@ -1,6 +1,6 @@
 import { didYouMean, UserError } from "../graph-builder/errors.ts";
 
-/** The parts of Node's file system that reading takes. */
+/** The functions of Node's file system that are used here. */
 interface NodeFiles {
   readFile(path: string): Promise<Uint8Array>;
   readdir(path: string): Promise<string[]>;
@@ -20,10 +20,10 @@ interface NodeProcess {
   getBuiltinModule?<Name extends keyof NodeModules>(name: Name): NodeModules[Name];
 }
 
-/** Node gives its own modules without an import, which a bundler for the browser would stumble over. */
+/** Node's getBuiltinModule needs no import statement, which a bundler for the browser could not resolve. */
 const { process } = globalThis as { readonly process?: NodeProcess };
 
-/** Whether there are files: in Node, and not in a browser. */
+/** Whether files can be read: true in Node, false in a browser. */
 export const hasFiles = process?.getBuiltinModule !== undefined;
 
 function builtin<Name extends keyof NodeModules>(name: Name): NodeModules[Name] {
@@ -47,8 +47,8 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /**
- * The bytes of a file, in Node. Throws UserError, with the nearest existing name, for one that is missing or
- * cannot be read, and where there are no files, as in a browser.
+ * The bytes of a file, in Node. Throws UserError where it is missing (with the nearest existing name), where
+ * it cannot be read, and in a browser.
  */
 export async function readFileBytes(path: string): Promise<Uint8Array> {
   const { readFile, readdir } = builtin("node:fs/promises");
@@ -66,7 +66,7 @@ export async function readFileBytes(path: string): Promise<Uint8Array> {
   }
 }
 
-/** What the system refuses to do with a path. */
+/** An action on a path that the system refused. */
 export type RefusedAction = "read" | "written" | "created";
 
 /** A failed system call as a sentence with the path and the reason; other errors as they are. */

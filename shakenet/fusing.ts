@@ -13,8 +13,9 @@ import {
 } from "./training-artifacts.ts";
 
 /**
- * Artifacts as ONNX Runtime's own session trains them at any learning rate: those that are not fused are built anew from their
- * manifest, and their checkpoint's weights and moments go along. Throws UserError for a damaged checkpoint.
+ * Artifacts as ONNX Runtime's own session trains them at any learning rate: those that are not fused are
+ * built anew from their manifest, and their checkpoint's weights and moments go along. Throws UserError for a
+ * damaged checkpoint.
  */
 export function fuseArtifacts(artifacts: ShakeNetArtifacts): ShakeNetArtifacts {
   const { settings } = artifacts.manifest;

@@ -10,7 +10,10 @@ export interface InferenceForm {
   readonly batch: number | "dynamic";
   /** Of the weights and of the computing between input and output. */
   readonly precision: "float32" | "float16";
-  /** Keeps the weight of branch 1 in every block as an input `alpha` float [blocks] (0.5: the trained network); the branches then stay apart. */
+  /**
+   * Keeps the weight of branch 1 in every block as an input `alpha` float [blocks] (0.5: the trained
+   * network); the branches then stay apart.
+   */
   readonly alphaInput: boolean;
 }
 

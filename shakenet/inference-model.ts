@@ -26,9 +26,10 @@ export interface ModelNotes {
 export type Weights = Pick<Checkpoint, "trainable" | "frozen">;
 
 /**
- * The trained network as one plain .onnx: float [batch, 3, 32, 32] `images` of raw pixels 0..255 in, float [batch, classes] `logits`
- * out, or as `form` says; normalisation inside, batch normalisation folded, both branches merged into one. Throws UserError where the
- * checkpoint lacks a tensor of the network or has it in another shape.
+ * The trained network as one plain .onnx: float [batch, 3, 32, 32] `images` of raw pixels 0..255 in, float
+ * [batch, classes] `logits` out, or as `form` says; normalisation inside, batch normalisation folded, both
+ * branches merged into one. Throws UserError where the checkpoint lacks a tensor of the network or has it in
+ * another shape.
  */
 export function inferenceModel(
   settings: NetworkSettings,
@@ -56,7 +57,10 @@ export function inferenceGraph(
   return simplifyForInference(trained, precision === "float16" ? "float16" : "float");
 }
 
-/** The network as its evaluation in training computes it, layer by layer: what `inferenceGraph` must agree with. */
+/**
+ * The network as its evaluation in training computes it, layer by layer: what `inferenceGraph` must agree
+ * with.
+ */
 export function trainedGraph(
   settings: NetworkSettings,
   checkpoint: Weights,

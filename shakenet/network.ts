@@ -44,9 +44,9 @@ export function blockCount({ depth }: Pick<NetworkSettings, "depth">): number {
 }
 
 /**
- * Appends ShakeNet from raw pixels to logits: images uint8 or float [batch, 3, 32, 32] (0..255) to float [batch, classes].
- * Exact to the author's code (xgastaldi/shake-shake models/shakeshake.lua): stem without ReLU, pre-activation branches,
- * no ReLU after a block's sum, none of the convolutions with a bias.
+ * Appends ShakeNet from raw pixels to logits: images uint8 or float [batch, 3, 32, 32] (0..255) to float
+ * [batch, classes]. Exact to the author's code (xgastaldi/shake-shake models/shakeshake.lua): stem without
+ * ReLU, pre-activation branches, no ReLU after a block's sum, none of the convolutions with a bias.
  * Throws UserError where the settings do not make a network.
  */
 export function appendNetwork(
@@ -107,8 +107,9 @@ function residualBlock(
 }
 
 /**
- * The shortcut where the widths differ: two 1x1 convolutions to half the channels each, the second over the image shifted
- * one pixel right and down (a zero row and column in front, the last ones dropped), joined and normalised.
+ * The shortcut where the widths differ: two 1x1 convolutions to half the channels each, the second over the
+ * image shifted one pixel right and down (a zero row and column in front, the last ones dropped), joined and
+ * normalised.
  */
 function shortcut(
   g: Builder,

@@ -1,7 +1,9 @@
 import type { OptimizerRule } from "../graph-builder/index.ts";
 import type { NetworkSettings } from "./network.ts";
 
-/** The optimizers that can be written: Nesterov momentum in ordinary operators, or ONNX Runtime's stock ones. */
+/**
+ * The optimizers that can be written: Nesterov momentum in ordinary operators, or ONNX Runtime's stock ones.
+ */
 export const optimizers = ["sgd-nesterov", "sgd", "adamw"] as const;
 export type OptimizerName = (typeof optimizers)[number];
 
@@ -13,7 +15,10 @@ export type Target = (typeof targets)[number];
 export interface ArtifactSettings extends NetworkSettings {
   readonly target: Target;
   readonly optimizer: OptimizerName;
-  /** Puts the optimizer's update into the training model, which then takes `learning_rate`; there is no optimizer model. */
+  /**
+   * Puts the optimizer's update into the training model, which then takes `learning_rate`; there is no
+   * optimizer model.
+   */
   readonly fused?: boolean | undefined;
   readonly momentum: number;
   /** Of all parameters, batch normalisation's too, as the author's code. */

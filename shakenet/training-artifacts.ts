@@ -30,7 +30,10 @@ export function isShakeNetManifest(manifest: Manifest): manifest is ShakeNetMani
   return "settings" in manifest;
 }
 
-/** The training artifacts of a network; the same settings always give the same bytes. Throws UserError for settings that make no network. */
+/**
+ * The training artifacts of a network; the same settings always give the same bytes. Throws UserError for
+ * settings that make no network.
+ */
 export function buildTrainingArtifacts(settings: ArtifactSettings): ShakeNetArtifacts {
   const training = trainingModel(settings);
   const write = (bound: BoundGraph, docString: string) => encodeModel(bindModel(bound, { docString }));

@@ -30,12 +30,15 @@ export interface ParameterizedGraph extends BoundGraph {
 }
 
 /**
- * The training step: images uint8 [batch, 3, 32, 32], labels int64 [batch], alpha and beta float [blocks, batch] and the
- * checkpoint's tensors in; loss (mean cross-entropy) and correct (int64, how many of the batch) out, and the gradients:
- * - target ort-training: added into `<parameter>_grad.accumulation.buffer` inputs in place, or put there where `lazy_reset_grad`;
- * - target standard: outputs `<parameter>_grad` and `<statistic>_next`, in ai.onnx and the two shakenet functions alone.
- * A fused model returns no gradients: it also takes `learning_rate` float [1], `step` int64 [1] for AdamW and the optimizer's
- * moments, and updates the parameters and moments in place (target standard: outputs `<name>_next`).
+ * The training step: images uint8 [batch, 3, 32, 32], labels int64 [batch], alpha and beta float [blocks,
+ * batch] and the checkpoint's tensors in; loss (mean cross-entropy) and correct (int64, how many of the
+ * batch) out, and the gradients:
+ * - target ort-training: added into `<parameter>_grad.accumulation.buffer` inputs in place, or put there
+ *   where `lazy_reset_grad`;
+ * - target standard: outputs `<parameter>_grad` and `<statistic>_next`, in ai.onnx and the two shakenet
+ *   functions alone. A fused model returns no gradients: it also takes `learning_rate` float [1], `step`
+ *   int64 [1] for AdamW and the optimizer's moments, and updates the parameters and moments in place (target
+ *   standard: outputs `<name>_next`).
  */
 export function trainingModel(settings: ArtifactSettings): ParameterizedGraph {
   const g = createBuilder(new Graph("training"));
@@ -95,7 +98,10 @@ function statisticBindings(specs: readonly ParameterSpec[]): Binding[] {
   );
 }
 
-/** The evaluation step: 0.5 for both branches and the running statistics; loss, correct and logits float [batch, classes] out. */
+/**
+ * The evaluation step: 0.5 for both branches and the running statistics; loss, correct and logits float
+ * [batch, classes] out.
+ */
 export function evaluationModel(settings: ArtifactSettings): Graph {
   const g = createBuilder(new Graph("evaluation"));
   const { images, labels } = dataInputs(g);

@@ -1,8 +1,8 @@
 import { observePasses } from "../../graph-builder/index.ts";
 
 /**
- * Writes a line for every pass that runs from now on: name, nodes before and after, milliseconds. The
- * function that comes back ends that.
+ * Writes a line for every pass that runs from now on: name, nodes before and after, milliseconds. Returns
+ * a function that stops it.
  */
 export function tracePasses(write: (line: string) => void): () => void {
   return observePasses(({ name }, graph) => {

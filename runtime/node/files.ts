@@ -66,7 +66,10 @@ export async function makeFolderAtomic(
   return true;
 }
 
-/** The refusal of a file in a temporary folder as one of the file that it was to become; other errors as they are. */
+/**
+ * The refusal of a file in a temporary folder as one of the file that it was to become; other errors as they
+ * are.
+ */
 function relocated(path: string, temporary: string, error: unknown): unknown {
   if (!(error instanceof UserError)) return refusal(path, "created", error);
   const { path: refused, action } = error.details;

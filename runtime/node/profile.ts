@@ -49,7 +49,9 @@ export class Profiler {
     return new Profiler(device, await mkdtemp(join(tmpdir(), "shake-profile-")));
   }
 
-  /** What the operators of all sessions took in a step, the slowest first. The sessions must still be open. */
+  /**
+   * What the operators of all sessions took in a step, the slowest first. The sessions must still be open.
+   */
   async finish({ graph, batchSize, warmup }: ProfiledSteps): Promise<OperatorTime[]> {
     const describe = describer(graph, batchSize);
     const totals = new Map<string, OperatorTime>();
@@ -127,7 +129,10 @@ function describer(graph: Graph, batchSize: number) {
   };
 }
 
-/** What a convolution or matrix product is for: a gradient of two values that depend on the images is one of weights. */
+/**
+ * What a convolution or matrix product is for: a gradient of two values that depend on the images is one of
+ * weights.
+ */
 function formOf(node: Node, data: ReadonlySet<Value>): string {
   if (/\bBatchNorm/.test(node.name)) return "batch normalization";
   if (node.phase !== "backward") return node.phase;

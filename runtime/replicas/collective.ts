@@ -1,7 +1,9 @@
+import { at } from "../../graph-builder/at.ts";
+
 /**
- * What replicas tell each other, in memory that their threads share: a row of gradients for each of them, and one of the parameters.
- * A replica writes its own gradients, sums those of its part over all rows, always in the same order, and publishes the parameters that
- * it has updated from them.
+ * The gradients and parameters of all replicas in shared memory: a row of gradients for each replica, and one
+ * row of parameters (reduce-scatter, then all-gather). A replica writes its own gradients, sums the gradients
+ * of its part of the parameters over all rows, always in the same order, updates that part and publishes it.
  */
 export class SharedState {
   readonly #rows: readonly Float32Array[];
@@ -9,12 +11,12 @@ export class SharedState {
   readonly #own: Float32Array;
   readonly #places: readonly Place[];
 
-  /** The memory for parameters of so many values. */
+  /** Allocates the memory for parameters of the given sizes. */
   static allocate(sizes: readonly number[], replicas: number): SharedArrayBuffer {
     return new SharedArrayBuffer(Float32Array.BYTES_PER_ELEMENT * total(sizes) * (replicas + 1));
   }
 
-  /** The view of one replica, counted from 0. */
+  /** The view of one replica; `index` counts from 0. */
   constructor(memory: SharedArrayBuffer, sizes: readonly number[], replicas: number, index: number) {
     const size = total(sizes);
     const row = (i: number) => new Float32Array(memory, Float32Array.BYTES_PER_ELEMENT * size * i, size);
@@ -24,10 +26,10 @@ export class SharedState {
     this.#places = placesOf(sizes);
   }
 
-  /** Adds weighted gradients to the replica's row, or puts them there to start it anew. */
+  /** Adds weighted gradients to the replica's row; where `reset`, overwrites the row with them. */
   add(gradients: readonly Float32Array[], weight: number, reset: boolean): void {
     for (const [i, { from, to }] of this.#places.entries()) {
-      const [row, gradient] = [this.#own.subarray(from, to), valuesAt(gradients, i)];
+      const [row, gradient] = [this.#own.subarray(from, to), valuesAt(gradients, i, to - from)];
       if (reset) for (let k = 0; k < row.length; k++) row[k] = weight * (gradient[k] ?? 0);
       else for (let k = 0; k < row.length; k++) row[k] = (row[k] ?? 0) + weight * (gradient[k] ?? 0);
     }
@@ -38,12 +40,15 @@ export class SharedState {
     this.#own.fill(0);
   }
 
-  /** Sums some parameters' gradients over all replicas into `gradients`; to be called when all rows are written. */
+  /**
+   * Sums some parameters' gradients over all replicas into `gradients`. Call it when all replicas have
+   * written their rows.
+   */
   sum(gradients: readonly Float32Array[], parameters: Iterable<number>): void {
     const [first, ...others] = this.#rows;
     for (const i of parameters) {
-      const { from, to } = placeAt(this.#places, i);
-      const gradient = valuesAt(gradients, i);
+      const { from, to } = at(this.#places, i);
+      const gradient = valuesAt(gradients, i, to - from);
       if (first) gradient.set(first.subarray(from, to));
       for (const other of others) {
         const row = other.subarray(from, to);
@@ -52,34 +57,40 @@ export class SharedState {
     }
   }
 
-  /** Hands on the values of some parameters. */
+  /** Writes the values of some parameters into the shared row. */
   publish(values: readonly Float32Array[], parameters: Iterable<number>): void {
-    for (const i of parameters) this.#parameters.set(valuesAt(values, i), placeAt(this.#places, i).from);
+    for (const i of parameters) {
+      const { from, to } = at(this.#places, i);
+      this.#parameters.set(valuesAt(values, i, to - from), from);
+    }
   }
 
-  /** Copies what other replicas have handed on of some parameters. */
+  /** Copies some parameters that other replicas have published into `values`. */
   read(values: readonly Float32Array[], parameters: Iterable<number>): void {
     for (const i of parameters) {
-      const { from, to } = placeAt(this.#places, i);
-      valuesAt(values, i).set(this.#parameters.subarray(from, to));
+      const { from, to } = at(this.#places, i);
+      valuesAt(values, i, to - from).set(this.#parameters.subarray(from, to));
     }
   }
 }
 
 /**
- * Deals parameters of so many values out to replicas, in runs of nearly equal size: for each replica the indices of those that it
- * updates. The last ones get none where the parameters do not go round.
+ * Divides parameters of the given sizes among replicas, in contiguous parts of nearly equal size. Returns for
+ * each replica the indices of the parameters that it updates. Where there are fewer parameters than replicas,
+ * the last replicas get none.
  */
 export function dealOut(sizes: readonly number[], replicas: number): number[][] {
-  const all = total(sizes);
+  const all = Math.max(1, total(sizes));
   const parts: number[][] = Array.from({ length: replicas }, () => []);
   for (const [i, { from, to }] of placesOf(sizes).entries()) {
-    parts[Math.floor((((from + to) / 2) * replicas) / all)]?.push(i);
+    const part = Math.floor((((from + to) / 2) * replicas) / all);
+    // the middle of an empty parameter at the end is the end itself
+    at(parts, Math.min(part, replicas - 1)).push(i);
   }
   return parts.sort((a, b) => Number(a.length === 0) - Number(b.length === 0));
 }
 
-/** Where a parameter lies in a row. */
+/** The range of a parameter in a row. */
 interface Place {
   readonly from: number;
   readonly to: number;
@@ -94,16 +105,11 @@ function placesOf(sizes: readonly number[]): Place[] {
   });
 }
 
-function placeAt(places: readonly Place[], index: number): Place {
-  const place = places[index];
-  if (!place) throw new RangeError(`there is no parameter ${index}`);
-  return place;
-}
-
-function valuesAt(values: readonly Float32Array[], index: number): Float32Array {
-  const found = values[index];
-  if (!found) throw new RangeError(`there are no values of parameter ${index}`);
-  return found;
+/** The values of a parameter. Throws RangeError where their number is not `size`. */
+function valuesAt(values: readonly Float32Array[], index: number, size: number): Float32Array {
+  const found = at(values, index);
+  if (found.length === size) return found;
+  throw new RangeError(`parameter ${index} has ${found.length} values, not ${size}`);
 }
 
 function total(sizes: readonly number[]): number {

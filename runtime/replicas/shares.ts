@@ -1,11 +1,12 @@
 import type * as Ort from "onnxruntime-common";
+import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import type { Graph } from "../../graph-builder/ir.ts";
 import type { NamedTensors } from "../session/training-session.ts";
 
 type TensorData = Exclude<Ort.Tensor["data"], string[]>;
 
-/** A tensor as it travels between threads. */
+/** A tensor as it is posted between threads. */
 export interface PlainTensor {
   readonly type: Ort.Tensor.Type;
   readonly dims: readonly number[];
@@ -15,13 +16,13 @@ export interface PlainTensor {
 /** Plain tensors by the name of the graph's input or output. */
 export type PlainTensors = Readonly<Record<string, PlainTensor>>;
 
-/** A part of a batch, or what came of it; the weights of a batch's shares add up to 1. */
+/** A part of a batch, or its outputs. The weights of the shares of a batch add up to 1. */
 export interface Share {
   readonly tensors: PlainTensors;
   readonly weight: number;
 }
 
-/** The axis along which an input or output of a graph lists the images, by its name; none for those without one. */
+/** The batch axis of a graph's inputs and outputs by name; those without a batch axis have no entry. */
 export type BatchAxes = ReadonlyMap<string, number>;
 
 /** The axes whose size is the symbol `batch`. */
@@ -34,8 +35,9 @@ export function batchAxes({ inputs, outputs }: Graph): BatchAxes {
 }
 
 /**
- * Cuts a batch into at most `count` contiguous shares whose sizes differ by 1 at most, the first the largest; what lists no images
- * goes whole into each. Throws UserError where the feeds disagree about the number of images.
+ * Cuts a batch into at most `count` contiguous shares, the largest first; their sizes differ by 1 at most. A
+ * feed without a batch axis goes whole into each share. Throws UserError where the feeds disagree about the
+ * number of images.
  */
 export function splitBatch(feeds: NamedTensors, axes: BatchAxes, count: number): Share[] {
   const batch = batchSize(feeds, axes);
@@ -51,19 +53,20 @@ export function splitBatch(feeds: NamedTensors, axes: BatchAxes, count: number):
 }
 
 /**
- * The outputs of a batch from those of its shares: what lists images is joined, other floats are averaged by the shares' weights
- * (a loss), integers are added (a count). Throws UserError for an output of another type.
+ * The outputs of a batch from those of its shares: outputs with a batch axis are concatenated, other floats
+ * (a loss) are averaged by the shares' weights, and integers (a count) are added. Throws UserError for an
+ * output of another type.
  */
 export function joinShares(shares: readonly Share[], axes: BatchAxes): PlainTensors {
   const weights = shares.map(({ weight }) => weight);
-  return mapTensors(shares[0]?.tensors ?? {}, (_, name) => {
-    const parts = shares.flatMap(({ tensors }) => tensors[name] ?? []);
+  return mapTensors(at(shares, 0).tensors, (_, name) => {
+    const parts = shares.map(({ tensors }) => expectTensor(tensors, name));
     const axis = axes.get(name);
     return axis === undefined ? merge(parts, weights, name) : concatenate(parts, axis);
   });
 }
 
-/** Copies of tensors, without their class. */
+/** Copies of tensors as plain objects. */
 export function plainTensors(tensors: NamedTensors): PlainTensors {
   return mapTensors(tensors, plainTensor);
 }
@@ -83,7 +86,7 @@ function mapTensors<A, B>(
   return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, change(tensor, name)]));
 }
 
-/** A view would travel with all that it is a view of, so the data are copied. */
+/** Copies the data, because posting a view would copy its whole buffer. */
 function plainTensor({ type, dims, data }: Ort.Tensor): PlainTensor {
   return { type, dims, data: (data as Float32Array).slice() };
 }
@@ -93,8 +96,9 @@ function batchSize(feeds: NamedTensors, axes: BatchAxes): number {
     const axis = axes.get(name);
     return axis === undefined ? [] : [{ name, size: dims[axis] }];
   });
-  const batch = sizes[0]?.size ?? 1;
-  if (sizes.every(({ size }) => size === batch)) return batch;
+  const [first] = sizes;
+  if (!first) return 1;
+  if (first.size !== undefined && sizes.every(({ size }) => size === first.size)) return first.size;
   const counts = sizes.map(({ name, size }) => `${name} has ${size ?? "none"}`).join(", ");
   throw new UserError(`The inputs disagree about the number of images: ${counts}.`, {
     code: "input-shape",
@@ -112,7 +116,7 @@ function cut({ type, dims, data }: Ort.Tensor, axis: number, from: number, to: n
 }
 
 function concatenate(parts: readonly PlainTensor[], axis: number): PlainTensor {
-  const { type, dims } = firstOf(parts);
+  const { type, dims } = at(parts, 0);
   const rows = product(dims.slice(0, axis));
   const pieces = Array.from({ length: rows }, (_, i) =>
     parts.map(({ data }) => {
@@ -120,14 +124,14 @@ function concatenate(parts: readonly PlainTensor[], axis: number): PlainTensor {
       return (data as Float32Array).subarray(i * width, (i + 1) * width);
     }),
   );
-  const size = parts.reduce((sum, part) => sum + (part.dims[axis] ?? 0), 0);
+  const size = parts.reduce((sum, part) => sum + at(part.dims, axis), 0);
   return { type, dims: dims.with(axis, size), data: join(pieces.flat()) };
 }
 
-/** Pieces of one type in one array of that type. */
+/** Concatenates pieces of one type. */
 function join(pieces: readonly Float32Array[]): Float32Array {
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  const whole = new (firstOf(pieces).constructor as Float32ArrayConstructor)(length);
+  const whole = new (at(pieces, 0).constructor as Float32ArrayConstructor)(length);
   let offset = 0;
   for (const piece of pieces) {
     whole.set(piece, offset);
@@ -137,10 +141,10 @@ function join(pieces: readonly Float32Array[]): Float32Array {
 }
 
 function merge(parts: readonly PlainTensor[], weights: readonly number[], name: string): PlainTensor {
-  const { type, dims, data } = firstOf(parts);
+  const { type, dims, data } = at(parts, 0);
   if (/^float(32|64)$/.test(type)) {
     const mean = (i: number) =>
-      parts.reduce((sum, part, share) => sum + Number(part.data[i]) * (weights[share] ?? 0), 0);
+      parts.reduce((sum, part, share) => sum + Number(part.data[i]) * at(weights, share), 0);
     return { type, dims, data: (data as Float32Array).map((_, i) => mean(i)) };
   }
   if (!/^u?int/.test(type)) {
@@ -153,9 +157,10 @@ function merge(parts: readonly PlainTensor[], weights: readonly number[], name: 
   return { type, dims, data: (data as Int32Array).map((_, i) => add(i)) };
 }
 
-function firstOf<T>([first]: readonly T[]): T {
-  if (first === undefined) throw new Error("a batch has one share at least");
-  return first;
+function expectTensor(tensors: PlainTensors, name: string): PlainTensor {
+  const tensor = tensors[name];
+  if (tensor) return tensor;
+  throw new Error(`a share has no output ${name}`);
 }
 
 function product(dims: readonly number[]): number {

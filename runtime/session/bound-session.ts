@@ -8,10 +8,10 @@ import { expectName } from "./refusals.ts";
 import type { NamedTensors } from "./training-session.ts";
 import type { Slot } from "./training-state.ts";
 
-/** What tells a step what to do, by its role. */
+/** The control inputs of a step, by role. */
 export type Controls = { readonly [R in ControlBinding["role"]]?: Tensor };
 
-/** An ONNX Runtime session over a model, whose state it reads from slots and puts back there. */
+/** An ONNX Runtime session that reads a model's state from slots and writes the next state into them. */
 export class BoundSession {
   readonly #session: InferenceSession;
   readonly #states = new Map<string, Slot>();
@@ -37,8 +37,8 @@ export class BoundSession {
   }
 
   /**
-   * Opens a model on a device; `slotOf` gives the place of each binding's state. Throws UserError where the device cannot run the
-   * model, and what `slotOf` throws.
+   * Opens a model on a device; `slotOf` returns the slot of each binding's state. Throws UserError where the
+   * device cannot run the model, and what `slotOf` throws.
    */
   static async open(
     { bytes, inputs, bindings }: LoweredModel,
@@ -60,7 +60,8 @@ export class BoundSession {
   }
 
   /**
-   * Runs the model, and puts the next states into their slots. Returns the other outputs, or those named by `fetches`.
+   * Runs the model and writes the next states into their slots. Returns the other outputs, or those named by
+   * `fetches`.
    * Throws UserError for an unknown output, and for feeds that the model does not take.
    */
   async run(feeds: NamedTensors, controls: Controls, fetches?: readonly string[]): Promise<NamedTensors> {

@@ -1,11 +1,11 @@
 import { UserError } from "../../graph-builder/errors.ts";
 
-/** Lets one call at a time into a session, and none after its release. */
+/** Refuses calls to a session that overlap, and calls after its release. */
 export class CallGuard {
   #running: { readonly call: string; readonly end: Promise<unknown> } | undefined;
   #isReleased = false;
 
-  /** Runs a call, from its start to its end. Throws UserError while another one is under way, and after the release. */
+  /** Runs a call. Throws UserError while another one is under way, and after the release. */
   async run<T>(call: string, work: () => Promise<T>): Promise<T> {
     this.expectIdle(call);
     const result = work();
@@ -37,7 +37,10 @@ export class CallGuard {
     });
   }
 
-  /** Lets no further call in. Returns when the one under way has ended, well or not. Throws UserError where that was done before. */
+  /**
+   * Refuses all further calls and waits for the one under way, whether it fails or not. Throws UserError on a
+   * second call.
+   */
   async close(): Promise<void> {
     this.expectOpen("release");
     this.#isReleased = true;

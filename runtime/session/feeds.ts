@@ -1,17 +1,19 @@
 import type { Tensor } from "onnxruntime-common";
+import { at } from "../../graph-builder/at.ts";
 import { type Dim, didYouMean, UserError, type ValueType } from "../../graph-builder/index.ts";
 import { ortType } from "../device/tensors.ts";
 
 /** An input of a graph. */
 export interface GraphInput {
   readonly name: string;
-  /** Undefined where it is not known; then it is not checked. */
+  /** Undefined where the type is not known; then it is not checked. */
   readonly type: ValueType | undefined;
 }
 
 /**
- * Checks what is fed against the graph's inputs. Throws UserError, with the input's name, where one is missing, of another type or
- * shape, or empty, and where two inputs disagree about the size that a symbol such as `batch` stands for.
+ * Checks the feeds of a graph against its inputs. Throws UserError, with the input's name, where one is
+ * missing, of another type or shape, or empty, and where two inputs disagree about the size that a symbol
+ * such as `batch` stands for.
  */
 export function checkFeeds(inputs: readonly GraphInput[], feeds: Readonly<Record<string, Tensor>>): void {
   const sizes = new Map<string, { readonly size: number; readonly input: string }>();
@@ -33,8 +35,8 @@ export function checkFeeds(inputs: readonly GraphInput[], feeds: Readonly<Record
     }
     checkShape(name, tensor.dims, type.shape);
     for (const [axis, dim] of type.shape.entries()) {
-      const size = tensor.dims[axis] ?? 0;
       if (!isSymbol(dim)) continue;
+      const size = at(tensor.dims, axis);
       const known = sizes.get(dim);
       if (known && known.size !== size) {
         throw new UserError(
@@ -68,7 +70,7 @@ function checkShape(input: string, dims: readonly number[], wanted: readonly Dim
   });
 }
 
-/** A symbol by itself, and not an expression of symbols. */
+/** Whether a dimension is one symbol, not an expression of symbols. */
 function isSymbol(dim: Dim): dim is string {
   return typeof dim === "string" && /^\w+$/.test(dim);
 }

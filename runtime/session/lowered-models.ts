@@ -21,12 +21,15 @@ import {
 import type { GraphInput } from "./feeds.ts";
 import { readSources, type TrainingSessionCreateOptions, type TrainingSources } from "./sources.ts";
 
-/** A model as it is in its file. */
+/** A model as its file stores it. */
 export interface DecodedModel extends BoundGraph {
   readonly metadataProps: Readonly<Record<string, string>>;
 }
 
-/** Training artifacts as they are in their files, but that an optimizer model has one update a parameter. */
+/**
+ * Training artifacts as their files store them, except that a stock optimizer is expanded to one update per
+ * parameter.
+ */
 export interface DecodedModels {
   readonly checkpoint: Checkpoint;
   readonly training: DecodedModel;
@@ -34,7 +37,9 @@ export interface DecodedModels {
   readonly optimizer: BoundGraph | undefined;
 }
 
-/** A model that a device opens: every training operator is lowered, and every effect on state is an output. */
+/**
+ * A model that a device opens: every training operator is lowered, and every effect on state is an output.
+ */
 export interface LoweredModel {
   readonly bytes: Uint8Array;
   readonly inputs: readonly GraphInput[];
@@ -48,7 +53,10 @@ export interface LoweredModels {
   readonly optimize?: LoweredModel | undefined;
 }
 
-/** Reads artifacts. Throws UserError where a file cannot be read or is damaged, and where an operator is not covered. */
+/**
+ * Reads artifacts. Throws UserError where a file cannot be read or is damaged, and where an operator is not
+ * covered.
+ */
 export async function decodeSources(
   sources: TrainingSources | TrainingSessionCreateOptions,
 ): Promise<DecodedModels> {
@@ -66,7 +74,9 @@ export async function decodeSources(
   };
 }
 
-/** A training's model with its bindings, read or derived. Throws UserError, naming `where`, for damaged ones. */
+/**
+ * A training's model with its bindings, read or derived. Throws UserError, naming `where`, for damaged ones.
+ */
 export function bindDecoded(
   model: Model,
   kind: ModelKind,
@@ -103,7 +113,7 @@ export function lowerModel(bound: BoundGraph, lowering: Lowering): LoweredModel 
   };
 }
 
-/** An optimizer's step without the updates of some parameters and of their moments. */
+/** An optimizer's graph without the updates of some parameters and of their moments. */
 export function withoutUpdates(optimizer: BoundGraph, parameters: readonly string[]): BoundGraph {
   const { graph, bindings } = withExplicitState(optimizer);
   const others = new Set(parameters);
@@ -114,12 +124,15 @@ export function withoutUpdates(optimizer: BoundGraph, parameters: readonly strin
   return { graph: part, bindings: bindings.filter(({ input }) => inputs.has(input)) };
 }
 
-/** The parameter that a binding is of, or the name of what is of none. */
+/** The parameter that a binding belongs to; the binding's input where it belongs to none. */
 function ownerOf(binding: Binding): string {
   return "parameter" in binding ? binding.parameter : binding.input;
 }
 
-/** ONNX Runtime's stock optimizer model, which takes sequences, as one update a parameter; another model as it is. */
+/**
+ * Expands ONNX Runtime's stock optimizer model, which takes sequences, to one update per parameter. Returns
+ * other models unchanged.
+ */
 function expandOptimizer(bound: BoundGraph, { trainable }: Checkpoint): BoundGraph {
   const stock = stockOptimizer(bound.graph);
   const parameters = [...trainable].map(([name, { dims }]) => ({ name, shape: dims }));

@@ -1,10 +1,12 @@
 import { hasFiles, readFileBytes } from "../../artifacts/read-file.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 
-/** The bytes of a file, or where they are: a path in Node, or a URL. */
+/** The bytes of a file, its path (in Node), or its URL. */
 export type Source = Uint8Array | string;
 
-/** ONNX Runtime training artifacts; without an eval or optimizer model those steps cannot be run. */
+/**
+ * ONNX Runtime training artifacts; evaluation needs the eval model, and runOptimizerStep the optimizer model.
+ */
 export interface TrainingSources<S = Source> {
   readonly checkpoint: S;
   readonly trainingModel: S;
@@ -12,7 +14,7 @@ export interface TrainingSources<S = Source> {
   readonly optimizerModel?: S | undefined;
 }
 
-/** The same by the names of onnxruntime-common 1.19, which sessions take too. */
+/** The same artifacts under the names of onnxruntime-common 1.19, which sessions accept too. */
 export interface TrainingSessionCreateOptions {
   readonly checkpointState: Source;
   readonly trainModel: Source;
@@ -21,8 +23,9 @@ export interface TrainingSessionCreateOptions {
 }
 
 /**
- * The bytes of artifacts that are given by our names or by ONNX Runtime's.
- * Throws UserError where one cannot be read (naming the source), and where there is no checkpoint or no training model.
+ * Reads the bytes of artifacts, given under our names or ONNX Runtime's.
+ * Throws UserError where one cannot be read (naming the source), and where there is no checkpoint or no
+ * training model.
  */
 export async function readSources(
   given: TrainingSources | TrainingSessionCreateOptions,
@@ -51,7 +54,7 @@ async function readSource(source: Source): Promise<Uint8Array> {
   if (typeof source !== "string") return source;
   if (hasFiles && !/^\w+:\/\//.test(source)) return readFileBytes(source);
   const response = await fetch(source).catch((error: unknown) => {
-    throw unreachable(source, (error as Error).message, error);
+    throw unreachable(source, error instanceof Error ? error.message : String(error), error);
   });
   if (!response.ok) throw unreachable(source, `the server says ${response.status}`);
   return new Uint8Array(await response.arrayBuffer());

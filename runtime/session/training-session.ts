@@ -1,5 +1,6 @@
 import type { Tensor } from "onnxruntime-common";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { at } from "../../graph-builder/at.ts";
 import { type Binding, Tensor as TensorProto, UserError } from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
 import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
@@ -21,10 +22,11 @@ interface Sessions {
 }
 
 /**
- * Trains ONNX Runtime training artifacts, ours or those of Python's `generate_artifacts`, on any execution provider: every
- * training operator is lowered to ordinary ones when the session opens. The interface is onnxruntime-common 1.19's, with feeds
- * by name and what it lacked. Parameters, running statistics, gradients and momenta stay in the session between steps.
- * Calls that overlap are refused, and so is every call after the release.
+ * Trains ONNX Runtime training artifacts, ours or those of Python's `generate_artifacts`, on any execution
+ * provider: every training operator is lowered to ordinary ones when the session opens. The interface is that
+ * of onnxruntime-common 1.19, with feeds by name and further methods. Parameters, running statistics,
+ * gradients and momenta stay in the session between steps. Calls that overlap are refused, and so is every
+ * call after the release.
  */
 export class TrainingSession {
   readonly #device: Device;
@@ -50,8 +52,8 @@ export class TrainingSession {
   }
 
   /**
-   * Opens artifacts on a device; they may be given by ONNX Runtime's names too. Throws UserError where a file is damaged, where an
-   * operator is not covered (naming its node), or where the device cannot run the graph.
+   * Opens artifacts on a device; they may be given by ONNX Runtime's names too. Throws UserError where a file
+   * is damaged, where an operator is not covered (naming its node), or where the device cannot run the graph.
    */
   static async create(
     sources: TrainingSources | TrainingSessionCreateOptions,
@@ -123,8 +125,9 @@ export class TrainingSession {
   }
 
   /**
-   * Runs forward and backward on one batch, and the update too where the training model is fused; gradients are added to those
-   * since the last lazyResetGrad. Returns the outputs, such as `loss`, or those named by `fetches`.
+   * Runs forward and backward on one batch, and the update too where the training model is fused; gradients
+   * are added to those since the last lazyResetGrad. Returns the outputs, such as `loss`, or those named by
+   * `fetches`.
    * Throws UserError for a missing input and an unknown output.
    */
   async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
@@ -136,8 +139,9 @@ export class TrainingSession {
   }
 
   /**
-   * Updates the parameters from the gradients at the current learning rate; a fused training model has done so and only the step
-   * is counted. Throws UserError where there is neither.
+   * Updates the parameters from the gradients at the current learning rate; a fused training model has
+   * already updated them, so only the step is counted. Throws UserError where the artifacts are not fused and
+   * have no optimizer model.
    */
   async runOptimizerStep(): Promise<void> {
     return this.#guard.run("runOptimizerStep", async () => {
@@ -154,7 +158,10 @@ export class TrainingSession {
     this.#resetGradients = true;
   }
 
-  /** Runs the evaluation model on one batch and returns its outputs, or those named by `fetches`. Throws UserError without one. */
+  /**
+   * Runs the evaluation model on one batch and returns its outputs, or those named by `fetches`. Throws
+   * UserError without one.
+   */
   async runEvalStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
     return this.#guard.run("runEvalStep", async () => {
       if (!this.#sessions.evaluate) throw missingModel("eval");
@@ -162,7 +169,10 @@ export class TrainingSession {
     });
   }
 
-  /** The names of the parameters, in the order of the training model's inputs; with the frozen ones where asked. */
+  /**
+   * The names of the parameters, in the order of the training model's inputs; with the frozen ones where
+   * `trainableOnly` is false.
+   */
   parameterNames(trainableOnly = true): readonly string[] {
     return this.#state.parameterNames(trainableOnly);
   }
@@ -174,7 +184,10 @@ export class TrainingSession {
     return toOrtTensor(this.#state.tensor(name), this.#device.ort);
   }
 
-  /** Replaces a parameter by a copy of a tensor. Throws UserError for an unknown name, and for another type or shape. */
+  /**
+   * Replaces a parameter by a copy of a tensor. Throws UserError for an unknown name, and for another type or
+   * shape.
+   */
   setParameter(name: string, tensor: Tensor): void {
     this.#guard.expectIdle("setParameter");
     const { type, dims } = this.getParameter(name);
@@ -190,7 +203,7 @@ export class TrainingSession {
     this.#state.set(name, fromOrtTensor(tensor));
   }
 
-  /** A copy of the gradient that has been gathered for a parameter. Throws UserError for a parameter that has none. */
+  /** A copy of the accumulated gradient of a parameter. Throws UserError for a parameter that has none. */
   getGradient(parameter: string): Tensor {
     this.#guard.expectOpen("getGradient");
     expectName(parameter, this.parameterNames(), "parameter");
@@ -198,15 +211,18 @@ export class TrainingSession {
   }
 
   /**
-   * The gradients of the parameters in the order of parameterNames, their data shared with the session until the next train step: the
-   * next optimizer step takes what is written into them.
+   * The gradients of the parameters in the order of parameterNames, their data shared with the session until
+   * the next train step: the next optimizer step reads the values that the caller writes into them.
    */
   sharedGradients(): readonly Float32Array[] {
     this.#guard.expectIdle("sharedGradients");
     return this.parameterNames().map((name) => this.#state.gradient(name).tensor.data as Float32Array);
   }
 
-  /** The parameters in the same way, shared until the next optimizer step. */
+  /**
+   * The parameters in the order of parameterNames, their data shared with the session until the next
+   * optimizer step.
+   */
   sharedParameters(): readonly Float32Array[] {
     this.#guard.expectIdle("sharedParameters");
     return this.parameterNames().map((name) => this.#state.tensor(name).data as Float32Array);
@@ -230,7 +246,10 @@ export class TrainingSession {
     return new this.#device.ort.Tensor("float32", buffer, [buffer.length]);
   }
 
-  /** Sets all parameters from the bytes of a float32 vector as getContiguousParameters returns it. Throws UserError for another length. */
+  /**
+   * Sets all parameters from the bytes of a float32 vector as getContiguousParameters returns it. Throws
+   * UserError for another length.
+   */
   async loadParametersBuffer(buffer: Uint8Array, trainableOnly = true): Promise<void> {
     this.#guard.expectIdle("loadParametersBuffer");
     const size = await this.getParametersSize(trainableOnly);
@@ -239,26 +258,33 @@ export class TrainingSession {
     const tensors = this.#parameters(trainableOnly);
     let offset = 0;
     for (const [i, name] of this.parameterNames(trainableOnly).entries()) {
-      const { dims = [], data } = tensors[i] ?? this.#state.tensor(name);
+      const { dims, data } = at(tensors, i);
       this.#state.set(name, new TensorProto("float", dims, values.subarray(offset, offset + data.length)));
       offset += data.length;
     }
   }
 
-  /** The state as a checkpoint, its tensors shared with the session until the next step; properties are those it was opened with. */
+  /**
+   * The state as a checkpoint, its tensors shared with the session until the next step; its properties are
+   * those of the checkpoint that was opened.
+   */
   checkpoint(): Checkpoint {
     this.#guard.expectOpen("checkpoint");
     return this.#state.checkpoint();
   }
 
-  /** The state as the bytes of ONNX Runtime's checkpoint file, with the optimizer's unless told otherwise. */
+  /**
+   * The state as the bytes of ONNX Runtime's checkpoint file, with the optimizer's state unless
+   * `includeOptimizerState` is false.
+   */
   async saveCheckpoint(includeOptimizerState = true): Promise<Uint8Array> {
     const { optimizer, ...checkpoint } = this.checkpoint();
     return encodeCheckpoint(includeOptimizerState ? { ...checkpoint, optimizer } : checkpoint);
   }
 
   /**
-   * The eval model, cut to some of its outputs and what they need, with the current parameters inside: a plain .onnx.
+   * The eval model, cut to some of its outputs and the nodes that they need, with the current parameters as
+   * initializers: a plain .onnx.
    * Throws UserError without an eval model, and for an unknown output.
    */
   async exportInferenceModel(outputNames: readonly string[]): Promise<Uint8Array> {
@@ -269,7 +295,7 @@ export class TrainingSession {
     return freezeModel(this.#evalModel, this.checkpoint(), outputNames);
   }
 
-  /** Frees the sessions, after the call under way. Throws UserError where they were freed before. */
+  /** Frees the sessions after the call under way has ended. Throws UserError where they were freed before. */
   async release(): Promise<void> {
     await this.#guard.close();
     const { train, evaluate, optimize } = this.#sessions;

@@ -3,29 +3,32 @@ import type { Checkpoint } from "../../artifacts/checkpoint.ts";
 import { type Binding, Tensor, UserError } from "../../graph-builder/index.ts";
 import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
 
-/** The place of one tensor that lives from step to step. */
+/** Holds one tensor that is kept from step to step. */
 export interface Slot {
   tensor: Ort.Tensor;
 }
 
-/** What of the training and the optimizer graph the state depends on. */
+/** The parts of the training and the optimizer graph that the state depends on. */
 export interface StateUse {
   /** The inputs of the training graph, in order. */
   readonly trainingInputs: readonly string[];
-  /** The bindings of the optimizer graph; none where there is no optimizer model. */
+  /** The bindings of the optimizer graph; undefined where there is no optimizer model. */
   readonly optimizer: readonly Binding[] | undefined;
 }
 
-/** Everything that lives from step to step: the checkpoint's tensors, and each trained parameter's gradient and moments. */
+/**
+ * All tensors that are kept from step to step: the checkpoint's, and the gradient and moments of each trained
+ * parameter.
+ */
 export class TrainingState {
   readonly #checkpoint: Checkpoint;
   readonly #trainingInputs: readonly string[];
   readonly #ort: Pick<typeof Ort, "Tensor">;
   readonly #tensors = new Map<string, Slot>();
   readonly #gradients = new Map<string, Slot>();
-  /** Those that the optimizer model keeps, by parameter. */
+  /** The moments that the optimizer model updates, by parameter. */
   readonly #moments = new Map<string, Slot[]>();
-  /** Optimizer steps since the first of the training. */
+  /** The number of optimizer steps since the start of the training. */
   steps: number;
 
   constructor(checkpoint: Checkpoint, use: StateUse, ort: Pick<typeof Ort, "Tensor">) {
@@ -42,8 +45,9 @@ export class TrainingState {
   }
 
   /**
-   * The place of a training or evaluation graph's binding; undefined for an input that is no state. Such a graph's moments are tensors of
-   * the checkpoint. Throws UserError where the checkpoint has no such tensor.
+   * The slot of a binding of a training or evaluation graph; undefined for an input that is no state. The
+   * moments of such a graph are tensors of the checkpoint. Throws UserError where the checkpoint has no such
+   * tensor.
    */
   slotOf(binding: Binding): Slot | undefined {
     switch (binding.role) {
@@ -58,18 +62,23 @@ export class TrainingState {
     }
   }
 
-  /** The place of an optimizer graph's binding: its moments are the optimizer's own. Throws UserError as slotOf does. */
+  /**
+   * The slot of a binding of an optimizer graph; its moments are the optimizer's state. Throws UserError as
+   * slotOf does.
+   */
   optimizerSlotOf(binding: Binding): Slot | undefined {
     if (binding.role !== "moment") return this.slotOf(binding);
     return this.#moments.get(binding.parameter)?.[binding.index];
   }
 
-  /** The place of a trained parameter's gradient. Throws UserError where the checkpoint has no such parameter. */
+  /**
+   * The slot of a trained parameter's gradient. Throws UserError where the checkpoint has no such parameter.
+   */
   gradient(parameter: string): Slot {
     return expectSlot(this.#gradients, parameter);
   }
 
-  /** Gives a tensor of the checkpoint other contents, which are copied. */
+  /** Replaces a tensor of the checkpoint by a copy of another one. */
   set(name: string, tensor: Tensor): void {
     expectSlot(this.#tensors, name).tensor = toOrtTensor(tensor, this.#ort);
   }
@@ -80,12 +89,14 @@ export class TrainingState {
     return this.#trainingInputs.filter((name) => trainable.has(name) || (!trainableOnly && frozen.has(name)));
   }
 
-  /** A tensor of the checkpoint, its data shared until the next step. Throws UserError where there is none. */
+  /**
+   * A tensor of the checkpoint, its data shared until the next step. Throws UserError where there is none.
+   */
   tensor(name: string): Tensor {
     return fromOrtTensor(expectSlot(this.#tensors, name).tensor);
   }
 
-  /** As a checkpoint; its tensors share their data with the state until the next step. */
+  /** The state as a checkpoint, whose tensors share their data with the state until the next step. */
   checkpoint(): Checkpoint {
     const { trainable, frozen, optimizer, properties } = this.#checkpoint;
     const current = (names: Iterable<string>) => new Map([...names].map((name) => [name, this.tensor(name)]));
@@ -105,7 +116,7 @@ export class TrainingState {
     for (const slots of [this.#tensors, this.#gradients, this.#moments]) slots.clear();
   }
 
-  /** ONNX Runtime's SGD wants one moment a parameter, which it never touches. */
+  /** ONNX Runtime's SGD requires one moment per parameter, which it neither reads nor writes. */
   #momenta(): Map<string, Tensor[]> {
     const { trainable, optimizer } = this.#checkpoint;
     return new Map(

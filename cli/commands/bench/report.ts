@@ -1,3 +1,4 @@
+import { at } from "../../../graph-builder/at.ts";
 import type { OperatorTime } from "../../../runtime/node/profile.ts";
 import { formatFields, formatLarge, formatRate, formatTable } from "../../format.ts";
 import type { BenchSettings } from "./command.ts";
@@ -77,21 +78,20 @@ function describeProfile(profile: NonNullable<Result["profile"]>, stepMs: number
     gflops === undefined ? "" : formatRate(gflops),
     share_of_peak === undefined ? "" : percent(share_of_peak),
   ];
-  const [large, small] = [true, false].map((isLarge) =>
-    profile.filter(({ share }) => share >= 0.01 === isLarge),
-  );
+  const large = profile.filter(({ share }) => share >= 0.01);
+  const small = profile.filter((time) => !large.includes(time));
   const sum = (times: typeof profile, key: "ms" | "calls") =>
     times.reduce((total, time) => total + time[key], 0);
   const others = {
-    operator: `${small?.length ?? 0} others`,
-    calls: sum(small ?? [], "calls"),
-    ms: sum(small ?? [], "ms"),
+    operator: `${small.length} others`,
+    calls: sum(small, "calls"),
+    ms: sum(small, "ms"),
   };
   const outside = { operator: "outside of kernels", calls: 0, ms: stepMs - sum(profile, "ms") };
   const rest = [others, outside].map((time) => row({ ...time, share: time.ms / stepMs }));
   return formatTable(
     ["operator", "calls", "ms a step", "share", "GFLOP/s", "of peak"],
-    [...(large ?? []).map(row), ...rest],
+    [...large.map(row), ...rest],
   );
 }
 
@@ -102,6 +102,5 @@ function percent(share: number): string {
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
-  const [low = 0, high = 0] = [sorted[Math.ceil(sorted.length / 2) - 1], sorted[middle]];
-  return (low + high) / 2;
+  return (at(sorted, Math.ceil(sorted.length / 2) - 1) + at(sorted, middle)) / 2;
 }

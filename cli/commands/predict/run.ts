@@ -1,4 +1,5 @@
 import { readFileBytes } from "../../../artifacts/index.ts";
+import { at } from "../../../graph-builder/at.ts";
 import { decodeMetadata } from "../../../graph-builder/index.ts";
 import { readPicture } from "../../../runtime/node/data/pictures.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
@@ -33,12 +34,12 @@ export async function run(given: PredictGiven): Promise<number> {
     process.stdout.write(`${JSON.stringify({ model, predictions })}\n`);
     return 0;
   }
-  const rows = found.map(({ picture, candidates: [first, ...others] }) => [
+  const rows = found.map(({ picture, candidates }) => [
     picture,
-    first?.class ?? "",
-    percent(first),
-    others
-      .slice(0, 3)
+    at(candidates, 0).class,
+    percent(at(candidates, 0)),
+    candidates
+      .slice(1, 4)
       .map((other) => `${other.class} ${percent(other)}`)
       .join(", "),
   ]);
@@ -56,6 +57,6 @@ function ranked(logits: Float32Array, classNames: readonly string[]): Candidate[
     .sort((a, b) => b.probability - a.probability);
 }
 
-function percent(candidate: Candidate | undefined): string {
-  return `${(100 * (candidate?.probability ?? 0)).toFixed(2)} %`;
+function percent({ probability }: Candidate): string {
+  return `${(100 * probability).toFixed(2)} %`;
 }

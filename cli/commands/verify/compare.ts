@@ -1,3 +1,4 @@
+import { at } from "../../../graph-builder/at.ts";
 import { UserError } from "../../../graph-builder/index.ts";
 import { evalBatches } from "../../../runtime/data/batches.ts";
 import { type Dataset, type Device, deviceNames } from "../../../runtime/index.ts";
@@ -87,7 +88,7 @@ function compare(found: Scores, expected: Scores): Omit<Comparison, "device"> {
   const align = ({ logits }: Scores) => (found.isProbabilities ? aboveLargest(logits, classes) : logits);
   const [ours, theirs] = [align(found), align(expected)];
   const scale = theirs.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  const errors = theirs.map((value, i) => Math.abs((ours[i] ?? Number.NaN) - value) / scale);
+  const errors = theirs.map((value, i) => Math.abs(at(ours, i) - value) / scale);
   const [one, other] = [best(ours, classes), best(theirs, classes)];
   return {
     largest_error: errors.reduce((most, error) => Math.max(most, error), 0),
@@ -98,14 +99,14 @@ function compare(found: Scores, expected: Scores): Omit<Comparison, "device"> {
 }
 
 function aboveLargest(logits: Float32Array, classes: number): Float32Array {
-  const largest = best(logits, classes).map((choice, row) => logits[row * classes + choice] ?? 0);
-  return logits.map((logit, i) => logit - (largest[Math.floor(i / classes)] ?? 0));
+  const largest = best(logits, classes).map((choice, row) => at(logits, row * classes + choice));
+  return logits.map((logit, i) => logit - at(largest, Math.floor(i / classes)));
 }
 
 /** The likeliest class of every image. */
 function best(logits: Float32Array, classes: number): number[] {
   return Array.from({ length: logits.length / classes }, (_, row) => {
     const own = logits.subarray(row * classes, (row + 1) * classes);
-    return own.reduce((choice, logit, i) => (logit > (own[choice] ?? 0) ? i : choice), 0);
+    return own.reduce((choice, logit, i) => (logit > at(own, choice) ? i : choice), 0);
   });
 }

@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { at } from "../../../graph-builder/at.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import type { LabelledImages, LoadOptions, Split } from "../../data/types.ts";
 import { readFileBytes } from "../files.ts";
@@ -117,7 +118,7 @@ async function readRecords(
   const count = Math.min(bytes.length / recordBytes, labels.length - start);
   for (let i = 0; i < count; i++) {
     const pixels = i * recordBytes + labelBytes;
-    const label = bytes[pixels - 1] ?? 0;
+    const label = at(bytes, pixels - 1);
     if (label >= classes) {
       throw new UserError(
         `${path} is not a file of ${archive.title}: image ${i} has label ${label}, and the greatest is ${classes - 1}; get the binary version anew.`,

@@ -28,9 +28,8 @@ export async function readPicture(
       return pixels[(i % area) * channels + channel] ?? 0;
     });
   } catch (error) {
-    throw new UserError(`${path} is not a picture that can be read: ${(error as Error).message}.`, {
-      cause: error,
-    });
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UserError(`${path} is not a picture that can be read: ${reason}.`, { cause: error });
   }
 }
 

@@ -1,5 +1,6 @@
 import { Tensor } from "onnxruntime-common";
 import { type Checkpoint, decodeCheckpoint } from "../../../artifacts/checkpoint.ts";
+import { at } from "../../../graph-builder/at.ts";
 import {
   type BoundGraph,
   decodeModel,
@@ -53,9 +54,10 @@ interface Description {
 }
 
 /**
- * Trains ONNX Runtime training artifacts with ONNX Runtime 1.19.2's own TrainingSession, in WebAssembly: the interface of our
- * TrainingSession over the original kernels. Models run as they are, so their optimizer must be a stock one or fused into the
- * training model. Calls that overlap are refused; a step computes on the calling thread, after a turn of the event loop.
+ * Trains ONNX Runtime training artifacts with ONNX Runtime 1.19.2's own TrainingSession, in WebAssembly: the
+ * interface of our TrainingSession over the original kernels. Models run as they are, so their optimizer must
+ * be a stock one or fused into the training model. Calls that overlap are refused; a step computes on the
+ * calling thread, after a turn of the event loop.
  */
 export class OrtTrainingSession implements Trainer {
   readonly #wasm: WasmModule;
@@ -91,8 +93,8 @@ export class OrtTrainingSession implements Trainer {
   }
 
   /**
-   * Opens artifacts. Throws UserError where the optional package is not installed, where a file is damaged or its optimizer is not
-   * ONNX Runtime's, and with ONNX Runtime's own sentence where it refuses a model.
+   * Opens artifacts. Throws UserError where the optional package is not installed, where a file is damaged or
+   * its optimizer is not ONNX Runtime's, and with ONNX Runtime's own sentence where it refuses a model.
    */
   static async create(
     sources: TrainingSources | TrainingSessionCreateOptions,
@@ -117,7 +119,10 @@ export class OrtTrainingSession implements Trainer {
     return this.#learningRate;
   }
 
-  /** Throws UserError for a rate other than 0.001 where there is an optimizer model, which cannot be told of it. */
+  /**
+   * Throws UserError for a rate other than 0.001 where there is an optimizer model, which cannot be told of
+   * it.
+   */
   set learningRate(rate: number) {
     if (this.#description.optimizer && Math.fround(rate) !== Math.fround(STOCK_RATE)) {
       throw new UserError(
@@ -149,9 +154,10 @@ export class OrtTrainingSession implements Trainer {
   }
 
   /**
-   * Runs forward and backward on one batch, and the update too where the training model is fused; gradients are added to those
-   * since the last lazyResetGrad. Returns the outputs, such as `loss`.
-   * Throws UserError for a missing input, and with ONNX Runtime's own sentence for one of another type or shape.
+   * Runs forward and backward on one batch, and the update too where the training model is fused; gradients
+   * are added to those since the last lazyResetGrad. Returns the outputs, such as `loss`.
+   * Throws UserError for a missing input, and with ONNX Runtime's own sentence for one of another type or
+   * shape.
    */
   async runTrainStep(feeds: NamedTensors): Promise<NamedTensors> {
     return this.#guard.run("runTrainStep", () =>
@@ -160,7 +166,8 @@ export class OrtTrainingSession implements Trainer {
   }
 
   /**
-   * Updates the parameters from the gradients; a fused training model has done so and only the step is counted.
+   * Updates the parameters from the gradients; a fused training model has done so and only the step is
+   * counted.
    * Throws UserError where there is neither.
    */
   async runOptimizerStep(): Promise<void> {
@@ -178,7 +185,10 @@ export class OrtTrainingSession implements Trainer {
     this.#wasm.check("_OrtTrainingLazyResetGrad", this.#handles.session);
   }
 
-  /** Runs the evaluation model on one batch and returns its outputs. Throws UserError without one, and as runTrainStep does. */
+  /**
+   * Runs the evaluation model on one batch and returns its outputs. Throws UserError without one, and as
+   * runTrainStep does.
+   */
   async runEvalStep(feeds: NamedTensors): Promise<NamedTensors> {
     if (!this.#description.hasEvalModel) throw missingModel("eval");
     return this.#guard.run("runEvalStep", () => this.#run("_OrtTrainingEvalStep", this.#evaluate, feeds));
@@ -190,13 +200,19 @@ export class OrtTrainingSession implements Trainer {
     return this.#parametersSize(trainableOnly);
   }
 
-  /** All parameters one after the other, in the order of the training model's inputs. Throws UserError where one is not float. */
+  /**
+   * All parameters one after the other, in the order of the training model's inputs. Throws UserError where
+   * one is not float.
+   */
   async getContiguousParameters(trainableOnly = true): Promise<Tensor> {
     this.#guard.expectOpen("getContiguousParameters");
     return this.#contiguousParameters(trainableOnly);
   }
 
-  /** Sets all parameters from the bytes of a float32 vector as getContiguousParameters returns it. Throws UserError for another length. */
+  /**
+   * Sets all parameters from the bytes of a float32 vector as getContiguousParameters returns it. Throws
+   * UserError for another length.
+   */
   async loadParametersBuffer(buffer: Uint8Array, trainableOnly = true): Promise<void> {
     this.#guard.expectIdle("loadParametersBuffer");
     const size = this.#parametersSize(trainableOnly);
@@ -216,8 +232,9 @@ export class OrtTrainingSession implements Trainer {
   }
 
   /**
-   * The state as a checkpoint; properties are those it was opened with. WebAssembly gives no way to the moments of a stock AdamW:
-   * once it has stepped the checkpoint holds no optimizer state, and AdamW starts anew from it. A fused model has no such gap.
+   * The state as a checkpoint; properties are those it was opened with. WebAssembly gives no way to the
+   * moments of a stock AdamW: once it has stepped the checkpoint holds no optimizer state, and AdamW starts
+   * anew from it. A fused model has no such gap.
    * Throws UserError where a parameter is not float.
    */
   checkpoint(): Checkpoint {
@@ -267,7 +284,7 @@ export class OrtTrainingSession implements Trainer {
       try {
         wasm.check(step, session, given, handles.length, taken, outputs.length, runOptions);
         const results = wasm.wordsAt(taken, outputs.length);
-        const named = outputs.map((name, i) => [name, readTensor(wasm, results[i] ?? 0)] as const);
+        const named = outputs.map((name, i) => [name, readTensor(wasm, at(results, i))] as const);
         for (const result of results) wasm.call("_OrtReleaseTensor", result);
         return Object.fromEntries(named.filter(([name]) => !this.#flags.has(name)));
       } finally {

@@ -8,7 +8,10 @@ import type { WasmModule } from "./wasm-module.ts";
 /** ONNX Runtime's number for tensors in the module's own memory. */
 const ON_CPU = 1;
 
-/** Copies tensors into the module, has their handles used, and frees them. Throws UserError for strings and data on a GPU. */
+/**
+ * Copies tensors into the module, has their handles used, and frees them. Throws UserError for strings and
+ * data on a GPU.
+ */
 export function withTensors<T>(
   wasm: WasmModule,
   tensors: readonly OrtTensor[],

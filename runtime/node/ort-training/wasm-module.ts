@@ -70,10 +70,15 @@ const FILE = "ort-training-wasm-simd-threaded";
 /** Of ONNX Runtime's log: what goes wrong comes as an error. */
 export const FATAL = 4;
 
-/** A loaded module of each number of threads: ONNX Runtime keeps one environment, with its threads, a module. */
+/**
+ * A loaded module of each number of threads: ONNX Runtime keeps one environment, with its threads, a module.
+ */
 const modules = new Map<number, Promise<WasmModule>>();
 
-/** ONNX Runtime 1.19.2's training build in WebAssembly: its functions, its memory and its errors. Calls are synchronous. */
+/**
+ * ONNX Runtime 1.19.2's training build in WebAssembly: its functions, its memory and its errors. Calls are
+ * synchronous.
+ */
 export class WasmModule {
   readonly #module: EmscriptenModule;
   readonly #memory: WebAssembly.Memory;
@@ -132,19 +137,28 @@ export class WasmModule {
     this.#call(name, args);
   }
 
-  /** Calls a function that returns zero where it succeeds. Throws UserError with ONNX Runtime's sentence where it does not. */
+  /**
+   * Calls a function that returns zero where it succeeds. Throws UserError with ONNX Runtime's sentence where
+   * it does not.
+   */
   check(name: OrtFunction, ...args: readonly Argument[]): void {
     if (this.#call(name, args) !== 0) throw this.#lastError(name);
   }
 
-  /** Calls a function that returns a pointer or a handle. Throws UserError with ONNX Runtime's sentence where it returns none. */
+  /**
+   * Calls a function that returns a pointer or a handle. Throws UserError with ONNX Runtime's sentence where
+   * it returns none.
+   */
   create(name: OrtFunction, ...args: readonly Argument[]): number {
     const handle = this.#call(name, args) >>> 0;
     if (handle === 0) throw this.#lastError(name);
     return handle;
   }
 
-  /** Copies bytes into the module's memory; free gives their place back. Throws UserError where the memory is full. */
+  /**
+   * Copies bytes into the module's memory; free gives their place back. Throws UserError where the memory is
+   * full.
+   */
   store(bytes: Uint8Array): number {
     // not even an empty tensor may lie at address zero
     const pointer = this.#module._malloc(Math.max(1, bytes.byteLength));
@@ -194,7 +208,8 @@ export class WasmModule {
     try {
       return this.#module[name](...args);
     } catch (error) {
-      // a C++ exception has unwound no frame: its locks stay locked, so new sessions get a module of their own
+      // a C++ exception has unwound no frame: its locks stay locked, so new sessions get a module of their
+      // own
       modules.delete(this.#threads);
       this.#module.stackRestore(stack);
       throw this.#thrown(name, error);
@@ -206,13 +221,19 @@ export class WasmModule {
     return failure(name, this.text(message));
   }
 
-  /** The module is linked without catch: a C++ exception arrives as its address, and an abort as a RuntimeError. */
+  /**
+   * The module is linked without catch: a C++ exception arrives as its address, and an abort as a
+   * RuntimeError.
+   */
   #thrown(name: OrtFunction, error: unknown): unknown {
     if (typeof error === "number") return failure(name, this.#what(error));
     return error instanceof WebAssembly.RuntimeError ? failure(name, OUT_OF_MEMORY, error) : error;
   }
 
-  /** The text of a C++ exception, by the Itanium C++ ABI: std::exception's what() is the third of its virtual functions. */
+  /**
+   * The text of a C++ exception, by the Itanium C++ ABI: std::exception's what() is the third of its virtual
+   * functions.
+   */
   #what(exception: number): string {
     const [type = 0] = this.wordsAt(exception - 20, 1);
     if (!this.#derivesFromException(type)) return "";
@@ -221,7 +242,10 @@ export class WasmModule {
     return this.text(this.#functions.get(what)(exception));
   }
 
-  /** Follows single inheritance: a type_info's words are its virtual functions, its name, and its base's type_info. */
+  /**
+   * Follows single inheritance: a type_info's words are its virtual functions, its name, and its base's
+   * type_info.
+   */
   #derivesFromException(type: number): boolean {
     const [, name = 0, base = 0] = this.wordsAt(type, 3);
     const known = this.text(name);

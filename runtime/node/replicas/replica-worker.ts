@@ -1,5 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import { decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
+import { at } from "../../../graph-builder/at.ts";
 import { type ErrorData, UserError } from "../../../graph-builder/errors.ts";
 import type { Device } from "../../device/device.ts";
 import { SharedState } from "../../replicas/collective.ts";
@@ -8,14 +9,14 @@ import type { LoweredModels } from "../../session/lowered-models.ts";
 import { TrainingSession } from "../../session/training-session.ts";
 import { openDevice } from "../devices.ts";
 
-/** What a replica is opened with. */
+/** The arguments with which a replica is opened. */
 export interface ReplicaSetup {
   /** The optimizer's step updates the replica's part of the parameters only. */
   readonly models: LoweredModels;
   readonly checkpoint: Uint8Array;
   readonly threads: number;
   readonly state: SharedArrayBuffer;
-  /** Of each parameter, in the order of the training model's inputs. */
+  /** The number of values of each parameter, in the order of the training model's inputs. */
   readonly sizes: readonly number[];
   /** For each replica the parameters that it updates. */
   readonly parts: readonly (readonly number[])[];
@@ -25,7 +26,9 @@ export interface ReplicaSetup {
   readonly index: number;
 }
 
-/** What a replica is to run; of a batch smaller than the number of replicas some get no share. */
+/**
+ * A step of one replica. Where a batch is smaller than the number of replicas, some replicas get no share.
+ */
 export interface ReplicaStep {
   readonly share: Share | undefined;
   readonly fetches: readonly string[] | undefined;
@@ -35,7 +38,7 @@ export interface ReplicaStep {
 /** The moments of a replica's part of the parameters, by parameter. */
 export type Moments = readonly (readonly [string, readonly Float32Array<ArrayBuffer>[]])[];
 
-/** A session, and its part in the common update. */
+/** A session that updates one part of the parameters and copies the rest from the other replicas. */
 class Replica {
   readonly #session: TrainingSession;
   readonly #device: Device;
@@ -50,7 +53,7 @@ class Replica {
     this.#session = session;
     this.#device = device;
     this.#state = new SharedState(state, sizes, parts.length, index);
-    this.#own = parts[index] ?? [];
+    this.#own = at(parts, index);
     this.#others = parts.filter((_, i) => i !== index).flat();
     this.#needs = needs;
   }
@@ -73,7 +76,10 @@ class Replica {
     return plainTensors(outputs);
   }
 
-  /** To be called when every replica has trained; none may train before all have updated. */
+  /**
+   * Updates the replica's part. Call it when every replica has trained; no replica may train before all have
+   * updated.
+   */
   async update(learningRate: number): Promise<void> {
     this.#catchUp();
     this.#state.sum(this.#session.sharedGradients(), this.#needs);
@@ -92,23 +98,23 @@ class Replica {
     const { optimizer } = this.#session.checkpoint();
     const names = this.#session.parameterNames();
     return this.#own.map((i) => {
-      const name = names[i] ?? "";
+      const name = at(names, i);
       const tensors = optimizer?.momenta.get(name) ?? [];
       return [name, tensors.map(({ data }) => (data as Float32Array<ArrayBuffer>).slice())];
     });
   }
 
-  /** Takes the others' parameters of the last update. */
+  /** Copies the parameters that the other replicas have updated in the last step. */
   #catchUp(): void {
     if (this.#isBehind) this.#state.read(this.#session.sharedParameters(), this.#others);
     this.#isBehind = false;
   }
 }
 
-/** What a replica can be asked, one question at a time; the first opens it. */
+/** The requests that a replica answers, one at a time. The first is `open`. */
 export type ReplicaCalls = Pick<Replica, keyof Replica> & {
   readonly open: (setup: ReplicaSetup) => Promise<void>;
-  /** Is not answered. */
+  /** Ends the worker, which sends no answer. */
   readonly close: () => Promise<never>;
 };
 
@@ -116,22 +122,46 @@ export type ReplicaRequest = {
   [M in keyof ReplicaCalls]: { readonly method: M; readonly argument: Parameters<ReplicaCalls[M]>[0] };
 }[keyof ReplicaCalls];
 
-/** An error loses its class and its fields between threads: `mistake` is there for a UserError, and says what its fields say. */
+type ReplicaResult = Awaited<ReturnType<ReplicaCalls[keyof ReplicaCalls]>>;
+
+/** An error loses its class and its fields between threads, so `mistake` carries those of a UserError. */
 export type ReplicaReply =
-  | { readonly result: Awaited<ReturnType<ReplicaCalls[keyof ReplicaCalls]>> }
-  | { readonly error: unknown; readonly mistake: ErrorData | undefined };
+  | { readonly result: ReplicaResult }
+  | { readonly error: unknown; readonly mistake: (ErrorData & { readonly message: string }) | undefined };
 
 let replica: Replica | undefined;
 
-async function answer({ method, argument }: ReplicaRequest): Promise<ReplicaReply> {
+async function answer(request: ReplicaRequest): Promise<ReplicaReply> {
   try {
-    if (method === "close") process.exit();
-    if (method === "open") replica = await Replica.open(argument);
-    return { result: method === "open" ? undefined : await replica?.[method](argument as never) };
+    return { result: await resultOf(request) };
   } catch (error) {
-    const mistake = error instanceof UserError ? { code: error.code, details: error.details } : undefined;
-    return { error, mistake };
+    if (!(error instanceof UserError)) return { error, mistake: undefined };
+    const { message, code, details } = error;
+    return { error, mistake: { message, code, details } };
   }
+}
+
+async function resultOf(request: ReplicaRequest): Promise<ReplicaResult> {
+  switch (request.method) {
+    case "open":
+      replica = await Replica.open(request.argument);
+      return undefined;
+    case "train":
+      return expectReplica().train(request.argument);
+    case "update":
+      return expectReplica().update(request.argument);
+    case "checkpoint":
+      return expectReplica().checkpoint();
+    case "moments":
+      return expectReplica().moments();
+    case "close":
+      return process.exit();
+  }
+}
+
+function expectReplica(): Replica {
+  if (replica) return replica;
+  throw new Error("the replica is not open");
 }
 
 parentPort?.on("message", async (request: ReplicaRequest) => parentPort?.postMessage(await answer(request)));

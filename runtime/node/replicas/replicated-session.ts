@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import * as ort from "onnxruntime-common";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
+import { at } from "../../../graph-builder/at.ts";
 import { type ErrorData, type Lowering, Tensor, UserError } from "../../../graph-builder/index.ts";
 import { dealOut, SharedState } from "../../replicas/collective.ts";
 import { type BatchAxes, batchAxes, joinShares, namedTensors, splitBatch } from "../../replicas/shares.ts";
@@ -20,15 +21,15 @@ import type { ReplicaCalls, ReplicaReply, ReplicaRequest, ReplicaSetup } from ".
 
 export interface ReplicaOptions {
   readonly replicas: number;
-  /** Of each replica's operators; 1 where left out. */
+  /** The threads of each replica's operators; 1 where left out. */
   readonly threads?: number | undefined;
-  /** Of the training operators; this machine's own where left out. */
+  /** The lowering of the training operators; this machine's own where left out. */
   readonly lowering?: Lowering | undefined;
-  /** The script of the workers, where a bundler has put it elsewhere. */
+  /** The script of the workers, for a bundler that moves it. */
   readonly worker?: URL | undefined;
 }
 
-/** A replica that failed or died, and with it the session; `details` say which one and how. */
+/** A replica failed or died, which ends the session. `details` hold its name and the reason. */
 export class ReplicaError extends Error implements ErrorData {
   override readonly name = "ReplicaError";
   readonly code = "replica-failed";
@@ -41,12 +42,14 @@ export class ReplicaError extends Error implements ErrorData {
 }
 
 /**
- * Trains ONNX Runtime training artifacts on the CPU in several sessions at once, each in a thread of its own with its share of every
- * batch. Gradients are averaged over the images in memory that the threads share; every replica then updates its part of the
- * parameters, and the others copy them. Batch normalisation sees a replica's own images; the running statistics are those of the first replica,
- * as in PyTorch's DataParallel. A result depends on the number of replicas, and on nothing else that a single session's does not.
- * A replica that fails or dies ends the session: what is under way and all that follows throws a ReplicaError that names it. Calls
- * that overlap are refused, and so is every call after the release.
+ * Data-parallel training of ONNX Runtime training artifacts on the CPU: several sessions, each in a worker
+ * thread with its share of every batch. Gradients are averaged over the images in memory that the threads
+ * share; every replica then updates its part of the parameters, and the others copy them. Batch normalisation
+ * sees a replica's own images; the running statistics are those of the first replica, as in PyTorch's
+ * DataParallel. Beside the number of replicas, a result depends only on what the result of a single session
+ * depends on. A replica that fails or dies ends the session: the call under way and every later call throw a
+ * ReplicaError that names the replica. Calls that overlap are refused, and so is every call after the
+ * release.
  */
 export class ReplicatedSession implements Trainer {
   readonly #first: ReplicaThread;
@@ -72,8 +75,8 @@ export class ReplicatedSession implements Trainer {
   }
 
   /**
-   * Opens a session in every thread. Throws UserError for a fused training model, for parameters that are not float, and as
-   * TrainingSession does.
+   * Opens a session in every thread. Throws UserError for a fused training model, for parameters that are not
+   * float, and as TrainingSession does.
    */
   static async create(
     sources: TrainingSources | TrainingSessionCreateOptions,
@@ -94,7 +97,7 @@ export class ReplicatedSession implements Trainer {
       pool.push(new ReplicaThread(worker, `Replica ${i} of ${replicas}`, stop));
     }
     try {
-      // while the threads start
+      // the models are lowered while the threads start
       const setupOf = await prepare(decoded, parameters, replicas, lowering);
       await all(pool.map((thread, index) => thread.call("open", { ...setupOf(index), threads })));
     } catch (error) {
@@ -105,26 +108,30 @@ export class ReplicatedSession implements Trainer {
   }
 
   /**
-   * Runs forward and backward on one batch; gradients are added to those since the last lazyResetGrad. Of the outputs, floats such as
-   * `loss` are means over the images, and integers such as `correct` are sums.
-   * Throws UserError for a missing input, an unknown output, and inputs that disagree about the number of images.
+   * Runs forward and backward on one batch; gradients are added to those since the last lazyResetGrad. Float
+   * outputs such as `loss` are means over the images, and integer outputs such as `correct` are sums.
+   * Throws UserError for a missing input, an unknown output, and inputs that disagree about the number of
+   * images.
    */
   async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
     return this.#guard.run("runTrainStep", async () => {
       checkFeeds(this.#inputs, feeds);
       const reset = this.#resetGradients;
-      // the batch is cut before this returns: the caller may prepare the next one meanwhile
+      // the batch is copied synchronously, so the caller may reuse its buffers for the next one
       const shares = splitBatch(feeds, this.#axes, this.#threads.length);
       const outputs = await all(
         this.#threads.map((thread, i) => thread.call("train", { share: shares[i], fetches, reset })),
       );
       this.#resetGradients = false;
-      const results = shares.map(({ weight }, i) => ({ tensors: outputs[i] ?? {}, weight }));
+      const results = shares.map(({ weight }, i) => ({ tensors: at(outputs, i), weight }));
       return namedTensors(joinShares(results, this.#axes), ort);
     });
   }
 
-  /** Updates the parameters from the gradients at the current learning rate. Throws UserError where there is no optimizer model. */
+  /**
+   * Updates the parameters from the gradients at the current learning rate. Throws UserError where there is
+   * no optimizer model.
+   */
   async runOptimizerStep(): Promise<void> {
     return this.#guard.run("runOptimizerStep", async () => {
       await all(this.#threads.map((thread) => thread.call("update", this.learningRate)));
@@ -137,7 +144,7 @@ export class ReplicatedSession implements Trainer {
     this.#resetGradients = true;
   }
 
-  /** The state as a checkpoint; properties are those it was opened with. */
+  /** The state as a checkpoint; its properties are those of the checkpoint that was opened. */
   async checkpoint(): Promise<Checkpoint> {
     return this.#guard.run("checkpoint", () => this.#gatherCheckpoint());
   }
@@ -146,10 +153,11 @@ export class ReplicatedSession implements Trainer {
     const checkpoint = decodeCheckpoint(await this.#first.call("checkpoint", undefined));
     const parts = await all(this.#others.map((thread) => thread.call("moments", undefined)));
     for (const [name, moments] of parts.flat()) {
-      const dims = checkpoint.trainable.get(name)?.dims ?? [];
+      const parameter = checkpoint.trainable.get(name);
+      if (!parameter) throw new Error(`the checkpoint has no parameter ${name}`);
       checkpoint.optimizer?.momenta.set(
         name,
-        moments.map((data) => new Tensor("float", dims, data)),
+        moments.map((data) => new Tensor("float", parameter.dims, data)),
       );
     }
     return checkpoint;
@@ -157,7 +165,7 @@ export class ReplicatedSession implements Trainer {
 
   /** Ends the threads and frees their sessions. */
   async release(): Promise<void> {
-    // the threads answer the call under way by this error
+    // the call under way rejects with this error
     const closing = this.#guard.close();
     const released = new UserError("The session was released.", { code: "session-released" });
     await Promise.all(this.#threads.map((thread) => thread.stop(released)));
@@ -169,7 +177,7 @@ export class ReplicatedSession implements Trainer {
   }
 }
 
-/** A worker, and the question that it is busy with. */
+/** A worker, and the request that it works on. */
 class ReplicaThread {
   readonly #name: string;
   readonly #onDeath: (error: ReplicaError) => void;
@@ -178,7 +186,7 @@ class ReplicaThread {
   #waiting: { resolve(result: unknown): void; reject(error: unknown): void } | undefined;
   #end: { readonly error: unknown } | undefined;
 
-  /** `onDeath` hears of what the worker does not survive. */
+  /** `onDeath` is called with the error that ended the worker. */
   constructor(script: URL, name: string, onDeath: (error: ReplicaError) => void) {
     this.#name = name;
     this.#onDeath = onDeath;
@@ -197,7 +205,10 @@ class ReplicaThread {
     );
   }
 
-  /** Asks and waits for the answer. Throws the worker's error, and where it has been stopped the error that it was stopped for. */
+  /**
+   * Sends a request and waits for the answer. Throws the worker's error, or the error of `stop` where the
+   * worker was stopped.
+   */
   call<M extends keyof ReplicaCalls>(
     method: M,
     argument: Parameters<ReplicaCalls[M]>[0],
@@ -210,8 +221,8 @@ class ReplicaThread {
   }
 
   /**
-   * Ends the worker after what it computes now, since to terminate a worker within native code aborts the process. The question under
-   * way, and every later one, is answered at once, by the error of the first stop.
+   * Ends the worker after its current computation, because terminating a worker inside native code aborts the
+   * process. The request under way and every later one reject at once with the error of the first stop.
    */
   async stop(error: unknown): Promise<void> {
     this.#end ??= { error };
@@ -226,14 +237,17 @@ class ReplicaThread {
   }
 
   #settle(reply: ReplicaReply): void {
-    if ("error" in reply && !reply.mistake) this.#onDeath(this.#failure("failed", reply.error));
+    if ("error" in reply && !reply.mistake) {
+      this.#onDeath(this.#failure("failed", reply.error));
+      return;
+    }
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if ("result" in reply) waiting?.resolve(reply.result);
-    else
-      waiting?.reject(
-        new UserError((reply.error as Error).message, { ...reply.mistake, cause: reply.error }),
-      );
+    else if (reply.mistake) {
+      const { message, ...data } = reply.mistake;
+      waiting?.reject(new UserError(message, { ...data, cause: reply.error }));
+    }
   }
 
   #failure(how: string, cause: unknown): ReplicaError {
@@ -245,7 +259,10 @@ class ReplicaThread {
   }
 }
 
-/** What all calls come to, once none is under way any more. Throws the error of the first that failed. */
+/**
+ * Waits until all calls have ended and returns their results. Throws the error of the first call in the list
+ * that failed.
+ */
 async function all<T>(calls: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(calls);
   return Promise.all(calls);
@@ -253,11 +270,14 @@ async function all<T>(calls: readonly Promise<T>[]): Promise<T[]> {
 
 interface SharedParameters {
   readonly names: readonly string[];
-  /** Of each, how many values it has. */
+  /** The number of values of each parameter. */
   readonly sizes: readonly number[];
 }
 
-/** The parameters in the order of the training model's inputs. Throws UserError where they cannot be trained in shares. */
+/**
+ * The parameters in the order of the training model's inputs. Throws UserError where they cannot be trained
+ * in shares.
+ */
 function sharedParameters({ training, checkpoint: { trainable } }: DecodedModels): SharedParameters {
   if (training.bindings.some(({ role }) => role === "learning-rate")) {
     throw new UserError(
@@ -266,21 +286,26 @@ function sharedParameters({ training, checkpoint: { trainable } }: DecodedModels
     );
   }
   const inputs = training.graph.inputs.map(({ name = "" }) => name);
-  const names = inputs.filter((name) => trainable.has(name));
-  const sizes = names.map((name) => {
-    const { elemType, data } = trainable.get(name) ?? {};
-    if (elemType === "float") return data?.length ?? 0;
+  const parameters = inputs.flatMap((name) => {
+    const tensor = trainable.get(name);
+    return tensor ? [{ name, tensor }] : [];
+  });
+  const sizes = parameters.map(({ name, tensor: { elemType, data } }) => {
+    if (elemType === "float") return data.length;
     throw new UserError(`${name} is ${elemType}, and replicas share float gradients only.`, {
       code: "replicas-unsupported",
       details: { reason: "type", parameter: name, type: elemType },
     });
   });
-  return { names, sizes };
+  return { names: parameters.map(({ name }) => name), sizes };
 }
 
 type Setup = Omit<ReplicaSetup, "threads">;
 
-/** What each replica is opened with: models that are lowered once, but for the optimizer's step, of which each makes a part. */
+/**
+ * Returns the setup of each replica. The training model is lowered once; each replica gets its own part of
+ * the optimizer model.
+ */
 async function prepare(
   { checkpoint, training, optimizer }: DecodedModels,
   { names, sizes }: SharedParameters,
@@ -297,7 +322,7 @@ async function prepare(
     parts,
   };
   return (index) => {
-    const own = parts[index] ?? [];
+    const own = at(parts, index);
     const others = names.filter((_, i) => !own.includes(i));
     const part = optimizer && own.length > 0 ? withoutUpdates(optimizer, others) : undefined;
     const read = new Set(part?.bindings.flatMap((one) => (one.role === "gradient" ? one.parameter : [])));

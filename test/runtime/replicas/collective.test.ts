@@ -36,6 +36,11 @@ test("what a replica publishes of its parameters the others read, and nothing el
   expect(mine).toEqual(values([7, 7], [7], [4, 5, 6]));
 });
 
+test("gradients of another length than their parameter are refused", () => {
+  const [a] = views(2);
+  expect(() => a?.add(values([1], [3], [4, 5, 6]), 1, true)).toThrow("parameter 0 has 1 values, not 2");
+});
+
 test.each([
   [
     [4, 4, 4, 4],
@@ -48,6 +53,7 @@ test.each([
   [[8, 1, 1, 1, 1], 3, [[0], [1, 2, 3, 4], []]],
   [[900, 100], 3, [[0], [1], []]],
   [[5], 2, [[0], []]],
+  [[4, 0], 2, [[0, 1], []]],
 ])(
   "parameters of %j values for %i replicas are dealt out in runs, the first replicas first",
   (given, replicas, parts) => {
