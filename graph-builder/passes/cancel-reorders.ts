@@ -3,12 +3,14 @@ import type { Node, Value } from "../ir.ts";
 import type { Pass } from "./pass.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
-/** [N, C, H, W] to [H, W, N, C], or back. */
+/** The permutation from [N, C, H, W] to [H, W, N, C], which is also the permutation back. */
 const PIXELS_FIRST = "2,3,0,1";
 
 /**
- * Shortens the ways into and out of the blocked layout (operators/nchwc.ts): a value that is put into the plain layout and back stays in
- * blocks, and one that goes on with its pixels first, or comes from there, is reordered with its channels last.
+ * Removes conversions between ONNX's layout [N, C, H, W] and the blocked layout (operators/nchwc.ts).
+ * A ReorderOutput and the ReorderInput behind it cancel out. Where a Transpose to [H, W, N, C] or back
+ * meets a reorder, the reorder reads or writes channels last ([N, H, W, C]), so that the Transpose
+ * leaves the channels innermost.
  */
 export const cancelReorders: Pass = {
   name: "cancel-reorders",
@@ -22,7 +24,10 @@ function isReorder({ opType }: Node): boolean {
   return opType === "ReorderInput" || opType === "ReorderOutput";
 }
 
-/** The value of a reorder by a shorter way from where its input came from. */
+/**
+ * The output of a reorder or Transpose, computed from its producer's input; undefined where the two do not
+ * cancel.
+ */
 function shorterWay(g: Builder, node: Node, { producer }: Value): Value[] | undefined {
   if (node.opType === "ReorderInput") {
     if (isPlainOutput(producer)) return [producer.input(0)];

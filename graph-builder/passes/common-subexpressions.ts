@@ -3,8 +3,8 @@ import type { Pass } from "./pass.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
 /**
- * Makes one node of nodes of one operator that read the same values with the same attributes, and of nodes whose elements are known to be
- * the same, such as the number of images by the shapes of two values.
+ * Merges nodes of the same operator that read the same values with the same attributes. It also merges nodes
+ * whose output elements are known to be equal, such as the batch size taken from the shapes of two values.
  */
 export const mergeCommonSubexpressions: Pass = { name: "merge-common-subexpressions", run: merge };
 
@@ -26,7 +26,7 @@ function merge(graph: Graph): Graph {
   });
 }
 
-/** What a node of one output makes, as far as it is known before a run. */
+/** The type and the elements of a node's only output, where they are known before a run. */
 function knownElements({ outputs: [output, ...others] }: Node): string | undefined {
   const contents = others.length === 0 ? output?.contents : undefined;
   return contents && `${output?.elemType}[${output?.shape}]${contents.join()}`;
@@ -36,13 +36,15 @@ function attributesOf({ attributes }: Node): string {
   return JSON.stringify(attributes, (_, value) => (typeof value === "bigint" ? String(value) : value));
 }
 
-/** A constant by its content; weights are too large to be worth the look. */
+/**
+ * A key for a constant's content; undefined for a large constant, because it would cost too much to compare.
+ */
 function contentOf({ constant }: Value): string | undefined {
   if (!constant || constant.data.length > 4096) return undefined;
   return `${constant.elemType}[${constant.dims}]${constant.data.join()}`;
 }
 
-/** An output of the graph keeps a node of its own, for its name. */
+/** Whether a node makes an output of the graph: it is not merged, because the output must keep its name. */
 function isOutput(graph: Graph, { outputs }: Node): boolean {
   return outputs.some((output) => graph.outputs.includes(output));
 }

@@ -9,20 +9,25 @@ import { removeDeadCode } from "./remove-dead-code.ts";
 import { neededNodes, rewriteGraph } from "./rewrite.ts";
 
 /**
- * A graph without hidden effects: what ONNX Runtime's training kernels write into their inputs becomes outputs, which are called
- * `<input>_next`, with a number behind where that name is taken.
- * - InPlaceAccumulatorV2(buffer, value, overwrite): the next buffer is overwrite ? value : buffer + value; its flag, and what
- *   follows from flags alone, is no output any more.
- * - BatchNormInternal, and BatchNormalization in training mode: the next running statistic, where nothing read the new statistics.
+ * Makes a graph free of side effects. ONNX Runtime's training kernels write into some of their inputs; this
+ * pass returns the written values as outputs `<input>_next`, with a number appended where the name is taken.
+ * - InPlaceAccumulatorV2(buffer, value, overwrite): the output is overwrite ? value : buffer + value. Its
+ *   "updated" flag is removed from the outputs, and so are outputs that are computed from such flags alone.
+ * - BatchNormInternal, and BatchNormalization in training mode: the outputs are the running statistics,
+ *   where no node reads them already.
+ * Throws UserError where two nodes write into one input.
  */
 export const explicitState: Pass = { name: "explicit-state", run: makeExplicit };
 
-/** The graph after `explicitState`, and its bindings with the outputs that the pass adds. */
+/** Returns the graph after `explicitState`, with the outputs that the pass adds entered in the bindings. */
 export function withExplicitState(bound: BoundGraph): BoundGraph {
   return { graph: explicitState.run(bound.graph), bindings: explicitBindings(bound) };
 }
 
-/** The bindings that a graph has after `explicitState`; a constant that a node turns out to change is a statistic. */
+/**
+ * Returns the bindings of a graph after `explicitState`. A constant becomes a statistic where a node writes
+ * into it.
+ */
 export function explicitBindings({ graph, bindings }: BoundGraph): Binding[] {
   const outputs = new Map(effectsOf(graph).map(({ input, output }) => [input, output]));
   return bindings.map((binding) => {
@@ -41,16 +46,19 @@ export function explicitBindings({ graph, bindings }: BoundGraph): Binding[] {
   });
 }
 
-/** An input that a node writes into, and the name of the output that returns what it writes. */
+/** An input that a node writes into, and the name of the output that returns the written value. */
 interface Effect {
   readonly input: string;
   readonly output: string;
   readonly node: Node;
-  /** The index of the node's output that has the new contents. */
+  /** The index of the node's output that holds the written value. */
   readonly index: number;
 }
 
-/** Throws UserError where two nodes write into one input: which of them is last depends on the order in which they run. */
+/**
+ * Throws UserError where two nodes write into one input, because the result then depends on the order of
+ * execution.
+ */
 function effectsOf(graph: Graph): Effect[] {
   const taken = givenNames(graph);
   const inputs = new Set(graph.inputs);
@@ -74,7 +82,7 @@ function changedTwice({ name }: Graph, input: string): UserError {
   });
 }
 
-/** The values that a node writes into, each with the index of the output that has the new contents. */
+/** The values that a node writes into, each with the index of the output that holds the written value. */
 function writtenInputs(graph: Graph, node: Node): { value: Value | null | undefined; index: number }[] {
   if (node.opType === "InPlaceAccumulatorV2") return [{ value: node.inputs[0], index: 1 }];
   if (!updatesStatistics(node)) return [];
@@ -117,7 +125,7 @@ function makeExplicit(graph: Graph): Graph {
 }
 
 function accumulated(g: Builder, [buffer, value, overwrite]: readonly (Value | null)[]): Value {
-  if (!buffer || !value) throw new Error("InPlaceAccumulatorV2 lacks its buffer or value");
+  if (!buffer || !value) throw new Error("InPlaceAccumulatorV2 needs a buffer and a value");
   const known = overwrite?.constant?.numbers()[0];
   if (known) return value;
   const sum = g.Add(buffer, value);

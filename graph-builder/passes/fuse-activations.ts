@@ -2,7 +2,7 @@ import type { Graph, Node } from "../ir.ts";
 import type { Pass } from "./pass.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
-/** Lets a blocked convolution do the Relu behind it, where nothing else reads the convolution. */
+/** Fuses a Relu into the NchwcConv before it, where the Relu is the only reader of the convolution. */
 export const fuseActivations: Pass = {
   name: "fuse-activations",
   run: (graph) => (graph.nodes.some(({ opType }) => opType === "NchwcConv") ? fuse(graph) : graph),

@@ -3,9 +3,7 @@ import type { Graph } from "../ir.ts";
 import type { Pass } from "./pass.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
-/**
- * Puts the body of a function in the place of every call, and those of the functions that it calls in turn.
- */
+/** Replaces every call of a function by the function's body, until no calls are left. */
 export const inlineFunctions: Pass = { name: "inline-functions", run: inline };
 
 function inline(graph: Graph): Graph {

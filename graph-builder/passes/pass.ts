@@ -1,23 +1,31 @@
 import type { Graph } from "../ir.ts";
 
-/** A named step from a graph to a graph. `run` leaves the graph that it is given as it was; where nothing changes it may return it. */
+/**
+ * A named step from a graph to a graph. `run` does not change its argument; it may return it where there is
+ * nothing to do.
+ */
 export interface Pass {
   readonly name: string;
   readonly run: (graph: Graph) => Graph;
 }
 
-/** Is told of every pass before it runs; what it returns is told of the graph that the pass made. */
+/**
+ * Called before a pass runs, with the pass and its graph; the returned function is called with the result.
+ */
 export type PassObserver = (pass: Pass, graph: Graph) => (result: Graph) => void;
 
 const observers = new Set<PassObserver>();
 
-/** Calls `observer` for every pass that `runPasses` runs from now on; the function that comes back ends that. */
+/**
+ * Calls `observer` for every pass that `runPasses` runs from now on. The returned function removes the
+ * observer.
+ */
 export function observePasses(observer: PassObserver): () => void {
   observers.add(observer);
   return () => observers.delete(observer);
 }
 
-/** The graph after all passes, in order. */
+/** Runs the passes in order, each on the result of the one before, and returns the last result. */
 export function runPasses(graph: Graph, passes: readonly Pass[]): Graph {
   return passes.reduce(runPass, graph);
 }

@@ -1,7 +1,7 @@
 import type { Pass } from "./pass.ts";
 import { copyGraph, neededNodes } from "./rewrite.ts";
 
-/** Drops the nodes that no output depends on. Inputs that nothing reads stay: a caller feeds them. */
+/** Removes the nodes that no output depends on. Unread inputs stay, because callers still feed them. */
 export const removeDeadCode: Pass = {
   name: "remove-dead-code",
   run: (graph) => (neededNodes(graph).length === graph.nodes.length ? graph : copyGraph(graph)),

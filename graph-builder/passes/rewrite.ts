@@ -3,8 +3,8 @@ import { Graph, type Node, type Notes, type Value } from "../ir.ts";
 import type { Tensor } from "../tensor.ts";
 
 /**
- * What a rewrite puts in a node's place: the values for its outputs in order (null where an output is not used),
- * or undefined to keep the node. `inputs` are the node's inputs in the new graph; `g` appends to it.
+ * Returns the values that replace a node's outputs, in order (null for an output that nothing uses), or
+ * undefined to keep the node. `inputs` are the node's inputs in the new graph; `g` appends to the new graph.
  */
 export type Rewrite = (
   node: Node,
@@ -13,9 +13,11 @@ export type Rewrite = (
 ) => readonly (Value | null | undefined)[] | undefined;
 
 /**
- * A new graph in which `rewrite` replaces nodes. It goes from the outputs back: nodes that no output needs are neither rewritten nor kept.
- * Names of inputs, outputs and named values stay; new nodes are named under the node they replace and belong to its phase. `inputFor` gives what stands
- * for an input, which is itself where left out.
+ * Returns a new graph in which `rewrite` replaces nodes. Only the nodes that an output needs are rewritten
+ * and kept. Names of inputs, outputs and named values stay. A new node gets a name under the name of the node
+ * that it replaces, and the same phase. `inputFor` returns the value that replaces an input, or undefined to
+ * drop the input; by default every input stays. Throws Error where a node reads a value that no earlier node
+ * makes.
  */
 export function rewriteGraph(
   graph: Graph,
@@ -34,7 +36,7 @@ export function rewriteGraph(
     const known = values.get(value);
     if (known) return known;
     if (!value.constant)
-      throw new Error(`graph ${graph.name} reads ${value.name ?? "a value"} before it is made`);
+      throw new Error(`graph ${graph.name} reads ${value.name ?? "a value"} before any node makes it`);
     const constant = g.constant(value.constant, value.name);
     keepNotes(value, constant);
     values.set(value, constant);
@@ -64,12 +66,15 @@ function keepNotes(from: { readonly notes: Notes | undefined }, to: { notes: Not
   if (from.notes) to.notes ??= from.notes;
 }
 
-/** A new graph with the nodes that the outputs need. */
+/** Returns a new graph with the nodes that the outputs need. */
 export function copyGraph(graph: Graph): Graph {
   return rewriteGraph(graph, keepNode);
 }
 
-/** A new graph with some inputs as constants and some of the outputs, without the inputs that nothing reads then. */
+/**
+ * Returns a new graph with the named outputs alone, in which the inputs named in `constants` are constants.
+ * Inputs that no remaining node reads are removed.
+ */
 export function freezeInputs(
   graph: Graph,
   constants: ReadonlyMap<string, Tensor>,
@@ -87,7 +92,7 @@ export function freezeInputs(
   });
 }
 
-/** The nodes that the outputs depend on, in order. */
+/** Returns the nodes that the outputs depend on, in graph order. */
 export function neededNodes(graph: Graph): Node[] {
   const needed = new Set<Node>();
   const pending = [...graph.outputs];

@@ -3,8 +3,9 @@ import type { Pass } from "./pass.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
 /**
- * Settles the names that a rewrite has given twice, because it reused those of what it replaced. The first node of a name keeps it, and
- * the others are named anew in their scope; a constant loses a name that is taken. The constants of the given graph lose theirs too.
+ * Makes names unique after a rewrite that reused the names of replaced nodes. The first node with a name
+ * keeps it; the others get a new name in the same scope. A constant whose name is taken loses its name, in
+ * the given graph too, because both graphs share their constants.
  */
 export const uniqueNames: Pass = { name: "unique-names", run: settleNames };
 

@@ -1,17 +1,21 @@
+import { at } from "../../at.ts";
 import type { Builder } from "../../builder.ts";
 import type { Graph, Node, Value } from "../../ir.ts";
 import { windowOf } from "../../operators/inference.ts";
 import { Tensor } from "../../tensor.ts";
 import { isReadOnce, sharedName } from "./transform.ts";
 
-/** The filters of a convolution: `W` row-major over `dims` [filters, channels / group, ...kernel], one number of `B` a filter. */
+/**
+ * A convolution's filters: `W`, row-major with shape `dims` [filters, channels / group, ...kernel], and `B`
+ * [filters].
+ */
 export interface Filters {
   readonly dims: readonly number[];
   readonly W: Float64Array;
   readonly B: Float64Array;
 }
 
-/** A Conv whose filters are constants, and where its window lies. */
+/** A Conv whose filters are constants, with its input and its window. */
 export interface Convolution extends Filters {
   readonly node: Node<"Conv">;
   readonly X: Value;
@@ -21,31 +25,40 @@ export interface Convolution extends Filters {
   readonly pads: readonly number[];
 }
 
-/** The convolution that makes a value, undefined where another operator does or its filters are not constants. */
+/**
+ * Returns the Conv that makes a value; undefined for another operator, and where W or B is not a float or
+ * double constant.
+ */
 export function convolutionOf(value: Value | null | undefined): Convolution | undefined {
   const node = value?.producer as Node<"Conv"> | undefined;
   if (node?.opType !== "Conv") return undefined;
-  const { constant: W } = node.input(1);
+  const { dims = [] } = node.input(1).constant ?? {};
+  const W = doublesOf(node.input(1));
   const bias = node.inputs[2];
-  if (!W || (bias && !bias.constant) || (W.elemType !== "float" && W.elemType !== "double")) return undefined;
-  const [filters = 0] = W.dims;
-  return {
-    node,
-    X: node.input(0),
-    dims: W.dims,
-    W: new Float64Array(W.data as Float64Array),
-    B: bias?.constant ? new Float64Array(bias.constant.data as Float64Array) : new Float64Array(filters),
-    group: node.attributes.group,
-    ...windowOf(W.dims.slice(2), node.attributes),
-  };
+  const B = W && (bias ? doublesOf(bias) : new Float64Array(at(dims, 0)));
+  if (!W || !B) return undefined;
+  const { group } = node.attributes;
+  return { node, X: node.input(0), dims, W, B, group, ...windowOf(dims.slice(2), node.attributes) };
 }
 
-/** The same where the node that reads it is its only reader; `old` is that node's input in the graph before the rewrite. */
+/** The elements of a float or double constant; undefined for any other value. */
+function doublesOf({ constant }: Value): Float64Array | undefined {
+  const data = constant?.data;
+  return data instanceof Float32Array || data instanceof Float64Array ? new Float64Array(data) : undefined;
+}
+
+/**
+ * Returns `convolutionOf(value)` where the convolution has a single reader, else undefined.
+ * `old` is the value's counterpart in the graph before the rewrite.
+ */
 export function ownConvolution(graph: Graph, old: Value | null | undefined, value: Value | null | undefined) {
   return isReadOnce(graph, old) ? convolutionOf(value) : undefined;
 }
 
-/** Appends the convolution that takes the place of others, under the name that they share. */
+/**
+ * Appends a Conv that replaces other convolutions and returns its output. The Conv and its filters get the
+ * name segments that the replaced ones share (`sharedName`).
+ */
 export function appendConvolution(
   g: Builder,
   replaced: readonly Convolution[],
@@ -73,32 +86,34 @@ export function appendConvolution(
   return g.node("Conv", inputs, attributes, path).output(0);
 }
 
-/** Filters with `front` and `back` taps of zero added on each spatial axis. */
+/**
+ * Returns filters with `front[i]` zeros added before and `back[i]` after the kernel, for each spatial axis i.
+ */
 export function growKernel(
   { dims, W, B }: Filters,
   front: readonly number[],
   back: readonly number[],
 ): Filters {
   const kernel = dims.slice(2);
-  const grown = kernel.map((size, i) => size + (front[i] ?? 0) + (back[i] ?? 0));
+  const grown = kernel.map((size, i) => size + at(front, i) + at(back, i));
   const volume = (sizes: readonly number[]) => sizes.reduce((product, size) => product * size, 1);
   const planes = volume(dims.slice(0, 2));
   const data = new Float64Array(planes * volume(grown));
-  for (let at = 0; at < W.length; at++) {
-    let rest = at % volume(kernel);
+  for (const [source, weight] of W.entries()) {
+    let rest = source % volume(kernel);
     let [place, stride] = [0, 1];
     for (let axis = kernel.length - 1; axis >= 0; axis--) {
-      const size = kernel[axis] ?? 1;
-      place += ((rest % size) + (front[axis] ?? 0)) * stride;
+      const size = at(kernel, axis);
+      place += ((rest % size) + at(front, axis)) * stride;
       rest = Math.floor(rest / size);
-      stride *= grown[axis] ?? 1;
+      stride *= at(grown, axis);
     }
-    data[Math.floor(at / volume(kernel)) * volume(grown) + place] = W[at] ?? 0;
+    data[Math.floor(source / volume(kernel)) * volume(grown) + place] = weight;
   }
   return { dims: [...dims.slice(0, 2), ...grown], W: data, B };
 }
 
-/** Every filter and its bias times a number of its own; `shift` is added to the bias. */
+/** Returns W[f] * gain(f) and B[f] * gain(f) + shift(f) for every filter f. */
 export function scaleFilters(
   { dims, W, B }: Filters,
   gain: (filter: number) => number,
@@ -108,7 +123,7 @@ export function scaleFilters(
   const scaled = new Float64Array(W.length);
   for (let filter = 0; filter < B.length; filter++) {
     const factor = gain(filter);
-    for (let i = filter * size; i < (filter + 1) * size; i++) scaled[i] = (W[i] ?? 0) * factor;
+    for (let i = filter * size; i < (filter + 1) * size; i++) scaled[i] = at(W, i) * factor;
   }
   return {
     dims,

@@ -4,8 +4,9 @@ import { appendConvolution, convolutionOf, growKernel } from "./convolution.ts";
 import { transform } from "./transform.ts";
 
 /**
- * Folds a Slice that drops the last rows or columns of a map into the Conv that reads it: the kernel grows by as many taps of zero at its
- * end, so every window stays where it was. A Conv that pads the end stays, because it would read pixels where zeros were.
+ * Folds a Slice that drops the last rows or columns of a map into the Conv that reads it. The kernel gets one
+ * zero at its end for every dropped row or column, so the Conv has the same windows on the whole map. A Conv
+ * with padding at the end stays, because it would read the dropped pixels instead of the padding.
  */
 export const foldCrop: Pass = { name: "fold-crop", run: fold };
 
@@ -28,7 +29,9 @@ function fold(graph: Graph): Graph {
   });
 }
 
-/** How many entries a Slice drops at the end of each spatial axis; undefined where it does anything else. */
+/**
+ * The number of entries that a Slice drops at the end of each spatial axis; undefined for any other Slice.
+ */
 function droppedAtEnd(slice: Value, whole: Value): number[] | undefined {
   const [starts, , , steps] = (slice.producer?.inputs ?? [])
     .slice(1)

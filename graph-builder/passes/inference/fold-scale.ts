@@ -3,7 +3,7 @@ import type { Pass } from "../pass.ts";
 import { appendConvolution, ownConvolution, scaleFilters } from "./convolution.ts";
 import { transform } from "./transform.ts";
 
-/** Folds the product of a Conv with a constant number into its filters. */
+/** Folds the multiplication of a Conv by a constant number into the Conv's filters. */
 export const foldScale: Pass = { name: "fold-scale", run: fold };
 
 function fold(graph: Graph): Graph {

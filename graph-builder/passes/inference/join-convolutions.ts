@@ -1,3 +1,4 @@
+import { at } from "../../at.ts";
 import type { Graph, Node } from "../../ir.ts";
 import type { Pass } from "../pass.ts";
 import {
@@ -10,8 +11,8 @@ import {
 import { transform } from "./transform.ts";
 
 /**
- * Makes one convolution of convolutions of one map that a Concat joins on the channels; it has all their filters. Kernels of other sizes
- * or places grow by taps of zero until their windows agree.
+ * Replaces convolutions of the same map, whose outputs a Concat joins along the channels, by one convolution
+ * with all their filters. Kernels are padded with zeros until all have the same size and the same pads.
  */
 export const joinConvolutions: Pass = { name: "join-convolutions", run: join };
 
@@ -24,16 +25,14 @@ function join(graph: Graph): Graph {
     if (!first || convolutions.length < found.length || !isAlike(convolutions)) return undefined;
     const window = commonWindow(convolutions);
     if (!window) return undefined;
-    const grown = convolutions.map((conv, i) =>
-      growKernel(conv, window.front[i] ?? [], window.back[i] ?? []),
-    );
+    const grown = convolutions.map((conv, i) => growKernel(conv, at(window.front, i), at(window.back, i)));
     return [
       appendConvolution(g, convolutions, first.X, stackFilters(grown), { ...first, pads: window.pads }),
     ];
   });
 }
 
-/** Whether convolutions read the same map in the same steps. */
+/** Whether convolutions read the same map with the same strides, without groups and dilations. */
 function isAlike([first, ...others]: readonly Convolution[]): boolean {
   const isPlain = ({ group, dilations }: Convolution) => group === 1 && dilations.every((step) => step === 1);
   return [first, ...others].every(
@@ -45,32 +44,36 @@ function isAlike([first, ...others]: readonly Convolution[]): boolean {
   );
 }
 
-/** The window that spans those of all convolutions, and the taps of zero that each lacks; undefined where their ends differ. */
+/**
+ * The pads of the window that covers the windows of all convolutions, and the zeros to add before (`front`)
+ * and after (`back`) each kernel; undefined where the convolutions would then need different pads at the end.
+ */
 function commonWindow(convolutions: readonly Convolution[]) {
-  const rank = (convolutions[0]?.dims.length ?? 2) - 2;
+  const rank = at(convolutions, 0).dims.length - 2;
   const axes = Array.from({ length: rank }, (_, axis) => axis);
-  const before = axes.map((axis) => Math.max(...convolutions.map(({ pads }) => pads[axis] ?? 0)));
-  const front = convolutions.map(({ pads }) => axes.map((axis) => (before[axis] ?? 0) - (pads[axis] ?? 0)));
+  const before = axes.map((axis) => Math.max(...convolutions.map(({ pads }) => at(pads, axis))));
+  const front = convolutions.map(({ pads }) => axes.map((axis) => at(before, axis) - at(pads, axis)));
   const reach = ({ dims }: Convolution, i: number, axis: number) =>
-    (front[i]?.[axis] ?? 0) + (dims[axis + 2] ?? 0);
+    at(at(front, i), axis) + at(dims, axis + 2);
   const kernel = axes.map((axis) => Math.max(...convolutions.map((conv, i) => reach(conv, i, axis))));
-  const back = convolutions.map((conv, i) => axes.map((axis) => (kernel[axis] ?? 0) - reach(conv, i, axis)));
+  const back = convolutions.map((conv, i) => axes.map((axis) => at(kernel, axis) - reach(conv, i, axis)));
   const after = convolutions.map(({ pads }, i) =>
-    axes.map((axis) => (pads[rank + axis] ?? 0) + (back[i]?.[axis] ?? 0)),
+    axes.map((axis) => at(pads, rank + axis) + at(at(back, i), axis)),
   );
-  if (after.some((pads) => pads.join() !== after[0]?.join())) return undefined;
-  return { front, back, pads: [...before, ...(after[0] ?? [])] };
+  const end = at(after, 0);
+  if (after.some((pads) => pads.join() !== end.join())) return undefined;
+  return { front, back, pads: [...before, ...end] };
 }
 
-/** The filters of several convolutions behind each other. */
+/** The filters of several convolutions, concatenated on axis 0. */
 function stackFilters(convolutions: readonly Filters[]): Filters {
-  const [, ...rest] = convolutions[0]?.dims ?? [];
-  const W = behindEachOther(convolutions.map((filters) => filters.W));
-  const B = behindEachOther(convolutions.map((filters) => filters.B));
+  const [, ...rest] = at(convolutions, 0).dims;
+  const W = concatenated(convolutions.map((filters) => filters.W));
+  const B = concatenated(convolutions.map((filters) => filters.B));
   return { dims: [B.length, ...rest], W, B };
 }
 
-function behindEachOther(rows: readonly Float64Array[]): Float64Array {
+function concatenated(rows: readonly Float64Array[]): Float64Array {
   const whole = new Float64Array(rows.reduce((sum, { length }) => sum + length, 0));
   let offset = 0;
   for (const row of rows) {

@@ -1,3 +1,4 @@
+import { at } from "../../at.ts";
 import type { Builder } from "../../builder.ts";
 import type { Graph, Value } from "../../ir.ts";
 import type { Pass } from "../pass.ts";
@@ -5,8 +6,9 @@ import { appendConvolution, type Convolution, type Filters, ownConvolution } fro
 import { isReadOnce, sharedName, transform } from "./transform.ts";
 
 /**
- * Makes one convolution of the sum of two convolutions of the same window. It reads the joined channels of their inputs, with their kernels
- * side by side: conv(A, V) + conv(B, W) = conv(concat(A, B), concat(V, W)). A Relu on both inputs moves behind the Concat.
+ * Replaces the sum of two convolutions with the same window by one convolution, which reads the Concat of
+ * their inputs along the channels: conv(A, V) + conv(B, W) = conv(concat(A, B), concat(V, W)). Where a Relu
+ * makes both inputs, one Relu behind the Concat takes their place.
  */
 export const mergeBranches: Pass = { name: "merge-branches", run: merge };
 
@@ -40,16 +42,15 @@ function joinChannels(g: Builder, maps: readonly Value[], isOwn: boolean): Value
   return g.node("Relu", [g.Concat(...inner, { axis: 1 })], {}, path).output(0);
 }
 
-/** The kernels of two convolutions on the input channels of both; the biases add up. */
+/** The filters of two convolutions, concatenated along the input channels; their biases are added. */
 function besideEachOther(a: Filters, b: Filters): Filters {
-  const [filters = 0, channels = 0, ...kernel] = a.dims;
-  const sizes = [a, b].map(({ W }) => W.length / filters);
-  const [near = 0, far = 0] = sizes;
+  const [filters, channels, ...kernel] = [at(a.dims, 0), at(a.dims, 1), ...a.dims.slice(2)] as const;
+  const [near, far] = [a.W.length / filters, b.W.length / filters];
   const W = new Float64Array(a.W.length + b.W.length);
   for (let i = 0; i < filters; i++) {
     W.set(a.W.subarray(i * near, (i + 1) * near), i * (near + far));
     W.set(b.W.subarray(i * far, (i + 1) * far), i * (near + far) + near);
   }
-  const B = a.B.map((bias, i) => bias + (b.B[i] ?? 0));
-  return { dims: [filters, channels + (b.dims[1] ?? 0), ...kernel], W, B };
+  const B = a.B.map((bias, i) => bias + at(b.B, i));
+  return { dims: [filters, channels + at(b.dims, 1), ...kernel], W, B };
 }

@@ -1,3 +1,4 @@
+import { at } from "../../at.ts";
 import { type Builder, createBuilder } from "../../builder.ts";
 import type { Graph, Node, Value } from "../../ir.ts";
 import { dataTypeNumbers, dataTypeOf } from "../../operators/elementwise.ts";
@@ -11,9 +12,9 @@ import { uniqueNames } from "../unique-names.ts";
 export type Precision = Extract<NumericType, "float16" | "float" | "double">;
 
 /**
- * The pass that makes a graph compute in a floating-point type: constants are rounded to it and every Cast to a floating-point type goes
- * to it. Inputs and outputs keep their types, with a Cast where they differ. The pass throws TypeError for a float16 constant in another
- * precision.
+ * Returns the pass that makes a graph compute in a floating-point type. Constants are rounded to that type,
+ * and every Cast to a floating-point type becomes a Cast to it. Inputs and outputs keep their types; a Cast
+ * converts them. The pass throws TypeError for a float16 constant where `precision` is another type.
  */
 export function withPrecision(precision: Precision): Pass {
   return { name: `precision-${precision}`, run: (graph) => convert(graph, precision) };
@@ -62,12 +63,12 @@ function isFloating(elemType: DataType): boolean {
   return ["float16", "float", "double"].includes(elemType);
 }
 
-/** The converted graph with the output types of the graph that it was. */
+/** Casts the outputs of the converted graph back to the types that they have in `graph`. */
 function withOutputsOf(graph: Graph, converted: Graph): Graph {
   const g = createBuilder(converted);
   const outputs = converted.outputs.splice(0);
   for (const [i, value] of outputs.entries()) {
-    const { elemType, name = "" } = graph.outputs[i] ?? value;
+    const { elemType, name = "" } = at(graph.outputs, i);
     if (elemType !== value.elemType) value.name = undefined;
     g.output(elemType === value.elemType ? value : g.Cast(value, { to: dataTypeNumbers[elemType] }), name);
   }
@@ -78,10 +79,10 @@ function withOutputsOf(graph: Graph, converted: Graph): Graph {
 function rounded(tensor: Tensor, precision: Precision): Tensor {
   const { elemType, dims, data } = tensor;
   if (elemType === precision) return tensor;
-  if (elemType === "float16")
-    throw new TypeError("a float16 constant cannot be computed with in another precision");
-  const numbers = data as Float64Array;
-  if (precision === "double") return new Tensor(precision, dims, new Float64Array(numbers));
-  if (precision === "float") return new Tensor(precision, dims, new Float32Array(numbers));
-  return new Tensor(precision, dims, Uint16Array.from(numbers, float16Bits));
+  if (!(data instanceof Float32Array || data instanceof Float64Array)) {
+    throw new TypeError(`a ${elemType} constant cannot be converted to ${precision}`);
+  }
+  if (precision === "double") return new Tensor(precision, dims, new Float64Array(data));
+  if (precision === "float") return new Tensor(precision, dims, new Float32Array(data));
+  return new Tensor(precision, dims, Uint16Array.from(data, float16Bits));
 }

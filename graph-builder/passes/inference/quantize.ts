@@ -1,3 +1,4 @@
+import { at } from "../../at.ts";
 import type { Builder } from "../../builder.ts";
 import type { Graph, Node, Value } from "../../ir.ts";
 import { nameValues } from "../../names.ts";
@@ -5,19 +6,25 @@ import { allocate, floats, Tensor } from "../../tensor.ts";
 import type { Pass } from "../pass.ts";
 import { rewriteGraph } from "../rewrite.ts";
 
-/** The numbers that a value takes. */
+/** The smallest and the largest number among a value's elements, over the calibration data. */
 export interface Range {
   readonly min: number;
   readonly max: number;
 }
 
-/** Weights in 7 of 8 bits: two products with a byte then fit the 16 bits in which x86 without VNNI adds them. */
+/**
+ * The largest quantized weight. Weights use 7 of their 8 bits, because x86 without VNNI adds two products of
+ * a uint8 and an int8 in 16 bits and saturates (vpmaddubsw).
+ */
 const WEIGHT_LIMIT = 63;
 
 /**
- * The pass that makes the convolutions and Gemms of a graph compute in 8 bits, in ONNX's QDQ form, which runtimes fuse: what they read and
- * what a Conv returns is rounded to uint8 over its range, weights to int8 with a scale for each filter, biases to int32. The rest stays
- * float. `ranges` are by the names that the graph's file gives its values. The pass throws Error for a value without a range.
+ * Returns the pass that quantizes the Conv and Gemm nodes of a graph to 8 bits, in ONNX's QDQ form
+ * (QuantizeLinear, DequantizeLinear), which runtimes fuse. Inputs and outputs are rounded to uint8 over their
+ * range, weights to int8 with one scale per filter, biases to int32. All other nodes stay float, and so does
+ * a Conv or Gemm whose weights or bias are not float constants.
+ * `ranges` has the range of each value by its
+ * name in the graph's file. The pass throws Error for a value without a range.
  */
 export function quantize(ranges: ReadonlyMap<string, Range>): Pass {
   return { name: "quantize", run: (graph) => quantizeGraph(graph, ranges) };
@@ -28,11 +35,13 @@ function quantizeGraph(graph: Graph, ranges: ReadonlyMap<string, Range>): Graph 
   const steps = new Map<Value, Step>();
   return rewriteGraph(graph, (node, inputs, g) => {
     const [X, W, B = null] = inputs;
-    if (!isMultiplication(node) || !X || !W?.constant) return undefined;
+    const weights = W && floatConstant(W);
+    const bias = B && floatConstant(B);
+    if (!isMultiplication(node) || !X || !weights || bias === undefined) return undefined;
     const range = (value: Value) => ranges.get(names.get(value) ?? "") ?? missing(names.get(value));
     const step = steps.get(X) ?? rounded(g, X, range(node.input(0)));
     steps.set(X, step);
-    const filters = quantizedFilters(g, W, B, step.scale, filterAxis(node));
+    const filters = quantizedFilters(g, weights, bias, step.scale, filterAxis(node));
     const made = g.copy(node, [step.value, ...filters], node.name).output(0);
     const original = node.output(0);
     const isActivated = original.uses.length === 1 && original.uses[0]?.node.opType === "Relu";
@@ -41,7 +50,19 @@ function quantizeGraph(graph: Graph, ranges: ReadonlyMap<string, Range>): Graph 
   });
 }
 
-/** A value after rounding, and the distance of two neighbours. */
+interface FloatConstant {
+  readonly name: string | undefined;
+  readonly dims: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** A constant of type float; undefined for any other value. */
+function floatConstant({ constant, name }: Value): FloatConstant | undefined {
+  if (!(constant?.data instanceof Float32Array)) return undefined;
+  return { name, dims: constant.dims, data: constant.data };
+}
+
+/** A quantized value, and its scale: the distance between neighbouring numbers. */
 interface Step {
   readonly value: Value;
   readonly scale: number;
@@ -56,10 +77,13 @@ function filterAxis(node: Node): number {
 }
 
 function missing(name: string | undefined): never {
-  throw new Error(`${name} has no range: it was not calibrated`);
+  throw new Error(`${name} has no range: calibrate the model with data first`);
 }
 
-/** A value through uint8 and back; the range is widened to hold zero, which padding and Relu must hit exactly. */
+/**
+ * Rounds a value to uint8 and back. The range is widened to include 0, because padding and Relu need 0 to be
+ * exact.
+ */
 function rounded(g: Builder, X: Value, { min, max }: Range): Step {
   const [low, high] = [Math.min(0, min), Math.max(0, max)];
   const scale = Math.fround((high - low) / 255) || 1;
@@ -68,29 +92,30 @@ function rounded(g: Builder, X: Value, { min, max }: Range): Step {
   return { value: g.DequantizeLinear(g.QuantizeLinear(X, ...inputs), ...inputs), scale };
 }
 
-/** Weights in int8 and biases in int32, with their way back to float. */
+/** The weights in int8 and the bias in int32, each behind a DequantizeLinear. */
 function quantizedFilters(
   g: Builder,
-  W: Value,
-  B: Value | null,
+  W: FloatConstant,
+  B: FloatConstant | null,
   inputScale: number,
   axis: number,
 ): [Value, Value | null] {
-  const weights = W.constant?.data as Float32Array;
-  const bias = B?.constant?.data as Float32Array | undefined;
-  const { dims } = W.constant ?? { dims: [] };
+  const { dims, data: weights } = W;
   const inner = dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
-  const filterOf = (i: number) => Math.floor(i / inner) % (dims[axis] ?? 1);
-  const scales = filterScales(weights, bias, { count: dims[axis] ?? 1, filterOf, inputScale });
-  const whole = Int8Array.from(weights, (weight, i) => Math.round(weight / (scales[filterOf(i)] ?? 1)));
+  const filterOf = (i: number) => Math.floor(i / inner) % at(dims, axis);
+  const scales = filterScales(weights, B?.data, { count: at(dims, axis), filterOf, inputScale });
+  const whole = Int8Array.from(weights, (weight, i) => Math.round(weight / at(scales, filterOf(i))));
   const weight = backToFloat(g, new Tensor("int8", dims, whole), scales, W.name, axis);
-  if (!bias) return [weight, null];
+  if (!B) return [weight, null];
   const steps = scales.map((scale) => scale * inputScale);
-  const wholeBias = Int32Array.from(bias, (value, i) => Math.round(value / (steps[i] ?? 1)));
-  return [weight, backToFloat(g, new Tensor("int32", [bias.length], wholeBias), steps, B?.name, 0)];
+  const wholeBias = Int32Array.from(B.data, (value, i) => Math.round(value / at(steps, i)));
+  return [weight, backToFloat(g, new Tensor("int32", [B.data.length], wholeBias), steps, B.name, 0)];
 }
 
-/** A scale for each filter: its largest weight is WEIGHT_LIMIT steps, or more where its bias would not fit 31 bits. */
+/**
+ * One scale per filter: its largest weight becomes WEIGHT_LIMIT; the scale is larger where the int32 bias
+ * would overflow.
+ */
 function filterScales(
   weights: Float32Array,
   bias: Float32Array | undefined,
@@ -106,15 +131,15 @@ function filterScales(
 ): Float32Array {
   const largest = new Float32Array(count);
   for (const [i, weight] of weights.entries()) {
-    largest[filterOf(i)] = Math.max(largest[filterOf(i)] ?? 0, Math.abs(weight));
+    largest[filterOf(i)] = Math.max(at(largest, filterOf(i)), Math.abs(weight));
   }
   return largest.map((weight, i) => {
-    const forBias = Math.abs(bias?.[i] ?? 0) / inputScale / 2 ** 30;
+    const forBias = Math.abs(bias ? at(bias, i) : 0) / inputScale / 2 ** 30;
     return Math.max(weight / WEIGHT_LIMIT, forBias) || 1;
   });
 }
 
-/** Whole numbers times a scale for each entry of an axis; a name is the whole numbers'. */
+/** Integers behind a DequantizeLinear with one scale for each index of an axis; `name` names the integers. */
 function backToFloat(
   g: Builder,
   whole: Tensor,

@@ -3,17 +3,22 @@ import { removeDeadCode } from "../remove-dead-code.ts";
 import { type Rewrite, rewriteGraph } from "../rewrite.ts";
 import { uniqueNames } from "../unique-names.ts";
 
-/** Applies a rewrite, which may reuse the names of what it replaces, and drops what nothing needs any more. */
+/**
+ * Applies a rewrite, which may reuse the names of replaced nodes, then removes dead code and makes names
+ * unique.
+ */
 export function transform(graph: Graph, rewrite: Rewrite): Graph {
   return uniqueNames.run(removeDeadCode.run(rewriteGraph(graph, rewrite)));
 }
 
-/** Whether one node alone reads a value, which then may change with it. */
+/** Whether a value has exactly one reader and is no output of the graph, so that a rewrite may change it. */
 export function isReadOnce(graph: Graph, value: Value | null | undefined): boolean {
   return value?.uses.length === 1 && !graph.outputs.includes(value);
 }
 
-/** The name that paths share, segment by segment: `a.branch1.conv` and `a.branch2.conv` share `a.conv`. */
+/**
+ * Returns the segments that all names have in common: `a.branch1.conv` and `a.branch2.conv` share `a.conv`.
+ */
 export function sharedName(names: readonly (string | undefined)[], separator: "." | "/"): string | undefined {
   const paths = names.map((name) => name?.split(separator) ?? []);
   const [first = []] = paths;

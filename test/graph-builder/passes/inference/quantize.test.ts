@@ -136,9 +136,19 @@ describe("quantize", () => {
     expect(error).toBeGreaterThan(0);
   });
 
+  test("a Conv whose bias is an input of the graph stays float and keeps its bias", () => {
+    const g = createBuilder(new Graph("fed"));
+    const [X, B] = [g.input("X", "float", [1, 1, 2, 2]), g.input("B", "float", [1])];
+    g.output(g.Conv(X, g.constant(floats([2], [1, 1, 1, 1])), B), "Y");
+    const quantized = runPasses(g.graph, [
+      quantize(scales({ X: { min: 0, max: 1 }, Y: { min: 0, max: 1 } })),
+    ]);
+    expect(quantized.nodes.map(({ opType, inputs }) => [opType, inputs.length])).toEqual([["Conv", 3]]);
+  });
+
   test("a value that was not calibrated is named", () => {
     expect(() => runPasses(pointwise([1], [0]), [quantize(scales({}))])).toThrow(
-      "X has no range: it was not calibrated",
+      "X has no range: calibrate the model with data first",
     );
   });
 });
