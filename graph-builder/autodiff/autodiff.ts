@@ -10,17 +10,17 @@ import { type Backward, type Gradient, type GradientRule, gradients } from "./gr
 
 /**
  * Appends the backward pass of `loss` to the graph and returns the gradient of every value in `targets`, in
- * order. Reverse mode: only nodes between the targets and the loss are visited, gradients from several uses
- * are added, broadcast axes are summed, and each gradient must have its value's type. The gradient of a value
- * `x` is named `x_grad`, with a number behind where that name is taken; the nodes behind node `n` are named
- * `n_Grad/...`. A loss that is no scalar is summed.
+ * order. This is reverse-mode automatic differentiation: only nodes between the targets and the loss are
+ * visited, gradients from several uses are added, broadcast axes are summed, and each gradient must have its
+ * value's type. The gradient of a value `x` is named `x_grad`, with a number appended where that name is
+ * taken; the backward nodes of node `n` are named `n_Grad/...`. A loss that is no scalar is summed.
  *
- * A call of a function goes by the function's own gradient, or through its body where it has none; the body's
- * values are then computed once more.
+ * A call of a function uses the function's own gradient. A function without one is differentiated through its
+ * body, whose values are then computed a second time.
  *
- * `substitutes` are values that the backward pass reads in the place of forward ones, whatever the operators
- * that read them. Throws Error, naming the node, where a gradient must pass an operator, an input or an
- * output that has none, and where a substitute has another type than the value whose place it takes.
+ * `substitutes` maps forward values to the values that every backward node reads in their place. Throws
+ * Error, naming the node, where an operator, an input or an output on the way has no gradient, and where a
+ * substitute and the value that it replaces differ in type.
  */
 export function appendGradients(
   g: Builder,
@@ -49,9 +49,12 @@ function walkBack(
   });
 }
 
-/** What a backward pass starts from. */
+/** The start of a backward pass. */
 interface Start {
-  /** The gradients that come from outside, given the values that the targets change. */
+  /**
+   * The pairs of a value and its gradient that the pass starts with; `varying` are the values that depend on
+   * the targets.
+   */
   readonly arriving: (varying: ReadonlySet<Value>) => readonly (readonly [Value, Value])[];
   readonly substitutes: ReadonlyMap<Value, Value>;
   /** The names of the values whose gradients are named after them. */
@@ -60,7 +63,10 @@ interface Start {
   readonly taken: Set<string>;
 }
 
-/** Appends the backward pass through some nodes, which come in their order. */
+/**
+ * Appends the backward pass through `nodes`, which are in graph order, and returns the gradients of the
+ * targets.
+ */
 function propagate(g: Builder, nodes: readonly Node[], targets: readonly Value[], start: Start): Value[] {
   const { substitutes, names, taken } = start;
   const varying = valuesThatVary(nodes, targets);
@@ -92,9 +98,7 @@ function propagate(g: Builder, nodes: readonly Node[], targets: readonly Value[]
   return targets.map((target) => collect(target) ?? zeros(g, target));
 }
 
-/**
- * The sum of the gradients that arrive at a value, by the name that belongs to it; undefined where none does.
- */
+/** The sum of a value's gradients, named `<name>_grad`; undefined where the value has none. */
 function sumOf(
   g: Builder,
   parts: readonly Value[],
@@ -109,10 +113,7 @@ function sumOf(
   return total;
 }
 
-/**
- * What is decided for a node: the gradient of its operator or function, undefined for a function that has
- * none of its own.
- */
+/** The gradient of a node's operator or function; undefined for a function without a gradient of its own. */
 function gradientOf({ definition, opType }: Node): Gradient | undefined {
   if (definition) return definition.gradient;
   return isOpType(opType) ? (gradients[opType] as Gradient) : undefined;
@@ -170,17 +171,17 @@ function backward(
 }
 
 interface BodyGradients {
-  /** The inputs of the call as the backward pass reads them. */
+  /** The inputs of the call, with substitutes in place. */
   readonly inputs: readonly (Value | null)[];
-  /** Of them, those whose gradients are wanted. */
+  /** The inputs whose gradients are needed; null for the others. */
   readonly wanted: readonly (Value | null)[];
-  /** The gradients that arrive at the outputs. */
+  /** The gradients of the outputs; undefined for an output without one. */
   readonly arriving: readonly (Value | undefined)[];
 }
 
 /**
- * The gradients of a call's inputs by the nodes of the function's body, which are appended once more for
- * their values.
+ * Differentiates a call through the function's body, which is appended again, and returns the gradients of
+ * the inputs.
  */
 function throughBody(
   g: Builder,
@@ -193,7 +194,7 @@ function throughBody(
       `${node.opType} at ${node.name} has no gradient: its body draws random numbers, so it needs a gradient of its own`,
     );
   }
-  // an input that is given twice has two gradients
+  // the same value as two inputs has a gradient for each, so the second one goes through Identity
   const own = inputs.map((input, i) => (input && inputs.indexOf(input) < i ? g.Identity(input) : input));
   const inner = g.graph.nodes.length;
   const outputs = appendBody(g, definition, own);
@@ -218,7 +219,7 @@ function expectType(node: Node, index: number, gradient: Value, value: Value): v
   throw new Error(`the gradient of input ${index} of ${node.opType} at ${node.name} is ${types}`);
 }
 
-/** dloss = 1. */
+/** The gradient of the loss: 1 for each of its elements. */
 function seed(g: Builder, loss: Value, name: string): Value {
   return loss.shape.length === 0 ? g.constant(floats(1), name) : g.Expand(g.float(1), g.Shape(loss));
 }

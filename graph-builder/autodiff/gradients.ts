@@ -3,28 +3,29 @@ import { averagePoolGradient, elementsOver, spatialAxes } from "../composites.ts
 import type { Node, Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import type { FunctionType, OpType } from "../operators/index.ts";
-import { meanAxes, staticDim, summedAxes } from "../operators/inference.ts";
+import { constantNumbers, meanAxes, staticDim, summedAxes } from "../operators/inference.ts";
 import { Tensor } from "../tensor.ts";
 
 /**
- * What a rule sees of a node: inputs `I(i)`, outputs `O(i)`, and the gradients of its outputs. Where the
- * backward pass has a substitute for a value, `I` and `O` give the substitute.
+ * A node for which a rule computes gradients: inputs `I(i)`, outputs `O(i)`, and the gradients of its
+ * outputs. `I` and `O` return a value's substitute where the backward pass has one.
  */
 export interface Backward<K extends OpType | FunctionType = OpType | FunctionType> {
   readonly node: Node<K>;
   readonly attributes: Node<K>["attributes"];
   readonly I: (index: number) => Value;
-  /** The input at `index`, or null where it was left out. */
+  /** The input at `index`, or null where the node has none. */
   readonly optional: (index: number) => Value | null;
   readonly O: (index: number) => Value;
   /** The gradient of output 0. */
   readonly dY: Value;
-  /** The gradient of any output, zeros where none arrives. */
+  /** The gradient of the output at `index`; zeros where the loss does not depend on it. */
   readonly dO: (index: number) => Value;
 }
 
 /**
- * A gradient per input: a value, a thunk that is only called where the gradient is needed, or null for none.
+ * Returns one gradient per input: a value, a function that is called only where the gradient is needed, or
+ * null.
  */
 export type GradientRule<K extends OpType | FunctionType = OpType | FunctionType> = (
   g: Builder,
@@ -32,8 +33,8 @@ export type GradientRule<K extends OpType | FunctionType = OpType | FunctionType
 ) => readonly (Value | (() => Value) | null)[];
 
 /**
- * The decision for an operator: its rule, "zero" where its output does not vary with its inputs, or why it
- * has none.
+ * An operator's rule, "zero" where the derivative is 0 wherever it exists, or the reason why it has no
+ * gradient.
  */
 export type Gradient<K extends OpType | FunctionType = OpType | FunctionType> =
   | GradientRule<K>
@@ -44,8 +45,8 @@ const isGradient = { none: "it is itself part of a backward pass" } as const;
 const fromLowering = { none: "only lowerings emit it" } as const;
 
 /**
- * Every operator's vector-Jacobian product. dY is the gradient of the output, dX of the input X. Broadcast
- * axes are summed by autodiff.
+ * The vector-Jacobian product of every operator. dY is the gradient of the output Y, and dX of the input X.
+ * Autodiff sums broadcast axes afterwards.
  */
 export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   // --- elementwise ---
@@ -100,7 +101,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   Min: (g, back) => extremum(g, back),
   Max: (g, back) => extremum(g, back),
   Where: (g, { I, dY }) => [null, () => g.Where(I(0), dY, g.float(0)), () => g.Where(I(0), g.float(0), dY)],
-  Mod: { none: "it jumps" },
+  Mod: { none: "it is not continuous" },
   Not: "zero",
   Equal: "zero",
   Greater: "zero",
@@ -134,14 +135,14 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
     null,
   ],
   Slice: (g, { I, optional, dY }) => [g.SliceGrad(dY, g.Shape(I(0)), I(1), I(2), optional(3), optional(4))],
-  // padding is undone by negative padding
+  // Pad with negative pads crops
   Pad: (g, { I, dY, attributes: { mode } }) => {
     if (mode !== "constant") throw new Error(`the gradient of Pad in mode ${mode} is not known`);
-    const pads = I(1).constant?.numbers() ?? [];
+    const pads = constantNumbers(I(1), "pads");
     return [g.Pad(dY, g.int64(pads.map((pad) => -pad))), null, null];
   },
   Expand: (_, { dY }) => [dY, null],
-  // with the axes [r0, d0, r1, d1, ...] dX is the sum of dY over the repeats
+  // dY reshaped to [r0, d0, r1, d1, ...], r the repeats and d X's dimensions; dX is the sum over the r axes
   Tile: (g, { I, dY }) => {
     const columns = [I(1), g.Shape(I(0))].map((dims) => g.Unsqueeze(dims, g.int64([1])));
     const apart = g.Reshape(dY, g.Reshape(g.Concat(...columns, { axis: 1 }), g.int64([-1])));
@@ -154,13 +155,13 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
     const axes = summedAxes(I(0), optional(1), noop);
     return [g.Expand(keepdims ? dY : g.Unsqueeze(dY, g.int64(axes)), g.Shape(I(0))), null];
   },
-  // dX = dY / (elements a mean is over)
+  // dX = dY / n, with n the number of elements in each mean
   ReduceMean: (g, { I, dY, attributes }) => {
     const axes = meanAxes(I(0), attributes.axes);
     const mean = g.Div(overReduced(g, I(0), dY, attributes), elementsOver(g, I(0), axes));
     return [g.Expand(mean, g.Shape(I(0)))];
   },
-  // dX = dY * X / Y, zero where Y is
+  // dX = dY * X / Y, and 0 where Y is 0
   ReduceL2: (g, { I, O, dY, attributes }) => {
     const share = g.Where(g.Equal(O(0), g.float(0)), g.float(0), g.Div(dY, O(0)));
     return [g.Mul(I(0), overReduced(g, I(0), share, attributes))];
@@ -172,7 +173,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   },
 
   // --- linear algebra ---
-  // dA = dY B', dB = A' dY; a vector is a row on the left and a column on the right
+  // dA = dY B', dB = A' dY; a vector A is a row, a vector B is a column
   MatMul: (g, { I, dY }) => {
     const [isRow, isColumn] = [I(0).shape.length === 1, I(1).shape.length === 1];
     const A = isRow ? g.Unsqueeze(I(0), g.int64([0])) : I(0);
@@ -204,8 +205,8 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
     optional(2) ? () => (beta === 1 ? dY : g.Mul(dY, g.float(beta))) : null,
   ],
   Conv: (g, { I, dY, attributes }) => g.ConvGrad(dY, I(0), I(1), attributes),
-  // the adjoint of a Conv with the same weights: dX = Conv(dY, W); dW is that Conv's with X and dY in each
-  // other's place
+  // ConvTranspose is the adjoint of a Conv: dX = Conv(dY, W), and dW is that Conv's dW with X and dY
+  // exchanged
   ConvTranspose: (g, { I, optional, dY, attributes }) => {
     const { output_padding: _, output_shape: __, ...window } = attributes;
     return [
@@ -316,7 +317,7 @@ function isPositive(g: Builder, X: Value): Value {
   return g.Cast(g.Greater(X, g.float(0)), { to: dataTypeNumbers[X.elemType] });
 }
 
-/** dX_i = dY where X_i is the extremum, shared among equals. */
+/** dX_i = dY / n where X_i is the extremum, and n inputs are equal to it. */
 function extremum(g: Builder, { node, I, O, dY }: Backward<"Min"> | Backward<"Max">): (() => Value)[] {
   const isExtreme = node.inputs.map((_, i) =>
     g.Cast(g.Equal(I(i), O(0)), { to: dataTypeNumbers[dY.elemType] }),
@@ -330,7 +331,7 @@ function likeInput(g: Builder, X: Value, dY: Value): Value {
   return g.Reshape(dY, g.Shape(X));
 }
 
-/** A value of a reduction's output with its reduced axes as 1, to go with X. */
+/** Restores the reduced axes of a reduction's output as 1, so that it broadcasts over X. */
 function overReduced(
   g: Builder,
   X: Value,
@@ -340,7 +341,7 @@ function overReduced(
   return keepdims ? value : g.Unsqueeze(value, g.int64(meanAxes(X, axes)));
 }
 
-/** The last two axes exchanged. */
+/** Exchanges the last two axes. */
 function transposed(g: Builder, X: Value): Value {
   const perm = X.shape.map((_, i) => i);
   const last = perm.length - 1;

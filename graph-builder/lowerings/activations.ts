@@ -6,7 +6,7 @@ import type { Lowering } from "./lower.ts";
 const TANH_SCALE = Math.sqrt(2 / Math.PI);
 const TANH_CUBE = 0.044715;
 
-/** The smooth activations of ONNX Runtime's own operators, and the gradients of all activations. */
+/** The Gelu family of ONNX Runtime (domain com.microsoft), and the gradients of all activations. */
 export const activations = {
   // dX = dY where Y > 0
   ReluGrad: (g, { I }) => [g.Where(g.Greater(I(1), floatLike(g, I(1), 0)), I(0), floatLike(g, I(0), 0))],

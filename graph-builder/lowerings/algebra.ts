@@ -5,7 +5,7 @@ import { constantNumbers } from "../operators/inference.ts";
 import { Tensor } from "../tensor.ts";
 import type { Lowering } from "./lower.ts";
 
-/** ONNX Runtime's variants of ai.onnx operators, which its own autodiff writes: products, sums, joins, scales and masks. */
+/** The variants of ai.onnx operators that ONNX Runtime's own autodiff emits (domain com.microsoft). */
 export const algebra = {
   FusedMatMul: (g, { I, attributes: { alpha, transA, transB, transBatchA, transBatchB } }) => {
     const A = turned(g, I(0), transA, transBatchA);
@@ -27,7 +27,7 @@ export const algebra = {
   },
   SplitTraining: (g, { I, attributes }) => g.Split(I(0), I(1), attributes),
 
-  // Y = X * scale, or X / scale, where scale is one number of any type
+  // Y = X * scale, or X / scale with scale_down; scale is a single number of any type
   Scale: (g, { I, attributes: { scale_down } }) => {
     const [X, scale] = [I(0), I(1)];
     const number = scale.shape.length > 0 ? g.Squeeze(scale, g.int64(scale.shape.map((_, i) => i))) : scale;
@@ -36,7 +36,7 @@ export const algebra = {
     return [scale_down ? g.Div(X, factor) : g.Mul(X, factor)];
   },
 
-  // dX = dY / (1 - ratio) where the mask kept it
+  // dX = dY / (1 - ratio) where the mask is true, else 0
   DropoutGrad: (g, { I, optional }) => {
     const given = optional(2) ?? g.float(0.5);
     const isTraining = optional(3) ?? g.constant(new Tensor("bool", [], Uint8Array.of(1)));
@@ -44,11 +44,14 @@ export const algebra = {
     return [g.Where(I(1), g.Div(I(0), kept), g.float(0))];
   },
 
-  // the order of nodes is the order of their inputs here: state is explicit
+  // explicitState ran before, so no node writes into an input and the order of execution does not matter
   PassThrough: (_, { node, I }) => node.inputs.map((__, i) => I(i)),
 } satisfies Lowering;
 
-/** A factor of a product with its first axis moved behind the batch axes, and its last two exchanged, where asked. */
+/**
+ * Transposes a factor of FusedMatMul: `batchTransposed` moves the first axis behind the batch axes, and
+ * `transposed` exchanges the last two axes.
+ */
 function turned(g: Builder, value: Value, transposed: number, batchTransposed: number): Value {
   const axes = value.shape.map((_, i) => i);
   const batched = batchTransposed ? [...axes.slice(1, -1), 0, ...axes.slice(-1)] : axes;

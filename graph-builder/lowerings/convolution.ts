@@ -1,3 +1,4 @@
+import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
 import { spatialAxes } from "../composites.ts";
 import type { Value } from "../ir.ts";
@@ -5,7 +6,7 @@ import { staticDim, type Window, windowedDims, windowOf } from "../operators/inf
 import { kernelOf } from "../operators/neural.ts";
 import type { Lower } from "./lower.ts";
 
-/** A convolution whose gradient is wanted: Y = Conv(X, W). */
+/** A convolution Y = Conv(X, W) and the gradient dY of its output. */
 export interface Convolution {
   readonly dY: Value;
   readonly X: Value;
@@ -14,7 +15,7 @@ export interface Convolution {
   readonly window: Window;
 }
 
-/** ConvGrad with dW, and dX, in the given forms. */
+/** A rule for ConvGrad that computes dW and dX by the given functions. */
 export function convGrad(
   weightGradient: (g: Builder, conv: Convolution) => Value,
   dX: (g: Builder, conv: Convolution) => Value = inputGradient,
@@ -31,20 +32,20 @@ export function convGrad(
   };
 }
 
-/** dX = ConvTranspose(dY, W), padded at the end to X's size where the stride left pixels unread. */
+/** dX = ConvTranspose(dY, W), with output_padding where the stride leaves the last pixels of X unread. */
 export function inputGradient(g: Builder, { dY, X, W, group, window }: Convolution): Value {
   const { kernel, strides, dilations, pads } = window;
   const output_padding = kernel.map((size, i) => {
-    const span = (dilations[i] ?? 1) * (size - 1) + 1;
-    const padding = (pads[i] ?? 0) + (pads[i + kernel.length] ?? 0);
-    return staticDim(X.shape, i + 2) + padding - span - (strides[i] ?? 1) * (staticDim(dY.shape, i + 2) - 1);
+    const span = at(dilations, i) * (size - 1) + 1;
+    const padding = at(pads, i) + at(pads, i + kernel.length);
+    return staticDim(X.shape, i + 2) + padding - span - at(strides, i) * (staticDim(dY.shape, i + 2) - 1);
   });
   return g.ConvTranspose(dY, W, { kernel_shape: kernel, strides, dilations, pads, group, output_padding });
 }
 
 /**
- * dW as a convolution of X with dY in which images and channels have changed places and stride and dilation too:
- * dW[m, c, k] = sum over n, p of X[n, c, s p + d k - pad] dY[n, m, p].
+ * dW as a convolution of X with dY, where the batch and the channel axes are exchanged, and strides and
+ * dilations: dW[m, c, k] = sum over n, p of X[n, c, s p + d k - pad] dY[n, m, p].
  */
 export function textbookWeightGradient(g: Builder, { dY, X, W, group, window }: Convolution): Value {
   const { kernel, strides, dilations, pads } = window;
@@ -76,15 +77,21 @@ export function textbookWeightGradient(g: Builder, { dY, X, W, group, window }: 
   return cropTo(g, swap(full), sizes, kernel);
 }
 
-/** The end padding at which the turned convolution yields just the kernel's size, or 0 where that would be negative. */
+/**
+ * The end pads with which the convolution of `textbookWeightGradient` returns the kernel's size; 0 where they
+ * would be negative, and the result is then larger (see `cropTo`).
+ */
 export function trimmedEndPads(X: Value, dY: Value, { kernel, strides, dilations, pads }: Window): number[] {
   return kernel.map((size, i) => {
-    const span = (strides[i] ?? 1) * (staticDim(dY.shape, i + 2) - 1) + 1 + (dilations[i] ?? 1) * (size - 1);
-    return Math.max(0, span - staticDim(X.shape, i + 2) - (pads[i] ?? 0));
+    const span = at(strides, i) * (staticDim(dY.shape, i + 2) - 1) + 1 + at(dilations, i) * (size - 1);
+    return Math.max(0, span - staticDim(X.shape, i + 2) - at(pads, i));
   });
 }
 
-/** Drops the rows and columns beyond the kernel, which belong to pixels the forward convolution did not read. */
+/**
+ * Removes the rows and columns of a dW that is larger than the kernel; they come from pixels that the forward
+ * convolution did not read. `sizes` are the spatial dimensions of `full`.
+ */
 export function cropTo(g: Builder, full: Value, sizes: readonly unknown[], kernel: readonly number[]): Value {
   if (kernel.every((size, i) => size === sizes[i])) return full;
   const axes = kernel.map((_, i) => i + 2);

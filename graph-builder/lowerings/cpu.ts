@@ -1,3 +1,4 @@
+import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
 import { elementsOver, spatialAxes } from "../composites.ts";
 import type { Value } from "../ir.ts";
@@ -14,7 +15,9 @@ import type { Lowering } from "./lower.ts";
 import { channelMean, channelSum, runningStatistics } from "./normalization.ts";
 import { suitsWinograd, winogradConv, winogradInputGradient, winogradWeightGradient } from "./winograd.ts";
 
-/** A layer over `portable`: what ONNX Runtime's CPU kernels do faster in other forms, in ai.onnx all the same. */
+/**
+ * A layer over `portable`: forms that ONNX Runtime's CPU kernels compute faster, also in ai.onnx operators.
+ */
 export const cpu: Lowering = {
   Conv: winogradConv,
   ConvGrad: convGrad(
@@ -22,7 +25,7 @@ export const cpu: Lowering = {
     (g, conv) => (suitsWinograd(conv) ? winogradInputGradient : rotatedInputGradient)(g, conv),
   ),
 
-  // the variance as mean(X^2) - mean(X)^2 needs one pass less, and BatchNormalization in inference form is one pass
+  // variance = mean(X^2) - mean(X)^2 reads X once less, and BatchNormalization in inference mode reads X once
   BatchNormInternal: (g, { I, attributes: { epsilon, momentum } }) => {
     const mean = channelMean(g, I(0));
     const variance = g.Relu(g.Sub(channelMean(g, g.Mul(I(0), I(0))), g.Mul(mean, mean)));
@@ -45,11 +48,11 @@ export const cpu: Lowering = {
     return [g.Add(affine(g, dY, a, zero), affine(g, X, b, c)), dScale, dBias];
   },
 
-  // a comparison and a Where take three times as long as these two passes
+  // dY * (Y > 0), where HardSigmoid = clip(1e30 Y, 0, 1); Greater and Where take three times as long
   ReluGrad: (g, { I }) => [g.Mul(I(0), g.HardSigmoid(I(1), { alpha: 1e30, beta: 0 }))],
 };
 
-/** scale * X + shift per channel, as BatchNormalization of mean 0 and variance 1. */
+/** scale * X + shift per channel, as a BatchNormalization with mean 0 and variance 1. */
 function affine(g: Builder, X: Value, scale: Value, shift: Value): Value {
   const channels = staticDim(X.shape, 1);
   const zeros = g.float(Array(channels).fill(0));
@@ -57,7 +60,7 @@ function affine(g: Builder, X: Value, scale: Value, shift: Value): Value {
   return g.BatchNormalization(X, scale, shift, zeros, ones, { epsilon: 0 })[0];
 }
 
-/** At stride 1, dX is a plain convolution of dY with the weights turned by 180 degrees and their channels exchanged. */
+/** dX at stride 1: a Conv of dY with W rotated by 180 degrees, and its filter and channel axes exchanged. */
 function rotatedInputGradient(g: Builder, conv: Convolution): Value {
   const { dY, W, group, window } = conv;
   const { kernel, strides, dilations, pads } = window;
@@ -77,15 +80,15 @@ function rotatedInputGradient(g: Builder, conv: Convolution): Value {
   const exchanged = g.Transpose(grouped, { perm: [0, 2, 1, ...spatial.map((axis) => axis + 1)] });
   const weights = g.Reshape(exchanged, g.int64([group * channels, filters / group, ...kernel]));
   const full = pads.map(
-    (pad, i) => (dilations[i % kernel.length] ?? 1) * ((kernel[i % kernel.length] ?? 1) - 1) - pad,
+    (pad, i) => at(dilations, i % kernel.length) * (at(kernel, i % kernel.length) - 1) - pad,
   );
   if (full.some((pad) => pad < 0)) return inputGradient(g, conv);
   return g.Conv(dY, weights, { kernel_shape: kernel, dilations, pads: full, group });
 }
 
 /**
- * dW as one dilated convolution over X seen as [1, N, H, W C]: images are its channels, channels lie interleaved along the width,
- * dY is the kernel, and the stride becomes the dilation.
+ * dW as one dilated convolution over X in the shape [1, N, H, W C]: the images are the channels, the channels
+ * of a pixel lie next to each other along the width, dY is the kernel, and the strides become the dilations.
  */
 export function dilatedWeightGradient(g: Builder, conv: Convolution): Value {
   const { dY, X, W, group, window } = conv;
@@ -94,15 +97,15 @@ export function dilatedWeightGradient(g: Builder, conv: Convolution): Value {
     return textbookWeightGradient(g, conv);
   const [filters, channels] = [staticDim(W.shape, 0), staticDim(W.shape, 1)];
   const [height, width] = [staticDim(X.shape, 2), staticDim(X.shape, 3)];
-  const [endTop, endLeft] = trimmedEndPads(X, dY, window);
+  const end = trimmedEndPads(X, dY, window);
   const images = group === 1 ? X : groupFirst(g, X, group, channels);
   const channelsLast = g.Transpose(images, { perm: [0, 2, 3, 1] });
   const rows = g.Reshape(channelsLast, g.int64([1, -1, height, width * channels]));
   const turned = {
     kernel: [staticDim(dY.shape, 2), staticDim(dY.shape, 3)],
     strides: [1, 1],
-    dilations: [strides[0] ?? 1, (strides[1] ?? 1) * channels],
-    pads: [pads[0] ?? 0, (pads[1] ?? 0) * channels, endTop ?? 0, (endLeft ?? 0) * channels],
+    dilations: [at(strides, 0), at(strides, 1) * channels],
+    pads: [at(pads, 0), at(pads, 1) * channels, at(end, 0), at(end, 1) * channels],
   };
   const full = g.Conv(rows, g.Transpose(dY, { perm: [1, 0, 2, 3] }), {
     kernel_shape: turned.kernel,
@@ -111,12 +114,12 @@ export function dilatedWeightGradient(g: Builder, conv: Convolution): Value {
     group,
   });
   const sizes = windowedDims([height, width * channels], turned);
-  const cropped = cropTo(g, full, sizes, [kernel[0] ?? 1, (kernel[1] ?? 1) * channels]);
+  const cropped = cropTo(g, full, sizes, [at(kernel, 0), at(kernel, 1) * channels]);
   const unfolded = g.Reshape(cropped, g.int64([filters, ...kernel, channels]));
   return g.Transpose(unfolded, { perm: [0, 3, 1, 2] });
 }
 
-/** [N, group C, H, W] to [group N, C, H, W]. */
+/** Moves the groups from the channels to the batch: [N, group C, H, W] to [group N, C, H, W]. */
 function groupFirst(g: Builder, X: Value, group: number, channels: number): Value {
   const [height, width] = [staticDim(X.shape, 2), staticDim(X.shape, 3)];
   const split = g.Reshape(X, g.int64([0, group, channels, height, width]));

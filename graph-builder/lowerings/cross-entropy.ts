@@ -5,7 +5,10 @@ import { dataTypeNumbers } from "../operators/elementwise.ts";
 import { staticDim } from "../operators/inference.ts";
 import type { Lower } from "./lower.ts";
 
-/** loss = -log softmax(scores)[label], weighted by class, without the ignored labels; log_prob = log softmax(scores). */
+/**
+ * loss = -log softmax(scores)[label], times the weight of the class, 0 for ignored labels; log_prob = log
+ * softmax(scores).
+ */
 export const crossEntropyLoss: Lower<"SoftmaxCrossEntropyLoss"> = (
   g,
   { I, optional, attributes, isUsed },
@@ -39,7 +42,10 @@ function oneHot(g: Builder, logProb: Value, labels: Value): Value {
   return g.OneHot(labels, g.int64([staticDim(logProb.shape, 1)]), g.float([0, 1]), { axis: 1 });
 }
 
-/** The weight of each label: its class's weight, 0 where it is ignored; null where all are 1. */
+/**
+ * The weight of each label: the weight of its class, or 0 for an ignored label. Returns null where all
+ * weights are 1.
+ */
 function labelWeights(
   g: Builder,
   target: Value,
@@ -55,7 +61,7 @@ function labelWeights(
   return byClass ? g.Mul(byClass, counted) : counted;
 }
 
-/** What a mean divides by: the sum of the weights, or the number of labels. */
+/** The divisor of a mean: the sum of the weights, or the number of labels where there are no weights. */
 function totalWeight(g: Builder, labels: Value, logProb: Value, weight: Value | null): Value {
   if (weight) return g.ReduceSum(weight, null, { keepdims: 0 });
   const axes = labels.shape.map((_, i) => (i === 0 ? 0 : i + 1));

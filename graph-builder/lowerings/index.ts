@@ -5,8 +5,8 @@ import { nchwc } from "./nchwc.ts";
 import { portable } from "./portable.ts";
 
 /**
- * The lowerings by name: `portable` for every execution provider, `cpu` and `cuda` for what ONNX Runtime's kernels of these do faster in
- * another form.
+ * The names of the lowerings: `portable` suits every execution provider, `cpu` and `cuda` suit the kernels of
+ * ONNX Runtime's CPU and CUDA providers.
  */
 export const loweringNames = ["portable", "cpu", "cuda"] as const;
 export type LoweringName = (typeof loweringNames)[number];
@@ -15,8 +15,9 @@ const onCpu = layer(portable, cpu);
 const onCuda = layer(portable, cuda);
 
 /**
- * A lowering to ai.onnx alone, but that CUDA's uses operators that only ONNX Runtime's CUDA provider has. The CPU's takes a
- * `blockSize` where its kernels have a blocked layout: then it also uses ONNX Runtime's operators over blocks of that many channels.
+ * Returns a lowering to ai.onnx operators; `cuda` also uses operators that only ONNX Runtime's CUDA provider
+ * has. With `blockSize`, the `cpu` lowering also uses ONNX Runtime's NCHWc operators (domain
+ * com.microsoft.nchwc), which work on blocks of that many channels. The other lowerings ignore `blockSize`.
  */
 export function loweringOf(name: LoweringName, blockSize?: number): Lowering {
   if (name === "portable") return portable;

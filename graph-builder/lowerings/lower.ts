@@ -4,10 +4,13 @@ import { type Attributes, isOpType, type OpType } from "../operators/index.ts";
 import type { Pass } from "../passes/pass.ts";
 import { rewriteGraph } from "../passes/rewrite.ts";
 
-/** What a lowering sees of the node it replaces: inputs `I(i)`, attributes, and which outputs something reads. */
+/**
+ * The node that a lowering rule replaces: its inputs `I(i)` in the new graph, its attributes, and its used
+ * outputs.
+ */
 export interface Call<K extends OpType> {
   readonly I: (index: number) => Value;
-  /** The input at `index`, or null where it was left out. */
+  /** The input at `index`, or null where the node has none. */
   readonly optional: (index: number) => Value | null;
   readonly attributes: Attributes<K>;
   readonly isUsed: (output: number) => boolean;
@@ -16,15 +19,19 @@ export interface Call<K extends OpType> {
 }
 
 /**
- * How a device does an operator: appends ordinary nodes and returns a value per output, null for one that nothing reads. A rule that
- * declines returns undefined and has appended nothing; then the layer below decides, and below the last layer the operator stays.
+ * A rule that replaces an operator for a device. It appends nodes and returns one value per output, null for
+ * an unused output. A rule may decline: it then returns undefined and appends nothing, and the layer below
+ * decides. Where every layer declines, the operator stays.
  */
 export type Lower<K extends OpType> = (g: Builder, call: Call<K>) => readonly (Value | null)[] | undefined;
 
-/** A device's way for the operators it lacks or does better in another form; what is not in the table stays. */
+/**
+ * The rules for the operators that a device lacks or computes faster in another form. All other operators
+ * stay.
+ */
 export type Lowering = { readonly [K in OpType]?: Lower<K> };
 
-/** The lowering that asks `rules` first and `base` where they decline. */
+/** Returns the lowering that tries `rules` first, and `base` where they decline. */
 export function layer(base: Lowering, rules: Lowering): Lowering {
   const layered = Object.keys(rules)
     .filter(isOpType)
@@ -44,7 +51,10 @@ function isOperator(node: Node): node is Node & Node<OpType> {
   return isOpType(node.opType);
 }
 
-/** The pass that replaces every operator of a table; outputs, names and results stay, and so do calls of functions. */
+/**
+ * Returns the pass that replaces every operator of a lowering. Outputs, their names and results stay; so do
+ * function calls.
+ */
 export function lower(lowering: Lowering): Pass {
   return { name: "lower", run: (graph) => replaceOperators(graph, lowering) };
 }

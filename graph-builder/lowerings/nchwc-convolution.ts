@@ -1,27 +1,31 @@
+import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
 import type { Value } from "../ir.ts";
 import { staticDim, windowedDims } from "../operators/inference.ts";
 import { type Convolution, cropTo, inputGradient, trimmedEndPads } from "./convolution.ts";
 import { dilatedWeightGradient } from "./cpu.ts";
 
-/** A value of whole blocks in the blocked layout. */
+/** Converts X from [N, C, H, W] to the blocked layout; C must be a multiple of the block size. */
 export function blocks(g: Builder, X: Value): Value {
   return g.ReorderInput(X);
 }
 
-/** A blocked value in ONNX's layout. */
+/** Converts X from the blocked layout to [N, C, H, W]. */
 export function plain(g: Builder, X: Value): Value {
   return g.ReorderOutput(X, { channels: staticDim(X.shape, 1) });
 }
 
-/** Whether a convolution's channels come in whole blocks, in each group. */
+/** Whether the filters and channels of each group are multiples of the block size B. */
 export function canConvolve(X: Value, W: Value, group: number, B: number): boolean {
   if (W.shape.length !== 4 || W.shape.some((dim) => typeof dim !== "number")) return false;
   const [filters, channels] = [staticDim(W.shape, 0), staticDim(W.shape, 1)];
   return (filters / group) % B === 0 && channels % B === 0 && X.shape.length === 4;
 }
 
-/** Weights [O, I, kh, kw] as [O/B, I/B, kh, kw, B (in), B (out)]: two transpositions of one axis each, the fastest of the ways tried. */
+/**
+ * Weights [O, I, kh, kw] as [O/B, I/B, kh, kw, B (in), B (out)], by two Transposes that move one axis each:
+ * one Transpose of all six axes is slower in ONNX Runtime.
+ */
 export function blockedWeights(g: Builder, W: Value, B: number): Value {
   const { filters, channels, kernel, taps } = weightDims(W);
   const outer = g.Transpose(g.Reshape(W, g.int64([filters / B, B, channels * taps])), { perm: [0, 2, 1] });
@@ -29,7 +33,10 @@ export function blockedWeights(g: Builder, W: Value, B: number): Value {
   return g.Reshape(g.Transpose(inner, { perm: [0, 2, 1, 3] }), g.int64([filters, channels, ...kernel]));
 }
 
-/** The weights of the convolution that goes back: blocked, turned by 180 degrees, in- and output channels exchanged in each group. */
+/**
+ * The weights for dX: blocked, rotated by 180 degrees, with input and output channels exchanged in each
+ * group.
+ */
 function turnedWeights(g: Builder, W: Value, group: number, B: number): Value {
   const { filters, channels, kernel, taps } = weightDims(W);
   const pairs = (filters * channels) / B ** 2;
@@ -43,17 +50,21 @@ function turnedWeights(g: Builder, W: Value, group: number, B: number): Value {
 }
 
 function weightDims(W: Value) {
-  const [filters = 1, channels = 1, ...kernel] = W.shape.map(Number);
+  const [filters, channels] = [staticDim(W.shape, 0), staticDim(W.shape, 1)];
+  const kernel = W.shape.slice(2).map((_, i) => staticDim(W.shape, i + 2));
   return { filters, channels, kernel, taps: kernel.reduce((product, size) => product * size, 1) };
 }
 
-/** At stride 1, dX is a convolution of dY with the weights turned by 180 degrees and their channels exchanged. */
+/**
+ * dX at stride 1: a blocked Conv of dY with W rotated by 180 degrees, and its filter and channel axes
+ * exchanged.
+ */
 export function blockedInputGradient(g: Builder, conv: Convolution, B: number): Value {
   const { dY, X, W, group, window } = conv;
   const { kernel, strides, dilations, pads } = window;
   const [filters, channels] = [staticDim(W.shape, 0) / group, staticDim(W.shape, 1)];
   const full = pads.map(
-    (pad, i) => (dilations[i % kernel.length] ?? 1) * ((kernel[i % kernel.length] ?? 1) - 1) - pad,
+    (pad, i) => at(dilations, i % kernel.length) * (at(kernel, i % kernel.length) - 1) - pad,
   );
   const isWhole = filters % B === 0 && channels % B === 0;
   if (!isWhole || strides.some((stride) => stride !== 1) || full.some((pad) => pad < 0)) {
@@ -65,8 +76,8 @@ export function blockedInputGradient(g: Builder, conv: Convolution, B: number): 
 }
 
 /**
- * dW as one dilated convolution over X seen as [1, N, H, W C] (see dilatedWeightGradient), in blocks of images: those that the last
- * block lacks are zeros in X, so what stands for them in dY does not matter.
+ * dW as one dilated convolution over X in the shape [1, N, H, W C] (see dilatedWeightGradient), in blocks of
+ * B images. The last block is filled with zeros in X, so the numbers that fill it in dY have no effect.
  */
 export function blockedWeightGradient(g: Builder, conv: Convolution, B: number): Value {
   const { dY, X, W, group, window } = conv;
@@ -75,13 +86,14 @@ export function blockedWeightGradient(g: Builder, conv: Convolution, B: number):
   if (group !== 1 || kernel.length !== 2 || dilations.some((dilation) => dilation !== 1)) {
     return dilatedWeightGradient(g, conv);
   }
-  const [top = 0, left = 0] = pads;
-  const [bottom = 0, right = 0] = trimmedEndPads(X, dY, window);
+  const [top, left] = [at(pads, 0), at(pads, 1)];
+  const end = trimmedEndPads(X, dY, window);
+  const [bottom, right] = [at(end, 0), at(end, 1)];
   const rows = wideRows(g, X, [left, right], B);
   const turned = {
     kernel: [staticDim(dY.shape, 2), staticDim(dY.shape, 3)],
     strides: [1, 1],
-    dilations: [strides[0] ?? 1, (strides[1] ?? 1) * channels],
+    dilations: [at(strides, 0), at(strides, 1) * channels],
     pads: [top, 0, bottom, 0],
   };
   const full = g.NchwcConv(blocks(g, rows), imageWeights(g, dY, B), {
@@ -90,14 +102,18 @@ export function blockedWeightGradient(g: Builder, conv: Convolution, B: number):
     pads: turned.pads,
   });
   const sizes = windowedDims(rows.shape.slice(2), turned);
-  const cropped = cropTo(g, plain(g, full), sizes, [kernel[0] ?? 1, (kernel[1] ?? 1) * channels]);
+  const cropped = cropTo(g, plain(g, full), sizes, [at(kernel, 0), at(kernel, 1) * channels]);
   const unfolded = g.Reshape(cropped, g.int64([filters, ...kernel, channels]));
   return g.Transpose(unfolded, { perm: [0, 3, 1, 2] });
 }
 
-/** X [N, C, H, W] as [1, N, H, (left + W + right) C], N filled up to blocks: a blocked convolution is slow where it pads the width. */
+/**
+ * X [N, C, H, W] as [1, N, H, (left + W + right) C], with N filled up to a multiple of B. The width is padded
+ * here, because the blocked convolution is slow with pads along the width.
+ */
 function wideRows(g: Builder, X: Value, [left, right]: readonly [number, number], B: number): Value {
-  const [channels = 1, height = 1, width = 1] = [1, 2, 3].map((axis) => staticDim(X.shape, axis));
+  const [channels, height] = [staticDim(X.shape, 1), staticDim(X.shape, 2)];
+  const width = staticDim(X.shape, 3);
   const image = g.ReorderOutput(blocks(g, X), { channels, channels_last: 1 });
   const rows = g.Reshape(image, g.int64([0, height, width * channels]));
   const missing = g.Sub(filledCount(g, X, B), imageCount(g, X));
@@ -108,9 +124,13 @@ function wideRows(g: Builder, X: Value, [left, right]: readonly [number, number]
   return g.Reshape(g.Pad(rows, pads), g.int64([1, -1, height, (left + width + right) * channels]));
 }
 
-/** dY [N, M, H, W] as the blocked weights of a convolution over images: [M / B, N / B, H, W, B (images), B (filters)]. */
+/**
+ * dY [N, M, H, W] as the blocked weights of a convolution over images: [M / B, N / B, H, W, B (images), B
+ * (filters)].
+ */
 function imageWeights(g: Builder, dY: Value, B: number): Value {
-  const [filters = 1, height = 1, width = 1] = [1, 2, 3].map((axis) => staticDim(dY.shape, axis));
+  const [filters, height] = [staticDim(dY.shape, 1), staticDim(dY.shape, 2)];
+  const width = staticDim(dY.shape, 3);
   const pixels = height * width;
   const maps = g.Reshape(blocks(g, dY), g.int64([-1, pixels * B]));
   const byBlock = g.Gather(maps, mapsByBlock(g, dY, filters / B, B));
@@ -119,7 +139,10 @@ function imageWeights(g: Builder, dY: Value, B: number): Value {
   return g.Reshape(inner, g.int64([filters, -1, height, width]));
 }
 
-/** The places of the maps [N, blocks] in the order [blocks, N], the last image again until the images fill blocks of B. */
+/**
+ * The indices of the maps [N, blocks] in the order [blocks, N]. The last image is repeated until the number
+ * of images is a multiple of B.
+ */
 function mapsByBlock(g: Builder, X: Value, blockCount: number, B: number): Value {
   const last = g.Sub(imageCount(g, X), g.int64(1));
   const image = g.Min(g.Range(g.int64(0), filledCount(g, X, B), g.int64(1)), last);
@@ -132,7 +155,7 @@ function imageCount(g: Builder, X: Value): Value {
   return g.Gather(g.Shape(X), g.int64(0));
 }
 
-/** The number of images, filled up to blocks of B. */
+/** The number of images, rounded up to a multiple of B. */
 function filledCount(g: Builder, X: Value, B: number): Value {
   const blockCount = g.Div(g.Add(imageCount(g, X), g.int64(B - 1)), g.int64(B));
   return g.Mul(blockCount, g.int64(B));

@@ -17,9 +17,10 @@ import { runningStatistics } from "./normalization.ts";
 import { suitsWinograd, winogradConv, winogradInputGradient, winogradWeightGradient } from "./winograd.ts";
 
 /**
- * The CPU's operators over blocks of `B` channels (operators/nchwc.ts): a layer over `cpu` that declines where channels do not come in whole
- * blocks. Each operator turns its inputs into blocks and its outputs back, and the pass cancelReorders drops what cancels out: what stays
- * blocked between two operators follows from that alone.
+ * The layer over `cpu` for ONNX Runtime's blocked layout with `B` channels a block (operators/nchwc.ts). A
+ * rule declines where the number of channels is no multiple of B. Each rule converts its inputs to the
+ * blocked layout and its outputs back; the pass cancelReorders then removes the conversions between
+ * neighbouring nodes.
  */
 export function nchwc(B: number): Lowering {
   const isBlocked = (value: Value | null): value is Value =>
@@ -28,14 +29,15 @@ export function nchwc(B: number): Lowering {
     <K extends OpType>(suits: (call: Call<K>) => boolean, blocked: Lower<K>): Lower<K> =>
     (g, call) =>
       suits(call) ? blocked(g, call) : undefined;
-  const inputs = ({ node, I }: Pick<Call<OpType>, "node" | "I">) => node.inputs.map((_, i) => I(i));
-  // what works on any layout joins blocks that are there already
+  const inputs = ({ node, I }: Variadic) => node.inputs.map((_, i) => I(i));
+  // an operator that works on any layout gains nothing from blocks unless an input is blocked already
   const isLaidOut = (...values: readonly Value[]) =>
     values.every(isBlocked) && values.some(({ producer }) => producer?.opType === "ReorderOutput");
   const areAlike = (values: readonly Value[]) =>
     isLaidOut(...values) && values.every(({ shape }) => shape.join() === values[0]?.shape.join());
 
-  // so that what works on any layout joins it
+  // marks X as blocked, so that operators that work on any layout read blocks too; cancelReorders drops the
+  // rest
   const laidOut = (g: Builder, X: Value) => (isBlocked(X) ? plain(g, blocks(g, X)) : X);
 
   return {
@@ -54,26 +56,24 @@ export function nchwc(B: number): Lowering {
       (g, { I }) => [plain(g, g.Add(blocks(g, I(0)), blocks(g, I(1))))],
     ),
     Sum: when(
-      (call) => areAlike(inputs(call as never)),
-      (g, call) => [plain(g, g.Sum(...inputs(call as never).map((value) => blocks(g, value))))],
+      (call) => areAlike(inputs(call)),
+      (g, call) => [plain(g, g.Sum(...inputs(call).map((value) => blocks(g, value))))],
     ),
-    // blocks lie behind each other as channels do
+    // axis 1 orders the blocks as it orders the channels, so Concat and Split work on whole blocks
     Concat: when(
-      (call) => call.attributes.axis === 1 && isLaidOut(...inputs(call as never)),
-      (g, call) => [
-        plain(g, g.Concat(...inputs(call as never).map((value) => blocks(g, value)), { axis: 1 })),
-      ],
+      (call) => call.attributes.axis === 1 && isLaidOut(...inputs(call)),
+      (g, call) => [plain(g, g.Concat(...inputs(call).map((value) => blocks(g, value)), { axis: 1 }))],
     ),
     Split: when(
       ({ node, attributes, I }) => attributes.axis === 1 && isLaidOut(I(0)) && node.outputs.every(isBlocked),
       (g, { I }) => g.Split(blocks(g, I(0)), I(1), { axis: 1 }).map((part) => plain(g, part)),
     ),
-    // a number for each image, or one for all, is the same in both layouts
+    // a factor [N, 1, 1, 1], or a single number, broadcasts in the same way in both layouts
     Mul: when(
       ({ I }) => [I(0), I(1)].some((value) => isLaidOut(value)) && [I(0), I(1)].some(isPerImage),
       (g, { I }) => {
-        const [a, b] = [I(0), I(1)].map((value) => (isPerImage(value) ? value : blocks(g, value)));
-        return a && b && [plain(g, g.Mul(a, b))];
+        const blocked = (value: Value) => (isPerImage(value) ? value : blocks(g, value));
+        return [plain(g, g.Mul(blocked(I(0)), blocked(I(1))))];
       },
     ),
 
@@ -136,12 +136,18 @@ export function nchwc(B: number): Lowering {
   };
 }
 
-/** Whether a value has one number for each image, or one for all. */
+/** A call of an operator with any number of inputs. */
+interface Variadic {
+  readonly node: { readonly inputs: readonly unknown[] };
+  readonly I: (index: number) => Value;
+}
+
+/** Whether a value has one number per image, [N, 1, 1, 1], or a single number. */
 function isPerImage({ shape }: Value): boolean {
   return shape.every((dim, axis) => dim === 1 || (axis === 0 && shape.length === 4));
 }
 
-/** gain * X + shift (+ sum) per channel of a blocked X: a depthwise 1x1 convolution. */
+/** gain * X + shift (+ sum) per channel of a blocked X, as a depthwise 1x1 convolution. */
 function affine(g: Builder, X: Value, gain: Value, shift: Value | null, sum: Value | null = null): Value {
   const channels = staticDim(X.shape, 1);
   const W = g.Reshape(gain, g.int64([channels, 1, 1, 1]));
@@ -150,8 +156,8 @@ function affine(g: Builder, X: Value, gain: Value, shift: Value | null, sum: Val
 
 /** The sum of each channel of a blocked X [N, C, H, W]. */
 function channelSum(g: Builder, X: Value, B: number): Value {
-  const [channels, height, width] = [1, 2, 3].map((axis) => staticDim(X.shape, axis));
-  const view = g.Reshape(X, g.int64([0, (channels ?? 0) / B, (height ?? 0) * (width ?? 0), B]));
+  const [channels, height, width] = [staticDim(X.shape, 1), staticDim(X.shape, 2), staticDim(X.shape, 3)];
+  const view = g.Reshape(X, g.int64([0, channels / B, height * width, B]));
   const pixels = g.ReduceSum(view, g.int64([2]), { keepdims: 0 });
-  return g.Reshape(g.ReduceSum(pixels, g.int64([0]), { keepdims: 0 }), g.int64([channels ?? 0]));
+  return g.Reshape(g.ReduceSum(pixels, g.int64([0]), { keepdims: 0 }), g.int64([channels]));
 }

@@ -1,3 +1,4 @@
+import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
 import { elementsOver, spatialAxes } from "../composites.ts";
 import type { Value } from "../ir.ts";
@@ -6,7 +7,8 @@ import type { Lowering } from "./lower.ts";
 
 /** Batch and layer normalisation in training, and their gradients. */
 export const normalization = {
-  // Y = (X - mean) / sqrt(var + epsilon) * scale + B; running = momentum * running + (1 - momentum) * batch, biased variance
+  // Y = (X - mean) / sqrt(var + epsilon) * scale + B with the biased variance of the batch;
+  // running statistic = momentum * running + (1 - momentum) * batch
   BatchNormInternal: (g, { I, attributes: { epsilon, momentum } }) => {
     const mean = channelMean(g, I(0));
     const centred = g.Sub(I(0), perChannel(g, I(0), mean));
@@ -16,7 +18,8 @@ export const normalization = {
     return [Y, ...runningStatistics(g, [I(3), I(4)], [mean, variance], momentum), mean, invStd];
   },
 
-  // with x = (X - mean) * invStd: dX = scale * invStd * (dY - mean(dY) - x * mean(dY * x)), dScale = sum(dY * x), dB = sum(dY)
+  // with x = (X - mean) * invStd: dX = scale * invStd * (dY - mean(dY) - x * mean(dY * x)),
+  // dScale = sum(dY * x), dB = sum(dY)
   BatchNormalizationGrad: (g, { I, isUsed }) => {
     const [dY, X, scale, mean, invStd] = [I(0), I(1), I(2), I(3), I(4)];
     const normal = g.Mul(g.Sub(X, perChannel(g, X, mean)), perChannel(g, X, invStd));
@@ -31,7 +34,8 @@ export const normalization = {
     return [g.Mul(centred, perChannel(g, X, g.Mul(scale, invStd))), dScale, dBias];
   },
 
-  // Y = (X - mean) / sqrt(var + epsilon) * Scale + B, the statistics of each slice from `axis` on
+  // Y = (X - mean) / sqrt(var + epsilon) * Scale + B, with the mean and the variance over the axes from
+  // `axis` on
   LayerNormalization: (g, { I, optional, isUsed, attributes }) => {
     const B = optional(2);
     if (!isUsed(1) && !isUsed(2)) return [g.LayerNormalization(I(0), I(1), B, attributes)[0]];
@@ -44,7 +48,8 @@ export const normalization = {
     return [B ? g.Add(scaled, B) : scaled, mean, invStd];
   },
 
-  // with x = (X - mean) * invStd and a = dY * scale: dX = invStd * (a - mean(a) - x * mean(a * x)), dScale = sum(dY * x), dB = sum(dY)
+  // with x = (X - mean) * invStd and a = dY * scale: dX = invStd * (a - mean(a) - x * mean(a * x)),
+  // dScale = sum(dY * x), dB = sum(dY)
   LayerNormalizationGrad: (g, { I, isUsed, attributes: { axis } }) => {
     const [dY, X, scale, mean, invStd] = [I(0), I(1), I(2), I(3), I(4)];
     const [slices, axes] = splitAxes(X, axis);
@@ -59,7 +64,7 @@ export const normalization = {
     ];
   },
 
-  // Y = X * scale / sqrt(mean(X^2) + epsilon), over each slice from `axis` on
+  // Y = X * scale / sqrt(mean(X^2) + epsilon), with the mean over the axes from `axis` on
   SimplifiedLayerNormalization: (g, { I, attributes: { axis, epsilon } }) => {
     const [, axes] = splitAxes(I(0), axis);
     const square = g.ReduceMean(g.Mul(I(0), I(0)), { axes });
@@ -85,7 +90,7 @@ function overAxes(g: Builder, value: Value, axes: readonly number[]): Value {
   return axes.length > 0 ? g.ReduceSum(value, g.int64(axes), { keepdims: 0 }) : value;
 }
 
-/** The axes before and from `axis` on. */
+/** Splits the axes of X into those before `axis` and those from `axis` on. */
 function splitAxes(X: Value, axis: number): [slices: number[], normalised: number[]] {
   const all = X.shape.map((_, i) => i);
   const first = normalAxis(axis, all.length);
@@ -100,11 +105,14 @@ export function runningStatistics(
   momentum: number,
 ): Value[] {
   return running.map((old, i) =>
-    g.Add(g.Mul(old, g.float(momentum)), g.Mul(batch[i] ?? old, g.float(1 - momentum))),
+    g.Add(g.Mul(old, g.float(momentum)), g.Mul(at(batch, i), g.float(1 - momentum))),
   );
 }
 
-/** The mean of each channel of X [N, C, ...]: over the pixels first, then over the images, which kernels do faster. */
+/**
+ * The mean of each channel of X [N, C, ...]. Two ReduceMeans, over pixels and then images, are faster than
+ * one.
+ */
 export function channelMean(g: Builder, X: Value): Value {
   const axes = spatialAxes(X);
   return g.ReduceMean(axes.length > 0 ? g.ReduceMean(X, { axes, keepdims: 0 }) : X, {

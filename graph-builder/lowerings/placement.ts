@@ -1,3 +1,4 @@
+import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
 import type { Value } from "../ir.ts";
 import { constantNumbers, normalAxis, shapeInput, staticDim } from "../operators/inference.ts";
@@ -5,7 +6,7 @@ import { sliceRange } from "../operators/tensors.ts";
 import { productOf, type Shape } from "../types.ts";
 import type { Lower } from "./lower.ts";
 
-/** Adds dY back at the gathered places: ScatterElements along the axis, the indices' own axes flattened to one. */
+/** Adds dY into zeros at the gathered indices, by ScatterElements along the axis with flattened indices. */
 export const gatherGrad: Lower<"GatherGrad"> = (g, { I, attributes }) => {
   const [shape, indices, dY] = [I(0), I(1), I(2)];
   const full = shapeInput(shape);
@@ -20,7 +21,10 @@ export const gatherGrad: Lower<"GatherGrad"> = (g, { I, attributes }) => {
   return [g.ScatterElements(zeros, places, updates, { axis, reduction: "add" })];
 };
 
-/** Puts dY back where the slice took it: zeros between steps, zeros before and after, mirrored for a negative step. */
+/**
+ * Puts dY into zeros at the sliced positions, by Pad: zeros between steps, before and after; a negative step
+ * reverses dY.
+ */
 export const sliceGrad: Lower<"SliceGrad"> = (g, { I, optional }) => {
   const full = shapeInput(I(1));
   const [starts, ends] = [constantNumbers(I(2), "starts"), constantNumbers(I(3), "ends")];
@@ -28,22 +32,25 @@ export const sliceGrad: Lower<"SliceGrad"> = (g, { I, optional }) => {
   const steps = optional(5) ? constantNumbers(I(5), "steps") : starts.map(() => 1);
   let result = I(0);
   for (const [i, axis] of axes.entries()) {
-    const at = normalAxis(axis, full.length);
-    const size = staticDim(full, at);
-    const { start, step, count } = sliceRange(at, size, starts[i] ?? 0, ends[i] ?? 0, steps[i] ?? 1);
-    const forward = step < 0 ? reversed(g, result, at) : result;
-    const spread = interleaveZeros(g, forward, at, Math.abs(step));
+    const along = normalAxis(axis, full.length);
+    const size = staticDim(full, along);
+    const { start, step, count } = sliceRange(along, size, at(starts, i), at(ends, i), at(steps, i));
+    const forward = step < 0 ? reversed(g, result, along) : result;
+    const spread = interleaveZeros(g, forward, along, Math.abs(step));
     if (count === 0) {
-      result = padAxis(g, result, at, 0, size);
+      result = padAxis(g, result, along, 0, size);
       continue;
     }
     const first = step < 0 ? start + step * (count - 1) : start;
-    result = padAxis(g, spread, at, first, size - first - (Math.abs(step) * (count - 1) + 1));
+    result = padAxis(g, spread, along, first, size - first - (Math.abs(step) * (count - 1) + 1));
   }
   return [result];
 };
 
-/** Adds dY at the places of the maxima, which ONNX counts over the whole flattened input. */
+/**
+ * Adds dY into zeros at the indices of the maxima, which count in the flattened input. Throws Error without a
+ * MaxPool.
+ */
 export const maxPoolGrad: Lower<"MaxPoolGrad"> = (g, { I }) => {
   const X = I(1).producer?.input(0);
   if (!X) throw new Error("the indices of MaxPoolGrad must come from a MaxPool");
@@ -57,7 +64,7 @@ function reversed(g: Builder, X: Value, axis: number): Value {
   return g.Slice(X, g.int64([-1]), g.int64([-staticDim(X.shape, axis) - 1]), g.int64([axis]), g.int64([-1]));
 }
 
-/** `step - 1` zeros between neighbours along an axis. */
+/** Inserts `step - 1` zeros between neighbours along an axis. */
 function interleaveZeros(g: Builder, X: Value, axis: number, step: number): Value {
   const count = staticDim(X.shape, axis);
   if (step === 1 || count <= 1) return X;
@@ -68,7 +75,10 @@ function interleaveZeros(g: Builder, X: Value, axis: number, step: number): Valu
   return padAxis(g, merged, axis, 0, 1 - step);
 }
 
-/** The numbers that ask Reshape for these dimensions: 0 keeps a symbol before `axis`, where nothing has moved, -1 stands for one behind it. */
+/**
+ * The shape input of a Reshape to `dims`. A symbolic dimension before `axis` becomes 0, which keeps the
+ * input's dimension; one behind `axis` becomes -1, which Reshape computes.
+ */
 function reshapeTarget(dims: Shape, axis: number): number[] {
   return dims.map((dim, i) => (typeof dim === "number" ? dim : i < axis ? 0 : -1));
 }

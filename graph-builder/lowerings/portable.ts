@@ -7,14 +7,19 @@ import type { Lower, Lowering } from "./lower.ts";
 import { normalization } from "./normalization.ts";
 import { gatherGrad, maxPoolGrad, sliceGrad } from "./placement.ts";
 
-/** Training operators that change a tensor in place, or all parameters at once: in-place.ts and optimizer.ts resolve them before. */
+/**
+ * Training operators that write into their inputs, or update all parameters at once. They have no lowering.
+ */
 type InPlace = "InPlaceAccumulatorV2" | "InplaceClipGradNorm" | "SGDOptimizerV2" | "AdamWOptimizer";
 
 type Portable = Lowering & {
   readonly [K in Exclude<keyof typeof training, InPlace>]: Lower<K>;
 };
 
-/** Training operators in ai.onnx 17 alone, with operators that every execution provider of ONNX Runtime has. */
+/**
+ * Training operators in terms of ai.onnx opset 17, with operators that every execution provider of ONNX
+ * Runtime has.
+ */
 export const portable: Portable = {
   ...activations,
   ...algebra,

@@ -1,3 +1,4 @@
+import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
 import type { Value } from "../ir.ts";
 import { staticDim, windowOf } from "../operators/inference.ts";
@@ -5,7 +6,7 @@ import { kernelOf } from "../operators/neural.ts";
 import type { Convolution } from "./convolution.ts";
 import type { Lower } from "./lower.ts";
 
-/** Pixels of a tile's side that one product yields, and that it reads: 4, 3 - 1 more. */
+/** The side of a tile in pixels: F(4x4, 3x3) writes 4 x 4 pixels and reads 6 x 6, which is 4 + 3 - 1. */
 const TILE = 4;
 const READ = 6;
 
@@ -36,14 +37,15 @@ const AT = [
 type Matrix = readonly (readonly number[])[];
 
 /**
- * Whether a convolution is 3x3 over whole tiles, and wide enough to gain by Winograd's algorithm F(4x4, 3x3): products take a
- * quarter of the multiplications, and what the transforms of a map take grows with its side.
+ * Whether Winograd's algorithm F(4x4, 3x3) makes a convolution faster: a 3x3 kernel, stride, dilation and
+ * pads of 1, a map of whole tiles, and enough channels. The products take a quarter of the multiplications;
+ * the cost of the transforms grows with the side of the map.
  */
 export function suitsWinograd({ X, W, group, window }: Omit<Convolution, "dY">): boolean {
   const { kernel, strides, dilations, pads } = window;
   if (X.shape.length !== 4 || group !== 1 || kernel.join() !== "3,3") return false;
   if ([...strides, ...dilations, ...pads].some((size) => size !== 1)) return false;
-  const [filters = 0, channels = 0] = W.shape.map(Number);
+  const [filters, channels] = [Number(at(W.shape, 0)), Number(at(W.shape, 1))];
   const sides = X.shape.slice(2);
   return sides.every(
     (side) =>
@@ -54,7 +56,7 @@ export function suitsWinograd({ X, W, group, window }: Omit<Convolution, "dY">):
   );
 }
 
-/** Conv by Winograd's algorithm where it gains. */
+/** Conv by Winograd's algorithm, where `suitsWinograd` holds. */
 export const winogradConv: Lower<"Conv"> = (g, { I, optional, attributes }) => {
   const [X, W, B] = [I(0), I(1), optional(2)];
   const window = windowOf(kernelOf(W, attributes), attributes);
@@ -90,12 +92,12 @@ export function winogradWeightGradient(g: Builder, { dY, X, W }: Convolution): V
   return g.Reshape(g.Transpose(taps, { perm: [1, 0] }), g.int64([filters, channels, 3, 3]));
 }
 
-/** [N, C, H, W] to [H, W, N, C], in which the transforms are matrix products. */
+/** Transposes [N, C, H, W] to [H, W, N, C]: in this layout the transforms are matrix products. */
 function pixelsFirst(g: Builder, X: Value): Value {
   return g.Transpose(X, { perm: [2, 3, 0, 1] });
 }
 
-/** [H, W, N, C] to [N, C, H, W]. */
+/** Transposes [H, W, N, C] to [N, C, H, W]. */
 function pixelsLast(g: Builder, X: Value): Value {
   return g.Transpose(X, { perm: [2, 3, 0, 1] });
 }
@@ -120,16 +122,12 @@ function tilesWritten(g: Builder, dY: Value): Value {
 
 /** [H, W, N, C] to [6, H / 4, 6, W / 4 * N, C]. */
 function toTiles(g: Builder, X: Value, transform: (side: number) => Matrix): Value {
-  const [height, width, channels] = [0, 1, 3].map((axis) => staticDim(X.shape, axis)) as [
-    number,
-    number,
-    number,
-  ];
+  const [height, width, channels] = [staticDim(X.shape, 0), staticDim(X.shape, 1), staticDim(X.shape, 3)];
   const seen = alongSides(g, X, transform(height), transform(width));
   return g.Reshape(seen, g.int64([READ, height / TILE, READ, -1, channels]));
 }
 
-/** [6, H / 4, 6, W / 4 * N, C] to [H, W, N, C], the sides those of an image [N, ..., H, W]. */
+/** [6, H / 4, 6, W / 4 * N, C] to [H, W, N, C], with the H and W of `image` [N, ..., H, W]. */
 function fromTiles(g: Builder, products: Value, image: Value, transform: (side: number) => Matrix): Value {
   const [height, width] = [staticDim(image.shape, 2), staticDim(image.shape, 3)];
   const channels = staticDim(products.shape, 4);
@@ -138,7 +136,7 @@ function fromTiles(g: Builder, products: Value, image: Value, transform: (side: 
   return g.Reshape(seen, g.int64([height, width, -1, channels]));
 }
 
-/** rows X columns^T for every image and channel of X [h, w, N, C], as [rows, columns, N C]. */
+/** `rows` X `columns`^T for every image and channel of X [h, w, N, C], as [rows, columns, N C]. */
 function alongSides(g: Builder, X: Value, rows: Matrix, columns: Matrix): Value {
   const [height, width] = [staticDim(X.shape, 0), staticDim(X.shape, 1)];
   const vertical = g.MatMul(constant(g, rows), g.Reshape(X, g.int64([height, -1])));
@@ -146,17 +144,23 @@ function alongSides(g: Builder, X: Value, rows: Matrix, columns: Matrix): Value 
   return g.MatMul(constant(g, columns), lines);
 }
 
-/** B^T for all tiles of a side padded by 1: [6 tiles, side], the tiles innermost. */
+/**
+ * B^T for all tiles along a side that is padded by 1: a matrix [6 tiles, side], rows ordered by B^T's row,
+ * then tile.
+ */
 function inputTransform(side: number): Matrix {
   return placed(BT, side, (tile, tap) => TILE * tile + tap - 1);
 }
 
-/** A^T for all tiles of a side: [side, 6 tiles]. */
+/** A^T for all tiles along a side: a matrix [side, 6 tiles]. */
 function outputTransform(side: number): Matrix {
   return transposed(placed(transposed(AT), side, (tile, pixel) => TILE * tile + pixel));
 }
 
-/** A tile's matrix [6, n] over a side of pixels, its column going to the pixel that `pixelOf` gives: [6 tiles, side]. */
+/**
+ * Repeats a tile's matrix [6, n] for every tile along a side, as [6 tiles, side]; `pixelOf` gives the pixel
+ * of a column, and columns outside of the side are dropped.
+ */
 function placed(matrix: Matrix, side: number, pixelOf: (tile: number, column: number) => number): Matrix {
   return matrix.flatMap((row) =>
     Array.from({ length: side / TILE }, (_, tile) => {
@@ -170,15 +174,15 @@ function placed(matrix: Matrix, side: number, pixelOf: (tile: number, column: nu
   );
 }
 
-/** G on both sides: [36, 9]. */
+/** The Kronecker product of G with itself, [36, 9]: it maps a flattened w to the flattened G w G^T. */
 function weightTransform(): Matrix {
   return G.flatMap((row) => G.map((other) => row.flatMap((a) => other.map((b) => a * b))));
 }
 
 function transposed(matrix: Matrix): Matrix {
-  return (matrix[0] ?? []).map((_, column) => matrix.map((row) => row[column] ?? 0));
+  return at(matrix, 0).map((_, column) => matrix.map((row) => at(row, column)));
 }
 
 function constant(g: Builder, matrix: Matrix): Value {
-  return g.float(matrix.flat(), [matrix.length, matrix[0]?.length ?? 0]);
+  return g.float(matrix.flat(), [matrix.length, at(matrix, 0).length]);
 }
