@@ -1,4 +1,6 @@
-/** The kinds of mistake that a program can tell apart. */
+import { at } from "./at.ts";
+
+/** The kinds of error that a program can distinguish. */
 export type ErrorCode =
   | "argument-unexpected"
   | "bindings-damaged"
@@ -42,15 +44,16 @@ export type ErrorCode =
   | "source-missing"
   | "source-unreachable";
 
-/** What an error says to a program: its kind, and the names and numbers of its sentence. */
+/** The data of an error for programs: its code, and the names and numbers in its message. */
 export interface ErrorData {
   readonly code?: ErrorCode | undefined;
   readonly details?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /**
- * A mistake of the person who called us: a wrong setting, a broken file, a diverged run.
- * The command line prints its message as one sentence and exits with code 2; every other error is a bug and prints its stack.
+ * An error that the user can correct: a wrong setting, a damaged file, a diverged run. The command line
+ * prints the message as one sentence and exits with code 2. Any other error is a bug, and the command line
+ * prints its stack.
  */
 export class UserError extends Error implements ErrorData {
   override readonly name = "UserError";
@@ -64,7 +67,10 @@ export class UserError extends Error implements ErrorData {
   }
 }
 
-/** The candidate with the fewest slips of the pen from `name`, or undefined where none is near enough to be meant. */
+/**
+ * Returns the candidate with the smallest edit distance to `name`, ignoring case; undefined where the
+ * smallest distance is more than a third of the name's length (and more than 1).
+ */
 export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
@@ -75,25 +81,31 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
   return best;
 }
 
-/** " Did you mean x?" for the nearest candidate, or an empty string: to be appended to an error's sentence. */
+/**
+ * Returns " Did you mean x?" for the nearest candidate, to append to a message; an empty string where there
+ * is none.
+ */
 export function didYouMean(name: string, candidates: Iterable<string>): string {
   const nearest = nearestName(name, candidates);
   return nearest === undefined ? "" : ` Did you mean ${nearest}?`;
 }
 
-/** Insertions, deletions, substitutions and exchanges of neighbours between two words (optimal string alignment). */
+/**
+ * The number of insertions, deletions, substitutions and exchanges of neighbours between two words (the
+ * optimal string alignment distance).
+ */
 function editDistance(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
-  const at = (i: number, j: number) => rows[i]?.[j] ?? 0;
+  const distance = (i: number, j: number) => at(at(rows, i), j);
   for (let i = 1; i <= a.length; i++) {
     const row = [i];
     rows.push(row);
     for (let j = 1; j <= b.length; j++) {
-      const substitution = at(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const substitution = distance(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1);
       const isExchange = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      const exchange = isExchange ? at(i - 2, j - 2) + 1 : substitution;
-      row.push(Math.min(substitution, exchange, at(i - 1, j) + 1, at(i, j - 1) + 1));
+      const exchange = isExchange ? distance(i - 2, j - 2) + 1 : substitution;
+      row.push(Math.min(substitution, exchange, distance(i - 1, j) + 1, distance(i, j - 1) + 1));
     }
   }
-  return at(a.length, b.length);
+  return distance(a.length, b.length);
 }

@@ -14,7 +14,7 @@ import { inlineFunctions } from "./passes/inline-functions.ts";
 import { type Pass, runPasses } from "./passes/pass.ts";
 import { removeDeadCode } from "./passes/remove-dead-code.ts";
 
-/** Puts a graph into the operators of a device. */
+/** The passes that lower a graph to the operators of a device and simplify the result. */
 export function loweringPasses(lowering: Lowering): readonly Pass[] {
   return [
     lower(lowering),
@@ -27,17 +27,17 @@ export function loweringPasses(lowering: Lowering): readonly Pass[] {
 }
 
 /**
- * Writes out the functions of a training graph, makes every effect on its state an output, and puts the graph
- * into the operators of a device.
+ * The passes that prepare a training graph for a device: they inline functions, turn in-place updates into
+ * outputs, and lower the graph to the operators of the device.
  */
 export function trainingPasses(lowering: Lowering): readonly Pass[] {
   return [inlineFunctions, explicitState, ...loweringPasses(lowering)];
 }
 
 /**
- * Makes a trained graph as simple as it can be for use: functions are written out, and batch normalisation,
- * constant factors, crops and joined or added convolutions are folded into filters. The folding is done in
- * double precision; the result computes in `precision`, to which every filter is rounded once.
+ * The passes that simplify a trained graph for inference. They inline functions, and fold batch
+ * normalisation, constant factors, crops and joined or added convolutions into filters. The filters are
+ * folded in double precision and rounded once, to `precision`, in which the resulting graph computes.
  */
 export function inferencePasses(precision: Precision): readonly Pass[] {
   return [
@@ -48,21 +48,20 @@ export function inferencePasses(precision: Precision): readonly Pass[] {
     foldBatchNormalization,
     mergeBranches,
     foldScale,
-    // the first convolutions of the branches that mergeBranches joined
+    // again, for the convolutions whose outputs mergeBranches has joined by a Concat
     joinConvolutions,
     withPrecision(precision),
   ];
 }
 
-/** A new graph in which every operator of the lowering is replaced; outputs, names and results stay. */
+/**
+ * Returns a new graph in which every operator of the lowering is replaced. Outputs, names and results stay.
+ */
 export function lowerGraph(graph: Graph, lowering: Lowering): Graph {
   return runPasses(graph, loweringPasses(lowering));
 }
 
-/**
- * A trained graph as simple as it can be for use (`inferencePasses`), in single precision unless `precision`
- * says another.
- */
+/** Returns a trained graph after `inferencePasses`, in single precision by default. */
 export function simplifyForInference(graph: Graph, precision: Precision = "float"): Graph {
   return runPasses(graph, inferencePasses(precision));
 }

@@ -1,8 +1,9 @@
+import { at } from "./at.ts";
 import { UserError } from "./errors.ts";
 
 /**
- * Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011):
- * writes to `out` the four uint32 words that belong to a counter of four words and a key of two.
+ * Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3"
+ * (SC 2011): writes to `out` the four uint32 words that belong to a counter of four words and a key of two.
  */
 export function philox4x32(
   out: Uint32Array,
@@ -42,7 +43,7 @@ function multiplyHigh(a: number, b: number): number {
   return (aHigh * bHigh + (middle >>> 16) + (cross >>> 16)) | 0;
 }
 
-/** FNV-1a, 64 bits, over the UTF-16 code units of a stream's name. */
+/** The 64-bit FNV-1a hash of the UTF-16 code units of a stream's name. */
 function hashName(name: string): bigint {
   let hash = 0xcbf29ce484222325n;
   for (let i = 0; i < name.length; i++) {
@@ -52,10 +53,10 @@ function hashName(name: string): bigint {
 }
 
 /**
- * Random numbers as a pure function of (seed, stream, index): asked in any order, in one piece or after a resume, an
- * index gives the same number.
- * The seed is Philox's key, the hashed name of the stream the upper half of its counter, the index the lower half.
- * Every index is a non-negative safe integer; streams of different names are independent.
+ * Random numbers as a pure function of (seed, stream, index): the same index gives the same number in any
+ * order of calls, and after a resume. The seed is the key of Philox. The hashed name of the stream is the
+ * upper half of the counter, and the index is the lower half. Streams with different names are independent.
+ * Every index is a non-negative safe integer.
  */
 export class RandomStream {
   readonly #k0: number;
@@ -84,17 +85,17 @@ export class RandomStream {
       philox4x32(this.#words, block | 0, Math.floor(block / 2 ** 32), this.#c2, this.#c3, this.#k0, this.#k1);
       this.#block = block;
     }
-    return this.#words[index % 4] ?? 0;
+    return at(this.#words, index % 4);
   }
 
-  /** A number of [0, 1), uniform over the multiples of 2^-24, so that float32 holds it exactly. */
+  /** A number in [0, 1), uniform over the multiples of 2^-24, which float32 represents exactly. */
   uniform(index: number): number {
     return (this.uint32(index) >>> 8) * 2 ** -24;
   }
 
   /**
-   * A standard normal number by Box and Muller: an even index and the odd one after it are the cosine and the sine of
-   * one pair.
+   * A standard normal number by the Box-Muller transform. An even index gives the cosine, and the odd index
+   * after it the sine, of the same pair of uniform numbers.
    */
   normal(index: number): number {
     const pair = index - (index % 2);
@@ -104,20 +105,20 @@ export class RandomStream {
   }
 
   /**
-   * An integer of [0, bound), bound at most 2^32; no value is likelier than another by more than bound / 2^32 of its
-   * chance.
+   * An integer in [0, bound), with a bound of at most 2^32. The probabilities of two integers differ by at
+   * most a factor of 1 + bound / 2^32.
    */
   integer(index: number, bound: number): number {
     return Math.floor((this.uint32(index) * bound) / 2 ** 32);
   }
 
-  /** A permutation of 0 .. length - 1 (Fisher-Yates); each `index` gives another one. */
+  /** A permutation of 0 .. length - 1 by the Fisher-Yates shuffle; each `index` gives a different shuffle. */
   permutation(length: number, index: number): Uint32Array {
     const order = Uint32Array.from({ length }, (_, i) => i);
     for (let i = length - 1; i > 0; i--) {
       const j = this.integer(index * length + i, i + 1);
-      const swapped = order[i] ?? 0;
-      order[i] = order[j] ?? 0;
+      const swapped = at(order, i);
+      order[i] = at(order, j);
       order[j] = swapped;
     }
     return order;

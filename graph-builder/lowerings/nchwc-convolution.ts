@@ -23,8 +23,8 @@ export function canConvolve(X: Value, W: Value, group: number, B: number): boole
 }
 
 /**
- * Weights [O, I, kh, kw] as [O/B, I/B, kh, kw, B (in), B (out)], by two Transposes that move one axis each:
- * one Transpose of all six axes is slower in ONNX Runtime.
+ * Weights [O, I, kh, kw] as [O/B, I/B, kh, kw, B (in), B (out)], by two Transposes that move one axis each,
+ * which is the fastest form measured in ONNX Runtime.
  */
 export function blockedWeights(g: Builder, W: Value, B: number): Value {
   const { filters, channels, kernel, taps } = weightDims(W);

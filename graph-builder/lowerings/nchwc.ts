@@ -36,8 +36,7 @@ export function nchwc(B: number): Lowering {
   const areAlike = (values: readonly Value[]) =>
     isLaidOut(...values) && values.every(({ shape }) => shape.join() === values[0]?.shape.join());
 
-  // marks X as blocked, so that operators that work on any layout read blocks too; cancelReorders drops the
-  // rest
+  // the ReorderOutput makes X count as blocked for the operators that work on any layout
   const laidOut = (g: Builder, X: Value) => (isBlocked(X) ? plain(g, blocks(g, X)) : X);
 
   return {

@@ -1,3 +1,4 @@
+import { at } from "../at.ts";
 import { UserError } from "../errors.ts";
 import { type Node, Value } from "../ir.ts";
 import { normalAxis } from "../operators/inference.ts";
@@ -6,20 +7,23 @@ import { int64s } from "../tensor.ts";
 import { tensorType } from "../types.ts";
 import { type FormRange, formTable } from "./forms.ts";
 
-/** A node as a file of some opset has it. */
+/** A node in the form that a file of some opset needs. */
 export interface WrittenNode {
-  /** The node's inputs; constants that the graph does not have are new ones of this form. */
+  /** The node's inputs, with new constants where the form needs them. */
   readonly inputs: readonly (Value | null)[];
   readonly attributes: readonly GivenAttribute[];
 }
 
-/** How an operator is written in a range of opsets in which its form is not ours, which is that of opset 17. */
+/** Writes an operator in a range of opsets in which its form differs from ours, which is that of opset 17. */
 interface ExportForm extends FormRange {
-  /** Throws UserError where those opsets cannot say what the node does. */
+  /** Throws UserError where those opsets cannot express the node. */
   readonly write: (node: Node, ours: WrittenNode, opset: number) => WrittenNode;
 }
 
-/** The form of a node in files of an opset. Throws UserError, naming the node, where that opset cannot say what the node does. */
+/**
+ * Returns a node in the form that files of an opset need. Throws UserError, naming the node, where that opset
+ * cannot express it.
+ */
 export function writtenNode(node: Node, opset: number): WrittenNode {
   const { domain } = node.operator;
   const ours = { inputs: node.inputs, attributes: givenAttributes(node) };
@@ -37,7 +41,7 @@ function attributeOf({ attributes }: WrittenNode, wanted: string): unknown {
   return attributes.find(([name]) => name === wanted)?.[2];
 }
 
-/** From an opset on, axes are an input. */
+/** From opset 18 on, the axes are an input. */
 function axesAsInput(opType: "ReduceMean" | "ReduceL2" | "ReduceLogSumExp"): ExportForm {
   const write: ExportForm["write"] = (_, ours) => {
     const axes = attributeOf(ours, "axes") as readonly number[] | undefined;
@@ -49,7 +53,7 @@ function axesAsInput(opType: "ReduceMean" | "ReduceL2" | "ReduceLogSumExp"): Exp
   return { domain: "", opType, since: 18, write };
 }
 
-/** Before opset 13 the second input is an attribute. */
+/** Before opset 13, the second input is an attribute. */
 function inputAsAttribute(opType: "ReduceSum" | "Squeeze" | "Unsqueeze" | "Split", name: string): ExportForm {
   const write: ExportForm["write"] = (node, { inputs: [data = null, input], attributes }, opset) => {
     if (!input) return { inputs: [data], attributes };
@@ -60,12 +64,12 @@ function inputAsAttribute(opType: "ReduceSum" | "Squeeze" | "Unsqueeze" | "Split
   return { domain: "", opType, until: 13, write };
 }
 
-/** Before opset 13 the axis was 1 where it was not said, and the axes behind it belonged to it. */
+/** Before opset 13, the default of `axis` was 1, and the operator normalised over all axes from `axis` on. */
 function axisSaid(opType: "Softmax" | "LogSoftmax"): ExportForm {
   const write: ExportForm["write"] = (node, ours, opset) => {
     const rank = node.input(0).shape.length;
     const axis = normalAxis(Number(attributeOf(ours, "axis") ?? -1), rank);
-    if (axis !== rank - 1) return refuse(node, opset, "before opset 13 it is over the last axis");
+    if (axis !== rank - 1) return refuse(node, opset, "before opset 13 only the last axis is supported");
     return attributeOf(ours, "axis") === undefined
       ? { inputs: ours.inputs, attributes: [...ours.attributes, ["axis", "int", axis]] }
       : ours;
@@ -73,18 +77,18 @@ function axisSaid(opType: "Softmax" | "LogSoftmax"): ExportForm {
   return { domain: "", opType, until: 13, write };
 }
 
-/** An operator that came with an opset. */
+/** Refuses an operator in opsets before the first that has it. */
 function firstIn(since: number, opType: string): ExportForm {
   const write: ExportForm["write"] = (node, _, opset) =>
-    refuse(node, opset, `the operator came with opset ${since}`);
+    refuse(node, opset, `the operator exists since opset ${since}`);
   return { domain: "", opType, until: since, write };
 }
 
-/** An attribute that came with an opset: before, its operator did what the default says. */
+/** Refuses attributes in opsets before the first that has them, unless they have their default. */
 function attributeFirstIn(since: number, opType: string, ...names: readonly string[]): ExportForm {
   const write: ExportForm["write"] = (node, ours, opset) => {
     const late = names.find((name) => attributeOf(ours, name) !== undefined);
-    return late ? refuse(node, opset, `the attribute ${late} came with opset ${since}`) : ours;
+    return late ? refuse(node, opset, `the attribute ${late} exists since opset ${since}`) : ours;
   };
   return { domain: "", opType, until: since, write };
 }
@@ -94,19 +98,19 @@ const dropout: ExportForm["write"] = (
   { inputs: [data = null, ratio, training], attributes },
   opset,
 ) => {
-  if (training) return refuse(node, opset, "its input training_mode came with opset 12");
+  if (training) return refuse(node, opset, "its input training_mode exists since opset 12");
   const numbers = ratio ? ratio.constant?.numbers() : [0.5];
   if (!numbers) return refuse(node, opset, "its ratio must be a constant before opset 12");
   return {
     inputs: [data],
     attributes: [
       ...attributes.filter(([name]) => name !== "seed"),
-      ["ratio", "float", Math.fround(numbers[0] ?? 0.5)],
+      ["ratio", "float", Math.fround(at(numbers, 0))],
     ],
   };
 };
 
-/** The counterpart of the import forms. */
+/** The operators whose form differs from ours in some opset; import-forms.ts reads the same forms. */
 const exportForms: readonly ExportForm[] = [
   axesAsInput("ReduceMean"),
   axesAsInput("ReduceL2"),

@@ -1,3 +1,4 @@
+import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
 import { averagePoolGradient } from "../composites.ts";
 import type { Value } from "../ir.ts";
@@ -9,36 +10,37 @@ import { floats, Tensor } from "../tensor.ts";
 import type { ValueType } from "../types.ts";
 import { type FormRange, formTable } from "./forms.ts";
 
-/** A node as a file has it. */
+/** A node in the form that a file has it in, at the file's opset. */
 export interface ForeignNode extends NodeForm {
   /** The domain, empty for ai.onnx. */
   readonly domain: string;
   readonly opType: string;
-  /** What the node is called in errors and in the graph. */
+  /** The node's name in errors and in the graph. */
   readonly name: string;
   /** The version of its domain that the file imports. */
   readonly opset: number;
-  /** The types that the file declares for the outputs, as many as the node has. */
+  /** The types that the file declares for the outputs, one per output. */
   readonly declared: readonly (ValueType | undefined)[];
 }
 
-/** What a node of our operator is made of. */
+/** The inputs and attributes of a node. */
 interface NodeForm {
   readonly inputs: readonly (Value | null)[];
   readonly attributes: Readonly<Record<string, unknown>>;
 }
 
 /**
- * How a node is read whose form in the file is not the one of our operator: in that operator's form, or as the values that other
- * operators make of it. Both throw ShapeError, without the node's name, where they cannot.
+ * Reads a node whose form in the file differs from that of our operator. `read` returns the node in our
+ * operator's form, or the outputs of other operators that compute the same. It throws ShapeError, without the
+ * node's name, where it can do neither.
  */
 interface ImportForm extends FormRange {
   readonly read: (g: Builder, node: ForeignNode) => NodeForm | readonly Value[];
 }
 
 /**
- * Appends what a node of a file stands for and returns its outputs. Throws Error with the node's name where its operator is not
- * supported, has an attribute that is not known, or does not fit its inputs.
+ * Appends a node of a file to the graph and returns its outputs. Throws Error with the node's name where its
+ * operator is not supported, an attribute is unknown, or the inputs do not fit the operator.
  */
 export function importNode(g: Builder, node: ForeignNode): readonly Value[] {
   const form = formOf(node.domain, node.opType, node.opset);
@@ -59,7 +61,7 @@ function isForm(read: NodeForm | readonly Value[]): read is NodeForm {
   return "attributes" in read;
 }
 
-/** A node of an operator that is ours too. */
+/** Appends a node in the form of one of our operators. */
 function ownNode(
   g: Builder,
   { domain, opType, name }: ForeignNode,
@@ -74,7 +76,10 @@ function ownNode(
   return g.node(opType, inputs, attributes as never, name).outputs;
 }
 
-/** A reduction whose axes are an input; ours has them as an attribute. `unreduced` is what it makes of every element alone. */
+/**
+ * From opset 18 on, the axes of a reduction are an input; ours are an attribute. `unreduced` is the result
+ * with `noop_with_empty_axes`: the reduction of every element alone.
+ */
 function axesAsInput(
   opType: "ReduceMean" | "ReduceL2" | "ReduceLogSumExp",
   unreduced: (g: Builder, data: Value) => Value,
@@ -89,37 +94,51 @@ function axesAsInput(
   return { domain: "", opType, since: 18, read };
 }
 
-/** Numbers that are an attribute before opset 13, and an input of ours: the second. */
+/** Before opset 13, these numbers are an attribute; our operator has them as its second input. */
 function attributeAsInput(opType: "ReduceSum" | "Unsqueeze" | "Squeeze", attribute: string): ImportForm {
   const read: ImportForm["read"] = (g, { inputs: [data = null], attributes }) => {
     const { [attribute]: numbers, ...rest } = attributes;
-    if (numbers !== undefined) return { inputs: [data, g.int64(numbers as number[])], attributes: rest };
+    if (numbers !== undefined) {
+      return { inputs: [data, g.int64(numberList(attribute, numbers))], attributes: rest };
+    }
     return { inputs: opType === "Squeeze" ? [data, emptyAxes(g, data)] : [data], attributes: rest };
   };
   return { domain: "", opType, until: 13, read };
 }
 
+/** Refuses an attribute that is not a list of numbers. */
+function numberList(name: string, value: unknown): number[] {
+  if (Array.isArray(value) && value.every((entry) => typeof entry === "number")) return value;
+  return refuse(`attribute ${name} must be a list of numbers`);
+}
+
 /** The axes of a Squeeze without axes: those whose dimension is 1. */
 function emptyAxes(g: Builder, data: Value | null): Value {
-  const shape = data?.shape ?? [];
+  if (!data) return refuse("input data is missing");
+  const { shape } = data;
   if (shape.some((dim) => typeof dim !== "number")) {
     refuse(`axes must be given, because a dimension of [${shape.join(", ")}] may be 1`);
   }
   return g.int64(shape.flatMap((dim, axis) => (dim === 1 ? [axis] : [])));
 }
 
-/** The softmax family meant the same over the last axis alone before opset 13, where its axis was 1 unless said. */
+/**
+ * Before opset 13, Softmax and LogSoftmax normalised over all axes from `axis` on, with 1 as the default;
+ * only for the last axis is this the same as today.
+ */
 function overLastAxis(opType: "Softmax" | "LogSoftmax"): ImportForm {
   const read: ImportForm["read"] = (_, { inputs, attributes }) => {
     const { axis = 1 } = attributes;
-    const rank = inputs[0]?.shape.length ?? 0;
-    if (axis === -1 || axis === rank - 1) return { inputs, attributes };
-    return refuse("before opset 13 only a softmax over the last axis is read");
+    if (axis === -1 || (inputs[0] && axis === inputs[0].shape.length - 1)) return { inputs, attributes };
+    return refuse("before opset 13 only a softmax over the last axis is supported");
   };
   return { domain: "", opType, until: 13, read };
 }
 
-/** The sizes of the parts of a Split without sizes: equal, the last one smaller where they do not divide. */
+/**
+ * The sizes of the parts of a Split without sizes: equal sizes, and a smaller last part where they do not
+ * divide.
+ */
 function equalParts(data: Value, axis: number, count: number): number[] {
   const whole = staticDim(data.shape, normalAxis(axis, data.shape.length));
   const size = Math.ceil(whole / count);
@@ -130,36 +149,37 @@ const split: ImportForm["read"] = (g, { inputs: [data, sizes], attributes, decla
   const { split: listed, num_outputs: _, ...rest } = attributes;
   if (!data) return refuse("input data is missing");
   const axis = Number(attributes["axis"] ?? 0);
-  const parts = () => g.int64((listed as number[]) ?? equalParts(data, axis, declared.length));
+  const parts = () =>
+    g.int64(listed === undefined ? equalParts(data, axis, declared.length) : numberList("split", listed));
   return { inputs: [data, sizes ?? parts()], attributes: rest };
 };
 
-/** From opset 18 on a Pad may name the axes that its pads are for; ours pads all axes. */
+/** From opset 18 on, Pad has an input with the axes to pad; ours pads all axes. */
 const pad: ImportForm["read"] = (g, { inputs: [data = null, pads, value = null, axes], attributes }) => {
   if (!data || !pads || !axes) return { inputs: [data, pads ?? null, value], attributes };
   const [given, along] = [constantNumbers(pads, "pads"), constantNumbers(axes, "axes")];
   const rank = data.shape.length;
   const whole: number[] = Array(2 * rank).fill(0);
   for (const [i, axis] of along.entries()) {
-    const at = normalAxis(axis, rank);
-    const [before = 0, after = 0] = [given[i], given[i + along.length]];
-    whole[at] = before;
-    whole[at + rank] = after;
+    const place = normalAxis(axis, rank);
+    whole[place] = at(given, i);
+    whole[place + rank] = at(given, i + along.length);
   }
   return { inputs: [data, g.int64(whole), value], attributes };
 };
 
-/** Forms of files that are not ours: operators without a counterpart here, and operators that had another form in some opset. */
+/** The operators without a counterpart among ours, and those whose form differs from ours in some opset. */
 const importForms: readonly ImportForm[] = [
   {
     domain: "",
     opType: "Constant",
     read: (g, { attributes: { value, value_int, value_ints, value_float, value_floats } }) => {
       if (value instanceof Tensor) return [g.constant(value)];
-      const [whole, real] = [value_int ?? value_ints, value_float ?? value_floats];
-      if (whole !== undefined) return [g.int64(whole as number | number[])];
-      if (real !== undefined) return [g.float(real as number | number[])];
-      return refuse("its value is no tensor of numbers");
+      if (typeof value_int === "number") return [g.int64(value_int)];
+      if (typeof value_float === "number") return [g.float(value_float)];
+      if (value_ints !== undefined) return [g.int64(numberList("value_ints", value_ints))];
+      if (value_floats !== undefined) return [g.float(numberList("value_floats", value_floats))];
+      return refuse("its value is not a tensor of numbers");
     },
   },
   {
@@ -168,7 +188,7 @@ const importForms: readonly ImportForm[] = [
     read: (_, { inputs, attributes }) => ({ inputs, attributes: { value: floats([0]), ...attributes } }),
   },
   {
-    // only the file knows the size of what was pooled
+    // the shape of dX follows from no input, so it comes from the file
     domain: "",
     opType: "AveragePoolGrad",
     read: (g, { inputs: [dY], attributes, declared: [dX] }) => {
@@ -177,12 +197,15 @@ const importForms: readonly ImportForm[] = [
     },
   },
   {
-    // a trained one named its further outputs before opset 14, which ours does by training_mode
+    // before opset 14, further outputs meant training mode; from opset 14 on, the attribute training_mode
+    // does
     domain: "",
     opType: "BatchNormalization",
     until: 14,
     read: (_, { inputs, attributes, declared }) =>
-      declared.length > 1 ? refuse("its training mode is read from opset 14 on") : { inputs, attributes },
+      declared.length > 1
+        ? refuse("its training mode is supported from opset 14 on")
+        : { inputs, attributes },
   },
   {
     domain: "",

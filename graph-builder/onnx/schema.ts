@@ -1,10 +1,10 @@
 /**
- * ONNX's messages as of IR version 14 (onnx/onnx onnx/onnx.in.proto): the number and the type of every field, in proto2's terms. The package
- * onnx-proto has those of ONNX 1.10.2 (IR version 8) as generated code that can neither be extended nor write repeated numbers one by one,
- * and drops what it does not know; so the messages are declared here, and its enumerations are used.
+ * The messages of ONNX IR version 14 (onnx/onnx onnx/onnx.in.proto): the number and the proto2 type of every
+ * field. The package onnx-proto has generated code for ONNX 1.10.2 (IR version 8). That code cannot be
+ * extended, writes repeated numbers packed, and drops unknown fields. Only its enumerations are used here.
  */
 
-/** The types of proto2 that ONNX uses; an enumeration is an int32. */
+/** The scalar types of proto2 that ONNX uses; an enumeration is an int32. */
 export type Scalar = "string" | "bytes" | "int32" | "int64" | "uint64" | "float" | "double";
 
 /** A field of a message. Repeated numbers are written one by one unless they are packed. */
@@ -180,7 +180,7 @@ export const schema = {
 type Schema = typeof schema;
 export type MessageName = keyof Schema;
 
-/** Whole numbers of 64 bits are numbers where those are exact. */
+/** The JavaScript type of each scalar; a 64-bit integer is a number where that is exact, else a bigint. */
 interface ScalarTypes {
   string: string;
   bytes: Uint8Array;
@@ -196,13 +196,13 @@ type FieldValue<F extends Field> = F extends { readonly repeated: true }
   ? readonly TypeOf<F["type"]>[]
   : TypeOf<F["type"]>;
 
-/** A field that the schema does not have: its key (number and wire type), and its value as it was. */
+/** A field that the schema does not have: its key (number and wire type) and its unchanged value. */
 export interface UnknownField {
   readonly key: number;
   readonly value: number | bigint | Uint8Array;
 }
 
-/** A message of ONNX as an object. A field that a file leaves out is not there. */
+/** An ONNX message as an object. A field that a file leaves out is undefined. */
 export type Message<K extends MessageName> = {
   readonly [F in keyof Schema[K]]?: Schema[K][F] extends Field ? FieldValue<Schema[K][F]> | undefined : never;
 } & { readonly unknownFields?: readonly UnknownField[] | undefined };

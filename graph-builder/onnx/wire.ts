@@ -1,4 +1,5 @@
 import protobuf, { type Reader, type Writer } from "protobufjs/minimal.js";
+import { at } from "../at.ts";
 import {
   type Field,
   type Message,
@@ -8,7 +9,7 @@ import {
   type UnknownField,
 } from "./schema.ts";
 
-/** The ways in which protobuf writes a value (protobuf.dev, "Encoding"). */
+/** The wire types of protobuf (protobuf.dev, "Encoding"). */
 const VARINT = 0;
 const BITS64 = 1;
 const LENGTH = 2;
@@ -34,12 +35,12 @@ const scalars: Readonly<Record<Scalar, ScalarCodec>> = {
   double: { wireType: BITS64, write: (w, value) => w.double(value as number), read: (r) => r.double() },
 };
 
-/** A field with what is needed to write and to read it. */
+/** A field and how it is written and read. */
 interface FieldCodec extends Field {
   readonly name: string;
-  /** How its values are written and read; without one they are messages. */
+  /** How the field's values are written and read; undefined for messages. */
   readonly scalar: ScalarCodec | undefined;
-  /** The number and the wire type of a single value. */
+  /** The field's number and the wire type of one value: id << 3 | wireType. */
   readonly key: number;
 }
 
@@ -47,7 +48,7 @@ interface MessageCodec {
   readonly name: string;
   /** The fields in the order in which they are written. */
   readonly fields: readonly FieldCodec[];
-  /** The fields by number, with holes. */
+  /** The fields by number; undefined for a number that no field has. */
   readonly byId: readonly (FieldCodec | undefined)[];
 }
 
@@ -75,14 +76,18 @@ function codecOf(type: string): MessageCodec {
 
 // --- writing ---
 
-/** A message of ONNX as bytes, its fields in the order of the schema; the same message always gives the same bytes. */
+/**
+ * Returns the bytes of an ONNX message, with fields in the order of the schema. Equal messages give equal
+ * bytes.
+ */
 export function encodeMessage<K extends MessageName>(name: K, message: Message<K>): Uint8Array {
   return encode(codecOf(name), message);
 }
 
 /**
- * Messages that a file has by the thousand and that hold no large tensors. They are made into bytes one by one: protobufjs keeps every
- * single write in memory until the bytes are made, and the garbage collector copies what is kept.
+ * Messages of which a file has thousands, and which hold no large tensors. Each is encoded by a writer of its
+ * own, because protobufjs keeps an object for every write until `finish`, which makes garbage collection
+ * slow.
  */
 const numerous = new Set<string>(["NodeProto", "ValueInfoProto"] satisfies readonly MessageName[]);
 
@@ -141,22 +146,23 @@ function writeInt64(writer: Writer, value: unknown): void {
 
 // --- reading ---
 
-/** A field that the schema does not have, in a message in which it must not be lost. */
+/** An unknown field in a message whose unknown fields cannot be kept. */
 export class UnknownFieldError extends Error {
   override readonly name = "UnknownFieldError";
   readonly messageName: string;
   readonly field: number;
 
   constructor(messageName: string, field: number) {
-    super(`its ${messageName} has the field ${field}, which is not known here`);
+    super(`its ${messageName} has the field ${field}, which is unknown`);
     this.messageName = messageName;
     this.field = field;
   }
 }
 
 /**
- * The message in bytes. Fields that the schema does not have are kept as `unknownFields`; in the messages of `refusing` they throw
- * UnknownFieldError. Throws Error where the bytes are cut off or are no such message.
+ * Reads an ONNX message from bytes. Fields that the schema does not have are kept in `unknownFields`; in the
+ * messages that `refusing` names they throw UnknownFieldError. Throws Error where the bytes end too early or
+ * are not a message of that kind.
  */
 export function decodeMessage<K extends MessageName>(
   name: K,
@@ -167,7 +173,7 @@ export function decodeMessage<K extends MessageName>(
   return readMessage({ reader, refusing }, codecOf(name), bytes.length) as Message<K>;
 }
 
-/** A reader over the same memory. Node's Buffer reads strings several times as fast as protobufjs does. */
+/** A reader over the same memory. In Node it reads a Buffer, whose strings decode several times as fast. */
 function createReader(bytes: Uint8Array): Reader {
   const NodeBuffer: unknown = protobuf.util.Buffer;
   const { buffer, byteOffset, byteLength } = bytes;
@@ -176,7 +182,7 @@ function createReader(bytes: Uint8Array): Reader {
   );
 }
 
-/** Node's Buffer, which a browser lacks, as far as it is used here. */
+/** The part of Node's Buffer class that is used here; a browser has no Buffer. */
 interface BufferClass {
   from(memory: ArrayBufferLike, offset: number, length: number): Uint8Array;
 }
@@ -216,7 +222,7 @@ function readField(
   const { name, scalar, repeated } = field;
   const isPacked = repeated && wireType === LENGTH && scalar !== undefined && scalar.wireType !== LENGTH;
   if (!isPacked && wireType !== (field.key & 7)) {
-    throw new TypeError(`the field ${name} has the wire type ${wireType}`);
+    throw new TypeError(`the field ${name} has the wrong wire type ${wireType}`);
   }
   if (!repeated) {
     message[name] = readValue(source, field);
@@ -244,7 +250,10 @@ function readValue(source: Source, { scalar, type }: FieldCodec): unknown {
   return readMessage(source, codecOf(type), end);
 }
 
-/** protobufjs cuts a string short where a Buffer ends before it. */
+/**
+ * Reads a string. Throws RangeError where the bytes end inside it, which protobufjs does not check for a
+ * Buffer.
+ */
 function readString(reader: Reader): string {
   const start = reader.pos;
   const length = reader.uint32();
@@ -266,19 +275,20 @@ function readUnknown(reader: Reader, key: number): UnknownField {
       reader.skip(wireType === BITS32 ? 4 : 8);
       return { key, value: reader.buf.slice(start, reader.pos) };
     default:
-      throw new TypeError(`${key} is no key of a field`);
+      throw new TypeError(`${key} is not a valid field key`);
   }
 }
 
-/** A whole number of up to 64 bits: a number where that is exact, else a bigint. */
+/** Reads an integer of up to 64 bits: a number where that is exact, else a bigint. */
 function readVarint(reader: Reader, wrap: (bits: 64, value: bigint) => bigint): number | bigint {
   const { buf, pos } = reader;
   let length = 1;
+  // a byte behind the end counts as the last byte; the number is refused below or by protobufjs
   while ((buf[pos + length - 1] ?? 0) & 0x80) length++;
   if (length <= 4) return reader.uint32();
   if (length > 10 || pos + length > reader.len) throw new RangeError("a number is cut off");
   let bits = 0n;
-  for (let i = length - 1; i >= 0; i--) bits = (bits << 7n) | BigInt((buf[pos + i] ?? 0) & 0x7f);
+  for (let i = length - 1; i >= 0; i--) bits = (bits << 7n) | BigInt(at(buf, pos + i) & 0x7f);
   reader.pos += length;
   const value = wrap(64, bits);
   const number = Number(value);

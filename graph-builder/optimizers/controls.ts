@@ -4,7 +4,10 @@ import { freeName, nameOf } from "../names.ts";
 import type { Update } from "./rules.ts";
 import type { OptimizerRule } from "./step-graph.ts";
 
-/** The inputs `learning_rate` float [1] and, for AdamW, `step` int64 [1], by free names. */
+/**
+ * Appends the inputs `learning_rate` float [1] and, for AdamW, `step` int64 [1], and returns them with their
+ * bindings. A name in `taken` gets a number appended.
+ */
 export function appendControls(
   g: Builder,
   rule: OptimizerRule,

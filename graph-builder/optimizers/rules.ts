@@ -1,8 +1,9 @@
+import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
 import type { Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 
-/** One parameter's tensors in an optimizer step; `moments` as many as the optimizer keeps. */
+/** The inputs of one parameter's optimizer step; `moments` has as many values as the optimizer keeps. */
 export interface Update {
   readonly weight: Value;
   readonly gradient: Value;
@@ -13,7 +14,7 @@ export interface Update {
   readonly step?: Value;
 }
 
-/** What an optimizer step leaves behind. */
+/** The results of one parameter's optimizer step. */
 export interface Updated {
   readonly weight: Value;
   readonly moments: readonly Value[];
@@ -30,17 +31,17 @@ export interface AdamWSettings {
   readonly epsilon: number;
   readonly weightDecay: number;
   readonly correctBias: boolean;
-  /** 0 decays the weight before the step, as PyTorch; 1 after it, as Hugging Face. */
+  /** 0 applies the weight decay before the step, as PyTorch does; 1 after it, as Hugging Face does. */
   readonly mode: 0 | 1;
 }
 
-/** w - lr * g. */
+/** Stochastic gradient descent: w' = w - lr g. */
 export function sgd(g: Builder, { weight, gradient, learningRate }: Update): Updated {
   return { weight: g.Sub(weight, g.Mul(gradient, learningRate)), moments: [] };
 }
 
 /**
- * Nesterov momentum with coupled weight decay, no dampening (Torch's optim.sgd):
+ * Nesterov momentum with coupled weight decay and without dampening (Torch's optim.sgd):
  * d = g + decay w; v' = mu v + d; w' = w - lr (d + mu v').
  */
 export function sgdNesterov(
@@ -49,7 +50,7 @@ export function sgdNesterov(
   { momentum, weightDecay }: SgdNesterovSettings,
 ): Updated {
   const { weight, gradient, learningRate } = update;
-  const velocity = momentAt(update, 0);
+  const velocity = at(update.moments, 0);
   const mu = g.float(momentum);
   const decayed = g.Add(gradient, g.Mul(weight, g.float(weightDecay)));
   const next = g.Add(g.Mul(velocity, mu), decayed);
@@ -58,14 +59,14 @@ export function sgdNesterov(
 }
 
 /**
- * AdamW as ONNX Runtime's kernel computes it (orttraining adamw.cc):
- * m' = alpha m + (1-alpha) g; v' = beta v + (1-beta) g^2; w' = w - lr (m'_corrected / (sqrt(v'_corrected) + epsilon) + decay w).
+ * AdamW as ONNX Runtime's kernel computes it (orttraining adamw.cc): m' = alpha m + (1-alpha) g; v' = beta v
+ * + (1-beta) g^2; w' = w - lr (m'_corrected / (sqrt(v'_corrected) + epsilon) + decay w).
  */
 export function adamW(g: Builder, update: Update, settings: AdamWSettings): Updated {
   const { weight, gradient, learningRate } = update;
   const { alpha, beta, epsilon, weightDecay, correctBias, mode } = settings;
-  const [m, v] = [momentAt(update, 0), momentAt(update, 1)];
-  // the kernel takes 1 - alpha and 1 - beta in float32, which for 0.999 is off by 1e-5
+  const [m, v] = [at(update.moments, 0), at(update.moments, 1)];
+  // the kernel computes 1 - alpha and 1 - beta in float32, with a relative error of 1e-5 for 0.999
   const rest = (rate: number) => g.float(1 - Math.fround(rate));
   const first = g.Add(g.Mul(m, g.float(alpha)), g.Mul(gradient, rest(alpha)));
   const second = g.Add(g.Mul(v, g.float(beta)), g.Mul(g.Mul(gradient, gradient), rest(beta)));
@@ -84,14 +85,8 @@ export function adamW(g: Builder, update: Update, settings: AdamWSettings): Upda
   return { weight: g.Sub(stepped, g.Mul(stepped, decay)), moments: [first, second] };
 }
 
-/** 1 - rate^step. */
+/** The bias correction 1 - rate^step. Throws Error without a step. */
 function bias(g: Builder, { step }: Update, rate: number): Value {
   if (!step) throw new Error("AdamW with bias correction needs the step");
   return g.Sub(g.float(1), g.Pow(g.float(rate), g.Cast(step, { to: dataTypeNumbers.float })));
-}
-
-function momentAt({ moments }: Update, index: number): Value {
-  const moment = moments[index];
-  if (!moment) throw new Error(`the optimizer needs moment ${index}`);
-  return moment;
 }

@@ -1,3 +1,4 @@
+import { at } from "../at.ts";
 import type { Binding, BoundGraph } from "../bindings.ts";
 import { type Builder, createBuilder } from "../builder.ts";
 import { Graph, type Node, type Value } from "../ir.ts";
@@ -13,7 +14,7 @@ import {
   type Updated,
 } from "./rules.ts";
 
-/** An update rule with its numbers. */
+/** An update rule and its settings. */
 export type OptimizerRule =
   | { readonly kind: "sgd" }
   | ({ readonly kind: "sgd-nesterov" } & SgdNesterovSettings)
@@ -26,13 +27,16 @@ export const momentCounts: { readonly [K in OptimizerRule["kind"]]: number } = {
   adamw: 2,
 };
 
-/** The names of a parameter's moments: `<parameter>.momentum`, or `.momentum_1` and `.momentum_2` where there are two. */
+/**
+ * The names of a parameter's moments: `<parameter>.momentum` for one, `<parameter>.momentum_1` and so on for
+ * more.
+ */
 export function momentNames(parameter: string, count: number): string[] {
   if (count === 1) return [`${parameter}.momentum`];
   return Array.from({ length: count }, (_, i) => `${parameter}.momentum_${i + 1}`);
 }
 
-/** One parameter's update by a rule. */
+/** Appends one parameter's update by a rule. */
 export function applyRule(g: Builder, rule: OptimizerRule, update: Update): Updated {
   if (rule.kind === "sgd") return sgd(g, update);
   return rule.kind === "adamw" ? adamW(g, update, rule) : sgdNesterov(g, update, rule);
@@ -45,10 +49,11 @@ export interface OptimizedTensor {
 }
 
 /**
- * An optimizer step in ordinary operators, one update a parameter. Inputs: `learning_rate` float [1], `step` int64 [1] for AdamW,
- * and for each parameter `<p>`, `<p>_grad` and its moments; outputs `<p>_next` and the moments' `_next`. With `maxNorm` the gradients
- * are first scaled down to that norm over all of them, where theirs is larger, and `<p>_grad_next` are outputs too. A name that a
- * parameter has already gets a number behind; the bindings tell which is which.
+ * Returns an optimizer step in ai.onnx operators, with one update per parameter `<p>`, and its bindings.
+ * Inputs: `learning_rate` float [1], `step` int64 [1] for AdamW, and `<p>`, `<p>_grad` and the moments of
+ * each parameter. Outputs: `<p>_next` and `<moment>_next`. With `maxNorm`, gradients whose norm over all
+ * parameters is larger are scaled to that norm, and the outputs `<p>_grad_next` return them. Where a
+ * parameter has one of these names, the name gets a number appended.
  */
 export function optimizerGraph(
   parameters: readonly OptimizedTensor[],
@@ -79,8 +84,7 @@ function appendOptimizer(
   };
   for (const [i, { name, shape }] of parameters.entries()) {
     const weight = g.input(name, "float", shape);
-    const [rawGradient, gradient] = [raw[i], gradients[i]];
-    if (!rawGradient || !gradient) throw new RangeError(`parameter ${name} has no gradient`);
+    const [rawGradient, gradient] = [at(raw, i), at(gradients, i)];
     const moments = momentNames(name, momentCounts[rule.kind]).map((moment) =>
       g.input(freeName(moment, taken), "float", shape),
     );
@@ -94,7 +98,7 @@ function appendOptimizer(
       ...(maxNorm === undefined ? {} : { output: output(gradient, rawGradient) }),
     });
     for (const [index, moment] of moments.entries()) {
-      const value = next.moments[index] ?? moment;
+      const value = at(next.moments, index);
       const input = nameOf(moment);
       bindings.push({ role: "moment", parameter: name, index, input, output: output(value, moment) });
     }
@@ -102,7 +106,10 @@ function appendOptimizer(
   return bindings;
 }
 
-/** Gradients scaled by min(1, max / (norm + 1e-6)), the norm over all of them (ONNX Runtime's clip_grad_norm.cc). */
+/**
+ * Scales gradients by min(1, maxNorm / (norm + 1e-6)), with the L2 norm over all gradients together (ONNX
+ * Runtime's clip_grad_norm.cc).
+ */
 function clipped(g: Builder, gradients: readonly Value[], maxNorm: number): Value[] {
   const squares = gradients.map((gradient) => g.ReduceSum(g.Mul(gradient, gradient), null, { keepdims: 0 }));
   const norm = g.Sqrt(g.Sum(...squares));
@@ -110,14 +117,14 @@ function clipped(g: Builder, gradients: readonly Value[], maxNorm: number): Valu
   return gradients.map((gradient) => g.Mul(gradient, scale));
 }
 
-/** What ONNX Runtime's stock optimizer model does to all parameters, which it takes as one sequence. */
+/** The rule of ONNX Runtime's stock optimizer model, which updates all parameters as one sequence. */
 export interface StockOptimizer {
   readonly rule: OptimizerRule;
-  /** Where the gradients are clipped before. */
+  /** The largest norm of the gradients, where the model clips them before the step. */
   readonly maxNorm?: number;
 }
 
-/** What a stock optimizer model does; undefined where the graph has no such optimizer node. */
+/** Returns the rule of a stock optimizer model; undefined where the graph has no optimizer node. */
 export function stockOptimizer(graph: Graph): StockOptimizer | undefined {
   const rule = stockRule(graph);
   const clip = graph.nodes.find((node) => node.opType === "InplaceClipGradNorm");
@@ -144,7 +151,10 @@ function stockRule(graph: Graph): OptimizerRule | undefined {
   return undefined;
 }
 
-/** ONNX Runtime's stock optimizer model (orttraining optim.py): sequences of all parameters, gradients and moments, updated in place. */
+/**
+ * Returns ONNX Runtime's stock optimizer model (orttraining optim.py). Its inputs are sequences of all
+ * parameters, gradients and moments, which its node updates in place.
+ */
 export function stockOptimizerGraph(rule: Exclude<OptimizerRule, { kind: "sgd-nesterov" }>): Graph {
   const g = createBuilder(new Graph("optimizer"));
   g.during("update", () => appendStock(g, rule));
@@ -161,7 +171,8 @@ function appendStock(g: Builder, rule: Exclude<OptimizerRule, { kind: "sgd-neste
     sequence("first_order_moments"),
   ];
   if (rule.kind === "sgd") {
-    // the schema of 1.19.2 infers a scalar and the kernel gives [1]: declared as either, an output is refused or warned about
+    // ONNX Runtime 1.19.2 infers a scalar for this output, but the kernel returns [1]; Reshape makes both
+    // agree
     const [completed] = g.SGDOptimizerV2(learningRate, params, gradients);
     g.output(g.Reshape(completed, g.int64([1])), "update_completed");
     return;

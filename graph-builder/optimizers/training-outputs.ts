@@ -1,3 +1,4 @@
+import { at } from "../at.ts";
 import type { Binding } from "../bindings.ts";
 import type { Builder } from "../builder.ts";
 import type { Value } from "../ir.ts";
@@ -6,7 +7,10 @@ import { Tensor } from "../tensor.ts";
 import { appendControls } from "./controls.ts";
 import { applyRule, momentCounts, momentNames, type OptimizerRule } from "./step-graph.ts";
 
-/** Returns gradients as outputs `<parameter>_grad`. The bindings are those of the parameters and gradients. */
+/**
+ * Adds the gradients as outputs `<parameter>_grad`, with a number appended where that name is taken. Returns
+ * the bindings of the parameters and gradients.
+ */
 export function returnGradients(
   g: Builder,
   parameters: readonly Value[],
@@ -16,7 +20,7 @@ export function returnGradients(
   return pairs(parameters, gradients).flatMap(([parameter, gradient]): Binding[] => {
     const name = nameOf(parameter);
     const wanted = `${name}_grad`;
-    // autodiff names most gradients so already
+    // autodiff has given most gradients this name already
     const isNamed = gradient.name === wanted && gradient.producer !== undefined;
     const output = isNamed ? wanted : freeName(wanted, taken);
     g.during("backward", () => g.output(gradient, output));
@@ -28,9 +32,10 @@ export function returnGradients(
 }
 
 /**
- * Adds gradients into buffers by ONNX Runtime's InPlaceAccumulatorV2, or puts them there where the input `lazy_reset_grad` is true; names
- * are those of its training contract: inputs `<parameter>_grad.accumulation.buffer`, outputs `<parameter>_grad.accumulation.out`.
- * The bindings are those of the parameters and gradients, and of `lazy_reset_grad`.
+ * Accumulates gradients in buffers by ONNX Runtime's InPlaceAccumulatorV2; where the input `lazy_reset_grad`
+ * is true, the gradients overwrite the buffers. The names are those of ONNX Runtime's training API: inputs
+ * `<parameter>_grad.accumulation.buffer` and outputs `<parameter>_grad.accumulation.out`. Returns the
+ * bindings of the parameters, the gradients and `lazy_reset_grad`.
  */
 export function accumulateGradients(
   g: Builder,
@@ -43,7 +48,7 @@ export function accumulateGradients(
   );
   const reset = g.input(freeName("lazy_reset_grad", taken), "bool", [1]);
   const bindings = pairs(parameters, gradients).flatMap(([parameter, gradient], i): Binding[] => {
-    const [name, buffer] = [nameOf(parameter), buffers[i] ?? gradient];
+    const [name, buffer] = [nameOf(parameter), at(buffers, i)];
     const node = g.during("backward", () =>
       g.node("InPlaceAccumulatorV2", [buffer, gradient, reset], {}, `GradientAccumulator${i}`),
     );
@@ -57,9 +62,10 @@ export function accumulateGradients(
 }
 
 /**
- * Appends an optimizer's step behind the backward pass: inputs as `appendControls` gives them and the moments, which the step updates in
- * place as it does the parameters. ONNX Runtime's accumulator writes into any input of the graph; PassThrough keeps it from doing so
- * before the last node has read the old parameters. The bindings are those of the parameters and of what the step adds.
+ * Appends an optimizer step behind the backward pass. Its inputs are those of `appendControls` and the
+ * moments; it updates the parameters and the moments in place, by InPlaceAccumulatorV2. Every update depends
+ * on a PassThrough of all gradients, so that no parameter changes before the backward pass has read it.
+ * Returns the bindings of the parameters and of the inputs that the step adds.
  */
 export function updateInPlace(
   g: Builder,
@@ -78,7 +84,7 @@ function appendUpdates(
 ): Binding[] {
   const taken = givenNames(g.graph);
   const { controls, bindings } = appendControls(g, rule, taken);
-  // the training contract wants this input of every training model
+  // ONNX Runtime's training API requires this input in every training model
   const reset = g.input(freeName("lazy_reset_grad", taken), "bool", [1]);
   bindings.push({ role: "reset-gradients", input: nameOf(reset) });
   const arrived = g.PassThrough(...gradients);
@@ -103,12 +109,8 @@ function appendUpdates(
   return bindings;
 }
 
-/** Throws RangeError where the lists are not of one length. */
+/** The pairs of elements with the same index. Throws RangeError where the lists differ in length. */
 function pairs(a: readonly Value[], b: readonly Value[]): [Value, Value][] {
-  return a.map((value, i) => {
-    const other = b[i];
-    if (!other || a.length !== b.length)
-      throw new RangeError(`${a.length} values and ${b.length} are no pairs`);
-    return [value, other];
-  });
+  if (a.length !== b.length) throw new RangeError(`${a.length} values do not pair with ${b.length}`);
+  return a.map((value, i) => [value, at(b, i)]);
 }

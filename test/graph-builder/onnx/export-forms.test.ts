@@ -92,12 +92,17 @@ test.each([
     16,
     "LayerNormalization",
     (g, X) => g.LayerNormalization(X, g.float([1, 1, 1, 1]), null)[0],
-    /came with opset 17/,
+    /exists since opset 17/,
   ],
   [12, "Unsqueeze", (g, X) => g.Unsqueeze(X, g.Shape(g.Shape(X))), /its input axes must be a constant/],
-  [12, "Softmax", (g, X) => g.Softmax(X, { axis: 0 }), /over the last axis/],
-  [11, "GreaterOrEqual", (g, X) => g.Cast(g.GreaterOrEqual(X, X), { to: 1 }), /came with opset 12/],
-  [14, "Shape", (g, X) => g.Cast(g.Shape(X, { start: 1 }), { to: 1 }), /attribute start came with opset 15/],
+  [12, "Softmax", (g, X) => g.Softmax(X, { axis: 0 }), /only the last axis is supported/],
+  [11, "GreaterOrEqual", (g, X) => g.Cast(g.GreaterOrEqual(X, X), { to: 1 }), /exists since opset 12/],
+  [
+    14,
+    "Shape",
+    (g, X) => g.Cast(g.Shape(X, { start: 1 }), { to: 1 }),
+    /attribute start exists since opset 15/,
+  ],
 ] as const satisfies readonly [number, string, (g: Builder, X: Value) => Value, RegExp][])(
   "opset %i cannot say this %s, and the error names the node",
   (opset, opType, build, reason) => {

@@ -267,12 +267,12 @@ test("Dropout of opset 11 has its ratio as an attribute", () => {
   expect(nodes[0]?.input(1).constant?.numbers()).toEqual([0.25]);
 });
 
-test("a BatchNormalization that trains is read from opset 14 on", () => {
+test("a BatchNormalization in training mode is supported from opset 14 on", () => {
   const input = ["X", "s", "s", "s", "s"];
   const statistics = [floatInfo("s", [2])];
   const node = { opType: "BatchNormalization", input, output: ["y", "mean", "var"] };
   expect(() => decoded([1, 2], [node], ["y"], [], 13, statistics)).toThrow(
-    "BatchNormalization at y: its training mode is read from opset 14 on",
+    "BatchNormalization at y: its training mode is supported from opset 14 on",
   );
   const inUse = { ...node, output: ["y"] };
   expect(decoded([1, 2], [inUse], ["y"], [], 13, statistics).output("y").shape).toEqual([1, 2]);

@@ -81,7 +81,7 @@ test("fields that are not known are kept where they can be, and refused with a s
   const lost = { ...file, graph: { ...file.graph, node: [{ ...mul, attribute }, relu] } };
   expect(() => reread(lost)).toThrow(UserError);
   expect(() => reread(lost)).toThrow(
-    "the model cannot be used: its AttributeProto has the field 160, which is not known here.",
+    "the model cannot be used: its AttributeProto has the field 160, which is unknown.",
   );
 });
 

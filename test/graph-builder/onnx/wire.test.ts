@@ -94,7 +94,7 @@ describe("fields that the schema does not have", () => {
   test("are refused in the messages that are named", () => {
     const read = () => decodeMessage("NodeProto", Uint8Array.from(unknown), new Set(["NodeProto"]));
     expect(read).toThrow(UnknownFieldError);
-    expect(read).toThrow("its NodeProto has the field 100, which is not known here");
+    expect(read).toThrow("its NodeProto has the field 100, which is unknown");
   });
 });
 
