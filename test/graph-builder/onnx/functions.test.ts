@@ -236,6 +236,7 @@ describe("a file of someone else", () => {
       "the model cannot be used: operator f.F at call is not supported.",
     ],
   ])("with %s is refused in one sentence", (_, bytes, message) => {
-    expect(() => decodeModel(bytes)).toThrow(new UserError(message));
+    expect(() => decodeModel(bytes)).toThrow(UserError);
+    expect(() => decodeModel(bytes)).toThrow(message);
   });
 });
