@@ -47,7 +47,7 @@ export function parseManifest<M extends Manifest>(
   isComplete: (manifest: Manifest) => manifest is M,
 ): M {
   const refusal = new UserError(
-    `${path} is not a manifest of training artifacts: write them anew with shake build-graph.`,
+    `${path} is not a manifest of training artifacts: write them again with shake build-graph.`,
     { code: "manifest-damaged", details: { path } },
   );
   try {

@@ -31,8 +31,8 @@ export const commands: readonly Command[] = [
 ];
 
 /**
- * Runs a command line and returns its exit code: 2 for a mistake of the user, told in one sentence, 1 for a
- * bug, with its stack.
+ * Runs a command line and returns its exit code: 2 with one sentence for a mistake of the user, 1 with the
+ * stack for a bug.
  */
 export async function main(args: readonly string[]): Promise<number> {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", ignoreClosedPipe);
@@ -76,7 +76,7 @@ async function runCommand(args: readonly string[]): Promise<number> {
   return code;
 }
 
-/** A command with what it takes without a flag, as yargs and the help write it. */
+/** A command with its positional arguments, in the notation of yargs and the help. */
 function usageOf({ name, positional, rest }: Command): string {
   return [name, ...(positional ? [`[${positional}]`] : []), ...(rest ? [`[${rest}..]`] : [])].join(" ");
 }

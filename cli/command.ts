@@ -1,6 +1,6 @@
 import type { GivenSettings, SettingGroup, SettingName } from "./settings.ts";
 
-/** A command: what the parser and the help need to know of it. Its work is loaded when it is called. */
+/** A command as the parser and the help need it. Its code is loaded when it is called. */
 export interface Command<K extends SettingName | SettingGroup = SettingName | SettingGroup> {
   readonly name: string;
   readonly aliases?: readonly string[];
@@ -8,11 +8,11 @@ export interface Command<K extends SettingName | SettingGroup = SettingName | Se
   readonly summary: string;
   /** Sentences for the command's own help. */
   readonly help: string;
-  /** The settings that it takes, and groups of which it takes all. */
+  /** The command's settings, and groups of settings that it takes whole. */
   readonly settings: readonly K[];
   /** The setting that is given without a flag. */
   readonly positional?: K & SettingName;
-  /** The setting that takes all further words. */
+  /** The setting that takes all further arguments. */
   readonly rest?: K & SettingName;
   readonly load: () => Promise<Work<K>>;
 }
@@ -23,7 +23,7 @@ export interface Work<K extends SettingName | SettingGroup> {
   run(given: GivenSettings<K>): Promise<number>;
 }
 
-/** What a command's work is given. */
+/** The settings that a command's work is called with. */
 export type GivenOf<C> = C extends Command<infer K> ? GivenSettings<K> : never;
 
 /** A flag as it is typed: `-x` or `--example`. */

@@ -2,7 +2,7 @@ import { didYouMean, UserError } from "../graph-builder/errors.ts";
 
 type Write = (line: string) => void;
 
-/** What SHAKE_DEBUG can ask for, by topic. A topic's code is loaded when it is asked for. */
+/** The topics of SHAKE_DEBUG. The code of a topic is loaded on demand. */
 const topics = new Map<string, (write: Write) => Promise<unknown>>([
   ["passes", async (write) => (await import("../runtime/measure/pass-trace.ts")).tracePasses(write)],
 ]);

@@ -6,7 +6,7 @@ import { readConfigFile } from "./config-file.ts";
 import { shakeCommand } from "./invocation.ts";
 import { checkGiven, type GivenSettings, groupOf, schemasOf } from "./settings.ts";
 
-/** Tells yargs a command's settings. */
+/** Declares a command's settings to yargs. */
 export function declareFlags(parser: Argv, { settings, positional, rest }: Command): Argv {
   for (const [name, schema] of Object.entries(schemasOf(settings))) {
     const { help, choices, isSwitch, default: defaultDescription } = describeSetting(schema);
@@ -27,8 +27,8 @@ export function declareFlags(parser: Argv, { settings, positional, rest }: Comma
 }
 
 /**
- * The settings given to a command by flags and, under them, by its config file.
- * Throws UserError for a flag, a key or a value that is not one of its, with the nearest right one.
+ * The settings of a command from its flags and its config file; a flag overrides the file.
+ * Throws UserError for an unknown flag or key and for an invalid value, with the nearest valid one.
  */
 export async function readSettings(
   { name, settings, positional, rest }: Command,
@@ -63,7 +63,7 @@ export async function readSettings(
   return { ...configured, ...given };
 }
 
-/** What the flags say, numbers as numbers; the last counts where a flag is given twice. */
+/** The values of the flags, numbers parsed. Where a flag is given twice, the last one counts. */
 function flagValues(
   settings: Command["settings"],
   rest: string | undefined,
@@ -80,7 +80,7 @@ function flagValues(
   return flags;
 }
 
-/** The number that a text is, or the text where it is none. */
+/** Parses a text as a number. Returns other values unchanged. */
 function asNumber(text: unknown): unknown {
   const number = typeof text === "string" && text.trim() !== "" ? Number(text) : Number.NaN;
   return Number.isFinite(number) ? number : text;

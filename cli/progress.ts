@@ -1,11 +1,13 @@
 import { MultiBar, type SingleBar } from "cli-progress";
 import { colors } from "./terminal.ts";
 
-/** Shows how a long command gets on: a live line on a terminal, a plain line every few seconds elsewhere. */
+/**
+ * Shows the progress of a long command: a live line on a terminal, a plain line every few seconds elsewhere.
+ */
 export interface Progress {
-  /** What is being done, how far it is, and what there is to say of it. */
+  /** Shows `done` of `total` with a text. */
   update(done: number, total: number, text: string): void;
-  /** A line that stays. */
+  /** Prints a permanent line. */
   log(line: string): void;
   /** Ends the live line. */
   stop(): void;

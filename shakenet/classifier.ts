@@ -1,7 +1,10 @@
 import type { Device } from "../runtime/device/device.ts";
 import { Classifier } from "../runtime/inference/classifier.ts";
 
-/** A frozen network that keeps its branches apart takes half of each, as it was trained to be used. */
+/**
+ * The value of the input `alpha` of a frozen network that has one: the mean of both branches, as in
+ * evaluation.
+ */
 export const evenMixFill = { alpha: 0.5 } as const;
 
 /**

@@ -3,7 +3,7 @@ import { type Builder, defineFunction, tensorType, type Value } from "../graph-b
 const images = tensorType("float", ["batch", "C", "H", "W"]);
 const weights = tensorType("float", ["batch"]);
 
-/** The gradient of a mix: beta * grad for branch 1 and (1 - beta) * grad for branch 2, one beta an image. */
+/** The gradient of a mix: beta * grad for branch 1 and (1 - beta) * grad for branch 2, one beta per image. */
 export const shakeBackward = defineFunction({
   domain: "shakenet",
   name: "ShakeBackward",
@@ -24,8 +24,7 @@ export const shakeBackward = defineFunction({
 
 /**
  * The mix of Shake-Shake's two branches (Gastaldi 2017): alpha * branch1 + (1 - alpha) * branch2, one alpha
- * an image. The gradient reads alpha too; a backward pass in which beta is the substitute for alpha mixes by
- * beta.
+ * per image. The gradient reads alpha too; appendGradients substitutes beta for alpha in the backward pass.
  */
 export const shakeForward = defineFunction({
   domain: "shakenet",
@@ -48,7 +47,7 @@ export const shakeForward = defineFunction({
   flops: (node, elements) => 3 * elements(node.output(0)),
 });
 
-/** What `decodeModel` must know to read the training artifacts of a ShakeNet as they were written. */
+/** The functions that `decodeModel` needs to keep ShakeNet's function calls as single nodes. */
 export const shakeNetFunctions = [shakeForward, shakeBackward];
 
 /** [batch] to [batch, 1, 1, 1]. */

@@ -13,7 +13,7 @@ import {
 } from "./training-artifacts.ts";
 
 /**
- * Artifacts as ONNX Runtime's own session trains them at any learning rate: those that are not fused are
+ * Fused artifacts, which ONNX Runtime's own session trains at any learning rate: those that are not fused are
  * built anew from their manifest, and their checkpoint's weights and moments go along. Throws UserError for a
  * damaged checkpoint.
  */
@@ -25,7 +25,7 @@ export function fuseArtifacts(artifacts: ShakeNetArtifacts): ShakeNetArtifacts {
   return { ...fused, checkpoint };
 }
 
-/** A checkpoint of the fused artifacts in the layout of those that they were made from. */
+/** Converts a checkpoint of fused artifacts to the layout of the artifacts that they were built from. */
 export function unfuseCheckpoint(bytes: Uint8Array, { manifest, checkpoint }: ShakeNetArtifacts): Uint8Array {
   if (manifest.settings.fused) return bytes;
   const { frozen: current, optimizer, properties } = decodeCheckpoint(bytes);
@@ -56,7 +56,7 @@ function fuseCheckpoint({ manifest, checkpoint }: ShakeNetArtifacts): Uint8Array
   });
 }
 
-/** The moments by parameter; those of ONNX Runtime's SGD, which never touches them, are the original ones. */
+/** The moments by parameter. ONNX Runtime's SGD does not use its moments, so the original ones are kept. */
 function momentaOf(
   { trainable, optimizer }: Checkpoint,
   current: ReadonlyMap<string, Tensor>,

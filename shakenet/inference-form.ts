@@ -1,14 +1,14 @@
 export const inputForms = ["float32-nchw", "uint8-nhwc"] as const;
 export const outputForms = ["logits", "probabilities"] as const;
 
-/** How a frozen network is fed and what it returns. */
+/** The inputs, outputs and precision of a frozen network. */
 export interface InferenceForm {
   /** Raw pixels 0..255 as float [batch, 3, 32, 32] or as uint8 [batch, 32, 32, 3]. */
   readonly input: (typeof inputForms)[number];
   readonly output: (typeof outputForms)[number];
-  /** The images of every run, or any number. */
+  /** A fixed number of images per run, or any number. */
   readonly batch: number | "dynamic";
-  /** Of the weights and of the computing between input and output. */
+  /** The element type of the weights and of the computation between input and output. */
   readonly precision: "float32" | "float16";
   /**
    * Keeps the weight of branch 1 in every block as an input `alpha` float [blocks] (0.5: the trained

@@ -15,7 +15,7 @@ import { defaultForm, type InferenceForm } from "./inference-form.ts";
 import { appendNetwork, blockCount, imageShape, type NetworkSettings } from "./network.ts";
 import { evenMix } from "./training-graph.ts";
 
-/** What a file says beside its graph. */
+/** The documentation, metadata and opset of a file. */
 export interface ModelNotes {
   readonly docString?: string;
   readonly metadataProps?: Readonly<Record<string, string>>;
@@ -58,8 +58,8 @@ export function inferenceGraph(
 }
 
 /**
- * The network as its evaluation in training computes it, layer by layer: what `inferenceGraph` must agree
- * with.
+ * The network as its evaluation in training computes it, layer by layer: the reference for
+ * `inferenceGraph`.
  */
 export function trainedGraph(
   settings: NetworkSettings,
@@ -77,7 +77,7 @@ export function trainedGraph(
       alpha ? mixBy(g, branch1, branch2, alpha, block) : evenMix(g, branch1, branch2),
   });
   if (output === "logits") g.output(logits, "logits");
-  // the axis is said, because before opset 13 it was another where it was not
+  // the axis is explicit, because the default was 1 before opset 13 and is -1 since
   else g.output(g.Softmax(logits, { axis: 1 }), "probabilities");
   return g.graph;
 }
@@ -89,7 +89,7 @@ function imageInput(g: Builder, form: InferenceForm["input"], batch: number | st
   return g.Transpose(g.Cast(images, { to: dataTypeNumbers.float }), { perm: [0, 3, 1, 2] });
 }
 
-/** alpha * branch1 + (1 - alpha) * branch2, one alpha a block. */
+/** alpha * branch1 + (1 - alpha) * branch2, one alpha per block. */
 function mixBy(g: Builder, branch1: Value, branch2: Value, alpha: Value, block: number): Value {
   const weight = g.Slice(alpha, g.int64([block]), g.int64([block + 1]), g.int64([0]));
   return g.Add(g.Mul(branch1, weight), g.Mul(branch2, g.Sub(g.float(1), weight)));
@@ -97,7 +97,7 @@ function mixBy(g: Builder, branch1: Value, branch2: Value, alpha: Value, block: 
 
 function tensorOf({ trainable, frozen }: Weights, name: string, shape: readonly number[]): Tensor {
   const tensor = trainable.get(name) ?? frozen.get(name);
-  if (!tensor) throw new UserError(`The checkpoint has no ${name}: it is not of this network.`);
+  if (!tensor) throw new UserError(`The checkpoint has no ${name}: it belongs to another network.`);
   if (tensor.dims.join() !== shape.join()) {
     throw new UserError(
       `The checkpoint's ${name} is [${tensor.dims.join(", ")}], the network wants [${shape.join(", ")}].`,
@@ -106,7 +106,7 @@ function tensorOf({ trainable, frozen }: Weights, name: string, shape: readonly 
   return tensor;
 }
 
-/** How a picture is fed, in ONNX's own words (onnx/onnx docs/MetadataProps.md). */
+/** ONNX's standard metadata of an image input (onnx/onnx docs/MetadataProps.md). */
 const imageMetadata = {
   "Image.BitmapPixelFormat": "Rgb8",
   "Image.ColorSpaceGamma": "SRGB",

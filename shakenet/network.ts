@@ -4,7 +4,7 @@ import { UserError } from "../graph-builder/errors.ts";
 import type { Value } from "../graph-builder/ir.ts";
 import { dataTypeNumbers } from "../graph-builder/operators/elementwise.ts";
 
-/** What a network is made of. Depth is 6n + 2: three stages of n blocks, two convolutions a branch. */
+/** The size of a network. Depth is 6n + 2: three stages of n blocks, two convolutions per branch. */
 export interface NetworkSettings {
   readonly depth: number;
   /** Channels of the first stage; the second has twice, the third four times as many. */

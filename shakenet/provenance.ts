@@ -9,18 +9,18 @@ import type { ArtifactSettings } from "./settings.ts";
 /** The checkpoint's property with the SHA-256 of the training images and labels. */
 export const DATA_DIGEST = "data_sha256";
 
-/** What is known of a training beside its checkpoint. */
+/** The facts of a training that its checkpoint does not hold. */
 export interface Provenance {
   /** The settings of the run; those of the checkpoint's network where they are not known. */
   readonly settings?: object | undefined;
-  /** The command that trains the same again. */
+  /** The command that repeats the training. */
   readonly command?: string | undefined;
   readonly data?: DatasetName | undefined;
   /** In percent. */
   readonly testAccuracy?: number | undefined;
 }
 
-/** What an exported model can be made like. */
+/** The options of an exported model. */
 export interface ExportForm extends Omit<InferenceForm, "precision"> {
   readonly precision: InferenceForm["precision"] | "int8";
   readonly opset: number;
@@ -39,7 +39,7 @@ export function frozenModel(
   return inferenceModel(settings, checkpoint, modelNotes(checkpoint, settings, about, form), form);
 }
 
-/** What an exported model says of itself. */
+/** The documentation and metadata of an exported model. */
 export function modelNotes(
   { properties }: Checkpoint,
   settings: ArtifactSettings,
@@ -90,7 +90,7 @@ function exportCommand(form: ExportForm): string | undefined {
 export function checkpointSettings({ properties }: Checkpoint, where: string): ArtifactSettings {
   const settings = properties.get("settings");
   if (typeof settings !== "string") {
-    throw new UserError(`${where} does not say which network it is of: it was not made by shake.`, {
+    throw new UserError(`${where} does not say which network it belongs to: it was not made by shake.`, {
       code: "network-unknown",
       details: { checkpoint: where },
     });

@@ -7,11 +7,11 @@ import type { NetworkSettings } from "./network.ts";
 export const optimizers = ["sgd-nesterov", "sgd", "adamw"] as const;
 export type OptimizerName = (typeof optimizers)[number];
 
-/** What the training model is written in: ONNX Runtime's training operators, or ai.onnx 17 alone. */
+/** The operators of the training model: ONNX Runtime's training operators, or ai.onnx 17 alone. */
 export const targets = ["ort-training", "standard"] as const;
 export type Target = (typeof targets)[number];
 
-/** Everything that the four files follow from. */
+/** The settings that determine the four files. */
 export interface ArtifactSettings extends NetworkSettings {
   readonly target: Target;
   readonly optimizer: OptimizerName;
@@ -21,9 +21,9 @@ export interface ArtifactSettings extends NetworkSettings {
    */
   readonly fused?: boolean | undefined;
   readonly momentum: number;
-  /** Of all parameters, batch normalisation's too, as the author's code. */
+  /** The weight decay of all parameters, including batch normalisation's, as in the author's code. */
   readonly weightDecay: number;
-  /** Of the initial weights. */
+  /** The seed of the initial weights. */
   readonly seed: number;
 }
 

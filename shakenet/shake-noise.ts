@@ -4,8 +4,8 @@ import { RandomStream } from "../graph-builder/random.ts";
 export type ForwardMode = "shake" | "even";
 
 /**
- * How the gradient is shared between the branches: at random, half and half, or as the forward pass mixed
- * them.
+ * How the gradient is shared between the branches: at random, half and half, or by the forward pass's
+ * coefficients.
  */
 export type BackwardMode = "shake" | "even" | "keep";
 
@@ -22,9 +22,9 @@ export interface ShakeSettings {
 /** A scheme, the seed, and the size of the coefficients. */
 export interface ShakeOptions extends ShakeSettings {
   readonly seed: number;
-  /** residual blocks of the network */
+  /** The number of residual blocks. */
   readonly blocks: number;
-  /** images of this batch, at most 65,536 */
+  /** The number of images in this batch, at most 65,536. */
   readonly batch: number;
 }
 

@@ -9,14 +9,14 @@ import { inferenceModel } from "./inference-model.ts";
 import { blockCount, type NetworkSettings } from "./network.ts";
 import { type ShakeSettings, shakeCoefficients } from "./shake-noise.ts";
 
-/** A ShakeNet, how its branches are mixed, and what it is trained on. The seed decides alpha and beta too. */
+/** A ShakeNet, the scheme that mixes its branches, and its data. The seed determines alpha and beta too. */
 export interface ShakeNetTaskOptions extends ClassificationData, ShakeSettings {
   readonly network: NetworkSettings;
 }
 
 /**
  * Trains a ShakeNet: a picture classifier whose training model also takes `alpha` and `beta`, float [blocks,
- * batch]. A checkpoint is measured as the network that is frozen from it.
+ * batch]. A checkpoint is evaluated as the frozen network of its weights.
  */
 export function shakeNetTask(options: ShakeNetTaskOptions): ClassificationTask {
   return {

@@ -32,7 +32,7 @@ export function isShakeNetManifest(manifest: Manifest): manifest is ShakeNetMani
 
 /**
  * The training artifacts of a network; the same settings always give the same bytes. Throws UserError for
- * settings that make no network.
+ * invalid network settings.
  */
 export function buildTrainingArtifacts(settings: ArtifactSettings): ShakeNetArtifacts {
   const training = trainingModel(settings);
@@ -56,7 +56,10 @@ export function buildTrainingArtifacts(settings: ArtifactSettings): ShakeNetArti
   };
 }
 
-/** The number of trained values in a checkpoint; one of a fused model keeps them among its frozen tensors. */
+/**
+ * The number of trained values in a checkpoint; the checkpoint of a fused model has them among its frozen
+ * tensors.
+ */
 export function parameterCount({ trainable, frozen, properties }: Checkpoint): number {
   const settings = JSON.parse(String(properties.get("settings") ?? "{}")) as Partial<ArtifactSettings>;
   const names = settings.fused ? trainedNames(settings as ArtifactSettings) : [...trainable.keys()];
@@ -68,7 +71,7 @@ function trainedNames(settings: ArtifactSettings): string[] {
   return parameters.map(({ name }) => name);
 }
 
-/** ONNX Runtime's stock optimizers take all parameters as sequences, which no binding tells of. */
+/** ONNX Runtime's stock optimizers take all parameters as sequences, for which there are no bindings. */
 function optimizerModel({ parameters }: ParameterizedGraph, settings: ArtifactSettings): BoundGraph {
   const rule = optimizerRule(settings);
   const isStock = settings.target === "ort-training" && rule.kind !== "sgd-nesterov";

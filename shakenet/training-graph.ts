@@ -73,7 +73,10 @@ export function trainingModel(settings: ArtifactSettings): ParameterizedGraph {
   return { graph, bindings, parameters: specs };
 }
 
-/** Appends what becomes of the gradients. Returns the bindings of all but the statistics. */
+/**
+ * Appends the update, the accumulation or the outputs of the gradients. Returns the bindings of all state
+ * except the statistics.
+ */
 function appendStep(
   g: Builder,
   parameters: readonly Value[],
@@ -87,7 +90,7 @@ function appendStep(
 
 function withTarget({ target }: ArtifactSettings, bound: BoundGraph): BoundGraph {
   if (target === "ort-training") return bound;
-  // the two functions stay, for viewers
+  // calls of the two functions stay single nodes, so that graph viewers show them
   const passes = [explicitState, ...loweringPasses(portable)];
   return { graph: runPasses(bound.graph, passes), bindings: explicitBindings(bound) };
 }
@@ -138,7 +141,7 @@ export function networkTensors(settings: ArtifactSettings): ParameterSpec[] {
   return specs;
 }
 
-/** (branch1 + branch2) / 2: what alpha = 0.5 makes of ShakeForward. */
+/** (branch1 + branch2) / 2, which equals ShakeForward with alpha = 0.5. */
 export function evenMix(g: Builder, branch1: Value, branch2: Value): Value {
   return g.Mul(g.Add(branch1, branch2), g.float(0.5));
 }

@@ -15,7 +15,7 @@ const CHANNELS = 32;
 
 /**
  * The block size of ONNX Runtime's blocked CPU layout (NCHWc) on this machine: 16 channels with AVX-512, 8
- * with AVX2. Undefined where there are no such kernels, and where their convolution gives other numbers than
+ * with AVX2. Undefined where the machine has no such kernels, and where their convolution differs from
  * the plain one.
  */
 export async function blockSize(ort: typeof Ort): Promise<number | undefined> {

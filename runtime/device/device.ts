@@ -11,7 +11,7 @@ export interface Device {
   readonly ort: OnnxRuntime;
   readonly sessionOptions: Ort.InferenceSession.SessionOptions;
   readonly lowering: Lowering;
-  /** What to do where a session cannot be opened on it. */
+  /** A clause for the user whose session cannot be opened on the device. */
   readonly advice: string;
 }
 

@@ -67,8 +67,7 @@ export async function makeFolderAtomic(
 }
 
 /**
- * The refusal of a file in a temporary folder as one of the file that it was to become; other errors as they
- * are.
+ * Names the final path in the refusal of a file in a temporary folder. Returns other errors unchanged.
  */
 function relocated(path: string, temporary: string, error: unknown): unknown {
   if (!(error instanceof UserError)) return refusal(path, "created", error);

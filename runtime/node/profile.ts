@@ -5,23 +5,23 @@ import type { InferenceSession } from "onnxruntime-common";
 import { flopsOf, type Graph, type Node, type Value } from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
 
-/** What the kernels of an operator took in a step, all its nodes together. */
+/** The time of an operator's kernels in a step, summed over its nodes. */
 export interface OperatorTime {
-  /** The op_type; of convolutions and matrix products also what they compute: forward, dX or dW. */
+  /** The op_type; convolutions and matrix products add what they compute: forward, dX or dW. */
   readonly operator: string;
-  /** Of a step. */
+  /** Per step. */
   readonly calls: number;
   readonly milliseconds: number;
-  /** Of convolutions and matrix products, of a step: those that the kernels do, be they needed or not. */
+  /** Per step, for convolutions and matrix products: all FLOPs that the kernels execute, needed or not. */
   readonly flops: number | undefined;
 }
 
-/** What the profiled sessions ran. */
+/** The model and the number of steps of the profiled sessions. */
 export interface ProfiledSteps {
-  /** The training model as it was lowered for the device. */
+  /** The training model after lowering for the device. */
   readonly graph: Graph;
   readonly batchSize: number;
-  /** Steps that do not count, at the start. */
+  /** The number of steps at the start that are not counted. */
   readonly warmup: number;
 }
 
@@ -50,7 +50,7 @@ export class Profiler {
   }
 
   /**
-   * What the operators of all sessions took in a step, the slowest first. The sessions must still be open.
+   * The times of the operators of all sessions, the slowest first. The sessions must still be open.
    */
   async finish({ graph, batchSize, warmup }: ProfiledSteps): Promise<OperatorTime[]> {
     const describe = describer(graph, batchSize);
@@ -72,7 +72,7 @@ export class Profiler {
     return [...totals.values()].sort((a, b) => b.milliseconds - a.milliseconds);
   }
 
-  /** Removes what the profiles were written to. */
+  /** Removes the folder of the profiles. */
   async close(): Promise<void> {
     await rm(this.#folder, { recursive: true, force: true });
   }
@@ -118,7 +118,9 @@ const products: ReadonlySet<string> = new Set([
   "FusedMatMul",
 ]);
 
-/** How a kernel is told of, by its node's name; ONNX Runtime's own nodes are known by op_type alone. */
+/**
+ * The label and FLOPs of a kernel by its node's name; nodes that ONNX Runtime adds have their op_type alone.
+ */
 function describer(graph: Graph, batchSize: number) {
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
   const data = dataValues(graph);
@@ -130,8 +132,8 @@ function describer(graph: Graph, batchSize: number) {
 }
 
 /**
- * What a convolution or matrix product is for: a gradient of two values that depend on the images is one of
- * weights.
+ * The purpose of a convolution or matrix product. In the backward pass, a product of two values that depend
+ * on the images is a gradient of weights.
  */
 function formOf(node: Node, data: ReadonlySet<Value>): string {
   if (/\bBatchNorm/.test(node.name)) return "batch normalization";
@@ -139,7 +141,7 @@ function formOf(node: Node, data: ReadonlySet<Value>): string {
   return data.has(node.input(0)) && data.has(node.input(1)) ? "dW" : "dX";
 }
 
-/** The values that depend on a batch's images. */
+/** The values that depend on the images of a batch. */
 function dataValues(graph: Graph): ReadonlySet<Value> {
   const found = new Set(graph.inputs.filter(({ name }) => name === "images"));
   for (const { inputs, outputs } of graph.nodes) {

@@ -23,7 +23,10 @@ import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts
 import type { NamedTensors } from "./training-session.ts";
 
 export interface ChunkSettings {
-  /** Forward and backward in float16, weights in float32, and a loss scale that is kept in the checkpoint's properties. */
+  /**
+   * Forward and backward in float16, weights in float32, and a loss scale that is kept in the checkpoint's
+   * properties.
+   */
   readonly mixed?: boolean | undefined;
 }
 
@@ -36,9 +39,9 @@ export interface ChunkModel {
 }
 
 /**
- * Trains artifacts with a training and an optimizer model several steps a call: parameters, running statistics and moments cross the
- * boundary between JavaScript and the device once a call and not once a step, and all parameters are updated by the same few
- * operators. Calls must not overlap.
+ * Trains artifacts with a training and an optimizer model several steps a call: parameters, running
+ * statistics and moments cross the boundary between JavaScript and the device once a call and not once a
+ * step, and all parameters are updated by the same few operators. Calls must not overlap.
  */
 export class ChunkedSession {
   readonly #device: Device;
@@ -58,8 +61,8 @@ export class ChunkedSession {
   }
 
   /**
-   * Opens artifacts on a device. Throws UserError where a file is damaged, where there is no optimizer model or it cannot update all
-   * parameters together, and where the device cannot run the graph.
+   * Opens artifacts on a device. Throws UserError where a file is damaged, where there is no optimizer model
+   * or it cannot update all parameters together, and where the device cannot run the graph.
    */
   static async create(
     sources: TrainingSources | TrainingSessionCreateOptions,
@@ -95,8 +98,9 @@ export class ChunkedSession {
   }
 
   /**
-   * Takes as many steps as the feeds have along their first axis, each at its learning rate (float32 [steps]). Returns the outputs,
-   * such as `loss`, one value a step. Throws UserError for a missing input, and for another type or shape.
+   * Takes as many steps as the feeds have along their first axis, each at its learning rate (float32
+   * [steps]). Returns the outputs, such as `loss`, one value a step. Throws UserError for a missing input,
+   * and for another type or shape.
    */
   async runSteps(feeds: NamedTensors, learningRates: Float32Array): Promise<NamedTensors> {
     const { Tensor } = this.#device.ort;
@@ -178,8 +182,8 @@ export class ChunkedSession {
 }
 
 /**
- * A chunk of steps of artifacts as a file for a device. Throws UserError without an optimizer model, and where it cannot update all
- * parameters together.
+ * A chunk of steps of artifacts as a file for a device. Throws UserError without an optimizer model, and
+ * where it cannot update all parameters together.
  */
 export function chunkModel(
   { training, optimizer }: Pick<DecodedModels, "training" | "optimizer">,

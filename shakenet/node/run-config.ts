@@ -78,10 +78,10 @@ export const runSchemas = {
 
 export type RunSettingName = keyof typeof runSchemas;
 
-/** What a person said of a run. */
+/** The settings of a run that the user gave. */
 export type GivenRun = Given<typeof runSchemas>;
 
-/** The settings that say where a run runs and not what it computes. They may change when the run goes on. */
+/** The settings of the machine and the folders, not of the computation. A resumed run may change them. */
 export const placeSettings: readonly RunSettingName[] = [
   "dataDir",
   "engine",
@@ -140,15 +140,15 @@ export function networkSlug({ depth, width }: Pick<RunConfig, "depth" | "width">
   return `${depth}-2x${width}d`;
 }
 
-/** The settings that say what was trained, without those that say where. */
+/** The settings of the computation, without those of the machine and the folders. */
 export function withoutPlace(config: RunConfig): Partial<RunConfig> {
   const places: readonly string[] = placeSettings;
   return Object.fromEntries(Object.entries(config).filter(([name]) => !places.includes(name)));
 }
 
 /**
- * The command that trains what a run trained: its settings as flags, without those that are defaults or only
- * say where.
+ * The command that repeats a run's training: its settings as flags, without defaults and without the settings
+ * of the machine and folders.
  */
 export function reproducingCommand(config: RunConfig): string {
   const defaults: Readonly<Record<string, unknown>> = runConfig({ data: config.data });

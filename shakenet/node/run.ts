@@ -31,19 +31,19 @@ export function openRun(path: string): Promise<ShakeNetRun> {
 }
 
 /**
- * The run that a checkpoint's path lies in, undefined where it lies in none. Throws UserError where the run
+ * The run whose folder contains a checkpoint; undefined where there is none. Throws UserError where the run
  * is damaged.
  */
 export function runAround(checkpoint: string): Promise<ShakeNetRun | undefined> {
   return RunDirectory.around(format, checkpoint);
 }
 
-/** A free folder for a new run: `runs/<network>-<data>-s<seed>`, with a number behind where it is taken. */
+/** A free folder for a new run: `runs/<network>-<data>-s<seed>`, with a number appended where it is taken. */
 export function freePathOf(config: RunConfig): Promise<string> {
   return freeRunPath(`${networkSlug(config)}-${config.data}-s${config.seed}`);
 }
 
-/** What a model that is exported from a run says of it. */
+/** The provenance of a model that is exported from a run. */
 export function provenanceOf(config: RunConfig, testAccuracy?: number): Provenance {
   return {
     settings: withoutPlace(config),
@@ -53,7 +53,7 @@ export function provenanceOf(config: RunConfig, testAccuracy?: number): Provenan
   };
 }
 
-/** An engine whose checkpoints are brought into the layout of the artifacts that it was opened with. */
+/** An engine with a function that converts its checkpoints to the layout of the original artifacts. */
 export interface ShakeNetEngine extends Engine {
   readonly layOut: (checkpoint: Uint8Array) => Uint8Array;
 }

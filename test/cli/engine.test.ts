@@ -116,7 +116,7 @@ test("a device other than the CPU and an unknown engine are refused in one sente
   expect(await shake(folder, "train", ...flags, ...ort, "--device", "wasm", "--run-dir", "no")).toMatchObject(
     {
       code: 2,
-      stderr: "shake: --engine ort-training trains on the CPU, not on wasm: say --device cpu.\n",
+      stderr: "shake: --engine ort-training trains on the CPU, not on wasm: give --device cpu.\n",
     },
   );
   const unknown = await shake(folder, "train", ...flags, "--engine", "ort-trainin", "--run-dir", "no");

@@ -89,7 +89,7 @@ describe("verify", () => {
     [
       "a model in no run",
       ["model.onnx"],
-      /^model\.onnx lies in no run: give --run DIR or --against CHECKPOINT\.$/,
+      /^model\.onnx is not in the folder of a run: give --run DIR or --against CHECKPOINT\.$/,
     ],
     ["two references", ["model.onnx", "--run", "run", "--against", "run/checkpoints/last"], /not both\.$/],
     ["a folder that is no run", ["model.onnx", "--run", "."], /^\. is not the folder of a run: /],

@@ -26,7 +26,7 @@ import { artifactSettings, runConfig } from "../../../shakenet/node/run-config.t
 import { openProgress } from "../../progress.ts";
 import type { BenchSettings } from "./command.ts";
 
-/** The device, all replicas' threads together, with the lowering that was asked for. */
+/** Opens the device with the threads of all replicas together, and with the lowering that was asked for. */
 export async function openBenchDevice(config: BenchSettings): Promise<Device> {
   const { device: name, replicas, lowering } = config;
   const device = await openDevice(name, {
@@ -36,23 +36,23 @@ export async function openBenchDevice(config: BenchSettings): Promise<Device> {
   return { ...device, lowering: loweringOf(lowering) };
 }
 
-/** The CPU threads of every session. */
+/** The number of CPU threads of each session. */
 export function threadsOf({ threads, device, replicas }: BenchSettings): number {
   return threads ?? (device === "wasm" || replicas > 1 ? 1 : availableParallelism());
 }
 
-/** What a benchmark measured. */
+/** The measurements of a benchmark. */
 export interface Measured {
   readonly manifest: ShakeNetManifest;
-  /** From the artifacts to a session that can step, in milliseconds. */
+  /** The time to open a session from the artifacts, in milliseconds. */
   readonly sessionStart: number;
-  /** Of every timed step. */
+  /** The time of every timed step. */
   readonly milliseconds: readonly number[];
   readonly peakRssMb: number;
   readonly operators: readonly OperatorTime[] | undefined;
 }
 
-/** Times steps on random images, after those of the warm-up. Returns the times of the timed ones. */
+/** Runs the warm-up steps and times further steps, all on random images. */
 export async function measureSteps(
   config: BenchSettings,
   device: Device,
@@ -104,7 +104,7 @@ async function timeStep(session: Trainer, feeds: NamedTensors): Promise<number> 
   return time;
 }
 
-/** Random pixels and labels, with the coefficients of a first step. */
+/** Random pixels and labels, with the coefficients of step 0. */
 function randomBatch({ ort }: Device, batch: number, blocks: number): NamedTensors {
   const random = new RandomStream(1, "bench");
   const pixels = batch * imageShape.reduce((product: number, size) => product * size, 1);

@@ -6,7 +6,7 @@ import { type Measured, threadsOf } from "./measure.ts";
 
 export type Result = ReturnType<typeof summarize>;
 
-/** The result of a benchmark, as `--json` prints it. `peak` is the machine's rate in GFLOP/s. */
+/** The result of a benchmark, as `--json` prints it. `peak` is the machine's peak in GFLOP/s. */
 export function summarize(
   config: BenchSettings,
   { manifest: { network, cost }, sessionStart, milliseconds, peakRssMb, operators }: Measured,
@@ -68,7 +68,7 @@ export function describe({ profile, ...result }: Result): string {
   return profile ? `${fields}\n\n${describeProfile(profile, step_ms.median)}` : fields;
 }
 
-/** The operators that take a hundredth of the step or more, with the others in one line. */
+/** The operators that take 1 % of the step or more, and the others in one line. */
 function describeProfile(profile: NonNullable<Result["profile"]>, stepMs: number): string {
   const row = ({ operator, calls, ms, share, gflops, share_of_peak }: (typeof profile)[number]) => [
     operator,

@@ -27,7 +27,7 @@ export async function run(given: BenchGiven): Promise<number> {
 /** Completes the settings of a benchmark. Throws UserError where the steps cannot be shared. */
 function settingsOf(given: BenchGiven): BenchSettings {
   const settings = complete(benchCommand.settings, given);
-  // a profile and a lowering are those of one session
+  // a profile and a lowering apply to one session
   const isAlone = settings.replicas === "auto" && (settings.profile || settings.lowering !== undefined);
   const replicas = isAlone ? 1 : replicaCount({ ...settings, engine });
   expectTrainable({ ...settings, engine, replicas });

@@ -2,7 +2,7 @@ import type { Command, GivenOf } from "../../command.ts";
 
 const settings = ["config", "json"] as const;
 
-/** `shake doctor`: what this machine can do, proved by a training step on every device. */
+/** `shake doctor`: the devices of this machine, each tested by training steps. */
 export const doctorCommand: Command<(typeof settings)[number]> = {
   name: "doctor",
   summary: "show which devices of this machine can train",

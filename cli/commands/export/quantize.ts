@@ -15,7 +15,7 @@ import {
 } from "../../../shakenet/provenance.ts";
 import type { Progress } from "../../progress.ts";
 
-/** What the rounding to 8 bits did to the accuracy on a data set, in percent. */
+/** The accuracy on a data set before and after quantization to 8 bits, in percent. */
 export interface QuantizationLoss {
   readonly images: number;
   readonly float32: number;
@@ -23,7 +23,7 @@ export interface QuantizationLoss {
 }
 
 /**
- * A checkpoint as one .onnx that computes in 8 bits, calibrated on training images, and what that loses on
+ * A checkpoint as one .onnx that computes in 8 bits, calibrated on training images, and its accuracy loss on
  * test images.
  */
 export async function quantizedModel(
@@ -58,7 +58,7 @@ export async function quantizedModel(
   return { bytes: encodeInferenceModel(quantized, { ...notes, metadataProps }), loss };
 }
 
-/** The loss in points, with the accuracies it is between. */
+/** The loss in percentage points, with both accuracies. */
 export function describeLoss({ images, float32, int8 }: QuantizationLoss): string {
   const points = (float32 - int8).toFixed(2);
   return `${points} points: ${float32.toFixed(2)} % to ${int8.toFixed(2)} % on ${images.toLocaleString("en-US")} test images`;

@@ -43,7 +43,7 @@ export async function run(given: ExportGiven): Promise<number> {
   return 0;
 }
 
-/** What is to be exported, and the run that it comes from. */
+/** The checkpoint to export, and the run that it belongs to. */
 interface Source {
   readonly config?: RunConfig;
   readonly checkpoint: Checkpoint;

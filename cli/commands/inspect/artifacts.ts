@@ -3,7 +3,7 @@ import { artifactFiles } from "../../../artifacts/index.ts";
 import { formatTable } from "../../format.ts";
 import type { Report } from "./report.ts";
 
-/** The folder of training artifacts: a line a file, then the training model. */
+/** The folder of training artifacts: one line per file, then the training model. */
 export async function inspectArtifacts(
   path: string,
   inspectFile: (path: string) => Promise<Report>,

@@ -2,7 +2,7 @@ import type { Command, GivenOf } from "../../command.ts";
 
 const settings = ["file", "graph", "lowered", "dot", "config", "json"] as const;
 
-/** `shake inspect`: what is in a model, a checkpoint, a run or an artifacts folder. */
+/** `shake inspect`: the contents of a model, a checkpoint, a run or an artifacts folder. */
 export const inspectCommand: Command<(typeof settings)[number]> = {
   name: "inspect",
   summary: "show what is in a model, a checkpoint, a run or an artifacts folder",

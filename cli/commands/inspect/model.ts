@@ -16,7 +16,7 @@ import {
 import { formatFields, formatLarge, formatTable } from "../../format.ts";
 import type { Report } from "./report.ts";
 
-/** A model: what it takes and returns, its layers, parameters, cost and metadata. */
+/** A model: its inputs, outputs, layers, parameters, cost and metadata. */
 export function inspectModel(model: Model): Report {
   const { graph } = model;
   const metadataProps = metadataBesideBindings(model);
@@ -58,7 +58,7 @@ export function inspectModel(model: Model): Report {
   return { facts, text, model };
 }
 
-/** Values with their types; those of gradients and state are only counted. */
+/** Values with their types; gradients and state are only counted. */
 function listValues(values: readonly Value[], state: ReadonlySet<string>): string {
   const shown = values
     .filter(({ name = "" }) => !state.has(name))
@@ -68,8 +68,8 @@ function listValues(values: readonly Value[], state: ReadonlySet<string>): strin
 }
 
 /**
- * The inputs and outputs that are gradients or state. A file that says none has the usual names for those of
- * its weights.
+ * The inputs and outputs that are gradients or state. In a file without bindings they are derived from the
+ * usual names of weights.
  */
 function stateNames(model: Model): Set<string> {
   const { graph } = model;
@@ -81,7 +81,7 @@ function stateNames(model: Model): Set<string> {
 }
 
 /**
- * What a file is cannot be told from the graph alone, so the names of training and of optimizer models count.
+ * Derives the bindings of both a training and an optimizer model, because a graph does not tell its kind.
  */
 function derivedBindings(graph: Graph): Binding[] {
   const weights = graph.inputs.map(({ name = "" }) => name).filter(isWeight);
@@ -101,8 +101,8 @@ function isParameter(name: string): boolean {
 }
 
 /**
- * What training would change: inputs and constants with the name of a weight or bias. In a model of another
- * program a constant needs no such name: a node that reads a float constant of two axes or more is a layer,
+ * The trainable parameters: inputs and constants with the name of a weight or bias. In a model of another
+ * program a constant may have any name: a node that reads a float constant of two axes or more is a layer,
  * and its float constants are its parameters.
  */
 function parametersOf(graph: Graph): Set<Value> {
@@ -143,7 +143,7 @@ function isLayer({ opType }: Node): boolean {
   return opType !== "InPlaceAccumulatorV2" && opType !== "DequantizeLinear";
 }
 
-/** The tensor of whole numbers behind a weight that a node reads as float. */
+/** The integer tensor of a quantized weight; other inputs unchanged. */
 function beforeQuantization(input: Value | null): Value | null {
   return input?.producer?.opType === "DequantizeLinear" ? input.producer.input(0) : input;
 }

@@ -2,7 +2,7 @@ import type { Outline } from "../../../graph-builder/index.ts";
 import { formatFields, formatTable } from "../../format.ts";
 import type { Report } from "./report.ts";
 
-/** A model that the compiler does not read: what its file says, and why no more is known of it. */
+/** A model that the compiler refuses: the facts in its file, and the reason of the refusal. */
 export function inspectOutline(outline: Outline, refusal: string): Report {
   const { graph, docString, producerName, irVersion, opsets, inputs, outputs } = outline;
   const { operators, nodes, initializers, metadataProps } = outline;

@@ -1,11 +1,11 @@
 import type { Model } from "../../../graph-builder/index.ts";
 
-/** What a file is, as `--json` prints it, and the same for people. */
+/** The description of a file, as `--json` prints it and as text. */
 export interface Report {
   readonly facts: Readonly<Record<string, unknown>>;
   readonly text: string;
-  /** The model, where the file is one that the compiler reads. */
+  /** The model, where the compiler reads the file. */
   readonly model?: Model;
-  /** Why the compiler does not read a model. */
+  /** The reason why the compiler refuses the model. */
   readonly refusal?: string;
 }

@@ -3,7 +3,7 @@ import type { ShakeNetRun } from "../../../shakenet/node/run.ts";
 import { formatFields, formatTable } from "../../format.ts";
 import type { Report } from "./report.ts";
 
-/** A run: its settings and what its epochs came to. */
+/** A run: its settings and the metrics of its epochs. */
 export async function inspectRun(directory: ShakeNetRun): Promise<Report> {
   const { config, path } = directory;
   const records = await directory.records();

@@ -41,7 +41,7 @@ function expectModel({ model, refusal }: Report, file: string): Model {
   throw new UserError(refusal ?? `${file} is no model: only a model has a graph to print.`);
 }
 
-/** The model as a session on a device runs it. The CPU's kernels are those of this machine. */
+/** The model after lowering for a device; for the CPU, for the kernels of this machine. */
 async function modelOn(device: DeviceName, model: Model): Promise<Model> {
   const { graph, docString } = model;
   const lowered =
@@ -81,7 +81,7 @@ function inspectModelFile(bytes: Uint8Array, path: string): Report {
   }
 }
 
-/** FlatBuffers put a file's identifier behind its first offset. */
+/** A FlatBuffer file has its identifier in bytes 4 to 7. */
 function isCheckpoint(bytes: Uint8Array): boolean {
   return new TextDecoder().decode(bytes.subarray(4, 8)) === "ODTC";
 }

@@ -2,7 +2,7 @@ import type { Command, GivenOf } from "../../command.ts";
 
 const settings = ["model", "pictures", "device", "threads", "config", "json"] as const;
 
-/** `shake predict`: the classes that an exported model takes pictures for. */
+/** `shake predict`: classifies pictures with an exported model. */
 export const predictCommand: Command<(typeof settings)[number]> = {
   name: "predict",
   summary: "classify pictures with an exported model",

@@ -15,7 +15,7 @@ export interface DataSets {
   readonly testSet: Dataset;
 }
 
-/** Loads the data set of a run, and shows how far a download is. */
+/** Loads the data set of a run, and shows the progress of a download. */
 export async function loadSets(config: RunConfig, progress: Progress): Promise<DataSets> {
   const { title } = datasets[config.data];
   const load = (split: Split, limit: number | undefined) =>
@@ -37,8 +37,8 @@ export async function loadSets(config: RunConfig, progress: Progress): Promise<D
 }
 
 /**
- * The checkpoint with the digest of its training data. Throws UserError where it was trained on other data
- * before.
+ * The checkpoint with the digest of its training data. Throws UserError where it has the digest of
+ * other data.
  */
 export async function withDataDigest(
   { artifacts, where, config }: PreparedRun,

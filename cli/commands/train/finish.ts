@@ -5,7 +5,7 @@ import { frozenModel } from "../../../shakenet/provenance.ts";
 import { shakeCommand } from "../../invocation.ts";
 import type { Reporter, ReportFile } from "../../reporters/reporter.ts";
 
-/** What a run came to, as `--json` prints it. */
+/** The result of a run, as `--json` prints it. */
 interface Result {
   readonly run_dir: string;
   readonly test_accuracy: number;

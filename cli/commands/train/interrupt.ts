@@ -1,15 +1,15 @@
-/** A way to end a run from the keyboard. */
+/** Ends a run on Ctrl-C or SIGTERM. */
 export interface Interrupt {
   /** Aborted by the first signal. */
   readonly signal: AbortSignal;
-  /** Leaves signals to the system again. */
+  /** Removes the listeners, which restores the default handling of signals. */
   readonly stop: () => void;
 }
 
 /**
  * Listens for Ctrl-C and SIGTERM. The first one ends the run after its step; the second ends the process at
- * once, as the signal would by itself, because native code cannot be stopped. The last checkpoint is whole
- * either way.
+ * once, as the signal's default handling does, because native code cannot be stopped. The last checkpoint is
+ * whole either way.
  */
 export function listenForInterrupt({
   onFirst,

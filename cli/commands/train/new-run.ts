@@ -18,10 +18,10 @@ import {
 import type { TrainGiven } from "./command.ts";
 import { type PreparedRun, refuseContradictions } from "./prepared-run.ts";
 
-/** What a new run trains, and how. */
+/** The settings and artifacts of a new run. */
 type Plan = Pick<PreparedRun, "config" | "artifacts">;
 
-/** Prepares a new run. Throws UserError for settings that make no network, and where its folder exists. */
+/** Prepares a new run. Throws UserError for invalid network settings, and where its folder exists. */
 export async function prepareNewRun(given: TrainGiven): Promise<PreparedRun> {
   const ofRun = partOf(runSchemas, given);
   const { config, artifacts } =
@@ -37,7 +37,10 @@ function compile(config: RunConfig): Plan {
   return { config, artifacts: buildTrainingArtifacts(artifactSettings(config, "ort-training", fused)) };
 }
 
-/** The artifacts in a folder, and a run's settings with what they were compiled from. */
+/**
+ * Reads the artifacts of a folder, and completes the run's settings with the settings that they were compiled
+ * from.
+ */
 async function openArtifacts(folder: string, given: GivenRun): Promise<Plan> {
   const manifest = await readManifest(folder, isShakeNetManifest);
   const artifacts: ShakeNetArtifacts = { ...(await readTrainingArtifacts(folder)), manifest };
@@ -46,7 +49,7 @@ async function openArtifacts(folder: string, given: GivenRun): Promise<Plan> {
   const compiled = { depth, width, classes, optimizer, momentum, weightDecay, seed };
   const fixed = { ...compiled, ...(data ? { data } : {}) };
   refuseContradictions(given, fixed, folder);
-  // what updates its weights in the step cannot be shared
+  // a fused model updates its weights in the step, so replicas cannot share it
   const alone = fused ? { replicas: 1 } : {};
   return { artifacts, config: runConfig({ ...fixed, ...alone, ...given }) };
 }

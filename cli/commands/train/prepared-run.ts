@@ -4,7 +4,9 @@ import type { ShakeNetArtifacts } from "../../../shakenet/index.ts";
 import type { ShakeNetRun } from "../../../shakenet/node/run.ts";
 import type { GivenRun, RunConfig } from "../../../shakenet/node/run-config.ts";
 
-/** A run before its first step. Its folder is touched last, when everything else has been found to work. */
+/**
+ * A run before its first step. Its folder is created or changed last, after everything else has succeeded.
+ */
 export interface PreparedRun {
   readonly config: RunConfig;
   readonly artifacts: ShakeNetArtifacts;
@@ -15,7 +17,7 @@ export interface PreparedRun {
 }
 
 /**
- * Throws UserError for a setting that says otherwise than what is fixed already, unless it is one of `free`.
+ * Throws UserError for a setting that differs from its fixed value, unless it is one of `free`.
  */
 export function refuseContradictions(
   given: GivenRun,

@@ -6,7 +6,9 @@ import { shakeCommand } from "../../invocation.ts";
 import type { TrainGiven } from "./command.ts";
 import { type PreparedRun, refuseContradictions } from "./prepared-run.ts";
 
-/** Prepares a run to go on. Throws UserError where there is none, and for settings other than its own. */
+/**
+ * Prepares a run to resume. Throws UserError where there is none, and for settings that differ from its own.
+ */
 export async function prepareResumedRun(given: TrainGiven): Promise<PreparedRun> {
   const path = given.resume || given.runDir;
   if (!path) {
@@ -22,7 +24,7 @@ export async function prepareResumedRun(given: TrainGiven): Promise<PreparedRun>
   }
   const saved = await openRun(path);
   const ofRun = partOf(runSchemas, given);
-  // auto leaves the number to the run, which keeps its own
+  // `auto` keeps the run's own number of replicas
   const part = ofRun.replicas === "auto" ? { ...ofRun, replicas: saved.config.replicas } : ofRun;
   refuseContradictions(part, saved.config, path, placeSettings);
   const config = runConfig({ ...saved.config, ...part });

@@ -65,7 +65,7 @@ function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-/** Trains to the end, or to Ctrl-C: then it returns the step at which it stopped. */
+/** Trains to the end. Returns the step at which Ctrl-C stopped it, else undefined. */
 async function trainIn(
   directory: ShakeNetRun,
   { session, layOut }: ShakeNetEngine,

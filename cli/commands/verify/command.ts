@@ -15,7 +15,7 @@ const settings = [
 ] as const;
 
 /**
- * `shake verify`: an exported model on every device against the network that was trained, layer by layer, on
+ * `shake verify`: compares an exported model on every device with the trained network, layer by layer, on
  * the CPU.
  */
 export const verifyCommand: Command<(typeof settings)[number]> = {

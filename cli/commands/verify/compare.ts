@@ -5,13 +5,13 @@ import { type Dataset, type Device, deviceNames } from "../../../runtime/index.t
 import { openDevice } from "../../../runtime/node/index.ts";
 import { openClassifier } from "../../../shakenet/index.ts";
 
-/** A device that the model could not be run on, and why in a sentence. */
+/** A device that could not run the model, and the reason in one sentence. */
 export interface Absent {
   readonly device: string;
   readonly reason: string;
 }
 
-/** The model on every device that opens, against the trained network on the CPU. */
+/** Compares the model on every device that opens with the trained network on the CPU. */
 export async function compareDevices(
   frozen: { readonly bytes: Uint8Array; readonly model: string },
   trained: { readonly bytes: Uint8Array; readonly where: string },
@@ -28,7 +28,7 @@ export async function compareDevices(
       const found = await scores(frozen.bytes, device, frozen.model, dataset, batchSize);
       rows.push({ device: name, ...compare(found, expected) });
     } catch (error) {
-      // these two come with the packages: there the model is at fault
+      // cpu and wasm come with the packages, so there the model is at fault
       if (!(error instanceof UserError) || name === "cpu" || name === "wasm") throw error;
       absent.push({ device: name, reason: error.message });
     }
@@ -36,7 +36,7 @@ export async function compareDevices(
   return { rows, absent };
 }
 
-/** The logits of a data set, and how fast they came. */
+/** The logits of a data set, and the speed at which they were computed. */
 interface Scores {
   readonly logits: Float32Array;
   readonly classes: number;
@@ -71,7 +71,7 @@ async function scores(
 
 export interface Comparison {
   readonly device: string;
-  /** Of a logit, relative to the largest of all. */
+  /** The largest error of a logit, relative to the largest logit. */
   readonly largest_error: number;
   readonly mean_error: number;
   /** Images of the same likeliest class. */
@@ -84,7 +84,7 @@ function compare(found: Scores, expected: Scores): Omit<Comparison, "device"> {
   if (found.classes !== classes) {
     throw new UserError(`The model has ${found.classes} classes, and the checkpoint ${classes}.`);
   }
-  // probabilities fix logits up to a constant
+  // probabilities determine logits up to a constant
   const align = ({ logits }: Scores) => (found.isProbabilities ? aboveLargest(logits, classes) : logits);
   const [ours, theirs] = [align(found), align(expected)];
   const scale = theirs.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

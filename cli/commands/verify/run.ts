@@ -11,7 +11,8 @@ import { compareDevices } from "./compare.ts";
 import { describe } from "./report.ts";
 
 /**
- * How far the logits may be from those of the checkpoint, relative to the largest, by the model's precision.
+ * The tolerated error of the logits, relative to the largest logit of the checkpoint, by the model's
+ * precision.
  */
 const tolerances: Readonly<Record<string, number>> = { float32: 1e-5, float16: 1e-2, int8: 0.1 };
 
@@ -50,7 +51,7 @@ async function openCheckpoint(given: VerifyGiven): Promise<{ checkpoint: Checkpo
   }
   const directory = await openRun(run ?? dirname(model)).catch((error: unknown) => {
     if (run !== undefined || !(error instanceof UserError && error.code === "run-missing")) throw error;
-    throw new UserError(`${model} lies in no run: give --run DIR or --against CHECKPOINT.`, {
+    throw new UserError(`${model} is not in the folder of a run: give --run DIR or --against CHECKPOINT.`, {
       code: "run-missing",
       details: { model },
       cause: error,
@@ -59,7 +60,7 @@ async function openCheckpoint(given: VerifyGiven): Promise<{ checkpoint: Checkpo
   return { checkpoint: await directory.checkpoint(kind), where: directory.checkpointPath(kind) };
 }
 
-/** Refuses a model that was frozen at another step of the training. */
+/** Throws UserError for a model that was frozen at another step of the training. */
 function expectSameStep(
   { steps }: Readonly<Record<string, string>>,
   model: string,

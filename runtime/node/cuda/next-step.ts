@@ -7,7 +7,9 @@ export interface CudaNeed {
   readonly next: string;
 }
 
-/** What CUDA needs on a machine, in the order in which it is got. `shake` is how the command is started here. */
+/**
+ * What CUDA needs on a machine, in the order in which it is got. `shake` is how the command is started here.
+ */
 export function cudaNeeds({ driver, missingProviders, libraries }: CudaState, shake: string): CudaNeed[] {
   const folderOf = (name: string) => libraries.get(name);
   const missing = cudaLibraries.filter(({ file }) => folderOf(file) === undefined);

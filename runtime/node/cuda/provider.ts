@@ -49,7 +49,10 @@ export interface CudaState {
   readonly libraries: ReadonlyMap<string, string | undefined>;
 }
 
-/** Where onnxruntime-node keeps its libraries. Throws UserError where it is not installed, and on another system than Linux on x64. */
+/**
+ * Where onnxruntime-node keeps its libraries. Throws UserError where it is not installed, and on another
+ * system than Linux on x64.
+ */
 export function installedRuntime(
   resolve: (name: string) => string = createRequire(import.meta.url).resolve,
   { platform, arch }: Pick<NodeJS.Process, "platform" | "arch"> = process,
@@ -86,8 +89,9 @@ export async function buildCommit(library: Buffer | string): Promise<string | un
 export type Report = (text: string) => void;
 
 /**
- * Copies the CUDA provider out of a wheel of onnxruntime-gpu beside ONNX Runtime. Throws UserError where the wheel is damaged, and where
- * it was built from another commit than the installed ONNX Runtime, which would not load it.
+ * Copies the CUDA provider out of a wheel of onnxruntime-gpu beside ONNX Runtime. Throws UserError where the
+ * wheel is damaged, and where it was built from another commit than the installed ONNX Runtime, which would
+ * not load it.
  */
 export async function installProvider(
   wheelPath: string,
@@ -116,8 +120,9 @@ export async function installProvider(
 }
 
 /**
- * Fetches the wheel of onnxruntime-gpu of a version with pip, which checks what it fetches, and gives its path to `use`; the file is
- * removed after. Throws UserError, with pip's last line, where pip is missing or fails.
+ * Fetches the wheel of onnxruntime-gpu of a version with pip, which checks what it fetches, and gives its
+ * path to `use`; the file is removed after. Throws UserError, with pip's last line, where pip is missing or
+ * fails.
  */
 export async function withProviderWheel(
   version: string,
@@ -165,8 +170,8 @@ export async function fetchLibraries(
 const linked = /^lib(cudart|cublas|cublasLt|cudnn\w*|curand|cufft|nvrtc\S*|nvJitLink)\.so(\.\d+)*$/;
 
 /**
- * Links CUDA's libraries, and those that they open, into the provider's folder, where the loader looks first: so no LD_LIBRARY_PATH is
- * needed. Returns how many were linked.
+ * Links CUDA's libraries, and those that they open, into the provider's folder, where the loader looks first:
+ * so no LD_LIBRARY_PATH is needed. Returns how many were linked.
  */
 export async function linkLibraries(folders: readonly string[], runtime: InstalledRuntime): Promise<number> {
   let count = 0;
@@ -187,8 +192,9 @@ export function librariesFolders({ libraries }: CudaState): string[] {
 }
 
 /**
- * What of CUDA this machine has: the driver, the provider beside ONNX Runtime, and CUDA's libraries, which are looked for beside the
- * provider, on LD_LIBRARY_PATH, in the packages of the given Python, and where CUDA's own installer puts them.
+ * What of CUDA this machine has: the driver, the provider beside ONNX Runtime, and CUDA's libraries, which
+ * are looked for beside the provider, on LD_LIBRARY_PATH, in the packages of the given Python, and where
+ * CUDA's own installer puts them.
  */
 export async function cudaState(
   runtime: InstalledRuntime,

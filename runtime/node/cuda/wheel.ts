@@ -4,7 +4,10 @@ import { inflateRawSync } from "node:zlib";
 import { refusal } from "../../../artifacts/read-file.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 
-/** A file in a wheel, which is a zip archive: where it lies and how it is packed (PKWARE's APPNOTE.TXT, sections 4.3.7 and 4.3.12). */
+/**
+ * A file in a wheel, which is a zip archive: where it lies and how it is packed (PKWARE's APPNOTE.TXT,
+ * sections 4.3.7 and 4.3.12).
+ */
 interface Entry {
   readonly name: string;
   readonly isDeflated: boolean;
@@ -50,8 +53,8 @@ export class Wheel {
   }
 
   /**
-   * A file's bytes, compared with the SHA-256 that the wheel's RECORD has for it. Throws UserError where there is no such file, where
-   * the record has no checksum for it, and where the checksums differ.
+   * A file's bytes, compared with the SHA-256 that the wheel's RECORD has for it. Throws UserError where
+   * there is no such file, where the record has no checksum for it, and where the checksums differ.
    */
   async read(name: string): Promise<Buffer> {
     const bytes = await this.#unpack(name);

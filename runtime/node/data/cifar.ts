@@ -55,7 +55,7 @@ const formats: Readonly<Record<"cifar10" | "cifar100", CifarFormat>> = {
 
 /**
  * Reads a split of CIFAR-10, or of CIFAR-100 with its fine labels, from `dataDir` or from the user's cache,
- * where it is downloaded first if need be.
+ * where it is downloaded first if it is missing.
  * Throws a UserError that names the file where one is missing, has another size than it should or holds a
  * label out of range.
  */
@@ -106,7 +106,7 @@ async function checkSize(folder: string, { name, bytes }: ArchiveFile, title: st
   );
 }
 
-/** Copies the records of a file behind those already loaded, up to the limit. Returns their number. */
+/** Copies the records of a file after those already loaded, up to the limit. Returns their number. */
 async function readRecords(
   path: string,
   { archive, labelBytes, classes }: CifarFormat,
@@ -121,7 +121,7 @@ async function readRecords(
     const label = at(bytes, pixels - 1);
     if (label >= classes) {
       throw new UserError(
-        `${path} is not a file of ${archive.title}: image ${i} has label ${label}, and the greatest is ${classes - 1}; get the binary version anew.`,
+        `${path} is not a file of ${archive.title}: image ${i} has label ${label}, and the largest is ${classes - 1}; download the binary version again.`,
       );
     }
     labels[start + i] = label;

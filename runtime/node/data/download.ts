@@ -15,20 +15,20 @@ export interface ArchiveFile {
 
 /** A .tar.gz with one folder of files, all known beforehand. */
 export interface Archive {
-  /** what the archive holds, as people call it */
+  /** The common name of the data set. */
   readonly title: string;
   readonly url: string;
   readonly bytes: number;
-  /** hexadecimal */
+  /** Hexadecimal. */
   readonly sha256: string;
   readonly folder: string;
   readonly files: readonly ArchiveFile[];
 }
 
-/** Where a download is kept and who is told of its progress. */
+/** The folder and the progress callback of a download. */
 export interface DownloadOptions {
   readonly cacheDir?: string | undefined;
-  /** called with the bytes on disk and those of the whole archive */
+  /** Called with the number of bytes on disk and of the whole archive. */
   readonly onProgress?: ((received: number, total: number) => void) | undefined;
 }
 
@@ -50,8 +50,8 @@ export function cacheFolder(
 
 /**
  * Returns the folder of an archive's files. Downloads and unpacks the archive first where the cache lacks one
- * of them. A download that was cut goes on where it stopped, in the same call or in a later one. Nothing is
- * unpacked before its size and SHA-256 are right.
+ * of them. A download that was cut is resumed, in the same call or in a later one. Nothing is
+ * unpacked before its size and SHA-256 are verified.
  * Throws UserError where the archive cannot be downloaded, is another one than expected, or cannot be stored.
  */
 export async function downloadArchive(
@@ -68,7 +68,7 @@ export async function downloadArchive(
     await unpack(archive, part, folder);
     await rm(part, { force: true });
   } catch (error) {
-    // another run may have finished at the same time and taken the part away
+    // another run may have unpacked the archive and deleted the part at the same time
     if (await isComplete(folder, archive.files)) return folder;
     if (error instanceof UserError) throw error;
     throw new UserError(
@@ -92,7 +92,7 @@ async function sizeOf(path: string): Promise<number> {
   );
 }
 
-/** The code of a system's or network's error, or what its message says. */
+/** The code of a system or network error; its message where it has no code. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code } = error as NodeJS.ErrnoException;
@@ -140,7 +140,7 @@ async function request(
   const range: Record<string, string> = start === 0 ? {} : { range: `bytes=${start}-` };
   const response = await fetch(archive.url, { headers: { "accept-encoding": "identity", ...range } });
   let offset = await firstByte(archive, part, start, response);
-  // not truncated: two runs at the same time write the same bytes to the same places
+  // the file is not truncated, because two runs at the same time write the same bytes to the same offsets
   const file = await open(part, constants.O_WRONLY | constants.O_CREAT);
   try {
     for await (const chunk of response.body ?? []) {
@@ -154,7 +154,7 @@ async function request(
   }
 }
 
-/** The place of a response's first byte in the file: 0 where the server knows no ranges. */
+/** The offset of a response's first byte in the file: 0 where the server does not support ranges. */
 async function firstByte(archive: Archive, part: string, start: number, response: Response): Promise<number> {
   const { status, headers } = response;
   const rangeStart = /^bytes (\d+)-/.exec(headers.get("content-range") ?? "")?.[1];
@@ -179,7 +179,7 @@ async function verify({ title, url, sha256 }: Archive, part: string): Promise<vo
   if (found === sha256) return;
   await rm(part, { force: true });
   throw new UserError(
-    `What came from ${url} is not ${title}: its SHA-256 is ${found} where ${sha256} is expected; it was deleted, run again or give a folder with --data-dir.`,
+    `The file from ${url} is not ${title}: its SHA-256 is ${found}, not ${sha256}. It was deleted: run again, or give a folder with --data-dir.`,
   );
 }
 

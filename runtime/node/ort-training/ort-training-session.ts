@@ -24,31 +24,31 @@ import type { NamedTensors } from "../../session/training-session.ts";
 import { readTensor, withTensors } from "./tensor-transfer.ts";
 import { FATAL, WasmModule } from "./wasm-module.ts";
 
-/** What ONNX Runtime's stock optimizers are fed through WebAssembly, whatever the checkpoint says. */
+/** The learning rate of ONNX Runtime's stock optimizers in WebAssembly, which ignores the checkpoint's. */
 const STOCK_RATE = 0.001;
 
-/** The operators that an optimizer model of ONNX Runtime is made of. */
+/** The operators of ONNX Runtime's own optimizer models. */
 const stockOptimizers = ["SGDOptimizerV2", "AdamWOptimizer"] as const;
 type StockOptimizer = (typeof stockOptimizers)[number];
 
-/** What was opened inside the module. */
+/** The handles of the objects inside the module. */
 interface Handles {
   readonly checkpoint: number;
   readonly session: number;
   readonly runOptions: number;
 }
 
-/** The inputs of a model without its state, and its outputs, in ONNX Runtime's order. */
+/** The inputs of a model that are no state, and its outputs, in ONNX Runtime's order. */
 interface ModelNames {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
 }
 
-/** What the artifacts say beside what ONNX Runtime tells of them. */
+/** Facts of the artifacts that ONNX Runtime's interface does not return. */
 interface Description {
   readonly checkpoint: Checkpoint;
   readonly training: BoundGraph;
-  /** The stock optimizer; none where there is no optimizer model. */
+  /** The stock optimizer; undefined where there is no optimizer model. */
   readonly optimizer: StockOptimizer | undefined;
   readonly hasEvalModel: boolean;
 }
@@ -65,7 +65,7 @@ export class OrtTrainingSession implements Trainer {
   readonly #description: Description;
   readonly #train: ModelNames;
   readonly #evaluate: ModelNames;
-  /** The outputs that only say that a state was updated. */
+  /** The outputs that only report the update of a state. */
   readonly #flags: ReadonlySet<string>;
   /** The inputs of a training model that updates its parameters itself. */
   readonly #controls: { readonly rate: string | undefined; readonly step: string | undefined };
@@ -120,8 +120,8 @@ export class OrtTrainingSession implements Trainer {
   }
 
   /**
-   * Throws UserError for a rate other than 0.001 where there is an optimizer model, which cannot be told of
-   * it.
+   * Throws UserError for a rate other than 0.001 where there is an optimizer model, because this build cannot
+   * change the rate of one.
    */
   set learningRate(rate: number) {
     if (this.#description.optimizer && Math.fround(rate) !== Math.fround(STOCK_RATE)) {
@@ -166,9 +166,9 @@ export class OrtTrainingSession implements Trainer {
   }
 
   /**
-   * Updates the parameters from the gradients; a fused training model has done so and only the step is
-   * counted.
-   * Throws UserError where there is neither.
+   * Updates the parameters from the gradients; a fused training model has already updated them, so only the
+   * step is counted.
+   * Throws UserError where the artifacts are not fused and have no optimizer model.
    */
   async runOptimizerStep(): Promise<void> {
     this.#guard.expectIdle("runOptimizerStep");
@@ -232,9 +232,9 @@ export class OrtTrainingSession implements Trainer {
   }
 
   /**
-   * The state as a checkpoint; properties are those it was opened with. WebAssembly gives no way to the
-   * moments of a stock AdamW: once it has stepped the checkpoint holds no optimizer state, and AdamW starts
-   * anew from it. A fused model has no such gap.
+   * The state as a checkpoint; its properties are those of the checkpoint that was opened. The WebAssembly
+   * build cannot read the moments of a stock AdamW: after a step the checkpoint holds no optimizer state, and
+   * AdamW restarts from zero moments. A fused model keeps its moments.
    * Throws UserError where a parameter is not float.
    */
   checkpoint(): Checkpoint {
@@ -274,7 +274,7 @@ export class OrtTrainingSession implements Trainer {
       feeds,
     );
     const tensors = inputs.flatMap((name) => feeds[name] ?? []);
-    // a signal is heard between two steps
+    // the event loop handles signals between two steps
     await new Promise((resolve) => setImmediate(resolve));
     const wasm = this.#wasm;
     const { session, runOptions } = this.#handles;

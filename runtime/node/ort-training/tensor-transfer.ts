@@ -9,8 +9,8 @@ import type { WasmModule } from "./wasm-module.ts";
 const ON_CPU = 1;
 
 /**
- * Copies tensors into the module, has their handles used, and frees them. Throws UserError for strings and
- * data on a GPU.
+ * Copies tensors into the module, calls `use` with their handles, and frees them. Throws UserError for
+ * strings and data on a GPU.
  */
 export function withTensors<T>(
   wasm: WasmModule,

@@ -1,6 +1,6 @@
 import { UserError } from "../../../graph-builder/index.ts";
 
-/** The parts of WebAssembly's interface that are used here, which TypeScript declares for browsers alone. */
+/** The parts of WebAssembly's interface that are used here; TypeScript declares them for browsers only. */
 declare namespace WebAssembly {
   class Memory {
     readonly buffer: ArrayBuffer;
@@ -47,7 +47,7 @@ type OrtFunction = `_Ort${
 
 type Argument = number | boolean;
 
-/** The module as Emscripten's factory makes it; pointers and handles are numbers. */
+/** The module that Emscripten's factory returns; pointers and handles are numbers. */
 type EmscriptenModule = Readonly<Record<OrtFunction, (...args: readonly Argument[]) => number>> & {
   _malloc(size: number): number;
   _free(pointer: number): void;
@@ -67,11 +67,11 @@ type Factory = (options: {
 
 const PACKAGE = "onnxruntime-web-training";
 const FILE = "ort-training-wasm-simd-threaded";
-/** Of ONNX Runtime's log: what goes wrong comes as an error. */
+/** The level of ONNX Runtime's log; failures are reported as errors. */
 export const FATAL = 4;
 
 /**
- * A loaded module of each number of threads: ONNX Runtime keeps one environment, with its threads, a module.
+ * The loaded modules by number of threads: ONNX Runtime has one environment with one thread pool per module.
  */
 const modules = new Map<number, Promise<WasmModule>>();
 
@@ -98,7 +98,8 @@ export class WasmModule {
   }
 
   /**
-   * The module with so many threads; it stays loaded, and its idle threads do not keep the process alive.
+   * Returns the module with `threads` threads. It stays loaded; its idle threads do not keep the process
+   * alive.
    * Throws UserError, saying how to get it, where the optional package is not installed.
    */
   static load(threads: number): Promise<WasmModule> {
@@ -115,7 +116,7 @@ export class WasmModule {
     const { default: factory } = (await import(new URL(`${FILE}.mjs`, folder).href)) as { default: Factory };
     let memory: WebAssembly.Memory | undefined;
     let functions: WebAssembly.Table | undefined;
-    // instantiated here because the factory keeps the memory and the table of functions to itself
+    // instantiated here because the factory does not expose the memory and the function table
     const module = await factory({
       numThreads: threads,
       instantiateWasm: (imports, receive) => {
@@ -132,7 +133,7 @@ export class WasmModule {
     return opened;
   }
 
-  /** Calls a function whose result says nothing. */
+  /** Calls a function without a result. */
   call(name: OrtFunction, ...args: readonly Argument[]): void {
     this.#call(name, args);
   }
@@ -156,18 +157,18 @@ export class WasmModule {
   }
 
   /**
-   * Copies bytes into the module's memory; free gives their place back. Throws UserError where the memory is
+   * Copies bytes into the module's memory; `free` releases them. Throws UserError where the memory is
    * full.
    */
   store(bytes: Uint8Array): number {
-    // not even an empty tensor may lie at address zero
+    // an empty tensor too needs an address other than zero
     const pointer = this.#module._malloc(Math.max(1, bytes.byteLength));
     if (pointer === 0) throw new UserError(`${OUT_OF_MEMORY}.`, { code: "onnxruntime-failed" });
     new Uint8Array(this.#memory.buffer).set(bytes, pointer);
     return pointer;
   }
 
-  /** Copies unsigned 32-bit words, as store does bytes. */
+  /** Copies unsigned 32-bit words into the module's memory, as `store` does with bytes. */
   storeWords(words: readonly number[]): number {
     return this.store(new Uint8Array(Uint32Array.from(words).buffer));
   }
@@ -181,7 +182,7 @@ export class WasmModule {
     return new Uint8Array(this.#memory.buffer).slice(pointer, pointer + size);
   }
 
-  /** Lets a function write so many unsigned 32-bit words, and returns them. */
+  /** Calls `write` with the addresses of `count` unsigned 32-bit words, and returns these words. */
   words(count: number, write: (place: (index: number) => number) => void): number[] {
     const stack = this.#module.stackSave();
     try {
@@ -208,8 +209,7 @@ export class WasmModule {
     try {
       return this.#module[name](...args);
     } catch (error) {
-      // a C++ exception has unwound no frame: its locks stay locked, so new sessions get a module of their
-      // own
+      // a C++ exception unwinds no frame, so its mutexes stay locked: new sessions get a new module
       modules.delete(this.#threads);
       this.#module.stackRestore(stack);
       throw this.#thrown(name, error);
@@ -258,7 +258,7 @@ export class WasmModule {
 const OUT_OF_MEMORY = "WebAssembly's 4 GiB of memory may be full: take a smaller batch";
 
 function failure(name: OrtFunction, message: string, cause?: unknown): UserError {
-  // a place in ONNX Runtime's sources stands in front of some sentences
+  // some messages start with a file and line of ONNX Runtime's sources
   const reason = message
     .replace(/^\/\S+:\d+ .*?\) ?(?=\S)/, "")
     .replace(/\s+/g, " ")

@@ -3,12 +3,13 @@ import { UserError } from "../../../graph-builder/errors.ts";
 import type { DeviceName } from "../../device/names.ts";
 
 /**
- * What runs a training step: the sessions of today's ONNX Runtime, or the training session of version 1.19.2.
+ * The engine of a training step: sessions of the installed ONNX Runtime, or the TrainingSession of version
+ * 1.19.2.
  */
 export const engineNames = ["onnxruntime", "ort-training"] as const;
 export type EngineName = (typeof engineNames)[number];
 
-/** What a training runs on. */
+/** The engine, device and parallelism of a training. */
 export interface EngineSettings {
   readonly engine: EngineName;
   readonly device: DeviceName;
@@ -47,14 +48,14 @@ export function expectTrainable({ engine, device, replicas, batchSize }: EngineS
       !isAlone && engine === "ort-training",
       `--engine ort-training trains one session: leave --replicas ${replicas} out.`,
     ],
-    [!isAlone && device !== "cpu", `--replicas ${replicas} share the CPU, not ${device}: say --device cpu.`],
+    [!isAlone && device !== "cpu", `--replicas ${replicas} share the CPU, not ${device}: give --device cpu.`],
     [
       !isAlone && replicas > batchSize,
       `--replicas ${replicas} is too many: a batch has ${batchSize} images.`,
     ],
     [
       engine === "ort-training" && device !== "cpu",
-      `--engine ort-training trains on the CPU, not on ${device}: say --device cpu.`,
+      `--engine ort-training trains on the CPU, not on ${device}: give --device cpu.`,
     ],
   ];
   const conflict = conflicts.find(([isOne]) => isOne);

@@ -8,14 +8,14 @@ import { OrtTrainingSession } from "../ort-training/ort-training-session.ts";
 import { ReplicatedSession } from "../replicas/replicated-session.ts";
 import { type EngineSettings, expectTrainable } from "./engine-settings.ts";
 
-/** A session that trains, and the device of its tensors, on which the network is also evaluated. */
+/** A training session, and the device of its tensors, which also evaluates the network. */
 export interface Engine {
   readonly session: TrainingSession | ReplicatedSession | OrtTrainingSession;
   readonly device: Device;
 }
 
 /**
- * Opens the session that settings ask for. The engine ort-training takes a fused training model alone.
+ * Opens the session that settings ask for. The engine ort-training needs a fused training model.
  * Throws UserError where the settings do not go together, and as the sessions do.
  */
 export async function openEngine(sources: TrainingSources, settings: EngineSettings): Promise<Engine> {

@@ -16,8 +16,7 @@ import { readManifest, readTrainingModels, writeTrainingModels } from "../folder
 import { readJsonObject } from "./schema.ts";
 
 /**
- * What the runs of a network have of their own: their settings, their manifest, and what an epoch is measured
- * by.
+ * The parts of a run that depend on the network: its settings, its manifest, and the record of an epoch.
  */
 export interface RunFormat<Config, M extends Manifest, Line extends EpochLine> {
   /** Reads the settings in a `config.json`. Throws UserError, naming the file, where one is wrong. */
@@ -43,8 +42,7 @@ const files = {
 const folders = { graph: "graph", checkpoints: "checkpoints" } as const;
 
 /**
- * The folder of a run: its settings, the models that it trains, its checkpoints and metrics, and the model
- * that came out.
+ * The folder of a run: its settings, training models, checkpoints and metrics, and the model that it exports.
  */
 export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> implements CheckpointStore {
   readonly path: string;
@@ -99,7 +97,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
   }
 
   /**
-   * The run that a checkpoint's path lies in, undefined where it lies in none. Throws UserError where its
+   * The run whose folder contains a checkpoint; undefined where there is none. Throws UserError where its
    * settings are damaged.
    */
   static async around<C, M extends Manifest, L extends EpochLine>(
@@ -112,7 +110,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     return isOfRun ? RunDirectory.open(format, path) : undefined;
   }
 
-  /** The same run with settings that may change when it goes on. */
+  /** The same run with other settings, for a resume that changes some. */
   withConfig(config: Config): RunDirectory<Config, M, Line> {
     return new RunDirectory(this.#format, this.path, config);
   }
@@ -129,7 +127,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     this.#records = (await this.records()).filter(({ epoch }) => epoch <= epochs);
   }
 
-  /** What the run trains, from its last checkpoint on. */
+  /** The run's training models and manifest with its last checkpoint. */
   async artifacts(): Promise<ArtifactBytes & { readonly manifest: M }> {
     const folder = join(this.path, folders.graph);
     const checkpoint = await readFileBytes(this.checkpointPath("last"));
@@ -176,7 +174,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     }
   }
 
-  /** Writes the model that came out of the run and returns its path. */
+  /** Writes the run's exported model and returns its path. */
   writeModel(bytes: Uint8Array): Promise<string> {
     return this.write(files.model, bytes);
   }
@@ -189,7 +187,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
   }
 }
 
-/** Whether a folder is that of a run. */
+/** Whether a folder is the folder of a run. */
 export function isRun(path: string): Promise<boolean> {
   return exists(join(path, files.config));
 }
@@ -222,7 +220,7 @@ export async function newestRun(): Promise<FinishedRun | undefined> {
 
 const RUNS = "runs";
 
-/** A path in `runs/` for a new run of a name, with a number behind where it is taken. */
+/** A path in `runs/` for a new run of a name, with a number appended where it is taken. */
 export async function freeRunPath(name: string): Promise<string> {
   const stem = join(RUNS, name);
   let path = stem;

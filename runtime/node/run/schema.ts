@@ -8,21 +8,21 @@ export type Schemas = Readonly<Record<string, z.ZodType>>;
 /** Settings with every default filled in. */
 export type Settings<S extends Schemas> = { readonly [N in keyof S]: z.output<S[N]> };
 
-/** Only what a person gave. */
+/** Only the settings that the user gave. */
 export type Given<S extends Schemas> = { readonly [N in keyof S]?: NonNullable<z.output<S[N]>> | undefined };
 
-/** A setting as help and messages speak of it. */
+/** The description of a setting in help and messages. */
 export interface SettingInfo {
   readonly help: string;
   readonly isSwitch: boolean;
   readonly isNumber: boolean;
   readonly choices: readonly string[] | undefined;
   readonly default: string | undefined;
-  /** What a value must be, for example "a whole number from 1". */
+  /** The allowed values, for example "a whole number from 1". */
   readonly expectation: string;
 }
 
-/** Says what a schema declares. */
+/** Describes the setting that a schema declares. */
 export function describeSetting(setting: z.ZodType): SettingInfo {
   const schema = z.toJSONSchema(setting, { io: "input" });
   return {
@@ -60,12 +60,12 @@ function expectationOf({
 export interface SettingSource {
   /** Names a setting where it was given: a flag, or a key of a file. */
   readonly label: (name: string) => string;
-  /** What an unknown name is not: "a flag of shake train". */
+  /** The noun in the message about an unknown name: "a flag of shake train". */
   readonly what: string;
 }
 
 /**
- * Checks what a person gave, by names in camelCase or kebab-case.
+ * Checks the settings that the user gave, by names in camelCase or kebab-case.
  * Throws UserError for an unknown name or a wrong value, with the nearest valid one.
  */
 export function checkSettings<S extends Schemas>(

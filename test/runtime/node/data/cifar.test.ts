@@ -119,7 +119,7 @@ describe("loadDataset of CIFAR", () => {
     const dataDir = await folderWith("test_batch.bin", bytes);
     const message = await messageOf(loadDataset("cifar10", { split: "test", dataDir }));
     expect(message).toMatch(
-      /test_batch\.bin is not a file of CIFAR-10: image 7 has label 10, and the greatest is 9/,
+      /test_batch\.bin is not a file of CIFAR-10: image 7 has label 10, and the largest is 9/,
     );
   });
 

@@ -151,7 +151,7 @@ describe("downloadArchive", () => {
       response.end(Uint8Array.from(archive, (byte) => byte ^ 1));
     const { archive } = await publish(bytes, spoilt, serve);
     const message = await messageOf(downloadArchive(archive, { cacheDir }));
-    expect(message).toContain(`What came from ${archive.url} is not Data: its SHA-256 is `);
+    expect(message).toContain(`The file from ${archive.url} is not Data: its SHA-256 is `);
     expect(message).toContain(archive.sha256);
     expect(await readdir(cacheDir)).toEqual([]);
     await expectWhole(await downloadArchive(archive, { cacheDir }));
