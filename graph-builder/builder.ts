@@ -9,7 +9,7 @@ import {
 } from "./operators/index.ts";
 import { completeAttributes, type GivenAttributes, type Names, ShapeError } from "./operators/schema.ts";
 import { floats, int64s, type Tensor } from "./tensor.ts";
-import { type DataType, formatType, type Shape, tensorType, type ValueType } from "./types.ts";
+import { type DataType, formatType, type GivenShape, tensorType, type ValueType } from "./types.ts";
 
 type Table = typeof operators;
 /** The attributes that a call of an operator may be given. */
@@ -72,8 +72,8 @@ export class GraphBuilder {
     this.#paths = new Set(graph.nodes.map((node) => node.name));
   }
 
-  /** Adds a graph input. */
-  input(name: string, elemType: DataType, shape: Shape): Value {
+  /** Adds a graph input; a dimension that is text is a symbol, such as `batch`. */
+  input(name: string, elemType: DataType, shape: GivenShape): Value {
     return this.inputOf(name, tensorType(elemType, shape));
   }
 
@@ -161,6 +161,19 @@ export class GraphBuilder {
     given: Given<K>,
     name?: string,
   ): Node<K> {
+    return this.nodeFrom(opType, inputs, given, name);
+  }
+
+  /**
+   * Appends a node like `node`, from attributes whose types nobody has checked, such as those of a file.
+   * Throws ShapeError, with the node's path, where the operator refuses the inputs.
+   */
+  nodeFrom<K extends OpType>(
+    opType: K,
+    inputs: readonly (Value | null)[],
+    given: Readonly<Record<string, unknown>>,
+    name?: string,
+  ): Node<K> {
     const operator = operatorOf(opType);
     const attributes = completeAttributes(operator.attributes, given) as Attributes<K>;
     return this.#append(operator, opType, inputs, attributes, name);
@@ -224,7 +237,7 @@ export class GraphBuilder {
     const last = args.at(-1);
     const hasAttributes = last !== undefined && last !== null && !(last instanceof Value);
     const inputs = (hasAttributes ? args.slice(0, -1) : args) as readonly (Value | null)[];
-    const { outputs } = this.node(opType, inputs, (hasAttributes ? last : {}) as Given<typeof opType>);
+    const { outputs } = this.nodeFrom(opType, inputs, hasAttributes ? { ...last } : {});
     const [first] = outputs;
     const [onlyName, ...others] = operatorOf(opType).outputs;
     return first && others.length === 0 && !onlyName?.endsWith("...") ? first : outputs;
@@ -250,7 +263,7 @@ export function inferTypes({
   try {
     expectArity(operator.inputs, inputs);
     expectRequired(operator, attributes);
-    return operator.infer(inputs as never, attributes as never);
+    return operator.infer(inputs, attributes);
   } catch (error) {
     if (!(error instanceof ShapeError)) throw error;
     const types = inputs.map((input) => (input ? formatType(input.type) : "-")).join(", ");

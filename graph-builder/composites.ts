@@ -1,7 +1,8 @@
+import { at } from "./at.ts";
 import type { Builder } from "./builder.ts";
 import type { Node, Value } from "./ir.ts";
 import { dataTypeNumbers } from "./operators/elementwise.ts";
-import { staticDim, windowOf } from "./operators/inference.ts";
+import { dimAt, normalAxis, staticDim, windowOf } from "./operators/inference.ts";
 import { float16Bits, floats, Tensor } from "./tensor.ts";
 import { elementCount, type Shape } from "./types.ts";
 
@@ -12,11 +13,11 @@ export function spatialAxes(X: Value): number[] {
 
 /** How many elements of X lie along the axes, as a scalar of X's type, or float for float16: a constant where all is known. */
 export function elementsOver(g: Builder, X: Value, axes: readonly number[]): Value {
-  const dims = axes.map((axis) => X.shape[axis < 0 ? axis + X.shape.length : axis] ?? 1);
+  const dims = axes.map((axis) => dimAt(X.shape, normalAxis(axis, X.shape.length)));
   const known = g.float(elementCount(dims.filter((dim) => typeof dim === "number")));
   const to = dataTypeNumbers[X.elemType === "float16" ? "float" : X.elemType];
   return axes
-    .filter((_, i) => typeof dims[i] === "string")
+    .filter((_, i) => typeof dims[i] !== "number")
     .map((axis) => g.Cast(g.Gather(g.Shape(X), g.int64(axis)), { to }))
     .reduce((product, size) => g.Mul(product, size), known);
 }
@@ -36,8 +37,8 @@ export function averagePoolGradient(
   const { pads, strides } = windowOf(kernel, attributes);
   const share = g.Div(dY, averagedPixels(g, dims, attributes));
   const output_padding = kernel.map((size, i) => {
-    const padding = (pads[i] ?? 0) + (pads[i + kernel.length] ?? 0);
-    return staticDim(dims, i + 2) + padding - size - (strides[i] ?? 1) * (staticDim(dY.shape, i + 2) - 1);
+    const padding = at(pads, i) + at(pads, i + kernel.length);
+    return staticDim(dims, i + 2) + padding - size - at(strides, i) * (staticDim(dY.shape, i + 2) - 1);
   });
   const weights = ones(g, [channels, 1, ...kernel]);
   return g.ConvTranspose(share, weights, { group: channels, pads, strides, output_padding });

@@ -1,5 +1,5 @@
 import { bodyOver } from "./functions.ts";
-import type { Graph, Node, Value } from "./ir.ts";
+import { type Graph, isOp, type Node, type Value } from "./ir.ts";
 import { isOpType, type OpType } from "./operators/index.ts";
 import { type DataType, elementCount } from "./types.ts";
 
@@ -90,7 +90,7 @@ const rules: { readonly [K in OpType]?: FlopsRule } = {
 };
 
 function matrixProduct(node: Node, elements: Count): number {
-  const { transA } = (node as Node<"Gemm" | "FusedMatMul">).attributes;
+  const transA = isOp(node, "Gemm", "FusedMatMul") && node.attributes.transA === 1;
   const columns = elements(node.input(0), -1);
   return 2 * elements(node.output(0)) * (transA ? elements(node.input(0), -2) / columns : columns);
 }

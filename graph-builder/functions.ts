@@ -2,11 +2,12 @@ import type { Gradient } from "./autodiff/gradients.ts";
 import { type Builder, createBuilder } from "./builder.ts";
 import { checkGraph, GraphError } from "./checker.ts";
 import type { FlopsRule } from "./cost.ts";
+import { type Dim, DimSymbol } from "./dims.ts";
 import { type FunctionDefinition, Graph, type Node, Value } from "./ir.ts";
 import type { FunctionType } from "./operators/index.ts";
 import { dimAt, mayEqual, refuse } from "./operators/inference.ts";
 import type { Operand } from "./operators/schema.ts";
-import { type Dim, formatType, type Shape, sameType, type TensorType } from "./types.ts";
+import { formatType, type Shape, sameType, type TensorType } from "./types.ts";
 
 /** The symbol in a declared shape that stands for any number of dimensions. */
 const ANY = "...";
@@ -167,8 +168,9 @@ function fits(declared: TensorType, { elemType, shape }: TensorType, sizes: Map<
     const actual = dimAt(shape, i);
     if (typeof dim === "number") return mayEqual(dim, actual);
     if (actual === 1) return true;
-    if (!sizes.has(dim)) sizes.set(dim, actual);
-    return mayEqual(sizes.get(dim) ?? actual, actual);
+    const known = sizes.get(String(dim));
+    if (known === undefined) sizes.set(String(dim), actual);
+    return known === undefined || mayEqual(known, actual);
   });
 }
 
@@ -179,6 +181,8 @@ function fits(declared: TensorType, { elemType, shape }: TensorType, sizes: Map<
 function spread(declared: Shape, rank: number): Shape {
   const count = Math.max(0, rank - declared.length + 1);
   return declared.flatMap((dim) =>
-    dim === ANY ? Array.from({ length: count }, (_, i) => `${ANY}${count - i}`) : [dim],
+    String(dim) === ANY
+      ? Array.from({ length: count }, (_, i) => new DimSymbol(`${ANY}${count - i}`))
+      : [dim],
   );
 }

@@ -7,6 +7,7 @@ export { type Builder, createBuilder, type Given, GraphBuilder, type OperatorMet
 export { checkGraph, GraphError } from "./checker.ts";
 export { type Cost, type Count, costOf, type FlopsRule, flopsOf } from "./cost.ts";
 export { bindingsOf, deriveBindings, type ModelKind, type TensorNames } from "./derived-bindings.ts";
+export * from "./dims.ts";
 export { toDot } from "./dot.ts";
 export { didYouMean, type ErrorCode, type ErrorData, nearestName, UserError } from "./errors.ts";
 export {
@@ -21,6 +22,7 @@ export {
   createModel,
   type FunctionDefinition,
   Graph,
+  isOp,
   type Model,
   Node,
   type Notes,

@@ -69,7 +69,7 @@ export class Value {
     if (this.constant) return this.constant.data.length <= 64 ? this.constant.numbers() : undefined;
     if (!this.producer) return undefined;
     const { operator, inputs, attributes, outputs } = this.producer;
-    return operator.contents?.(inputs as never, attributes as never)[outputs.indexOf(this)];
+    return operator.contents?.(inputs, attributes)[outputs.indexOf(this)];
   }
 
   get elemType(): TensorType["elemType"] {
@@ -143,6 +143,17 @@ export class Node<K extends OpType | FunctionType = OpType | FunctionType> {
     if (!value) throw new TypeError(`${this.opType} ${this.name} has no output ${index}`);
     return value;
   }
+}
+
+/**
+ * Whether a node is of one of the operators: `if (isOp(node, "Conv")) node.attributes.group`. It narrows the type of the node, and of
+ * its attributes with it, so that no cast is needed.
+ */
+export function isOp<K extends OpType>(
+  node: Node | null | undefined,
+  ...opTypes: readonly K[]
+): node is Node & Node<K> {
+  return opTypes.some((opType) => opType === node?.opType);
 }
 
 /** Nodes in topological order between inputs and outputs. */

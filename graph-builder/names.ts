@@ -54,7 +54,7 @@ export function isUsed(graph: Graph, value: Value): boolean {
 export function outputNames(graph: Graph, node: Node, names: ReadonlyMap<Value, string>): string[] {
   const { outputs, obligatoryOutputs } = node.operator;
   const isObligatory = (index: number) =>
-    obligatoryOutputs ? index < obligatoryOutputs(node.attributes as never) : !outputs[index]?.endsWith("?");
+    obligatoryOutputs ? index < obligatoryOutputs(node.attributes) : !outputs[index]?.endsWith("?");
   const listed = node.outputs.map((value, i) =>
     isObligatory(i) || isUsed(graph, value) ? (names.get(value) ?? "") : "",
   );

@@ -3,7 +3,7 @@ import { nameValues, outputNames } from "./names.ts";
 import { opsetImports } from "./onnx/opset-imports.ts";
 import type { AttributeKind } from "./operators/schema.ts";
 import { Tensor } from "./tensor.ts";
-import { type Dim, tensorType, type ValueType } from "./types.ts";
+import { tensorType, type ValueType } from "./types.ts";
 
 /** How a model is printed. */
 export interface PrintOptions {
@@ -141,7 +141,7 @@ function printData(tensor: Tensor | undefined, { elements = 8 }: PrintOptions): 
 
 function printType(type: ValueType): string {
   if (type.kind === "sequence") return `seq(${type.elemType}[])`;
-  const dims = type.shape.map((dim: Dim) => (typeof dim === "number" ? String(dim) : identifier(dim)));
+  const dims = type.shape.map((dim) => (typeof dim === "number" ? String(dim) : identifier(String(dim))));
   return dims.length === 0 ? type.elemType : `${type.elemType}[${dims.join(", ")}]`;
 }
 

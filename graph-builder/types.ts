@@ -1,3 +1,6 @@
+import { at } from "./at.ts";
+import { type Dim, parseDim, sameDim, sizeOf } from "./dims.ts";
+
 /** ONNX's element types, by the names of its textual syntax. */
 export type DataType =
   | "float"
@@ -29,9 +32,10 @@ export type OpaqueType =
   | "int2"
   | "uint2";
 
-/** A dimension: a number, a symbol such as `batch`, `batch+15` or `ceil(batch/16)`, or a product of both such as `1024*batch`. */
-export type Dim = number | string;
 export type Shape = readonly Dim[];
+
+/** A shape as a caller may write it, with text for symbols and expressions: `["batch", 3]`. */
+export type GivenShape = readonly (Dim | string)[];
 
 export interface TensorType {
   readonly kind: "tensor";
@@ -39,7 +43,10 @@ export interface TensorType {
   readonly shape: Shape;
 }
 
-/** A sequence of tensors of one element type and any shapes: how ONNX Runtime's optimizers take all parameters at once. */
+/**
+ * A sequence of tensors of one element type and any shapes. ONNX Runtime's optimizers take all parameters at once
+ * as one.
+ */
 export interface SequenceType {
   readonly kind: "sequence";
   readonly elemType: DataType;
@@ -47,9 +54,14 @@ export interface SequenceType {
 
 export type ValueType = TensorType | SequenceType;
 
-/** A tensor type. */
-export function tensorType(elemType: DataType, shape: Shape): TensorType {
-  return { kind: "tensor", elemType, shape };
+/** A tensor type; `parseDim` reads the dimensions that are text. */
+export function tensorType(elemType: DataType, shape: GivenShape): TensorType {
+  return { kind: "tensor", elemType, shape: shapeOf(shape) };
+}
+
+/** A shape whose dimensions `parseDim` reads where they are text. */
+export function shapeOf(dims: GivenShape): Shape {
+  return dims.map((dim) => (typeof dim === "string" ? parseDim(dim) : dim));
 }
 
 /** The type in ONNX's textual syntax, for example `float[batch, 16, 32, 32]`. */
@@ -66,63 +78,14 @@ export function sameType(a: ValueType, b: ValueType): boolean {
 
 /** Whether two shapes are the same, symbol by symbol. */
 export function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((dim, i) => dim === b[i]);
+  return a.length === b.length && a.every((dim, i) => sameDim(dim, at(b, i)));
 }
 
-/** The product of dimensions in the normal form `number*symbol*symbol`; 1 for none. */
-export function productOf(dims: Shape): Dim {
-  let factor = 1;
-  const symbols: string[] = [];
-  for (const dim of dims) {
-    if (typeof dim === "number") factor *= dim;
-    else {
-      const [first = "", ...rest] = dim.split("*");
-      if (/^\d+$/.test(first)) factor *= Number(first);
-      else symbols.push(first);
-      symbols.push(...rest);
-    }
-  }
-  if (factor === 0 || symbols.length === 0) return factor;
-  symbols.sort();
-  return (factor === 1 ? symbols : [factor, ...symbols]).join("*");
-}
-
-/** `a / b` where it is a whole number or a product of symbols, else undefined. */
-export function quotientOf(a: Dim, b: Dim): Dim | undefined {
-  const [numerator, denominator] = [monomial(a), monomial(b)];
-  if (denominator.factor === 0 || numerator.factor % denominator.factor !== 0) return undefined;
-  const symbols = [...numerator.symbols];
-  for (const symbol of denominator.symbols) {
-    const i = symbols.indexOf(symbol);
-    if (i < 0) return undefined;
-    symbols.splice(i, 1);
-  }
-  return productOf([numerator.factor / denominator.factor, ...symbols]);
-}
-
-function monomial(dim: Dim): { factor: number; symbols: string[] } {
-  if (typeof dim === "number") return { factor: dim, symbols: [] };
-  const [first = "", ...rest] = dim.split("*");
-  return /^\d+$/.test(first)
-    ? { factor: Number(first), symbols: rest }
-    : { factor: 1, symbols: [first, ...rest] };
-}
-
-/** The number of elements of a shape when each symbol stands for `symbols[symbol]` (or for `fallback` where it has none). */
+/** The number of elements of a shape when each symbol stands for `symbols[symbol]`, or for `fallback` without one. */
 export function elementCount(
   shape: Shape,
   symbols: Readonly<Record<string, number>> = {},
   fallback = 1,
 ): number {
-  const { factor, symbols: names } = monomial(productOf(shape));
-  const size = (name: string) => symbols[name] ?? fallback;
-  return names.reduce((count, name) => count * sizeOf(name, size), factor);
-}
-
-/** The size that a symbol stands for. */
-function sizeOf(symbol: string, size: (name: string) => number): number {
-  const [, summand, added] = /^(\w+)\+(\d+)$/.exec(symbol) ?? [];
-  if (summand) return size(summand) + Number(added);
-  const [, dividend, divisor] = /^ceil\((\w+)\/(\d+)\)$/.exec(symbol) ?? [];
-  return dividend ? Math.ceil(size(dividend) / Number(divisor)) : size(symbol);
+  return shape.reduce<number>((count, dim) => count * sizeOf(dim, (name) => symbols[name] ?? fallback), 1);
 }

@@ -3,6 +3,7 @@ import { elementsOver } from "../composites.ts";
 import type { Value } from "../ir.ts";
 import type { OpType } from "../operators/index.ts";
 import { staticDim } from "../operators/inference.ts";
+import { sameShape } from "../types.ts";
 import { convGrad } from "./convolution.ts";
 import type { Call, Lower, Lowering } from "./lower.ts";
 import {
@@ -34,7 +35,7 @@ export function nchwc(B: number): Lowering {
   const isLaidOut = (...values: readonly Value[]) =>
     values.every(isBlocked) && values.some(({ producer }) => producer?.opType === "ReorderOutput");
   const areAlike = (values: readonly Value[]) =>
-    isLaidOut(...values) && values.every(({ shape }) => shape.join() === values[0]?.shape.join());
+    isLaidOut(...values) && values.every(({ shape }) => sameShape(shape, values[0]?.shape ?? []));
 
   // the ReorderOutput makes X count as blocked for the operators that work on any layout
   const laidOut = (g: Builder, X: Value) => (isBlocked(X) ? plain(g, blocks(g, X)) : X);

@@ -1,9 +1,10 @@
 import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
+import { productOf } from "../dims.ts";
 import type { Value } from "../ir.ts";
 import { constantNumbers, normalAxis, shapeInput, staticDim } from "../operators/inference.ts";
 import { sliceRange } from "../operators/tensors.ts";
-import { productOf, type Shape } from "../types.ts";
+import type { Shape } from "../types.ts";
 import type { Lower } from "./lower.ts";
 
 /** Adds dY into zeros at the gathered indices, by ScatterElements along the axis with flattened indices. */

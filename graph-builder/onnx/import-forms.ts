@@ -73,7 +73,7 @@ function ownNode(
   const specs = operatorOf(opType).attributes;
   const stranger = Object.keys(attributes).find((attribute) => !Object.hasOwn(specs, attribute));
   if (stranger) throw new Error(`${opType} at ${name} has an unknown attribute ${stranger}`);
-  return g.node(opType, inputs, attributes as never, name).outputs;
+  return g.nodeFrom(opType, inputs, attributes, name).outputs;
 }
 
 /**

@@ -6,7 +6,7 @@ import { dataTypeNumbers, dataTypeOf } from "../operators/elementwise.ts";
 import { inlineFunctions } from "../passes/inline-functions.ts";
 import { derivePhases, notesWithPhase, splitPhase } from "../phases.ts";
 import type { Tensor } from "../tensor.ts";
-import { type Dim, type Shape, tensorType, type ValueType } from "../types.ts";
+import { tensorType, type ValueType } from "../types.ts";
 import { decodeAttribute, encodeAttribute } from "./attributes.ts";
 import { type WrittenNode, writtenNode } from "./export-forms.ts";
 import {
@@ -145,7 +145,9 @@ function encodeValueInfo(value: Value, names: ReadonlyMap<Value, string>): IValu
 export function encodeType(type: ValueType): IType {
   const elemType = dataTypeNumbers[type.elemType];
   if (type.kind === "sequence") return { sequenceType: { elemType: { tensorType: { elemType } } } };
-  const dim = type.shape.map((size) => (typeof size === "number" ? { dimValue: size } : { dimParam: size }));
+  const dim = type.shape.map((size) =>
+    typeof size === "number" ? { dimValue: size } : { dimParam: String(size) },
+  );
   return { tensorType: { elemType, shape: { dim } } };
 }
 
@@ -350,8 +352,8 @@ function decodeType(proto: IType | undefined, name: string): ValueType {
   const tensor = proto?.tensorType;
   if (!tensor) throw new Error(`input ${name} is neither a tensor nor a sequence of tensors`);
   if (!tensor.shape) throw new Error(`input ${name} has no shape`);
-  const shape: Shape = (tensor.shape.dim ?? []).map(
-    ({ dimParam, dimValue }, i): Dim => dimParam || (dimValue ? Number(dimValue) : `${name}_dim${i}`),
+  const shape = (tensor.shape.dim ?? []).map(
+    ({ dimParam, dimValue }, i) => dimParam || (dimValue ? Number(dimValue) : `${name}_dim${i}`),
   );
   return tensorType(dataTypeOf(tensor.elemType ?? 0), shape);
 }

@@ -1,4 +1,14 @@
-import { type Dim, elementCount, productOf, quotientOf, type Shape } from "../types.ts";
+import { at } from "../at.ts";
+import {
+  ceilQuotientOf,
+  type Dim,
+  differenceOf,
+  isNonNegative,
+  quotientOf,
+  sameDim,
+  sumOf,
+} from "../dims.ts";
+import { elementCount, type Shape } from "../types.ts";
 import type { Operand } from "./schema.ts";
 
 /**
@@ -51,59 +61,32 @@ export function repeated(element: Dim | undefined, shape: Shape): Contents {
   return Array.from({ length: elementCount(shape) }, () => element);
 }
 
-/** The sum; a difference and what was taken away are the whole again. */
-export const sum = (a: Dim, b: Dim): Dim | undefined => {
-  if (typeof a === "number" && typeof b === "number") return a + b;
-  if (a === 0 || b === 0) return a === 0 ? b : a;
-  for (const [whole, part] of [[String(a), `-${b}`] as const, [String(b), `-${a}`] as const]) {
-    if (whole.endsWith(part)) return whole.slice(0, -part.length);
-  }
-  const [symbol, number] = typeof a === "string" ? [a, b] : [b, a];
-  return isSymbol(symbol) && Number(number) > 0 ? `${symbol}+${number}` : undefined;
-};
-
-/** The difference; that of symbols, such as `16*ceil(batch/16)-batch`, is known to `sum` alone. */
-export const difference = (a: Dim, b: Dim): Dim | undefined => {
-  if (typeof a === "number" && typeof b === "number") return a - b;
-  if (a === b) return 0;
-  return typeof a === "string" && isSymbol(b) ? `${a}-${b}` : b === 0 ? a : undefined;
-};
-
-export const product = (a: Dim, b: Dim): Dim | undefined =>
-  isSigned(a) || isSigned(b) ? undefined : productOf([a, b]);
-
-/** Division of integers; symbols stand for sizes above 0, and (s + b - 1) / b is known as ceil(s / b). */
-export const quotient = (a: Dim, b: Dim): Dim | undefined => {
+/**
+ * ONNX's division of integers, which rounds towards 0. What does not divide is known as `ceil(a/b)` where it is written
+ * `(a + b - 1) / b` with an `a` that is not negative.
+ */
+export function quotient(a: Dim, b: Dim): Dim | undefined {
   if (typeof a === "number" && typeof b === "number") return b === 0 ? undefined : Math.trunc(a / b);
-  const [, symbol, added] = /^(\w+)\+(\d+)$/.exec(String(a)) ?? [];
-  if (symbol && Number(added) + 1 === b) return `ceil(${symbol}/${b})`;
-  return isSigned(a) ? undefined : quotientOf(a, b);
-};
-
-/** The remainder with the sign of the divisor. */
-export const remainder = (a: Dim, b: Dim): Dim | undefined => {
-  if (typeof a === "number" && typeof b === "number") return b === 0 ? undefined : ((a % b) + b) % b;
-  return isSigned(a) || quotientOf(a, b) === undefined ? undefined : 0;
-};
-
-/** 1 or 0; a symbol stands for a size, so it differs from negative numbers. */
-export const equality = (a: Dim, b: Dim): Dim | undefined => {
-  if (a === b) return 1;
-  if (isSigned(a) || isSigned(b)) return undefined;
-  if (typeof a === "number" && typeof b === "number") return 0;
-  return Number(a) < 0 || Number(b) < 0 ? 0 : undefined;
-};
-
-/** Whether a dimension is one symbol alone. */
-function isSymbol(dim: Dim): boolean {
-  return /^[a-z_]\w*$/i.test(String(dim));
+  const exact = quotientOf(a, b);
+  if (exact !== undefined || typeof b !== "number" || b < 1) return exact;
+  const dividend = differenceOf(a, b - 1);
+  return isNonNegative(dividend) ? ceilQuotientOf(dividend, b) : undefined;
 }
 
-/** Whether a dimension is a difference of symbols, which may be of either sign. */
-function isSigned(dim: Dim): boolean {
-  return typeof dim === "string" && dim.includes("-");
+/** The remainder with the sign of the divisor. */
+export function remainder(a: Dim, b: Dim): Dim | undefined {
+  if (typeof a === "number" && typeof b === "number") return b === 0 ? undefined : ((a % b) + b) % b;
+  return quotientOf(a, b) === undefined ? undefined : 0;
+}
+
+/** 1 or 0. Two dimensions differ for certain where one is larger by 1 or more for all sizes of their symbols. */
+export function equality(a: Dim, b: Dim): Dim | undefined {
+  if (sameDim(a, b)) return 1;
+  if (typeof a === "number" && typeof b === "number") return 0;
+  const isLarger = [differenceOf(a, b), differenceOf(b, a)].some((dim) => isNonNegative(sumOf(dim, -1)));
+  return isLarger ? 0 : undefined;
 }
 
 function pick(list: Shape, i: number): Dim {
-  return (list.length === 1 ? list[0] : list[i]) ?? 0;
+  return at(list, list.length === 1 ? 0 : i);
 }

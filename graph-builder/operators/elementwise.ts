@@ -1,16 +1,6 @@
-import type { DataType } from "../types.ts";
-import { tensorType } from "../types.ts";
-import {
-  complete,
-  contentsOf,
-  difference,
-  elementwiseContents,
-  equality,
-  product,
-  quotient,
-  remainder,
-  sum,
-} from "./contents.ts";
+import { differenceOf, productOf, sumOf } from "../dims.ts";
+import { type DataType, tensorType } from "../types.ts";
+import { complete, contentsOf, elementwiseContents, equality, quotient, remainder } from "./contents.ts";
 import { broadcast, broadcastShapes, commonElemType, comparison, refuse, sameAs } from "./inference.ts";
 import { attribute, operator, required } from "./schema.ts";
 
@@ -65,7 +55,7 @@ export const elementwise = {
     inputs: ["X"],
     outputs: ["Y"],
     infer: ([X]) => sameAs(X),
-    contents: ([X]) => [X.contents && complete(X.contents.map((dim) => difference(0, dim)))],
+    contents: ([X]) => [X.contents?.map((dim) => differenceOf(0, dim))],
   }),
   Sin: unary,
   Cos: unary,
@@ -110,9 +100,9 @@ export const elementwise = {
     infer: ([input], { to }) => [tensorType(dataTypeOf(to), input.shape)],
     contents: ([input]) => contentsOf(input),
   }),
-  Add: arithmetic(sum),
-  Sub: arithmetic(difference),
-  Mul: arithmetic(product),
+  Add: arithmetic(sumOf),
+  Sub: arithmetic(differenceOf),
+  Mul: arithmetic((a, b) => productOf([a, b])),
   Div: arithmetic(quotient),
   Mod: operator({
     inputs: ["A", "B"],

@@ -1,9 +1,10 @@
+import type { Shape, ValueType } from "../types.ts";
 import { cuda } from "./cuda.ts";
 import { elementwise } from "./elementwise.ts";
 import { nchwc } from "./nchwc.ts";
 import { neural } from "./neural.ts";
 import { quantization } from "./quantization.ts";
-import type { AttributeSpecs, CompleteAttributes, Names, Operator } from "./schema.ts";
+import type { AttributeSpecs, CompleteAttributes, Names, Operand, Operator } from "./schema.ts";
 import { tensors } from "./tensors.ts";
 import { training } from "./training.ts";
 
@@ -28,10 +29,24 @@ export type Attributes<K extends OpType | FunctionType> = K extends OpType
   ? CompleteAttributes<(typeof operators)[K]["attributes"]>
   : Readonly<Record<never, never>>;
 
-/** An operator's declaration with the types of its own attributes set aside, for code that serves them all. */
-export type AnyOperator = Operator<Names, Names, AttributeSpecs>;
+type AnyInputs = readonly (Operand | null)[];
+type AnyAttributes = Readonly<Record<string, unknown>>;
 
-/** The declaration of an op_type. Throws TypeError for a name that is not in the table. */
+/**
+ * An operator's declaration for code that serves them all: its functions take inputs and attributes of any type. They may be called
+ * with what a node of that operator has, which `inferTypes` checks before a node is made.
+ */
+export interface AnyOperator
+  extends Omit<Operator<Names, Names, AttributeSpecs>, "infer" | "contents" | "obligatoryOutputs"> {
+  readonly infer: (inputs: AnyInputs, attributes: AnyAttributes) => readonly ValueType[];
+  readonly contents?: (inputs: AnyInputs, attributes: AnyAttributes) => readonly (Shape | undefined)[];
+  readonly obligatoryOutputs?: (attributes: AnyAttributes) => number;
+}
+
+/**
+ * The declaration of an op_type. Throws TypeError for a name that is not in the table. This is the one place where the types of an
+ * operator's own inputs and attributes are set aside.
+ */
 export function operatorOf(opType: string): AnyOperator {
   if (!isOpType(opType)) throw new TypeError(`${opType} is not an operator of the table`);
   return operators[opType] as unknown as AnyOperator;

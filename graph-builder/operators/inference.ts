@@ -1,12 +1,5 @@
-import {
-  type Dim,
-  formatType,
-  productOf,
-  quotientOf,
-  type Shape,
-  type TensorType,
-  tensorType,
-} from "../types.ts";
+import { type Dim, productOf, quotientOf, sameDim } from "../dims.ts";
+import { formatType, type Shape, type TensorType, tensorType } from "../types.ts";
 import { type Operand, ShapeError } from "./schema.ts";
 
 /** Refuses inputs with a sentence. */
@@ -26,7 +19,7 @@ export function broadcastShapes(...shapes: readonly Shape[]): Shape {
     let result: Dim = 1;
     for (const shape of shapes) {
       const dim = shape[i - rank + shape.length] ?? 1;
-      if (dim === 1 || dim === result) continue;
+      if (dim === 1 || sameDim(dim, result)) continue;
       if (!mayEqual(dim, result) && result !== 1)
         refuse(`shapes ${shapes.map((s) => `[${s.join(", ")}]`).join(" and ")} do not broadcast`);
       // of two names for one size a number says most
@@ -79,7 +72,7 @@ export function shapeInput(value: Operand): Shape {
 
 /** Whether two dimensions can be the same: files give one size several names, so only numbers differ for certain. */
 export function mayEqual(a: Dim, b: Dim): boolean {
-  return a === b || typeof a === "string" || typeof b === "string";
+  return a === b || typeof a !== "number" || typeof b !== "number";
 }
 
 /** Refuses two values whose shapes differ. */
@@ -107,7 +100,7 @@ export function reshapeTo(shape: Shape, target: Shape): Shape {
   const total = productOf(shape);
   const known = productOf(dims.filter((dim) => dim !== -1));
   if (rest >= 0) dims[rest] = quotientOf(total, known) ?? refuseReshape(shape, target);
-  else if (total !== known) refuseReshape(shape, target);
+  else if (!sameDim(total, known)) refuseReshape(shape, target);
   return dims;
 }
 

@@ -1,4 +1,5 @@
-import { productOf, tensorType } from "../types.ts";
+import { productOf } from "../dims.ts";
+import { tensorType } from "../types.ts";
 import { dimAt, mayEqual, refuse, windowedDims, windowOf } from "./inference.ts";
 import { convAttributes, kernelOf } from "./neural.ts";
 import { attribute, operator, optional } from "./schema.ts";

@@ -1,4 +1,5 @@
-import { productOf, type Shape, tensorType } from "../types.ts";
+import { productOf, sameDim } from "../dims.ts";
+import { type Shape, tensorType } from "../types.ts";
 import {
   broadcastShapes,
   commonElemType,
@@ -85,7 +86,7 @@ export function kernelOf(
 export function expectPerChannel(X: Operand, ...statistics: readonly Operand[]): void {
   const channels = dimAt(X.shape, 1);
   for (const { shape } of statistics) {
-    if (shape.length !== 1 || shape[0] !== channels) {
+    if (shape.length !== 1 || !sameDim(dimAt(shape, 0), channels)) {
       refuse(`scale, bias and statistics must have the shape [${channels}], not [${shape.join(", ")}]`);
     }
   }
@@ -98,8 +99,8 @@ export function matMulShape(A: Shape, B: Shape): Shape {
   if (B.length === 1) return matMulShape(A, [...B, 1]).slice(0, -1);
   if (A.length === 0 || B.length === 0)
     return refuse("MatMul needs vectors, matrices, or stacks of matrices");
-  const inner = [dimAt(A, A.length - 1), dimAt(B, B.length - 2)];
-  if (inner[0] !== inner[1]) refuse(`inner dimensions ${inner.join(" and ")} differ`);
+  const [columns, rows] = [dimAt(A, A.length - 1), dimAt(B, B.length - 2)];
+  if (!sameDim(columns, rows)) refuse(`inner dimensions ${columns} and ${rows} differ`);
   return [...broadcastShapes(A.slice(0, -2), B.slice(0, -2)), dimAt(A, A.length - 2), dimAt(B, B.length - 1)];
 }
 
@@ -146,10 +147,12 @@ export const neural = {
       const filters = dimAt(W.shape, 0);
       const channels = productOf([attributes.group, dimAt(W.shape, 1)]);
       if (X.shape.length !== W.shape.length) refuse(`X has rank ${X.shape.length}, W rank ${W.shape.length}`);
-      if (dimAt(X.shape, 1) !== channels) {
+      if (!sameDim(dimAt(X.shape, 1), channels)) {
         refuse(`X has ${X.shape[1]} channels, W wants ${channels}`);
       }
-      if (B && (B.shape.length !== 1 || B.shape[0] !== filters)) refuse(`B must have the shape [${filters}]`);
+      if (B && (B.shape.length !== 1 || !sameDim(dimAt(B.shape, 0), filters))) {
+        refuse(`B must have the shape [${filters}]`);
+      }
       const window = windowOf(kernelOf(W, attributes), attributes);
       const shape = [dimAt(X.shape, 0), filters, ...windowedDims(X.shape.slice(2), window)];
       return [tensorType(commonElemType(X, W), shape)];
@@ -169,7 +172,7 @@ export const neural = {
         const extra = attributes.output_padding?.[i] ?? 0;
         return (strides[i] ?? 1) * (staticDim(X.shape, i + 2) - 1) + extra + span - padding;
       });
-      if (dimAt(X.shape, 1) !== dimAt(W.shape, 0))
+      if (!sameDim(dimAt(X.shape, 1), dimAt(W.shape, 0)))
         refuse(`X has ${X.shape[1]} channels, W wants ${W.shape[0]}`);
       const filters = staticDim(W.shape, 1) * attributes.group;
       return [tensorType(commonElemType(X, W), [dimAt(X.shape, 0), filters, ...spatial])];

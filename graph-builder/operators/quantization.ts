@@ -1,4 +1,5 @@
-import { tensorType } from "../types.ts";
+import { sameDim } from "../dims.ts";
+import { sameShape, tensorType } from "../types.ts";
 import { dimAt, normalAxis, refuse } from "./inference.ts";
 import { attribute, type Operand, operator } from "./schema.ts";
 
@@ -7,10 +8,10 @@ function expectScale(x: Operand, scale: Operand, zeroPoint: Operand | null | und
   if (scale.shape.length > 1)
     refuse(`the scale must be a number or a vector, not [${scale.shape.join(", ")}]`);
   const [count = 1] = scale.shape;
-  if (scale.shape.length === 1 && count !== 1 && count !== dimAt(x.shape, normalAxis(axis, x.shape.length))) {
+  if (count !== 1 && !sameDim(count, dimAt(x.shape, normalAxis(axis, x.shape.length)))) {
     refuse(`${count} scales do not fit axis ${axis} of [${x.shape.join(", ")}]`);
   }
-  if (zeroPoint && zeroPoint.shape.join() !== scale.shape.join()) {
+  if (zeroPoint && !sameShape(zeroPoint.shape, scale.shape)) {
     refuse(`the zero point is [${zeroPoint.shape.join(", ")}], the scale [${scale.shape.join(", ")}]`);
   }
 }

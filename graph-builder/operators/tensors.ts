@@ -1,5 +1,6 @@
-import { type Dim, productOf, tensorType } from "../types.ts";
-import { complete, contentsOf, joined, repeated, sum } from "./contents.ts";
+import { type Dim, productOf, sameDim, sumOf } from "../dims.ts";
+import { tensorType } from "../types.ts";
+import { complete, contentsOf, joined, repeated } from "./contents.ts";
 import {
   broadcastShapes,
   commonElemType,
@@ -107,7 +108,10 @@ export const tensors = {
       const first = inputs[0]?.shape ?? refuse("needs at least one input");
       const at = normalAxis(axis, first.length);
       for (const { shape } of inputs) {
-        if (shape.length !== first.length || shape.some((dim, i) => i !== at && dim !== first[i])) {
+        if (
+          shape.length !== first.length ||
+          shape.some((dim, i) => i !== at && !sameDim(dim, dimAt(first, i)))
+        ) {
           refuse(
             `shapes ${inputs.map((v) => `[${v.shape.join(", ")}]`).join(" and ")} do not join on axis ${axis}`,
           );
@@ -172,9 +176,9 @@ export const tensors = {
       const amounts = shapeInput(pads);
       const rank = data.shape.length;
       if (amounts.length !== 2 * rank) refuse(`pads has ${amounts.length} numbers, not ${2 * rank}`);
-      const padded = (dim: Dim, amount: Dim = 0) =>
-        sum(dim, amount) ?? refuse(`${dim} + ${amount} is not known`);
-      const shape = data.shape.map((dim, i) => padded(padded(dim, amounts[i]), amounts[i + rank]));
+      const shape = data.shape.map((dim, i) =>
+        sumOf(sumOf(dim, dimAt(amounts, i)), dimAt(amounts, i + rank)),
+      );
       return [tensorType(data.elemType, shape)];
     },
   }),

@@ -29,7 +29,7 @@ export type BatchAxes = ReadonlyMap<string, number>;
 export function batchAxes({ inputs, outputs }: Graph): BatchAxes {
   const axes = [...inputs, ...outputs].map(({ name = "", type }): [string, number] => [
     name,
-    type.kind === "tensor" ? type.shape.indexOf("batch") : -1,
+    type.kind === "tensor" ? type.shape.findIndex((dim) => String(dim) === "batch") : -1,
   ]);
   return new Map(axes.filter(([, axis]) => axis >= 0));
 }

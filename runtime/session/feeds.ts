@@ -1,6 +1,6 @@
 import type { Tensor } from "onnxruntime-common";
 import { at } from "../../graph-builder/at.ts";
-import { type Dim, didYouMean, UserError, type ValueType } from "../../graph-builder/index.ts";
+import { type Dim, DimSymbol, didYouMean, UserError, type ValueType } from "../../graph-builder/index.ts";
 import { ortType } from "../device/tensors.ts";
 
 /** An input of a graph. */
@@ -35,19 +35,19 @@ export function checkFeeds(inputs: readonly GraphInput[], feeds: Readonly<Record
     }
     checkShape(name, tensor.dims, type.shape);
     for (const [axis, dim] of type.shape.entries()) {
-      if (!isSymbol(dim)) continue;
+      if (!(dim instanceof DimSymbol)) continue;
       const size = at(tensor.dims, axis);
-      const known = sizes.get(dim);
+      const known = sizes.get(dim.name);
       if (known && known.size !== size) {
         throw new UserError(
           `The inputs disagree about ${dim}: it is ${known.size} in ${known.input}, and ${size} in ${name}.`,
           {
             code: "input-shape",
-            details: { input: name, symbol: dim, size, other: known.input, otherSize: known.size },
+            details: { input: name, symbol: dim.name, size, other: known.input, otherSize: known.size },
           },
         );
       }
-      sizes.set(dim, { size, input: name });
+      sizes.set(dim.name, { size, input: name });
     }
   }
 }
@@ -56,7 +56,8 @@ function checkShape(input: string, dims: readonly number[], wanted: readonly Dim
   const fits =
     dims.length === wanted.length &&
     wanted.every((dim, axis) => typeof dim !== "number" || dim === dims[axis]);
-  const details = { input, shape: dims, wanted };
+  const named = wanted.map((dim) => (typeof dim === "number" ? dim : String(dim)));
+  const details = { input, shape: dims, wanted: named };
   if (!fits) {
     throw new UserError(
       `The input ${input} has the shape [${dims.join(", ")}], and must have [${wanted.join(", ")}].`,
@@ -68,9 +69,4 @@ function checkShape(input: string, dims: readonly number[], wanted: readonly Dim
     code: "input-shape",
     details,
   });
-}
-
-/** Whether a dimension is one symbol, not an expression of symbols. */
-function isSymbol(dim: Dim): dim is string {
-  return typeof dim === "string" && /^\w+$/.test(dim);
 }

@@ -1,17 +1,28 @@
-import { at, elementCount, int64s, RandomStream, type Shape, Tensor } from "../../graph-builder/index.ts";
+import {
+  at,
+  elementCount,
+  type GivenShape,
+  int64s,
+  RandomStream,
+  shapeOf,
+  Tensor,
+} from "../../graph-builder/index.ts";
 
 /** The sizes of the symbolic dimensions in tests. */
 export const symbols: Readonly<Record<string, number>> = { batch: 3 };
 
 /** An input of a graph: its declared shape, which may have symbols, and its data. */
 export interface Input {
-  readonly shape: Shape;
+  readonly shape: GivenShape;
   readonly tensor: Tensor;
 }
 
 let count = 0;
 
-function fill(shape: Shape, valueAt: (random: RandomStream, index: number, size: number) => number): Input {
+function fill(
+  shape: GivenShape,
+  valueAt: (random: RandomStream, index: number, size: number) => number,
+): Input {
   const dims = dimsOf(shape);
   const random = new RandomStream(7, `tensor ${count++}`);
   const size = dims.reduce((product, dim) => product * dim, 1);
@@ -20,27 +31,27 @@ function fill(shape: Shape, valueAt: (random: RandomStream, index: number, size:
 }
 
 /** The shape with its symbols replaced. */
-export function dimsOf(shape: Shape): number[] {
-  return shape.map((dim) => elementCount([dim], symbols));
+export function dimsOf(shape: GivenShape): number[] {
+  return shapeOf(shape).map((dim) => elementCount([dim], symbols));
 }
 
 /** Standard normal numbers. */
-export function normal(shape: Shape): Input {
+export function normal(shape: GivenShape): Input {
   return fill(shape, (random, i) => random.normal(i));
 }
 
 /** Uniform numbers of [0.5, 2). */
-export function positive(shape: Shape): Input {
+export function positive(shape: GivenShape): Input {
   return fill(shape, (random, i) => 0.5 + 1.5 * random.uniform(i));
 }
 
 /** Uniform numbers of [0, 1). */
-export function uniform(shape: Shape): Input {
+export function uniform(shape: GivenShape): Input {
   return fill(shape, (random, i) => random.uniform(i));
 }
 
 /** Numbers of both signs with absolute values of at least 0.2. */
-export function apart(shape: Shape): Input {
+export function apart(shape: GivenShape): Input {
   return fill(
     shape,
     (random, i) => (random.uniform(2 * i) < 0.5 ? -1 : 1) * (0.2 + random.uniform(2 * i + 1)),
@@ -48,7 +59,7 @@ export function apart(shape: Shape): Input {
 }
 
 /** Numbers around zero in random order, any two at least 0.1 apart. */
-export function distinct(shape: Shape): Input {
+export function distinct(shape: GivenShape): Input {
   let order: Uint32Array | undefined;
   return fill(shape, (random, i, size) => {
     order ??= random.permutation(size, 0);
@@ -57,6 +68,6 @@ export function distinct(shape: Shape): Input {
 }
 
 /** The given int64 numbers. */
-export function integers(values: readonly number[], shape: Shape = [values.length]): Input {
+export function integers(values: readonly number[], shape: GivenShape = [values.length]): Input {
   return { shape, tensor: int64s(values, dimsOf(shape)) };
 }

@@ -1,4 +1,5 @@
 import type { Graph, Value } from "../../ir.ts";
+import { sameShape } from "../../types.ts";
 import type { Pass } from "../pass.ts";
 import { appendConvolution, convolutionOf, growKernel } from "./convolution.ts";
 import { transform } from "./transform.ts";
@@ -37,6 +38,6 @@ function droppedAtEnd(slice: Value, whole: Value): number[] | undefined {
     .slice(1)
     .map((input) => input?.constant?.numbers());
   if (!starts || starts.some((start) => start !== 0) || steps?.some((step) => step !== 1)) return undefined;
-  if (slice.shape.slice(0, 2).some((dim, i) => dim !== whole.shape[i])) return undefined;
+  if (!sameShape(slice.shape.slice(0, 2), whole.shape.slice(0, 2))) return undefined;
   return slice.shape.slice(2).map((dim, i) => Number(whole.shape[i + 2]) - Number(dim));
 }

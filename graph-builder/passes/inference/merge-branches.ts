@@ -1,6 +1,7 @@
 import { at } from "../../at.ts";
 import type { Builder } from "../../builder.ts";
 import type { Graph, Value } from "../../ir.ts";
+import { sameShape } from "../../types.ts";
 import type { Pass } from "../pass.ts";
 import { appendConvolution, type Convolution, type Filters, ownConvolution } from "./convolution.ts";
 import { isReadOnce, sharedName, transform } from "./transform.ts";
@@ -26,8 +27,7 @@ function merge(graph: Graph): Graph {
 function isAlike(a: Convolution, b: Convolution): boolean {
   const window = ({ dims, strides, dilations, pads }: Convolution) =>
     [dims[0], ...dims.slice(2), strides, dilations, pads].join();
-  const isSameMap =
-    a.X.shape.length === b.X.shape.length && a.X.shape.every((dim, i) => i === 1 || dim === b.X.shape[i]);
+  const isSameMap = sameShape(a.X.shape.toSpliced(1, 1), b.X.shape.toSpliced(1, 1));
   return a.group === 1 && b.group === 1 && isSameMap && window(a) === window(b);
 }
 

@@ -4,9 +4,9 @@ import {
   createBuilder,
   createModel,
   encodeModel,
+  type GivenShape,
   Graph,
   nameValues,
-  type Shape,
   UserError,
   type Value,
 } from "../../../graph-builder/index.ts";
@@ -99,7 +99,7 @@ describe("a classifier", () => {
   });
 });
 
-function image(g: Builder, name: string, shape: Shape = ["batch", 3, 8, 8]): Value {
+function image(g: Builder, name: string, shape: GivenShape = ["batch", 3, 8, 8]): Value {
   return g.input(name, "float", shape);
 }
 
