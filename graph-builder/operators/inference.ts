@@ -1,3 +1,4 @@
+import { at } from "../at.ts";
 import { type Dim, productOf, quotientOf, sameDim } from "../dims.ts";
 import { formatType, type Shape, type TensorType, tensorType } from "../types.ts";
 import { type Operand, ShapeError } from "./schema.ts";
@@ -22,7 +23,7 @@ export function broadcastShapes(...shapes: readonly Shape[]): Shape {
       if (dim === 1 || sameDim(dim, result)) continue;
       if (!mayEqual(dim, result) && result !== 1)
         refuse(`shapes ${shapes.map((s) => `[${s.join(", ")}]`).join(" and ")} do not broadcast`);
-      // of two names for one size a number says most
+      // where one size has two names, a number says most
       if (result === 1 || typeof dim === "number") result = dim;
     }
     return result;
@@ -135,7 +136,7 @@ export interface Window {
   readonly pads: readonly number[];
 }
 
-/** Completes window attributes for `rank` spatial axes; refuses auto_pad, which ONNX deprecates. */
+/** Completes window attributes; refuses auto_pad, which ONNX deprecates, and lists that are not of the kernel's rank. */
 export function windowOf(
   kernel: readonly number[],
   attributes: {
@@ -147,12 +148,15 @@ export function windowOf(
 ): Window {
   const ones = kernel.map(() => 1);
   if (attributes.auto_pad !== "NOTSET") refuse(`auto_pad ${attributes.auto_pad} is not supported, give pads`);
-  return {
-    kernel,
-    strides: attributes.strides ?? ones,
-    dilations: attributes.dilations ?? ones,
-    pads: attributes.pads ?? [...ones, ...ones].map(() => 0),
-  };
+  const { strides = ones, dilations = ones, pads = [...ones, ...ones].map(() => 0) } = attributes;
+  for (const [name, list, count] of [
+    ["strides", strides, kernel.length],
+    ["dilations", dilations, kernel.length],
+    ["pads", pads, 2 * kernel.length],
+  ] as const) {
+    if (list.length !== count) refuse(`${name} has ${list.length} numbers, not ${count}`);
+  }
+  return { kernel, strides, dilations, pads };
 }
 
 /**
@@ -162,12 +166,12 @@ export function windowOf(
 export function windowedDims(dims: Shape, { kernel, strides, dilations, pads }: Window, ceil = false): Shape {
   const rank = kernel.length;
   return kernel.map((size, i) => {
-    const span = (dilations[i] ?? 1) * (size - 1) + 1;
-    const room = staticDim(dims, i) + (pads[i] ?? 0) + (pads[i + rank] ?? 0) - span;
+    const span = at(dilations, i) * (size - 1) + 1;
+    const room = staticDim(dims, i) + at(pads, i) + at(pads, i + rank) - span;
     if (room < 0) refuse(`a window of ${span} does not fit the padded dimension ${room + span}`);
-    const stride = strides[i] ?? 1;
+    const stride = at(strides, i);
     if (!ceil) return Math.floor(room / stride) + 1;
     const last = Math.ceil(room / stride);
-    return last * stride >= staticDim(dims, i) + (pads[i] ?? 0) ? last : last + 1;
+    return last * stride >= staticDim(dims, i) + at(pads, i) ? last : last + 1;
   });
 }

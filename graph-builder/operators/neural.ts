@@ -1,3 +1,4 @@
+import { at } from "../at.ts";
 import { productOf, sameDim } from "../dims.ts";
 import { type Shape, tensorType } from "../types.ts";
 import {
@@ -166,11 +167,13 @@ export const neural = {
       if (attributes.output_shape) refuse("output_shape is not supported, give output_padding");
       const kernel = kernelOf(W, attributes);
       const { strides, dilations, pads } = windowOf(kernel, attributes);
+      const extra = attributes.output_padding ?? kernel.map(() => 0);
+      if (extra.length !== kernel.length)
+        refuse(`output_padding has ${extra.length} numbers, not ${kernel.length}`);
       const spatial = kernel.map((size, i) => {
-        const span = (dilations[i] ?? 1) * (size - 1) + 1;
-        const padding = (pads[i] ?? 0) + (pads[i + kernel.length] ?? 0);
-        const extra = attributes.output_padding?.[i] ?? 0;
-        return (strides[i] ?? 1) * (staticDim(X.shape, i + 2) - 1) + extra + span - padding;
+        const span = at(dilations, i) * (size - 1) + 1;
+        const padding = at(pads, i) + at(pads, i + kernel.length);
+        return at(strides, i) * (staticDim(X.shape, i + 2) - 1) + at(extra, i) + span - padding;
       });
       if (!sameDim(dimAt(X.shape, 1), dimAt(W.shape, 0)))
         refuse(`X has ${X.shape[1]} channels, W wants ${W.shape[0]}`);

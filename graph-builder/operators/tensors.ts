@@ -1,3 +1,4 @@
+import { at as elementAt } from "../at.ts";
 import { type Dim, productOf, sameDim, sumOf } from "../dims.ts";
 import { tensorType } from "../types.ts";
 import { complete, contentsOf, joined, repeated } from "./contents.ts";
@@ -153,10 +154,19 @@ export const tensors = {
       const to = constantNumbers(ends, "ends");
       const along = axes ? constantNumbers(axes, "axes") : from.map((_, i) => i);
       const by = steps ? constantNumbers(steps, "steps") : from.map(() => 1);
+      if ([from, to, by].some(({ length }) => length !== along.length)) {
+        refuse(`starts, ends, axes and steps must be of one length`);
+      }
       const shape: Dim[] = [...data.shape];
       for (const [i, axis] of along.entries()) {
         const at = normalAxis(axis, shape.length);
-        shape[at] = sliceRange(at, staticDim(data.shape, at), from[i] ?? 0, to[i] ?? 0, by[i] ?? 1).count;
+        shape[at] = sliceRange(
+          at,
+          staticDim(data.shape, at),
+          elementAt(from, i),
+          elementAt(to, i),
+          elementAt(by, i),
+        ).count;
       }
       return [tensorType(data.elemType, shape)];
     },
@@ -202,8 +212,8 @@ export const tensors = {
       const along = constantNumbers(axes, "axes");
       const rank = data.shape.length + along.length;
       const inserted = new Set(along.map((axis) => normalAxis(axis, rank)));
-      const rest = [...data.shape];
-      const shape = Array.from({ length: rank }, (_, i) => (inserted.has(i) ? 1 : (rest.shift() ?? 1)));
+      let next = 0;
+      const shape = Array.from({ length: rank }, (_, i) => (inserted.has(i) ? 1 : dimAt(data.shape, next++)));
       return [tensorType(data.elemType, shape)];
     },
     contents: ([data]) => contentsOf(data),

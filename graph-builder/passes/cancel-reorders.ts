@@ -1,5 +1,5 @@
 import type { Builder } from "../builder.ts";
-import type { Node, Value } from "../ir.ts";
+import { isOp, type Node, type Value } from "../ir.ts";
 import type { Pass } from "./pass.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
@@ -42,9 +42,9 @@ function shorterWay(g: Builder, node: Node, { producer }: Value): Value[] | unde
 }
 
 function isPlainOutput(node: Node | undefined): node is Node<"ReorderOutput"> & Node {
-  return node?.opType === "ReorderOutput" && (node as Node<"ReorderOutput">).attributes.channels_last === 0;
+  return isOp(node, "ReorderOutput") && node.attributes.channels_last === 0;
 }
 
 function isPixelsFirst(node: Node | undefined): node is Node<"Transpose"> & Node {
-  return node?.opType === "Transpose" && (node as Node<"Transpose">).attributes.perm?.join() === PIXELS_FIRST;
+  return isOp(node, "Transpose") && node.attributes.perm?.join() === PIXELS_FIRST;
 }

@@ -1,5 +1,5 @@
 import { at } from "../../at.ts";
-import type { Graph, Node } from "../../ir.ts";
+import { type Graph, isOp } from "../../ir.ts";
 import type { Pass } from "../pass.ts";
 import {
   appendConvolution,
@@ -18,7 +18,7 @@ export const joinConvolutions: Pass = { name: "join-convolutions", run: join };
 
 function join(graph: Graph): Graph {
   return transform(graph, (node, inputs, g) => {
-    if (node.opType !== "Concat" || (node as Node<"Concat">).attributes.axis !== 1) return undefined;
+    if (!isOp(node, "Concat") || node.attributes.axis !== 1) return undefined;
     const found = inputs.map((input, i) => ownConvolution(graph, node.inputs[i], input));
     const convolutions = found.filter((conv) => conv !== undefined);
     const [first] = convolutions;

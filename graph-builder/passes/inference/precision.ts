@@ -1,6 +1,6 @@
 import { at } from "../../at.ts";
 import { type Builder, createBuilder } from "../../builder.ts";
-import type { Graph, Node, Value } from "../../ir.ts";
+import { type Graph, isOp, type Node, type Value } from "../../ir.ts";
 import { dataTypeNumbers, dataTypeOf } from "../../operators/elementwise.ts";
 import { float16Bits, type NumericType, Tensor } from "../../tensor.ts";
 import type { DataType } from "../../types.ts";
@@ -56,7 +56,7 @@ function convertAttributes({ attributes }: Node, precision: Precision): Record<s
 }
 
 function isFloatingCast(node: Node): boolean {
-  return node.opType === "Cast" && isFloating(dataTypeOf((node as Node<"Cast">).attributes.to));
+  return isOp(node, "Cast") && isFloating(dataTypeOf(node.attributes.to));
 }
 
 function isFloating(elemType: DataType): boolean {

@@ -1,6 +1,6 @@
 import { at } from "../../at.ts";
 import type { Builder } from "../../builder.ts";
-import type { Graph, Node, Value } from "../../ir.ts";
+import { type Graph, isOp, type Node, type Value } from "../../ir.ts";
 import { nameValues } from "../../names.ts";
 import { allocate, floats, Tensor } from "../../tensor.ts";
 import type { Pass } from "../pass.ts";
@@ -73,7 +73,7 @@ function isMultiplication({ opType }: Node): boolean {
 }
 
 function filterAxis(node: Node): number {
-  return node.opType === "Gemm" && !(node as Node<"Gemm">).attributes.transB ? 1 : 0;
+  return isOp(node, "Gemm") && !node.attributes.transB ? 1 : 0;
 }
 
 function missing(name: string | undefined): never {
