@@ -1,7 +1,8 @@
 import type { Builder } from "../builder.ts";
+import { sameDim } from "../dims.ts";
 import type { Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
-import { staticDim, type Window } from "../operators/inference.ts";
+import { dimAt, staticDim, type Window } from "../operators/inference.ts";
 import { copyingWeights, first, last, pixelRows } from "./channels-last.ts";
 import type { Convolution } from "./convolution.ts";
 
@@ -68,7 +69,7 @@ export function scaledGradient(g: Builder, dY: Value): ScaledGradient {
   const node = G.producer;
   if (node?.opType !== "Mul" || node.input(1).shape.length !== 1) return { G, scale: undefined };
   const [value, scale] = [node.input(0), node.input(1)];
-  const isPerChannel = value.shape.length === 4 && scale.shape[0] === value.shape[3];
+  const isPerChannel = value.shape.length === 4 && sameDim(dimAt(scale.shape, 0), dimAt(value.shape, 3));
   return isPerChannel ? { G: value, scale } : { G, scale: undefined };
 }
 

@@ -176,7 +176,7 @@ function bodyOf(graph: Graph, given: readonly string[], made: readonly string[])
 function valueInfo(name: string, type: ValueType | undefined, isScanned: boolean) {
   if (type?.kind !== "tensor") throw new UserError(`${name} is no tensor, and Scan takes tensors alone.`);
   const shape = isScanned ? [STEPS, ...type.shape] : type.shape;
-  return { name, type: encodeType({ ...type, shape }) };
+  return { name, type: encodeType(tensorType(type.elemType, shape)) };
 }
 
 function expectSameType(

@@ -12,6 +12,7 @@ import {
   loweringOf,
   STEPS,
   Tensor as TensorProto,
+  tensorType,
   UserError,
 } from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
@@ -203,7 +204,7 @@ export function chunkModel(
   const bytes = encodeChunk(createModel(graph), { states: step.states, packs: step.packs, scanned });
   const feeds = own.map(({ name = "", type }) => ({
     name,
-    type: type.kind === "tensor" ? { ...type, shape: [STEPS, ...type.shape] } : type,
+    type: type.kind === "tensor" ? tensorType(type.elemType, [STEPS, ...type.shape]) : type,
   }));
   return { bytes, step, feeds };
 }
