@@ -7,6 +7,7 @@ export default defineConfig({
     setupFiles: ["test/support/check-passes.ts"],
     globalSetup: ["test/support/build.ts"],
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     maxWorkers: 2,
   },
 });
