@@ -17,7 +17,8 @@ import {
 import { openDevice } from "shakenet/node";
 import { TrainingSession } from "shakenet/runtime";
 
-// rounding has the gradient 0; this function has the gradient of the identity, for inputs of any shape ("...")
+// rounding has the gradient 0; this function has the gradient of the identity, for inputs of any shape
+// ("...")
 const anyShape = tensorType("float", ["..."]);
 const roundThrough = defineFunction({
   domain: "com.example",

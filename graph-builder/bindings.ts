@@ -3,13 +3,16 @@ import { createModel, type Graph, type Model } from "./ir.ts";
 
 /**
  * What an input or output of a graph is to a training step.
- * - parameter, statistic, constant: a tensor of the checkpoint by the name of `input`. A parameter is trained, a statistic is a running
- *   mean or variance, and no step changes a constant.
- * - gradient: the gradient of `parameter`. A graph takes it (`input`), returns it (`output`), or takes it and returns it changed.
+ * - parameter, statistic, constant: a tensor of the checkpoint by the name of `input`. A parameter is
+ *   trained, a statistic is a running mean or variance, and no step changes a constant.
+ * - gradient: the gradient of `parameter`. A graph takes it (`input`), returns it (`output`), or takes it and
+ *   returns it changed.
  * - moment: what the optimizer keeps for `parameter` between steps; `index` counts its moments from 0.
- * - learning-rate (float [1]), step (int64 [1], from 1), reset-gradients (bool [1]): inputs that tell a step what to do.
+ * - learning-rate (float [1]), step (int64 [1], from 1), reset-gradients (bool [1]): inputs that tell a step
+ *   what to do.
  *
- * `output` returns the next value. A file with ONNX Runtime's in-place operators has none: its kernels write into `input`.
+ * `output` returns the next value. A file with ONNX Runtime's in-place operators has none: its kernels write
+ * into `input`.
  */
 export type Binding = TensorBinding | GradientBinding | MomentBinding | ControlBinding;
 
@@ -48,7 +51,9 @@ export interface BoundGraph {
   readonly bindings: readonly Binding[];
 }
 
-/** The key of a model's metadata_props whose value is the JSON `{ "format": 1, "bindings": [Binding, ...] }`. */
+/**
+ * The key of a model's metadata_props whose value is the JSON `{ "format": 1, "bindings": [Binding, ...] }`.
+ */
 export const BINDINGS_KEY = "training.bindings";
 
 /** A model that says its bindings in its metadata, where it has any. */
@@ -71,8 +76,8 @@ export function metadataBesideBindings({
 }
 
 /**
- * The bindings in a model's metadata; undefined where it has none. `where` names the file in errors.
- * Throws UserError where they are not of the form above, or name an input or output that the graph does not have.
+ * The bindings in a model's metadata; undefined where it has none. `where` names the file in errors. Throws
+ * UserError where they are not of the form above, or name an input or output that the graph does not have.
  */
 export function readBindings({ graph, metadataProps }: Model, where: string): Binding[] | undefined {
   const json = metadataProps[BINDINGS_KEY];

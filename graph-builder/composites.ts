@@ -11,7 +11,10 @@ export function spatialAxes(X: Value): number[] {
   return X.shape.slice(2).map((_, i) => i + 2);
 }
 
-/** How many elements of X lie along the axes, as a scalar of X's type, or float for float16: a constant where all is known. */
+/**
+ * How many elements of X lie along the axes, as a scalar of X's type, or float for float16: a constant where
+ * all is known.
+ */
 export function elementsOver(g: Builder, X: Value, axes: readonly number[]): Value {
   const dims = axes.map((axis) => dimAt(X.shape, normalAxis(axis, X.shape.length)));
   const known = g.float(elementCount(dims.filter((dim) => typeof dim === "number")));
@@ -23,8 +26,8 @@ export function elementsOver(g: Builder, X: Value, axes: readonly number[]): Val
 }
 
 /**
- * The gradient of an AveragePool over an input of shape `dims` [N, C, ...]: every window spreads dY / (pixels it averaged). ONNX
- * Runtime's AveragePoolGrad would fix the batch size. Throws Error for ceil_mode.
+ * The gradient of an AveragePool over an input of shape `dims` [N, C, ...]: every window spreads dY / (pixels
+ * it averaged). ONNX Runtime's AveragePoolGrad would fix the batch size. Throws Error for ceil_mode.
  */
 export function averagePoolGradient(
   g: Builder,

@@ -23,7 +23,10 @@ export function flopsOf(node: Node, batch = 1): number {
   return rule ? rule(node, elements) : elements(node.outputs[0]);
 }
 
-/** The cost of a graph for one image, from its shapes alone; an update, which is the same for any number of images, does not count. */
+/**
+ * The cost of a graph for one image, from its shapes alone; an update, which is the same for any number of
+ * images, does not count.
+ */
 export function costOf(graph: Graph): Cost {
   let [forwardFlops, backwardFlops, activationBytes] = [0, 0, 0];
   for (const node of graph.nodes) {

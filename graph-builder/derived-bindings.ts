@@ -11,19 +11,23 @@ export interface TensorNames {
   readonly frozen: ReadonlySet<string>;
 }
 
-/** A file's own bindings, or those that its names tell. Throws UserError, naming `where`, for damaged ones. */
+/**
+ * A file's own bindings, or those that its names tell. Throws UserError, naming `where`, for damaged ones.
+ */
 export function bindingsOf(model: Model, kind: ModelKind, tensors: TensorNames, where: string): Binding[] {
   return readBindings(model, where) ?? deriveBindings(model.graph, kind, tensors);
 }
 
 /**
- * The bindings of a file that says none, as ONNX Runtime's `generate_artifacts` and older versions of this project name things:
- * - gradients are `<parameter>_grad.accumulation.buffer` in a training model that adds them up, the output `<parameter>_grad` in one that
- *   returns them, and the input `<parameter>_grad` of an optimizer model;
+ * The bindings of a file that says none, as ONNX Runtime's `generate_artifacts` and older versions of this
+ * project name things:
+ * - gradients are `<parameter>_grad.accumulation.buffer` in a training model that adds them up, the output
+ *   `<parameter>_grad` in one that returns them, and the input `<parameter>_grad` of an optimizer model;
  * - moments are `<parameter>.momentum`, or `.momentum_1` and `.momentum_2`;
- * - the next value of an input is the output `<input>_next`, where the file has no operator that changes its inputs in place;
- * - `learning_rate`, `step` and `lazy_reset_grad` tell a step what to do. A training model takes the first two where it updates its
- *   parameters itself, which are then all frozen in the checkpoint.
+ * - the next value of an input is the output `<input>_next`, where the file has no operator that changes its
+ *   inputs in place;
+ * - `learning_rate`, `step` and `lazy_reset_grad` tell a step what to do. A training model takes the first
+ *   two where it updates its parameters itself, which are then all frozen in the checkpoint.
  */
 export function deriveBindings(graph: Graph, kind: ModelKind, { trainable, frozen }: TensorNames): Binding[] {
   const inputs = graph.inputs.map(({ name = "" }) => name);
@@ -75,7 +79,10 @@ function momentInputs(parameters: ReadonlySet<string>, inputs: ReadonlySet<strin
   });
 }
 
-/** A model that updates its parameters itself changes all of its frozen tensors; running statistics are told by their names. */
+/**
+ * A model that updates its parameters itself changes all of its frozen tensors; running statistics are told
+ * by their names.
+ */
 function frozenBinding(input: string, updates: boolean, next: { output?: string }): Binding {
   if (updates && !/running_(mean|var)$/.test(input)) return { role: "parameter", input, ...next };
   return { role: "output" in next ? "statistic" : "constant", input, ...next };

@@ -32,17 +32,19 @@ export class CeilQuotient {
   }
 }
 
-type Factor = DimSymbol | CeilQuotient;
+/** A factor of a term: a symbol, or a ceiling division, which no other product can express. */
+export type Factor = DimSymbol | CeilQuotient;
 
 /** A whole number times a product of factors; the factors are in the order of `compareFactors`. */
-interface Term {
+export interface Term {
   readonly coefficient: number;
   readonly factors: readonly Factor[];
 }
 
 /**
- * A sum of products, such as `8*batch` or `16*ceil(batch/16)-batch`. The terms are in the order of `compareTerms`, no two of them have
- * the same factors, and no coefficient is 0. `sumOf` and `productOf` make it.
+ * A sum of products, such as `8*batch` or `16*ceil(batch/16)-batch`. The terms are in the order of
+ * `compareTerms`, no two of them have the same factors, and no coefficient is 0. `sumOf` and `productOf` make
+ * it.
  */
 export class DimSum {
   readonly kind = "sum";
@@ -63,8 +65,9 @@ export class DimSum {
 export type DimExpression = DimSymbol | CeilQuotient | DimSum;
 
 /**
- * A dimension: a number, a symbol or an expression of them. All are immutable and in one normal form, so that `sameDim` compares them
- * part by part. Template literals and `String` give their text, which `parseDim` reads.
+ * A dimension: a number, a symbol or an expression of them. All are immutable and in one normal form, so that
+ * `sameDim` compares them part by part. Template literals and `String` give their text, which `parseDim`
+ * reads.
  */
 export type Dim = number | DimExpression;
 
@@ -99,8 +102,9 @@ function compareFactors(a: Factor, b: Factor): number {
 }
 
 /**
- * The graded lexicographic order of terms without their coefficients: more factors first, then by the first factor that differs.
- * Multiplying two terms by a third one keeps their order, which the long division in `quotientOf` needs.
+ * The graded lexicographic order of terms without their coefficients: more factors first, then by the first
+ * factor that differs. Multiplying two terms by a third one keeps their order, which the long division in
+ * `quotientOf` needs.
  */
 function compareTerms(a: Term, b: Term): number {
   if (a.factors.length !== b.factors.length) return b.factors.length - a.factors.length;
@@ -159,7 +163,10 @@ function multiply(a: Term, b: Term): Term {
   return { coefficient: a.coefficient * b.coefficient, factors };
 }
 
-/** `a / b` where it is a sum of products with whole coefficients, else undefined. It is found by long division. */
+/**
+ * `a / b` where it is a sum of products with whole coefficients, else undefined. It is found by long
+ * division.
+ */
 export function quotientOf(a: Dim, b: Dim): Dim | undefined {
   const [divisor] = termsOf(b);
   if (!divisor) return undefined;
@@ -186,8 +193,8 @@ function divide(a: Term, b: Term): Term | undefined {
 }
 
 /**
- * `a / divisor` rounded up. Terms that the divisor divides stand outside of the rounding: `(32*a+b) / 16` is `2*a+ceil(b/16)`.
- * Throws RangeError where the divisor is not a whole number above 0.
+ * `a / divisor` rounded up. Terms that the divisor divides stand outside of the rounding: `(32*a+b) / 16` is
+ * `2*a+ceil(b/16)`. Throws RangeError where the divisor is not a whole number above 0.
  */
 export function ceilQuotientOf(a: Dim, divisor: number): Dim {
   if (!Number.isInteger(divisor) || divisor < 1) throw new RangeError(`${divisor} is no divisor of a size`);
@@ -213,7 +220,9 @@ function greatestDivisor(a: number, b: number): number {
   return b === 0 ? Math.abs(a) : greatestDivisor(b, a % b);
 }
 
-/** Whether a dimension is 0 or more for all sizes that its symbols can stand for, as far as its signs tell. */
+/**
+ * Whether a dimension is 0 or more for all sizes that its symbols can stand for, as far as its signs tell.
+ */
 export function isNonNegative(dim: Dim): boolean {
   if (typeof dim === "number") return dim >= 0;
   if (dim.kind === "symbol") return true;
@@ -234,8 +243,9 @@ export function sizeOf(dim: Dim, size: (name: string) => number): number {
 }
 
 /**
- * The dimension that a text such as `8*batch`, `batch+15` or `ceil(batch/16)` writes. A text that is not how this project writes an
- * expression is a symbol with that name: files have symbols such as `batch-size` and `sequence length + 1`.
+ * The dimension that a text such as `8*batch`, `batch+15` or `ceil(batch/16)` writes. A text that is not how
+ * this project writes an expression is a symbol with that name: files have symbols such as `batch-size` and
+ * `sequence length + 1`.
  */
 export function parseDim(text: string): Dim {
   const tokens = text.match(/\d+|[A-Za-z_]\w*|[()*+/]/g) ?? [];
@@ -244,7 +254,9 @@ export function parseDim(text: string): Dim {
   return dim !== undefined && String(dim) === text ? dim : new DimSymbol(text);
 }
 
-/** Recursive descent over the tokens of a dimension; a method returns undefined where its rule does not fit. */
+/**
+ * Recursive descent over the tokens of a dimension; a method returns undefined where its rule does not fit.
+ */
 class DimParser {
   readonly #tokens: readonly string[];
   #position = 0;

@@ -18,9 +18,9 @@ interface Scope {
 }
 
 /**
- * The graph in Graphviz's language: a box a node, coloured by its phase (forward, backward, update), in clusters by its scope
- * (`stage1/block0/Conv_0` lies in `block0` in `stage1`); an arrow for every value that a node reads, with the value's type. Constants
- * are left out.
+ * The graph in Graphviz's language: a box a node, coloured by its phase (forward, backward, update), in
+ * clusters by its scope (`stage1/block0/Conv_0` lies in `block0` in `stage1`); an arrow for every value that
+ * a node reads, with the value's type. Constants are left out.
  */
 export function toDot(graph: Graph): string {
   const names = nameValues(graph);

@@ -44,6 +44,8 @@ export {
 export { decodeOutline, type Outline } from "./onnx/outline.ts";
 export { dataTypeNumbers } from "./operators/elementwise.ts";
 export {
+  type AnyAttributes,
+  type AnyInputs,
   type AnyOperator,
   type Attributes,
   type FunctionType,

@@ -12,7 +12,10 @@ import { projectName } from "./project.ts";
 import { isOpaque, type Tensor } from "./tensor.ts";
 import type { Shape, TensorType, ValueType } from "./types.ts";
 
-/** What a file says of a model, a graph, a node or a value beside what it computes; passes keep it with what they keep. */
+/**
+ * What a file says of a model, a graph, a node or a value beside what it computes; passes keep it with what
+ * they keep.
+ */
 export interface Notes {
   readonly docString?: string | undefined;
   readonly metadataProps?: Readonly<Record<string, string>> | undefined;
@@ -27,14 +30,17 @@ export interface Use {
 }
 
 /**
- * A tensor (or sequence) of a graph. Exactly one of these holds:
- * a node produces it, it is a graph input, or it is an initializer (it has a constant and a name is optional).
+ * A tensor (or sequence) of a graph. Exactly one of these holds: a node produces it, it is a graph input, or
+ * it is an initializer (it has a constant and a name is optional).
  */
 export class Value {
   readonly type: ValueType;
   readonly producer: Node | undefined;
   readonly constant: Tensor | undefined;
-  /** A name that must appear in the file; values without one are named after their producer when the graph is written. */
+  /**
+   * A name that must appear in the file; values without one are named after their producer when the graph is
+   * written.
+   */
   name: string | undefined;
   notes: Notes | undefined;
   readonly uses: Use[] = [];
@@ -58,7 +64,10 @@ export class Value {
     return this.tensor.shape;
   }
 
-  /** What is known of its elements before a run: numbers, and symbols of shapes; undefined for floats and where they depend on data. */
+  /**
+   * What is known of its elements before a run: numbers, and symbols of shapes; undefined for floats and
+   * where they depend on data.
+   */
   get contents(): Shape | undefined {
     this.#contents ??= this.#knownContents() ?? null;
     return this.#contents ?? undefined;
@@ -77,7 +86,10 @@ export class Value {
   }
 }
 
-/** The part of a training step that a node belongs to: the outputs and the loss, their gradients, or the optimizer's step. */
+/**
+ * The part of a training step that a node belongs to: the outputs and the loss, their gradients, or the
+ * optimizer's step.
+ */
 export type Phase = "forward" | "backward" | "update";
 
 /** A model-local function: an operator that stands for a graph of operators. `defineFunction` makes one. */
@@ -88,7 +100,9 @@ export interface FunctionDefinition<I extends Names = Names, O extends Names = N
   readonly type: FunctionType;
   /** The name alone. */
   readonly opType: string;
-  /** What the function computes. The graph's inputs and outputs are the function's, with the declared types. */
+  /**
+   * What the function computes. The graph's inputs and outputs are the function's, with the declared types.
+   */
   readonly body: Graph;
   /** How a backward pass goes through a call; without one it goes through the body. */
   readonly gradient: Gradient | undefined;
@@ -146,8 +160,8 @@ export class Node<K extends OpType | FunctionType = OpType | FunctionType> {
 }
 
 /**
- * Whether a node is of one of the operators: `if (isOp(node, "Conv")) node.attributes.group`. It narrows the type of the node, and of
- * its attributes with it, so that no cast is needed.
+ * Whether a node is of one of the operators: `if (isOp(node, "Conv")) node.attributes.group`. It narrows the
+ * type of the node, and of its attributes with it, so that no cast is needed.
  */
 export function isOp<K extends OpType>(
   node: Node | null | undefined,
@@ -213,8 +227,8 @@ export class Graph {
 }
 
 /**
- * A graph with what a file says beside it: versions, producer, metadata. Model-local functions follow from the nodes that
- * call them.
+ * A graph with what a file says beside it: versions, producer, metadata. Model-local functions follow from
+ * the nodes that call them.
  */
 export interface Model {
   readonly graph: Graph;
@@ -228,7 +242,10 @@ export interface Model {
   readonly otherFields?: object | undefined;
 }
 
-/** The IR version that came with each opset of ai.onnx (onnx/onnx docs/Versioning.md): what a reader of that opset knows. */
+/**
+ * The IR version that came with each opset of ai.onnx (onnx/onnx docs/Versioning.md): what a reader of that
+ * opset knows.
+ */
 const irVersions: Readonly<Record<number, number>> = {
   11: 6,
   12: 7,
@@ -244,8 +261,8 @@ const irVersions: Readonly<Record<number, number>> = {
 };
 
 /**
- * A model of an opset and its IR version; where left out opset 17, the newest that ONNX Runtime 1.19.2's training and every
- * current runtime share. Throws RangeError for an opset outside 11 to 21.
+ * A model of an opset and its IR version; where left out opset 17, the newest that ONNX Runtime 1.19.2's
+ * training and every current runtime share. Throws RangeError for an opset outside 11 to 21.
  */
 export function createModel(
   graph: Graph,

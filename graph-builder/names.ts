@@ -50,7 +50,10 @@ export function isUsed(graph: Graph, value: Value): boolean {
   return value.uses.length > 0 || graph.outputs.includes(value);
 }
 
-/** The names of a node's outputs as the file lists them: empty for one that is left out, and without those at the end. */
+/**
+ * The names of a node's outputs as the file lists them: empty for one that is left out, and without those at
+ * the end.
+ */
 export function outputNames(graph: Graph, node: Node, names: ReadonlyMap<Value, string>): string[] {
   const { outputs, obligatoryOutputs } = node.operator;
   const isObligatory = (index: number) =>

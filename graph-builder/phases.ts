@@ -25,8 +25,9 @@ export function splitPhase(notes: Notes | undefined): {
 }
 
 /**
- * Sets the phase of every node of a file that says none: autodiff names nodes of the backward pass `<node>_Grad/...`, the nodes of an
- * update are `update/...` or an optimizer of ONNX Runtime, and what reads a value of a later phase belongs to that phase too.
+ * Sets the phase of every node of a file that says none: autodiff names nodes of the backward pass
+ * `<node>_Grad/...`, the nodes of an update are `update/...` or an optimizer of ONNX Runtime, and what reads
+ * a value of a later phase belongs to that phase too.
  */
 export function derivePhases(graph: Graph): void {
   for (const node of graph.nodes) {

@@ -7,7 +7,10 @@ import { tensorType, type ValueType } from "./types.ts";
 
 /** How a model is printed. */
 export interface PrintOptions {
-  /** How many elements of a constant are shown, 8 where left out; a longer one ends with `...`, which ONNX's parser refuses. */
+  /**
+   * How many elements of a constant are shown, 8 where left out; a longer one ends with `...`, which ONNX's
+   * parser refuses.
+   */
   readonly elements?: number;
 }
 

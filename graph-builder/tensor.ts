@@ -26,7 +26,9 @@ const arrays = {
   uint2: Uint8Array,
 } as const;
 
-/** How many elements one entry of a type's array holds: small ones are packed, the first in the lowest bits. */
+/**
+ * How many elements one entry of a type's array holds: small ones are packed, the first in the lowest bits.
+ */
 const packing: { readonly [T in OpaqueType]: number } = {
   bfloat16: 1,
   float8e4m3fn: 1,

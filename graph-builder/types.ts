@@ -44,8 +44,8 @@ export interface TensorType {
 }
 
 /**
- * A sequence of tensors of one element type and any shapes. ONNX Runtime's optimizers take all parameters at once
- * as one.
+ * A sequence of tensors of one element type and any shapes. ONNX Runtime's optimizers take all parameters at
+ * once as one.
  */
 export interface SequenceType {
   readonly kind: "sequence";
@@ -81,7 +81,10 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((dim, i) => sameDim(dim, at(b, i)));
 }
 
-/** The number of elements of a shape when each symbol stands for `symbols[symbol]`, or for `fallback` without one. */
+/**
+ * The number of elements of a shape when each symbol stands for `symbols[symbol]`, or for `fallback` without
+ * one.
+ */
 export function elementCount(
   shape: Shape,
   symbols: Readonly<Record<string, number>> = {},

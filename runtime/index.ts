@@ -21,7 +21,7 @@ export * from "./measure/pass-trace.ts";
 export * from "./measure/peak.ts";
 export * from "./session/chunked-session.ts";
 export type { GraphInput } from "./session/feeds.ts";
-export type { DecodedModel, LoweredModel, LoweredModels } from "./session/lowered-models.ts";
+export type { DecodedModel, DecodedModels, LoweredModel, LoweredModels } from "./session/lowered-models.ts";
 export type { Source, TrainingSessionCreateOptions, TrainingSources } from "./session/sources.ts";
 export * from "./session/trainer.ts";
 export * from "./session/training-session.ts";

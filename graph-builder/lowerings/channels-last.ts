@@ -43,8 +43,9 @@ export function constantLike(
 const oneHots = new WeakMap<object, Map<string, Value>>();
 
 /**
- * The weights [taps C, C, kh, kw] of a convolution that puts the pixels under its window side by side: channel (tap, c) of the
- * result is channel c of the pixel under that tap. `taps` are [row, column] in the kernel, in the order of the result.
+ * The weights [taps C, C, kh, kw] of a convolution that puts the pixels under its window side by side:
+ * channel (tap, c) of the result is channel c of the pixel under that tap. `taps` are [row, column] in the
+ * kernel, in the order of the result.
  */
 export function copyingWeights(
   g: Builder,

@@ -6,12 +6,16 @@ import { dimAt, staticDim, type Window } from "../operators/inference.ts";
 import { copyingWeights, first, last, pixelRows } from "./channels-last.ts";
 import type { Convolution } from "./convolution.ts";
 
-/** From this many pixels an image on, a product of one image each is faster than one over all images (measured on an H100). */
+/**
+ * From this many pixels an image on, a product of one image each is faster than one over all images (measured
+ * on an H100).
+ */
 const MANY_PIXELS = 1024;
 
 /**
- * A pointwise convolution that shifts the image, as [kh, kw] kernel with equal padding on both sides whose first tap alone counts:
- * the crop before it and the padding that is on one side alone are slow on CUDA. `whole` is the image before the crop.
+ * A pointwise convolution that shifts the image, as [kh, kw] kernel with equal padding on both sides whose
+ * first tap alone counts: the crop before it and the padding that is on one side alone are slow on CUDA.
+ * `whole` is the image before the crop.
  */
 export interface ShiftedPoint {
   readonly whole: Value;
@@ -19,8 +23,8 @@ export interface ShiftedPoint {
 }
 
 /**
- * The convolution as a shifted point: where X is pointwise convolved with padding before it alone, and perhaps was cropped at its
- * end. Undefined for another convolution.
+ * The convolution as a shifted point: where X is pointwise convolved with padding before it alone, and
+ * perhaps was cropped at its end. Undefined for another convolution.
  */
 export function shiftedPoint(
   X: Value,
@@ -55,7 +59,10 @@ export function suitsChannelsLast(X: Value, W: Value, group: number): boolean {
   return X.shape.length === 4 && group === 1 && W.shape.every((dim) => typeof dim === "number");
 }
 
-/** A gradient as it arrives: dY = scale * G, per channel. What only scales channels can be done to the weights instead. */
+/**
+ * A gradient as it arrives: dY = scale * G, per channel. What only scales channels can be done to the weights
+ * instead.
+ */
 export interface ScaledGradient {
   /** [N, H, W, M] */
   readonly G: Value;
@@ -74,8 +81,8 @@ export function scaledGradient(g: Builder, dY: Value): ScaledGradient {
 }
 
 /**
- * dX by ConvTranspose over channels last. Where the padding differs between the sides, which the kernel refuses, dX is made without
- * padding, and cut or filled to size.
+ * dX by ConvTranspose over channels last. Where the padding differs between the sides, which the kernel
+ * refuses, dX is made without padding, and cut or filled to size.
  */
 export function channelsLastInputGradient(g: Builder, conv: Convolution): Value {
   const { dY, X, W, window } = conv;
@@ -122,9 +129,10 @@ function missing({ dY, X, window }: Convolution, axis: number): number {
 }
 
 /**
- * dW as a product of matrices over the pixels, with shifted copies side by side as channels; a convolution with ones for weights
- * makes the copies, which is exact, and faster than Slice, Pad and Concat. At stride 1, X is copied along the width and dY along the
- * height, so that one product of [kw C] by [kh M] holds all taps; else X is copied for every tap.
+ * dW as a product of matrices over the pixels, with shifted copies side by side as channels; a convolution
+ * with ones for weights makes the copies, which is exact, and faster than Slice, Pad and Concat. At stride 1,
+ * X is copied along the width and dY along the height, so that one product of [kw C] by [kh M] holds all
+ * taps; else X is copied for every tap.
  */
 export function channelsLastWeightGradient(g: Builder, conv: Convolution): Value {
   const { dY, X, W, window } = conv;
@@ -168,8 +176,8 @@ function copies(g: Builder, X: Value, channels: number, { kernel, strides, dilat
 }
 
 /**
- * X copied along the width [N, H, Wo, kw C] and dY along the height [N, H, Wo, kh M]. Undefined where the stride is not 1 or
- * a padding would be negative.
+ * X copied along the width [N, H, Wo, kw C] and dY along the height [N, H, Wo, kh M]. Undefined where the
+ * stride is not 1 or a padding would be negative.
  */
 function crossedCopies(
   g: Builder,

@@ -24,10 +24,11 @@ const SUM_SCALE = 1 / 32;
 const SQUARE_SCALE = 1 / 64;
 
 /**
- * The forms that are fast on ONNX Runtime's CUDA provider (measured on an H100): convolutions over channels last, which tensor cores
- * take as they are; weight gradients as products of matrices; sums per channel as products of matrices in float16, whose reductions
- * are slow there; and batch normalisation by few elementwise kernels. Each operator turns its inputs into channels last and its
- * outputs back, and what cancels out is dropped.
+ * The forms that are fast on ONNX Runtime's CUDA provider (measured on an H100): convolutions over channels
+ * last, which tensor cores take as they are; weight gradients as products of matrices; sums per channel as
+ * products of matrices in float16, whose reductions are slow there; and batch normalisation by few
+ * elementwise kernels. Each operator turns its inputs into channels last and its outputs back, and what
+ * cancels out is dropped.
  */
 export const cuda: Lowering = {
   Cast: (_, { I, attributes: { to } }) => {
@@ -77,7 +78,8 @@ export const cuda: Lowering = {
     const running = runningStatistics(g, [I(3), I(4)], [mean, variance], attributes.momentum);
     return [castTo(g, Y, floatOf(I(0))), ...running, mean, invStd];
   },
-  // dX = a (dY + b X + c) with a = scale invStd, b = -invStd dScale / M, c = -dB / M - b mean. What reads dX may leave a to weights.
+  // dX = a (dY + b X + c) with a = scale invStd, b = -invStd dScale / M, c = -dB / M - b mean. What reads dX
+  // may leave a to weights.
   BatchNormalizationGrad: (g, call) => {
     const { I, isUsed } = call;
     const [dY, X] = [float16Behind(I(0)) ?? I(0), float16Behind(I(1)) ?? I(1)];
@@ -152,7 +154,9 @@ export const cuda: Lowering = {
   ),
 };
 
-/** Whether a gradient is dX of a pointwise convolution over a cropped image, in the graph before the lowering. */
+/**
+ * Whether a gradient is dX of a pointwise convolution over a cropped image, in the graph before the lowering.
+ */
 function isShiftedPointGradient({ producer }: Value): boolean {
   if (producer?.opType !== "ConvGrad") return false;
   const { attributes } = producer as Node<"ConvGrad"> & Node;
@@ -239,7 +243,9 @@ function sumOfRows(g: Builder, X: Value, alpha: number): Value {
   return castTo(g, sum, "float");
 }
 
-/** alpha times the sum over all pixels of X Y: the diagonal of a product of matrices, which reads both once. */
+/**
+ * alpha times the sum over all pixels of X Y: the diagonal of a product of matrices, which reads both once.
+ */
 function diagonalProduct(g: Builder, X: Value, Y: Value, alpha: number): Value {
   const channels = staticDim(X.shape, 3);
   const all = g.FusedMatMul(pixelRows(g, X), pixelRows(g, Y), { transA: 1, alpha });

@@ -13,7 +13,10 @@ const { AttributeType } = onnxProto.onnx.AttributeProto;
 
 /** What of a training step stays from step to step, and what is new in each. */
 export interface ChunkNames {
-  /** For each input that a step replaces, the output that has its next contents: parameters, statistics, moments. */
+  /**
+   * For each input that a step replaces, the output that has its next contents: parameters, statistics,
+   * moments.
+   */
   readonly states: ReadonlyMap<string, string>;
   /** The inputs that every step gets anew, such as `images`. The other inputs are the same for all steps. */
   readonly scanned: readonly string[];
@@ -22,9 +25,10 @@ export interface ChunkNames {
 }
 
 /**
- * What of a fused training step stays and what is new in each step, by its bindings: what the step returns anew is a state, the
- * user's inputs and the optimizer's learning rate and step number are scanned, and constants are the same for all steps.
- * Throws UserError where the step returns gradients, which a chunk would have no use for.
+ * What of a fused training step stays and what is new in each step, by its bindings: what the step returns
+ * anew is a state, the user's inputs and the optimizer's learning rate and step number are scanned, and
+ * constants are the same for all steps. Throws UserError where the step returns gradients, which a chunk
+ * would have no use for.
  */
 export function chunkNames({ graph, bindings }: BoundGraph): ChunkNames {
   if (bindings.some(({ role }) => role === "gradient")) {
@@ -51,9 +55,11 @@ export const STEPS = "steps";
 const BODY = "step.";
 
 /**
- * An .onnx file that takes several training steps in one run: ai.onnx Scan with the model's graph as its body. States keep the
- * names and shapes of their inputs and outputs; scanned inputs, and the outputs that are no state, such as `loss`, get a leading
- * axis `steps`. Packs are joined before the first step and cut after the last. Throws UserError for a name that the graph does not have, and for a state whose output has another type.
+ * An .onnx file that takes several training steps in one run: ai.onnx Scan with the model's graph as its
+ * body. States keep the names and shapes of their inputs and outputs; scanned inputs, and the outputs that
+ * are no state, such as `loss`, get a leading axis `steps`. Packs are joined before the first step and cut
+ * after the last. Throws UserError for a name that the graph does not have, and for a state whose output has
+ * another type.
  */
 export function encodeChunk(model: Model, { states, scanned, packs = [] }: ChunkNames): Uint8Array {
   const { graph } = model;
@@ -155,8 +161,8 @@ function reshape(value: string, shape: string, result: string): INode {
 }
 
 /**
- * The graph as Scan's body: its states and scanned inputs first, in order, with names of their own. The other inputs are read
- * from the graph around it.
+ * The graph as Scan's body: its states and scanned inputs first, in order, with names of their own. The other
+ * inputs are read from the graph around it.
  */
 function bodyOf(graph: Graph, given: readonly string[], made: readonly string[]): Graph {
   const body = rewriteGraph(

@@ -1,6 +1,9 @@
 import type { Domain } from "../operators/schema.ts";
 
-/** Which nodes of a file a form is for: an operator of a domain, from the opset `since` on and before `until`, where they are given. */
+/**
+ * Which nodes of a file a form is for: an operator of a domain, from the opset `since` on and before `until`,
+ * where they are given.
+ */
 export interface FormRange {
   readonly domain: Domain;
   readonly opType: string;

@@ -44,8 +44,8 @@ export function encodeModel(model: Model): Uint8Array {
 }
 
 /**
- * The bytes of a file whose graph contains the model's graph: what the file says besides its graph follows from the
- * model.
+ * The bytes of a file whose graph contains the model's graph: what the file says besides its graph follows
+ * from the model.
  */
 export function encodeAround(model: Model, graph: IGraph): Uint8Array {
   const { irVersion, opset } = model;
@@ -99,7 +99,10 @@ function encodeFunction({ domain, body: graph }: FunctionDefinition, opset: numb
   };
 }
 
-/** The nodes of a graph in the forms of an opset, the constants that they and the outputs read, and the names of all values. */
+/**
+ * The nodes of a graph in the forms of an opset, the constants that they and the outputs read, and the names
+ * of all values.
+ */
 function writtenNodes(graph: Graph, opset: number) {
   const names = nameValues(graph);
   let taken: Set<string> | undefined;
@@ -189,13 +192,15 @@ function fieldSet<K extends MessageName>(...names: readonly (keyof Message<K>)[]
 
 /** What a reader of files knows besides the operators. */
 export interface DecodeOptions {
-  /** Functions whose calls are kept as they are in the file; every other function of the file is written out. */
+  /**
+   * Functions whose calls are kept as they are in the file; every other function of the file is written out.
+   */
   readonly functions?: readonly FunctionDefinition[];
 }
 
 /**
- * The model in an .onnx file's bytes, its types inferred anew. `where` names the file in errors.
- * Throws UserError where the bytes are no ONNX model, or use what this project does not know (naming the node).
+ * The model in an .onnx file's bytes, its types inferred anew. `where` names the file in errors. Throws
+ * UserError where the bytes are no ONNX model, or use what this project does not know (naming the node).
  */
 export function decodeModel(
   bytes: Uint8Array,
@@ -229,7 +234,10 @@ export function decodeModel(
   }
 }
 
-/** The metadata in an .onnx file's bytes, of whatever operators. Throws UserError where they are no ONNX model. */
+/**
+ * The metadata in an .onnx file's bytes, of whatever operators. Throws UserError where they are no ONNX
+ * model.
+ */
 export function decodeMetadata(bytes: Uint8Array, where = "the model"): Record<string, string> {
   return decodeMetadataProps(parseModel(bytes, where, messagesReadWhole).metadataProps);
 }
@@ -305,7 +313,10 @@ function decodeNode(g: Builder, proto: INode, values: Map<string, Value | null>,
   }
 }
 
-/** Appends what a node stands for: a call of a function that is known, the body of another one, or an operator. */
+/**
+ * Appends what a node stands for: a call of a function that is known, the body of another one, or an
+ * operator.
+ */
 function decodeOutputs(
   g: Builder,
   proto: INode,

@@ -12,7 +12,10 @@ export function encodeTensor(tensor: Tensor, name: string): Message<"TensorProto
   return { name, dataType: dataTypeNumbers[tensor.elemType], dims: [...tensor.dims], rawData };
 }
 
-/** The tensor in a message; `name` is for errors. Throws Error for what a Tensor does not hold: strings, complex numbers, another file. */
+/**
+ * The tensor in a message; `name` is for errors. Throws Error for what a Tensor does not hold: strings,
+ * complex numbers, another file.
+ */
 export function decodeTensor(proto: Message<"TensorProto">, name: string): Tensor {
   const elemType = dataTypeOf(proto.dataType ?? 0);
   if (!isNumeric(elemType)) throw new Error(`tensor ${name} is of type ${elemType}, which is not supported`);

@@ -12,8 +12,9 @@ import { elementCount, type Shape } from "../types.ts";
 import type { Operand } from "./schema.ts";
 
 /**
- * Contents are the elements of a small tensor in row-major order as far as they are known before a run: numbers, and symbols as in
- * shapes. Arithmetic over shapes is followed through them; an operator without a rule makes contents that are not known.
+ * Contents are the elements of a small tensor in row-major order as far as they are known before a run:
+ * numbers, and symbols as in shapes. Arithmetic over shapes is followed through them; an operator without a
+ * rule makes contents that are not known.
  */
 export type Contents = Shape | undefined;
 
@@ -22,7 +23,10 @@ export function contentsOf(value: Operand): readonly [Contents] {
   return [value.contents];
 }
 
-/** A rule for an operator that works element by element; `combine` returns undefined where the result is not known. */
+/**
+ * A rule for an operator that works element by element; `combine` returns undefined where the result is not
+ * known.
+ */
 export function elementwiseContents(
   combine: (a: Dim, b: Dim) => Dim | undefined,
 ): (inputs: readonly [Operand, Operand]) => readonly [Contents] {
@@ -62,8 +66,8 @@ export function repeated(element: Dim | undefined, shape: Shape): Contents {
 }
 
 /**
- * ONNX's division of integers, which rounds towards 0. What does not divide is known as `ceil(a/b)` where it is written
- * `(a + b - 1) / b` with an `a` that is not negative.
+ * ONNX's division of integers, which rounds towards 0. What does not divide is known as `ceil(a/b)` where it
+ * is written `(a + b - 1) / b` with an `a` that is not negative.
  */
 export function quotient(a: Dim, b: Dim): Dim | undefined {
   if (typeof a === "number" && typeof b === "number") return b === 0 ? undefined : Math.trunc(a / b);
@@ -79,7 +83,9 @@ export function remainder(a: Dim, b: Dim): Dim | undefined {
   return quotientOf(a, b) === undefined ? undefined : 0;
 }
 
-/** 1 or 0. Two dimensions differ for certain where one is larger by 1 or more for all sizes of their symbols. */
+/**
+ * 1 or 0. Two dimensions differ for certain where one is larger by 1 or more for all sizes of their symbols.
+ */
 export function equality(a: Dim, b: Dim): Dim | undefined {
   if (sameDim(a, b)) return 1;
   if (typeof a === "number" && typeof b === "number") return 0;

@@ -11,9 +11,10 @@ function channelsFirst(X: Operand): Operand {
 }
 
 /**
- * ONNX Runtime's own operators of its CUDA provider: convolutions over [N, H, W, C], the layout of tensor cores, with weights in
- * ONNX's order [M, C / group, kh, kw]; and a sum of two tensors and a value per channel in one kernel. The domain of the
- * convolutions is internal to ONNX Runtime, whose layout transformation writes them: they live in opened sessions, never in files.
+ * ONNX Runtime's own operators of its CUDA provider: convolutions over [N, H, W, C], the layout of tensor
+ * cores, with weights in ONNX's order [M, C / group, kh, kw]; and a sum of two tensors and a value per
+ * channel in one kernel. The domain of the convolutions is internal to ONNX Runtime, whose layout
+ * transformation writes them: they live in opened sessions, never in files.
  */
 export const cuda = {
   NhwcConv: operator({

@@ -29,12 +29,15 @@ export type Attributes<K extends OpType | FunctionType> = K extends OpType
   ? CompleteAttributes<(typeof operators)[K]["attributes"]>
   : Readonly<Record<never, never>>;
 
-type AnyInputs = readonly (Operand | null)[];
-type AnyAttributes = Readonly<Record<string, unknown>>;
+/** The inputs of any operator, with null for an optional one that is left out. */
+export type AnyInputs = readonly (Operand | null)[];
+/** The attributes of any operator by their names. */
+export type AnyAttributes = Readonly<Record<string, unknown>>;
 
 /**
- * An operator's declaration for code that serves them all: its functions take inputs and attributes of any type. They may be called
- * with what a node of that operator has, which `inferTypes` checks before a node is made.
+ * An operator's declaration for code that serves them all: its functions take inputs and attributes of any
+ * type. They may be called with what a node of that operator has, which `inferTypes` checks before a node is
+ * made.
  */
 export interface AnyOperator
   extends Omit<Operator<Names, Names, AttributeSpecs>, "infer" | "contents" | "obligatoryOutputs"> {
@@ -44,8 +47,8 @@ export interface AnyOperator
 }
 
 /**
- * The declaration of an op_type. Throws TypeError for a name that is not in the table. This is the one place where the types of an
- * operator's own inputs and attributes are set aside.
+ * The declaration of an op_type. Throws TypeError for a name that is not in the table. This is the one place
+ * where the types of an operator's own inputs and attributes are set aside.
  */
 export function operatorOf(opType: string): AnyOperator {
   if (!isOpType(opType)) throw new TypeError(`${opType} is not an operator of the table`);

@@ -71,7 +71,10 @@ export function shapeInput(value: Operand): Shape {
   return value.contents ?? refuse("the shape must be known when the graph is built");
 }
 
-/** Whether two dimensions can be the same: files give one size several names, so only numbers differ for certain. */
+/**
+ * Whether two dimensions can be the same: files give one size several names, so only numbers differ for
+ * certain.
+ */
 export function mayEqual(a: Dim, b: Dim): boolean {
   return a === b || typeof a !== "number" || typeof b !== "number";
 }
@@ -128,7 +131,10 @@ export function summedAxes(data: Operand, axes: Operand | null | undefined, noop
   return given.length > 0 || noop === 1 ? given : data.shape.map((_, i) => i);
 }
 
-/** A sliding window over the spatial axes, as Conv and the pools declare it; every list has one entry an axis, `pads` two. */
+/**
+ * A sliding window over the spatial axes, as Conv and the pools declare it; every list has one entry an axis,
+ * `pads` two.
+ */
 export interface Window {
   readonly kernel: readonly number[];
   readonly strides: readonly number[];
@@ -136,7 +142,10 @@ export interface Window {
   readonly pads: readonly number[];
 }
 
-/** Completes window attributes; refuses auto_pad, which ONNX deprecates, and lists that are not of the kernel's rank. */
+/**
+ * Completes window attributes; refuses auto_pad, which ONNX deprecates, and lists that are not of the
+ * kernel's rank.
+ */
 export function windowOf(
   kernel: readonly number[],
   attributes: {

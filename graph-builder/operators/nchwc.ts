@@ -5,9 +5,10 @@ import { convAttributes, kernelOf } from "./neural.ts";
 import { attribute, operator, optional } from "./schema.ts";
 
 /**
- * ONNX Runtime's own operators over the blocked layout of its CPU kernels: [N, C / B, H, W, B] behind the declared shape
- * [N, C, H, W], B channels side by side. Its optimizer uses them for constant weights only; they take any weights, blocked OIHWBiBo.
- * The domain is internal to ONNX Runtime: these live in opened sessions, never in files.
+ * ONNX Runtime's own operators over the blocked layout of its CPU kernels: [N, C / B, H, W, B] behind the
+ * declared shape [N, C, H, W], B channels side by side. Its optimizer uses them for constant weights only;
+ * they take any weights, blocked OIHWBiBo. The domain is internal to ONNX Runtime: these live in opened
+ * sessions, never in files.
  */
 export const nchwc = {
   ReorderInput: operator({

@@ -3,7 +3,10 @@ import { sameShape, tensorType } from "../types.ts";
 import { dimAt, normalAxis, refuse } from "./inference.ts";
 import { attribute, type Operand, operator } from "./schema.ts";
 
-/** Refuses a scale that is neither one number nor one for each entry of the axis, and a zero point of another shape. */
+/**
+ * Refuses a scale that is neither one number nor one for each entry of the axis, and a zero point of another
+ * shape.
+ */
 function expectScale(x: Operand, scale: Operand, zeroPoint: Operand | null | undefined, axis: number): void {
   if (scale.shape.length > 1)
     refuse(`the scale must be a number or a vector, not [${scale.shape.join(", ")}]`);

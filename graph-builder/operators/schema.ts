@@ -66,11 +66,15 @@ export type CompleteAttributes<A extends AttributeSpecs> = {
 };
 
 /**
- * Inputs and outputs are declared by ONNX's names: `X` is required, `B?` may be left out, `inputs...` is any number of them.
+ * Inputs and outputs are declared by ONNX's names: `X` is required, `B?` may be left out, `inputs...` is any
+ * number of them.
  */
 export type Names = readonly string[];
 
-/** What type inference may know of an input: its type, its constant or what is known of its elements, and the node it comes from. */
+/**
+ * What type inference may know of an input: its type, its constant or what is known of its elements, and the
+ * node it comes from.
+ */
 export interface Operand {
   readonly type: ValueType;
   readonly tensor: TensorType;
@@ -91,7 +95,10 @@ export type GivenInputs<I extends Names, V> = I extends readonly [infer First, .
       : readonly [V, ...GivenInputs<Rest, V>]
   : readonly [];
 
-/** What an operator is: names, attributes and the types of its outputs, all as ONNX or ONNX Runtime define them. */
+/**
+ * What an operator is: names, attributes and the types of its outputs, all as ONNX or ONNX Runtime define
+ * them.
+ */
 export interface Operator<
   I extends Names = Names,
   O extends Names = Names,
@@ -103,7 +110,10 @@ export interface Operator<
   readonly inputs: I;
   readonly outputs: O;
   readonly attributes: A;
-  /** How many outputs a file must name even where nothing reads them; those without "?", and all of a list, where left out. */
+  /**
+   * How many outputs a file must name even where nothing reads them; those without "?", and all of a list,
+   * where left out.
+   */
   readonly obligatoryOutputs?: (attributes: CompleteAttributes<A>) => number;
   /** Whether it gives other results for the same inputs. */
   readonly isRandom?: boolean;
@@ -112,7 +122,10 @@ export interface Operator<
     inputs: GivenInputs<I, Operand>,
     attributes: CompleteAttributes<A>,
   ) => readonly ValueType[];
-  /** What is known of the outputs' elements before a run, where shapes are computed with this operator (contents.ts). */
+  /**
+   * What is known of the outputs' elements before a run, where shapes are computed with this operator
+   * (contents.ts).
+   */
   readonly contents?: (
     inputs: GivenInputs<I, Operand>,
     attributes: CompleteAttributes<A>,

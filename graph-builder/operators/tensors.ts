@@ -19,7 +19,10 @@ import {
 } from "./inference.ts";
 import { attribute, operator, optional, required } from "./schema.ts";
 
-/** Where Slice starts and ends on each axis it names, negative positions counted from the end and all clamped as ONNX says. */
+/**
+ * Where Slice starts and ends on each axis it names, negative positions counted from the end and all clamped
+ * as ONNX says.
+ */
 export interface SliceRange {
   readonly axis: number;
   readonly start: number;

@@ -81,7 +81,10 @@ const softmaxGrad = operator({
   },
 });
 
-/** ONNX Runtime's training operators, with the names, inputs and attributes of its schemas (orttraining/core/graph/training_op_defs.cc). */
+/**
+ * ONNX Runtime's training operators, with the names, inputs and attributes of its schemas
+ * (orttraining/core/graph/training_op_defs.cc).
+ */
 export const training = {
   ConvGrad: operator({
     domain: "com.microsoft",

@@ -11,7 +11,9 @@ import { LOSS_SCALE, mixedPrecision } from "./mixed-precision.ts";
 import { removeDeadCode } from "./remove-dead-code.ts";
 import { freezeInputs, rewriteGraph } from "./rewrite.ts";
 
-/** The input that counts the steps since the loss scale changed or a step was skipped: float, no dimensions. */
+/**
+ * The input that counts the steps since the loss scale changed or a step was skipped: float, no dimensions.
+ */
 export const GOOD_STEPS = "good_steps";
 
 /** The loss scale of a training that begins, as PyTorch's GradScaler's. */
@@ -26,8 +28,9 @@ export interface FusedStepSettings {
 }
 
 /**
- * Tensors of one role as the rows of one matrix, one tensor after the other. Rows and not numbers are joined and cut, because
- * ONNX Runtime's Concat and Split on CUDA make a table of the joined axis in every call: 25 ms of a step with 2.9 million numbers.
+ * Tensors of one role as the rows of one matrix, one tensor after the other. Rows and not numbers are joined
+ * and cut, because ONNX Runtime's Concat and Split on CUDA make a table of the joined axis in every call: 25
+ * ms of a step with 2.9 million numbers.
  */
 export interface Pack {
   /** The matrix's input, float [rows, width]; the output is `<name>_next`. */
@@ -37,7 +40,10 @@ export interface Pack {
   readonly members: readonly { readonly name: string; readonly dims: readonly number[] }[];
 }
 
-/** Members whose size is a multiple of this have rows of this length, the others of their greatest common divisor. */
+/**
+ * Members whose size is a multiple of this have rows of this length, the others of their greatest common
+ * divisor.
+ */
 const WIDE = 256;
 
 /** A whole training step as one graph whose state is a few large tensors. */
@@ -51,10 +57,11 @@ export interface FusedStep {
 }
 
 /**
- * Joins a training model and its optimizer model (one update a parameter) into one step that updates all parameters at once: a
- * device that is slow to start kernels takes one kernel for what would be one a parameter. Running statistics follow the batch in
- * the same way. With `mixed`, the step leaves all states as they are where a gradient is not finite.
- * Throws UserError where the update is not elementwise and the same for all parameters, such as with gradient clipping.
+ * Joins a training model and its optimizer model (one update a parameter) into one step that updates all
+ * parameters at once: a device that is slow to start kernels takes one kernel for what would be one a
+ * parameter. Running statistics follow the batch in the same way. With `mixed`, the step leaves all states as
+ * they are where a gradient is not finite. Throws UserError where the update is not elementwise and the same
+ * for all parameters, such as with gradient clipping.
  */
 export function fusedStep(
   training: BoundGraph,
@@ -82,7 +89,8 @@ export function fusedStep(
           for (const [name, piece] of cut) pieces.set(name, piece);
         }
         for (const { pack } of statistics) {
-          // what a batch normalisation makes of its running statistics is not read: all of them are updated together
+          // what a batch normalisation makes of its running statistics is not read: all of them are updated
+          // together
           for (const { name, dims } of pack.members) {
             pieces.set(name, g.constant(new Tensor("float", dims, new Float32Array(elementCount(dims)))));
           }
@@ -435,7 +443,9 @@ function statisticsOf(step: Graph): Statistics[] {
   ];
 }
 
-/** running * momentum + batch * (1 - momentum) over one matrix; a batch's variance is 1 / invStd^2 - epsilon. */
+/**
+ * running * momentum + batch * (1 - momentum) over one matrix; a batch's variance is 1 / invStd^2 - epsilon.
+ */
 function runningStatistics(
   g: Builder,
   { pack: { width }, outputNames, output, momentum, epsilon }: Statistics,
@@ -452,8 +462,9 @@ function runningStatistics(
 // --- the loss scale ---
 
 /**
- * The next states where all gradients are finite, and the old ones where not. The loss scale is halved then, and doubled after
- * GROWTH_INTERVAL steps without an overflow. 0 * g is 0 for a finite g and not a number else, and so is the sum.
+ * The next states where all gradients are finite, and the old ones where not. The loss scale is halved then,
+ * and doubled after GROWTH_INTERVAL steps without an overflow. 0 * g is 0 for a finite g and not a number
+ * else, and so is the sum.
  */
 function guarded(
   g: Builder,

@@ -9,7 +9,10 @@ import { rewriteGraph } from "./rewrite.ts";
 
 type Float = "float" | "float16";
 
-/** What is computed in float16: where the time goes, and where a product's sum is kept in float32 by the kernels. */
+/**
+ * What is computed in float16: where the time goes, and where a product's sum is kept in float32 by the
+ * kernels.
+ */
 const half: ReadonlySet<string> = new Set<OpType>([
   "Conv",
   "ConvGrad",
@@ -52,14 +55,18 @@ const normalizing: ReadonlySet<string> = new Set<OpType>([
 /** What casts are named under, beside the nodes that a lowering makes of the node that they are for. */
 const SCOPE = "precision";
 
-/** The input by which a mixed-precision training graph takes the factor of its gradients: float, no dimensions. */
+/**
+ * The input by which a mixed-precision training graph takes the factor of its gradients: float, no
+ * dimensions.
+ */
 export const LOSS_SCALE = "loss_scale";
 
 /**
- * A training graph with forward and backward in float16 and everything else in float32: weights are cast where they are read, and
- * statistics, losses, softmax and the gradients that leave the graph stay in float32. The gradients are `loss_scale` times too
- * large, an input of the new graph, so that small ones are not lost in float16 (Micikevicius et al. 2018, "Mixed precision training").
- * Throws UserError where the gradient of the loss, a constant named `<loss>_grad`, is not in the graph.
+ * A training graph with forward and backward in float16 and everything else in float32: weights are cast
+ * where they are read, and statistics, losses, softmax and the gradients that leave the graph stay in
+ * float32. The gradients are `loss_scale` times too large, an input of the new graph, so that small ones are
+ * not lost in float16 (Micikevicius et al. 2018, "Mixed precision training"). Throws UserError where the
+ * gradient of the loss, a constant named `<loss>_grad`, is not in the graph.
  */
 export function mixedPrecision(graph: Graph): Graph {
   const seeds = new Set(graph.initializers.filter(isSeed));
@@ -85,7 +92,10 @@ export function mixedPrecision(graph: Graph): Graph {
   return removeDeadCode.run(withTypesOf(graph, converted));
 }
 
-/** A scalar 1 that autodiff starts from, by its name (autodiff.ts; onnxruntime.training.artifacts names it so too). */
+/**
+ * A scalar 1 that autodiff starts from, by its name (autodiff.ts; onnxruntime.training.artifacts names it so
+ * too).
+ */
 function isSeed({ name, constant }: Value): boolean {
   return /_grad$/.test(name ?? "") && constant?.data.length === 1 && constant.numbers()[0] === 1;
 }

@@ -87,8 +87,8 @@ export function cifarRecords({ images, labels }: LabelledImages): Uint8Array<Arr
 }
 
 /**
- * The SHA-256, in hexadecimal, of a data set in the binary format of CIFAR-10. For all of CIFAR-10's test split
- * that is the digest of test_batch.bin.
+ * The SHA-256, in hexadecimal, of a data set in the binary format of CIFAR-10. For all of CIFAR-10's test
+ * split that is the digest of test_batch.bin.
  */
 export async function datasetDigest(data: LabelledImages): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", cifarRecords(data)));

@@ -53,8 +53,8 @@ export class EvaluationSums {
   }
 
   /**
-   * Adds a batch of logits, float [batch, classes], and their labels. Throws UserError for a label that is none of
-   * the model's classes.
+   * Adds a batch of logits, float [batch, classes], and their labels. Throws UserError for a label that is
+   * none of the model's classes.
    */
   add(logits: Tensor, labels: ArrayLike<bigint | number>): void {
     const data = logits.data as Float32Array;

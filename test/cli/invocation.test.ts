@@ -11,7 +11,10 @@ const root = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "")
 const entry = join(root, "dist/cli/main.js");
 const build = ["build-graph", "--width", "2", "--out", "my graph"];
 
-/** Starts a program in a folder, with a folder at the head of PATH, and returns the commands that it prints as next ones. */
+/**
+ * Starts a program in a folder, with a folder at the head of PATH, and returns the commands that it prints as
+ * next ones.
+ */
 function nextCommands(cwd: string, bin: string, program: string, ...args: string[]): string[] {
   mkdirSync(cwd, { recursive: true });
   const env = { ...process.env, PATH: `${bin}${delimiter}${process.env["PATH"]}` };

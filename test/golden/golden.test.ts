@@ -38,7 +38,10 @@ async function write(path: string, entries: readonly Entry[]): Promise<void> {
   await writeFile(path, gzipSync(text, { level: 9 }));
 }
 
-/** The first part that differs, under the first file that differs; the files' digests where all parts are alike. */
+/**
+ * The first part that differs, under the first file that differs; the files' digests where all parts are
+ * alike.
+ */
 function firstDifference(
   subject: string,
   expected: readonly string[],

@@ -11,8 +11,9 @@ export interface Entry {
 }
 
 /**
- * The golden record of an emitted file: SHA-256 and length, then a line for each part. A part of an .onnx file is an entry of its
- * protobuf messages, a part of a text file is a line of the text, a part of another file is a piece of 4096 bytes.
+ * The golden record of an emitted file: SHA-256 and length, then a line for each part. A part of an .onnx
+ * file is an entry of its protobuf messages, a part of a text file is a line of the text, a part of another
+ * file is a piece of 4096 bytes.
  */
 export function recordOf(name: string, bytes: Uint8Array): Entry[] {
   const digest = createHash("sha256").update(bytes).digest("hex");
@@ -145,7 +146,10 @@ function lastBytes(bytes: Uint8Array, id: number): Uint8Array {
   );
 }
 
-/** A number, a string, or a message of numbers and strings (an opset import, a metadata entry) as readable text. */
+/**
+ * A number, a string, or a message of numbers and strings (an opset import, a metadata entry) as readable
+ * text.
+ */
 function stringsOf({ name, wireType, bytes }: Field): string {
   if (wireType === 0) return String(protobuf.Reader.create(bytes).int64());
   if (name !== "opset_import" && name !== "metadata_props") return JSON.stringify(textOf(bytes));

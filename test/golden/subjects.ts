@@ -71,7 +71,10 @@ const lowerings = {
   nchwc16: loweringOf("cpu", 16),
 } satisfies Record<string, Lowering>;
 
-/** From width 8 on, the CPU's lowering has convolutions by Winograd's algorithm, and blocks of 8 channels fit every stage. */
+/**
+ * From width 8 on, the CPU's lowering has convolutions by Winograd's algorithm, and blocks of 8 channels fit
+ * every stage.
+ */
 const lowered: readonly [string, keyof typeof lowerings, Changes][] = [
   ["8-2x4d-sgd-nesterov", "portable", {}],
   ["8-2x4d-adamw", "portable", { optimizer: "adamw" }],
@@ -156,7 +159,10 @@ function decoded(changes: Changes): ReturnType<typeof decodeSources> {
   return decodeSources(buildTrainingArtifacts({ ...smallest, ...changes }));
 }
 
-/** Checkpoints as a training writes them, read and written again, and in the layout of the fused artifacts and back. */
+/**
+ * Checkpoints as a training writes them, read and written again, and in the layout of the fused artifacts and
+ * back.
+ */
 function checkpointFiles(): Files {
   const files: Record<string, Uint8Array> = {};
   for (const optimizer of optimizers) {
@@ -227,7 +233,10 @@ function unfoldedFiles(): Files {
   return { "as-is.onnx": file({}), "all-changed.onnx": file({ ...forms["all-changed"] }) };
 }
 
-/** A checkpoint in which no tensor is constant, as training leaves it, by integer arithmetic that is the same everywhere. */
+/**
+ * A checkpoint in which no tensor is constant, as training leaves it, by integer arithmetic that is the same
+ * everywhere.
+ */
 function trainedCheckpoint(settings: ArtifactSettings): Checkpoint {
   const checkpoint = decodeCheckpoint(buildTrainingArtifacts(settings).checkpoint);
   const { trainable, frozen, optimizer, properties } = checkpoint;

@@ -1,4 +1,5 @@
-// Checks gradients on CUDA against the CPU, trains ShakeNet and a network of another kind, and measures the speed of a step.
+// Checks gradients on CUDA against the CPU, trains ShakeNet and a network of another kind, and measures the
+// speed of a step.
 //   measure.mjs RESULTS      writes RESULTS/shakenet.json as it goes
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -49,7 +50,10 @@ function randomFeeds({ ort }, steps, batch, blocks) {
   };
 }
 
-/** A network that is no ShakeNet: biases, a grouped and a strided convolution, pooling, GELU, layer normalisation, AdamW. */
+/**
+ * A network that is no ShakeNet: biases, a grouped and a strided convolution, pooling, GELU, layer
+ * normalisation, AdamW.
+ */
 function foreignArtifacts() {
   const g = compiler.createBuilder(new compiler.Graph("training"));
   const images = g.input("images", "uint8", ["batch", 3, 32, 32]);

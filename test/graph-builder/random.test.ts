@@ -18,7 +18,9 @@ function moments(values: ArrayLike<number>): { mean: number; variance: number; k
   return { mean, variance: central(2), kurtosis: central(4) / central(2) ** 2 };
 }
 
-/** Pearson's statistic of counts that should be equal, as the number of its standard deviations off its mean. */
+/**
+ * Pearson's statistic of counts that should be equal, as the number of its standard deviations off its mean.
+ */
 function chiSquareDeviation(counts: readonly number[]): number {
   const expected = counts.reduce((sum, count) => sum + count, 0) / counts.length;
   const statistic = counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);

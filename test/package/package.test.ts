@@ -56,7 +56,8 @@ beforeAll(async () => {
   packed = await pack();
   await mkdir(project);
   await writeFile(join(project, "package.json"), '{ "private": true, "type": "module" }\n');
-  // a value that the install script of onnxruntime-node refuses: it fails as it does without its download host
+  // a value that the install script of onnxruntime-node refuses: it fails as it does without its download
+  // host
   installed = await inProject("npm", ["install", "--prefer-offline", join(folder, packed.filename)], {
     ONNXRUNTIME_NODE_INSTALL: "no-such-thing",
   });

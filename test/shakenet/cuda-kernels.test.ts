@@ -24,8 +24,8 @@ import table from "../support/cuda-kernels.json" with { type: "json" };
 import { tinySettings } from "../support/tiny-run.ts";
 
 /**
- * A registered kernel: the opsets it serves (`13`, `14+` or `[13, 17]`), for each input a type variable or a fixed element
- * type (`T...` stands for any number of inputs), and the element types that a variable may be.
+ * A registered kernel: the opsets it serves (`13`, `14+` or `[13, 17]`), for each input a type variable or a
+ * fixed element type (`T...` stands for any number of inputs), and the element types that a variable may be.
  */
 interface Kernel {
   readonly opset: string;

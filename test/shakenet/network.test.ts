@@ -6,7 +6,8 @@ import { tinySettings } from "../support/tiny-run.ts";
 const count = (shapes: readonly { readonly shape: readonly number[] }[]) =>
   shapes.reduce((sum, { shape }) => sum + shape.reduce((product, dim) => product * dim, 1), 0);
 
-// parameters and multiplications of a forward pass, counted by hand from the author's code (in millions, one image)
+// parameters and multiplications of a forward pass, counted by hand from the author's code (in millions, one
+// image)
 test.each([
   [8, 16, 152_218, 24.3],
   [14, 16, 346_650, 52.6],

@@ -63,7 +63,8 @@ const difference = (a: ArrayLike<number> = [], b: ArrayLike<number> = []) =>
     ...Array.from(a, (x, i) => Math.abs(x - (b[i] ?? Number.NaN))),
   );
 
-// the two round differently: 1e-7 a step until a value crosses a ReLU's kink in one of them alone, which moves the loss by some 1e-5;
+// the two round differently: 1e-7 a step until a value crosses a ReLU's kink in one of them alone, which
+// moves the loss by some 1e-5;
 // AdamW divides by the root of tiny moments and magnifies that
 test.each([
   { optimizer: "sgd-nesterov", isFused: true, learningRate: 0.02, threads: 1 },

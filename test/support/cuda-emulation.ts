@@ -3,7 +3,10 @@ import type { Lowering } from "../../graph-builder/index.ts";
 const FIRST = [0, 3, 1, 2];
 const LAST = [0, 2, 3, 1];
 
-/** The operators that only ONNX Runtime's CUDA provider has, in operators that the CPU has too, to check their numbers there. */
+/**
+ * The operators that only ONNX Runtime's CUDA provider has, in operators that the CPU has too, to check their
+ * numbers there.
+ */
 export const cudaOnCpu: Lowering = {
   NhwcConv: (g, { I, optional, attributes }) => [
     g.Transpose(g.Conv(g.Transpose(I(0), { perm: FIRST }), I(1), optional(2), attributes), { perm: LAST }),

@@ -41,7 +41,7 @@ export interface InstalledRuntime {
 
 /** What of CUDA there is. */
 export interface CudaState {
-  /** Of the NVIDIA driver, such as 580.159.04; undefined where there is none. */
+  /** The version of the NVIDIA driver, such as 580.159.04; undefined where there is none. */
   readonly driver: string | undefined;
   /** The provider's libraries that are not beside ONNX Runtime. */
   readonly missingProviders: readonly string[];

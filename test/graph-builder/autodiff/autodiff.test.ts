@@ -72,8 +72,9 @@ describe("small networks", () => {
 });
 
 /**
- * A whole network whose parameters are slices of one vector, so that one projection checks them together. Normalised values
- * lie 1.5 +- 0.2 above zero in even channels and as far below in odd ones, where no step crosses a kink of ReLU.
+ * A whole network whose parameters are slices of one vector, so that one projection checks them together.
+ * Normalised values lie 1.5 +- 0.2 above zero in even channels and as far below in odd ones, where no step
+ * crosses a kink of ReLU.
  */
 function shakeNet(width: number): Case {
   const settings = { depth: 8, width, classes: 3, mean: [120, 120, 120], std: [60, 60, 60] };

@@ -22,7 +22,10 @@ const channels = 2 * B;
 
 type Values = Readonly<Record<string, Value>>;
 
-/** A piece of network between two convolutions of whole blocks, and the reorders that it should cost beside theirs. */
+/**
+ * A piece of network between two convolutions of whole blocks, and the reorders that it should cost beside
+ * theirs.
+ */
 interface Case {
   readonly title: string;
   readonly inputs: Readonly<Record<string, Input>>;

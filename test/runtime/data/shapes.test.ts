@@ -23,7 +23,8 @@ function normalized(images: Uint8Array): Float32Array {
 }
 
 /**
- * A linear model: the weights [3072] of each class, without bias, as the pixels are centred and the classes balanced.
+ * A linear model: the weights [3072] of each class, without bias, as the pixels are centred and the classes
+ * balanced.
  */
 type Linear = readonly Float32Array[];
 

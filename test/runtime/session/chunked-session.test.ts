@@ -32,7 +32,10 @@ function feedsOf({ ort }: Device, first: number, count: number): NamedTensors {
   };
 }
 
-/** Takes eight steps in calls of the given sizes, from a saved checkpoint before each; returns the losses and the last checkpoint. */
+/**
+ * Takes eight steps in calls of the given sizes, from a saved checkpoint before each; returns the losses and
+ * the last checkpoint.
+ */
 async function trainIn(sizes: readonly number[], settings: { mixed?: boolean } = {}) {
   const opened = await device();
   let checkpoint = artifacts.checkpoint;

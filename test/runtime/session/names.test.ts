@@ -40,7 +40,9 @@ const initial = { first: [0.5, -0.25, 0.125, 1], second: [0.1, -0.2, 0.3, 0.7] }
 
 const nesterov: OptimizerRule = { kind: "sgd-nesterov", momentum: 0.9, weightDecay: 1e-3 };
 
-/** The loss is the mean of y^2, y = (x first) * (x second): each parameter's gradient depends on the other. */
+/**
+ * The loss is the mean of y^2, y = (x first) * (x second): each parameter's gradient depends on the other.
+ */
 function trainingGraph(names: Names, form: Form): BoundGraph {
   const g = createBuilder(new Graph("training"));
   const x = g.input(names.data, "float", ["batch", 2]);

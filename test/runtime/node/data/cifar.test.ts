@@ -18,7 +18,8 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 /**
- * A file of 10,000 records: image i has label i mod 10 (coarse label 19 before it, if any) and every pixel i mod 251.
+ * A file of 10,000 records: image i has label i mod 10 (coarse label 19 before it, if any) and every pixel i
+ * mod 251.
  */
 function records(labelBytes: 1 | 2): Uint8Array {
   const size = labelBytes + PIXELS;
