@@ -47,7 +47,10 @@ export function averagePoolGradient(
   return g.ConvTranspose(share, weights, { group: channels, pads, strides, output_padding });
 }
 
-/** How many pixels each window of an AveragePool is over: a scalar, or a map where padding is not counted. */
+/**
+ * The number of pixels that each window of an AveragePool averages: a scalar, or one number for each window
+ * where padding does not count.
+ */
 function averagedPixels(g: Builder, dims: Shape, attributes: Node<"AveragePool">["attributes"]): Value {
   const { kernel_shape: kernel, count_include_pad, pads } = attributes;
   if (count_include_pad || !pads?.some((pad) => pad > 0)) return g.float(elementCount(kernel));

@@ -11,7 +11,7 @@ export interface Cost {
   readonly activationBytes: number;
 }
 
-/** The FLOPs of one node for a batch of so many images, which every symbol stands for. */
+/** The FLOPs of one node, where every symbol of its shapes stands for the number of images in the batch. */
 export function flopsOf(node: Node, batch = 1): number {
   const elements: Count = (value, axis = 0) =>
     value?.type.kind === "tensor" ? elementCount(value.shape.slice(axis), {}, batch) : 0;
@@ -30,7 +30,7 @@ export function flopsOf(node: Node, batch = 1): number {
 export function costOf(graph: Graph): Cost {
   let [forwardFlops, backwardFlops, activationBytes] = [0, 0, 0];
   for (const node of graph.nodes) {
-    // what reads constants alone is computed once
+    // a node that reads only constants is computed once
     if (node.inputs.length > 0 && node.inputs.every((input) => !input || input.constant)) continue;
     if (node.phase === "backward") backwardFlops += flopsOf(node);
     if (node.phase === "forward") {
@@ -57,14 +57,15 @@ export type Count = (value: Value | undefined, axis?: number) => number;
 /** The FLOPs of a node; `elements` counts the elements of a value, or those along its axes from `axis` on. */
 export type FlopsRule = (node: Node, elements: Count) => number;
 
-/** Operators whose cost is not one FLOP an output element. */
+/** Operators whose cost is not one FLOP for each output element. */
 const rules: { readonly [K in OpType]?: FlopsRule } = {
   Conv: (node, elements) => 2 * elements(node.output(0)) * elements(node.input(1), 1),
   NchwcConv: (node, elements) => 2 * elements(node.output(0)) * elements(node.input(1), 1),
   NhwcConv: (node, elements) => 2 * elements(node.output(0)) * elements(node.input(1), 1),
   NhwcConvTranspose: (node, elements) => 2 * elements(node.input(0)) * elements(node.input(1), 1),
   ConvTranspose: (node, elements) => 2 * elements(node.input(0)) * elements(node.input(1), 1),
-  // one convolution's work each for dX and dW; a file leaves out what is neither read nor named
+  // dX and dW each cost as much as the convolution; a file leaves out an output that is neither read nor
+  // named
   ConvGrad: (node, elements) => {
     const wanted = node.outputs
       .slice(0, 2)

@@ -13,8 +13,8 @@ import { isOpaque, type Tensor } from "./tensor.ts";
 import type { Shape, TensorType, ValueType } from "./types.ts";
 
 /**
- * What a file says of a model, a graph, a node or a value beside what it computes; passes keep it with what
- * they keep.
+ * The doc string, the metadata and the unread fields of a model, a graph, a node or a value. A pass keeps
+ * them on everything that it keeps.
  */
 export interface Notes {
   readonly docString?: string | undefined;
@@ -96,7 +96,7 @@ export type Phase = "forward" | "backward" | "update";
 export interface FunctionDefinition<I extends Names = Names, O extends Names = Names> extends AnyOperator {
   readonly inputs: I;
   readonly outputs: O;
-  /** The domain and the name: what a node that calls the function has as its op_type. */
+  /** `domain.name`, which is the op_type of a node that calls the function. */
   readonly type: FunctionType;
   /** The name alone. */
   readonly opType: string;
@@ -261,8 +261,8 @@ const irVersions: Readonly<Record<number, number>> = {
 };
 
 /**
- * A model of an opset and its IR version; where left out opset 17, the newest that ONNX Runtime 1.19.2's
- * training and every current runtime share. Throws RangeError for an opset outside 11 to 21.
+ * A model of an opset and its IR version. The default is opset 17, the newest that both ONNX Runtime 1.19.2's
+ * training and every current runtime know. Throws RangeError for an opset outside 11 to 21.
  */
 export function createModel(
   graph: Graph,

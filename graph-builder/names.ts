@@ -1,10 +1,10 @@
 import type { Graph, Node, Value } from "./ir.ts";
 
 /**
- * The name of every value of a graph as its file has it: given names as they are, the others after their node
- * (`stage1.block0.Conv_0`, further outputs with the operator's name for them), constants `constant_0` and on,
- * where a given name is in the way with a number behind.
- * Throws Error where two values are given one name.
+ * The name of every value of a graph in its file. A value that was given a name keeps it. Other values are
+ * named after their node (`stage1.block0.Conv_0`; further outputs get the operator's name for them as a
+ * suffix), and constants are `constant_0`, `constant_1` and so on. A name that is taken gets a number as a
+ * suffix. Throws Error where two values were given the same name.
  */
 export function nameValues(graph: Graph): Map<Value, string> {
   const names = new Map<Value, string>();

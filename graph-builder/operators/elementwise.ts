@@ -43,7 +43,7 @@ export const dataTypeNumbers: Readonly<Record<DataType, number>> = {
   int2: 26,
 };
 
-/** The element type behind a TensorProto.DataType number; refuses one that is not known. */
+/** The element type of a TensorProto.DataType number. Throws ShapeError for an unknown number. */
 export function dataTypeOf(number: number): DataType {
   for (const [name, value] of Object.entries(dataTypeNumbers)) if (value === number) return name as DataType;
   return refuse(`data type number ${number} is not supported`);

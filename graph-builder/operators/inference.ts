@@ -23,7 +23,7 @@ export function broadcastShapes(...shapes: readonly Shape[]): Shape {
       if (dim === 1 || sameDim(dim, result)) continue;
       if (!mayEqual(dim, result) && result !== 1)
         refuse(`shapes ${shapes.map((s) => `[${s.join(", ")}]`).join(" and ")} do not broadcast`);
-      // where one size has two names, a number says most
+      // one size can have several names in a file, and a number is the most exact of them
       if (result === 1 || typeof dim === "number") result = dim;
     }
     return result;

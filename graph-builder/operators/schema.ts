@@ -115,7 +115,7 @@ export interface Operator<
    * where left out.
    */
   readonly obligatoryOutputs?: (attributes: CompleteAttributes<A>) => number;
-  /** Whether it gives other results for the same inputs. */
+  /** Whether two calls with the same inputs can give different results. */
   readonly isRandom?: boolean;
   /** The output types from the inputs; throws ShapeError where the inputs do not fit. */
   readonly infer: (
@@ -151,7 +151,9 @@ export function completeAttributes<A extends AttributeSpecs>(
   return Object.fromEntries(entries) as CompleteAttributes<A>;
 }
 
-/** Inputs that an operator refuses; who knows the node adds its path to the message and as `path`. */
+/**
+ * An operator refuses its inputs. Code that knows the node adds the node's path to the message and as `path`.
+ */
 export class ShapeError extends Error {
   override readonly name = "ShapeError";
   readonly path: string | undefined;
