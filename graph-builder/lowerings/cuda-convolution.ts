@@ -1,3 +1,4 @@
+import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
 import { sameDim } from "../dims.ts";
 import type { Value } from "../ir.ts";
@@ -36,7 +37,7 @@ export function shiftedPoint(
   if (rank !== 2 || !isShift || kernel.some((size) => size !== 1)) return undefined;
   const whole = beforeCrop(X) ?? X;
   const cropped = [2, 3].map((axis) => staticDim(whole.shape, axis) - staticDim(X.shape, axis));
-  const extended = before.map((pad, i) => 1 + pad + (cropped[i] ?? 0));
+  const extended = before.map((pad, i) => 1 + pad + at(cropped, i));
   return { whole, window: { kernel: extended, strides, dilations, pads: [...before, ...before] } };
 }
 
@@ -108,9 +109,9 @@ export function channelsLastInputGradient(g: Builder, conv: Convolution): Value 
     return first(g, g.NhwcConvTranspose(G, weights, { ...attributes, pads, output_padding }));
   }
   const whole = g.NhwcConvTranspose(G, weights, attributes);
-  const before = kernel.map((_, i) => -(pads[i] ?? 0));
+  const before = kernel.map((_, i) => -at(pads, i));
   const after = kernel.map(
-    (_, i) => staticDim(X.shape, i + 2) - staticDim(whole.shape, i + 1) - (before[i] ?? 0),
+    (_, i) => staticDim(X.shape, i + 2) - staticDim(whole.shape, i + 1) - at(before, i),
   );
   return first(g, g.Pad(whole, g.int64([0, ...before, 0, 0, ...after, 0])));
 }
@@ -122,9 +123,9 @@ function ends(X: Value): number[] {
 /** The rows or columns at the end of X that the window never reached. */
 function missing({ dY, X, window }: Convolution, axis: number): number {
   const { kernel, strides, dilations, pads } = window;
-  const span = (dilations[axis] ?? 1) * ((kernel[axis] ?? 1) - 1) + 1;
-  const padding = (pads[axis] ?? 0) + (pads[axis + kernel.length] ?? 0);
-  const reach = (strides[axis] ?? 1) * (staticDim(dY.shape, axis + 2) - 1) + span;
+  const span = at(dilations, axis) * (at(kernel, axis) - 1) + 1;
+  const padding = at(pads, axis) + at(pads, axis + kernel.length);
+  const reach = at(strides, axis) * (staticDim(dY.shape, axis + 2) - 1) + span;
   return staticDim(X.shape, axis + 2) + padding - reach;
 }
 
@@ -137,12 +138,12 @@ function missing({ dY, X, window }: Convolution, axis: number): number {
 export function channelsLastWeightGradient(g: Builder, conv: Convolution): Value {
   const { dY, X, W, window } = conv;
   const [filters, channels] = [staticDim(W.shape, 0), staticDim(W.shape, 1)];
-  const [height, width] = [window.kernel[0] ?? 1, window.kernel[1] ?? 1];
+  const [height, width] = [at(window.kernel, 0), at(window.kernel, 1)];
   const { G, scale } = scaledGradient(g, dY);
   const point = shiftedPoint(X, window);
   if (point) {
     const { kernel, strides, dilations, pads } = point.window;
-    const weights = copyingWeights(g, X, channels, [kernel[0] ?? 1, kernel[1] ?? 1], [[0, 0]]);
+    const weights = copyingWeights(g, X, channels, [at(kernel, 0), at(kernel, 1)], [[0, 0]]);
     const read = g.NhwcConv(last(g, point.whole), weights, {
       kernel_shape: kernel,
       strides,
@@ -167,7 +168,7 @@ export function channelsLastWeightGradient(g: Builder, conv: Convolution): Value
 
 /** The pixels under every tap of a window side by side: [N, Ho, Wo, kh kw C]. */
 function copies(g: Builder, X: Value, channels: number, { kernel, strides, dilations, pads }: Window): Value {
-  const [height, width] = [kernel[0] ?? 1, kernel[1] ?? 1];
+  const [height, width] = [at(kernel, 0), at(kernel, 1)];
   const isWhole = [...strides, height, width].every((size) => size === 1) && pads.every((pad) => pad === 0);
   if (isWhole) return X;
   const taps = Array.from({ length: height * width }, (_, i) => [Math.floor(i / width), i % width] as const);

@@ -1,6 +1,6 @@
 import type { Builder } from "../builder.ts";
 import { elementsOver } from "../composites.ts";
-import type { Node, Value } from "../ir.ts";
+import { isOp, type Value } from "../ir.ts";
 import { dataTypeOf } from "../operators/elementwise.ts";
 import type { OpType } from "../operators/index.ts";
 import { normalAxis, staticDim, type Window, windowOf } from "../operators/inference.ts";
@@ -158,8 +158,8 @@ export const cuda: Lowering = {
  * Whether a gradient is dX of a pointwise convolution over a cropped image, in the graph before the lowering.
  */
 function isShiftedPointGradient({ producer }: Value): boolean {
-  if (producer?.opType !== "ConvGrad") return false;
-  const { attributes } = producer as Node<"ConvGrad"> & Node;
+  if (!isOp(producer, "ConvGrad")) return false;
+  const { attributes } = producer;
   const [X, W] = [producer.input(1), producer.input(2)];
   const point = shiftedPoint(X, windowOf(kernelOf(W, attributes), attributes));
   return point !== undefined && point.whole !== X;
@@ -192,8 +192,8 @@ function isChannelAxis(axis: number, { I }: Pick<Call<OpType>, "I">): boolean {
 
 /** The float16 value that was cast to this float one. */
 function float16Behind({ producer, elemType }: Value): Value | undefined {
-  if (producer?.opType !== "Cast" || elemType !== "float") return undefined;
-  const input = (producer as Node<"Cast"> & Node).input(0);
+  if (!isOp(producer, "Cast") || elemType !== "float") return undefined;
+  const input = producer.input(0);
   return input.elemType === "float16" ? input : undefined;
 }
 

@@ -1,7 +1,7 @@
 import { at } from "../at.ts";
 import type { Binding, BoundGraph } from "../bindings.ts";
 import { type Builder, createBuilder } from "../builder.ts";
-import { Graph, type Node, type Value } from "../ir.ts";
+import { Graph, isOp, type Value } from "../ir.ts";
 import { freeName, nameOf } from "../names.ts";
 import { appendControls } from "./controls.ts";
 import {
@@ -127,17 +127,16 @@ export interface StockOptimizer {
 /** Returns the rule of a stock optimizer model; undefined where the graph has no optimizer node. */
 export function stockOptimizer(graph: Graph): StockOptimizer | undefined {
   const rule = stockRule(graph);
-  const clip = graph.nodes.find((node) => node.opType === "InplaceClipGradNorm");
+  const clip = graph.nodes.find((node) => isOp(node, "InplaceClipGradNorm"));
   if (!rule || !clip) return rule && { rule };
-  return { rule, maxNorm: (clip as Node<"InplaceClipGradNorm">).attributes.max_norm };
+  return { rule, maxNorm: clip.attributes.max_norm };
 }
 
 function stockRule(graph: Graph): OptimizerRule | undefined {
   for (const node of graph.nodes) {
     if (node.opType === "SGDOptimizerV2") return { kind: "sgd" };
-    if (node.opType !== "AdamWOptimizer") continue;
-    const { alpha, beta, epsilon, weight_decay, correct_bias, adam_mode } = (node as Node<"AdamWOptimizer">)
-      .attributes;
+    if (!isOp(node, "AdamWOptimizer")) continue;
+    const { alpha, beta, epsilon, weight_decay, correct_bias, adam_mode } = node.attributes;
     return {
       kind: "adamw",
       alpha,

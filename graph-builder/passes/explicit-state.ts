@@ -1,7 +1,7 @@
 import { type Binding, type BoundGraph, outputOf } from "../bindings.ts";
 import { type Builder, createBuilder } from "../builder.ts";
 import { UserError } from "../errors.ts";
-import type { Graph, Node, Value } from "../ir.ts";
+import { type Graph, isOp, type Node, type Value } from "../ir.ts";
 import { freeName, givenNames } from "../names.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import type { Pass } from "./pass.ts";
@@ -137,8 +137,5 @@ function updatesStatistics(node: Node): boolean {
 }
 
 function isTraining(node: Node): boolean {
-  return (
-    node.opType === "BatchNormalization" &&
-    (node as Node<"BatchNormalization">).attributes.training_mode === 1
-  );
+  return isOp(node, "BatchNormalization") && node.attributes.training_mode === 1;
 }

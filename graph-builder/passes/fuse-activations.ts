@@ -1,4 +1,4 @@
-import type { Graph, Node } from "../ir.ts";
+import { type Graph, isOp } from "../ir.ts";
 import type { Pass } from "./pass.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
@@ -10,9 +10,9 @@ export const fuseActivations: Pass = {
 
 function fuse(graph: Graph): Graph {
   return rewriteGraph(graph, (node, inputs, g) => {
-    const conv = inputs[0]?.producer as Node<"NchwcConv"> | undefined;
+    const conv = inputs[0]?.producer;
     const isOwn = node.opType === "Relu" && node.input(0).uses.length === 1;
-    if (!isOwn || conv?.opType !== "NchwcConv" || conv.attributes.activation) return undefined;
+    if (!isOwn || !isOp(conv, "NchwcConv") || conv.attributes.activation) return undefined;
     const attributes = { ...conv.attributes, activation: "Relu" };
     return g.node("NchwcConv", conv.inputs, attributes, `${conv.name}_Relu`).outputs;
   });

@@ -1,7 +1,7 @@
 import { type Binding, type BoundGraph, outputOf } from "../bindings.ts";
 import { type Builder, createBuilder } from "../builder.ts";
 import { UserError } from "../errors.ts";
-import type { Graph, Node, Value } from "../ir.ts";
+import { type Graph, isOp, type Node, type Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import { Tensor } from "../tensor.ts";
 import { elementCount } from "../types.ts";
@@ -410,8 +410,8 @@ function statisticsOf(step: Graph): Statistics[] {
   const outputNames: [string[], string[]] = [[], []];
   const settings = new Set<string>();
   for (const output of step.outputs) {
-    const node = output.producer as Node<"BatchNormInternal"> | undefined;
-    if (node?.opType !== "BatchNormInternal") continue;
+    const node = output.producer;
+    if (!isOp(node, "BatchNormInternal")) continue;
     const index = node.outputs.indexOf(output);
     const { name = "", shape, uses } = node.input(index + 2);
     if (uses.length !== 1) continue;

@@ -1,6 +1,6 @@
 import { at } from "../../at.ts";
 import type { Builder } from "../../builder.ts";
-import type { Graph, Node, Value } from "../../ir.ts";
+import { type Graph, isOp, type Node, type Value } from "../../ir.ts";
 import { windowOf } from "../../operators/inference.ts";
 import { Tensor } from "../../tensor.ts";
 import { isReadOnce, sharedName } from "./transform.ts";
@@ -30,8 +30,8 @@ export interface Convolution extends Filters {
  * double constant.
  */
 export function convolutionOf(value: Value | null | undefined): Convolution | undefined {
-  const node = value?.producer as Node<"Conv"> | undefined;
-  if (node?.opType !== "Conv") return undefined;
+  const node = value?.producer;
+  if (!isOp(node, "Conv")) return undefined;
   const { dims = [] } = node.input(1).constant ?? {};
   const W = doublesOf(node.input(1));
   const bias = node.inputs[2];

@@ -1,5 +1,5 @@
 import { at } from "../../at.ts";
-import type { Graph, Node } from "../../ir.ts";
+import { type Graph, isOp } from "../../ir.ts";
 import type { Pass } from "../pass.ts";
 import { appendConvolution, ownConvolution, scaleFilters } from "./convolution.ts";
 import { transform } from "./transform.ts";
@@ -13,8 +13,8 @@ export const foldBatchNormalization: Pass = { name: "fold-batch-normalization", 
 
 function fold(graph: Graph): Graph {
   return transform(graph, (node, inputs, g) => {
-    if (node.opType !== "BatchNormalization") return undefined;
-    const { epsilon, training_mode } = (node as Node<"BatchNormalization">).attributes;
+    if (!isOp(node, "BatchNormalization")) return undefined;
+    const { epsilon, training_mode } = node.attributes;
     const conv = ownConvolution(graph, node.inputs[0], inputs[0]);
     const [scale, bias, mean, variance] = inputs.slice(1).map((input) => input?.constant?.numbers());
     if (!conv || training_mode || !scale || !bias || !mean || !variance) return undefined;
