@@ -8,7 +8,8 @@ import { derivePhases, notesWithPhase, splitPhase } from "../phases.ts";
 import type { Tensor } from "../tensor.ts";
 import { tensorType, type ValueType } from "../types.ts";
 import { decodeAttribute, encodeAttribute } from "./attributes.ts";
-import { type WrittenNode, writtenNode } from "./export-forms.ts";
+import type { WrittenNode } from "./export-forms/form.ts";
+import { writtenNode } from "./export-forms/index.ts";
 import {
   type Caller,
   type CallNode,
@@ -19,7 +20,7 @@ import {
   noCaller,
   resolveAttributes,
 } from "./functions.ts";
-import { importNode } from "./import-forms.ts";
+import { importNode } from "./import-forms/index.ts";
 import { decodeMetadataProps, decodeNotes, encodeMetadataProps, withNotes } from "./notes.ts";
 import { canonicalDomain, decodeImports, encodeImports, importedOpset } from "./opset-imports.ts";
 import { parseModel } from "./parse.ts";

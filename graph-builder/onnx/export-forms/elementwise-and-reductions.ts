@@ -1,0 +1,27 @@
+import { Value } from "../../ir.ts";
+import { int64s } from "../../tensor.ts";
+import { tensorType } from "../../types.ts";
+import { attributeFirstIn, attributeOf, type ExportForm, firstIn, inputAsAttribute } from "./form.ts";
+
+/** From opset 18 on, the axes are an input. */
+function axesAsInput(opType: "ReduceMean" | "ReduceL2" | "ReduceLogSumExp"): ExportForm {
+  const write: ExportForm["write"] = (_, ours) => {
+    const axes = attributeOf(ours, "axes") as readonly number[] | undefined;
+    const attributes = ours.attributes.filter(([name]) => name !== "axes");
+    if (!axes || axes.length === 0) return { inputs: ours.inputs, attributes };
+    const constant = new Value(tensorType("int64", [axes.length]), { constant: int64s(axes) });
+    return { inputs: [...ours.inputs, constant], attributes };
+  };
+  return { domain: "", opType, since: 18, write };
+}
+
+/** Operators that work element by element, and reductions. */
+export const elementwiseAndReductions: readonly ExportForm[] = [
+  axesAsInput("ReduceMean"),
+  axesAsInput("ReduceL2"),
+  axesAsInput("ReduceLogSumExp"),
+  inputAsAttribute("ReduceSum", "axes"),
+  firstIn(12, "GreaterOrEqual"),
+  firstIn(12, "LessOrEqual"),
+  attributeFirstIn(12, "ArgMax", "select_last_index"),
+];

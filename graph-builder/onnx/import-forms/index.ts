@@ -1,0 +1,50 @@
+import type { Builder } from "../../builder.ts";
+import type { Value } from "../../ir.ts";
+import { isOpType, operatorOf } from "../../operators/index.ts";
+import { ShapeError } from "../../operators/schema.ts";
+import { formTable } from "../forms.ts";
+import { elementwiseAndReductions } from "./elementwise-and-reductions.ts";
+import type { ForeignNode, ImportForm, NodeForm } from "./form.ts";
+import { neural } from "./neural.ts";
+import { tensors } from "./tensors.ts";
+
+/** The operators without a counterpart among ours, and those whose form differs from ours in some opset. */
+const formOf = formTable([...tensors, ...elementwiseAndReductions, ...neural]);
+
+/**
+ * Appends a node of a file to the graph and returns its outputs. Throws Error with the node's name where its
+ * operator is not supported, an attribute is unknown, or the inputs do not fit the operator.
+ */
+export function importNode(g: Builder, node: ForeignNode): readonly Value[] {
+  const form = formOf(node.domain, node.opType, node.opset);
+  const read = form ? g.within(node.name, () => readForm(g, node, form)) : node;
+  return isForm(read) ? ownNode(g, node, read) : read;
+}
+
+function readForm(g: Builder, node: ForeignNode, form: ImportForm): NodeForm | readonly Value[] {
+  try {
+    return form.read(g, node);
+  } catch (error) {
+    if (!(error instanceof ShapeError) || error.path !== undefined) throw error;
+    throw new ShapeError(`${node.opType} at ${node.name}: ${error.message}`, node.name);
+  }
+}
+
+function isForm(read: NodeForm | readonly Value[]): read is NodeForm {
+  return "attributes" in read;
+}
+
+/** Appends a node in the form of one of our operators. */
+function ownNode(
+  g: Builder,
+  { domain, opType, name }: ForeignNode,
+  { inputs, attributes }: NodeForm,
+): readonly Value[] {
+  if (!isOpType(opType) || operatorOf(opType).domain !== domain) {
+    throw new Error(`operator ${domain ? `${domain}.` : ""}${opType} at ${name} is not supported`);
+  }
+  const specs = operatorOf(opType).attributes;
+  const stranger = Object.keys(attributes).find((attribute) => !Object.hasOwn(specs, attribute));
+  if (stranger) throw new Error(`${opType} at ${name} has an unknown attribute ${stranger}`);
+  return g.nodeFrom(opType, inputs, attributes, name).outputs;
+}

@@ -1,0 +1,90 @@
+import { at } from "../../at.ts";
+import type { Builder } from "../../builder.ts";
+import type { Value } from "../../ir.ts";
+import { constantNumbers, normalAxis, refuse, staticDim } from "../../operators/inference.ts";
+import { floats, Tensor } from "../../tensor.ts";
+import { attributeAsInput, type ImportForm, numberList } from "./form.ts";
+
+const constant: ImportForm["read"] = (
+  g,
+  { attributes: { value, value_int, value_ints, value_float, value_floats } },
+) => {
+  if (value instanceof Tensor) return [g.constant(value)];
+  if (typeof value_int === "number") return [g.int64(value_int)];
+  if (typeof value_float === "number") return [g.float(value_float)];
+  if (value_ints !== undefined) return [g.int64(numberList("value_ints", value_ints))];
+  if (value_floats !== undefined) return [g.float(numberList("value_floats", value_floats))];
+  return refuse("its value is not a tensor of numbers");
+};
+
+/** The axes of a Squeeze without axes: those whose dimension is 1. */
+function emptyAxes(g: Builder, data: Value | null): Value {
+  if (!data) return refuse("input data is missing");
+  const { shape } = data;
+  if (shape.some((dim) => typeof dim !== "number")) {
+    refuse(`axes must be given, because a dimension of [${shape.join(", ")}] may be 1`);
+  }
+  return g.int64(shape.flatMap((dim, axis) => (dim === 1 ? [axis] : [])));
+}
+
+/**
+ * The sizes of the parts of a Split without sizes: equal sizes, and a smaller last part where they do not
+ * divide.
+ */
+function equalParts(data: Value, axis: number, count: number): number[] {
+  const whole = staticDim(data.shape, normalAxis(axis, data.shape.length));
+  const size = Math.ceil(whole / count);
+  return [...Array(count - 1).fill(size), whole - size * (count - 1)];
+}
+
+const split: ImportForm["read"] = (g, { inputs: [data, sizes], attributes, declared }) => {
+  const { split: listed, num_outputs: _, ...rest } = attributes;
+  if (!data) return refuse("input data is missing");
+  const axis = Number(attributes["axis"] ?? 0);
+  const parts = () =>
+    g.int64(listed === undefined ? equalParts(data, axis, declared.length) : numberList("split", listed));
+  return { inputs: [data, sizes ?? parts()], attributes: rest };
+};
+
+/** From opset 18 on, Pad has an input with the axes to pad; ours pads all axes. */
+const pad: ImportForm["read"] = (g, { inputs: [data = null, pads, value = null, axes], attributes }) => {
+  if (!data || !pads || !axes) return { inputs: [data, pads ?? null, value], attributes };
+  const [given, along] = [constantNumbers(pads, "pads"), constantNumbers(axes, "axes")];
+  const rank = data.shape.length;
+  const whole: number[] = Array(2 * rank).fill(0);
+  for (const [i, axis] of along.entries()) {
+    const place = normalAxis(axis, rank);
+    whole[place] = at(given, i);
+    whole[place + rank] = at(given, i + along.length);
+  }
+  return { inputs: [data, g.int64(whole), value], attributes };
+};
+
+/** Before opset 13, the axes of Squeeze are an attribute; our operator always has them as an input. */
+const squeezeBefore13: ImportForm["read"] = (
+  g,
+  { inputs: [data = null], attributes: { axes, ...rest } },
+) => ({
+  inputs: [data, axes === undefined ? emptyAxes(g, data) : g.int64(numberList("axes", axes))],
+  attributes: rest,
+});
+
+const squeeze: ImportForm["read"] = (g, { inputs: [data = null, axes], attributes }) => ({
+  inputs: [data, axes ?? emptyAxes(g, data)],
+  attributes,
+});
+
+/** Constants, and operators that move elements. */
+export const tensors: readonly ImportForm[] = [
+  { domain: "", opType: "Constant", read: constant },
+  {
+    domain: "",
+    opType: "ConstantOfShape",
+    read: (_, { inputs, attributes }) => ({ inputs, attributes: { value: floats([0]), ...attributes } }),
+  },
+  attributeAsInput("Unsqueeze", "axes"),
+  { domain: "", opType: "Squeeze", until: 13, read: squeezeBefore13 },
+  { domain: "", opType: "Squeeze", since: 13, read: squeeze },
+  { domain: "", opType: "Split", read: split },
+  { domain: "", opType: "Pad", since: 18, read: pad },
+];
