@@ -1,4 +1,4 @@
-import type { Gradient } from "./autodiff/gradients.ts";
+import type { Gradient } from "./autodiff/gradients/index.ts";
 import { type Builder, createBuilder } from "./builder.ts";
 import { checkGraph, GraphError } from "./checker.ts";
 import type { FlopsRule } from "./cost.ts";

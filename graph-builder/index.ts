@@ -1,7 +1,7 @@
 /** The compiler: ONNX's intermediate representation, operators, autodiff, lowerings. */
 export { at } from "./at.ts";
 export { appendGradients } from "./autodiff/autodiff.ts";
-export { type Backward, type Gradient, type GradientRule, gradients } from "./autodiff/gradients.ts";
+export { type Backward, type Gradient, type GradientRule, gradients } from "./autodiff/gradients/index.ts";
 export * from "./bindings.ts";
 export { type Builder, createBuilder, type Given, GraphBuilder, type OperatorMethods } from "./builder.ts";
 export { checkGraph, GraphError } from "./checker.ts";

@@ -1,4 +1,4 @@
-import type { Gradient } from "./autodiff/gradients.ts";
+import type { Gradient } from "./autodiff/gradients/index.ts";
 import type { FlopsRule } from "./cost.ts";
 import {
   type AnyOperator,

@@ -6,7 +6,7 @@ import { freeName, givenNames, nameValues } from "../names.ts";
 import { isOpType } from "../operators/index.ts";
 import { floats } from "../tensor.ts";
 import { formatType, sameType } from "../types.ts";
-import { type Backward, type Gradient, type GradientRule, gradients } from "./gradients.ts";
+import { type Backward, type Gradient, type GradientRule, gradients } from "./gradients/index.ts";
 
 /**
  * Appends the backward pass of `loss` to the graph and returns the gradient of every value in `targets`, in

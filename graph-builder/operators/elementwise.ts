@@ -4,7 +4,8 @@ import { complete, contentsOf, elementwiseContents, equality, quotient, remainde
 import { broadcast, broadcastShapes, commonElemType, comparison, refuse, sameAs } from "./inference.ts";
 import { attribute, operator, required } from "./schema.ts";
 
-const unary = operator({ inputs: ["X"], outputs: ["Y"], infer: ([X]) => sameAs(X) });
+/** An operator of one input that keeps its type. */
+export const unary = operator({ inputs: ["X"], outputs: ["Y"], infer: ([X]) => sameAs(X) });
 const arithmetic = (combine: Parameters<typeof elementwiseContents>[0]) =>
   operator({
     inputs: ["A", "B"],
@@ -66,9 +67,6 @@ export const elementwise = {
   Sign: unary,
   Round: unary,
   Reciprocal: unary,
-  Sigmoid: unary,
-  Tanh: unary,
-  Relu: unary,
   Identity: operator({
     inputs: ["X"],
     outputs: ["Y"],
@@ -76,18 +74,6 @@ export const elementwise = {
     contents: ([X]) => contentsOf(X),
   }),
   Not: unary,
-  LeakyRelu: operator({
-    inputs: ["X"],
-    outputs: ["Y"],
-    attributes: { alpha: attribute("float", 0.01) },
-    infer: ([X]) => sameAs(X),
-  }),
-  HardSigmoid: operator({
-    inputs: ["X"],
-    outputs: ["Y"],
-    attributes: { alpha: attribute("float", 0.2), beta: attribute("float", 0.5) },
-    infer: ([X]) => sameAs(X),
-  }),
   Clip: operator({
     inputs: ["input", "min?", "max?"],
     outputs: ["output"],

@@ -1,9 +1,12 @@
 import type { Shape, ValueType } from "../types.ts";
+import { activations } from "./activations.ts";
+import { algebra } from "./algebra.ts";
 import { cuda } from "./cuda.ts";
 import { elementwise } from "./elementwise.ts";
 import { nchwc } from "./nchwc.ts";
 import { neural } from "./neural.ts";
 import { quantization } from "./quantization.ts";
+import { reductions } from "./reductions.ts";
 import type { AttributeSpecs, CompleteAttributes, Names, Operand, Operator } from "./schema.ts";
 import { tensors } from "./tensors.ts";
 import { training } from "./training.ts";
@@ -11,7 +14,10 @@ import { training } from "./training.ts";
 /** Every operator the project knows, by op_type: ai.onnx 17 and ONNX Runtime's own. */
 export const operators = {
   ...elementwise,
+  ...activations,
   ...tensors,
+  ...reductions,
+  ...algebra,
   ...neural,
   ...nchwc,
   ...cuda,

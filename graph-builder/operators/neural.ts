@@ -8,7 +8,6 @@ import {
   mayEqual,
   normalAxis,
   refuse,
-  sameAs,
   staticDim,
   windowedDims,
   windowOf,
@@ -93,53 +92,7 @@ export function expectPerChannel(X: Operand, ...statistics: readonly Operand[]):
   }
 }
 
-/** The shape of a product of matrices, or of stacks of them. */
-export function matMulShape(A: Shape, B: Shape): Shape {
-  // a vector is a row on the left and a column on the right, and that axis is dropped from the product
-  if (A.length === 1) return matMulShape([1, ...A], B).toSpliced(-(B.length === 1 ? 1 : 2), 1);
-  if (B.length === 1) return matMulShape(A, [...B, 1]).slice(0, -1);
-  if (A.length === 0 || B.length === 0)
-    return refuse("MatMul needs vectors, matrices, or stacks of matrices");
-  const [columns, rows] = [dimAt(A, A.length - 1), dimAt(B, B.length - 2)];
-  if (!sameDim(columns, rows)) refuse(`inner dimensions ${columns} and ${rows} differ`);
-  return [...broadcastShapes(A.slice(0, -2), B.slice(0, -2)), dimAt(A, A.length - 2), dimAt(B, B.length - 1)];
-}
-
-const softmax = operator({
-  inputs: ["input"],
-  outputs: ["output"],
-  attributes: { axis: attribute("int", -1) },
-  infer: ([input], { axis }) => {
-    normalAxis(axis, input.shape.length);
-    return sameAs(input);
-  },
-});
-
 export const neural = {
-  MatMul: operator({
-    inputs: ["A", "B"],
-    outputs: ["Y"],
-    infer: ([A, B]) => [tensorType(commonElemType(A, B), matMulShape(A.shape, B.shape))],
-  }),
-  Gemm: operator({
-    inputs: ["A", "B", "C?"],
-    outputs: ["Y"],
-    attributes: {
-      alpha: attribute("float", 1),
-      beta: attribute("float", 1),
-      transA: attribute("int", 0),
-      transB: attribute("int", 0),
-    },
-    infer: ([A, B, C], { transA, transB }) => {
-      if (A.shape.length !== 2 || B.shape.length !== 2) refuse("Gemm needs two matrices");
-      const shape = matMulShape(
-        transA ? [...A.shape].reverse() : A.shape,
-        transB ? [...B.shape].reverse() : B.shape,
-      );
-      if (C) broadcastShapes(shape, C.shape);
-      return [tensorType(commonElemType(A, B), shape)];
-    },
-  }),
   Conv: operator({
     inputs: ["X", "W", "B?"],
     outputs: ["Y"],
@@ -251,8 +204,6 @@ export const neural = {
     isRandom: true,
     infer: ([data]) => [data.type, tensorType("bool", data.shape)],
   }),
-  Softmax: softmax,
-  LogSoftmax: softmax,
   SoftmaxCrossEntropyLoss: operator({
     inputs: ["scores", "labels", "weights?"],
     outputs: ["output", "log_prob?"],

@@ -7,7 +7,6 @@ import {
   commonElemType,
   constantNumbers,
   dimAt,
-  meanAxes,
   normalAxis,
   reduceShape,
   refuse,
@@ -15,7 +14,6 @@ import {
   sameAs,
   shapeInput,
   staticDim,
-  summedAxes,
 } from "./inference.ts";
 import { attribute, operator, optional, required } from "./schema.ts";
 
@@ -40,16 +38,6 @@ export function sliceRange(axis: number, size: number, start: number, end: numbe
       : [clamp(start, 0, size - 1), clamp(end, -1, size - 1)];
   return { axis, start: from, step, count: Math.max(0, Math.ceil((to - from) / step)) };
 }
-
-/** A reduction whose axes are an attribute. */
-const reduction = operator({
-  inputs: ["data"],
-  outputs: ["reduced"],
-  attributes: { axes: optional("ints"), keepdims: attribute("int", 1) },
-  infer: ([data], { axes, keepdims }) => [
-    tensorType(data.elemType, reduceShape(data.shape, meanAxes(data, axes), keepdims)),
-  ],
-});
 
 export const tensors = {
   Shape: operator({
@@ -299,25 +287,4 @@ export const tensors = {
       ];
     },
   }),
-  ArgMax: operator({
-    inputs: ["data"],
-    outputs: ["reduced"],
-    attributes: {
-      axis: attribute("int", 0),
-      keepdims: attribute("int", 1),
-      select_last_index: attribute("int", 0),
-    },
-    infer: ([data], { axis, keepdims }) => [tensorType("int64", reduceShape(data.shape, [axis], keepdims))],
-  }),
-  ReduceSum: operator({
-    inputs: ["data", "axes?"],
-    outputs: ["reduced"],
-    attributes: { keepdims: attribute("int", 1), noop_with_empty_axes: attribute("int", 0) },
-    infer: ([data, axes], { keepdims, noop_with_empty_axes: noop }) => [
-      tensorType(data.elemType, reduceShape(data.shape, summedAxes(data, axes, noop), keepdims)),
-    ],
-  }),
-  ReduceMean: reduction,
-  ReduceL2: reduction,
-  ReduceLogSumExp: reduction,
 };

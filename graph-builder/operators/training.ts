@@ -1,4 +1,5 @@
 import { type Shape, tensorType } from "../types.ts";
+import { matMulShape } from "./algebra.ts";
 import { joined } from "./contents.ts";
 import {
   commonElemType,
@@ -17,7 +18,6 @@ import {
   crossEntropyAttributes,
   expectPerChannel,
   layerNormAttributes,
-  matMulShape,
   maxPoolAttributes,
 } from "./neural.ts";
 import { attribute, type Operand, operator, required } from "./schema.ts";

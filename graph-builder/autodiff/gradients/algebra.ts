@@ -1,0 +1,46 @@
+import type { Builder } from "../../builder.ts";
+import type { Value } from "../../ir.ts";
+import type { algebra as operators } from "../../operators/algebra.ts";
+import type { Gradients } from "./rule.ts";
+
+/** The gradients of linear algebra. */
+export const algebra: Gradients<typeof operators> = {
+  // dA = dY B', dB = A' dY; a vector A is a row, a vector B is a column
+  MatMul: (g, { I, dY }) => {
+    const [isRow, isColumn] = [I(0).shape.length === 1, I(1).shape.length === 1];
+    const A = isRow ? g.Unsqueeze(I(0), g.int64([0])) : I(0);
+    const B = isColumn ? g.Unsqueeze(I(1), g.int64([1])) : I(1);
+    const dropped = [...(isRow ? [-2] : []), ...(isColumn ? [-1] : [])];
+    const dC = dropped.length > 0 ? g.Unsqueeze(dY, g.int64(dropped)) : dY;
+    const without = (value: Value, axis: number) => g.Squeeze(value, g.int64([axis]));
+    return [
+      () => {
+        const dA = g.MatMul(dC, transposed(g, B));
+        return isRow ? without(dA, -2) : dA;
+      },
+      () => {
+        const dB = g.MatMul(transposed(g, A), dC);
+        return isColumn ? without(dB, -1) : dB;
+      },
+    ];
+  },
+  // Y = alpha op(A) op(B) + beta C
+  Gemm: (g, { I, optional, dY, attributes: { alpha, beta, transA, transB } }) => [
+    () =>
+      transA
+        ? g.Gemm(I(1), dY, { alpha, transA: transB, transB: 1 })
+        : g.Gemm(dY, I(1), { alpha, transB: 1 - transB }),
+    () =>
+      transB
+        ? g.Gemm(dY, I(0), { alpha, transA: 1, transB: transA })
+        : g.Gemm(I(0), dY, { alpha, transA: 1 - transA }),
+    optional(2) ? () => (beta === 1 ? dY : g.Mul(dY, g.float(beta))) : null,
+  ],
+};
+
+/** Exchanges the last two axes. */
+function transposed(g: Builder, X: Value): Value {
+  const perm = X.shape.map((_, i) => i);
+  const last = perm.length - 1;
+  return g.Transpose(X, { perm: [...perm.slice(0, -2), last, last - 1] });
+}

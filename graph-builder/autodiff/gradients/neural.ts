@@ -1,0 +1,69 @@
+import type { Builder } from "../../builder.ts";
+import { averagePoolGradient, elementsOver, spatialAxes } from "../../composites.ts";
+import type { Value } from "../../ir.ts";
+import type { neural as operators } from "../../operators/neural.ts";
+import { Tensor } from "../../tensor.ts";
+import type { Gradients } from "./rule.ts";
+
+/** The gradients of convolution, pooling, normalisation, dropout and losses. */
+export const neural: Gradients<typeof operators> = {
+  Conv: (g, { I, dY, attributes }) => g.ConvGrad(dY, I(0), I(1), attributes),
+  // ConvTranspose is the adjoint of a Conv: dX = Conv(dY, W), and dW is that Conv's dW with X and dY
+  // exchanged
+  ConvTranspose: (g, { I, optional, dY, attributes }) => {
+    const { output_padding: _, output_shape: __, ...window } = attributes;
+    return [
+      () => g.Conv(dY, I(1), window),
+      () => g.ConvGrad(I(0), dY, I(1), window)[1],
+      optional(2) ? () => g.ReduceSum(dY, g.int64([0, ...spatialAxes(dY)]), { keepdims: 0 }) : null,
+    ];
+  },
+  MaxPool: (g, { O, dY, attributes }) => {
+    if (attributes.storage_order)
+      throw new Error("the gradient of MaxPool with storage_order 1 is not known");
+    return [g.MaxPoolGrad(dY, O(1), attributes)];
+  },
+  AveragePool: (g, { I, dY, attributes }) => [averagePoolGradient(g, dY, I(0).shape, attributes)],
+  GlobalAveragePool: (g, { I, dY }) => [
+    g.Expand(g.Div(dY, elementsOver(g, I(0), spatialAxes(I(0)))), g.Shape(I(0))),
+  ],
+  BatchNormalization: (g, { I, dY, attributes: { epsilon, training_mode } }) => {
+    const [X, scale] = [I(0), I(1)];
+    const [mean, variance] = training_mode ? batchStatistics(g, X) : [I(3), I(4)];
+    const invStd = g.Reciprocal(g.Sqrt(g.Add(variance, g.float(epsilon))));
+    if (training_mode) return g.BatchNormalizationGrad(dY, X, scale, mean, invStd, { epsilon });
+    const axes = g.int64([0, ...spatialAxes(X)]);
+    const channel = (value: Value) => g.Unsqueeze(value, g.int64(spatialAxes(X).map((axis) => axis - 1)));
+    return [
+      () => g.Mul(dY, channel(g.Mul(scale, invStd))),
+      () => g.ReduceSum(g.Mul(dY, g.Mul(g.Sub(X, channel(mean)), channel(invStd))), axes, { keepdims: 0 }),
+      () => g.ReduceSum(dY, axes, { keepdims: 0 }),
+      null,
+      null,
+    ];
+  },
+  LayerNormalization: (g, { I, optional, O, dY, attributes }) => {
+    const [dX, dScale, dB] = g.LayerNormalizationGrad(dY, I(0), I(1), O(1), O(2), attributes);
+    return optional(2) ? [dX, dScale, dB] : [dX, dScale];
+  },
+  SimplifiedLayerNormalization: (g, { I, O, dY, attributes }) =>
+    g.SimplifiedLayerNormalizationGrad(dY, I(0), I(1), O(1), attributes),
+  Dropout: (g, { optional, O, dY }) => [
+    g.DropoutGrad(dY, O(1), optional(1), optional(2) ?? g.constant(new Tensor("bool", [], Uint8Array.of(0)))),
+    null,
+    null,
+  ],
+  SoftmaxCrossEntropyLoss: (g, { I, optional, O, dY, attributes }) => [
+    g.SoftmaxCrossEntropyLossGrad(dY, O(1), I(1), optional(2), attributes),
+  ],
+};
+
+/** The mean and the biased variance of each channel. */
+function batchStatistics(g: Builder, X: Value): [mean: Value, variance: Value] {
+  const axes = [0, ...spatialAxes(X)];
+  const centred = g.Sub(X, g.ReduceMean(X, { axes }));
+  return [
+    g.ReduceMean(X, { axes, keepdims: 0 }),
+    g.ReduceMean(g.Mul(centred, centred), { axes, keepdims: 0 }),
+  ];
+}
