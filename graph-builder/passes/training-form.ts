@@ -1,0 +1,124 @@
+import type { Binding, BoundGraph } from "../bindings.ts";
+import type { Builder } from "../builder.ts";
+import { UserError } from "../errors.ts";
+import { type Graph, isOp, type Node, type Use, type Value } from "../ir.ts";
+import { freeName, givenNames } from "../names.ts";
+import { Tensor } from "../tensor.ts";
+import { rewriteGraph } from "./rewrite.ts";
+
+/** Which layers of a graph are trained. */
+export interface TrainingFormOptions {
+  /** Whether a layer is put into training form; by default every layer is. The others stay as they are. */
+  readonly includes?: (layer: Node) => boolean;
+}
+
+/** A graph in training form, and the graph that evaluates it over the same state. */
+export interface TrainingForm extends BoundGraph {
+  /**
+   * The same graph for evaluation: batch normalisation reads its running statistics, and nothing is dropped.
+   * Its inputs are those of `graph`.
+   */
+  readonly evaluation: Graph;
+  /** The first values of the statistics, by the names of their inputs. */
+  readonly statistics: ReadonlyMap<string, Tensor>;
+}
+
+/**
+ * Puts the layers of an inference graph into training form.
+ * - BatchNormalization becomes BatchNormInternal, which normalises by the statistics of the batch, with the
+ *   same momentum and epsilon. Its running mean and variance become inputs of the graph, behind the inputs
+ *   that it has, with bindings of the role `statistic`. Exporters merge equal constants, so a constant that
+ *   something else reads too is copied for each layer: the copy is named after the layer's scale.
+ * - Dropout is switched on; without a ratio it drops half, as ONNX says. Its attribute `seed`, which ONNX
+ *   Runtime's training kernel reads, is the layer's number where the file has none.
+ * The nodes keep their names. Throws UserError, naming the node, where running statistics are no constants.
+ */
+export function trainingForm(
+  graph: Graph,
+  { includes = () => true }: TrainingFormOptions = {},
+): TrainingForm {
+  const isTrained = (node: Node) => isLayer(node) && includes(node);
+  const trained = new Set(graph.nodes.filter(isTrained).map(({ name }) => name));
+  const { evaluation, statistics } = withStatistics(graph, trained);
+  let dropouts = 0;
+  const training = rewriteGraph(evaluation, (node, inputs, g) => {
+    if (!trained.has(node.name)) return undefined;
+    if (isOp(node, "BatchNormalization")) {
+      const { epsilon, momentum } = node.attributes;
+      return g.node("BatchNormInternal", inputs, { epsilon, momentum, training_mode: 1 }, node.name).outputs;
+    }
+    return isOp(node, "Dropout") ? switchedOn(g, node, inputs, dropouts++) : undefined;
+  });
+  const bindings = [...statistics.keys()].map((input): Binding => ({ role: "statistic", input }));
+  return { graph: training, bindings, evaluation, statistics };
+}
+
+/** What PyTorch calls the running statistics. */
+const statisticNames = ["running_mean", "running_var"] as const;
+
+function isLayer(node: Node): boolean {
+  return isOp(node, "BatchNormalization", "Dropout");
+}
+
+function switchedOn(
+  g: Builder,
+  { name, attributes: { seed } }: Node<"Dropout">,
+  [data = null, ratio = null]: readonly (Value | null)[],
+  index: number,
+): readonly Value[] {
+  const isTraining = g.constant(new Tensor("bool", [], Uint8Array.of(1)));
+  return g.node("Dropout", [data, ratio ?? g.float(0.5), isTraining], { seed: seed ?? index }, name).outputs;
+}
+
+/** The graph in inference form, in which the statistics of the trained layers are inputs. */
+function withStatistics(
+  graph: Graph,
+  trained: ReadonlySet<string>,
+): Pick<TrainingForm, "evaluation" | "statistics"> {
+  const statistics = new Map<string, Tensor>();
+  const taken = givenNames(graph);
+  const statisticOf = (g: Builder, node: Node, index: number): Value => {
+    const { name, type, constant, uses } = originOf(node.input(index));
+    if (!constant) return refuseStatistic(node, index);
+    const own = name !== undefined && readers(uses) === 1 ? name : undefined;
+    const input = own ?? freeName(`${layerName(node)}.${statisticNames[index - 3]}`, taken);
+    statistics.set(input, constant);
+    return g.inputOf(input, type);
+  };
+  const evaluation = rewriteGraph(graph, (node, inputs, g) => {
+    if (!trained.has(node.name)) return undefined;
+    if (isOp(node, "Dropout")) return g.copy(node, inputs.slice(0, 2), node.name).outputs;
+    if (!isOp(node, "BatchNormalization")) return undefined;
+    const [mean, variance] = [statisticOf(g, node, 3), statisticOf(g, node, 4)];
+    const attributes = { ...node.attributes, training_mode: 0 };
+    const [Y] = g.copy(node, [...inputs.slice(0, 3), mean, variance], node.name, attributes).outputs;
+    return [Y ?? null, mean, variance];
+  });
+  return { evaluation, statistics };
+}
+
+/** What a value is a copy of: exporters put an Identity between a merged constant and its readers. */
+function originOf(value: Value): Value {
+  return isOp(value.producer, "Identity") ? originOf(value.producer.input(0)) : value;
+}
+
+/** How many nodes read a value, themselves or through Identity. */
+function readers(uses: readonly Use[]): number {
+  const counts = uses.map(({ node }) => (isOp(node, "Identity") ? readers(node.output(0).uses) : 1));
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** The dotted name of a layer: `layer1.bn1` for the node `/layer1/bn1/BatchNormalization`. */
+function layerName({ name, opType }: Node): string {
+  const scopes = name.split("/").filter((scope) => scope !== "");
+  if (scopes.length > 1 && scopes.at(-1)?.startsWith(opType)) scopes.pop();
+  return scopes.join(".");
+}
+
+function refuseStatistic({ name, operator }: Node, index: number): never {
+  const input = operator.inputs[index];
+  throw new UserError(`BatchNormalization at ${name} cannot be trained: its ${input} is no constant.`, {
+    code: "model-unsupported",
+    details: { node: name, opType: "BatchNormalization", input },
+  });
+}
