@@ -72,8 +72,9 @@ export function unbroadcast(g: Builder, gradient: Value, value: Value): Value {
   return stretched.length > 0 ? g.ReduceSum(summed, g.int64(stretched), { keepdims: 1 }) : summed;
 }
 
-/** A scalar constant of a value's element type, float or float16. */
+/** A scalar constant of a value's element type: float, float16 or double. */
 export function floatLike(g: Builder, { elemType }: Value, value: number): Value {
+  if (elemType === "double") return g.constant(new Tensor("double", [], Float64Array.of(value)));
   if (elemType !== "float16") return g.float(value);
   return g.constant(new Tensor("float16", [], Uint16Array.of(float16Bits(value))));
 }

@@ -42,7 +42,9 @@ export type ErrorCode =
   | "setting-missing"
   | "setting-unknown"
   | "source-missing"
-  | "source-unreachable";
+  | "source-unreachable"
+  | "value-type"
+  | "value-unknown";
 
 /** The data of an error for programs: its code, and the names and numbers in its message. */
 export interface ErrorData {

@@ -89,6 +89,7 @@ export function appendBody(
       node,
       node.inputs.map((input) => input && translate(input)),
     );
+    copied.notes = node.notes;
     for (const [i, output] of node.outputs.entries()) values.set(output, copied.output(i));
   }
   return body.outputs.map(translate);

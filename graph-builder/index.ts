@@ -1,7 +1,14 @@
 /** The compiler: ONNX's intermediate representation, operators, autodiff, lowerings. */
 export { at } from "./at.ts";
-export { appendGradients } from "./autodiff/autodiff.ts";
-export { type Backward, type Gradient, type GradientRule, gradients } from "./autodiff/gradients/index.ts";
+export { appendGradients, propagateGradients } from "./autodiff/autodiff.ts";
+export { detach } from "./autodiff/detach.ts";
+export { type GradientsOptions, gradients, type ValueReference } from "./autodiff/gradient-model.ts";
+export {
+  type Backward,
+  type Gradient,
+  type GradientRule,
+  gradients as gradientRules,
+} from "./autodiff/gradients/index.ts";
 export * from "./bindings.ts";
 export { type Builder, createBuilder, type Given, GraphBuilder, type OperatorMethods } from "./builder.ts";
 export { checkGraph, GraphError } from "./checker.ts";

@@ -1,11 +1,12 @@
 import type { Builder } from "../builder.ts";
-import { unbroadcast } from "../composites.ts";
+import { floatLike, unbroadcast } from "../composites.ts";
 import { appendBody } from "../functions.ts";
 import type { FunctionDefinition, Node, Value } from "../ir.ts";
 import { freeName, givenNames, nameValues } from "../names.ts";
 import { isOpType } from "../operators/index.ts";
-import { floats } from "../tensor.ts";
+import { allocate, floats, isNumeric, Tensor } from "../tensor.ts";
 import { formatType, sameType } from "../types.ts";
+import { isDetached } from "./detach.ts";
 import { type Backward, type Gradient, type GradientRule, gradients } from "./gradients/index.ts";
 
 /**
@@ -28,25 +29,43 @@ export function appendGradients(
   targets: readonly Value[],
   substitutes: ReadonlyMap<Value, Value> = new Map(),
 ): Value[] {
-  return g.during("backward", () => walkBack(g, loss, targets, substitutes));
+  const name = (names: ReadonlyMap<Value, string>, taken: Set<string>) =>
+    freeName(`${names.get(loss)}_grad`, taken);
+  return walkBack(g, targets, substitutes, ({ names, taken }) => (varying) => {
+    return varying.has(loss) ? [[loss, seed(g, loss, name(names, taken))]] : [];
+  });
+}
+
+/**
+ * Appends the backward pass of several values whose gradients are given (a vector-Jacobian product), and
+ * returns the gradient of every value in `targets`, in order. `appendGradients` is the case of one value
+ * whose gradient is 1, and documents the rest. Throws Error where a gradient and its value differ in type.
+ */
+export function propagateGradients(
+  g: Builder,
+  given: ReadonlyMap<Value, Value>,
+  targets: readonly Value[],
+  substitutes: ReadonlyMap<Value, Value> = new Map(),
+): Value[] {
+  for (const [{ type }, gradient] of given) {
+    if (sameType(type, gradient.type)) continue;
+    throw new Error(`the gradient of a ${formatType(type)} value is ${formatType(gradient.type)}`);
+  }
+  return walkBack(g, targets, substitutes, () => (varying) => [...given].filter(([y]) => varying.has(y)));
 }
 
 function walkBack(
   g: Builder,
-  loss: Value,
   targets: readonly Value[],
   substitutes: ReadonlyMap<Value, Value>,
+  arriving: (start: Pick<Start, "names" | "taken">) => Start["arriving"],
 ): Value[] {
   const names = nameValues(g.graph);
   for (const [value, substitute] of substitutes) expectSubstitute(names.get(value), value, substitute);
-  const taken = givenNames(g.graph);
-  const first = () => seed(g, loss, freeName(`${names.get(loss)}_grad`, taken));
-  return propagate(g, [...g.graph.nodes], targets, {
-    arriving: (varying) => (varying.has(loss) ? [[loss, first()]] : []),
-    substitutes,
-    names,
-    taken,
-  });
+  const start = { substitutes, names, taken: givenNames(g.graph) };
+  return g.during("backward", () =>
+    propagate(g, [...g.graph.nodes], targets, { ...start, arriving: arriving(start) }),
+  );
 }
 
 /** The start of a backward pass. */
@@ -114,7 +133,9 @@ function sumOf(
 }
 
 /** The gradient of a node's operator or function; undefined for a function without a gradient of its own. */
-function gradientOf({ definition, opType }: Node): Gradient | undefined {
+function gradientOf(node: Node): Gradient | undefined {
+  const { definition, opType } = node;
+  if (isDetached(node)) return "zero";
   if (definition) return definition.gradient;
   return isOpType(opType) ? (gradients[opType] as Gradient) : undefined;
 }
@@ -221,13 +242,22 @@ function expectType(node: Node, index: number, gradient: Value, value: Value): v
 
 /** The gradient of the loss: 1 for each of its elements. */
 function seed(g: Builder, loss: Value, name: string): Value {
-  return loss.shape.length === 0 ? g.constant(floats(1), name) : g.Expand(g.float(1), g.Shape(loss));
+  if (loss.shape.length > 0) return ones(g, loss);
+  return loss.elemType === "float" ? g.constant(floats(1), name) : floatLike(g, loss, 1);
+}
+
+/** Ones in the type and shape of a value. */
+export function ones(g: Builder, value: Value): Value {
+  return g.Expand(floatLike(g, value, 1), g.Shape(value));
 }
 
 function zeros(g: Builder, value: Value): Value {
-  return g.ConstantOfShape(g.Shape(value), { value: floats([0]) });
+  const { elemType } = value;
+  if (!isNumeric(elemType)) throw new Error(`there is no gradient of ${elemType} values`);
+  return g.ConstantOfShape(g.Shape(value), { value: new Tensor(elemType, [1], allocate(elemType, 1)) });
 }
 
-function isFloating(value: Value): boolean {
+/** Whether a value is a tensor of a type that has gradients. */
+export function isFloating(value: Value): boolean {
   return value.type.kind === "tensor" && ["float", "float16", "double"].includes(value.elemType);
 }

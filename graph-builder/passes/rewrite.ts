@@ -24,6 +24,41 @@ export function rewriteGraph(
   rewrite: Rewrite,
   inputFor: (input: Value, g: Builder) => Value | undefined = keepInput,
 ): Graph {
+  const { g, translate } = rewriteNodes(graph, rewrite, inputFor);
+  for (const output of graph.outputs) g.output(translate(output), output.name ?? "");
+  g.graph.notes = graph.notes;
+  return g.graph;
+}
+
+/**
+ * Copies the part of a graph that some values need, with all inputs, into a new graph without outputs. The
+ * function `copyOf` returns the copy of a value.
+ */
+export function copyPart(
+  graph: Graph,
+  values: readonly Value[],
+): { readonly g: Builder; readonly copyOf: (value: Value) => Value } {
+  const part = partOf(graph, values);
+  const { g, translate } = rewriteNodes(part, keepNode, keepInput, new Set());
+  return { g, copyOf: translate };
+}
+
+/** The same inputs and nodes with other outputs. */
+function partOf(graph: Graph, outputs: readonly Value[]): Graph {
+  const part = new Graph(graph.name);
+  part.inputs.push(...graph.inputs);
+  part.nodes = graph.nodes;
+  part.outputs = [...outputs];
+  return part;
+}
+
+/** Rewrites the nodes of a graph; the values in `renamed`, its outputs by default, lose their names. */
+function rewriteNodes(
+  graph: Graph,
+  rewrite: Rewrite,
+  inputFor: (input: Value, g: Builder) => Value | undefined,
+  renamed: ReadonlySet<Value> = new Set(graph.outputs),
+): { readonly g: Builder; readonly translate: (value: Value) => Value } {
   const g = createBuilder(new Graph(graph.name));
   const values = new Map<Value, Value>();
   for (const input of graph.inputs) {
@@ -54,12 +89,10 @@ export function rewriteGraph(
       values.set(value, replacement);
       keepNotes(value, replacement);
       if (replacement.producer?.name === node.name) keepNotes(node, replacement.producer);
-      if (value.name !== undefined && !graph.outputs.includes(value)) replacement.name ??= value.name;
+      if (value.name !== undefined && !renamed.has(value)) replacement.name ??= value.name;
     }
   }
-  for (const output of graph.outputs) g.output(translate(output), output.name ?? "");
-  g.graph.notes = graph.notes;
-  return g.graph;
+  return { g, translate };
 }
 
 function keepNotes(from: { readonly notes: Notes | undefined }, to: { notes: Notes | undefined }): void {
@@ -80,10 +113,10 @@ export function freezeInputs(
   constants: ReadonlyMap<string, Tensor>,
   outputNames: readonly string[],
 ): Graph {
-  const part = new Graph(graph.name);
-  part.inputs.push(...graph.inputs);
-  part.nodes = graph.nodes;
-  part.outputs = outputNames.map((name) => graph.output(name));
+  const part = partOf(
+    graph,
+    outputNames.map((name) => graph.output(name)),
+  );
   const read = new Set([...neededNodes(part).flatMap((node) => node.inputs), ...part.outputs]);
   return rewriteGraph(part, keepNode, (input, g) => {
     const constant = constants.get(input.name ?? "");

@@ -6,7 +6,7 @@ import {
   elementCount,
   floats,
   Graph,
-  gradients,
+  gradientRules,
   lowerGraph,
   Node,
   type OpType,
@@ -201,7 +201,7 @@ describe("the backward pass", () => {
 });
 
 describe("what has no gradient is refused with the node's path", () => {
-  const none = (Object.keys(gradients) as OpType[]).filter((op) => "none" in Object(gradients[op]));
+  const none = (Object.keys(gradientRules) as OpType[]).filter((op) => "none" in Object(gradientRules[op]));
 
   test.each(none)("%s", (opType) => {
     const g = builder();
