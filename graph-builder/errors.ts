@@ -3,6 +3,7 @@ import { at } from "./at.ts";
 /** The kinds of error that a program can distinguish. */
 export type ErrorCode =
   | "argument-unexpected"
+  | "artifacts-mismatch"
   | "bindings-damaged"
   | "checkpoint-damaged"
   | "command-unknown"

@@ -64,7 +64,7 @@ export * from "./optimizers/rules.ts";
 export * from "./optimizers/step-graph.ts";
 export * from "./optimizers/training-outputs.ts";
 export { explicitBindings, explicitState, withExplicitState } from "./passes/explicit-state.ts";
-export * from "./passes/fused-step.ts";
+export * from "./passes/fused-step/index.ts";
 export { foldBatchNormalization } from "./passes/inference/fold-batch-normalization.ts";
 export { foldCrop } from "./passes/inference/fold-crop.ts";
 export { foldScale } from "./passes/inference/fold-scale.ts";

@@ -2,12 +2,11 @@ import onnxProto from "onnx-proto";
 import { type BoundGraph, outputOf } from "../bindings.ts";
 import { UserError } from "../errors.ts";
 import type { Graph, Model } from "../ir.ts";
-import type { Pack } from "../passes/fused-step.ts";
+import type { Pack } from "../passes/fused-step/index.ts";
 import { rewriteGraph } from "../passes/rewrite.ts";
-import { int64s } from "../tensor.ts";
-import { elementCount, tensorType, type ValueType } from "../types.ts";
+import { tensorType, type ValueType } from "../types.ts";
 import { encodeAround, encodeGraph, encodeType, type IGraph, type INode } from "./model.ts";
-import { encodeTensor } from "./tensors.ts";
+import { nextName, packing } from "./packing.ts";
 
 const { AttributeType } = onnxProto.onnx.AttributeProto;
 
@@ -34,6 +33,7 @@ export function chunkNames({ graph, bindings }: BoundGraph): ChunkNames {
   if (bindings.some(({ role }) => role === "gradient")) {
     throw new UserError(
       `The training model ${graph.name} returns gradients, so several of its steps cannot be one call: it must update its parameters itself.`,
+      { code: "model-unsupported" },
     );
   }
   const states = bindings.flatMap((binding): [string, string][] => {
@@ -61,103 +61,54 @@ const BODY = "step.";
  * after the last. Throws UserError for a name that the graph does not have, and for a state whose output has
  * another type.
  */
-export function encodeChunk(model: Model, { states, scanned, packs = [] }: ChunkNames): Uint8Array {
+export function encodeChunk(model: Model, names: ChunkNames): Uint8Array {
   const { graph } = model;
-  const inputs = new Map(graph.inputs.map((value) => [value.name ?? "", value.type]));
-  const outputs = new Map(graph.outputs.map((value) => [value.name ?? "", value.type]));
-  for (const [state, next] of states)
-    expectSameType(graph, inputs.get(state), outputs.get(next), state, next);
-  for (const name of scanned) {
-    if (!inputs.has(name)) throw new UserError(`The graph ${graph.name} has no input ${name}.`);
-  }
+  expectNames(graph, names);
+  const { states, scanned, packs = [] } = names;
   const given = [...states.keys(), ...scanned];
   const nextStates = [...states.values()];
-  const results = [...outputs.keys()].filter((name) => !nextStates.includes(name));
+  const results = graph.outputs.map(({ name = "" }) => name).filter((name) => !nextStates.includes(name));
   const made = [...nextStates, ...results];
-  const body = encodeGraph(bodyOf(graph, given, made), model.opset);
-  const membersOf = (name: string) => packs.find((pack) => pack.name === name)?.members;
-  const ofInput = (name: string) =>
-    membersOf(name)?.map(({ name, dims }) => valueInfo(name, tensorType("float", dims), false)) ?? [
-      valueInfo(name, inputs.get(name), scanned.includes(name)),
-    ];
-  const packOf = new Map([...states].map(([state, next]) => [next, state]));
-  const ofOutput = (name: string) =>
-    membersOf(packOf.get(name) ?? "")?.map((member) =>
-      valueInfo(nextName(member.name), tensorType("float", member.dims), false),
-    ) ?? [valueInfo(name, outputs.get(name), results.includes(name))];
   const around = packs.map((pack) => packing(pack, states.get(pack.name) ?? ""));
+  const scan: INode = {
+    name: "Scan",
+    opType: "Scan",
+    input: given,
+    output: made,
+    attribute: [
+      { name: "body", type: AttributeType.GRAPH, g: encodeGraph(bodyOf(graph, given, made), model.opset) },
+      { name: "num_scan_inputs", type: AttributeType.INT, i: scanned.length },
+    ],
+  };
   return encodeAround(model, {
     name: `${graph.name}_chunk`,
-    input: [...inputs.keys()].flatMap(ofInput),
-    output: [...outputs.keys()].flatMap(ofOutput),
+    ...ports(graph, names, results),
     initializer: around.flatMap(({ constants }) => constants),
-    node: [
-      ...around.flatMap(({ before }) => before),
-      {
-        name: "Scan",
-        opType: "Scan",
-        input: given,
-        output: made,
-        attribute: [
-          { name: "body", type: AttributeType.GRAPH, g: body },
-          { name: "num_scan_inputs", type: AttributeType.INT, i: scanned.length },
-        ],
-      },
-      ...around.flatMap(({ after }) => after),
-    ],
+    node: [...around.flatMap(({ before }) => before), scan, ...around.flatMap(({ after }) => after)],
   });
 }
 
-interface Packing {
-  readonly constants: NonNullable<IGraph["initializer"]>;
-  readonly before: INode[];
-  readonly after: INode[];
-}
-
-/** The nodes that join a pack's tensors into one matrix, and that cut the next one into tensors. */
-function packing({ name, members, width }: Pack, next: string): Packing {
-  const axis = { name: "axis", type: AttributeType.INT, i: 0 };
-  const constant = (values: readonly number[], suffix: string) =>
-    encodeTensor(int64s(values), `${name}.${suffix}`);
-  const rows = members.map(({ dims }) => elementCount(dims) / width);
-  const flat = (i: number) => `${name}.${i}`;
-  return {
-    constants: [
-      constant([-1, width], "rows"),
-      constant(rows, "sizes"),
-      ...members.map(({ dims }, i) => constant(dims, `${i}.dims`)),
-    ],
-    before: [
-      ...members.map((member, i) => reshape(member.name, `${name}.rows`, flat(i))),
-      {
-        name: `${name}/Concat`,
-        opType: "Concat",
-        input: members.map((_, i) => flat(i)),
-        output: [name],
-        attribute: [axis],
-      },
-    ],
-    after: [
-      {
-        name: `${name}/Split`,
-        opType: "Split",
-        input: [next, `${name}.sizes`],
-        output: members.map((_, i) => `${flat(i)}_next`),
-        attribute: [axis],
-      },
-      ...members.map((member, i) => reshape(`${flat(i)}_next`, `${flat(i)}.dims`, nextName(member.name))),
-    ],
-  };
-}
-
-function reshape(value: string, shape: string, result: string): INode {
-  return {
-    name: `${result}/Reshape`,
-    opType: "Reshape",
-    input: [value, shape],
-    output: [result],
-    attribute: [],
-  };
+/** The inputs and outputs of the file: packs as their members, scanned values with an axis `steps`. */
+function ports(
+  graph: Graph,
+  { states, scanned, packs = [] }: ChunkNames,
+  results: readonly string[],
+): Pick<IGraph, "input" | "output"> {
+  const members = new Map(packs.map((pack) => [pack.name, pack.members]));
+  const packOf = new Map([...states].map(([state, next]) => [next, state]));
+  const input = graph.inputs.flatMap(({ name = "", type }) => {
+    const parts = members
+      .get(name)
+      ?.map((part) => valueInfo(part.name, tensorType("float", part.dims), false));
+    return parts ?? [valueInfo(name, type, scanned.includes(name))];
+  });
+  const output = graph.outputs.flatMap(({ name = "", type }) => {
+    const parts = members
+      .get(packOf.get(name) ?? "")
+      ?.map((part) => valueInfo(nextName(part.name), tensorType("float", part.dims), false));
+    return parts ?? [valueInfo(name, type, results.includes(name))];
+  });
+  return { input, output };
 }
 
 /**
@@ -180,23 +131,34 @@ function bodyOf(graph: Graph, given: readonly string[], made: readonly string[])
 }
 
 function valueInfo(name: string, type: ValueType | undefined, isScanned: boolean) {
-  if (type?.kind !== "tensor") throw new UserError(`${name} is no tensor, and Scan takes tensors alone.`);
+  if (type?.kind !== "tensor") {
+    throw new UserError(`${name} is no tensor, and Scan takes tensors alone.`, {
+      code: "model-unsupported",
+      details: { name },
+    });
+  }
   const shape = isScanned ? [STEPS, ...type.shape] : type.shape;
   return { name, type: encodeType(tensorType(type.elemType, shape)) };
 }
 
-function expectSameType(
-  graph: Graph,
-  state: ValueType | undefined,
-  next: ValueType | undefined,
-  ...[name, nextName]: readonly [string, string]
-): void {
-  if (!state) throw new UserError(`The graph ${graph.name} has no input ${name}.`);
-  if (!next) throw new UserError(`The graph ${graph.name} has no output ${nextName}, the next ${name}.`);
-  if (JSON.stringify(encodeType(state)) === JSON.stringify(encodeType(next))) return;
-  throw new UserError(`${nextName} has another type than ${name}, so it cannot take its place.`);
-}
-
-function nextName(input: string): string {
-  return `${input}_next`;
+/**
+ * Throws UserError for a name that the graph does not have, and for a state whose output has another type.
+ */
+function expectNames(graph: Graph, { states, scanned }: ChunkNames): void {
+  const inputs = new Map(graph.inputs.map((value) => [value.name ?? "", value.type]));
+  const outputs = new Map(graph.outputs.map((value) => [value.name ?? "", value.type]));
+  const refuse = (name: string, message: string) => {
+    throw new UserError(message, { code: "model-unsupported", details: { name } });
+  };
+  for (const name of [...states.keys(), ...scanned]) {
+    if (!inputs.has(name)) refuse(name, `The graph ${graph.name} has no input ${name}.`);
+  }
+  for (const [state, next] of states) {
+    const [given, made] = [inputs.get(state), outputs.get(next)];
+    if (!given || !made) {
+      refuse(next, `The graph ${graph.name} has no output ${next}, the next ${state}.`);
+    } else if (JSON.stringify(encodeType(given)) !== JSON.stringify(encodeType(made))) {
+      refuse(next, `${next} has another type than ${state}, so it cannot take its place.`);
+    }
+  }
 }

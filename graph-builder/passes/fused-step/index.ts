@@ -1,0 +1,190 @@
+import { type Binding, type BoundGraph, outputOf } from "../../bindings.ts";
+import { type Builder, createBuilder } from "../../builder.ts";
+import { UserError } from "../../errors.ts";
+import type { Graph, Value } from "../../ir.ts";
+import { Tensor } from "../../tensor.ts";
+import { elementCount } from "../../types.ts";
+import { withExplicitState } from "../explicit-state.ts";
+import { inlineFunctions } from "../inline-functions.ts";
+import { LOSS_SCALE, mixedPrecision } from "../mixed-precision.ts";
+import { removeDeadCode } from "../remove-dead-code.ts";
+import { freezeInputs, rewriteGraph } from "../rewrite.ts";
+import { guardStates } from "./loss-scale.ts";
+import { type Pack, rowsOf } from "./packs.ts";
+import { cutWeights, gatherGradients, groupParameters, type ParameterGroup } from "./parameter-groups.ts";
+import {
+  appendRunningStatistics,
+  type RunningStatistics,
+  runningStatisticsOf,
+} from "./running-statistics.ts";
+import { appendUpdate, type CommonUpdate, readUpdate } from "./update.ts";
+
+export { GOOD_STEPS, GROWTH_INTERVAL, INITIAL_LOSS_SCALE } from "./loss-scale.ts";
+export type { Pack, PackMember } from "./packs.ts";
+
+export interface FusedStepSettings {
+  /** Forward and backward in float16 with float32 weights, and a loss scale that halves on overflow. */
+  readonly mixed?: boolean | undefined;
+}
+
+/** A whole training step as one graph whose state is a few large tensors. */
+export interface FusedStep {
+  readonly graph: Graph;
+  readonly packs: readonly Pack[];
+  /** The inputs of the graph that a step replaces and the outputs that replace them, packs among them. */
+  readonly states: ReadonlyMap<string, string>;
+  /** What the optimizer's inputs are, with the bindings of the moments that the packs hold. */
+  readonly controls: readonly Binding[];
+}
+
+/** What the step is made of. */
+interface Parts {
+  readonly update: CommonUpdate;
+  readonly groups: readonly ParameterGroup[];
+  readonly statistics: readonly RunningStatistics[];
+  readonly packs: readonly Pack[];
+  /** The outputs that are gradients, by their parameters. */
+  readonly gradients: ReadonlyMap<string, string>;
+}
+
+/**
+ * Joins a training model and its optimizer model (one update a parameter) into one step that updates all
+ * parameters at once: a device that is slow to start kernels takes one kernel for what would be one a
+ * parameter. Running statistics follow the batch in the same way. With `mixed`, the step leaves all states as
+ * they are where a gradient is not finite. Throws UserError where the update is not elementwise and the same
+ * for all parameters, such as with gradient clipping.
+ */
+export function fusedStep(
+  training: BoundGraph,
+  optimizer: BoundGraph,
+  { mixed = false }: FusedStepSettings = {},
+): FusedStep {
+  const update = readUpdate(withExplicitState(optimizer));
+  const plain = resetEveryStep(training);
+  const step = mixed ? mixedPrecision(plain.graph) : plain.graph;
+  const groups = groupParameters(step, update, mixed);
+  const statistics = runningStatisticsOf(step);
+  const packs = [...groups.flatMap((group) => group.packs), ...statistics.map(({ pack }) => pack)];
+  const parts: Parts = { update, groups, statistics, packs, gradients: gradientsOf(plain.bindings) };
+
+  const { graph, matrices } = readFromPacks(step, parts);
+  const next = appendNextStates(graph, matrices, parts);
+  const states = new Map([...next.keys()].map((name) => [name, nextName(name)]));
+  replaceOutputs(graph, next, parts);
+  return { graph: removeDeadCode.run(graph), packs, states, controls: update.controls };
+}
+
+function nextName(input: string): string {
+  return `${input}_next`;
+}
+
+/** The training model with gradients that start anew in every step. */
+function resetEveryStep({ graph: given, bindings }: BoundGraph): BoundGraph {
+  const graph = inlineFunctions.run(given);
+  const names = ({ outputs }: Graph) => outputs.map(({ name = "" }) => name);
+  const always = new Tensor("bool", [1], Uint8Array.of(1));
+  const resets = bindings.filter(({ role }) => role === "reset-gradients");
+  const constants = new Map(resets.map(({ input = "" }) => [input, always]));
+  const reset = freezeInputs(graph, constants, names(graph));
+  const explicit = withExplicitState({
+    graph: reset,
+    bindings: bindings.filter((binding) => !resets.includes(binding)),
+  });
+  return { ...explicit, graph: freezeInputs(explicit.graph, new Map(), names(explicit.graph)) };
+}
+
+function gradientsOf(bindings: readonly Binding[]): Map<string, string> {
+  return new Map(
+    bindings.flatMap((binding): [string, string][] => {
+      const output = outputOf(binding);
+      return binding.role === "gradient" && output !== undefined ? [[binding.parameter, output]] : [];
+    }),
+  );
+}
+
+/** The step with its state as inputs that are matrices, from which it cuts the tensors that it reads. */
+function readFromPacks(
+  step: Graph,
+  { packs, groups, statistics }: Parts,
+): { graph: Graph; matrices: ReadonlyMap<string, Value> } {
+  const matrices = new Map<string, Value>();
+  const pieces = new Map<string, Value>();
+  const append = (g: Builder) => {
+    for (const pack of packs)
+      matrices.set(pack.name, g.input(pack.name, "float", [rowsOf(pack), pack.width]));
+    for (const group of groups) {
+      const cut = g.scope("weights", () => cutWeights(g, group, matrixOf(matrices, group.weights)));
+      for (const [name, piece] of cut) pieces.set(name, piece);
+    }
+    for (const { pack } of statistics) {
+      // what a batch normalisation makes of its running statistics is not read: all of them are updated
+      // together
+      for (const { name, dims } of pack.members) {
+        pieces.set(name, g.constant(new Tensor("float", dims, new Float32Array(elementCount(dims)))));
+      }
+    }
+  };
+  const graph = rewriteGraph(
+    step,
+    () => undefined,
+    (input, g) => {
+      if (matrices.size === 0) append(g);
+      const { name = "", type } = input;
+      return pieces.get(name) ?? g.inputOf(name, type);
+    },
+  );
+  return { graph, matrices };
+}
+
+function matrixOf(matrices: ReadonlyMap<string, Value>, { name }: Pack): Value {
+  const matrix = matrices.get(name);
+  if (matrix) return matrix;
+  throw new Error(`the step has no matrix ${name}`);
+}
+
+/** Appends the update of all packs, guarded where the step has a loss scale. Returns the next by name. */
+function appendNextStates(
+  graph: Graph,
+  matrices: ReadonlyMap<string, Value>,
+  { update, groups, statistics, gradients }: Parts,
+): Map<string, Value> {
+  const g = createBuilder(graph);
+  const outputs = new Map(graph.outputs.map((value) => [value.name ?? "", value]));
+  const gradientOf = (parameter: string) => {
+    const value = outputs.get(gradients.get(parameter) ?? "");
+    if (value) return value;
+    const message = `The training model gives no gradient of ${parameter}, which the optimizer model updates.`;
+    throw new UserError(message, { code: "artifacts-mismatch", details: { parameter } });
+  };
+  const append = () => {
+    const scale = graph.inputs.find(({ name }) => name === LOSS_SCALE);
+    const next = new Map<string, Value>();
+    const unscaled = groups.map((group) => {
+      const gathered = gatherGradients(g, group, gradientOf);
+      const gradient = scale ? g.Mul(gathered, g.Reciprocal(scale)) : gathered;
+      const updated = appendUpdate(g, update, group.packs, matrices, gradient);
+      for (const [name, value] of updated) next.set(name, value);
+      return gradient;
+    });
+    for (const statistic of statistics) {
+      const running = matrixOf(matrices, statistic.pack);
+      next.set(statistic.pack.name, appendRunningStatistics(g, statistic, running, outputs));
+    }
+    return scale ? guardStates(g, next, matrices, scale, unscaled) : next;
+  };
+  return g.during("update", () => g.scope("update", append));
+}
+
+/** Puts the next states into the place of the gradients and of the single tensors' next values. */
+function replaceOutputs(
+  graph: Graph,
+  next: ReadonlyMap<string, Value>,
+  { gradients, statistics }: Parts,
+): void {
+  const dropped = new Set([...gradients.values(), ...statistics.flatMap(({ outputNames }) => outputNames)]);
+  const outputs = graph.outputs;
+  graph.outputs = outputs.filter(({ name = "" }) => !dropped.has(name));
+  for (const value of outputs) if (dropped.has(value.name ?? "")) value.name = undefined;
+  const g = createBuilder(graph);
+  for (const [name, value] of next) g.output(value, nextName(name));
+}
