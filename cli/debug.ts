@@ -16,7 +16,7 @@ export async function startDebugging(list: string | undefined, write: Write): Pr
     if (!start) {
       const known = [...topics.keys()];
       const hint = didYouMean(name, known) || ` It knows ${known.join(", ")}.`;
-      throw new UserError(`SHAKE_DEBUG has no topic ${name}.${hint}`);
+      throw new UserError(`SHAKE_DEBUG has no topic ${name}.${hint}`, { code: "setting-unknown" });
     }
     await start(write);
   }

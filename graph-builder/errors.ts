@@ -5,12 +5,17 @@ export type ErrorCode =
   | "argument-unexpected"
   | "artifacts-mismatch"
   | "bindings-damaged"
+  | "browser-unsupported"
+  | "camera-refused"
   | "checkpoint-damaged"
   | "command-unknown"
+  | "data-damaged"
   | "data-mismatch"
+  | "data-missing"
   | "data-unknown"
   | "device-refused"
   | "diverged"
+  | "download-failed"
   | "file-damaged"
   | "file-missing"
   | "file-unreadable"
@@ -18,20 +23,25 @@ export type ErrorCode =
   | "input-missing"
   | "input-shape"
   | "input-type"
+  | "interrupted"
+  | "label-invalid"
   | "learning-rate-fixed"
   | "manifest-damaged"
   | "metrics-damaged"
   | "model-damaged"
+  | "model-mismatch"
   | "model-missing"
   | "model-unsupported"
   | "network-unknown"
   | "onnxruntime-failed"
   | "output-type"
   | "output-unknown"
+  | "package-mismatch"
   | "package-missing"
   | "parameter-shape"
   | "parameter-type"
   | "parameter-unknown"
+  | "picture-unreadable"
   | "replica-failed"
   | "replicas-unsupported"
   | "run-exists"
@@ -49,7 +59,7 @@ export type ErrorCode =
 
 /** The data of an error for programs: its code, and the names and numbers in its message. */
 export interface ErrorData {
-  readonly code?: ErrorCode | undefined;
+  readonly code: ErrorCode;
   readonly details?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -60,10 +70,10 @@ export interface ErrorData {
  */
 export class UserError extends Error implements ErrorData {
   override readonly name = "UserError";
-  readonly code: ErrorCode | undefined;
+  readonly code: ErrorCode;
   readonly details: Readonly<Record<string, unknown>>;
 
-  constructor(message: string, { code, details = {}, ...options }: ErrorOptions & ErrorData = {}) {
+  constructor(message: string, { code, details = {}, ...options }: ErrorOptions & ErrorData) {
     super(message, options);
     this.code = code;
     this.details = details;

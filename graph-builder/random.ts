@@ -69,7 +69,9 @@ export class RandomStream {
   /** Throws a UserError where the seed is not an integer from 0 to 2^53 - 1. */
   constructor(seed: number, stream: string) {
     if (!Number.isSafeInteger(seed) || seed < 0) {
-      throw new UserError(`The seed must be an integer from 0 to ${Number.MAX_SAFE_INTEGER}, not ${seed}.`);
+      throw new UserError(`The seed must be an integer from 0 to ${Number.MAX_SAFE_INTEGER}, not ${seed}.`, {
+        code: "setting-invalid",
+      });
     }
     const name = hashName(stream);
     this.#k0 = seed | 0;

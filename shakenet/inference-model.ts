@@ -97,10 +97,14 @@ function mixBy(g: Builder, branch1: Value, branch2: Value, alpha: Value, block: 
 
 function tensorOf({ trainable, frozen }: Weights, name: string, shape: readonly number[]): Tensor {
   const tensor = trainable.get(name) ?? frozen.get(name);
-  if (!tensor) throw new UserError(`The checkpoint has no ${name}: it belongs to another network.`);
+  if (!tensor)
+    throw new UserError(`The checkpoint has no ${name}: it belongs to another network.`, {
+      code: "artifacts-mismatch",
+    });
   if (tensor.dims.join() !== shape.join()) {
     throw new UserError(
       `The checkpoint's ${name} is [${tensor.dims.join(", ")}], the network wants [${shape.join(", ")}].`,
+      { code: "artifacts-mismatch" },
     );
   }
   return tensor;

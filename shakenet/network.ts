@@ -38,6 +38,7 @@ export function blockCount({ depth }: Pick<NetworkSettings, "depth">): number {
     const nearest = Math.max(8, 6 * Math.round((depth - 2) / 6) + 2) || 26;
     throw new UserError(
       `A depth of ${depth} is not of the form 6n + 2 (8, 14, 20, 26, ...); the nearest is ${nearest}.`,
+      { code: "setting-invalid" },
     );
   }
   return (depth - 2) / 2;
@@ -194,5 +195,5 @@ class Layers {
 
 function expectCount(name: string, value: number): void {
   if (!Number.isInteger(value) || value < 1)
-    throw new UserError(`${name} must be a whole number from 1, not ${value}.`);
+    throw new UserError(`${name} must be a whole number from 1, not ${value}.`, { code: "setting-invalid" });
 }

@@ -1,3 +1,4 @@
+import type { ErrorData } from "../graph-builder/errors.ts";
 import type { ClassificationEvent } from "../runtime/data/classification-task.ts";
 
 /** The file of a model or of a checkpoint, as the user opened it. */
@@ -145,13 +146,13 @@ export type ResultMessage<K extends CallName = CallName> = {
   };
 }[K];
 
-/** A call that failed; `isUser` says that the error is a UserError. */
+/** A call that failed; `mistake` has the code and the details of a UserError. */
 export interface ErrorMessage {
   readonly type: "error";
   readonly id: number;
   readonly call: CallName;
   readonly message: string;
-  readonly isUser: boolean;
+  readonly mistake: ErrorData | undefined;
 }
 
 export type FromWorker =

@@ -51,7 +51,7 @@ export function readOptions(args: readonly string[]): ComparisonOptions | undefi
   const count = (name: keyof typeof counts): number => {
     const text = flags[name] ?? String(counts[name].default);
     if (typeof text === "string" && /^[1-9]\d{0,6}$/.test(text)) return Number(text);
-    throw new UserError(`--${name} must be a whole number from 1, not ${text}.`);
+    throw new UserError(`--${name} must be a whole number from 1, not ${text}.`, { code: "setting-invalid" });
   };
   return {
     depth: count("depth"),
@@ -77,7 +77,10 @@ function parseFlags(args: readonly string[]): Readonly<Record<string, string | b
     }).values;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    throw new UserError(`${message.replace(/\.?$/, ".")} See --help.`, { cause: error });
+    throw new UserError(`${message.replace(/\.?$/, ".")} See --help.`, {
+      code: "setting-invalid",
+      cause: error,
+    });
   }
 }
 
@@ -86,7 +89,9 @@ function readPeers(list: string): PeerName[] {
   const known: readonly string[] = peerNames;
   for (const name of wanted) {
     if (!known.includes(name)) {
-      throw new UserError(`There is no peer ${name}.${didYouMean(name, peerNames)}`);
+      throw new UserError(`There is no peer ${name}.${didYouMean(name, peerNames)}`, {
+        code: "setting-unknown",
+      });
     }
   }
   return peerNames.filter((name) => wanted.includes(name));

@@ -73,6 +73,7 @@ export function mixedPrecision(graph: Graph): Graph {
   if (seeds.size === 0) {
     throw new UserError(
       `The graph ${graph.name} has no constant that is the gradient of its loss, so its precision cannot be mixed.`,
+      { code: "model-unsupported" },
     );
   }
   let scale: Value | undefined;

@@ -124,7 +124,9 @@ export class Classifier {
 function scoresIn(results: InferenceSession.ReturnType, output: string): Float32Array {
   const { type, dims = [], data } = results[output] ?? {};
   if (type === "float32" && dims.length === 2) return data as Float32Array;
-  throw new UserError(`The output ${output} is ${type} [${dims.join(", ")}], not float32 [batch, classes].`);
+  throw new UserError(`The output ${output} is ${type} [${dims.join(", ")}], not float32 [batch, classes].`, {
+    code: "output-type",
+  });
 }
 
 /** The smallest normal float32, in place of a probability that was rounded to zero. */
@@ -135,6 +137,7 @@ async function openModel(bytes: Uint8Array, device: Device, what: string): Promi
     return await device.ort.InferenceSession.create(bytes, device.sessionOptions);
   } catch (error) {
     throw new UserError(`${what} cannot be opened by ONNX Runtime on ${device.name}: ${ortReason(error)}.`, {
+      code: "device-refused",
       cause: error,
     });
   }
@@ -168,7 +171,9 @@ function imageInput(
 ): ImageInput {
   const [images, ...others] = inputMetadata.filter(({ name }) => !Object.hasOwn(fills, name));
   if (!images || others.length > 0) {
-    throw new UserError(`${what} must have one input of images, not ${inputNames.join(", ")}.`);
+    throw new UserError(`${what} must have one input of images, not ${inputNames.join(", ")}.`, {
+      code: "model-unsupported",
+    });
   }
   const { name } = images;
   const shape = images.isTensor ? images.shape : [];
@@ -180,6 +185,7 @@ function imageInput(
   if (shape.length !== 4 || !isKnown || (type !== "float32" && type !== "uint8")) {
     throw new UserError(
       `${what} takes ${name} ${type} [${shape.join(", ")}], and images are float32 or uint8 [batch, 3, height, width] or [batch, height, width, 3].`,
+      { code: "model-unsupported" },
     );
   }
   const size = { channels: Number(channels), height: Number(height), width: Number(width) };

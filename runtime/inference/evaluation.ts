@@ -90,7 +90,9 @@ export class EvaluationSums {
 function score(logits: Float32Array, label: number): { loss: number; best: number } {
   const own = logits[label];
   if (own === undefined)
-    throw new UserError(`The label ${label} is none of the model's ${logits.length} classes.`);
+    throw new UserError(`The label ${label} is none of the model's ${logits.length} classes.`, {
+      code: "label-invalid",
+    });
   let best = 0;
   for (let i = 1; i < logits.length; i++) if ((logits[i] ?? 0) > (logits[best] ?? 0)) best = i;
   const largest = logits[best] ?? 0;

@@ -14,7 +14,6 @@ export interface Divergence {
 
 /** A metric or a parameter is no longer finite. */
 export class DivergedError extends UserError implements Divergence {
-  override readonly code = "diverged";
   readonly step: number;
   readonly learningRate: number;
   readonly savedStep: number | undefined;
@@ -25,6 +24,7 @@ export class DivergedError extends UserError implements Divergence {
     super(
       `The run diverged at step ${step}, at a learning rate of ${learningRate.toPrecision(3)}: ${reason}. ` +
         `A smaller learning rate may help.${kept}`,
+      { code: "diverged", details: { step, learningRate, savedStep, reason } },
     );
     this.step = step;
     this.learningRate = learningRate;

@@ -101,7 +101,8 @@ class Run<Train extends string, Test extends string, Unit extends string> {
   read(outputs: NamedTensors): Metrics<Train> {
     return mapMetrics(this.#task.metrics, ({ output }) => {
       const found = outputs[output]?.data[0];
-      if (found === undefined) throw new UserError(`The training model has no output ${output}.`);
+      if (found === undefined)
+        throw new UserError(`The training model has no output ${output}.`, { code: "output-unknown" });
       const value = Number(found);
       if (Number.isFinite(value)) return value;
       throw this.#diverged(this.progress.step + 1, `the ${output} is ${value}`);

@@ -75,6 +75,7 @@ export class ChunkedSession {
     const { ort, sessionOptions, name, advice } = device;
     const session = await ort.InferenceSession.create(model.bytes, sessionOptions).catch((error: unknown) => {
       throw new UserError(`The device ${name} cannot run the model (${ortReason(error)}); ${advice}.`, {
+        code: "device-refused",
         cause: error,
       });
     });
@@ -192,7 +193,9 @@ export function chunkModel(
   { mixed = false }: ChunkSettings = {},
 ): ChunkModel {
   if (!optimizer)
-    throw new UserError("Several steps a call need an optimizer model beside the training model.");
+    throw new UserError("Several steps a call need an optimizer model beside the training model.", {
+      code: "model-missing",
+    });
   const step = fusedStep(training, optimizer, { mixed });
   // the forms of the other devices are for float32
   const graph = lowerGraph(step.graph, mixed && name !== "cuda" ? loweringOf("portable") : lowering);

@@ -105,6 +105,7 @@ test("a wheel of another commit is refused, and nothing is copied", async () => 
   await expect(installProvider(wheel, runtime, () => {})).rejects.toThrow(
     new UserError(
       "The wheel was built from commit f2c39fe2f of ONNX Runtime and onnxruntime-node from 0123abc, so they do not fit.",
+      { code: "package-mismatch" },
     ),
   );
   expect(existsSync(join(runtime.folder, names[1]))).toBe(false);
@@ -122,7 +123,9 @@ test("a library that differs from the wheel's record is refused", async () => {
 test("a file that is cut off, or no archive, is no wheel", async () => {
   const path = writeWheel(join(folder, "cut.whl"), "f2c39fe2f");
   writeFileSync(path, readFileSync(path).subarray(0, 400));
-  await expect(Wheel.open(path)).rejects.toThrow(new UserError(`${path} is not a wheel, or it is cut off.`));
+  await expect(Wheel.open(path)).rejects.toThrow(
+    new UserError(`${path} is not a wheel, or it is cut off.`, { code: "file-damaged" }),
+  );
   writeFileSync(path, "text");
   await expect(Wheel.open(path)).rejects.toThrow(UserError);
 });
@@ -139,7 +142,9 @@ test("the installed ONNX Runtime says its commit", async () => {
 
 test("another system than Linux on x64 is refused in one sentence", () => {
   expect(() => installedRuntime(undefined, { platform: "darwin", arch: "arm64" })).toThrow(
-    new UserError("ONNX Runtime's CUDA provider is for Linux on x64, and this is darwin on arm64."),
+    new UserError("ONNX Runtime's CUDA provider is for Linux on x64, and this is darwin on arm64.", {
+      code: "device-refused",
+    }),
   );
 });
 
@@ -156,7 +161,9 @@ test("a Python that is not there, and a pip that fails, are told in one sentence
     { mode: 0o755 },
   );
   await expect(withProviderWheel("0.0.1", { python, report }, use)).rejects.toThrow(
-    new UserError("pip failed: No matching distribution found for onnxruntime-gpu==0.0.1."),
+    new UserError("pip failed: No matching distribution found for onnxruntime-gpu==0.0.1.", {
+      code: "download-failed",
+    }),
   );
 });
 

@@ -76,7 +76,9 @@ test("a backward node follows for about every forward node", () => {
 
 test("settings that make no network are refused with the nearest that do", () => {
   expect(() => trainingModel(tinySettings({ depth: 24 }))).toThrow(
-    new UserError("A depth of 24 is not of the form 6n + 2 (8, 14, 20, 26, ...); the nearest is 26."),
+    new UserError("A depth of 24 is not of the form 6n + 2 (8, 14, 20, 26, ...); the nearest is 26.", {
+      code: "setting-invalid",
+    }),
   );
   expect(() => trainingModel(tinySettings({ width: 0 }))).toThrow(
     "width must be a whole number from 1, not 0.",

@@ -36,12 +36,16 @@ export function connectCamera(messages: Messages, take: (picture: Picture) => vo
 
 async function openCamera(): Promise<MediaStream> {
   if (!("mediaDevices" in navigator)) {
-    throw new UserError("A page can use the camera only over https or on localhost.");
+    throw new UserError("A page can use the camera only over https or on localhost.", {
+      code: "browser-unsupported",
+    });
   }
   try {
     return await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    throw new UserError(reasons[error.name] ?? `The camera could not be opened: ${error.message}.`);
+    throw new UserError(reasons[error.name] ?? `The camera could not be opened: ${error.message}.`, {
+      code: "camera-refused",
+    });
   }
 }

@@ -22,7 +22,8 @@ export async function testPictures(
   const kept = assets.model?.examples;
   if (!kept || kept.data !== data) return undefined;
   const response = await fetch(kept.path).catch(() => undefined);
-  if (!response?.ok) throw new UserError(`The pictures could not be loaded from ${kept.path}.`);
+  if (!response?.ok)
+    throw new UserError(`The pictures could not be loaded from ${kept.path}.`, { code: "download-failed" });
   return recordsIn(new Uint8Array(await response.arrayBuffer()), count, from);
 }
 

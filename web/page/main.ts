@@ -54,7 +54,9 @@ connectCamera(messages, (picture) => store.set({ picture }));
 async function fetchBytes(path: string): Promise<Uint8Array> {
   const response = await fetch(path, { cache: "no-cache" }).catch(() => undefined);
   if (!response?.ok)
-    throw new UserError(`The model could not be loaded from ${path}: drop another model on the page.`);
+    throw new UserError(`The model could not be loaded from ${path}: drop another model on the page.`, {
+      code: "download-failed",
+    });
   return new Uint8Array(await response.arrayBuffer());
 }
 

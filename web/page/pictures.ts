@@ -18,7 +18,9 @@ export async function readPicture(file: Blob, name: string): Promise<Picture> {
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new UserError(`${name} is not a picture that this browser can read.`);
+    throw new UserError(`${name} is not a picture that this browser can read.`, {
+      code: "picture-unreadable",
+    });
   }
   const picture = { name, pixels: shrink(bitmap, bitmap.width, bitmap.height) };
   bitmap.close();
@@ -36,7 +38,7 @@ export function shrink(source: CanvasImageSource, width: number, height: number)
   for (;;) {
     const next = Math.max(SIZE, Math.floor(side / 2));
     const context = new OffscreenCanvas(next, next).getContext("2d", { willReadFrequently: next === SIZE });
-    if (!context) throw new UserError("This browser cannot draw pictures.");
+    if (!context) throw new UserError("This browser cannot draw pictures.", { code: "browser-unsupported" });
     // transparent pixels become white
     context.fillStyle = "white";
     context.fillRect(0, 0, next, next);

@@ -73,8 +73,8 @@ export class WorkerClient {
     waiting.delete(id);
   }
 
-  #reject({ id, call, message, isUser }: ErrorMessage): void {
-    this.#waiting[call].get(id)?.reject(isUser ? new UserError(message) : new Error(message));
+  #reject({ id, call, message, mistake }: ErrorMessage): void {
+    this.#waiting[call].get(id)?.reject(mistake ? new UserError(message, mistake) : new Error(message));
     this.#waiting[call].delete(id);
   }
 

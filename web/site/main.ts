@@ -19,10 +19,13 @@ async function main([command = "demo", ...rest]: readonly string[]): Promise<voi
   if (named !== undefined && run === undefined) {
     throw new UserError(
       `${named} is not the folder of a finished run: it lacks model.onnx or checkpoints/last.`,
+      { code: "run-missing" },
     );
   }
   if (run === undefined && command === "demo") {
-    throw new UserError("There is no finished run in runs/: train a network with npx shake train first.");
+    throw new UserError("There is no finished run in runs/: train a network with npx shake train first.", {
+      code: "run-missing",
+    });
   }
   await buildSite(OUT_DIR, run);
   const what = run === undefined ? "without a model" : `with the model of ${run.path}`;
@@ -59,11 +62,16 @@ function readFlags(args: readonly string[]): { run?: string | undefined; port: n
     });
     const { run, port = "4173", help = false } = values;
     if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535)
-      throw new UserError(`--port must be a number from 0 to 65535, not ${port}.`);
+      throw new UserError(`--port must be a number from 0 to 65535, not ${port}.`, {
+        code: "setting-invalid",
+      });
     return { run, port: Number(port), help };
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(`${error instanceof Error ? error.message : error}\n${usage}`, { cause: error });
+    throw new UserError(`${error instanceof Error ? error.message : error}\n${usage}`, {
+      code: "setting-invalid",
+      cause: error,
+    });
   }
 }
 

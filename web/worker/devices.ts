@@ -37,9 +37,13 @@ export async function openDevice(name: DeviceName): Promise<Device> {
 }
 
 async function expectWebGpu(): Promise<GPUAdapter> {
-  if (!("gpu" in navigator)) throw new UserError("This browser has no WebGPU.");
+  if (!("gpu" in navigator))
+    throw new UserError("This browser has no WebGPU.", { code: "browser-unsupported" });
   const adapter = await navigator.gpu.requestAdapter().catch(() => null);
-  if (!adapter) throw new UserError("This browser finds no graphics card that WebGPU can use.");
+  if (!adapter)
+    throw new UserError("This browser finds no graphics card that WebGPU can use.", {
+      code: "browser-unsupported",
+    });
   return adapter;
 }
 
@@ -48,7 +52,8 @@ async function expectWebGpu(): Promise<GPUAdapter> {
  */
 export async function expectGraphicsCard(): Promise<void> {
   const { info } = await expectWebGpu();
-  if (info.isFallbackAdapter) throw new UserError("WebGPU runs in software on the processor here.");
+  if (info.isFallbackAdapter)
+    throw new UserError("WebGPU runs in software on the processor here.", { code: "browser-unsupported" });
 }
 
 async function fetchWasm(
@@ -102,6 +107,7 @@ function download(url: string, onProgress: (received: number) => void): Promise<
       reject(
         new UserError(
           `ONNX Runtime could not be loaded from ${url} (${reason}): reload the page, or build it again with npm run build:web.`,
+          { code: "package-missing" },
         ),
       );
     };

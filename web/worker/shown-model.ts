@@ -41,6 +41,7 @@ export class ShownModel {
       await shown.release();
       throw new UserError(
         `${model.info.name} takes pictures of ${channels} x ${height} x ${width}, and this page only makes pictures of ${imageShape.join(" x ")}.`,
+        { code: "model-unsupported" },
       );
     }
     await shown.#measure("wasm");
@@ -96,7 +97,8 @@ export class ShownModel {
   async #shake(image: Uint8Array, alphas: Float32Array): Promise<Answer> {
     const { info, shakeable } = this.model;
     const { blocks } = info;
-    if (!shakeable || blocks === undefined) throw new UserError(`The branches of ${info.name} are merged.`);
+    if (!shakeable || blocks === undefined)
+      throw new UserError(`The branches of ${info.name} are merged.`, { code: "model-unsupported" });
     const session = await cached(this.#shakers, this.#chosen, ({ ort, sessionOptions }) =>
       ort.InferenceSession.create(shakeable(), sessionOptions),
     );
@@ -156,7 +158,8 @@ export class ShownModel {
   }
 
   async #classifier(name: DeviceName): Promise<Classifier> {
-    if (this.#isReleased) throw new UserError("Another model was opened meanwhile.");
+    if (this.#isReleased)
+      throw new UserError("Another model was opened meanwhile.", { code: "session-busy" });
     const { info, onnx } = this.model;
     return cached(this.#classifiers, name, (device) => openClassifier(onnx, device, info.name));
   }
@@ -177,7 +180,7 @@ async function cached<T>(
 /** The elements of a float32 tensor. Throws UserError for a tensor of another type. */
 function floatsOf({ data, type }: Tensor): Float32Array {
   if (data instanceof Float32Array) return data;
-  throw new UserError(`The logits are ${type}, not float32.`);
+  throw new UserError(`The logits are ${type}, not float32.`, { code: "output-type" });
 }
 
 /** Converts each row of logits to probabilities. */

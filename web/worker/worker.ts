@@ -43,7 +43,8 @@ const calls: Calls = {
   classify: async (images) => expectShown().classify(images),
   shake: async (image, alphas) => expectShown().shake(image, alphas),
   async train(choices) {
-    if (training?.isRunning) throw new UserError("A training is running: stop it first.");
+    if (training?.isRunning)
+      throw new UserError("A training is running: stop it first.", { code: "session-busy" });
     training = new PageTraining(choices, queue, tell);
     return training.run();
   },
@@ -54,12 +55,14 @@ const calls: Calls = {
 
 function expectShown(): ShownModel {
   if (!shown)
-    throw new UserError("The page has no model yet: drop an .onnx file on the page, or train a network.");
+    throw new UserError("The page has no model yet: drop an .onnx file on the page, or train a network.", {
+      code: "model-missing",
+    });
   return shown;
 }
 
 function expectTraining(): PageTraining {
-  if (!training) throw new UserError("There is no training yet: start one.");
+  if (!training) throw new UserError("There is no training yet: start one.", { code: "model-missing" });
   return training;
 }
 
@@ -87,7 +90,8 @@ function resultOf<K extends CallName>({ id, call, args }: CallMessage<K>): Promi
 
 function errorMessage({ id, call }: CallMessage, error: unknown): ErrorMessage {
   const message = error instanceof Error ? error.message : String(error);
-  return { type: "error", id, call, message, isUser: error instanceof UserError };
+  const mistake = error instanceof UserError ? { code: error.code, details: error.details } : undefined;
+  return { type: "error", id, call, message, mistake };
 }
 
 let ready: Promise<void> = Promise.reject(new Error("the page has sent no start message"));

@@ -15,7 +15,9 @@ const EPOCH_MODEL = "epoch_model.onnx";
 export async function run(given: BuildGraphGiven): Promise<number> {
   const { target, fused, chunk, out } = complete(buildGraphCommand.settings, given);
   if (chunk && target !== "standard") {
-    throw new UserError("--chunk needs --target standard: a chunk is written in standard ONNX.");
+    throw new UserError("--chunk needs --target standard: a chunk is written in standard ONNX.", {
+      code: "setting-conflict",
+    });
   }
   const config = runConfig(partOf(runSchemas, given));
   const folder = out ?? join("build", `${networkSlug(config)}-${config.data}`);

@@ -85,6 +85,7 @@ async function score(classifier: Classifier, dataset: Dataset, batchSize: number
     if (classes >= dataset.classNames.length) return logits;
     throw new UserError(
       `The model has ${classes} classes, and ${dataset.name} has ${dataset.classNames.length}.`,
+      { code: "data-mismatch" },
     );
   });
   let next = await steps.next();

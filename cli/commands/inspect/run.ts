@@ -38,7 +38,9 @@ export async function run({ file = "", graph, lowered, dot, json }: InspectGiven
 
 function expectModel({ model, refusal }: Report, file: string): Model {
   if (model) return model;
-  throw new UserError(refusal ?? `${file} is no model: only a model has a graph to print.`);
+  throw new UserError(refusal ?? `${file} is no model: only a model has a graph to print.`, {
+    code: "model-unsupported",
+  });
 }
 
 /** The model after lowering for a device; for the CPU, for the kernels of this machine. */
@@ -69,7 +71,9 @@ async function inspect(path: string): Promise<Report> {
     );
   if (await isRun(path)) return inspectRun(await openRun(path));
   if (await has(artifactFiles.trainingModel)) return inspectArtifacts(path, inspect);
-  throw new UserError(`${path} is neither the folder of a run nor one that build-graph wrote.`);
+  throw new UserError(`${path} is neither the folder of a run nor one that build-graph wrote.`, {
+    code: "run-missing",
+  });
 }
 
 function inspectModelFile(bytes: Uint8Array, path: string): Report {

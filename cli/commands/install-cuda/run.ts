@@ -32,7 +32,7 @@ export async function run({
   try {
     if (wheel !== undefined) await installProvider(wheel, runtime, report);
     else await withProviderWheel(runtime.version, pip, (path) => installProvider(path, runtime, report));
-    if (stop.signal.aborted) throw new UserError("The installation was stopped.");
+    if (stop.signal.aborted) throw new UserError("The installation was stopped.", { code: "interrupted" });
     if (fetches) await fetchLibraries(packages, pip);
     const state = await cudaState(runtime, python, await libraryFolders(packages));
     const linked = await linkLibraries(librariesFolders(state), runtime);

@@ -25,7 +25,8 @@ export async function finish(
 ): Promise<void> {
   const { config, path } = directory;
   const last = (await directory.records()).at(-1);
-  if (!last) throw new UserError(`${join(path, "metrics.jsonl")} holds no epoch.`);
+  if (!last)
+    throw new UserError(`${join(path, "metrics.jsonl")} holds no epoch.`, { code: "metrics-damaged" });
   const checkpoint = await directory.checkpoint("last");
   const about = provenanceOf(config, last.test_accuracy);
   const bytes = frozenModel(checkpoint, directory.checkpointPath("last"), about);

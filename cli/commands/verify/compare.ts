@@ -82,7 +82,9 @@ export interface Comparison {
 function compare(found: Scores, expected: Scores): Omit<Comparison, "device"> {
   const { classes } = expected;
   if (found.classes !== classes) {
-    throw new UserError(`The model has ${found.classes} classes, and the checkpoint ${classes}.`);
+    throw new UserError(`The model has ${found.classes} classes, and the checkpoint ${classes}.`, {
+      code: "model-mismatch",
+    });
   }
   // probabilities determine logits up to a constant
   const align = ({ logits }: Scores) => (found.isProbabilities ? aboveLargest(logits, classes) : logits);

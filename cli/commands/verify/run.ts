@@ -71,5 +71,6 @@ function expectSameStep(
   if (steps === undefined || step === undefined || steps === String(step)) return;
   throw new UserError(
     `${model} was frozen after step ${steps}, and ${where} is of step ${step}: give --checkpoint or --against.`,
+    { code: "model-mismatch" },
   );
 }

@@ -60,6 +60,7 @@ export function installedRuntime(
   if (platform !== "linux" || arch !== "x64") {
     throw new UserError(
       `ONNX Runtime's CUDA provider is for Linux on x64, and this is ${platform} on ${arch}.`,
+      { code: "device-refused" },
     );
   }
   try {
@@ -69,9 +70,7 @@ export function installedRuntime(
   } catch (error) {
     throw new UserError(
       "onnxruntime-node is not installed, so there is nothing that a CUDA provider could join.",
-      {
-        cause: error,
-      },
+      { code: "package-missing", cause: error },
     );
   }
 }
@@ -101,13 +100,15 @@ export async function installProvider(
   const wheel = await Wheel.open(wheelPath);
   try {
     const [core] = wheel.names(/^onnxruntime\/capi\/libonnxruntime\.so\.\d+\.\d+\.\d+$/);
-    if (core === undefined) throw new UserError(`${wheelPath} holds no ONNX Runtime.`);
+    if (core === undefined)
+      throw new UserError(`${wheelPath} holds no ONNX Runtime.`, { code: "file-damaged" });
     report("comparing the builds of ONNX Runtime");
     const theirs = await buildCommit(await wheel.read(core));
     const ours = await buildCommit(join(runtime.folder, "libonnxruntime.so.1"));
     if (ours === undefined || ours !== theirs) {
       throw new UserError(
         `The wheel was built from commit ${theirs ?? "unknown"} of ONNX Runtime and onnxruntime-node from ${ours ?? "unknown"}, so they do not fit.`,
+        { code: "package-mismatch" },
       );
     }
     for (const name of providerLibraries) {
@@ -150,7 +151,8 @@ export async function withProviderWheel(
       signal,
     );
     const [wheel] = (await readdir(folder)).filter((name) => name.endsWith(".whl"));
-    if (wheel === undefined) throw new UserError(`pip fetched no wheel of onnxruntime-gpu ${version}.`);
+    if (wheel === undefined)
+      throw new UserError(`pip fetched no wheel of onnxruntime-gpu ${version}.`, { code: "download-failed" });
     await use(join(folder, wheel));
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -270,14 +272,19 @@ async function exists(path: string): Promise<boolean> {
 async function runPip(python: string, args: readonly string[], signal?: AbortSignal): Promise<void> {
   const all = ["-m", "pip", "--disable-pip-version-check", ...args];
   const { code, output } = await runProgram(python, all, signal).catch((error: unknown) => {
-    if (signal?.aborted) throw new UserError("The installation was stopped.");
-    throw new UserError(`${python} cannot be started: ${(error as Error).message}.`, { cause: error });
+    if (signal?.aborted) throw new UserError("The installation was stopped.", { code: "interrupted" });
+    throw new UserError(`${python} cannot be started: ${(error as Error).message}.`, {
+      code: "package-missing",
+      cause: error,
+    });
   });
-  if (signal?.aborted) throw new UserError("The installation was stopped.");
+  if (signal?.aborted) throw new UserError("The installation was stopped.", { code: "interrupted" });
   if (code === 0) return;
   const lines = output.split("\n").filter((line) => line.trim() !== "");
   const said = lines.findLast((line) => /^ERROR/.test(line)) ?? lines.at(-1) ?? "it says nothing";
-  throw new UserError(`pip failed: ${said.replace(/^ERROR:\s*/, "").replace(/\.$/, "")}.`);
+  throw new UserError(`pip failed: ${said.replace(/^ERROR:\s*/, "").replace(/\.$/, "")}.`, {
+    code: "download-failed",
+  });
 }
 
 function runProgram(

@@ -43,7 +43,10 @@ export class Wheel {
       return new Wheel(file, path, await readEntries(file));
     } catch (error) {
       await file.close();
-      throw new UserError(`${path} is not a wheel, or it is cut off.`, { cause: error });
+      throw new UserError(`${path} is not a wheel, or it is cut off.`, {
+        code: "file-damaged",
+        cause: error,
+      });
     }
   }
 
@@ -64,6 +67,7 @@ export class Wheel {
     if (wanted === found) return bytes;
     throw new UserError(
       `${name} in ${this.#path} is damaged: its checksum is not that of the wheel's record.`,
+      { code: "file-damaged" },
     );
   }
 
@@ -73,7 +77,8 @@ export class Wheel {
 
   async #readRecord(): Promise<Map<string, string>> {
     const [record] = this.names(/^[^/]+\.dist-info\/RECORD$/);
-    if (record === undefined) throw new UserError(`${this.#path} has no record of its files.`);
+    if (record === undefined)
+      throw new UserError(`${this.#path} has no record of its files.`, { code: "file-damaged" });
     const lines = (await this.#unpack(record)).toString("utf8").split(/\r?\n/);
     const found = lines.map((line) => /^"?(.*?)"?,sha256=([^,]+),/.exec(line));
     return new Map(found.flatMap((match) => (match ? [[match[1] ?? "", match[2] ?? ""]] : [])));
@@ -81,9 +86,10 @@ export class Wheel {
 
   async #unpack(name: string): Promise<Buffer> {
     const entry = this.#entries.find((one) => one.name === name);
-    if (!entry) throw new UserError(`${this.#path} does not hold ${name}.`);
+    if (!entry) throw new UserError(`${this.#path} does not hold ${name}.`, { code: "file-damaged" });
     const header = await readAt(this.#file, entry.headerAt, 30);
-    if (header.readUInt32LE(0) !== LOCAL) throw new UserError(`${this.#path} is damaged at ${name}.`);
+    if (header.readUInt32LE(0) !== LOCAL)
+      throw new UserError(`${this.#path} is damaged at ${name}.`, { code: "file-damaged" });
     const dataAt = entry.headerAt + 30 + header.readUInt16LE(26) + header.readUInt16LE(28);
     const packed = await readAt(this.#file, dataAt, entry.packedSize);
     return entry.isDeflated ? inflateRawSync(packed) : packed;

@@ -103,6 +103,7 @@ async function checkSize(folder: string, { name, bytes }: ArchiveFile, title: st
   const fault = size === undefined ? "is missing" : `has ${size} bytes`;
   throw new UserError(
     `${path} ${fault} where a file of ${title} of ${bytes} bytes should be: give the folder of its binary version with --data-dir.`,
+    { code: "data-missing" },
   );
 }
 
@@ -122,6 +123,7 @@ async function readRecords(
     if (label >= classes) {
       throw new UserError(
         `${path} is not a file of ${archive.title}: image ${i} has label ${label}, and the largest is ${classes - 1}; download the binary version again.`,
+        { code: "data-damaged" },
       );
     }
     labels[start + i] = label;

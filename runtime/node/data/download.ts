@@ -73,7 +73,7 @@ export async function downloadArchive(
     if (error instanceof UserError) throw error;
     throw new UserError(
       `${archive.title} could not be stored in ${cacheDir} (${reasonOf(error)}): make room there, or name another folder with SHAKE_CACHE_DIR.`,
-      { cause: error },
+      { code: "file-unwritable", cause: error },
     );
   }
   return folder;
@@ -103,6 +103,7 @@ function reasonOf(error: unknown): string {
 function unavailable({ title, url, bytes }: Archive, reason: string, received: number): UserError {
   return new UserError(
     `${title} could not be downloaded from ${url} (${reason} after ${received} of ${bytes} bytes): run again to go on from there, or fetch it elsewhere and give its folder with --data-dir.`,
+    { code: "download-failed" },
   );
 }
 
@@ -180,6 +181,7 @@ async function verify({ title, url, sha256 }: Archive, part: string): Promise<vo
   await rm(part, { force: true });
   throw new UserError(
     `The file from ${url} is not ${title}: its SHA-256 is ${found}, not ${sha256}. It was deleted: run again, or give a folder with --data-dir.`,
+    { code: "data-damaged" },
   );
 }
 
@@ -196,7 +198,9 @@ async function unpack({ title, url, ...archive }: Archive, part: string, folder:
       filter: (path, entry) => "type" in entry && entry.type === "File" && wanted.has(path),
     });
     if (!(await isComplete(unpacked, archive.files))) {
-      throw new UserError(`The archive of ${url} lacks files of ${title}: give a folder with --data-dir.`);
+      throw new UserError(`The archive of ${url} lacks files of ${title}: give a folder with --data-dir.`, {
+        code: "data-damaged",
+      });
     }
     for (const { name } of archive.files) await synchronize(join(unpacked, name));
     if (await isComplete(folder, archive.files)) return;

@@ -17,7 +17,9 @@ const loaders: Record<DatasetName, (options: LoadOptions) => LabelledImages | Pr
 export async function loadDataset(name: DatasetName, options: LoadOptions): Promise<Dataset> {
   const { limit } = options;
   if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) {
-    throw new UserError(`The limit of images must be a positive integer, not ${limit}.`);
+    throw new UserError(`The limit of images must be a positive integer, not ${limit}.`, {
+      code: "setting-invalid",
+    });
   }
   return datasetWith(name, await loaders[name](options));
 }

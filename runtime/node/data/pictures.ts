@@ -29,7 +29,10 @@ export async function readPicture(
     });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(`${path} is not a picture that can be read: ${reason}.`, { cause: error });
+    throw new UserError(`${path} is not a picture that can be read: ${reason}.`, {
+      code: "picture-unreadable",
+      cause: error,
+    });
   }
 }
 
@@ -38,6 +41,7 @@ async function loadSharp(): Promise<typeof import("sharp")> {
     return await import("sharp");
   } catch (error) {
     throw new UserError("Pictures are read by sharp, which is not installed: npm install sharp.", {
+      code: "package-missing",
       cause: error,
     });
   }

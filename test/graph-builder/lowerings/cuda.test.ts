@@ -219,6 +219,7 @@ test("a graph without the gradient of a loss is refused in one sentence", () => 
   expect(() => mixedPrecision(g.graph)).toThrow(
     new UserError(
       "The graph forward has no constant that is the gradient of its loss, so its precision cannot be mixed.",
+      { code: "model-unsupported" },
     ),
   );
 });

@@ -147,6 +147,8 @@ test("a state whose next value has another type is refused in one sentence", () 
   g.output(g.Reshape(g.input("w", "float", [4]), g.int64([2, 2])), "w_next");
   const odd = createModel(g.graph);
   expect(() => encodeChunk(odd, { states: new Map([["w", "w_next"]]), scanned: [] })).toThrow(
-    new UserError("w_next has another type than w, so it cannot take its place."),
+    new UserError("w_next has another type than w, so it cannot take its place.", {
+      code: "model-unsupported",
+    }),
   );
 });

@@ -122,6 +122,8 @@ test("a step whose gradients overflow changes nothing but the loss scale, which 
 test("artifacts without an optimizer model are refused in one sentence", async () => {
   const { optimizerModel: _, ...without } = artifacts;
   await expect(ChunkedSession.create(without, await device())).rejects.toThrow(
-    new UserError("Several steps a call need an optimizer model beside the training model."),
+    new UserError("Several steps a call need an optimizer model beside the training model.", {
+      code: "model-missing",
+    }),
   );
 });
