@@ -60,6 +60,8 @@ export {
   operators,
 } from "./operators/index.ts";
 export type * from "./operators/schema.ts";
+export type { ClippingSettings } from "./optimizers/clipping.ts";
+export type { GroupSettings, ParameterGroups } from "./optimizers/groups.ts";
 export * from "./optimizers/rules.ts";
 export * from "./optimizers/step-graph.ts";
 export * from "./optimizers/training-outputs.ts";

@@ -7,6 +7,7 @@ import {
   costOf,
   createModel,
   encodeModel,
+  isStockRule,
   momentCounts,
   optimizerGraph,
   stockOptimizerGraph,
@@ -74,8 +75,8 @@ function trainedNames(settings: ArtifactSettings): string[] {
 /** ONNX Runtime's stock optimizers take all parameters as sequences, for which there are no bindings. */
 function optimizerModel({ parameters }: ParameterizedGraph, settings: ArtifactSettings): BoundGraph {
   const rule = optimizerRule(settings);
-  const isStock = settings.target === "ort-training" && rule.kind !== "sgd-nesterov";
-  if (isStock) return { graph: stockOptimizerGraph(rule), bindings: [] };
+  if (settings.target === "ort-training" && isStockRule(rule))
+    return { graph: stockOptimizerGraph(rule), bindings: [] };
   return optimizerGraph(
     parameters.filter(({ kind }) => kind === "parameter"),
     rule,

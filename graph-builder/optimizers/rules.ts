@@ -20,7 +20,13 @@ export interface Updated {
   readonly moments: readonly Value[];
 }
 
-export interface SgdNesterovSettings {
+export interface SgdSettings {
+  /** Added to the gradient, times the weight; 0 by default. */
+  readonly weightDecay?: number | undefined;
+}
+
+/** Momentum with coupled weight decay and without dampening. */
+export interface MomentumSettings {
   readonly momentum: number;
   readonly weightDecay: number;
 }
@@ -35,9 +41,52 @@ export interface AdamWSettings {
   readonly mode: 0 | 1;
 }
 
-/** Stochastic gradient descent: w' = w - lr g. */
-export function sgd(g: Builder, { weight, gradient, learningRate }: Update): Updated {
-  return { weight: g.Sub(weight, g.Mul(gradient, learningRate)), moments: [] };
+/** An update rule and its settings. */
+export type UpdateRule =
+  | ({ readonly kind: "sgd" } & SgdSettings)
+  | ({ readonly kind: "sgd-momentum" } & MomentumSettings)
+  | ({ readonly kind: "sgd-nesterov" } & MomentumSettings)
+  | ({ readonly kind: "adamw" } & AdamWSettings);
+
+/** Appends one parameter's update by a rule. */
+export function applyRule(g: Builder, rule: UpdateRule, update: Update): Updated {
+  switch (rule.kind) {
+    case "sgd":
+      return sgd(g, update, rule);
+    case "sgd-momentum":
+      return sgdMomentum(g, update, rule);
+    case "sgd-nesterov":
+      return sgdNesterov(g, update, rule);
+    case "adamw":
+      return adamW(g, update, rule);
+  }
+}
+
+/** Stochastic gradient descent with coupled weight decay: w' = w - lr (g + decay w). */
+export function sgd(g: Builder, update: Update, { weightDecay = 0 }: SgdSettings = {}): Updated {
+  const { weight, gradient, learningRate } = update;
+  const direction = weightDecay === 0 ? gradient : decayed(g, update, weightDecay);
+  return { weight: g.Sub(weight, g.Mul(direction, learningRate)), moments: [] };
+}
+
+/** The gradient with coupled weight decay: g + decay w. */
+function decayed(g: Builder, { weight, gradient }: Update, weightDecay: number): Value {
+  return g.Add(gradient, g.Mul(weight, g.float(weightDecay)));
+}
+
+/**
+ * Momentum with coupled weight decay and without dampening (torch.optim.SGD): d = g + decay w;
+ * v' = mu v + d; w' = w - lr v'.
+ */
+export function sgdMomentum(
+  g: Builder,
+  update: Update,
+  { momentum, weightDecay }: MomentumSettings,
+): Updated {
+  const { weight, learningRate } = update;
+  const direction = decayed(g, update, weightDecay);
+  const next = g.Add(g.Mul(at(update.moments, 0), g.float(momentum)), direction);
+  return { weight: g.Sub(weight, g.Mul(next, learningRate)), moments: [next] };
 }
 
 /**
@@ -47,14 +96,14 @@ export function sgd(g: Builder, { weight, gradient, learningRate }: Update): Upd
 export function sgdNesterov(
   g: Builder,
   update: Update,
-  { momentum, weightDecay }: SgdNesterovSettings,
+  { momentum, weightDecay }: MomentumSettings,
 ): Updated {
-  const { weight, gradient, learningRate } = update;
+  const { weight, learningRate } = update;
   const velocity = at(update.moments, 0);
   const mu = g.float(momentum);
-  const decayed = g.Add(gradient, g.Mul(weight, g.float(weightDecay)));
-  const next = g.Add(g.Mul(velocity, mu), decayed);
-  const direction = g.Add(decayed, g.Mul(next, mu));
+  const own = decayed(g, update, weightDecay);
+  const next = g.Add(g.Mul(velocity, mu), own);
+  const direction = g.Add(own, g.Mul(next, mu));
   return { weight: g.Sub(weight, g.Mul(direction, learningRate)), moments: [next] };
 }
 

@@ -3,26 +3,18 @@ import type { Binding, BoundGraph } from "../bindings.ts";
 import { type Builder, createBuilder } from "../builder.ts";
 import { Graph, isOp, type Value } from "../ir.ts";
 import { freeName, nameOf } from "../names.ts";
+import { type ClippingSettings, clipGradients, clips, expectClipping } from "./clipping.ts";
 import { appendControls } from "./controls.ts";
-import {
-  type AdamWSettings,
-  adamW,
-  type SgdNesterovSettings,
-  sgd,
-  sgdNesterov,
-  type Update,
-  type Updated,
-} from "./rules.ts";
+import { expectGroups, type ParameterGroups, ruleOfParameter } from "./groups.ts";
+import { applyRule, type Update, type Updated, type UpdateRule } from "./rules.ts";
 
-/** An update rule and its settings. */
-export type OptimizerRule =
-  | { readonly kind: "sgd" }
-  | ({ readonly kind: "sgd-nesterov" } & SgdNesterovSettings)
-  | ({ readonly kind: "adamw" } & AdamWSettings);
+/** An update rule, with the groups of parameters that have settings of their own, and with clipping. */
+export type OptimizerRule = UpdateRule & ClippingSettings & { readonly groups?: ParameterGroups | undefined };
 
 /** How many moments a rule keeps for each parameter. */
 export const momentCounts: { readonly [K in OptimizerRule["kind"]]: number } = {
   sgd: 0,
+  "sgd-momentum": 1,
   "sgd-nesterov": 1,
   adamw: 2,
 };
@@ -36,10 +28,20 @@ export function momentNames(parameter: string, count: number): string[] {
   return Array.from({ length: count }, (_, i) => `${parameter}.momentum_${i + 1}`);
 }
 
-/** Appends one parameter's update by a rule. */
-export function applyRule(g: Builder, rule: OptimizerRule, update: Update): Updated {
-  if (rule.kind === "sgd") return sgd(g, update);
-  return rule.kind === "adamw" ? adamW(g, update, rule) : sgdNesterov(g, update, rule);
+/** Appends the update of a parameter, which is named as its weight, with the settings of its groups. */
+export function updateParameter(g: Builder, optimizer: OptimizerRule, update: Update): Updated {
+  const { rule, rateFactor } = ruleOfParameter(optimizer, nameOf(update.weight));
+  if (rateFactor === 1) return applyRule(g, rule, update);
+  return applyRule(g, rule, { ...update, learningRate: g.Mul(update.learningRate, g.float(rateFactor)) });
+}
+
+/**
+ * Checks an optimizer of the named parameters. Throws UserError for groups that do not fit, and for a limit of
+ * the gradients that is no number above 0.
+ */
+export function expectOptimizer(optimizer: OptimizerRule, parameters: readonly string[]): void {
+  expectClipping(optimizer);
+  expectGroups(optimizer.kind, optimizer.groups ?? {}, parameters);
 }
 
 /** A parameter of an optimizer step. */
@@ -51,32 +53,24 @@ export interface OptimizedTensor {
 /**
  * Returns an optimizer step in ai.onnx operators, with one update per parameter `<p>`, and its bindings.
  * Inputs: `learning_rate` float [1], `step` int64 [1] for AdamW, and `<p>`, `<p>_grad` and the moments of
- * each parameter. Outputs: `<p>_next` and `<moment>_next`. With `maxNorm`, gradients whose norm over all
- * parameters is larger are scaled to that norm, and the outputs `<p>_grad_next` return them. Where a
- * parameter has one of these names, the name gets a number appended.
+ * each parameter. Outputs: `<p>_next` and `<moment>_next`, and, where the rule clips gradients, `<p>_grad_next`.
+ * Where a parameter has one of these names, the name gets a number appended. Throws UserError as
+ * `expectOptimizer` does.
  */
-export function optimizerGraph(
-  parameters: readonly OptimizedTensor[],
-  rule: OptimizerRule,
-  maxNorm?: number,
-): BoundGraph {
+export function optimizerGraph(parameters: readonly OptimizedTensor[], rule: OptimizerRule): BoundGraph {
+  expectOptimizer(
+    rule,
+    parameters.map(({ name }) => name),
+  );
   const g = createBuilder(new Graph("optimizer"));
-  return {
-    graph: g.graph,
-    bindings: g.during("update", () => appendOptimizer(g, parameters, rule, maxNorm)),
-  };
+  return { graph: g.graph, bindings: g.during("update", () => appendOptimizer(g, parameters, rule)) };
 }
 
-function appendOptimizer(
-  g: Builder,
-  parameters: readonly OptimizedTensor[],
-  rule: OptimizerRule,
-  maxNorm: number | undefined,
-): Binding[] {
+function appendOptimizer(g: Builder, parameters: readonly OptimizedTensor[], rule: OptimizerRule): Binding[] {
   const taken = new Set(parameters.map(({ name }) => name));
   const { controls, bindings } = appendControls(g, rule, taken);
   const raw = parameters.map(({ name, shape }) => g.input(freeName(`${name}_grad`, taken), "float", shape));
-  const gradients = maxNorm === undefined ? raw : clipped(g, raw, maxNorm);
+  const gradients = clipGradients(g, raw, rule);
   const output = (value: Value, input: Value): string => {
     const name = freeName(`${input.name}_next`, taken);
     g.output(value, name);
@@ -89,13 +83,13 @@ function appendOptimizer(
       g.input(freeName(moment, taken), "float", shape),
     );
     const update = { weight, gradient, moments, ...controls };
-    const next = g.scope(name.replaceAll(".", "/"), () => applyRule(g, rule, update));
+    const next = g.scope(name.replaceAll(".", "/"), () => updateParameter(g, rule, update));
     bindings.push({ role: "parameter", input: name, output: output(next.weight, weight) });
     bindings.push({
       role: "gradient",
       parameter: name,
       input: nameOf(rawGradient),
-      ...(maxNorm === undefined ? {} : { output: output(gradient, rawGradient) }),
+      ...(clips(rule) ? { output: output(gradient, rawGradient) } : {}),
     });
     for (const [index, moment] of moments.entries()) {
       const value = at(next.moments, index);
@@ -107,32 +101,25 @@ function appendOptimizer(
 }
 
 /**
- * Scales gradients by min(1, maxNorm / (norm + 1e-6)), with the L2 norm over all gradients together (ONNX
- * Runtime's clip_grad_norm.cc).
+ * A rule that ONNX Runtime's stock optimizer models have: they update all parameters alike, as one sequence,
+ * and may clip the norm of the gradients.
  */
-function clipped(g: Builder, gradients: readonly Value[], maxNorm: number): Value[] {
-  const squares = gradients.map((gradient) => g.ReduceSum(g.Mul(gradient, gradient), null, { keepdims: 0 }));
-  const norm = g.Sqrt(g.Sum(...squares));
-  const scale = g.Min(g.float(1), g.Div(g.float(maxNorm), g.Add(norm, g.float(1e-6))));
-  return gradients.map((gradient) => g.Mul(gradient, scale));
-}
+export type StockRule = Extract<UpdateRule, { kind: "sgd" | "adamw" }> & Pick<ClippingSettings, "maxNorm">;
 
-/** The rule of ONNX Runtime's stock optimizer model, which updates all parameters as one sequence. */
-export interface StockOptimizer {
-  readonly rule: OptimizerRule;
-  /** The largest norm of the gradients, where the model clips them before the step. */
-  readonly maxNorm?: number;
+/** Whether there is a stock optimizer model of a rule. */
+export function isStockRule(rule: OptimizerRule): rule is StockRule & OptimizerRule {
+  if (rule.clipValue !== undefined || Object.keys(rule.groups ?? {}).length > 0) return false;
+  return rule.kind === "adamw" || (rule.kind === "sgd" && !rule.weightDecay);
 }
 
 /** Returns the rule of a stock optimizer model; undefined where the graph has no optimizer node. */
-export function stockOptimizer(graph: Graph): StockOptimizer | undefined {
+export function stockOptimizer(graph: Graph): StockRule | undefined {
   const rule = stockRule(graph);
   const clip = graph.nodes.find((node) => isOp(node, "InplaceClipGradNorm"));
-  if (!rule || !clip) return rule && { rule };
-  return { rule, maxNorm: clip.attributes.max_norm };
+  return rule && clip ? { ...rule, maxNorm: clip.attributes.max_norm } : rule;
 }
 
-function stockRule(graph: Graph): OptimizerRule | undefined {
+function stockRule(graph: Graph): StockRule | undefined {
   for (const node of graph.nodes) {
     if (node.opType === "SGDOptimizerV2") return { kind: "sgd" };
     if (!isOp(node, "AdamWOptimizer")) continue;
@@ -151,24 +138,22 @@ function stockRule(graph: Graph): OptimizerRule | undefined {
 }
 
 /**
- * Returns ONNX Runtime's stock optimizer model (orttraining optim.py). Its inputs are sequences of all
+ * Returns ONNX Runtime's stock optimizer model (orttraining optim.py) of a rule for which `isStockRule`. Its inputs are sequences of all
  * parameters, gradients and moments, which its node updates in place.
  */
-export function stockOptimizerGraph(rule: Exclude<OptimizerRule, { kind: "sgd-nesterov" }>): Graph {
+export function stockOptimizerGraph(rule: StockRule): Graph {
   const g = createBuilder(new Graph("optimizer"));
   g.during("update", () => appendStock(g, rule));
   return g.graph;
 }
 
-function appendStock(g: Builder, rule: Exclude<OptimizerRule, { kind: "sgd-nesterov" }>): void {
+function appendStock(g: Builder, rule: StockRule): void {
   const learningRate = g.input("learning_rate", "float", [1]);
   const step = g.input("step", "int64", [1]);
   const sequence = (name: string) => g.inputOf(name, { kind: "sequence", elemType: "float" });
-  const [params, gradients, first] = [
-    sequence("params"),
-    sequence("gradients"),
-    sequence("first_order_moments"),
-  ];
+  const [params, raw, first] = [sequence("params"), sequence("gradients"), sequence("first_order_moments")];
+  const { maxNorm } = rule;
+  const gradients = maxNorm === undefined ? raw : g.InplaceClipGradNorm(raw, { max_norm: maxNorm });
   if (rule.kind === "sgd") {
     // ONNX Runtime 1.19.2 infers a scalar for this output, but the kernel returns [1]; Reshape makes both
     // agree

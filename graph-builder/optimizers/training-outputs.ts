@@ -4,8 +4,15 @@ import type { Builder } from "../builder.ts";
 import type { Value } from "../ir.ts";
 import { freeName, givenNames, nameOf } from "../names.ts";
 import { Tensor } from "../tensor.ts";
+import { clipGradients } from "./clipping.ts";
 import { appendControls } from "./controls.ts";
-import { applyRule, momentCounts, momentNames, type OptimizerRule } from "./step-graph.ts";
+import {
+  expectOptimizer,
+  momentCounts,
+  momentNames,
+  type OptimizerRule,
+  updateParameter,
+} from "./step-graph.ts";
 
 /**
  * Adds the gradients as outputs `<parameter>_grad`, with a number appended where that name is taken. Returns
@@ -65,7 +72,8 @@ export function accumulateGradients(
  * Appends an optimizer step behind the backward pass. Its inputs are those of `appendControls` and the
  * moments; it updates the parameters and the moments in place, by InPlaceAccumulatorV2. Every update depends
  * on a PassThrough of all gradients, so that no parameter changes before the backward pass has read it.
- * Returns the bindings of the parameters and of the inputs that the step adds.
+ * Returns the bindings of the parameters and of the inputs that the step adds. Throws UserError as
+ * `expectOptimizer` does.
  */
 export function updateInPlace(
   g: Builder,
@@ -73,6 +81,7 @@ export function updateInPlace(
   gradients: readonly Value[],
   rule: OptimizerRule,
 ): Binding[] {
+  expectOptimizer(rule, parameters.map(nameOf));
   return g.during("update", () => appendUpdates(g, parameters, gradients, rule));
 }
 
@@ -87,7 +96,8 @@ function appendUpdates(
   // ONNX Runtime's training API requires this input in every training model
   const reset = g.input(freeName("lazy_reset_grad", taken), "bool", [1]);
   bindings.push({ role: "reset-gradients", input: nameOf(reset) });
-  const arrived = g.PassThrough(...gradients);
+  const passed = g.PassThrough(...gradients);
+  const arrived = g.scope("update/clip", () => clipGradients(g, passed, rule));
   const overwrite = g.constant(new Tensor("bool", [1], Uint8Array.of(1)));
   const flags = pairs(parameters, arrived).flatMap(([weight, gradient]) => {
     const parameter = nameOf(weight);
@@ -98,7 +108,7 @@ function appendUpdates(
       return g.inputOf(input, weight.type);
     });
     const next = g.scope(`update/${parameter.replaceAll(".", "/")}`, () =>
-      applyRule(g, rule, { weight, gradient, moments, ...controls }),
+      updateParameter(g, rule, { weight, gradient, moments, ...controls }),
     );
     const values = [next.weight, ...next.moments];
     return pairs([weight, ...moments], values).map(

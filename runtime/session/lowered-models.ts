@@ -136,5 +136,5 @@ function ownerOf(binding: Binding): string {
 function expandOptimizer(bound: BoundGraph, { trainable }: Checkpoint): BoundGraph {
   const stock = stockOptimizer(bound.graph);
   const parameters = [...trainable].map(([name, { dims }]) => ({ name, shape: dims }));
-  return stock ? optimizerGraph(parameters, stock.rule, stock.maxNorm) : bound;
+  return stock ? optimizerGraph(parameters, stock) : bound;
 }

@@ -48,7 +48,7 @@ test("bindings survive in a file's metadata, beside what else is there", () => {
     correctBias: true,
     mode: 0,
   } as const;
-  const bound = optimizerGraph(parameters, rule, 1);
+  const bound = optimizerGraph(parameters, { ...rule, maxNorm: 1 });
   const model = decodeModel(encodeModel(bindModel(bound, { metadataProps: { author: "me" } })));
   expect(bindingsOf(model, "optimizer", none, "the file")).toEqual([
     { role: "learning-rate", input: "learning_rate" },

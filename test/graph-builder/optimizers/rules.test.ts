@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import {
   floats,
   int64s,
+  isStockRule,
   momentCounts,
   momentNames,
   type OptimizerRule,
@@ -17,6 +18,8 @@ const adamW = { kind: "adamw", alpha: 0.8, beta: 0.95, epsilon: 1e-3, weightDeca
 
 const rules: Readonly<Record<string, OptimizerRule>> = {
   sgd: { kind: "sgd" },
+  "sgd with weight decay": { kind: "sgd", weightDecay: 0.05 },
+  "sgd-momentum": { kind: "sgd-momentum", momentum: 0.9, weightDecay: 0.05 },
   "sgd-nesterov": { kind: "sgd-nesterov", momentum: 0.9, weightDecay: 0.05 },
   "adamw as PyTorch": { ...adamW, correctBias: true, mode: 0 },
   "adamw as Hugging Face": { ...adamW, correctBias: true, mode: 1 },
@@ -33,11 +36,11 @@ function stepped(
   t: number,
 ) {
   const [m = 0, v = 0] = moments;
-  if (rule.kind === "sgd") return [w - lr * g];
-  if (rule.kind === "sgd-nesterov") {
+  if (rule.kind === "sgd") return [w - lr * (g + (rule.weightDecay ?? 0) * w)];
+  if (rule.kind !== "adamw") {
     const d = g + rule.weightDecay * w;
     const velocity = rule.momentum * m + d;
-    return [w - lr * (d + rule.momentum * velocity), velocity];
+    return [w - lr * (rule.kind === "sgd-nesterov" ? d + rule.momentum * velocity : velocity), velocity];
   }
   const { alpha, beta, epsilon, weightDecay, correctBias, mode } = rule;
   const first = alpha * m + (1 - alpha) * g;
@@ -78,10 +81,24 @@ test.each(Object.entries(rules))("three steps of %s follow the formula", async (
   await session.release();
 });
 
-test("the rule of a stock optimizer graph is read back", () => {
-  for (const [name, rule] of Object.entries(rules)) {
-    if (rule.kind === "sgd-nesterov") continue;
-    expect(stockOptimizer(stockOptimizerGraph(rule)), name).toEqual({ rule });
+test("the rule of a stock optimizer graph is read back, with the norm to which it clips gradients", () => {
+  for (const [name, given] of Object.entries(rules)) {
+    for (const rule of [given, { ...given, maxNorm: 0.5 }]) {
+      if (isStockRule(rule)) expect(stockOptimizer(stockOptimizerGraph(rule)), name).toEqual(rule);
+    }
   }
   expect(stockOptimizer(optimizerGraph([], { kind: "sgd" }).graph)).toBeUndefined();
+});
+
+test("ONNX Runtime has a stock optimizer for plain SGD and AdamW, without groups and clipping by value", () => {
+  const stock = Object.entries(rules).filter(([, rule]) => isStockRule(rule));
+  expect(stock.map(([name]) => name)).toEqual([
+    "sgd",
+    "adamw as PyTorch",
+    "adamw as Hugging Face",
+    "adamw without bias correction",
+  ]);
+  expect(isStockRule({ kind: "sgd", maxNorm: 1, groups: {} })).toBe(true);
+  expect(isStockRule({ kind: "sgd", clipValue: 1 })).toBe(false);
+  expect(isStockRule({ kind: "sgd", groups: { "*": { learningRate: 2 } } })).toBe(false);
 });

@@ -65,7 +65,7 @@ test("an optimizer without some updates still reads all gradients where it clips
   const parameters = ["a", "b"].map((name) => ({ name, shape: [3] }));
   const rule = { kind: "sgd-nesterov", momentum: 0.9, weightDecay: 1e-4 } as const;
   const names = (maxNorm?: number) => {
-    const { inputs, outputs } = withoutUpdates(optimizerGraph(parameters, rule, maxNorm), ["b"]).graph;
+    const { inputs, outputs } = withoutUpdates(optimizerGraph(parameters, { ...rule, maxNorm }), ["b"]).graph;
     return [inputs, outputs].map((list) => list.map(({ name }) => name));
   };
   expect(names()).toEqual([

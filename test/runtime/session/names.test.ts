@@ -89,7 +89,11 @@ function artifacts(names: Names, form: Form): TrainingSources<Uint8Array> {
   return {
     checkpoint,
     trainingModel: encodeModel(bindModel(training)),
-    ...(isFused ? {} : { optimizerModel: encodeModel(bindModel(optimizerGraph(parameters, nesterov, 0.5))) }),
+    ...(isFused
+      ? {}
+      : {
+          optimizerModel: encodeModel(bindModel(optimizerGraph(parameters, { ...nesterov, maxNorm: 0.5 }))),
+        }),
   };
 }
 

@@ -1,0 +1,77 @@
+import { didYouMean, UserError } from "../errors.ts";
+import { globExpression } from "../glob.ts";
+import type { UpdateRule } from "./rules.ts";
+
+/** What the parameters of a group have in place of the rule's own settings. */
+export interface GroupSettings {
+  /** A factor of the learning rate. */
+  readonly learningRate?: number;
+  readonly weightDecay?: number;
+  readonly momentum?: number;
+  readonly alpha?: number;
+  readonly beta?: number;
+  readonly epsilon?: number;
+}
+
+/**
+ * Settings of some parameters, by globs of their names: `{ "*.bias": { weightDecay: 0 } }`. Where a parameter
+ * matches several globs, the later ones win.
+ */
+export type ParameterGroups = Readonly<Record<string, GroupSettings>>;
+
+/** One parameter's rule, and the factor of its learning rate. */
+export interface ParameterRule {
+  readonly rule: UpdateRule;
+  readonly rateFactor: number;
+}
+
+/** The rule of a parameter in its groups. */
+export function ruleOfParameter(
+  { groups = {}, ...rule }: UpdateRule & { readonly groups?: ParameterGroups | undefined },
+  name: string,
+): ParameterRule {
+  const own = Object.entries(groups).filter(([glob]) => globExpression(glob).test(name));
+  const settings: GroupSettings = Object.fromEntries(own.flatMap(([, group]) => Object.entries(group)));
+  const { learningRate = 1, ...changed } = settings;
+  return { rule: { ...rule, ...changed }, rateFactor: learningRate };
+}
+
+/** The settings of each rule that a group may change, beside the learning rate. */
+const changeable: { readonly [K in UpdateRule["kind"]]: readonly (keyof GroupSettings)[] } = {
+  sgd: ["weightDecay"],
+  "sgd-momentum": ["momentum", "weightDecay"],
+  "sgd-nesterov": ["momentum", "weightDecay"],
+  adamw: ["alpha", "beta", "epsilon", "weightDecay"],
+};
+
+/**
+ * Checks the groups of an optimizer of the named parameters. Throws UserError for a glob that matches no
+ * parameter (with the nearest name), for a setting that the rule does not have, and for one that is no number.
+ */
+export function expectGroups(
+  kind: UpdateRule["kind"],
+  groups: ParameterGroups,
+  names: readonly string[],
+): void {
+  const known = ["learningRate", ...changeable[kind]];
+  for (const [glob, settings] of Object.entries(groups)) {
+    const expression = globExpression(glob);
+    if (!names.some((name) => expression.test(name))) {
+      const hint = didYouMean(glob, names) || ` There are ${names.slice(0, 8).join(", ")}.`;
+      throw refused(glob, `The group ${glob} matches no trained parameter.${hint}`);
+    }
+    for (const [setting, value] of Object.entries(settings)) {
+      if (!known.includes(setting)) {
+        const hint = didYouMean(setting, known) || ` It has ${known.join(", ")}.`;
+        throw refused(glob, `${kind} has no setting ${setting} for the group ${glob}.${hint}`);
+      }
+      if (!(typeof value === "number" && Number.isFinite(value) && value >= 0)) {
+        throw refused(glob, `${setting} of the group ${glob} is ${value}, and must be a number from 0.`);
+      }
+    }
+  }
+}
+
+function refused(group: string, message: string): UserError {
+  return new UserError(message, { code: "setting-invalid", details: { group } });
+}
