@@ -32,8 +32,8 @@ export interface ShakeOptions extends ShakeSettings {
  * The weights of branch 1, float32 [blocks, batch] in row-major order. Branch 2 has 1 - alpha and 1 - beta.
  */
 export interface ShakeCoefficients {
-  readonly alpha: Float32Array;
-  readonly beta: Float32Array;
+  readonly alpha: Float32Array<ArrayBuffer>;
+  readonly beta: Float32Array<ArrayBuffer>;
 }
 
 const ROW = 65_536;
@@ -49,11 +49,15 @@ export function shakeCoefficients(options: ShakeOptions, step: number): ShakeCoe
   return { alpha, beta: options.backward === "shake" ? drawn("beta", options, step) : even(options) };
 }
 
-function even({ blocks, batch }: ShakeOptions): Float32Array {
+function even({ blocks, batch }: ShakeOptions): Float32Array<ArrayBuffer> {
   return new Float32Array(blocks * batch).fill(0.5);
 }
 
-function drawn(name: string, { level, seed, blocks, batch }: ShakeOptions, step: number): Float32Array {
+function drawn(
+  name: string,
+  { level, seed, blocks, batch }: ShakeOptions,
+  step: number,
+): Float32Array<ArrayBuffer> {
   const stream = new RandomStream(seed, name);
   const coefficients = new Float32Array(blocks * batch);
   for (let block = 0; block < blocks; block++) {

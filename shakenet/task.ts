@@ -35,7 +35,7 @@ function withCoefficients(
     { forward, backward, level, seed, blocks, batch: examples },
     step,
   );
-  const coefficients = (data: Float32Array) =>
-    new device.ort.Tensor("float32", data as Float32Array<ArrayBuffer>, [blocks, examples]);
+  const coefficients = (data: Float32Array<ArrayBuffer>) =>
+    new device.ort.Tensor("float32", data, [blocks, examples]);
   return { feeds: { ...feeds, alpha: coefficients(alpha), beta: coefficients(beta) }, examples };
 }

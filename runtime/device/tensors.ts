@@ -25,7 +25,7 @@ function elemTypeOf(type: Ort.Tensor.Type): string {
  * inputs.
  */
 export function toOrtTensor({ elemType, data, dims }: Tensor, ort: Pick<typeof Ort, "Tensor">): Ort.Tensor {
-  return new ort.Tensor(ortType(elemType) as "float32", data.slice() as Float32Array, dims);
+  return new ort.Tensor(ortType(elemType), data.slice(), dims);
 }
 
 /**
@@ -36,4 +36,10 @@ export function fromOrtTensor({ type, data, dims }: Ort.Tensor): Tensor {
   const elemType = elemTypeOf(type) as NumericType;
   if (!isNumeric(elemType)) throw new TypeError(`a ${type} tensor has no numbers`);
   return new Tensor(elemType, [...dims], data as TensorData);
+}
+
+/** The numbers of a float tensor, shared with it. Throws TypeError where it has another type. */
+export function floatData({ data }: Pick<Ort.Tensor | Tensor, "data">): Float32Array {
+  if (data instanceof Float32Array) return data;
+  throw new TypeError("the tensor is not float");
 }

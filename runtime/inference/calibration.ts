@@ -7,6 +7,7 @@ import {
   type Range,
 } from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
+import { floatData } from "../device/tensors.ts";
 import { Classifier, type InputFills } from "./classifier.ts";
 
 /** The number of images of a run. */
@@ -30,8 +31,8 @@ export async function calibrate(
   const pixels = images.length / count;
   for (let first = 0; first < count; first += BATCH) {
     const results = await classifier.run(images.subarray(first * pixels, (first + BATCH) * pixels));
-    for (const [name, { data }] of Object.entries(results)) {
-      ranges.set(name, widen(ranges.get(name), data as Float32Array));
+    for (const [name, tensor] of Object.entries(results)) {
+      ranges.set(name, widen(ranges.get(name), floatData(tensor)));
     }
   }
   await classifier.release();

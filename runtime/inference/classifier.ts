@@ -101,7 +101,7 @@ export class Classifier {
     const dims = isNhwc ? [batch, height, width, channels] : [batch, channels, height, width];
     const data = new (type === "uint8" ? Uint8Array : Float32Array)(batch * channels * height * width);
     data.set(isNhwc ? interleaved(images, channels, height * width) : images);
-    const pixels = new Tensor(type as "uint8", data as Uint8Array<ArrayBuffer>, dims);
+    const pixels = new Tensor(type, data, dims);
     return this.#session.run({ ...this.#fills, [name]: pixels });
   }
 

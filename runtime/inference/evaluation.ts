@@ -2,6 +2,7 @@ import type { Tensor } from "onnxruntime-common";
 import { UserError } from "../../graph-builder/errors.ts";
 import { type EvaluationBatch, evalBatches } from "../data/batches.ts";
 import type { Dataset } from "../data/types.ts";
+import { floatData } from "../device/tensors.ts";
 import type { EvaluationProgress } from "../loop/task.ts";
 
 /** How well a network does on a data set. Accuracies are in percent. */
@@ -57,7 +58,7 @@ export class EvaluationSums {
    * none of the model's classes.
    */
   add(logits: Tensor, labels: ArrayLike<bigint | number>): void {
-    const data = logits.data as Float32Array;
+    const data = floatData(logits);
     const classes = Number(logits.dims[1]);
     for (let i = 0; i < labels.length; i++) {
       const label = Number(labels[i]);

@@ -160,9 +160,9 @@ class Run<Train extends string, Test extends string, Unit extends string> {
   async save(kind: CheckpointKind): Promise<TrainingEvent<Train, Test, Unit>> {
     const checkpoint = await this.#trainer.checkpoint();
     const { step } = this.progress;
-    for (const [name, { elemType, data }] of [...checkpoint.trainable, ...checkpoint.frozen]) {
-      const isReal = elemType === "float" || elemType === "double";
-      if (isReal && !(data as Float32Array | Float64Array).every(Number.isFinite)) {
+    for (const [name, { data }] of [...checkpoint.trainable, ...checkpoint.frozen]) {
+      const isReal = data instanceof Float32Array || data instanceof Float64Array;
+      if (isReal && !data.every(Number.isFinite)) {
         throw this.#diverged(step, `${name} has a value that is not finite`);
       }
     }

@@ -73,10 +73,7 @@ export function plainTensors(tensors: NamedTensors): PlainTensors {
 
 /** ONNX Runtime's tensors over the same data. */
 export function namedTensors(tensors: PlainTensors, { Tensor }: Pick<typeof Ort, "Tensor">): NamedTensors {
-  return mapTensors(
-    tensors,
-    ({ type, dims, data }) => new Tensor(type as "float32", data as Float32Array<ArrayBuffer>, dims),
-  );
+  return mapTensors(tensors, ({ type, dims, data }) => new Tensor(type, data, dims));
 }
 
 function mapTensors<A, B>(

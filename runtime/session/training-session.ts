@@ -3,7 +3,7 @@ import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts
 import { at } from "../../graph-builder/at.ts";
 import { type Binding, Tensor as TensorProto, UserError } from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
-import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
+import { floatData, fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
 import { freezeModel } from "../inference/freeze-model.ts";
 import { BoundSession, type Controls } from "./bound-session.ts";
 import { CallGuard } from "./call-guard.ts";
@@ -216,7 +216,7 @@ export class TrainingSession {
    */
   sharedGradients(): readonly Float32Array[] {
     this.#guard.expectIdle("sharedGradients");
-    return this.parameterNames().map((name) => this.#state.gradient(name).tensor.data as Float32Array);
+    return this.parameterNames().map((name) => floatData(this.#state.gradient(name).tensor));
   }
 
   /**
@@ -225,7 +225,7 @@ export class TrainingSession {
    */
   sharedParameters(): readonly Float32Array[] {
     this.#guard.expectIdle("sharedParameters");
-    return this.parameterNames().map((name) => this.#state.tensor(name).data as Float32Array);
+    return this.parameterNames().map((name) => floatData(this.#state.tensor(name)));
   }
 
   /** The number of values of all parameters. */
@@ -239,9 +239,9 @@ export class TrainingSession {
     this.#guard.expectOpen("getContiguousParameters");
     const buffer = new Float32Array(await this.getParametersSize(trainableOnly));
     let offset = 0;
-    for (const { data } of this.#parameters(trainableOnly)) {
-      buffer.set(data as Float32Array, offset);
-      offset += data.length;
+    for (const tensor of this.#parameters(trainableOnly)) {
+      buffer.set(floatData(tensor), offset);
+      offset += tensor.data.length;
     }
     return new this.#device.ort.Tensor("float32", buffer, [buffer.length]);
   }

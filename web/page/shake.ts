@@ -113,7 +113,7 @@ export class ShakePage {
 function whatIsMissing({ model, picture }: State): string | undefined {
   if (!model) return "The page has no model yet: drop a checkpoint of shake on the page, or train a network.";
   if (model.blocks === undefined) {
-    return `The branches of ${model.name} are merged into one, so they have no weights: drop its checkpoint on the page, or a model that npx shake export RUN --alpha-input --out FILE made.`;
+    return `The branches of ${model.name} are merged into one, so they have no weights: drop its checkpoint on the page, or a model that shake export RUN --alpha-input --out FILE made.`;
   }
   return picture ? undefined : "The page has no picture yet: drop one on the page.";
 }

@@ -112,8 +112,7 @@ function randomBatch({ ort }: Device, batch: number, blocks: number): NamedTenso
   const labels = BigInt64Array.from({ length: batch }, (_, i) => BigInt(random.integer(pixels + i, 10)));
   const scheme = { forward: "shake", backward: "shake", level: "image" } as const;
   const { alpha, beta } = shakeCoefficients({ ...scheme, seed: 1, blocks, batch }, 0);
-  const coefficients = (data: Float32Array) =>
-    new ort.Tensor("float32", data as Float32Array<ArrayBuffer>, [blocks, batch]);
+  const coefficients = (data: Float32Array) => new ort.Tensor("float32", data, [blocks, batch]);
   return {
     images: new ort.Tensor("uint8", images, [batch, ...imageShape]),
     labels: new ort.Tensor("int64", labels, [batch]),

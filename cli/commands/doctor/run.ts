@@ -72,7 +72,7 @@ async function tryDevice(name: DeviceName): Promise<{ works: boolean; says: stri
     for (let step = 0; step < 2; step++) {
       const start = performance.now();
       await session.runTrainStep({
-        images: new Tensor("uint8", images as Uint8Array<ArrayBuffer>, [batchSize, 3, 32, 32]),
+        images: new Tensor("uint8", images, [batchSize, 3, 32, 32]),
         labels: new Tensor("int64", labels as BigInt64Array<ArrayBuffer>, [batchSize]),
         alpha: even(),
         beta: even(),

@@ -1,6 +1,7 @@
 import { readFileBytes } from "../../../artifacts/index.ts";
 import { at } from "../../../graph-builder/at.ts";
 import { decodeMetadata } from "../../../graph-builder/index.ts";
+import { floatData } from "../../../runtime/device/tensors.ts";
 import { readPicture } from "../../../runtime/node/data/pictures.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
 import { classNamesIn, openClassifier } from "../../../shakenet/index.ts";
@@ -22,7 +23,7 @@ export async function run(given: PredictGiven): Promise<number> {
   const found: { picture: string; candidates: readonly Candidate[] }[] = [];
   for (const picture of pictures) {
     const logits = await classifier.logits(await readPicture(picture, classifier.imageSize));
-    found.push({ picture, candidates: ranked(logits.data as Float32Array, classNames) });
+    found.push({ picture, candidates: ranked(floatData(logits), classNames) });
   }
   await classifier.release();
   if (json) {

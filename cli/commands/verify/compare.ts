@@ -1,6 +1,7 @@
 import { at } from "../../../graph-builder/at.ts";
 import { UserError } from "../../../graph-builder/index.ts";
 import { evalBatches } from "../../../runtime/data/batches.ts";
+import { floatData } from "../../../runtime/device/tensors.ts";
 import { type Dataset, type Device, deviceNames } from "../../../runtime/index.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
 import { openClassifier } from "../../../shakenet/index.ts";
@@ -55,7 +56,7 @@ async function scores(
   const parts: Float32Array[] = [];
   const start = performance.now();
   for (const { images } of evalBatches(dataset, batchSize)) {
-    parts.push((await classifier.logits(images)).data as Float32Array);
+    parts.push(floatData(await classifier.logits(images)));
   }
   const seconds = (performance.now() - start) / 1000;
   await classifier.release();

@@ -10,6 +10,7 @@ import {
   UserError,
   type ValueType,
 } from "../../../graph-builder/index.ts";
+import { floatData } from "../../device/tensors.ts";
 import { CallGuard } from "../../session/call-guard.ts";
 import { checkFeeds } from "../../session/feeds.ts";
 import { bindDecoded } from "../../session/lowered-models.ts";
@@ -322,14 +323,14 @@ export class OrtTrainingSession implements Trainer {
   /** The checkpoint's tensors that the training model reads. */
   #parameters(): Map<string, TensorProto> {
     const { checkpoint, training } = this.#description;
-    const values = this.#contiguousParameters(false).data as Float32Array<ArrayBuffer>;
+    const values = floatData(this.#contiguousParameters(false));
     const parameters = new Map<string, TensorProto>();
     let offset = 0;
     for (const { name = "" } of training.graph.inputs) {
       const tensor = checkpoint.trainable.get(name) ?? checkpoint.frozen.get(name);
       if (!tensor) continue;
       const end = offset + tensor.data.length;
-      parameters.set(name, new TensorProto("float", tensor.dims, values.subarray(offset, end)));
+      parameters.set(name, new TensorProto("float", tensor.dims, values.slice(offset, end)));
       offset = end;
     }
     return parameters;

@@ -3,6 +3,7 @@ import { decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoin
 import { at } from "../../../graph-builder/at.ts";
 import { type ErrorData, UserError } from "../../../graph-builder/errors.ts";
 import type { Device } from "../../device/device.ts";
+import { floatData } from "../../device/tensors.ts";
 import { SharedState } from "../../replicas/collective.ts";
 import { namedTensors, type PlainTensors, plainTensors, type Share } from "../../replicas/shares.ts";
 import type { LoweredModels } from "../../session/lowered-models.ts";
@@ -100,7 +101,7 @@ class Replica {
     return this.#own.map((i) => {
       const name = at(names, i);
       const tensors = optimizer?.momenta.get(name) ?? [];
-      return [name, tensors.map(({ data }) => (data as Float32Array<ArrayBuffer>).slice())];
+      return [name, tensors.map((tensor) => floatData(tensor).slice())];
     });
   }
 

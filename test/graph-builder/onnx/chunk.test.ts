@@ -149,6 +149,7 @@ test("a state whose next value has another type is refused in one sentence", () 
   expect(() => encodeChunk(odd, { states: new Map([["w", "w_next"]]), scanned: [] })).toThrow(
     new UserError("w_next has another type than w, so it cannot take its place.", {
       code: "model-unsupported",
+      details: { name: "w_next" },
     }),
   );
 });
