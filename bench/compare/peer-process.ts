@@ -3,10 +3,18 @@ import { once } from "node:events";
 import { platform } from "node:os";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
+import { z } from "zod";
 import { reasonIn } from "./installs.ts";
 import type { Turn } from "./peers/steps.ts";
 
 const GRACE_MS = 5_000;
+
+const versionLine = z.object({ version: z.string() });
+const turnLine = z.object({
+  ms: z.array(z.number()),
+  losses: z.array(z.number()),
+  peak_rss_mb: z.number().optional(),
+});
 
 /**
  * The process of a peer. It reads numbers of steps from standard input and answers with lines of JSON.
@@ -41,7 +49,7 @@ export class PeerProcess {
   ): Promise<{ process: PeerProcess; version: string }> {
     const process = new PeerProcess(command, args, env);
     try {
-      const { version }: { version: string } = await process.#answer(limitMs);
+      const { version } = await process.#answer(versionLine, limitMs);
       return { process, version };
     } catch (error) {
       process.kill();
@@ -56,7 +64,7 @@ export class PeerProcess {
   async train(steps: number, limitMs: number): Promise<Turn> {
     this.#signal("SIGCONT");
     this.#child.stdin.write(`${steps}\n`);
-    const turn: Turn = await this.#answer(limitMs);
+    const turn = await this.#answer(turnLine, limitMs);
     this.#signal("SIGSTOP");
     return turn;
   }
@@ -80,12 +88,15 @@ export class PeerProcess {
     if (platform() !== "win32") this.#child.kill(name);
   }
 
-  /** The next line of its output that is JSON. */
-  async #answer<Answer>(limitMs: number): Promise<Answer> {
+  /** The next line of its output that is JSON. Throws Error where it is not the answer expected. */
+  async #answer<Answer>(schema: z.ZodType<Answer>, limitMs: number): Promise<Answer> {
     const deadline = performance.now() + limitMs;
     for (;;) {
       const line = await this.#nextLine(deadline - performance.now());
-      if (line.startsWith("{")) return JSON.parse(line);
+      if (!line.startsWith("{")) continue;
+      const { success, data } = schema.safeParse(JSON.parse(line));
+      if (success) return data;
+      throw new Error(`it answered ${line}`);
     }
   }
 

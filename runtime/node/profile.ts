@@ -133,7 +133,7 @@ function describer(graph: Graph, batchSize: number) {
 
 /**
  * The purpose of a convolution or matrix product. In the backward pass, a product of two values that depend
- * on the images is a gradient of weights.
+ * on the batch is a gradient of weights.
  */
 function formOf(node: Node, data: ReadonlySet<Value>): string {
   if (/\bBatchNorm/.test(node.name)) return "batch normalization";
@@ -141,9 +141,13 @@ function formOf(node: Node, data: ReadonlySet<Value>): string {
   return data.has(node.input(0)) && data.has(node.input(1)) ? "dW" : "dX";
 }
 
-/** The values that depend on the images of a batch. */
+/** The values that depend on an input with a batch axis: one whose size is a symbol. */
 function dataValues(graph: Graph): ReadonlySet<Value> {
-  const found = new Set(graph.inputs.filter(({ name }) => name === "images"));
+  const found = new Set(
+    graph.inputs.filter(
+      ({ type }) => type.kind === "tensor" && type.shape.some((dim) => typeof dim !== "number"),
+    ),
+  );
   for (const { inputs, outputs } of graph.nodes) {
     if (inputs.some((input) => input && found.has(input))) for (const output of outputs) found.add(output);
   }
