@@ -3,7 +3,7 @@ import type { Builder } from "./builder.ts";
 import type { Node, Value } from "./ir.ts";
 import { dataTypeNumbers } from "./operators/elementwise.ts";
 import { dimAt, normalAxis, staticDim, windowOf } from "./operators/inference.ts";
-import { float16Bits, floats, Tensor } from "./tensor.ts";
+import { floats, tensorOf } from "./tensor.ts";
 import { elementCount, type Shape } from "./types.ts";
 
 /** The axes after the batch and the channels. */
@@ -17,8 +17,9 @@ export function spatialAxes(X: Value): number[] {
  */
 export function elementsOver(g: Builder, X: Value, axes: readonly number[]): Value {
   const dims = axes.map((axis) => dimAt(X.shape, normalAxis(axis, X.shape.length)));
-  const known = g.float(elementCount(dims.filter((dim) => typeof dim === "number")));
-  const to = dataTypeNumbers[X.elemType === "float16" ? "float" : X.elemType];
+  const elemType = X.elemType === "float16" ? "float" : X.elemType;
+  const known = g.constant(tensorOf(elemType, elementCount(dims.filter((dim) => typeof dim === "number"))));
+  const to = dataTypeNumbers[elemType];
   return axes
     .filter((_, i) => typeof dims[i] !== "number")
     .map((axis) => g.Cast(g.Gather(g.Shape(X), g.int64(axis)), { to }))
@@ -72,9 +73,12 @@ export function unbroadcast(g: Builder, gradient: Value, value: Value): Value {
   return stretched.length > 0 ? g.ReduceSum(summed, g.int64(stretched), { keepdims: 1 }) : summed;
 }
 
-/** A scalar constant of a value's element type: float, float16 or double. */
+/** A scalar constant of a value's element type, for any type that has numbers. */
 export function floatLike(g: Builder, { elemType }: Value, value: number): Value {
-  if (elemType === "double") return g.constant(new Tensor("double", [], Float64Array.of(value)));
-  if (elemType !== "float16") return g.float(value);
-  return g.constant(new Tensor("float16", [], Uint16Array.of(float16Bits(value))));
+  return g.constant(tensorOf(elemType, value));
+}
+
+/** A value in the element type of another: the same value where the types are equal. */
+export function castLike(g: Builder, value: Value, { elemType }: Value): Value {
+  return value.elemType === elemType ? value : g.Cast(value, { to: dataTypeNumbers[elemType] });
 }

@@ -4,6 +4,7 @@ import {
   type AnyOperator,
   type Attributes,
   type FunctionType,
+  firstOpset,
   type OpType,
   operatorOf,
 } from "./operators/index.ts";
@@ -261,8 +262,18 @@ const irVersions: Readonly<Record<number, number>> = {
 };
 
 /**
- * A model of an opset and its IR version. The default is opset 17, the newest that both ONNX Runtime 1.19.2's
- * training and every current runtime know. Throws RangeError for an opset outside 11 to 21.
+ * The default opset of a graph's file: 17, the newest that both ONNX Runtime 1.19.2's training and every
+ * current runtime know, or the first that has all of its operators.
+ */
+function defaultOpset(graph: Graph): number {
+  const graphs = [graph, ...graph.functions().map(({ body }) => body)];
+  return graphs
+    .flatMap(({ nodes }) => nodes)
+    .reduce((opset, { operator, attributes }) => Math.max(opset, firstOpset(operator, attributes)), 17);
+}
+
+/**
+ * A model of an opset and its IR version. Without an opset it is `defaultOpset`. Throws RangeError for an opset outside 11 to 21.
  */
 export function createModel(
   graph: Graph,
@@ -272,7 +283,7 @@ export function createModel(
     opset?: number | undefined;
   } = {},
 ): Model {
-  const { opset = 17, docString = "", metadataProps = {} } = about;
+  const { opset = defaultOpset(graph), docString = "", metadataProps = {} } = about;
   const irVersion = irVersions[opset];
   if (irVersion === undefined) throw new RangeError(`opset ${opset} is not one of 11 to 21`);
   return { graph, irVersion, opset, producerName: projectName, docString, metadataProps };

@@ -110,6 +110,41 @@ export function int64s(values: number | readonly number[], dims?: readonly numbe
   return new Tensor("int64", dims ?? (typeof values === "number" ? [] : [list.length]), data);
 }
 
+/**
+ * A tensor of any type that has a typed array, from numbers; without dims a vector, or a scalar for a single
+ * number. Throws TypeError for a type whose elements are smaller than a byte or have eight bits of float.
+ */
+export function tensorOf(
+  elemType: DataType,
+  values: number | readonly number[],
+  dims?: readonly number[],
+): Tensor {
+  const list = typeof values === "number" ? [values] : values;
+  const shape = dims ?? (typeof values === "number" ? [] : [list.length]);
+  switch (elemType) {
+    case "int64":
+      return new Tensor(elemType, shape, BigInt64Array.from(list, BigInt));
+    case "uint64":
+      return new Tensor(elemType, shape, BigUint64Array.from(list, BigInt));
+    case "float16":
+      return new Tensor(elemType, shape, Uint16Array.from(list, float16Bits));
+    case "bfloat16":
+      return new Tensor(elemType, shape, Uint16Array.from(list, bfloat16Bits));
+    default:
+      if (!isNumeric(elemType) || isOpaque(elemType)) {
+        throw new TypeError(`a tensor of ${elemType} cannot be made from numbers`);
+      }
+      return new Tensor(elemType, shape, new arrays[elemType](list));
+  }
+}
+
+/** The bits of the bfloat16 nearest to a number, ties to even: the upper half of its float. */
+function bfloat16Bits(value: number): number {
+  if (Number.isNaN(value)) return 0x7fc0;
+  const [bits = 0] = new Uint32Array(Float32Array.of(value).buffer);
+  return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
+}
+
 /** The bits of the IEEE 754 half nearest to a number, ties to even; beyond 65504 infinity. */
 export function float16Bits(value: number): number {
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;

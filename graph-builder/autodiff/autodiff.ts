@@ -4,7 +4,7 @@ import { appendBody } from "../functions.ts";
 import type { FunctionDefinition, Node, Value } from "../ir.ts";
 import { freeName, givenNames, nameValues } from "../names.ts";
 import { isOpType } from "../operators/index.ts";
-import { allocate, floats, isNumeric, Tensor } from "../tensor.ts";
+import { tensorOf } from "../tensor.ts";
 import { formatType, sameType } from "../types.ts";
 import { isDetached } from "./detach.ts";
 import { type Backward, type Gradient, type GradientRule, gradients } from "./gradients/index.ts";
@@ -242,8 +242,7 @@ function expectType(node: Node, index: number, gradient: Value, value: Value): v
 
 /** The gradient of the loss: 1 for each of its elements. */
 function seed(g: Builder, loss: Value, name: string): Value {
-  if (loss.shape.length > 0) return ones(g, loss);
-  return loss.elemType === "float" ? g.constant(floats(1), name) : floatLike(g, loss, 1);
+  return loss.shape.length > 0 ? ones(g, loss) : g.constant(tensorOf(loss.elemType, 1), name);
 }
 
 /** Ones in the type and shape of a value. */
@@ -252,12 +251,10 @@ export function ones(g: Builder, value: Value): Value {
 }
 
 function zeros(g: Builder, value: Value): Value {
-  const { elemType } = value;
-  if (!isNumeric(elemType)) throw new Error(`there is no gradient of ${elemType} values`);
-  return g.ConstantOfShape(g.Shape(value), { value: new Tensor(elemType, [1], allocate(elemType, 1)) });
+  return g.ConstantOfShape(g.Shape(value), { value: tensorOf(value.elemType, [0]) });
 }
 
 /** Whether a value is a tensor of a type that has gradients. */
 export function isFloating(value: Value): boolean {
-  return value.type.kind === "tensor" && ["float", "float16", "double"].includes(value.elemType);
+  return value.type.kind === "tensor" && ["float", "float16", "bfloat16", "double"].includes(value.elemType);
 }

@@ -12,20 +12,20 @@ export const activations = {
   ReluGrad: (g, { I }) => [g.Where(g.Greater(I(1), floatLike(g, I(1), 0)), I(0), floatLike(g, I(0), 0))],
   // dX = dY where Y > 0, else alpha dY
   LeakyReluGrad: (g, { I, attributes: { alpha } }) => [
-    g.Where(g.Greater(I(1), g.float(0)), I(0), g.Mul(I(0), g.float(alpha))),
+    g.Where(g.Greater(I(1), floatLike(g, I(0), 0)), I(0), g.Mul(I(0), floatLike(g, I(0), alpha))),
   ],
   // dX = dY * Y * (1 - Y)
-  SigmoidGrad: (g, { I }) => [g.Mul(I(0), g.Mul(I(1), g.Sub(g.float(1), I(1))))],
+  SigmoidGrad: (g, { I }) => [g.Mul(I(0), g.Mul(I(1), g.Sub(floatLike(g, I(0), 1), I(1))))],
   // dX = dY * (1 - Y^2)
-  TanhGrad: (g, { I }) => [g.Mul(I(0), g.Sub(g.float(1), g.Mul(I(1), I(1))))],
+  TanhGrad: (g, { I }) => [g.Mul(I(0), g.Sub(floatLike(g, I(0), 1), g.Mul(I(1), I(1))))],
 
   // Y = X Phi(X), Phi the normal distribution: (1 + erf(X / sqrt 2)) / 2
   Gelu: (g, { I }) => [g.Mul(I(0), normalDistribution(g, I(0)))],
   // dX = dY * (Phi(X) + X exp(-X^2 / 2) / sqrt(2 pi))
   GeluGrad: (g, { I }) => {
     const density = g.Mul(
-      g.Exp(g.Mul(g.Mul(I(1), I(1)), g.float(-0.5))),
-      g.float(1 / Math.sqrt(2 * Math.PI)),
+      g.Exp(g.Mul(g.Mul(I(1), I(1)), floatLike(g, I(0), -0.5))),
+      floatLike(g, I(0), 1 / Math.sqrt(2 * Math.PI)),
     );
     return [g.Mul(I(0), g.Add(normalDistribution(g, I(1)), g.Mul(I(1), density)))];
   },
@@ -33,24 +33,29 @@ export const activations = {
   // Y = X (1 + tanh u) / 2 with u = sqrt(2 / pi) (X + 0.044715 X^3)
   FastGelu: (g, { I, optional }) => {
     const X = biased(g, I(0), optional(1));
-    return [g.Mul(g.Mul(X, g.float(0.5)), g.Add(g.float(1), tanhOfCubic(g, X)))];
+    return [g.Mul(g.Mul(X, floatLike(g, I(0), 0.5)), g.Add(floatLike(g, I(0), 1), tanhOfCubic(g, X)))];
   },
   // dX = dY / 2 * (1 + t + X (1 - t^2) sqrt(2 / pi) (1 + 3 * 0.044715 X^2)) with t = tanh u
   FastGeluGrad: (g, { I, optional }) => {
     const X = biased(g, I(1), optional(2));
     const t = tanhOfCubic(g, X);
-    const slope = g.Add(g.float(TANH_SCALE), g.Mul(g.Mul(X, X), g.float(3 * TANH_SCALE * TANH_CUBE)));
-    const rise = g.Mul(g.Mul(X, g.Sub(g.float(1), g.Mul(t, t))), slope);
-    return [g.Mul(g.Mul(I(0), g.float(0.5)), g.Add(g.Add(g.float(1), t), rise))];
+    const slope = g.Add(
+      floatLike(g, I(0), TANH_SCALE),
+      g.Mul(g.Mul(X, X), floatLike(g, I(0), 3 * TANH_SCALE * TANH_CUBE)),
+    );
+    const rise = g.Mul(g.Mul(X, g.Sub(floatLike(g, I(0), 1), g.Mul(t, t))), slope);
+    return [g.Mul(g.Mul(I(0), floatLike(g, I(0), 0.5)), g.Add(g.Add(floatLike(g, I(0), 1), t), rise))];
   },
 
   // Y = X sigmoid(alpha X)
-  QuickGelu: (g, { I, attributes: { alpha } }) => [g.Mul(I(0), g.Sigmoid(g.Mul(I(0), g.float(alpha))))],
+  QuickGelu: (g, { I, attributes: { alpha } }) => [
+    g.Mul(I(0), g.Sigmoid(g.Mul(I(0), floatLike(g, I(0), alpha)))),
+  ],
   // dX = dY * s * (1 + alpha X (1 - s)) with s = sigmoid(alpha X)
   QuickGeluGrad: (g, { I, attributes: { alpha } }) => {
-    const scaled = g.Mul(I(1), g.float(alpha));
+    const scaled = g.Mul(I(1), floatLike(g, I(0), alpha));
     const s = g.Sigmoid(scaled);
-    const rise = g.Add(g.float(1), g.Mul(scaled, g.Sub(g.float(1), s)));
+    const rise = g.Add(floatLike(g, I(0), 1), g.Mul(scaled, g.Sub(floatLike(g, I(0), 1), s)));
     return [g.Mul(I(0), g.Mul(s, rise))];
   },
 
@@ -74,7 +79,10 @@ export const activations = {
 } satisfies Lowering;
 
 function normalDistribution(g: Builder, X: Value): Value {
-  return g.Mul(g.Add(g.Erf(g.Mul(X, g.float(Math.SQRT1_2))), g.float(1)), g.float(0.5));
+  return g.Mul(
+    g.Add(g.Erf(g.Mul(X, floatLike(g, X, Math.SQRT1_2))), floatLike(g, X, 1)),
+    floatLike(g, X, 0.5),
+  );
 }
 
 function biased(g: Builder, X: Value, bias: Value | null): Value {
@@ -82,6 +90,6 @@ function biased(g: Builder, X: Value, bias: Value | null): Value {
 }
 
 function tanhOfCubic(g: Builder, X: Value): Value {
-  const cubic = g.Add(X, g.Mul(g.Mul(g.Mul(X, X), X), g.float(TANH_CUBE)));
-  return g.Tanh(g.Mul(cubic, g.float(TANH_SCALE)));
+  const cubic = g.Add(X, g.Mul(g.Mul(g.Mul(X, X), X), floatLike(g, X, TANH_CUBE)));
+  return g.Tanh(g.Mul(cubic, floatLike(g, X, TANH_SCALE)));
 }

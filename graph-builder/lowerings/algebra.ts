@@ -1,4 +1,5 @@
 import type { Builder } from "../builder.ts";
+import { castLike, floatLike } from "../composites.ts";
 import type { Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import { constantNumbers } from "../operators/inference.ts";
@@ -10,7 +11,7 @@ export const algebra = {
   FusedMatMul: (g, { I, attributes: { alpha, transA, transB, transBatchA, transBatchB } }) => {
     const A = turned(g, I(0), transA, transBatchA);
     const product = g.MatMul(A, turned(g, I(1), transB, transBatchB));
-    return [alpha === 1 ? product : g.Mul(product, g.float(alpha))];
+    return [alpha === 1 ? product : g.Mul(product, floatLike(g, product, alpha))];
   },
 
   ReduceSumTraining: (g, { I, attributes: { keepdims, noop_with_empty_axes: noop } }) => {
@@ -40,8 +41,9 @@ export const algebra = {
   DropoutGrad: (g, { I, optional }) => {
     const given = optional(2) ?? g.float(0.5);
     const isTraining = optional(3) ?? g.constant(new Tensor("bool", [], Uint8Array.of(1)));
-    const kept = g.Sub(g.float(1), g.Where(isTraining, given, g.float(0)));
-    return [g.Where(I(1), g.Div(I(0), kept), g.float(0))];
+    const ratio = g.Where(isTraining, given, floatLike(g, given, 0));
+    const kept = castLike(g, g.Sub(floatLike(g, given, 1), ratio), I(0));
+    return [g.Where(I(1), g.Div(I(0), kept), floatLike(g, I(0), 0))];
   },
 
   // explicitState ran before, so no node writes into an input and the order of execution does not matter

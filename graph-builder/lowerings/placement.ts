@@ -1,5 +1,6 @@
 import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
+import { floatLike } from "../composites.ts";
 import { productOf } from "../dims.ts";
 import type { Value } from "../ir.ts";
 import { constantNumbers, normalAxis, shapeInput, staticDim } from "../operators/inference.ts";
@@ -17,7 +18,7 @@ export const gatherGrad: Lower<"GatherGrad"> = (g, { I, attributes }) => {
   const count = productOf(indices.shape);
   const flat = full.map((dim, i) => (i === axis ? count : dim));
   const updates = g.Reshape(dY, g.int64(reshapeTarget(flat, axis)));
-  const zeros = g.Expand(g.float(0), shape);
+  const zeros = g.Expand(floatLike(g, dY, 0), shape);
   const places = g.Expand(column, g.Shape(updates));
   return [g.ScatterElements(zeros, places, updates, { axis, reduction: "add" })];
 };
@@ -56,7 +57,7 @@ export const maxPoolGrad: Lower<"MaxPoolGrad"> = (g, { I }) => {
   const X = I(1).producer?.input(0);
   if (!X) throw new Error("the indices of MaxPoolGrad must come from a MaxPool");
   const everything = g.int64([-1]);
-  const zeros = g.Reshape(g.Expand(g.float(0), g.Shape(X)), everything);
+  const zeros = g.Reshape(g.Expand(floatLike(g, X, 0), g.Shape(X)), everything);
   const [places, updates] = [g.Reshape(I(1), everything), g.Reshape(I(0), everything)];
   return [g.Reshape(g.ScatterElements(zeros, places, updates, { axis: 0, reduction: "add" }), g.Shape(X))];
 };

@@ -2,7 +2,7 @@ import { differenceOf, productOf, sumOf } from "../dims.ts";
 import { type DataType, tensorType } from "../types.ts";
 import { complete, contentsOf, elementwiseContents, equality, quotient, remainder } from "./contents.ts";
 import { broadcast, broadcastShapes, commonElemType, comparison, refuse, sameAs } from "./inference.ts";
-import { attribute, operator, required } from "./schema.ts";
+import { attribute, type Operand, operator, required } from "./schema.ts";
 
 /** An operator of one input that keeps its type. */
 export const unary = operator({ inputs: ["X"], outputs: ["Y"], infer: ([X]) => sameAs(X) });
@@ -14,6 +14,45 @@ const arithmetic = (combine: Parameters<typeof elementwiseContents>[0]) =>
     contents: ([A, B]) => (A.elemType.startsWith("int") ? elementwiseContents(combine)([A, B]) : [undefined]),
   });
 const compare = operator({ inputs: ["A", "B"], outputs: ["C"], infer: ([A, B]) => comparison(A, B) });
+/** A question about each element. */
+const question = operator({
+  inputs: ["X"],
+  outputs: ["Y"],
+  infer: ([X]) => [tensorType("bool", X.shape)],
+});
+const logical = operator({
+  inputs: ["A", "B"],
+  outputs: ["C"],
+  infer: ([A, B]) => {
+    for (const { elemType } of [A, B])
+      if (elemType !== "bool") refuse(`inputs must be bool, not ${elemType}`);
+    return comparison(A, B);
+  },
+});
+const integerTypes: ReadonlySet<DataType> = new Set([
+  "int8",
+  "int16",
+  "int32",
+  "int64",
+  "uint8",
+  "uint16",
+  "uint32",
+  "uint64",
+]);
+function expectIntegers(...values: readonly Operand[]): void {
+  for (const { elemType } of values) {
+    if (!integerTypes.has(elemType)) refuse(`inputs must be integers, not ${elemType}`);
+  }
+}
+const bitwise = operator({
+  since: 18,
+  inputs: ["A", "B"],
+  outputs: ["C"],
+  infer: ([A, B]) => {
+    expectIntegers(A, B);
+    return broadcast(A, B);
+  },
+});
 const variadic = operator({ inputs: ["data..."], outputs: ["C"], infer: (data) => broadcast(...data) });
 
 /** TensorProto.DataType numbers, as the attribute `to` of Cast carries them. */
@@ -60,12 +99,23 @@ export const elementwise = {
   }),
   Sin: unary,
   Cos: unary,
+  Tan: unary,
+  Asin: unary,
+  Acos: unary,
+  Atan: unary,
+  Sinh: unary,
+  Cosh: unary,
+  Asinh: unary,
+  Acosh: unary,
+  Atanh: unary,
   Exp: unary,
   Log: unary,
   Sqrt: unary,
   Erf: unary,
   Sign: unary,
   Round: unary,
+  Ceil: unary,
+  Floor: unary,
   Reciprocal: unary,
   Identity: operator({
     inputs: ["X"],
@@ -73,7 +123,23 @@ export const elementwise = {
     infer: ([X]) => [X.type],
     contents: ([X]) => contentsOf(X),
   }),
+  IsNaN: question,
+  IsInf: operator({
+    inputs: ["X"],
+    outputs: ["Y"],
+    attributes: { detect_negative: attribute("int", 1), detect_positive: attribute("int", 1) },
+    infer: ([X]) => [tensorType("bool", X.shape)],
+  }),
   Not: unary,
+  BitwiseNot: operator({
+    since: 18,
+    inputs: ["X"],
+    outputs: ["Y"],
+    infer: ([X]) => {
+      expectIntegers(X);
+      return sameAs(X);
+    },
+  }),
   Clip: operator({
     inputs: ["input", "min?", "max?"],
     outputs: ["output"],
@@ -105,6 +171,7 @@ export const elementwise = {
   Sum: variadic,
   Min: variadic,
   Max: variadic,
+  Mean: variadic,
   Equal: operator({
     inputs: ["A", "B"],
     outputs: ["C"],
@@ -113,9 +180,25 @@ export const elementwise = {
   }),
   Greater: compare,
   Less: compare,
-  GreaterOrEqual: compare,
-  LessOrEqual: compare,
-  And: compare,
+  GreaterOrEqual: { ...compare, since: 12 },
+  LessOrEqual: { ...compare, since: 12 },
+  And: logical,
+  Or: logical,
+  Xor: logical,
+  BitwiseAnd: bitwise,
+  BitwiseOr: bitwise,
+  BitwiseXor: bitwise,
+  BitShift: operator({
+    inputs: ["X", "Y"],
+    outputs: ["Z"],
+    attributes: { direction: required("string") },
+    infer: ([X, Y], { direction }) => {
+      expectIntegers(X, Y);
+      if (direction !== "LEFT" && direction !== "RIGHT")
+        refuse(`direction ${direction} is not LEFT or RIGHT`);
+      return broadcast(X, Y);
+    },
+  }),
   Where: operator({
     inputs: ["condition", "X", "Y"],
     outputs: ["output"],

@@ -46,7 +46,8 @@ export type AnyAttributes = Readonly<Record<string, unknown>>;
  * made.
  */
 export interface AnyOperator
-  extends Omit<Operator<Names, Names, AttributeSpecs>, "infer" | "contents" | "obligatoryOutputs"> {
+  extends Omit<Operator<Names, Names, AttributeSpecs>, "infer" | "contents" | "obligatoryOutputs" | "since"> {
+  readonly since?: number | ((attributes: AnyAttributes) => number);
   readonly infer: (inputs: AnyInputs, attributes: AnyAttributes) => readonly ValueType[];
   readonly contents?: (inputs: AnyInputs, attributes: AnyAttributes) => readonly (Shape | undefined)[];
   readonly obligatoryOutputs?: (attributes: AnyAttributes) => number;
@@ -59,6 +60,11 @@ export interface AnyOperator
 export function operatorOf(opType: string): AnyOperator {
   if (!isOpType(opType)) throw new TypeError(`${opType} is not an operator of the table`);
   return operators[opType] as unknown as AnyOperator;
+}
+
+/** The first opset of ai.onnx that has an operator with these attributes; 0 where it is not later than 11. */
+export function firstOpset({ since = 0 }: AnyOperator, attributes: AnyAttributes): number {
+  return typeof since === "number" ? since : since(attributes);
 }
 
 /** Whether a name is a known op_type. */

@@ -178,6 +178,7 @@ export const neural = {
     },
   }),
   LayerNormalization: operator({
+    since: 17,
     inputs: ["X", "Scale", "B?"],
     outputs: ["Y", "Mean?", "InvStdDev?"],
     attributes: layerNormAttributes,
@@ -205,6 +206,7 @@ export const neural = {
     infer: ([data]) => [data.type, tensorType("bool", data.shape)],
   }),
   SoftmaxCrossEntropyLoss: operator({
+    since: 12,
     inputs: ["scores", "labels", "weights?"],
     outputs: ["output", "log_prob?"],
     attributes: crossEntropyAttributes,

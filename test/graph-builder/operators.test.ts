@@ -42,6 +42,31 @@ const more: readonly ShapeCase[] = [
     ];
     return [g.Not(all[0] ?? X), ...all, g.And(g.Less(X, zero), g.Greater(zero, g.float([1, 2, 3, 4])))];
   }),
+  of("Or, Xor", matrix, (g, { X }) => {
+    const [isLow, isHigh] = [g.Less(X, g.float(-0.5)), g.Greater(X, g.float([0.5, 1, 0, 2]))];
+    return [g.Or(isLow, isHigh), g.Xor(isLow, g.Not(isHigh))];
+  }),
+  of("IsNaN, IsInf, Ceil, Floor, Hardmax", matrix, (g, { X }) => [
+    g.IsNaN(g.Sqrt(X)),
+    g.IsInf(g.Div(X, g.float(0)), { detect_negative: 0 }),
+    g.Ceil(X),
+    g.Floor(X),
+    g.Hardmax(X),
+  ]),
+  of(
+    "BitwiseNot, BitwiseAnd, BitwiseOr, BitwiseXor, BitShift",
+    { i: integers([6, 1, 3], ["batch"]) },
+    (g, { i }) => {
+      const unsigned = g.Cast(i, { to: 13 });
+      return [
+        g.BitwiseNot(i),
+        g.BitwiseAnd(i, g.int64([2])),
+        g.BitwiseOr(i, g.int64(8)),
+        g.BitwiseXor(i, i),
+        g.BitShift(unsigned, unsigned, { direction: "LEFT" }),
+      ];
+    },
+  ),
   of("Shape", image, (g, { X }) => [g.Shape(X), g.Shape(X, { start: 1, end: -1 })]),
   of("Size", image, (g, { X }) => g.Size(X)),
   of("Sign, Mod", matrix, (g, { X }) => [g.Sign(X), g.Mod(g.Shape(X), g.int64([2, 3]))]),

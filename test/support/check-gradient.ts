@@ -3,11 +3,15 @@ import {
   at,
   type Builder,
   createBuilder,
+  type DataType,
   Graph,
   type Lowering,
+  lowerGraph,
+  portable,
   Tensor,
   type Value,
 } from "../../graph-builder/index.ts";
+import { tensorOf } from "../../graph-builder/tensor.ts";
 import { type Input, normal } from "./random-tensor.ts";
 import { numbersOf, openGraph } from "./run-graph.ts";
 
@@ -28,14 +32,47 @@ export interface Forward {
   readonly outputs: readonly Value[];
 }
 
-/** The forward graph of a case. */
-export function forwardOf({ inputs, build }: Case): Forward {
+/** The forward graph of a case; with `double`, its float inputs and constants are double. */
+export function forwardOf({ inputs, build }: Case, float: "float" | "double" = "float"): Forward {
   const g = createBuilder(new Graph("case"));
   const values = Object.fromEntries(
-    Object.entries(inputs).map(([name, { shape, tensor }]) => [name, g.input(name, tensor.elemType, shape)]),
+    Object.entries(inputs).map(
+      ([
+        name,
+        {
+          shape,
+          tensor: { elemType },
+        },
+      ]) => [name, g.input(name, elemType === "float" ? float : elemType, shape)],
+    ),
   );
-  const outputs = [build(g, values)].flat();
+  const outputs = withFloats(g, float, () => [build(g, values)].flat());
   return { g, values, outputs: outputs.map((value, i) => g.output(value, `y${i}`)) };
+}
+
+/** Runs `build` while the builder's float constants are of another floating type. */
+function withFloats<T>(g: Builder, elemType: DataType, build: () => T): T {
+  const value = (values: number | readonly number[], dims?: readonly number[]) =>
+    g.constant(tensorOf(elemType, values, dims));
+  Object.defineProperty(g, "float", { value, configurable: true });
+  try {
+    return build();
+  } finally {
+    Reflect.deleteProperty(g, "float");
+  }
+}
+
+/**
+ * The op_types of the lowered graph of a case and its gradients where all its floats are double. Throws
+ * ShapeError where a rule mixes types.
+ */
+export function doubleGradients(test: Case): string[] {
+  const { g, values, outputs } = forwardOf(test, "double");
+  const terms = outputs.map((output) => g.ReduceSum(output, null, { keepdims: 0 }));
+  const targets = targetsOf(test, values).map(({ value }) => value);
+  for (const [i, gradient] of appendGradients(g, g.Sum(...terms), targets).entries())
+    g.output(gradient, `gradient${i}`);
+  return lowerGraph(g.graph, portable).nodes.map(({ opType }) => opType);
 }
 
 /**

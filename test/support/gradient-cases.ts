@@ -1,6 +1,9 @@
-import { at, type Builder, Tensor, type Value } from "../../graph-builder/index.ts";
+import { Tensor } from "../../graph-builder/index.ts";
 import type { Attributes } from "../../graph-builder/operators/index.ts";
+import { activationCases } from "./activation-cases.ts";
+import { algebraCases } from "./algebra-cases.ts";
 import { elementwiseCases, type OperatorCase, of } from "./elementwise-cases.ts";
+import { placeCases } from "./place-cases.ts";
 import { distinct, type Input, integers, normal, positive } from "./random-tensor.ts";
 import { reductionCases } from "./reduction-cases.ts";
 
@@ -10,130 +13,7 @@ const vector = (n: number) => normal([n]);
 const labels = () => integers([2, 0, 3], ["batch"]);
 const spatialLabels = () => integers([0, 1, 2, 2, 1, -7, 0, 0, 1, 2, -7, 1], ["batch", 2, 2]);
 
-const places: OperatorCase[] = [
-  of("Reshape", "to a constant", { X: normal([2, 6]) }, (g, { X }) => g.Reshape(X, g.int64([3, -1]))),
-  of("Reshape", "symbolic batch", { X: normal(["batch", 6]) }, (g, { X }) =>
-    g.Reshape(X, g.int64([0, 2, 3])),
-  ),
-  of("Flatten", "axis 1", { X: image(2, 2) }, (g, { X }) => g.Flatten(X)),
-  of("Flatten", "axis -1", { X: image(2, 2) }, (g, { X }) => g.Flatten(X, { axis: -1 })),
-  of("Flatten", "axis 0", { X: image(2, 2) }, (g, { X }) => g.Flatten(X, { axis: 0 })),
-  of("Squeeze", "two axes", { X: normal(["batch", 1, 2, 1]) }, (g, { X }) => g.Squeeze(X, g.int64([1, -1]))),
-  of("Unsqueeze", "two axes", { X: normal(["batch", 2]) }, (g, { X }) => g.Unsqueeze(X, g.int64([0, -1]))),
-  of("Transpose", "a cycle", { X: normal(["batch", 2, 4]) }, (g, { X }) =>
-    g.Transpose(X, { perm: [1, 2, 0] }),
-  ),
-  of("Transpose", "reversed", { X: normal(["batch", 2, 4]) }, (g, { X }) => g.Transpose(X)),
-  of("Concat", "axis 1", { A: normal(["batch", 2]), B: normal(["batch", 3]) }, (g, { A, B }) =>
-    g.Concat(A, B, A, { axis: 1 }),
-  ),
-  of("Concat", "axis -2", { A: normal([1, 2]), B: normal([4, 2]) }, (g, { A, B }) =>
-    g.Concat(A, B, { axis: -2 }),
-  ),
-  of("Split", "all parts", { X: normal(["batch", 6]) }, (g, { X }) =>
-    g.Split(X, g.int64([1, 3, 2]), { axis: 1 }),
-  ),
-  of("Split", "one part of three", { X: normal(["batch", 6]) }, (g, { X }) =>
-    at(g.Split(X, g.int64([1, 3, 2]), { axis: -1 }), 1),
-  ),
-  of("Slice", "one axis", { X: normal(["batch", 6]) }, (g, { X }) =>
-    g.Slice(X, g.int64([1]), g.int64([-1]), g.int64([1])),
-  ),
-  of("Slice", "without axes", { X: normal([4, 6]) }, (g, { X }) =>
-    g.Slice(X, g.int64([1, 2]), g.int64([3, 100])),
-  ),
-  of("Slice", "step 2", { X: normal(["batch", 7, 2]) }, (g, { X }) => slice(g, X, 1, 6, 1, 2)),
-  of("Slice", "step 3 before a symbolic axis", { X: normal([7, "batch"]) }, (g, { X }) =>
-    slice(g, X, 1, 7, 0, 3),
-  ),
-  of("Slice", "step -1", { X: normal(["batch", 5]) }, (g, { X }) => slice(g, X, -1, -6, 1, -1)),
-  of("Slice", "step -2", { X: normal(["batch", 6]) }, (g, { X }) => slice(g, X, 4, -100, -1, -2)),
-  of("Slice", "two axes, steps 2 and -3", { X: normal(["batch", 5, 8]) }, (g, { X }) =>
-    g.Slice(X, g.int64([0, 6]), g.int64([5, 0]), g.int64([1, 2]), g.int64([2, -3])),
-  ),
-  of("Slice", "of one element, step 4", { X: normal([2, 5]) }, (g, { X }) => slice(g, X, 2, 5, 1, 4)),
-  of("Pad", "before and behind", { X: normal(["batch", 3]) }, (g, { X }) => g.Pad(X, g.int64([0, 2, 0, 1]))),
-  of("Pad", "negative", { X: normal(["batch", 5]) }, (g, { X }) =>
-    g.Pad(X, g.int64([0, -2, 0, 1]), g.float(3)),
-  ),
-  of("Expand", "a new axis and a 1", { X: normal([1, 3]) }, (g, { X }) => g.Expand(X, g.int64([2, 4, 3]))),
-  of(
-    "Expand",
-    "to a value's shape",
-    { X: normal([1, 3]), Y: normal(["batch", 3]) },
-    (g, { X, Y }) => g.Expand(X, g.Shape(Y)),
-    { targets: ["X"] },
-  ),
-  of("Gather", "one index", { X: normal([3, 4]) }, (g, { X }) => g.Gather(X, g.int64(1))),
-  of("Gather", "repeated indices", { X: normal([4, 2]) }, (g, { X }) =>
-    g.Gather(X, g.int64([3, 1, 3, 3, -1])),
-  ),
-  of(
-    "Gather",
-    "a matrix of indices, axis 1",
-    { X: normal(["batch", 4, 2]), i: integers([0, 3, 3, 0, 0, 1], [2, 3]) },
-    (g, { X, i }) => g.Gather(X, i, { axis: 1 }),
-  ),
-  of(
-    "Gather",
-    "axis -1 behind a symbolic one",
-    { X: normal([2, "batch", 4]), i: integers([0, 0, -1]) },
-    (g, { X, i }) => g.Gather(X, i, { axis: -1 }),
-  ),
-  of(
-    "Gather",
-    "a matrix of indices before a symbolic axis",
-    { X: normal([4, "batch"]), i: integers([0, 3, 3, 0], [2, 2]) },
-    (g, { X, i }) => g.Gather(X, i),
-  ),
-  of("Gather", "one index before a symbolic axis", { X: normal([4, "batch"]) }, (g, { X }) =>
-    g.Gather(X, g.int64(2)),
-  ),
-  of("Tile", "two axes", { X: normal([2, 3]) }, (g, { X }) => g.Tile(X, g.int64([3, 2]))),
-  of("Tile", "behind a symbolic axis", { X: normal(["batch", 1, 2]) }, (g, { X }) =>
-    g.Tile(X, g.int64([1, 4, 2])),
-  ),
-];
-
-const linear: OperatorCase[] = [
-  of("MatMul", "matrices", { A: normal(["batch", 3]), B: normal([3, 2]) }, (g, { A, B }) => g.MatMul(A, B)),
-  of("MatMul", "a stack", { A: normal(["batch", 2, 3]), B: normal(["batch", 3, 4]) }, (g, { A, B }) =>
-    g.MatMul(A, B),
-  ),
-  of("MatMul", "broadcast stacks", { A: normal(["batch", 1, 2, 3]), B: normal([2, 3, 4]) }, (g, { A, B }) =>
-    g.MatMul(A, B),
-  ),
-  of("MatMul", "a vector on the right", { A: normal(["batch", 2, 3]), B: vector(3) }, (g, { A, B }) =>
-    g.MatMul(A, B),
-  ),
-  of(
-    "MatMul",
-    "a vector on the left of a stack",
-    { A: vector(3), B: normal(["batch", 3, 2]) },
-    (g, { A, B }) => g.MatMul(A, B),
-  ),
-  of("MatMul", "two vectors", { A: vector(3), B: vector(3) }, (g, { A, B }) => g.MatMul(A, B)),
-  ...[0, 1].flatMap((transA) =>
-    [0, 1].map((transB) =>
-      of(
-        "Gemm",
-        `transA ${transA}, transB ${transB}, alpha, beta`,
-        {
-          A: normal(transA ? [3, "batch"] : ["batch", 3]),
-          B: normal(transB ? [2, 3] : [3, 2]),
-          C: vector(2),
-        },
-        (g, { A, B, C }) => g.Gemm(A, B, C, { alpha: 0.7, beta: 1.6, transA, transB }),
-      ),
-    ),
-  ),
-  of("Gemm", "without C", { A: normal(["batch", 3]), B: normal([3, 2]) }, (g, { A, B }) => g.Gemm(A, B)),
-  of(
-    "Gemm",
-    "C a column",
-    { A: normal(["batch", 3]), B: normal([3, 2]), C: normal(["batch", 1]) },
-    (g, { A, B, C }) => g.Gemm(A, B, C),
-  ),
+const convolutions: OperatorCase[] = [
   conv("a plain 3x3", image(2, 4), [3, 2, 3, 3], {}),
   conv("padded", image(2, 4), [3, 2, 3, 3], { pads: [1, 1, 1, 1] }),
   conv("kernel_shape given", image(2, 4), [3, 2, 1, 3], { kernel_shape: [1, 3], pads: [0, 1, 0, 1] }),
@@ -299,10 +179,6 @@ const normalisation: OperatorCase[] = [
     const isTraining = g.constant(new Tensor("bool", [], Uint8Array.of(1)));
     return g.Dropout(X, g.float(0), isTraining)[0];
   }),
-  of("Softmax", "last axis", { X: normal(["batch", 4]) }, (g, { X }) => g.Softmax(X)),
-  of("Softmax", "axis 1 of three", { X: normal(["batch", 4, 2]) }, (g, { X }) => g.Softmax(X, { axis: 1 })),
-  of("LogSoftmax", "last axis", { X: normal(["batch", 4]) }, (g, { X }) => g.LogSoftmax(X)),
-  of("LogSoftmax", "axis -2", { X: normal(["batch", 4, 2]) }, (g, { X }) => g.LogSoftmax(X, { axis: -2 })),
 ];
 
 const loss: OperatorCase[] = ["mean", "sum", "none"].flatMap((reduction) => [
@@ -343,9 +219,11 @@ const loss: OperatorCase[] = ["mean", "sum", "none"].flatMap((reduction) => [
 /** At least one case for every operator that has a gradient rule. */
 export const gradientCases: readonly OperatorCase[] = [
   ...elementwiseCases,
-  ...places,
+  ...activationCases,
+  ...placeCases,
   ...reductionCases,
-  ...linear,
+  ...algebraCases,
+  ...convolutions,
   ...pools,
   ...normalisation,
   ...loss,
@@ -355,8 +233,4 @@ type ConvAttributes = Partial<Attributes<"Conv">>;
 
 function conv(title: string, X: Input, filters: readonly number[], attributes: ConvAttributes): OperatorCase {
   return of("Conv", title, { X, W: normal(filters) }, (g, { X, W }) => g.Conv(X, W, null, attributes));
-}
-
-function slice(g: Builder, X: Value, start: number, end: number, axis: number, step: number): Value {
-  return g.Slice(X, g.int64([start]), g.int64([end]), g.int64([axis]), g.int64([step]));
 }

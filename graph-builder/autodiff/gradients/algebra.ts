@@ -1,4 +1,5 @@
 import type { Builder } from "../../builder.ts";
+import { floatLike } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
 import type { algebra as operators } from "../../operators/algebra.ts";
 import type { Gradients } from "./rule.ts";
@@ -34,7 +35,7 @@ export const algebra: Gradients<typeof operators> = {
       transB
         ? g.Gemm(dY, I(0), { alpha, transA: 1, transB: transA })
         : g.Gemm(I(0), dY, { alpha, transA: 1 - transA }),
-    optional(2) ? () => (beta === 1 ? dY : g.Mul(dY, g.float(beta))) : null,
+    optional(2) ? () => (beta === 1 ? dY : g.Mul(dY, floatLike(g, dY, beta))) : null,
   ],
 };
 

@@ -1,5 +1,5 @@
 import type { Builder } from "../../builder.ts";
-import { elementsOver } from "../../composites.ts";
+import { elementsOver, floatLike } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
 import { meanAxes, summedAxes } from "../../operators/inference.ts";
 import type { reductions as operators } from "../../operators/reductions.ts";
@@ -20,7 +20,7 @@ export const reductions: Gradients<typeof operators> = {
   },
   // dX = dY * X / Y, and 0 where Y is 0
   ReduceL2: (g, { I, O, dY, attributes }) => {
-    const share = g.Where(g.Equal(O(0), g.float(0)), g.float(0), g.Div(dY, O(0)));
+    const share = g.Where(g.Equal(O(0), floatLike(g, dY, 0)), floatLike(g, dY, 0), g.Div(dY, O(0)));
     return [g.Mul(I(0), overReduced(g, I(0), share, attributes))];
   },
   // dX = dY * exp(X - Y)

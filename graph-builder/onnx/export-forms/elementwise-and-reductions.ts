@@ -1,7 +1,7 @@
 import { Value } from "../../ir.ts";
 import { int64s } from "../../tensor.ts";
 import { tensorType } from "../../types.ts";
-import { attributeFirstIn, attributeOf, type ExportForm, firstIn, inputAsAttribute } from "./form.ts";
+import { attributeFirstIn, attributeOf, type ExportForm, inputAsAttribute } from "./form.ts";
 
 /** From opset 18 on, the axes are an input. */
 function axesAsInput(opType: "ReduceMean" | "ReduceL2" | "ReduceLogSumExp"): ExportForm {
@@ -21,7 +21,5 @@ export const elementwiseAndReductions: readonly ExportForm[] = [
   axesAsInput("ReduceL2"),
   axesAsInput("ReduceLogSumExp"),
   inputAsAttribute("ReduceSum", "axes"),
-  firstIn(12, "GreaterOrEqual"),
-  firstIn(12, "LessOrEqual"),
   attributeFirstIn(12, "ArgMax", "select_last_index"),
 ];

@@ -43,13 +43,6 @@ export function inputAsAttribute(
   return { domain: "", opType, until: 13, write };
 }
 
-/** Refuses an operator in opsets before the first that has it. */
-export function firstIn(since: number, opType: string): ExportForm {
-  const write: ExportForm["write"] = (node, _, opset) =>
-    refuse(node, opset, `the operator exists since opset ${since}`);
-  return { domain: "", opType, until: since, write };
-}
-
 /** Refuses attributes in opsets before the first that has them, unless they have their default. */
 export function attributeFirstIn(since: number, opType: string, ...names: readonly string[]): ExportForm {
   const write: ExportForm["write"] = (node, ours, opset) => {

@@ -1,8 +1,9 @@
 import type { Node } from "../../ir.ts";
+import { firstOpset } from "../../operators/index.ts";
 import { givenAttributes } from "../../printer.ts";
 import { formTable } from "../forms.ts";
 import { elementwiseAndReductions } from "./elementwise-and-reductions.ts";
-import type { WrittenNode } from "./form.ts";
+import { refuse, type WrittenNode } from "./form.ts";
 import { neural } from "./neural.ts";
 import { tensors } from "./tensors.ts";
 
@@ -15,6 +16,11 @@ const formOf = formTable([...elementwiseAndReductions, ...tensors, ...neural]);
  */
 export function writtenNode(node: Node, opset: number): WrittenNode {
   const { domain } = node.operator;
+  const since = firstOpset(node.operator, node.attributes);
+  if (opset < since) {
+    const what = typeof node.operator.since === "number" ? "the operator" : "with these attributes it";
+    return refuse(node, opset, `${what} exists since opset ${since}`);
+  }
   const ours = { inputs: node.inputs, attributes: givenAttributes(node) };
   return formOf(domain, node.opType, opset)?.write(node, ours, opset) ?? ours;
 }

@@ -1,6 +1,6 @@
 import { at } from "../../at.ts";
 import { normalAxis } from "../../operators/inference.ts";
-import { attributeFirstIn, attributeOf, type ExportForm, firstIn, refuse } from "./form.ts";
+import { attributeFirstIn, attributeOf, type ExportForm, refuse } from "./form.ts";
 
 /** Before opset 13, the default of `axis` was 1, and the operator normalised over all axes from `axis` on. */
 function axisSaid(opType: "Softmax" | "LogSoftmax"): ExportForm {
@@ -37,8 +37,6 @@ export const neural: readonly ExportForm[] = [
   axisSaid("Softmax"),
   axisSaid("LogSoftmax"),
   { domain: "", opType: "Dropout", until: 12, write: dropout },
-  firstIn(12, "SoftmaxCrossEntropyLoss"),
-  firstIn(17, "LayerNormalization"),
   attributeFirstIn(13, "QuantizeLinear", "axis"),
   attributeFirstIn(13, "DequantizeLinear", "axis"),
   attributeFirstIn(14, "BatchNormalization", "training_mode"),

@@ -1,6 +1,8 @@
 import type { Builder } from "../../builder.ts";
+import { floatLike } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
-import { constantNumbers, refuse } from "../../operators/inference.ts";
+import { dataTypeNumbers } from "../../operators/elementwise.ts";
+import { constantNumbers, normalAxis, refuse } from "../../operators/inference.ts";
 import { attributeAsInput, type ImportForm } from "./form.ts";
 
 /**
@@ -21,8 +23,53 @@ function axesAsInput(
   return { domain: "", opType, since: 18, read };
 }
 
+/** Gelu of opset 20 is one of two operators of ONNX Runtime, by how it approximates the normal distribution. */
+const gelu: ImportForm["read"] = (g, { inputs: [X], attributes: { approximate = "none" } }) => {
+  if (!X) return refuse("input X is missing");
+  if (approximate !== "none" && approximate !== "tanh")
+    return refuse(`approximate ${approximate} is not known`);
+  return [approximate === "none" ? g.Gelu(X) : g.FastGelu(X)];
+};
+
+/** Before opset 11, the bounds are attributes. */
+const clip: ImportForm["read"] = (g, { inputs: [input = null], attributes: { min, max, ...rest } }) => {
+  if (!input) return refuse("input input is missing");
+  const bound = (value: unknown) => (typeof value === "number" ? floatLike(g, input, value) : null);
+  return { inputs: [input, bound(min), bound(max)], attributes: rest };
+};
+
+const castLikeForm: ImportForm["read"] = (g, { inputs: [input, target] }) => {
+  if (!input || !target) return refuse("input input or target_type is missing");
+  return [g.Cast(input, { to: dataTypeNumbers[target.elemType] })];
+};
+
+/** Before opset 13, these operators worked on all axes from `axis` on as one, with 1 as the default. */
+function overFlattened(opType: "Softmax" | "LogSoftmax" | "Hardmax"): ImportForm {
+  const read: ImportForm["read"] = (g, { inputs: [input], attributes }) => {
+    if (!input) return refuse("input input is missing");
+    const { axis = 1 } = attributes;
+    const rank = input.shape.length;
+    const first = normalAxis(Number(axis), rank);
+    if (first === rank - 1) return { inputs: [input], attributes };
+    return [g.Reshape(g[opType](g.Flatten(input, { axis: first })), g.Shape(input))];
+  };
+  return { domain: "", opType, until: 13, read };
+}
+
 /** Operators that work element by element, and reductions. */
 export const elementwiseAndReductions: readonly ImportForm[] = [
+  { domain: "", opType: "Gelu", read: gelu },
+  { domain: "", opType: "Clip", until: 11, read: clip },
+  { domain: "", opType: "CastLike", read: castLikeForm },
+  {
+    domain: "",
+    opType: "Swish",
+    read: (g, { inputs: [X], attributes: { alpha = 1 } }) =>
+      X ? [g.QuickGelu(X, { alpha: Number(alpha) })] : refuse("input X is missing"),
+  },
+  overFlattened("Softmax"),
+  overFlattened("LogSoftmax"),
+  overFlattened("Hardmax"),
   attributeAsInput("ReduceSum", "axes"),
   axesAsInput("ReduceMean", (g, data) => g.Identity(data)),
   axesAsInput("ReduceL2", (g, data) => g.Abs(data)),

@@ -4,19 +4,6 @@ import { averagePoolAttributes } from "../../operators/neural.ts";
 import { completeAttributes } from "../../operators/schema.ts";
 import type { ImportForm } from "./form.ts";
 
-/**
- * Before opset 13, Softmax and LogSoftmax normalised over all axes from `axis` on, with 1 as the default;
- * only for the last axis is this the same as today.
- */
-function overLastAxis(opType: "Softmax" | "LogSoftmax"): ImportForm {
-  const read: ImportForm["read"] = (_, { inputs, attributes }) => {
-    const { axis = 1 } = attributes;
-    if (axis === -1 || (inputs[0] && axis === inputs[0].shape.length - 1)) return { inputs, attributes };
-    return refuse("before opset 13 only a softmax over the last axis is supported");
-  };
-  return { domain: "", opType, until: 13, read };
-}
-
 /** The layers of neural networks. */
 export const neural: readonly ImportForm[] = [
   {
@@ -48,6 +35,4 @@ export const neural: readonly ImportForm[] = [
       attributes: rest,
     }),
   },
-  overLastAxis("Softmax"),
-  overLastAxis("LogSoftmax"),
 ];

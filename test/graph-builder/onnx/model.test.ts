@@ -11,6 +11,8 @@ import {
   printGraph,
   UserError,
 } from "../../../graph-builder/index.ts";
+import { normal } from "../../support/random-tensor.ts";
+import { numbersOf, runGraph } from "../../support/run-graph.ts";
 
 const { onnx } = onnxProto;
 
@@ -115,12 +117,16 @@ const softmaxOver = (shape: readonly number[], axis?: number) => ({
   output: [valueInfo("y", shape)],
 });
 
-test("Softmax of opset 11 is read over the last axis, where it meant the same, and refused elsewhere", () => {
+test("Softmax of opset 11 goes over the last axis as it is, and over all from another axis on as one", async () => {
   expect(decodeModel(foreign(softmaxOver([2, 3]), 11)).opset).toBe(11);
   expect(decodeModel(foreign(softmaxOver([2, 3, 4], 2), 12)).opset).toBe(12);
-  expect(() => decodeModel(foreign(softmaxOver([2, 3, 4]), 12))).toThrow(
-    /Softmax at s: before opset 13 only a softmax over the last axis/,
-  );
+  const { graph } = decodeModel(foreign(softmaxOver([2, 3, 4]), 12));
+  expect(graph.nodes.map(({ opType }) => opType)).toEqual(["Flatten", "Softmax", "Shape", "Reshape"]);
+  const X = normal([2, 3, 4]).tensor;
+  const y = numbersOf(await runGraph(graph, { x: X }), "y");
+  const exponentials = X.numbers().map(Math.exp);
+  const total = exponentials.slice(0, 12).reduce((sum, e) => sum + e, 0);
+  expect(y[5]).toBeCloseTo((exponentials[5] ?? 0) / total, 6);
   expect(decodeModel(foreign(softmaxOver([2, 3, 4], 1), 13)).opset).toBe(13);
 });
 
