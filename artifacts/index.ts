@@ -1,6 +1,21 @@
 /** The files: ONNX Runtime's training artifacts and its checkpoint. */
 export * from "./checkpoint.ts";
+export * from "./generate.ts";
 export * from "./initial-checkpoint.ts";
+export * from "./losses.ts";
 export * from "./manifest.ts";
+export {
+  floatConstants,
+  headOf,
+  type ModelParameter,
+  type NamedConstant,
+  type ParameterLayer,
+  parametersOf,
+} from "./model-parameters.ts";
 export * from "./parameters.ts";
 export { readFileBytes } from "./read-file.ts";
+export * from "./restore.ts";
+export * from "./settings.ts";
+export { type ChosenParameters, chooseTrainable, type Trainable } from "./trainable.ts";
+export { type TrainingGraphs, type TrainingPlan, trainingGraphs } from "./training-graphs.ts";
+export type { Warning } from "./warnings.ts";

@@ -1,7 +1,7 @@
 import { at } from "../graph-builder/at.ts";
 import { RandomStream, Tensor } from "../graph-builder/index.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import type { ParameterSpec } from "./parameters.ts";
+import type { ParameterSpec, StateTensor } from "./parameters.ts";
 
 /** Settings of the first checkpoint beside the parameters. */
 export interface InitialState {
@@ -11,6 +11,8 @@ export interface InitialState {
   readonly moments: number;
   /** Whether the training model updates its parameters itself. */
   readonly fused: boolean;
+  /** The learning rate that a session starts with; 0.001 by default. */
+  readonly learningRate?: number | undefined;
   /** Further properties, which follow `epoch`, `step` and `seed`. */
   readonly properties?: ReadonlyMap<string, bigint | string>;
 }
@@ -19,14 +21,20 @@ export interface InitialState {
  * The checkpoint before the first step: initial weights drawn from the seed, running statistics at 0 and 1,
  * momenta at 0.
  */
-export function initialCheckpoint(
-  parameters: readonly ParameterSpec[],
-  { seed, moments, fused, properties: further = new Map() }: InitialState,
+export function initialCheckpoint(parameters: readonly ParameterSpec[], state: InitialState): Checkpoint {
+  const tensors = parameters.map(
+    (spec): StateTensor => ({ name: spec.name, kind: spec.kind, tensor: initialTensor(spec, state.seed) }),
+  );
+  return checkpointOf(tensors, state);
+}
+
+/** The checkpoint of tensors before the first step, with momenta at 0. */
+export function checkpointOf(
+  state: readonly StateTensor[],
+  { seed, moments, fused, learningRate = 0.001, properties: further = new Map() }: InitialState,
 ): Checkpoint {
-  const tensors = (kind: ParameterSpec["kind"]) =>
-    new Map(
-      parameters.filter((spec) => spec.kind === kind).map((spec) => [spec.name, initialTensor(spec, seed)]),
-    );
+  const tensors = (...kinds: readonly StateTensor["kind"][]) =>
+    new Map(state.filter(({ kind }) => kinds.includes(kind)).map(({ name, tensor }) => [name, tensor]));
   const trainable = tensors("parameter");
   const properties = new Map<string, bigint | string>([
     ["epoch", 0n],
@@ -37,7 +45,7 @@ export function initialCheckpoint(
   if (fused) {
     // ONNX Runtime requires a gradient buffer for every trainable parameter; a fused model has none, so its
     // tensors are frozen
-    const frozen = new Map([...trainable, ...tensors("statistic"), ...tensors("moment")]);
+    const frozen = new Map([...trainable, ...tensors("statistic", "constant"), ...tensors("moment")]);
     return { trainable: new Map(), frozen, properties };
   }
   const momenta = [...trainable].map(([name, { dims }]): [string, Tensor[]] => [
@@ -46,8 +54,8 @@ export function initialCheckpoint(
   ]);
   return {
     trainable,
-    frozen: tensors("statistic"),
-    optimizer: { step: 0, initialLearningRate: 0.001, momenta: new Map(momenta) },
+    frozen: tensors("statistic", "constant"),
+    optimizer: { step: 0, initialLearningRate: learningRate, momenta: new Map(momenta) },
     properties,
   };
 }

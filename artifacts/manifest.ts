@@ -12,25 +12,31 @@ export interface Manifest {
   readonly cost: Cost;
 }
 
-/** ONNX Runtime's training artifacts: the bytes of the four files, and their manifest. */
+/** Training artifacts: the bytes of ONNX Runtime's files and of the source model, and their manifest. */
 export interface TrainingArtifacts<M extends Manifest = Manifest> {
   readonly trainingModel: Uint8Array;
   readonly evalModel: Uint8Array;
   /** None where the training model is fused. */
   readonly optimizerModel?: Uint8Array | undefined;
+  /**
+   * The file that the model came from, without the weights that are in the checkpoint; none where the model
+   * came from no file.
+   */
+  readonly sourceModel?: Uint8Array | undefined;
   readonly checkpoint: Uint8Array;
   readonly manifest: M;
 }
 
-/** The names of ONNX Runtime's training artifacts. */
+/** The names of the artifacts' files; all but `source.onnx` are ONNX Runtime's. */
 export const artifactFiles = {
   trainingModel: "training_model.onnx",
   evalModel: "eval_model.onnx",
   optimizerModel: "optimizer_model.onnx",
+  sourceModel: "source.onnx",
   checkpoint: "checkpoint",
 } as const;
 
-/** The bytes of the four files; a fused training model has no optimizer model beside it. */
+/** The bytes of the files; a fused training model has no optimizer model beside it. */
 export type ArtifactBytes = Omit<TrainingArtifacts, "manifest">;
 
 /** The bytes of the models alone. */

@@ -1,4 +1,5 @@
 /** The compiler: ONNX's intermediate representation, operators, autodiff, lowerings. */
+export { type AppendOptions, appendGraph, nodesFor, partFor } from "./append-graph.ts";
 export { at } from "./at.ts";
 export { appendGradients, propagateGradients } from "./autodiff/autodiff.ts";
 export { detach } from "./autodiff/detach.ts";
@@ -40,8 +41,9 @@ export {
 export { type LoweringName, loweringNames, loweringOf } from "./lowerings/index.ts";
 export { type Call, type Lower, type Lowering, layer, lower } from "./lowerings/lower.ts";
 export { portable } from "./lowerings/portable.ts";
-export { nameValues } from "./names.ts";
+export { freeName, givenNames, nameOf, nameValues } from "./names.ts";
 export { type ChunkNames, chunkNames, encodeChunk, STEPS } from "./onnx/chunk.ts";
+export { withElements, withoutElements } from "./onnx/file-tensors.ts";
 export {
   type DecodeOptions,
   decodeMetadata,

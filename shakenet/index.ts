@@ -10,4 +10,11 @@ export * from "./settings.ts";
 export * from "./shake-noise.ts";
 export * from "./task.ts";
 export * from "./training-artifacts.ts";
-export { evaluationModel, type ParameterizedGraph, trainingModel } from "./training-graph.ts";
+export {
+  evaluationModel,
+  type ParameterizedGraph,
+  type ShakeNetForm,
+  shakeNetForm,
+  shakeNetTraining,
+  trainingModel,
+} from "./training-graph.ts";

@@ -1,15 +1,8 @@
+import { type OptimizerName, ruleOf, type Target } from "../artifacts/settings.ts";
 import type { OptimizerRule } from "../graph-builder/index.ts";
 import type { NetworkSettings } from "./network.ts";
 
-/**
- * The optimizers that can be written: Nesterov momentum in ordinary operators, or ONNX Runtime's stock ones.
- */
-export const optimizers = ["sgd-nesterov", "sgd", "adamw"] as const;
-export type OptimizerName = (typeof optimizers)[number];
-
-/** The operators of the training model: ONNX Runtime's training operators, or ai.onnx 17 alone. */
-export const targets = ["ort-training", "standard"] as const;
-export type Target = (typeof targets)[number];
+export { type OptimizerName, optimizers, type Target, targets } from "../artifacts/settings.ts";
 
 /** The settings that determine the four files. */
 export interface ArtifactSettings extends NetworkSettings {
@@ -29,7 +22,7 @@ export interface ArtifactSettings extends NetworkSettings {
 
 /** The update rule that settings ask for; AdamW with PyTorch's constants. */
 export function optimizerRule({ optimizer, momentum, weightDecay }: ArtifactSettings): OptimizerRule {
-  if (optimizer === "sgd") return { kind: "sgd" };
-  if (optimizer === "sgd-nesterov") return { kind: "sgd-nesterov", momentum, weightDecay };
-  return { kind: "adamw", alpha: 0.9, beta: 0.999, epsilon: 1e-8, weightDecay, correctBias: true, mode: 0 };
+  const rule = ruleOf(optimizer);
+  if (rule.kind === "sgd-nesterov") return { ...rule, momentum, weightDecay };
+  return rule.kind === "adamw" ? { ...rule, weightDecay } : rule;
 }

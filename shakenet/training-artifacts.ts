@@ -1,20 +1,9 @@
-import { type Checkpoint, encodeCheckpoint } from "../artifacts/checkpoint.ts";
-import { type InitialState, initialCheckpoint } from "../artifacts/initial-checkpoint.ts";
+import type { Checkpoint } from "../artifacts/checkpoint.ts";
+import { generateArtifacts } from "../artifacts/generate.ts";
 import type { Manifest, TrainingArtifacts } from "../artifacts/manifest.ts";
-import {
-  type BoundGraph,
-  bindModel,
-  costOf,
-  createModel,
-  encodeModel,
-  isStockRule,
-  momentCounts,
-  optimizerGraph,
-  stockOptimizerGraph,
-} from "../graph-builder/index.ts";
 import { blockCount, networkName } from "./network.ts";
 import { type ArtifactSettings, optimizerRule } from "./settings.ts";
-import { evaluationModel, networkTensors, type ParameterizedGraph, trainingModel } from "./training-graph.ts";
+import { networkTensors, shakeNetForm, shakeNetTraining } from "./training-graph.ts";
 
 /** The manifest of a ShakeNet's artifacts. */
 export interface ShakeNetManifest extends Manifest {
@@ -36,24 +25,28 @@ export function isShakeNetManifest(manifest: Manifest): manifest is ShakeNetMani
  * invalid network settings.
  */
 export function buildTrainingArtifacts(settings: ArtifactSettings): ShakeNetArtifacts {
-  const training = trainingModel(settings);
-  const write = (bound: BoundGraph, docString: string) => encodeModel(bindModel(bound, { docString }));
+  const { target, fused, optimizer, seed } = settings;
+  const form = shakeNetForm(settings);
   const name = `ShakeNet ${networkName(settings)}`;
+  const { manifest, ...files } = generateArtifacts(form, {
+    ...shakeNetTraining,
+    substitutes: form.substitutes,
+    optimizer: optimizerRule(settings),
+    target,
+    fused,
+    seed,
+    properties: new Map([["settings", JSON.stringify(settings)]]),
+    docStrings: {
+      training: `${name}: forward, loss${fused ? ", backward and update" : " and backward"}`,
+      evaluation: `${name}: evaluation with alpha = 0.5`,
+      optimizer: `${name}: ${optimizer} step`,
+    },
+  });
+  const { format, parameters, cost } = manifest;
+  const network = networkName(settings);
   return {
-    trainingModel: write(
-      training,
-      `${name}: forward, loss${settings.fused ? ", backward and update" : " and backward"}`,
-    ),
-    evalModel: encodeModel(
-      createModel(evaluationModel(settings), { docString: `${name}: evaluation with alpha = 0.5` }),
-    ),
-    ...(settings.fused
-      ? {}
-      : {
-          optimizerModel: write(optimizerModel(training, settings), `${name}: ${settings.optimizer} step`),
-        }),
-    checkpoint: encodeCheckpoint(initialCheckpoint(training.parameters, initialState(settings))),
-    manifest: describe(training, settings),
+    ...files,
+    manifest: { format, network, settings, parameters, blocks: blockCount(settings), cost },
   };
 }
 
@@ -70,36 +63,4 @@ export function parameterCount({ trainable, frozen, properties }: Checkpoint): n
 function trainedNames(settings: ArtifactSettings): string[] {
   const parameters = networkTensors(settings).filter(({ kind }) => kind === "parameter");
   return parameters.map(({ name }) => name);
-}
-
-/** ONNX Runtime's stock optimizers take all parameters as sequences, for which there are no bindings. */
-function optimizerModel({ parameters }: ParameterizedGraph, settings: ArtifactSettings): BoundGraph {
-  const rule = optimizerRule(settings);
-  if (settings.target === "ort-training" && isStockRule(rule))
-    return { graph: stockOptimizerGraph(rule), bindings: [] };
-  return optimizerGraph(
-    parameters.filter(({ kind }) => kind === "parameter"),
-    rule,
-  );
-}
-
-function initialState(settings: ArtifactSettings): InitialState {
-  return {
-    seed: settings.seed,
-    moments: momentCounts[optimizerRule(settings).kind],
-    fused: settings.fused === true,
-    properties: new Map([["settings", JSON.stringify(settings)]]),
-  };
-}
-
-function describe({ graph, parameters }: ParameterizedGraph, settings: ArtifactSettings): ShakeNetManifest {
-  const trained = parameters.filter(({ kind }) => kind === "parameter");
-  return {
-    format: 1,
-    network: networkName(settings),
-    settings,
-    parameters: trained.reduce((sum, { shape }) => sum + shape.reduce((product, dim) => product * dim, 1), 0),
-    blocks: blockCount(settings),
-    cost: costOf(graph),
-  };
 }

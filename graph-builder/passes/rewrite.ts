@@ -1,3 +1,4 @@
+import { nodesFor } from "../append-graph.ts";
 import { type Builder, createBuilder } from "../builder.ts";
 import { Graph, type Node, type Notes, type Value } from "../ir.ts";
 import type { Tensor } from "../tensor.ts";
@@ -127,15 +128,7 @@ export function freezeInputs(
 
 /** Returns the nodes that the outputs depend on, in graph order. */
 export function neededNodes(graph: Graph): Node[] {
-  const needed = new Set<Node>();
-  const pending = [...graph.outputs];
-  while (pending.length > 0) {
-    const node = pending.pop()?.producer;
-    if (!node || needed.has(node)) continue;
-    needed.add(node);
-    for (const input of node.inputs) if (input) pending.push(input);
-  }
-  return graph.nodes.filter((node) => needed.has(node));
+  return nodesFor(graph, graph.outputs);
 }
 
 function keepNode(): undefined {

@@ -22,8 +22,8 @@ export async function writeTrainingArtifacts(folder: string, artifacts: Training
 }
 
 /**
- * Writes the models and `manifest.json`, without the checkpoint. Where there is no optimizer model, an old
- * one is removed.
+ * Writes the models and `manifest.json`, without the checkpoint. Where there is no optimizer or
+ * source model, an old one is removed.
  * Throws UserError where a file cannot be written.
  */
 export async function writeTrainingModels(
@@ -35,8 +35,11 @@ export async function writeTrainingModels(
     writeFileAtomic(join(folder, artifactFiles[key]), bytes);
   await write("trainingModel", artifacts.trainingModel);
   await write("evalModel", artifacts.evalModel);
-  if (artifacts.optimizerModel) await write("optimizerModel", artifacts.optimizerModel);
-  else await rm(join(folder, artifactFiles.optimizerModel), { force: true });
+  for (const key of ["optimizerModel", "sourceModel"] as const) {
+    const bytes = artifacts[key];
+    if (bytes) await write(key, bytes);
+    else await rm(join(folder, artifactFiles[key]), { force: true });
+  }
   await writeFileAtomic(join(folder, manifestFile), `${JSON.stringify(artifacts.manifest, null, 2)}\n`);
 }
 
@@ -47,20 +50,24 @@ export async function readTrainingArtifacts(folder: string): Promise<ArtifactByt
 }
 
 /**
- * Reads the models of a folder. Throws UserError where one cannot be read; only the optimizer's may be
- * missing.
+ * Reads the models of a folder. Throws UserError where one cannot be read; only the optimizer's and the
+ * source may be missing.
  */
 export async function readTrainingModels(folder: string): Promise<ModelBytes> {
   const read = (key: keyof ModelBytes) => readFileBytes(join(folder, artifactFiles[key]));
   const [trainingModel, evalModel] = await Promise.all([read("trainingModel"), read("evalModel")]);
-  const hasOptimizer = await stat(join(folder, artifactFiles.optimizerModel)).then(
-    () => true,
-    () => false,
-  );
+  const readOptional = async <K extends keyof ModelBytes>(key: K) => {
+    const exists = await stat(join(folder, artifactFiles[key])).then(
+      () => true,
+      () => false,
+    );
+    return exists ? { [key]: await read(key) } : {};
+  };
   return {
     trainingModel,
     evalModel,
-    ...(hasOptimizer ? { optimizerModel: await read("optimizerModel") } : {}),
+    ...(await readOptional("optimizerModel")),
+    ...(await readOptional("sourceModel")),
   };
 }
 

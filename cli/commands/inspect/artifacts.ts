@@ -1,15 +1,18 @@
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { artifactFiles } from "../../../artifacts/index.ts";
 import { formatTable } from "../../format.ts";
 import type { Report } from "./report.ts";
 
-/** The folder of training artifacts: one line per file, then the training model. */
+/** The folder of training artifacts: one line for each file that is there, then the training model. */
 export async function inspectArtifacts(
   path: string,
   inspectFile: (path: string) => Promise<Report>,
 ): Promise<Report> {
+  const present = new Set(await readdir(path));
+  const files = Object.entries(artifactFiles).filter(([, name]) => present.has(name));
   const reports = await Promise.all(
-    Object.entries(artifactFiles).map(async ([key, name]) => ({
+    files.map(async ([key, name]) => ({
       key,
       name,
       report: await inspectFile(join(path, name)),

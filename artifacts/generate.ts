@@ -1,0 +1,235 @@
+import {
+  type BoundGraph,
+  bindModel,
+  costOf,
+  createModel,
+  decodeModel,
+  encodeModel,
+  Graph,
+  isStockRule,
+  type Model,
+  momentCounts,
+  type OptimizerRule,
+  optimizerGraph,
+  partFor,
+  stockOptimizerGraph,
+  type TrainingForm,
+  trainingForm,
+  type Value,
+  withoutElements,
+} from "../graph-builder/index.ts";
+import { encodeCheckpoint } from "./checkpoint.ts";
+import { checkpointOf } from "./initial-checkpoint.ts";
+import { type Loss, lossOutput, outputsOfLoss } from "./losses.ts";
+import type { Manifest, TrainingArtifacts } from "./manifest.ts";
+import type { StateTensor } from "./parameters.ts";
+import { type OptimizerName, ruleOf, type Target } from "./settings.ts";
+import { chooseTrainable, type Trainable } from "./trainable.ts";
+import { type TrainingPlan, trainingGraphs } from "./training-graphs.ts";
+import { trainsLayer } from "./training-layers.ts";
+import { type Warning, warningsOf } from "./warnings.ts";
+
+/** The settings of `generateArtifacts`. */
+export interface GenerateOptions {
+  /** Which parameters are trained; `all` by default. The others are kept in the checkpoint as they are. */
+  readonly trainable?: Trainable | undefined;
+  readonly loss: Loss;
+  /** The output of the model that the loss reads, where the model has several and the loss says none. */
+  readonly lossInput?: string | undefined;
+  /** A rule, or its name with PyTorch's constants; AdamW by default. */
+  readonly optimizer?: OptimizerName | OptimizerRule | undefined;
+  /** The learning rate that a session starts with; 0.001 by default. */
+  readonly learningRate?: number | undefined;
+  /** Outputs of the model that the training and the evaluation model return behind `loss`. */
+  readonly additionalOutputs?: readonly string[] | undefined;
+  /**
+   * The outputs of the evaluation model behind `loss`; by default those that the loss reads, and the additional
+   * ones.
+   */
+  readonly evaluationOutputs?: readonly string[] | undefined;
+  /** The operators of the models: ONNX Runtime's training operators, which is the default, or ai.onnx alone. */
+  readonly target?: Target | undefined;
+  /** Puts the optimizer's update into the training model; there is no optimizer model then. */
+  readonly fused?: boolean | undefined;
+  /** The seed of new weights, which the checkpoint keeps; 0 by default. */
+  readonly seed?: number | undefined;
+  /** Further properties of the checkpoint. */
+  readonly properties?: ReadonlyMap<string, bigint | string> | undefined;
+  /** Values of the network's graph, and those that the backward pass reads in their place. */
+  readonly substitutes?: ReadonlyMap<Value, Value> | undefined;
+  /** The name of the model in the doc strings of the files; the graph's name by default. */
+  readonly name?: string | undefined;
+  /** The doc strings of the models, where they are not those that the name gives. */
+  readonly docStrings?:
+    | Partial<Readonly<Record<"training" | "evaluation" | "optimizer", string>>>
+    | undefined;
+}
+
+/** The manifest of the artifacts of a model. */
+export interface ModelManifest extends Manifest {
+  readonly model: string;
+  readonly target: Target;
+  readonly fused: boolean;
+  readonly optimizer: OptimizerRule;
+  /** The loss as it was given; a function is only said to be one. */
+  readonly loss: unknown;
+  /** The names of the parameters that are trained. */
+  readonly trainable: readonly string[];
+  /** The names of the parameters that are in the checkpoint and not trained. */
+  readonly frozen: readonly string[];
+  readonly warnings: readonly Warning[];
+}
+
+/** The artifacts of a model. */
+export type ModelArtifacts = TrainingArtifacts<ModelManifest>;
+
+/**
+ * What is trained: the bytes of an .onnx file, a model, a graph, or a network whose training graph and
+ * evaluation graph somebody has made. Parameters are its float constants, and keep their names.
+ */
+export type TrainedModel = Uint8Array | Model | Graph | TrainingForm;
+
+/**
+ * Makes ONNX Runtime's training artifacts of a model, as Python's `generate_artifacts` did: the training,
+ * evaluation and optimizer models, the checkpoint and a manifest, and for a file or a model the file without
+ * its weights, from which `restoreModel` gives back the file with the trained ones. The same model and options
+ * give the same bytes.
+ * - Batch normalisation and dropout are put into training form where something before or in them is trained.
+ * - The parameters that are not trained go to the checkpoint as frozen tensors, as with ONNX Runtime's
+ *   `frozen_params`, so that the models hold no weights.
+ * Throws UserError for options that do not fit the model, and where an operator between the loss and a trained
+ * parameter has no gradient.
+ */
+export function generateArtifacts(trained: TrainedModel, options: GenerateOptions): ModelArtifacts {
+  const { form, choice, source } = openModel(trained, options);
+  const rule = ruleOf(options.optimizer ?? "adamw");
+  const {
+    loss,
+    lossInput,
+    additionalOutputs = [],
+    target = "ort-training",
+    fused = false,
+    substitutes,
+  } = options;
+  const isLoss = lossOutput(loss, form.graph);
+  const read = outputsOfLoss(loss, form.graph, lossInput).filter((value) => value !== isLoss);
+  const evaluated = new Set([...read.flatMap(({ name }) => name ?? []), ...additionalOutputs]);
+  const plan: TrainingPlan = {
+    form,
+    trained: choice.trained,
+    frozen: choice.frozen,
+    loss,
+    lossInput,
+    additionalOutputs,
+    evaluationOutputs: options.evaluationOutputs ?? [...evaluated],
+    rule,
+    target,
+    fused,
+    substitutes,
+  };
+  return encodeArtifacts(plan, options, source);
+}
+
+function encodeArtifacts(
+  plan: TrainingPlan,
+  options: GenerateOptions,
+  source: Source | undefined,
+): ModelArtifacts {
+  const { target, fused, rule } = plan;
+  const { training, evaluation, tensors } = trainingGraphs(plan);
+  const name = options.name ?? (plan.form.graph.name || "model");
+  const docs = options.docStrings ?? {};
+  const write = (bound: BoundGraph, docString: string) => encodeModel(bindModel(bound, { docString }));
+  const trained = tensors.filter(({ kind }) => kind === "parameter");
+  const checkpoint = checkpointOf(tensors, {
+    seed: options.seed ?? 0,
+    moments: momentCounts[rule.kind],
+    fused,
+    learningRate: options.learningRate,
+    ...(options.properties ? { properties: options.properties } : {}),
+  });
+  const steps = fused ? "forward, loss, backward and update" : "forward, loss and backward";
+  return {
+    trainingModel: write(training, docs.training ?? `${name}: ${steps}`),
+    evalModel: encodeModel(createModel(evaluation, { docString: docs.evaluation ?? `${name}: evaluation` })),
+    ...(fused
+      ? {}
+      : {
+          optimizerModel: write(
+            optimizerOf(trained, rule, target),
+            docs.optimizer ?? `${name}: ${rule.kind} step`,
+          ),
+        }),
+    ...(source
+      ? { sourceModel: withoutElements(source.bytes, new Set(tensors.map((each) => each.name))) }
+      : {}),
+    checkpoint: encodeCheckpoint(checkpoint),
+    manifest: {
+      format: 1,
+      parameters: trained.reduce((sum, { tensor }) => sum + tensor.data.length, 0),
+      cost: costOf(training.graph),
+      model: name,
+      target,
+      fused,
+      optimizer: rule,
+      loss: describeLoss(options),
+      trainable: trained.map((each) => each.name),
+      frozen: tensors.filter(({ kind }) => kind === "constant").map((each) => each.name),
+      warnings: warningsOf(plan, source?.model),
+    },
+  };
+}
+
+/** The file that a model comes from. */
+interface Source {
+  readonly bytes: Uint8Array;
+  readonly model: Model;
+}
+
+interface OpenedModel {
+  readonly form: TrainingForm;
+  readonly choice: { readonly trained: ReadonlySet<string>; readonly frozen: ReadonlySet<string> };
+  readonly source: Source | undefined;
+}
+
+function openModel(trained: TrainedModel, options: GenerateOptions): OpenedModel {
+  if ("evaluation" in trained)
+    return { form: trained, choice: choiceIn(trained.graph, options), source: undefined };
+  const source = sourceOf(trained);
+  const graph = trained instanceof Graph ? trained : (source?.model.graph ?? new Graph(""));
+  const choice = choiceIn(graph, options);
+  return { form: trainingForm(graph, { includes: trainsLayer(graph, choice.trained) }), choice, source };
+}
+
+function choiceIn(graph: Graph, { trainable, loss, lossInput }: GenerateOptions): OpenedModel["choice"] {
+  const part = partFor(graph, outputsOfLoss(loss, graph, lossInput));
+  const { trained, frozen } = chooseTrainable(graph, part, trainable);
+  return {
+    trained: new Set(trained.map(({ name }) => name)),
+    frozen: new Set(frozen.map(({ name }) => name)),
+  };
+}
+
+function sourceOf(trained: Uint8Array | Model | Graph): Source | undefined {
+  if (trained instanceof Uint8Array) return { bytes: trained, model: decodeModel(trained) };
+  return trained instanceof Graph ? undefined : { bytes: encodeModel(trained), model: trained };
+}
+
+/** ONNX Runtime's stock optimizers take all parameters as sequences, for which there are no bindings. */
+function optimizerOf(parameters: readonly StateTensor[], rule: OptimizerRule, target: Target): BoundGraph {
+  if (target === "ort-training" && isStockRule(rule)) {
+    return { graph: stockOptimizerGraph(rule), bindings: [] };
+  }
+  return optimizerGraph(
+    parameters.map(({ name, tensor }) => ({ name, shape: tensor.dims })),
+    rule,
+  );
+}
+
+/** The loss as JSON can hold it. */
+function describeLoss({ loss, lossInput }: GenerateOptions): unknown {
+  const described: unknown = JSON.parse(
+    JSON.stringify(loss, (_, value: unknown) => (typeof value === "function" ? "function" : value)),
+  );
+  return lossInput === undefined ? described : { loss: described, input: lossInput };
+}

@@ -1,0 +1,175 @@
+import { type Graph, isOp, type Node, type Tensor, type Value } from "../graph-builder/index.ts";
+
+/** A node that reads a parameter, straight or through operators that only move or join constants. */
+export interface ParameterLayer {
+  readonly node: string;
+  readonly opType: string;
+  /** The module's path that PyTorch's exporter notes in the node's metadata, such as `classifier.1`. */
+  readonly module: string | undefined;
+}
+
+/** A float tensor of a model that a layer reads as its weight, bias or scale. */
+export interface ModelParameter {
+  readonly name: string;
+  readonly tensor: Tensor;
+  readonly value: Value;
+  readonly layers: readonly ParameterLayer[];
+}
+
+/** A named constant of a model. */
+export interface NamedConstant {
+  readonly name: string;
+  readonly tensor: Tensor;
+  readonly value: Value;
+}
+
+/** The inputs of layers that are weights, by the operator. */
+const weightInputs: Readonly<Record<string, readonly number[]>> = {
+  Conv: [1, 2],
+  ConvTranspose: [1, 2],
+  Gemm: [0, 1, 2],
+  MatMul: [0, 1],
+  FusedMatMul: [0, 1],
+  Einsum: [0, 1, 2, 3],
+  BatchNormalization: [1, 2],
+  BatchNormInternal: [1, 2],
+  LayerNormalization: [1, 2],
+  SimplifiedLayerNormalization: [1],
+  RMSNormalization: [1],
+  InstanceNormalization: [1, 2],
+  GroupNormalization: [1, 2],
+  Gather: [0],
+  PRelu: [1],
+  LSTM: [1, 2, 3, 7],
+  GRU: [1, 2, 3],
+  RNN: [1, 2, 3],
+};
+
+/** The layers whose parameters are a head: products with a weight. */
+const productLayers = new Set([
+  "Conv",
+  "ConvTranspose",
+  "Gemm",
+  "MatMul",
+  "FusedMatMul",
+  "LSTM",
+  "GRU",
+  "RNN",
+]);
+
+/** Operators through which a free-standing parameter joins the activations, such as a position embedding. */
+const joiningOperators = new Set(["Add", "Sub", "Mul", "Div", "Concat", "Sum"]);
+
+/** Names that exporters give to numbers of the program, which are no parameters. */
+const exporterName = /^(onnx::|val_\d|_|const)|\bconstant|constant_|_constant/i;
+
+/**
+ * The parameters of a graph in the order of their first use. These are the float constants that
+ * - a layer reads as its weight, bias or scale, straight or through other operators over constants;
+ * - are added to a layer's output as its bias;
+ * - join activations behind the first layer and have a name that no exporter made up (a scale, a position
+ *   embedding). Those with an infinite or very large element are masks and do not count.
+ * Single numbers count only where a layer reads them.
+ */
+export function parametersOf(graph: Graph): ModelParameter[] {
+  const found = new Map<Value, ParameterLayer[]>();
+  const constants = constantCones(graph);
+  const behindLayers = new Set<Value>();
+  for (const node of graph.nodes) {
+    const weights = weightsOf(node, behindLayers, constants);
+    for (const value of weights) {
+      const layers = found.get(value) ?? [];
+      found.set(value, [...layers, layerOf(node)]);
+    }
+    const isBehind = weights.length > 0 || node.inputs.some((input) => input && behindLayers.has(input));
+    if (isBehind) for (const output of node.outputs) behindLayers.add(output);
+  }
+  return [...found].flatMap(([value, layers]) => {
+    const constant = asConstant(value);
+    return constant ? [{ ...constant, layers }] : [];
+  });
+}
+
+/** The names of the parameters of the last product with a weight, and of all layers behind it. */
+export function headOf(graph: Graph, parameters: readonly ModelParameter[]): ReadonlySet<string> {
+  const index = new Map(graph.nodes.map(({ name }, i) => [name, i]));
+  const places = parameters.flatMap(({ layers }) =>
+    layers.filter(({ opType }) => productLayers.has(opType)).map(({ node }) => index.get(node) ?? -1),
+  );
+  const last = Math.max(-1, ...places);
+  const isBehind = ({ node }: ParameterLayer) => (index.get(node) ?? -1) >= last;
+  return new Set(parameters.filter(({ layers }) => layers.every(isBehind)).map(({ name }) => name));
+}
+
+/** The named float constants of a graph that may be trained where the user names them. */
+export function floatConstants(graph: Graph): ReadonlyMap<string, NamedConstant> {
+  const values = graph.initializers.filter((value) => !isStatistic(value));
+  const constants = values.flatMap((value) => asConstant(value) ?? []);
+  return new Map(constants.map((constant) => [constant.name, constant]));
+}
+
+/** Whether a value is a running mean or variance and nothing else. */
+export function isStatistic({ uses }: Value): boolean {
+  return uses.length > 0 && uses.every(({ node, index }) => isOp(node, "BatchNormalization") && index > 2);
+}
+
+function asConstant(value: Value): NamedConstant | undefined {
+  const { name, constant: tensor } = value;
+  return name !== undefined && tensor?.elemType === "float" ? { name, tensor, value } : undefined;
+}
+
+/** The constants that a node reads as parameters. */
+function weightsOf(
+  node: Node,
+  behindLayers: ReadonlySet<Value>,
+  constants: ReadonlyMap<Value, readonly Value[]>,
+): Value[] {
+  const slots = weightInputs[node.opType];
+  const coneOf = (value: Value | null | undefined) => (value && constants.get(value)) ?? [];
+  // an operator over constants alone is a part of the weight that its result is
+  if (node.outputs.some((output) => constants.has(output))) return [];
+  if (slots) return slots.flatMap((slot) => coneOf(node.inputs[slot])).filter(isFloat);
+  if (!joiningOperators.has(node.opType)) return [];
+  if (!node.inputs.some((input) => input && behindLayers.has(input))) return [];
+  return node.inputs.flatMap(coneOf).filter((value) => isBias(node, value) || isFreeStanding(value));
+}
+
+/** The constants that each value is computed from, for values that nothing else goes into. */
+function constantCones(graph: Graph): ReadonlyMap<Value, readonly Value[]> {
+  const cones = new Map<Value, readonly Value[]>(graph.initializers.map((value) => [value, [value]]));
+  for (const { inputs, outputs, operator } of graph.nodes) {
+    const given = inputs.filter((input) => input !== null);
+    if (operator.isRandom || given.length === 0 || !given.every((input) => cones.has(input))) continue;
+    const cone = [...new Set(given.flatMap((input) => cones.get(input) ?? []))];
+    for (const output of outputs) cones.set(output, cone);
+  }
+  return cones;
+}
+
+function isFloat({ constant }: Value): boolean {
+  return constant?.elemType === "float";
+}
+
+/** Whether a vector is added to what a product made, along the product's last axis. */
+function isBias(node: Node, { constant }: Value): boolean {
+  if (node.opType !== "Add" || constant?.elemType !== "float" || constant.dims.length !== 1) return false;
+  return node.inputs.some((input) => isOp(input?.producer, "MatMul", "Gemm", "FusedMatMul"));
+}
+
+function isFreeStanding({ name, constant }: Value): boolean {
+  if (name === undefined || exporterName.test(name) || constant?.elemType !== "float") return false;
+  if (constant.data.length < 2) return false;
+  return constant.data.every((element: number | bigint) => Math.abs(Number(element)) < 1e4);
+}
+
+function layerOf({ name, opType, notes }: Node): ParameterLayer {
+  return { node: name, opType, module: moduleIn(notes?.metadataProps) };
+}
+
+/** The innermost module of the scopes that torch.onnx.export with dynamo=True writes. */
+function moduleIn(metadata: Readonly<Record<string, string>> = {}): string | undefined {
+  const scopes = metadata["pkg.torch.onnx.name_scopes"];
+  // a Python list: ['', 'classifier', 'classifier.1', 'linear'], whose last entry is the operation
+  const names = [...(scopes?.matchAll(/'([^']*)'/g) ?? [])].map(([, name = ""]) => name);
+  return names.at(-2) || undefined;
+}

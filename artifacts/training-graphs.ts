@@ -1,0 +1,237 @@
+import {
+  accumulateGradients,
+  appendGradients,
+  appendGraph,
+  at,
+  type Binding,
+  type BoundGraph,
+  type Builder,
+  createBuilder,
+  didYouMean,
+  explicitBindings,
+  explicitState,
+  Graph,
+  givenNames,
+  lowerGraph,
+  loweringPasses,
+  momentCounts,
+  momentNames,
+  nodesFor,
+  type OptimizerRule,
+  portable,
+  returnGradients,
+  runPasses,
+  Tensor,
+  type TrainingForm,
+  UserError,
+  updateInPlace,
+  type Value,
+} from "../graph-builder/index.ts";
+import { appendLoss, type Loss, lossOutput, outputsOfLoss, targetNames } from "./losses.ts";
+import type { StateTensor } from "./parameters.ts";
+import type { Target } from "./settings.ts";
+
+/** The name of the loss among the outputs. */
+const LOSS = "loss";
+
+/** What is trained of a network, and how. */
+export interface TrainingPlan {
+  /** The network: the graph of the training step, and the one that is evaluated. */
+  readonly form: TrainingForm;
+  /** The names of the parameters that are trained. */
+  readonly trained: ReadonlySet<string>;
+  /** The names of the parameters that are kept in the checkpoint and not trained. */
+  readonly frozen: ReadonlySet<string>;
+  readonly loss: Loss;
+  readonly lossInput?: string | undefined;
+  /** The outputs of the training model behind `loss`. */
+  readonly additionalOutputs: readonly string[];
+  /** The outputs of the evaluation model behind `loss`. */
+  readonly evaluationOutputs: readonly string[];
+  readonly rule: OptimizerRule;
+  readonly target: Target;
+  /** Puts the optimizer's update into the training model. */
+  readonly fused: boolean;
+  /** Values of the network's graph, and those that the backward pass reads in their place. */
+  readonly substitutes?: ReadonlyMap<Value, Value> | undefined;
+}
+
+/** The graphs of a training, and the tensors of its checkpoint in the order of the graphs' inputs. */
+export interface TrainingGraphs {
+  readonly training: BoundGraph;
+  readonly evaluation: Graph;
+  readonly tensors: readonly StateTensor[];
+}
+
+/**
+ * Makes the graphs of a training.
+ * - The inputs of both are the network's own that are needed, the targets of the loss, and the tensors of the
+ *   checkpoint by their names in the network, in the order of their first use.
+ * - The first output is `loss`; the additional outputs follow.
+ * - The training graph with target ort-training adds the gradients into inputs
+ *   `<parameter>_grad.accumulation.buffer`, or puts them there where `lazy_reset_grad`. With target standard it
+ *   returns `<parameter>_grad` and `<statistic>_next`. A fused one takes `learning_rate` float [1], the moments
+ *   and, for AdamW, `step` int64 [1], and updates parameters and moments itself.
+ * Throws UserError where an operator between the loss and a parameter has no gradient, naming its node.
+ */
+export function trainingGraphs(plan: TrainingPlan): TrainingGraphs {
+  const tensors = stateOf(plan);
+  return { training: trainingGraph(plan, tensors), evaluation: evaluationGraph(plan, tensors), tensors };
+}
+
+function trainingGraph(plan: TrainingPlan, tensors: readonly StateTensor[]): BoundGraph {
+  const { form, trained, rule, fused, target, substitutes = new Map<Value, Value>() } = plan;
+  const others = [...substitutes].flat();
+  const g = createBuilder(new Graph("training"));
+  const { loss, copyOf } = appendForward(g, plan, form.graph, tensors, {
+    outputs: plan.additionalOutputs,
+    others,
+  });
+  const parameters = tensors.filter(({ name }) => trained.has(name)).map(({ name }) => g.graph.input(name));
+  const replaced = new Map([...substitutes].map(([value, other]) => [copyOf(value), copyOf(other)]));
+  const gradients = gradientsOf(g, loss, parameters, replaced);
+  const kept = tensors.flatMap(({ name, kind }): Binding[] =>
+    kind === "statistic" || kind === "constant" ? [{ role: kind, input: name }] : [],
+  );
+  const append = target === "ort-training" ? accumulateGradients : returnGradients;
+  const step = fused ? updateInPlace(g, parameters, gradients, rule) : append(g, parameters, gradients);
+  const bound = { graph: g.graph, bindings: [...kept, ...step] };
+  if (target === "ort-training") return bound;
+  // calls of functions stay single nodes, so that graph viewers show them
+  const passes = [explicitState, ...loweringPasses(portable)];
+  return { graph: runPasses(bound.graph, passes), bindings: explicitBindings(bound) };
+}
+
+function evaluationGraph(plan: TrainingPlan, tensors: readonly StateTensor[]): Graph {
+  const g = createBuilder(new Graph("evaluation"));
+  appendForward(g, plan, plan.form.evaluation, tensors, {
+    outputs: plan.evaluationOutputs,
+    others: [],
+  });
+  // ONNX Runtime feeds an eval model every tensor of the training model, by position
+  for (const { name, tensor } of tensors.filter(({ kind }) => kind === "moment")) {
+    g.input(name, tensor.elemType, tensor.dims);
+  }
+  return plan.target === "standard" ? lowerGraph(g.graph, portable) : g.graph;
+}
+
+/** Appends the network with its tensors as inputs, the loss, and the outputs. */
+function appendForward(
+  g: Builder,
+  { loss, lossInput }: TrainingPlan,
+  network: Graph,
+  tensors: readonly StateTensor[],
+  { outputs, others }: { readonly outputs: readonly string[]; readonly others: readonly Value[] },
+): { readonly loss: Value; readonly copyOf: (value: Value) => Value } {
+  const { inputs } = g.graph;
+  const read = outputsOfLoss(loss, network, lossInput);
+  const returned = outputs.map((name) => outputNamed(network, name));
+  const needed = [...read, ...returned, ...others];
+  const own = ownInputs(network, needed, tensors);
+  const replacements = new Map(own.map((input) => [input, g.inputOf(input.name ?? "", input.type)]));
+  const first = inputs.length;
+  const state = new Map(
+    tensors
+      .filter(({ kind }) => kind !== "moment")
+      .map(({ name, tensor }) => [name, g.input(name, tensor.elemType, tensor.dims)]),
+  );
+  for (const value of [...network.inputs, ...network.initializers]) {
+    const input = state.get(value.name ?? "");
+    if (input) replacements.set(value, input);
+  }
+  const isNamedLoss = lossOutput(loss, network)?.name === LOSS;
+  const reserved = [...Object.values(targetNames), ...(isNamedLoss ? [] : [LOSS])];
+  const copyOf = appendGraph(g, network, { wanted: needed, replacements, reserved });
+  const copies = new Map(read.map((value) => [value.name ?? "", copyOf(value)]));
+  const last = inputs.length;
+  const taken = givenNames(g.graph);
+  const result = g.output(appendLoss(g, loss, { outputs: copies, lossInput, taken }), LOSS);
+  // the targets of the loss come behind the network's own inputs
+  inputs.splice(first, 0, ...inputs.splice(last));
+  for (const [i, name] of outputs.entries()) g.output(copyOf(at(returned, i)), name);
+  return { loss: result, copyOf };
+}
+
+/** The network's inputs that some values need, without those that the checkpoint holds. */
+function ownInputs(network: Graph, needed: readonly Value[], tensors: readonly StateTensor[]): Value[] {
+  const held = new Set(tensors.map(({ name }) => name));
+  const read = new Set([...nodesFor(network, needed).flatMap(({ inputs }) => inputs), ...needed]);
+  const own = network.inputs.filter((input) => read.has(input) && !held.has(input.name ?? ""));
+  if (!own.some(({ name }) => name === LOSS)) return own;
+  throw new UserError(`The model has an input named ${LOSS}, which is the name of the loss: rename it.`, {
+    code: "model-unsupported",
+    details: { input: LOSS },
+  });
+}
+
+/** The tensors that the training needs, in the order of their first use. */
+function stateOf({
+  form,
+  trained,
+  frozen,
+  loss,
+  lossInput,
+  additionalOutputs,
+  rule,
+  fused,
+}: TrainingPlan): StateTensor[] {
+  const { graph, statistics } = form;
+  const returned = additionalOutputs.map((name) => outputNamed(graph, name));
+  const needed = [...outputsOfLoss(loss, graph, lossInput), ...returned];
+  const found = new Map<string, StateTensor>();
+  for (const value of [...nodesFor(graph, needed).flatMap(({ inputs }) => inputs), ...needed]) {
+    const name = value?.name;
+    if (!value || name === undefined || found.has(name)) continue;
+    const kind = trained.has(name) ? "parameter" : frozen.has(name) ? "constant" : "statistic";
+    const tensor = kind === "statistic" ? statistics.get(name) : value.constant;
+    if (tensor) found.set(name, { name, tensor, kind });
+  }
+  const unread = [...trained].find((name) => !found.has(name));
+  if (unread !== undefined) throw withoutInfluence(unread);
+  const parameters = [...found.values()].filter(({ kind }) => kind === "parameter");
+  const moments = fused ? parameters.flatMap((parameter) => momentsOf(parameter, rule)) : [];
+  return [...found.values(), ...moments];
+}
+
+function momentsOf({ name, tensor: { dims, data } }: StateTensor, { kind }: OptimizerRule): StateTensor[] {
+  return momentNames(name, momentCounts[kind]).map((moment) => ({
+    name: moment,
+    tensor: new Tensor("float", dims, new Float32Array(data.length)),
+    kind: "moment",
+  }));
+}
+
+function gradientsOf(
+  g: Builder,
+  loss: Value,
+  parameters: readonly Value[],
+  substitutes: ReadonlyMap<Value, Value>,
+): Value[] {
+  try {
+    return appendGradients(g, loss, parameters, substitutes);
+  } catch (error) {
+    if (error instanceof UserError || !(error instanceof Error)) throw error;
+    throw new UserError(`The model cannot be trained: ${error.message}.`, {
+      cause: error,
+      code: "model-unsupported",
+      details: { reason: error.message },
+    });
+  }
+}
+
+function outputNamed({ outputs }: Graph, name: string): Value {
+  const value = outputs.find((output) => output.name === name);
+  if (value) return value;
+  const names = outputs.flatMap((output) => output.name ?? []);
+  throw new UserError(`The model has no output ${name}.${didYouMean(name, names)}`, {
+    code: "output-unknown",
+    details: { output: name, outputs: names },
+  });
+}
+
+function withoutInfluence(parameter: string): UserError {
+  return new UserError(`${parameter} cannot be trained: the loss does not depend on it.`, {
+    code: "parameter-unknown",
+    details: { parameter },
+  });
+}

@@ -1,0 +1,64 @@
+import type { Model, Value } from "../graph-builder/index.ts";
+import type { TrainingPlan } from "./training-graphs.ts";
+
+/** Something that a user of the artifacts should know. */
+export interface Warning {
+  readonly code: "batch-normalization-folded" | "weights-tied" | "weights-left-alone";
+  /** A sentence. */
+  readonly message: string;
+  /** The names of the tensors that it is about. */
+  readonly tensors: readonly string[];
+}
+
+/** What a user should know about the artifacts of a model. */
+export function warningsOf({ form, trained }: TrainingPlan, source: Model | undefined): Warning[] {
+  const constants = form.graph.initializers;
+  return [...tiedWeights(constants, trained), ...weightsLeftAlone(constants), ...foldedNormalization(source)];
+}
+
+function tiedWeights(constants: readonly Value[], trained: ReadonlySet<string>): Warning[] {
+  const tied = constants.filter(({ name = "", uses }) => trained.has(name) && uses.length > 1);
+  return tied.map(({ name = "", uses }) => ({
+    code: "weights-tied",
+    message: `${name} is one tensor for ${uses.length} nodes (${uses.map(({ node }) => node.name).join(", ")}): they stay equal in training.`,
+    tensors: [name],
+  }));
+}
+
+/** Types of weights that have no gradient here. */
+const otherTypes = new Set(["float16", "bfloat16", "double", "int8", "uint8", "int4", "uint4"]);
+
+function weightsLeftAlone(constants: readonly Value[]): Warning[] {
+  const others = constants.filter(
+    ({ name, constant }) =>
+      name !== undefined && constant && otherTypes.has(constant.elemType) && constant.data.length > 1,
+  );
+  if (others.length === 0) return [];
+  const types = [...new Set(others.map(({ elemType }) => elemType))].join(" and ");
+  const tensors = others.map(({ name = "" }) => name);
+  return [
+    {
+      code: "weights-left-alone",
+      message: `${tensors.length} tensors of ${types} are left as they are: only float weights are trained.`,
+      tensors,
+    },
+  ];
+}
+
+/** Exporters that fold batch normalisation give the filters a name of their own (`onnx::Conv_123`). */
+function foldedNormalization(source: Model | undefined): Warning[] {
+  const nodes = source?.graph.nodes ?? [];
+  const folded = nodes.flatMap((node) => {
+    const weight = node.opType === "Conv" ? node.inputs[1]?.name : undefined;
+    return weight !== undefined && node.inputs[2] && /^onnx::Conv_\d+$/.test(weight) ? [weight] : [];
+  });
+  if (folded.length === 0 || nodes.some(({ opType }) => opType === "BatchNormalization")) return [];
+  return [
+    {
+      code: "batch-normalization-folded",
+      message:
+        "Batch normalisation is folded into the convolutions of this file, so it is trained without it: export with training=TrainingMode.TRAINING and do_constant_folding=False to keep it.",
+      tensors: folded,
+    },
+  ];
+}

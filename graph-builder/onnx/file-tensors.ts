@@ -1,0 +1,91 @@
+import { UserError } from "../errors.ts";
+import type { Tensor } from "../tensor.ts";
+import type { IGraph, INode } from "./model.ts";
+import { parseModel } from "./parse.ts";
+import type { Message } from "./schema.ts";
+import { encodeTensor } from "./tensors.ts";
+import { encodeMessage } from "./wire.ts";
+
+type ITensor = Message<"TensorProto">;
+
+/**
+ * An .onnx file without the elements of some constants: its initializers and Constant nodes of these names
+ * keep their type and shape. `where` names the file in errors. Throws UserError where the bytes are no ONNX
+ * model.
+ */
+export function withoutElements(
+  bytes: Uint8Array,
+  names: ReadonlySet<string>,
+  where = "the model",
+): Uint8Array {
+  return replaceTensors(bytes, where, (name, tensor) => (names.has(name) ? emptied(tensor) : tensor));
+}
+
+/**
+ * An .onnx file with other elements in its constants of these names; everything else in it stays as it is.
+ * Throws UserError where a constant that has no elements gets none, and where a tensor has another shape than
+ * the constant.
+ */
+export function withElements(
+  bytes: Uint8Array,
+  tensors: ReadonlyMap<string, Tensor>,
+  where = "the model",
+): Uint8Array {
+  return replaceTensors(bytes, where, (name, old) => {
+    const tensor = tensors.get(name);
+    if (!tensor) return expectElements(name, old, where);
+    expectShape(name, old, tensor, where);
+    return { ...emptied(old), ...encodeTensor(tensor, old.name ?? name), name: old.name };
+  });
+}
+
+function replaceTensors(
+  bytes: Uint8Array,
+  where: string,
+  replace: (name: string, tensor: ITensor) => ITensor,
+): Uint8Array {
+  const { graph, ...model } = parseModel(bytes, where);
+  const { initializer, node } = graph;
+  const replaced: IGraph = {
+    ...graph,
+    node: node?.map((each) => replaceConstant(each, replace)),
+    initializer: initializer?.map((tensor) => replace(tensor.name ?? "", tensor)),
+  };
+  return encodeMessage("ModelProto", { ...model, graph: replaced });
+}
+
+/** A Constant node with another tensor as its value; other nodes as they are. */
+function replaceConstant(node: INode, replace: (name: string, tensor: ITensor) => ITensor): INode {
+  const old = node.opType === "Constant" ? node.attribute?.find(({ name }) => name === "value") : undefined;
+  if (!old?.t) return node;
+  const t = replace(node.output?.[0] ?? "", old.t);
+  return t === old.t ? node : { ...node, attribute: [{ ...old, t }] };
+}
+
+/** A tensor's message without its elements. */
+function emptied(tensor: ITensor): ITensor {
+  const { name, dims, dataType, docString, metadataProps, unknownFields } = tensor;
+  return { name, dims, dataType, docString, metadataProps, unknownFields };
+}
+
+function expectElements(name: string, tensor: ITensor, where: string): ITensor {
+  const count = (tensor.dims ?? []).reduce<number>((product, dim) => product * Number(dim), 1);
+  const { rawData, floatData, externalData } = tensor;
+  const hasElements = [rawData, floatData, externalData].some((data) => data && data.length > 0);
+  if (hasElements || count === 0 || tensor.dataType !== FLOAT) return tensor;
+  throw new UserError(`The checkpoint has no tensor ${name}, which ${where} needs.`, {
+    code: "parameter-unknown",
+    details: { parameter: name, where },
+  });
+}
+
+const FLOAT = 1;
+
+function expectShape(name: string, old: ITensor, { dims }: Tensor, where: string): void {
+  const wanted = (old.dims ?? []).map(Number);
+  if (wanted.join() === dims.join()) return;
+  throw new UserError(
+    `The checkpoint's ${name} is [${dims.join(", ")}], and ${where} wants [${wanted.join(", ")}].`,
+    { code: "parameter-shape", details: { parameter: name, shape: dims, wanted } },
+  );
+}
