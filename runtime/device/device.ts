@@ -1,6 +1,7 @@
 import type * as Ort from "onnxruntime-common";
 import type { Lowering } from "../../graph-builder/index.ts";
 import { deviceLowering } from "./lowerings.ts";
+import { expectDevice } from "./names.ts";
 
 /** The parts of ONNX Runtime's module that are used here. */
 export type OnnxRuntime = Pick<typeof Ort, "InferenceSession" | "Tensor" | "env">;
@@ -19,9 +20,10 @@ const webAdvice = { wasm: "another browser may", webgpu: "wasm runs everywhere" 
 
 /**
  * A browser's device in the onnxruntime-web that the page has loaded; webgpu is in its builds for WebGPU
- * alone.
+ * alone. Throws UserError for an unknown name.
  */
 export function webDevice(ort: OnnxRuntime, name: "wasm" | "webgpu"): Device {
+  expectDevice(name);
   return {
     name,
     ort,

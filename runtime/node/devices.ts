@@ -3,7 +3,7 @@ import { UserError } from "../../graph-builder/index.ts";
 import { blockSize } from "../device/blocked-layout.ts";
 import type { Device } from "../device/device.ts";
 import { deviceLowering } from "../device/lowerings.ts";
-import type { DeviceName } from "../device/names.ts";
+import { type DeviceName, expectDevice } from "../device/names.ts";
 
 interface Provider {
   readonly executionProviders: readonly string[];
@@ -27,12 +27,14 @@ const providers: { readonly [K in Exclude<DeviceName, "wasm">]: Provider } = {
 
 /**
  * Opens a device in Node. `threads` are for the CPU's operators (all cores where left out).
- * Throws UserError, saying why and how to get it, where this machine's ONNX Runtime does not have it.
+ * Throws UserError for an unknown name, and, saying why and how to get it, where this machine's ONNX Runtime does
+ * not have the device.
  */
 export async function openDevice(
   name: DeviceName,
   options: { threads?: number | undefined } = {},
 ): Promise<Device> {
+  expectDevice(name);
   const threads = options.threads === undefined ? {} : { intraOpNumThreads: options.threads };
   // memory patterns are 5 % faster, but allocate a second block beside the memory of the first step
   const common = { ...threads, logSeverityLevel: 3 as const, enableMemPattern: false };

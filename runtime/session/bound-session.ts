@@ -4,7 +4,7 @@ import type { Device } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
 import { checkFeeds, type GraphInput } from "./feeds.ts";
 import type { LoweredModel } from "./lowered-models.ts";
-import { expectName } from "./refusals.ts";
+import { expectName, failedStep } from "./refusals.ts";
 import type { NamedTensors } from "./training-session.ts";
 import type { Slot } from "./training-state.ts";
 
@@ -62,13 +62,14 @@ export class BoundSession {
   /**
    * Runs the model and writes the next states into their slots. Returns the other outputs, or those named by
    * `fetches`.
-   * Throws UserError for an unknown output, and for feeds that the model does not take.
+   * Throws UserError for an unknown output, for feeds that the model does not take, and where ONNX Runtime
+   * fails.
    */
   async run(feeds: NamedTensors, controls: Controls, fetches?: readonly string[]): Promise<NamedTensors> {
     for (const name of fetches ?? []) expectName(name, this.outputNames, "output");
     checkFeeds(this.inputs, feeds);
     const results: Record<string, Tensor> = {};
-    for (const [name, tensor] of Object.entries(await this.#session.run(this.#allFeeds(feeds, controls)))) {
+    for (const [name, tensor] of Object.entries(await this.#call(this.#allFeeds(feeds, controls)))) {
       const slot = this.#nextStates.get(name);
       if (slot) slot.tensor = tensor;
       else if (fetches?.includes(name) ?? true) results[name] = tensor;
@@ -78,6 +79,14 @@ export class BoundSession {
 
   async release(): Promise<void> {
     await this.#session.release();
+  }
+
+  async #call(feeds: Record<string, Tensor>): Promise<InferenceSession.ReturnType> {
+    try {
+      return await this.#session.run(feeds);
+    } catch (error) {
+      throw failedStep(error);
+    }
   }
 
   #allFeeds(feeds: NamedTensors, controls: Controls): Record<string, Tensor> {

@@ -18,8 +18,10 @@ import {
 import type { Device } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
 import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
-import { checkFeeds, type GraphInput } from "./feeds.ts";
+import { CallGuard } from "./call-guard.ts";
+import { checkFeeds, type GraphInput, graphInputs } from "./feeds.ts";
 import { type DecodedModels, decodeSources } from "./lowered-models.ts";
+import { expectRate, failedStep } from "./refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
 import type { NamedTensors } from "./training-session.ts";
 
@@ -42,7 +44,7 @@ export interface ChunkModel {
 /**
  * Trains artifacts with a training and an optimizer model several steps a call: parameters, running
  * statistics and moments cross the boundary between JavaScript and the device once a call and not once a
- * step, and all parameters are updated by the same few operators. Calls must not overlap.
+ * step, and all parameters are updated by the same few operators. Calls that overlap are refused, and so is every call after the release.
  */
 export class ChunkedSession {
   readonly #device: Device;
@@ -50,6 +52,7 @@ export class ChunkedSession {
   readonly #model: ChunkModel;
   readonly #checkpoint: Checkpoint;
   readonly #state: Map<string, Tensor>;
+  readonly #guard = new CallGuard();
   #steps: number;
 
   private constructor(device: Device, session: InferenceSession, model: ChunkModel, checkpoint: Checkpoint) {
@@ -102,9 +105,14 @@ export class ChunkedSession {
   /**
    * Takes as many steps as the feeds have along their first axis, each at its learning rate (float32
    * [steps]). Returns the outputs, such as `loss`, one value a step. Throws UserError for a missing input,
-   * and for another type or shape.
+   * for another type or shape, for a label that is no class, and for a rate that is no number.
    */
   async runSteps(feeds: NamedTensors, learningRates: Float32Array): Promise<NamedTensors> {
+    return this.#guard.run("runSteps", () => this.#runSteps(feeds, learningRates));
+  }
+
+  async #runSteps(feeds: NamedTensors, learningRates: Float32Array): Promise<NamedTensors> {
+    for (const rate of learningRates) expectRate(rate);
     const { Tensor } = this.#device.ort;
     const count = learningRates.length;
     const given: Record<string, Tensor> = { ...feeds };
@@ -123,7 +131,10 @@ export class ChunkedSession {
       if (tensor) all[name] = tensor;
     }
     const results: Record<string, Tensor> = {};
-    for (const [name, tensor] of Object.entries(await this.#session.run(all))) {
+    const outputs = await this.#session.run(all).catch((error: unknown) => {
+      throw failedStep(error);
+    });
+    for (const [name, tensor] of Object.entries(outputs)) {
       const state = name.endsWith("_next") ? name.slice(0, -"_next".length) : "";
       if (this.#state.has(state)) this.#state.set(state, tensor);
       else results[name] = tensor;
@@ -134,6 +145,7 @@ export class ChunkedSession {
 
   /** The state as a checkpoint; its tensors share their data with the session until the next call. */
   checkpoint(): Checkpoint {
+    this.#guard.expectOpen("checkpoint");
     const { trainable, frozen, optimizer, properties } = this.#checkpoint;
     const current = (tensors: ReadonlyMap<string, TensorProto>) =>
       new Map([...tensors].map(([name, tensor]) => [name, this.#tensor(name) ?? tensor]));
@@ -156,8 +168,9 @@ export class ChunkedSession {
     return encodeCheckpoint(this.checkpoint());
   }
 
-  /** Frees the session. */
+  /** Frees the session after the call under way has ended. Throws UserError where it was freed before. */
   async release(): Promise<void> {
+    await this.#guard.close();
     await this.#session.release();
     this.#state.clear();
   }
@@ -202,12 +215,12 @@ export function chunkModel(
   const constants = new Set(
     training.bindings.filter(({ role }) => role === "constant").map(({ input }) => input),
   );
-  const own = graph.inputs.filter(({ name = "" }) => !step.states.has(name) && !constants.has(name));
-  const scanned = own.map(({ name = "" }) => name);
+  const own = graphInputs(graph).filter(({ name }) => !step.states.has(name) && !constants.has(name));
+  const scanned = own.map(({ name }) => name);
   const bytes = encodeChunk(createModel(graph), { states: step.states, packs: step.packs, scanned });
-  const feeds = own.map(({ name = "", type }) => ({
-    name,
-    type: type.kind === "tensor" ? tensorType(type.elemType, [STEPS, ...type.shape]) : type,
+  const feeds = own.map(({ type, ...input }) => ({
+    ...input,
+    type: type?.kind === "tensor" ? tensorType(type.elemType, [STEPS, ...type.shape]) : type,
   }));
   return { bytes, step, feeds };
 }

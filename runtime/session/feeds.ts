@@ -1,6 +1,15 @@
 import type { Tensor } from "onnxruntime-common";
 import { at } from "../../graph-builder/at.ts";
-import { type Dim, DimSymbol, didYouMean, UserError, type ValueType } from "../../graph-builder/index.ts";
+import {
+  type Dim,
+  DimSymbol,
+  didYouMean,
+  type Graph,
+  type IndexRange,
+  indexRanges,
+  UserError,
+  type ValueType,
+} from "../../graph-builder/index.ts";
 import { ortType } from "../device/tensors.ts";
 
 /** An input of a graph. */
@@ -8,21 +17,38 @@ export interface GraphInput {
   readonly name: string;
   /** Undefined where the type is not known; then it is not checked. */
   readonly type: ValueType | undefined;
+  /** The whole numbers that it may hold, where the graph reads it as classes or as indices. */
+  readonly ranges?: readonly IndexRange[] | undefined;
+}
+
+/** The inputs of a graph, in its order. */
+export function graphInputs(graph: Graph): GraphInput[] {
+  const ranges = indexRanges(graph);
+  return graph.inputs.map(({ name = "", type }) => {
+    const own = ranges.get(name);
+    return own ? { name, type, ranges: own } : { name, type };
+  });
 }
 
 /**
  * Checks the feeds of a graph against its inputs. Throws UserError, with the input's name, where one is
- * missing, of another type or shape, or empty, and where two inputs disagree about the size that a symbol
- * such as `batch` stands for.
+ * missing, of another type or shape, or empty, where two inputs disagree about the size that a symbol such as
+ * `batch` stands for, and, with the row, where a label is no class or an index is outside its table.
  */
 export function checkFeeds(inputs: readonly GraphInput[], feeds: Readonly<Record<string, Tensor>>): void {
   const sizes = new Map<string, { readonly size: number; readonly input: string }>();
-  for (const { name, type } of inputs) {
+  for (const { name, type, ranges = [] } of inputs) {
     const tensor = feeds[name];
     if (!tensor) {
       throw new UserError(`The input ${name} is missing.${didYouMean(name, Object.keys(feeds))}`, {
         code: "input-missing",
         details: { input: name, given: Object.keys(feeds) },
+      });
+    }
+    if (!Array.isArray(tensor.dims)) {
+      throw new UserError(`The input ${name} is no tensor of ONNX Runtime.`, {
+        code: "input-type",
+        details: { input: name },
       });
     }
     if (type?.kind !== "tensor") continue;
@@ -49,7 +75,47 @@ export function checkFeeds(inputs: readonly GraphInput[], feeds: Readonly<Record
       }
       sizes.set(dim.name, { size, input: name });
     }
+    if (tensor.location === "cpu") for (const range of ranges) checkRange(name, tensor, range);
   }
+}
+
+function checkRange(input: string, { data, dims }: Tensor, range: IndexRange): void {
+  const place = firstOutside(data, range);
+  if (place < 0) return;
+  const { kind, from, to, ignored } = range;
+  const value = String(data[place]);
+  const what = `The input ${input} has the ${kind === "class" ? "label" : "index"} ${value} ${placeOf(place, dims)}`;
+  const others = ignored === undefined ? "" : `, and ${ignored} does not count`;
+  throw new UserError(
+    kind === "class"
+      ? `${what}: the classes are ${from} to ${to}${others}.`
+      : `${what}: the table that it reads has ${to + 1} rows.`,
+    {
+      code: kind === "class" ? "label-invalid" : "input-value",
+      details: { input, value, index: place, from, to, ignored },
+    },
+  );
+}
+
+/** The index of the first number outside a range; -1 where there is none. */
+function firstOutside(data: ArrayLike<unknown>, { from, to, ignored }: IndexRange): number {
+  for (let i = 0; i < data.length; i++) {
+    const number = Number(data[i]);
+    if ((number < from || number > to) && number !== ignored) return i;
+  }
+  return -1;
+}
+
+/** The place of an element: its row, or all its indices. */
+function placeOf(index: number, dims: readonly number[]): string {
+  if (dims.length <= 1) return `in row ${index}`;
+  let rest = index;
+  const indices = dims.toReversed().map((dim) => {
+    const own = rest % dim;
+    rest = Math.floor(rest / dim);
+    return own;
+  });
+  return `at [${indices.toReversed().join(", ")}]`;
 }
 
 function checkShape(input: string, dims: readonly number[], wanted: readonly Dim[]): void {

@@ -18,7 +18,8 @@ import {
   trainingPasses,
   withExplicitState,
 } from "../../graph-builder/index.ts";
-import type { GraphInput } from "./feeds.ts";
+import { expectFit } from "./artifact-checks.ts";
+import { type GraphInput, graphInputs } from "./feeds.ts";
 import { readSources, type TrainingSessionCreateOptions, type TrainingSources } from "./sources.ts";
 
 /** A model as its file stores it. */
@@ -54,8 +55,8 @@ export interface LoweredModels {
 }
 
 /**
- * Reads artifacts. Throws UserError where a file cannot be read or is damaged, and where an operator is not
- * covered.
+ * Reads artifacts. Throws UserError where a file cannot be read or is damaged, where an operator is not
+ * covered, and where the files do not belong together, as `expectFit` says.
  */
 export async function decodeSources(
   sources: TrainingSources | TrainingSessionCreateOptions,
@@ -64,7 +65,7 @@ export async function decodeSources(
   const checkpoint = decodeCheckpoint(files.checkpoint, "checkpoint");
   const decode = (bytes: Uint8Array, kind: ModelKind, where: string) =>
     bindDecoded(decodeModel(bytes, where), kind, checkpoint, where);
-  return {
+  const decoded = {
     checkpoint,
     training: decode(trainingModel, "training", "training_model.onnx"),
     evaluation: evalModel && decode(evalModel, "evaluation", "eval_model.onnx"),
@@ -72,6 +73,8 @@ export async function decodeSources(
       optimizerModel &&
       expandOptimizer(decode(optimizerModel, "optimizer", "optimizer_model.onnx"), checkpoint),
   };
+  expectFit(decoded);
+  return decoded;
 }
 
 /**
@@ -108,7 +111,7 @@ export function lowerModel(bound: BoundGraph, lowering: Lowering): LoweredModel 
   const graph = runPasses(bound.graph, trainingPasses(lowering));
   return {
     bytes: encodeModel(createModel(graph)),
-    inputs: graph.inputs.map(({ name = "", type }) => ({ name, type })),
+    inputs: graphInputs(graph),
     bindings: explicitBindings(bound),
   };
 }

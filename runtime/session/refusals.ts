@@ -1,4 +1,5 @@
 import { UserError } from "../../graph-builder/errors.ts";
+import { ortReason } from "../device/ort-errors.ts";
 
 /** Throws UserError, which lists the known names, where a name is not one of them. */
 export function expectName(name: string, known: readonly string[], what: "output" | "parameter"): void {
@@ -22,5 +23,31 @@ export function wrongBuffer(wanted: number, given: number): UserError {
   return new UserError(`The parameters take ${wanted} bytes, and the buffer has ${given}.`, {
     code: "parameter-shape",
     details: { wanted, given },
+  });
+}
+
+/** Throws UserError for a learning rate that is no number from 0. */
+export function expectRate(rate: number): void {
+  if (Number.isFinite(rate) && rate >= 0) return;
+  throw new UserError(`The learning rate is ${rate}, and must be a number from 0.`, {
+    code: "setting-invalid",
+    details: { setting: "learningRate", value: rate },
+  });
+}
+
+/** The error of an optimizer step before the gradients that it reads. */
+export function missingGradients(): UserError {
+  return new UserError("There are no gradients yet: call runTrainStep before runOptimizerStep.", {
+    code: "gradients-missing",
+  });
+}
+
+/** The error of a step that ONNX Runtime could not compute, such as one without enough memory. */
+export function failedStep(cause: unknown): UserError {
+  const reason = ortReason(cause);
+  return new UserError(`ONNX Runtime could not compute the step: ${reason}.`, {
+    code: "onnxruntime-failed",
+    details: { reason },
+    cause,
   });
 }

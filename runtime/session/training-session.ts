@@ -8,7 +8,7 @@ import { freezeModel } from "../inference/freeze-model.ts";
 import { BoundSession, type Controls } from "./bound-session.ts";
 import { CallGuard } from "./call-guard.ts";
 import { type DecodedModel, decodeSources, type LoweredModels, lowerModels } from "./lowered-models.ts";
-import { expectName, missingModel, wrongBuffer } from "./refusals.ts";
+import { expectName, expectRate, missingGradients, missingModel, wrongBuffer } from "./refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
 import { TrainingState } from "./training-state.ts";
 
@@ -35,6 +35,8 @@ export class TrainingSession {
   readonly #state: TrainingState;
   readonly #guard = new CallGuard();
   #resetGradients = true;
+  /** Whether the next optimizer step has gradients to read. */
+  #hasGradients = false;
   #learningRate: number;
 
   private constructor(
@@ -100,7 +102,9 @@ export class TrainingSession {
     return this.#learningRate;
   }
 
+  /** Throws UserError for what is no number from 0. */
   set learningRate(rate: number) {
+    expectRate(rate);
     this.#learningRate = rate;
   }
 
@@ -134,6 +138,7 @@ export class TrainingSession {
     return this.#guard.run("runTrainStep", async () => {
       const results = await this.#sessions.train.run(feeds, this.#controls(), fetches);
       this.#resetGradients = false;
+      this.#hasGradients = true;
       return results;
     });
   }
@@ -141,11 +146,12 @@ export class TrainingSession {
   /**
    * Updates the parameters from the gradients at the current learning rate; a fused training model has
    * already updated them, so only the step is counted. Throws UserError where the artifacts are not fused and
-   * have no optimizer model.
+   * have no optimizer model, and before a train step has made gradients.
    */
   async runOptimizerStep(): Promise<void> {
     return this.#guard.run("runOptimizerStep", async () => {
       const { train, optimize } = this.#sessions;
+      if (!this.#hasGradients) throw missingGradients();
       if (optimize) await optimize.run({}, this.#controls());
       else if (!train.takes("learning-rate")) throw missingModel("optimizer");
       this.#state.steps += 1;
@@ -156,6 +162,7 @@ export class TrainingSession {
   lazyResetGrad(): void {
     this.#guard.expectIdle("lazyResetGrad");
     this.#resetGradients = true;
+    this.#hasGradients = false;
   }
 
   /**
@@ -216,6 +223,7 @@ export class TrainingSession {
    */
   sharedGradients(): readonly Float32Array[] {
     this.#guard.expectIdle("sharedGradients");
+    this.#hasGradients = true;
     return this.parameterNames().map((name) => floatData(this.#state.gradient(name).tensor));
   }
 

@@ -8,13 +8,12 @@ import {
   type Role,
   Tensor as TensorProto,
   UserError,
-  type ValueType,
 } from "../../../graph-builder/index.ts";
 import { floatData } from "../../device/tensors.ts";
 import { CallGuard } from "../../session/call-guard.ts";
-import { checkFeeds } from "../../session/feeds.ts";
+import { checkFeeds, type GraphInput, graphInputs } from "../../session/feeds.ts";
 import { bindDecoded } from "../../session/lowered-models.ts";
-import { missingModel, wrongBuffer } from "../../session/refusals.ts";
+import { expectRate, missingGradients, missingModel, wrongBuffer } from "../../session/refusals.ts";
 import {
   readSources,
   type TrainingSessionCreateOptions,
@@ -70,12 +69,13 @@ export class OrtTrainingSession implements Trainer {
   readonly #flags: ReadonlySet<string>;
   /** The inputs of a training model that updates its parameters itself. */
   readonly #controls: { readonly rate: string | undefined; readonly step: string | undefined };
-  /** The types of the training model's inputs. */
-  readonly #inputTypes: ReadonlyMap<string, ValueType>;
+  /** The inputs of the training model. */
+  readonly #inputs: ReadonlyMap<string, GraphInput>;
   readonly #guard = new CallGuard();
   #learningRate: number;
   #steps: number;
   #hasStepped = false;
+  #hasGradients = false;
 
   private constructor(wasm: WasmModule, handles: Handles, description: Description) {
     this.#wasm = wasm;
@@ -88,7 +88,7 @@ export class OrtTrainingSession implements Trainer {
     this.#flags = new Set(this.#train.outputs.filter((name) => !visible.has(name)));
     const inputOf = (role: Role) => training.bindings.find((binding) => binding.role === role)?.input;
     this.#controls = { rate: inputOf("learning-rate"), step: inputOf("step") };
-    this.#inputTypes = new Map(training.graph.inputs.map(({ name = "", type }) => [name, type]));
+    this.#inputs = new Map(graphInputs(training.graph).map((input) => [input.name, input]));
     this.#learningRate = optimizer ? STOCK_RATE : (checkpoint.optimizer?.initialLearningRate ?? STOCK_RATE);
     this.#steps = checkpoint.optimizer?.step ?? 0;
   }
@@ -121,10 +121,11 @@ export class OrtTrainingSession implements Trainer {
   }
 
   /**
-   * Throws UserError for a rate other than 0.001 where there is an optimizer model, because this build cannot
-   * change the rate of one.
+   * Throws UserError for what is no number from 0, and for a rate other than 0.001 where there is an optimizer
+   * model, because this build cannot change the rate of one.
    */
   set learningRate(rate: number) {
+    expectRate(rate);
     if (this.#description.optimizer && Math.fround(rate) !== Math.fround(STOCK_RATE)) {
       throw new UserError(
         `ONNX Runtime's WebAssembly runs an optimizer model at the rate ${STOCK_RATE} alone, not ${rate}: build the artifacts with --fused.`,
@@ -161,18 +162,23 @@ export class OrtTrainingSession implements Trainer {
    * shape.
    */
   async runTrainStep(feeds: NamedTensors): Promise<NamedTensors> {
-    return this.#guard.run("runTrainStep", () =>
-      this.#run("_OrtTrainingRunTrainStep", this.#train, { ...feeds, ...this.#controlFeeds() }),
-    );
+    return this.#guard.run("runTrainStep", async () => {
+      const given = { ...feeds, ...this.#controlFeeds() };
+      const results = await this.#run("_OrtTrainingRunTrainStep", this.#train, given);
+      this.#hasGradients = true;
+      return results;
+    });
   }
 
   /**
    * Updates the parameters from the gradients; a fused training model has already updated them, so only the
    * step is counted.
-   * Throws UserError where the artifacts are not fused and have no optimizer model.
+   * Throws UserError where the artifacts are not fused and have no optimizer model, and before a train step has
+   * made gradients.
    */
   async runOptimizerStep(): Promise<void> {
     this.#guard.expectIdle("runOptimizerStep");
+    if (!this.#hasGradients) throw missingGradients();
     const { session, runOptions } = this.#handles;
     if (this.#description.optimizer) this.#wasm.check("_OrtTrainingOptimizerStep", session, runOptions);
     else if (this.#controls.rate === undefined) throw missingModel("optimizer");
@@ -183,6 +189,7 @@ export class OrtTrainingSession implements Trainer {
   /** Makes the next train step start its gradients anew. */
   lazyResetGrad(): void {
     this.#guard.expectIdle("lazyResetGrad");
+    this.#hasGradients = false;
     this.#wasm.check("_OrtTrainingLazyResetGrad", this.#handles.session);
   }
 
@@ -271,7 +278,7 @@ export class OrtTrainingSession implements Trainer {
     feeds: NamedTensors,
   ): Promise<NamedTensors> {
     checkFeeds(
-      inputs.map((name) => ({ name, type: this.#inputTypes.get(name) })),
+      inputs.map((name) => this.#inputs.get(name) ?? { name, type: undefined }),
       feeds,
     );
     const tensors = inputs.flatMap((name) => feeds[name] ?? []);

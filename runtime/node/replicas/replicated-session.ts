@@ -6,13 +6,14 @@ import { type ErrorData, type Lowering, Tensor, UserError } from "../../../graph
 import { dealOut, SharedState } from "../../replicas/collective.ts";
 import { type BatchAxes, batchAxes, joinShares, namedTensors, splitBatch } from "../../replicas/shares.ts";
 import { CallGuard } from "../../session/call-guard.ts";
-import { checkFeeds, type GraphInput } from "../../session/feeds.ts";
+import { checkFeeds, type GraphInput, graphInputs } from "../../session/feeds.ts";
 import {
   type DecodedModels,
   decodeSources,
   lowerModel,
   withoutUpdates,
 } from "../../session/lowered-models.ts";
+import { expectRate, missingGradients } from "../../session/refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "../../session/sources.ts";
 import type { Trainer } from "../../session/trainer.ts";
 import type { NamedTensors } from "../../session/training-session.ts";
@@ -58,8 +59,7 @@ export class ReplicatedSession implements Trainer {
   readonly #axes: BatchAxes;
   readonly #guard = new CallGuard();
   #resetGradients = true;
-  /** The rate of the next optimizer step; at first the checkpoint's initial one, or 0.001. */
-  learningRate: number;
+  #learningRate: number;
 
   private constructor(
     [first, ...others]: readonly ReplicaThread[],
@@ -69,9 +69,20 @@ export class ReplicatedSession implements Trainer {
     this.#first = first;
     this.#others = others;
     const bound = new Set(bindings.map(({ input }) => input));
-    this.#inputs = graph.inputs.flatMap(({ name = "", type }) => (bound.has(name) ? [] : { name, type }));
+    this.#inputs = graphInputs(graph).filter(({ name }) => !bound.has(name));
     this.#axes = batchAxes(graph);
-    this.learningRate = checkpoint.optimizer?.initialLearningRate ?? 0.001;
+    this.#learningRate = checkpoint.optimizer?.initialLearningRate ?? 0.001;
+  }
+
+  /** The rate of the next optimizer step; at first the checkpoint's initial one, or 0.001. */
+  get learningRate(): number {
+    return this.#learningRate;
+  }
+
+  /** Throws UserError for what is no number from 0. */
+  set learningRate(rate: number) {
+    expectRate(rate);
+    this.#learningRate = rate;
   }
 
   /**
@@ -110,8 +121,8 @@ export class ReplicatedSession implements Trainer {
   /**
    * Runs forward and backward on one batch; gradients are added to those since the last lazyResetGrad. Float
    * outputs such as `loss` are means over the images, and integer outputs such as `correct` are sums.
-   * Throws UserError for a missing input, an unknown output, and inputs that disagree about the number of
-   * images.
+   * Throws UserError for a missing input, an unknown output, inputs that disagree about the number of images,
+   * and labels that are no classes.
    */
   async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
     return this.#guard.run("runTrainStep", async () => {
@@ -130,11 +141,12 @@ export class ReplicatedSession implements Trainer {
 
   /**
    * Updates the parameters from the gradients at the current learning rate. Throws UserError where there is
-   * no optimizer model.
+   * no optimizer model, and before a train step has made gradients.
    */
   async runOptimizerStep(): Promise<void> {
     return this.#guard.run("runOptimizerStep", async () => {
-      await all(this.#threads.map((thread) => thread.call("update", this.learningRate)));
+      if (this.#resetGradients) throw missingGradients();
+      await all(this.#threads.map((thread) => thread.call("update", this.#learningRate)));
     });
   }
 

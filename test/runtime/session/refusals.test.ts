@@ -1,0 +1,290 @@
+import { Tensor } from "onnxruntime-common";
+import { expect, test } from "vitest";
+import { decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/index.ts";
+import {
+  appendGradients,
+  bindModel,
+  createBuilder,
+  encodeModel,
+  floats,
+  Graph,
+  optimizerGraph,
+  returnGradients,
+} from "../../../graph-builder/index.ts";
+import {
+  ChunkedSession,
+  type NamedTensors,
+  TrainingSession,
+  type TrainingSources,
+  webDevice,
+} from "../../../runtime/index.ts";
+import { OrtTrainingSession, openDevice, ReplicatedSession } from "../../../runtime/node/index.ts";
+import { buildTrainingArtifacts } from "../../../shakenet/index.ts";
+import { linearArtifacts } from "../../support/linear-artifacts.ts";
+import { classifierArtifacts } from "../../support/tiny-classifier.ts";
+import { tinySettings } from "../../support/tiny-run.ts";
+
+const device = await openDevice("cpu", { threads: 1 });
+const worker = new URL("../../../dist/runtime/node/replicas/replica-worker.js", import.meta.url);
+
+/** The feeds of the linear classifier of pictures of 2 x 6 x 10. */
+function pictures(labels: readonly number[], dims: readonly number[] = [labels.length]): NamedTensors {
+  const leading = dims.length > 1 ? dims : [labels.length];
+  return {
+    images: new Tensor("uint8", new Uint8Array(120 * labels.length), [...leading, 2, 6, 10]),
+    labels: new Tensor("int64", BigInt64Array.from(labels, BigInt), dims),
+  };
+}
+
+const numbers = { input: new Tensor("float32", new Float32Array(3), [1, 3]) };
+const target = new Tensor("float32", new Float32Array(2), [1, 2]);
+
+// --- when a session opens ---
+
+/** The linear model's artifacts with other tensors in the checkpoint. */
+function withTensors(change: (trainable: Map<string, ReturnType<typeof floats>>) => void): TrainingSources {
+  const artifacts = linearArtifacts("sgd");
+  const { trainable, ...rest } = decodeCheckpoint(artifacts.checkpoint);
+  change(trainable);
+  return { ...artifacts, checkpoint: encodeCheckpoint({ trainable, ...rest }) };
+}
+
+const { trainingModel, evalModel, optimizerModel } = linearArtifacts("sgd");
+
+test.each<[string, () => TrainingSources, string, string]>([
+  [
+    "an eval model in place of the training model",
+    () => ({ ...linearArtifacts("sgd"), trainingModel: evalModel }),
+    "The training model gives no gradient of fc.bias, a trainable parameter of the checkpoint: is it an eval model, or of another checkpoint?",
+    "artifacts-mismatch",
+  ],
+  [
+    "an eval model in place of a fused training model",
+    () => {
+      const artifacts = buildTrainingArtifacts(tinySettings({ fused: true }));
+      return { ...artifacts, trainingModel: artifacts.evalModel };
+    },
+    "The training model trains nothing: it returns no gradient and updates no parameter.",
+    "artifacts-mismatch",
+  ],
+  [
+    "an eval model in place of the optimizer model",
+    () => ({ ...linearArtifacts("sgd"), optimizerModel: evalModel }),
+    "The optimizer model updates no parameter of the checkpoint.",
+    "artifacts-mismatch",
+  ],
+  [
+    "a checkpoint without a tensor that the models read",
+    () => {
+      const artifacts = classifierArtifacts();
+      const { trainable, ...rest } = decodeCheckpoint(artifacts.checkpoint);
+      trainable.set("fc.biases", floats([0, 0])).delete("fc.bias");
+      return { ...artifacts, checkpoint: encodeCheckpoint({ trainable, ...rest }) };
+    },
+    "The checkpoint has no parameter fc.bias, which the models read. Did you mean fc.biases?",
+    "parameter-unknown",
+  ],
+  [
+    "a checkpoint with a tensor of another shape",
+    () => withTensors((trainable) => trainable.set("fc.weight", floats(Array(8).fill(0), [2, 4]))),
+    "fc.weight is float[2, 4] in the checkpoint, and the training model reads float[2, 3].",
+    "artifacts-mismatch",
+  ],
+  [
+    "a checkpoint with a trainable tensor that the training model does not know",
+    () => withTensors((trainable) => trainable.set("head.weight", floats([0]))),
+    "The training model gives no gradient of head.weight, a trainable parameter of the checkpoint: is it an eval model, or of another checkpoint?",
+    "artifacts-mismatch",
+  ],
+  [
+    "moments of another shape",
+    () => {
+      const artifacts = classifierArtifacts();
+      const checkpoint = decodeCheckpoint(artifacts.checkpoint);
+      checkpoint.optimizer?.momenta.set("fc.bias", [floats([0, 0, 0])]);
+      return { ...artifacts, checkpoint: encodeCheckpoint(checkpoint) };
+    },
+    "moment 0 of fc.bias is float[3] in the checkpoint, and the optimizer model reads float[2].",
+    "artifacts-mismatch",
+  ],
+])("%s is refused when a session opens", async (_, sources, message, code) => {
+  await expect(TrainingSession.create(sources(), device)).rejects.toMatchObject({ message, code });
+});
+
+test("an unknown device is refused with the nearest name", async () => {
+  const message = "webgpuu is not a device: give cpu, cuda, webgpu, coreml, dml, wasm. Did you mean webgpu?";
+  await expect(Reflect.apply(openDevice, undefined, ["webgpuu"])).rejects.toMatchObject({
+    message,
+    code: "device-unknown",
+  });
+  expect(() => Reflect.apply(webDevice, undefined, [{}, "webgpuu"])).toThrow(message);
+});
+
+// --- at a step ---
+
+test("labels that are no classes are refused, with the input and the row, before anything is computed", async () => {
+  const session = await TrainingSession.create(classifierArtifacts(), device);
+  const before = await session.saveCheckpoint();
+  const refused: readonly [readonly number[], string][] = [
+    [[0, 1, 2], "The input labels has the label 2 in row 2: the classes are 0 to 1."],
+    [[-1, 0], "The input labels has the label -1 in row 0: the classes are 0 to 1."],
+    [[0, 99, 98], "The input labels has the label 99 in row 1: the classes are 0 to 1."],
+  ];
+  for (const [labels, message] of refused) {
+    await expect(session.runTrainStep(pictures(labels))).rejects.toMatchObject({
+      message,
+      code: "label-invalid",
+    });
+  }
+  expect(await session.saveCheckpoint()).toEqual(before);
+  await session.runTrainStep(pictures([0, 1]));
+  await session.release();
+});
+
+test("the evaluation's labels are checked too", async () => {
+  const session = await TrainingSession.create(classifierArtifacts(), device);
+  await expect(session.runEvalStep(pictures([2]))).rejects.toThrow(
+    "The input labels has the label 2 in row 0: the classes are 0 to 1.",
+  );
+  await session.release();
+});
+
+/** A classifier of the vectors in a table, with labels for each place of a sequence; -100 does not count. */
+function embeddingArtifacts(): TrainingSources<Uint8Array> {
+  const g = createBuilder(new Graph("training"));
+  const table = g.input("table", "float", [5, 3]);
+  const ids = g.input("ids", "int64", ["batch", "time"]);
+  const labels = g.input("labels", "int64", ["batch", "time"]);
+  const scores = g.Transpose(g.Gather(table, ids), { perm: [0, 2, 1] });
+  const [loss] = g.SoftmaxCrossEntropyLoss(scores, labels, null, { ignore_index: -100 });
+  g.output(loss, "loss");
+  const bindings = returnGradients(g, [table], appendGradients(g, loss, [table]));
+  return {
+    checkpoint: encodeCheckpoint({
+      trainable: new Map([["table", floats(Array(15).fill(0.5), [5, 3])]]),
+      frozen: new Map(),
+      properties: new Map(),
+    }),
+    trainingModel: encodeModel(bindModel({ graph: g.graph, bindings })),
+    optimizerModel: encodeModel(
+      bindModel(optimizerGraph([{ name: "table", shape: [5, 3] }], { kind: "sgd" })),
+    ),
+  };
+}
+
+test("an ignored label passes, and an index outside its table is refused with its place", async () => {
+  const session = await TrainingSession.create(embeddingArtifacts(), device);
+  const step = (ids: readonly number[], labels: readonly number[]) =>
+    session.runTrainStep({
+      ids: new Tensor("int64", BigInt64Array.from(ids, BigInt), [2, 2]),
+      labels: new Tensor("int64", BigInt64Array.from(labels, BigInt), [2, 2]),
+    });
+  await step([0, 4, -5, 2], [0, 2, -100, 1]);
+  await expect(step([0, 1, 2, 5], [0, 0, 0, 0])).rejects.toMatchObject({
+    message: "The input ids has the index 5 at [1, 1]: the table that it reads has 5 rows.",
+    code: "input-value",
+  });
+  await expect(step([0, 1, 2, 3], [0, 0, 3, 0])).rejects.toThrow(
+    "The input labels has the label 3 at [1, 0]: the classes are 0 to 2, and -100 does not count.",
+  );
+  await session.release();
+});
+
+test("what is no tensor is refused by the input's name", async () => {
+  const session = await TrainingSession.create(classifierArtifacts(), device);
+  const feeds = { ...pictures([0]), images: [1, 2, 3] };
+  await expect(Reflect.apply(session.runTrainStep, session, [feeds])).rejects.toMatchObject({
+    message: "The input images is no tensor of ONNX Runtime.",
+    code: "input-type",
+  });
+  await session.release();
+});
+
+test("an optimizer step before the gradients, and after they were reset, says what to call", async () => {
+  const session = await TrainingSession.create(linearArtifacts("sgd"), device);
+  const refusal = {
+    message: "There are no gradients yet: call runTrainStep before runOptimizerStep.",
+    code: "gradients-missing",
+  };
+  await expect(session.runOptimizerStep()).rejects.toMatchObject(refusal);
+  await session.runTrainStep({ ...numbers, target });
+  await session.runOptimizerStep();
+  session.lazyResetGrad();
+  await expect(session.runOptimizerStep()).rejects.toMatchObject(refusal);
+  expect(session.checkpoint().optimizer?.step).toBe(1);
+  await session.release();
+});
+
+test("a learning rate that is no number from 0 is refused, and the one before stays", async () => {
+  const session = await TrainingSession.create({ ...linearArtifacts("sgd") }, device);
+  session.learningRate = 0.5;
+  for (const rate of [Number.NaN, Number.POSITIVE_INFINITY, -0.1]) {
+    expect(() => {
+      session.learningRate = rate;
+    }).toThrow(`The learning rate is ${rate}, and must be a number from 0.`);
+  }
+  expect(session.learningRate).toBe(0.5);
+  await session.release();
+});
+
+test("replicas refuse the same: labels, steps without gradients, rates", async () => {
+  const session = await ReplicatedSession.create(classifierArtifacts(), { replicas: 2, worker });
+  await expect(session.runOptimizerStep()).rejects.toMatchObject({ code: "gradients-missing" });
+  await expect(session.runTrainStep(pictures([0, 1, 1, 7]))).rejects.toThrow(
+    "The input labels has the label 7 in row 3: the classes are 0 to 1.",
+  );
+  expect(() => {
+    session.learningRate = Number.NaN;
+  }).toThrow("The learning rate is NaN");
+  // one picture for two replicas: one of them has no gradients of its own
+  await session.runTrainStep(pictures([1]));
+  await session.runOptimizerStep();
+  await session.release();
+});
+
+test("chunks of steps refuse the same, and calls that overlap or come after the release", async () => {
+  const session = await ChunkedSession.create(classifierArtifacts(), device);
+  const rates = Float32Array.of(0.1, 0.1);
+  const good = pictures([0, 1, 1, 0], [2, 2]);
+  await expect(session.runSteps(pictures([0, 1, 0, 5], [2, 2]), rates)).rejects.toThrow(
+    "The input labels has the label 5 at [1, 1]: the classes are 0 to 1.",
+  );
+  await expect(session.runSteps(good, Float32Array.of(0.1, Number.NaN))).rejects.toThrow(
+    "The learning rate is NaN",
+  );
+  const running = session.runSteps(good, rates);
+  await expect(session.runSteps(good, rates)).rejects.toMatchObject({ code: "session-busy" });
+  await running;
+  expect(session.steps).toBe(2);
+  await session.release();
+  await expect(session.runSteps(good, rates)).rejects.toMatchObject({ code: "session-released" });
+  expect(() => session.checkpoint()).toThrow("The session was released");
+});
+
+test("ONNX Runtime 1.19.2's session refuses the same", async () => {
+  const session = await OrtTrainingSession.create(buildTrainingArtifacts(tinySettings({ fused: true })));
+  await expect(session.runOptimizerStep()).rejects.toMatchObject({ code: "gradients-missing" });
+  expect(() => {
+    session.learningRate = Number.NaN;
+  }).toThrow("The learning rate is NaN");
+  await expect(
+    session.runTrainStep({
+      images: new Tensor("uint8", new Uint8Array(3072), [1, 3, 32, 32]),
+      labels: new Tensor("int64", [-1n], [1]),
+      alpha: new Tensor("float32", new Float32Array(3), [3, 1]),
+      beta: new Tensor("float32", new Float32Array(3), [3, 1]),
+    }),
+  ).rejects.toThrow("The input labels has the label -1 in row 0: the classes are 0 to 9.");
+  await session.release();
+});
+
+test("files without an optimizer open, and so do training models alone", async () => {
+  const { checkpoint } = linearArtifacts("sgd");
+  for (const sources of [
+    { checkpoint, trainingModel },
+    { checkpoint, trainingModel, optimizerModel },
+  ]) {
+    const session = await TrainingSession.create(sources, device);
+    await session.release();
+  }
+});
