@@ -1,9 +1,10 @@
 import { at } from "./at.ts";
 import type { Builder } from "./builder.ts";
-import type { Node, Value } from "./ir.ts";
+import { differenceOf, sameDim } from "./dims.ts";
+import type { Value } from "./ir.ts";
 import { dataTypeNumbers } from "./operators/elementwise.ts";
-import { dimAt, normalAxis, staticDim, windowOf } from "./operators/inference.ts";
-import { floats, tensorOf } from "./tensor.ts";
+import { dimAt, normalAxis } from "./operators/inference.ts";
+import { tensorOf } from "./tensor.ts";
 import { elementCount, type Shape } from "./types.ts";
 
 /** The axes after the batch and the channels. */
@@ -27,41 +28,18 @@ export function elementsOver(g: Builder, X: Value, axes: readonly number[]): Val
 }
 
 /**
- * The gradient of an AveragePool over an input of shape `dims` [N, C, ...]: every window spreads dY / (pixels
- * it averaged). ONNX Runtime's AveragePoolGrad would fix the batch size. Throws Error for ceil_mode.
+ * Pads X with zeros, or cuts it, at the end of its spatial axes, to spatial dimensions that may be symbols.
+ * `target` computes them as int64 where they are not all known.
  */
-export function averagePoolGradient(
-  g: Builder,
-  dY: Value,
-  dims: Shape,
-  attributes: Node<"AveragePool">["attributes"],
-): Value {
-  const [kernel, channels] = [attributes.kernel_shape, staticDim(dims, 1)];
-  if (attributes.ceil_mode) throw new Error("the gradient of AveragePool with ceil_mode is not known");
-  const { pads, strides } = windowOf(kernel, attributes);
-  const share = g.Div(dY, averagedPixels(g, dims, attributes));
-  const output_padding = kernel.map((size, i) => {
-    const padding = at(pads, i) + at(pads, i + kernel.length);
-    return staticDim(dims, i + 2) + padding - size - at(strides, i) * (staticDim(dY.shape, i + 2) - 1);
-  });
-  const weights = ones(g, [channels, 1, ...kernel]);
-  return g.ConvTranspose(share, weights, { group: channels, pads, strides, output_padding });
-}
-
-/**
- * The number of pixels that each window of an AveragePool averages: a scalar, or one number for each window
- * where padding does not count.
- */
-function averagedPixels(g: Builder, dims: Shape, attributes: Node<"AveragePool">["attributes"]): Value {
-  const { kernel_shape: kernel, count_include_pad, pads } = attributes;
-  if (count_include_pad || !pads?.some((pad) => pad > 0)) return g.float(elementCount(kernel));
-  const image = ones(g, [1, 1, ...kernel.map((_, i) => staticDim(dims, i + 2))]);
-  const strides = attributes.strides ?? kernel.map(() => 1);
-  return g.Conv(image, ones(g, [1, 1, ...kernel]), { kernel_shape: kernel, pads, strides });
-}
-
-function ones(g: Builder, dims: readonly number[]): Value {
-  return g.constant(floats(Array(elementCount(dims)).fill(1), dims));
+export function fitSpatial(g: Builder, X: Value, dims: Shape, target: () => Value): Value {
+  const spatial = X.shape.slice(2);
+  if (spatial.every((dim, i) => sameDim(dim, at(dims, i)))) return X;
+  const missing = spatial.map((dim, i) => differenceOf(at(dims, i), dim));
+  const before = X.shape.map(() => 0);
+  if (missing.every((dim) => typeof dim === "number"))
+    return g.Pad(X, g.int64([...before, 0, 0, ...missing]));
+  const after = g.Sub(target(), g.Shape(X, { start: 2 }));
+  return g.Pad(X, g.Concat(g.int64([...before, 0, 0]), after, { axis: 0 }));
 }
 
 /** Sums a gradient over the axes along which its value was broadcast. */

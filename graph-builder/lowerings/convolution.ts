@@ -1,9 +1,11 @@
 import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
-import { spatialAxes } from "../composites.ts";
+import { fitSpatial, spatialAxes } from "../composites.ts";
+import { productOf, sumOf } from "../dims.ts";
 import type { Value } from "../ir.ts";
-import { staticDim, type Window, windowedDims, windowOf } from "../operators/inference.ts";
+import { dimAt, staticDim } from "../operators/inference.ts";
 import { kernelOf } from "../operators/neural.ts";
+import { type Window, windowedDims, windowOf } from "../operators/windows.ts";
 import type { Lower } from "./lower.ts";
 
 /** A convolution Y = Conv(X, W) and the gradient dY of its output. */
@@ -15,7 +17,10 @@ export interface Convolution {
   readonly window: Window;
 }
 
-/** A rule for ConvGrad that computes dW and dX by the given functions. */
+/**
+ * A rule for ConvGrad that computes dW and dX by the given functions, where the spatial dimensions are known
+ * when the graph is built.
+ */
 export function convGrad(
   weightGradient: (g: Builder, conv: Convolution) => Value,
   dX: (g: Builder, conv: Convolution) => Value = inputGradient,
@@ -24,9 +29,10 @@ export function convGrad(
     const [dY, X, W] = [I(0), I(1), I(2)];
     const window = windowOf(kernelOf(W, attributes), attributes);
     const conv = { dY, X, W, group: attributes.group, window };
+    const isKnown = [X, dY].every(({ shape }) => shape.slice(2).every((dim) => typeof dim === "number"));
     return [
-      isUsed(0) ? dX(g, conv) : null,
-      isUsed(1) ? weightGradient(g, conv) : null,
+      isUsed(0) ? (isKnown ? dX : inputGradientOfAnySize)(g, conv) : null,
+      isUsed(1) ? (isKnown ? weightGradient : weightGradientOfAnySize)(g, conv) : null,
       isUsed(2) ? g.ReduceSum(dY, g.int64([0, ...spatialAxes(dY)]), { keepdims: 0 }) : null,
     ];
   };
@@ -41,6 +47,48 @@ export function inputGradient(g: Builder, { dY, X, W, group, window }: Convoluti
     return staticDim(X.shape, i + 2) + padding - span - at(strides, i) * (staticDim(dY.shape, i + 2) - 1);
   });
   return g.ConvTranspose(dY, W, { kernel_shape: kernel, strides, dilations, pads, group, output_padding });
+}
+
+/** dX for spatial dimensions that are symbols: ConvTranspose(dY, W) without end pads, fitted to X. */
+function inputGradientOfAnySize(g: Builder, { dY, X, W, group, window }: Convolution): Value {
+  const { kernel, strides, dilations, pads } = window;
+  const placed = g.ConvTranspose(dY, W, {
+    kernel_shape: kernel,
+    strides,
+    dilations,
+    pads: withoutEnds(pads),
+    group,
+  });
+  return fitSpatial(g, placed, X.shape.slice(2), () => g.Shape(X, { start: 2 }));
+}
+
+/**
+ * dW for spatial dimensions that are symbols: the convolution of `textbookWeightGradient` over an X that ends
+ * where the last place of the window ends.
+ */
+function weightGradientOfAnySize(g: Builder, { dY, X, W, group, window }: Convolution): Value {
+  const { kernel, strides, dilations, pads } = window;
+  const channels = staticDim(W.shape, 1);
+  const spatial = spatialAxes(X);
+  const swap = (value: Value) => g.Transpose(value, { perm: [1, 0, ...spatial] });
+  const offsets = kernel.map((size, i) => at(dilations, i) * (size - 1) + 1 - at(pads, i) - at(strides, i));
+  const dims = strides.map((stride, i) => sumOf(productOf([stride, dimAt(dY.shape, i + 2)]), at(offsets, i)));
+  const read = fitSpatial(g, X, dims, () =>
+    g.Add(g.Mul(g.Shape(dY, { start: 2 }), g.int64(strides)), g.int64(offsets)),
+  );
+  const grouped = () => {
+    const sizes = g.Shape(read, { start: 2 });
+    const split = g.Reshape(read, g.Concat(g.int64([0, group, channels]), sizes, { axis: 0 }));
+    const channelFirst = g.Transpose(split, { perm: [2, 1, 0, ...spatial.map((axis) => axis + 1)] });
+    return g.Reshape(channelFirst, g.Concat(g.int64([channels, -1]), sizes, { axis: 0 }));
+  };
+  const image = group === 1 ? swap(read) : grouped();
+  const turned = { strides: dilations, dilations: strides, pads: withoutEnds(pads), group };
+  return swap(g.Conv(image, swap(dY), null, turned));
+}
+
+function withoutEnds(pads: readonly number[]): number[] {
+  return pads.map((pad, i) => (i < pads.length / 2 ? pad : 0));
 }
 
 /**

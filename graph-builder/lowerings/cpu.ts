@@ -2,7 +2,8 @@ import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
 import { elementsOver, spatialAxes } from "../composites.ts";
 import type { Value } from "../ir.ts";
-import { staticDim, windowedDims } from "../operators/inference.ts";
+import { staticDim } from "../operators/inference.ts";
+import { windowedDims } from "../operators/windows.ts";
 import {
   type Convolution,
   convGrad,

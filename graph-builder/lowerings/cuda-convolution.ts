@@ -3,7 +3,8 @@ import type { Builder } from "../builder.ts";
 import { sameDim } from "../dims.ts";
 import type { Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
-import { dimAt, staticDim, type Window } from "../operators/inference.ts";
+import { dimAt, staticDim } from "../operators/inference.ts";
+import type { Window } from "../operators/windows.ts";
 import { copyingWeights, first, last, pixelRows } from "./channels-last.ts";
 import type { Convolution } from "./convolution.ts";
 
@@ -57,7 +58,8 @@ export function firstTap(g: Builder, W: Value, { kernel: [height = 1, width = 1]
 
 /** Whether CUDA's channels-last convolutions do it: two spatial axes, one group, weights of known size. */
 export function suitsChannelsLast(X: Value, W: Value, group: number): boolean {
-  return X.shape.length === 4 && group === 1 && W.shape.every((dim) => typeof dim === "number");
+  const isKnown = [...X.shape.slice(2), ...W.shape].every((dim) => typeof dim === "number");
+  return X.shape.length === 4 && group === 1 && isKnown;
 }
 
 /**

@@ -3,8 +3,9 @@ import { elementsOver } from "../composites.ts";
 import { isOp, type Value } from "../ir.ts";
 import { dataTypeOf } from "../operators/elementwise.ts";
 import type { OpType } from "../operators/index.ts";
-import { normalAxis, staticDim, type Window, windowOf } from "../operators/inference.ts";
+import { normalAxis, staticDim } from "../operators/inference.ts";
 import { kernelOf } from "../operators/neural.ts";
+import { type Window, windowOf } from "../operators/windows.ts";
 import { constantLike, first, last, madeLast, pixelRows } from "./channels-last.ts";
 import { convGrad } from "./convolution.ts";
 import {

@@ -1,7 +1,8 @@
 import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
 import type { Value } from "../ir.ts";
-import { staticDim, windowedDims } from "../operators/inference.ts";
+import { staticDim } from "../operators/inference.ts";
+import { windowedDims } from "../operators/windows.ts";
 import { type Convolution, cropTo, inputGradient, trimmedEndPads } from "./convolution.ts";
 import { dilatedWeightGradient } from "./cpu.ts";
 
@@ -19,7 +20,8 @@ export function plain(g: Builder, X: Value): Value {
 export function canConvolve(X: Value, W: Value, group: number, B: number): boolean {
   if (W.shape.length !== 4 || W.shape.some((dim) => typeof dim !== "number")) return false;
   const [filters, channels] = [staticDim(W.shape, 0), staticDim(W.shape, 1)];
-  return (filters / group) % B === 0 && channels % B === 0 && X.shape.length === 4;
+  const isKnown = X.shape.length === 4 && X.shape.slice(2).every((dim) => typeof dim === "number");
+  return (filters / group) % B === 0 && channels % B === 0 && isKnown;
 }
 
 /**

@@ -1,8 +1,9 @@
 import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
 import type { Value } from "../ir.ts";
-import { staticDim, windowOf } from "../operators/inference.ts";
+import { staticDim } from "../operators/inference.ts";
 import { kernelOf } from "../operators/neural.ts";
+import { windowOf } from "../operators/windows.ts";
 import type { Convolution } from "./convolution.ts";
 import type { Lower } from "./lower.ts";
 

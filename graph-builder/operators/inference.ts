@@ -1,4 +1,3 @@
-import { at } from "../at.ts";
 import { type Dim, productOf, quotientOf, sameDim } from "../dims.ts";
 import { formatType, type Shape, type TensorType, tensorType } from "../types.ts";
 import { type Operand, ShapeError } from "./schema.ts";
@@ -129,58 +128,4 @@ export function meanAxes(data: Operand, axes: readonly number[] = []): readonly 
 export function summedAxes(data: Operand, axes: Operand | null | undefined, noop: number): number[] {
   const given = axes ? constantNumbers(axes, "axes") : [];
   return given.length > 0 || noop === 1 ? given : data.shape.map((_, i) => i);
-}
-
-/**
- * A sliding window over the spatial axes, as Conv and the pools declare it; every list has one entry an axis,
- * `pads` two.
- */
-export interface Window {
-  readonly kernel: readonly number[];
-  readonly strides: readonly number[];
-  readonly dilations: readonly number[];
-  readonly pads: readonly number[];
-}
-
-/**
- * Completes window attributes; refuses auto_pad, which ONNX deprecates, and lists that are not of the
- * kernel's rank.
- */
-export function windowOf(
-  kernel: readonly number[],
-  attributes: {
-    readonly auto_pad: string;
-    readonly strides?: readonly number[] | undefined;
-    readonly dilations?: readonly number[] | undefined;
-    readonly pads?: readonly number[] | undefined;
-  },
-): Window {
-  const ones = kernel.map(() => 1);
-  if (attributes.auto_pad !== "NOTSET") refuse(`auto_pad ${attributes.auto_pad} is not supported, give pads`);
-  const { strides = ones, dilations = ones, pads = [...ones, ...ones].map(() => 0) } = attributes;
-  for (const [name, list, count] of [
-    ["strides", strides, kernel.length],
-    ["dilations", dilations, kernel.length],
-    ["pads", pads, 2 * kernel.length],
-  ] as const) {
-    if (list.length !== count) refuse(`${name} has ${list.length} numbers, not ${count}`);
-  }
-  return { kernel, strides, dilations, pads };
-}
-
-/**
- * The spatial dimensions that a window leaves: floor((D + pads - dilation*(kernel-1) - 1) / stride) + 1.
- * With `ceil` it may hang over the end, but not start in the end padding.
- */
-export function windowedDims(dims: Shape, { kernel, strides, dilations, pads }: Window, ceil = false): Shape {
-  const rank = kernel.length;
-  return kernel.map((size, i) => {
-    const span = at(dilations, i) * (size - 1) + 1;
-    const room = staticDim(dims, i) + at(pads, i) + at(pads, i + rank) - span;
-    if (room < 0) refuse(`a window of ${span} does not fit the padded dimension ${room + span}`);
-    const stride = at(strides, i);
-    if (!ceil) return Math.floor(room / stride) + 1;
-    const last = Math.ceil(room / stride);
-    return last * stride >= staticDim(dims, i) + at(pads, i) ? last : last + 1;
-  });
 }

@@ -1,8 +1,9 @@
 import { productOf } from "../dims.ts";
 import { tensorType } from "../types.ts";
-import { dimAt, mayEqual, refuse, windowedDims, windowOf } from "./inference.ts";
+import { dimAt, mayEqual, refuse } from "./inference.ts";
 import { convAttributes, kernelOf } from "./neural.ts";
 import { attribute, operator, optional } from "./schema.ts";
+import { windowedDims, windowOf } from "./windows.ts";
 
 /**
  * ONNX Runtime's own operators over the blocked layout of its CPU kernels: [N, C / B, H, W, B] behind the

@@ -1,5 +1,5 @@
 import { at } from "../at.ts";
-import { productOf, sameDim } from "../dims.ts";
+import { productOf, sameDim, sumOf } from "../dims.ts";
 import { type Shape, tensorType } from "../types.ts";
 import {
   broadcastShapes,
@@ -9,10 +9,9 @@ import {
   normalAxis,
   refuse,
   staticDim,
-  windowedDims,
-  windowOf,
 } from "./inference.ts";
 import { attribute, type Operand, operator, optional, required } from "./schema.ts";
+import { spanOf, windowedDims, windowOf } from "./windows.ts";
 
 const windowAttributes = {
   auto_pad: attribute("string", "NOTSET"),
@@ -37,7 +36,11 @@ const poolAttributes = {
 };
 
 /** The attributes of AveragePool, which its gradient shares. */
-export const averagePoolAttributes = { ...poolAttributes, count_include_pad: attribute("int", 0) };
+export const averagePoolAttributes = {
+  ...poolAttributes,
+  count_include_pad: attribute("int", 0),
+  dilations: optional("ints"),
+};
 
 /** The attributes of MaxPool, which its gradient shares. */
 export const maxPoolAttributes = {
@@ -107,7 +110,7 @@ export const neural = {
       if (B && (B.shape.length !== 1 || !sameDim(dimAt(B.shape, 0), filters))) {
         refuse(`B must have the shape [${filters}]`);
       }
-      const window = windowOf(kernelOf(W, attributes), attributes);
+      const window = windowOf(attributes.kernel_shape ?? W.shape.slice(2), attributes);
       const shape = [dimAt(X.shape, 0), filters, ...windowedDims(X.shape.slice(2), window)];
       return [tensorType(commonElemType(X, W), shape)];
     },
@@ -117,16 +120,16 @@ export const neural = {
     outputs: ["Y"],
     attributes: { ...convAttributes, output_padding: optional("ints"), output_shape: optional("ints") },
     infer: ([X, W], attributes) => {
-      if (attributes.output_shape) refuse("output_shape is not supported, give output_padding");
+      if (attributes.output_shape) refuse("output_shape is not supported, give pads");
       const kernel = kernelOf(W, attributes);
-      const { strides, dilations, pads } = windowOf(kernel, attributes);
+      const window = windowOf(kernel, attributes);
       const extra = attributes.output_padding ?? kernel.map(() => 0);
       if (extra.length !== kernel.length)
         refuse(`output_padding has ${extra.length} numbers, not ${kernel.length}`);
-      const spatial = kernel.map((size, i) => {
-        const span = at(dilations, i) * (size - 1) + 1;
-        const padding = at(pads, i) + at(pads, i + kernel.length);
-        return at(strides, i) * (staticDim(X.shape, i + 2) - 1) + at(extra, i) + span - padding;
+      const spatial = kernel.map((_, i) => {
+        const padding = at(window.pads, i) + at(window.pads, i + kernel.length);
+        const strided = productOf([at(window.strides, i), sumOf(dimAt(X.shape, i + 2), -1)]);
+        return sumOf(strided, sumOf(spanOf(window, i), at(extra, i) - padding));
       });
       if (!sameDim(dimAt(X.shape, 1), dimAt(W.shape, 0)))
         refuse(`X has ${X.shape[1]} channels, W wants ${W.shape[0]}`);

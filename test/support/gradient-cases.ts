@@ -6,6 +6,7 @@ import { elementwiseCases, type OperatorCase, of } from "./elementwise-cases.ts"
 import { placeCases } from "./place-cases.ts";
 import { distinct, type Input, integers, normal, positive } from "./random-tensor.ts";
 import { reductionCases } from "./reduction-cases.ts";
+import { windowCases } from "./window-cases.ts";
 
 const image = (channels: number, height: number, width = height) =>
   normal(["batch", channels, height, width]);
@@ -225,6 +226,7 @@ export const gradientCases: readonly OperatorCase[] = [
   ...algebraCases,
   ...convolutions,
   ...pools,
+  ...windowCases,
   ...normalisation,
   ...loss,
 ];

@@ -1,8 +1,9 @@
 import type { Builder } from "../../builder.ts";
-import { averagePoolGradient, elementsOver, spatialAxes } from "../../composites.ts";
+import { elementsOver, fitSpatial, spatialAxes } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
 import type { neural as operators } from "../../operators/neural.ts";
 import { Tensor } from "../../tensor.ts";
+import { averagePoolGradient } from "./average-pool.ts";
 import type { Gradients } from "./rule.ts";
 
 /** The gradients of convolution, pooling, normalisation, dropout and losses. */
@@ -13,17 +14,21 @@ export const neural: Gradients<typeof operators> = {
   ConvTranspose: (g, { I, optional, dY, attributes }) => {
     const { output_padding: _, output_shape: __, ...window } = attributes;
     return [
-      () => g.Conv(dY, I(1), window),
+      // output_padding of at least the stride makes one more place for the window
+      () => fitSpatial(g, g.Conv(dY, I(1), window), I(0).shape.slice(2), () => g.Shape(I(0), { start: 2 })),
       () => g.ConvGrad(I(0), dY, I(1), window)[1],
       optional(2) ? () => g.ReduceSum(dY, g.int64([0, ...spatialAxes(dY)]), { keepdims: 0 }) : null,
     ];
   },
-  MaxPool: (g, { O, dY, attributes }) => {
-    if (attributes.storage_order)
-      throw new Error("the gradient of MaxPool with storage_order 1 is not known");
-    return [g.MaxPoolGrad(dY, O(1), attributes)];
+  // the gradient reads indices in row-major order
+  MaxPool: (g, { I, O, dY, attributes }) => {
+    if (!attributes.storage_order) return [g.MaxPoolGrad(dY, O(1), attributes)];
+    const rowMajor = { ...attributes, storage_order: 0 };
+    return [g.MaxPoolGrad(dY, g.MaxPool(I(0), rowMajor)[1], rowMajor)];
   },
-  AveragePool: (g, { I, dY, attributes }) => [averagePoolGradient(g, dY, I(0).shape, attributes)],
+  AveragePool: (g, { I, dY, attributes }) => [
+    averagePoolGradient(g, dY, I(0).shape, attributes, () => g.Shape(I(0), { start: 2 })),
+  ],
   GlobalAveragePool: (g, { I, dY }) => [
     g.Expand(g.Div(dY, elementsOver(g, I(0), spatialAxes(I(0)))), g.Shape(I(0))),
   ],

@@ -1,4 +1,4 @@
-import { averagePoolGradient } from "../../composites.ts";
+import { averagePoolGradient } from "../../autodiff/gradients/average-pool.ts";
 import { refuse } from "../../operators/inference.ts";
 import { averagePoolAttributes } from "../../operators/neural.ts";
 import { completeAttributes } from "../../operators/schema.ts";

@@ -1,7 +1,7 @@
 import { at } from "../../at.ts";
 import type { Builder } from "../../builder.ts";
 import { type Graph, isOp, type Node, type Value } from "../../ir.ts";
-import { windowOf } from "../../operators/inference.ts";
+import { windowOf } from "../../operators/windows.ts";
 import { Tensor } from "../../tensor.ts";
 import { isReadOnce, sharedName } from "./transform.ts";
 

@@ -1,0 +1,113 @@
+import type { Case } from "./check-gradient.ts";
+import type { ForeignNode } from "./foreign-node.ts";
+import { distinct, integers, normal } from "./random-tensor.ts";
+
+/** A layer of another program's file. */
+export interface LayerNode {
+  readonly title: string;
+  readonly node: ForeignNode;
+  readonly test?: Partial<Omit<Case, "inputs" | "build">> & {
+    /** Whether ONNX Runtime has a kernel to compare with. */
+    readonly kernel?: boolean;
+    readonly gradient?: boolean;
+  };
+}
+
+const picture = normal(["batch", 2, 5, 6]);
+
+function of(
+  opType: string,
+  opset: number,
+  title: string,
+  inputs: ForeignNode["inputs"],
+  attributes: NonNullable<ForeignNode["attributes"]> = {},
+  test: NonNullable<LayerNode["test"]> & { readonly outputs?: ForeignNode["outputs"] } = {},
+): LayerNode {
+  const { outputs = ["Y"], ...more } = test;
+  return { title, node: { opType, opset, inputs, attributes, outputs }, test: more };
+}
+
+const windows: readonly LayerNode[] = [
+  ...["SAME_UPPER", "SAME_LOWER", "VALID"].flatMap((auto_pad) => [
+    of(
+      "Conv",
+      11,
+      `auto_pad ${auto_pad}`,
+      [
+        ["X", picture],
+        ["W", normal([3, 2, 2, 4])],
+      ],
+      { auto_pad: ["string", auto_pad], strides: ["ints", [2, 1]] },
+    ),
+    of("MaxPool", 12, `auto_pad ${auto_pad}`, [["X", distinct(["batch", 2, 5, 6])]], {
+      auto_pad: ["string", auto_pad],
+      kernel_shape: ["ints", [2, 3]],
+      strides: ["ints", [2, 2]],
+    }),
+    of("AveragePool", 11, `auto_pad ${auto_pad}`, [["X", picture]], {
+      auto_pad: ["string", auto_pad],
+      kernel_shape: ["ints", [2, 3]],
+      strides: ["ints", [1, 2]],
+    }),
+    of(
+      "ConvTranspose",
+      11,
+      `auto_pad ${auto_pad}`,
+      [
+        ["X", picture],
+        ["W", normal([2, 3, 3, 2])],
+        ["B", normal([3])],
+      ],
+      { auto_pad: ["string", auto_pad], strides: ["ints", [2, 1]] },
+    ),
+  ]),
+  of(
+    "ConvTranspose",
+    11,
+    "output_shape",
+    [
+      ["X", picture],
+      ["W", normal([2, 3, 3, 3])],
+    ],
+    { output_shape: ["ints", [11, 14]], strides: ["ints", [2, 2]] },
+  ),
+  of(
+    "ConvTranspose",
+    11,
+    "an output_padding of the stride",
+    [
+      ["X", normal(["batch", 2, 3, 3])],
+      ["W", normal([2, 2, 2, 2])],
+      ["B", normal([2])],
+    ],
+    { dilations: ["ints", [2, 2]], output_padding: ["ints", [1, 1]], pads: ["ints", [0, 0, 0, 1]] },
+    { kernel: false },
+  ),
+  of("LpPool", 18, "p 2, dilations, ceil_mode", [["X", picture]], {
+    kernel_shape: ["ints", [2, 2]],
+    strides: ["ints", [2, 3]],
+    dilations: ["ints", [1, 2]],
+    ceil_mode: ["int", 1],
+  }),
+  of("LpPool", 11, "p 3, pads", [["X", picture]], {
+    kernel_shape: ["ints", [3, 2]],
+    p: ["int", 3],
+    pads: ["ints", [1, 0, 1, 1]],
+  }),
+  of("GlobalLpPool", 2 + 9, "p 1", [["X", picture]], { p: ["int", 1] }),
+  of("GlobalMaxPool", 11, "", [["X", distinct(["batch", 2, 5, 6])]]),
+  of(
+    "MaxUnpool",
+    11,
+    "2x2",
+    [
+      ["X", normal([1, 1, 2, 2])],
+      ["I", integers([1, 3, 8, 14], [1, 1, 2, 2])],
+    ],
+    { kernel_shape: ["ints", [2, 2]], strides: ["ints", [2, 2]] },
+    { gradient: false },
+  ),
+];
+
+/** Layers in the forms of files. */
+export const layerNodes: readonly LayerNode[] = [...windows];
