@@ -151,6 +151,7 @@ export const neural = {
     },
   }),
   AveragePool: operator({
+    since: ({ dilations }) => (dilations?.some((dilation) => dilation !== 1) ? 19 : 0),
     inputs: ["X"],
     outputs: ["Y"],
     attributes: averagePoolAttributes,

@@ -68,6 +68,12 @@ export const windowCases: readonly OperatorCase[] = [
   }),
   averages("one axis", normal(["batch", 2, 7]), { kernel_shape: [3], strides: [2], pads: [1, 0] }),
   averages("three axes", normal(["batch", 1, 4, 3, 4]), { kernel_shape: [2, 3, 2], strides: [2, 1, 2] }),
+  averages("dilation, padding not counted", normal(["batch", 2, 6, 7]), {
+    kernel_shape: [2, 3],
+    strides: [2, 1],
+    dilations: [2, 2],
+    pads: [1, 1, 0, 2],
+  }),
   averages("any size", ofAnySize(2), { kernel_shape: [3, 2], strides: [2, 2] }),
   averages("any size, padding not counted", ofAnySize(2), {
     kernel_shape: [3, 3],

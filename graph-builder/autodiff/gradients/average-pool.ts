@@ -1,11 +1,11 @@
 import { at } from "../../at.ts";
 import type { Builder } from "../../builder.ts";
-import { fitSpatial } from "../../composites.ts";
+import { fitSpatial, floatLike } from "../../composites.ts";
 import { differenceOf, productOf, sumOf } from "../../dims.ts";
 import type { Node, Value } from "../../ir.ts";
 import { staticDim } from "../../operators/inference.ts";
 import { spanOf, type Window, windowOf } from "../../operators/windows.ts";
-import { floats } from "../../tensor.ts";
+import { tensorOf } from "../../tensor.ts";
 import { elementCount, type Shape } from "../../types.ts";
 
 /** The pooling of an input of shape `dims` [N, C, ...] whose spatial sizes `sizes` computes as int64. */
@@ -36,7 +36,7 @@ export function averagePoolGradient(
   const { kernel, strides, dilations, pads } = window;
   const share = shareOf(g, dY, pooling);
   const channels = staticDim(dims, 1);
-  const weights = ones(g, [channels, 1, ...kernel]);
+  const weights = ones(g, dY, [channels, 1, ...kernel]);
   const spread = { group: channels, pads, strides, ...(attributes.dilations ? { dilations } : {}) };
   const known = unread.filter((count) => count !== undefined);
   if (known.length === unread.length)
@@ -66,18 +66,24 @@ function shareOf(g: Builder, dY: Value, { dims, sizes, attributes, window }: Poo
   const { kernel, strides, dilations, pads } = window;
   const { count_include_pad, ceil_mode } = attributes;
   const isPadded = pads.some((pad) => pad > 0);
-  if (!isPadded || (count_include_pad && !ceil_mode)) return g.Div(dY, g.float(elementCount(kernel)));
+  if (!isPadded || (count_include_pad && !ceil_mode))
+    return g.Div(dY, floatLike(g, dY, elementCount(kernel)));
   const spatial = dims.slice(2);
   const isKnown = spatial.every((dim) => typeof dim === "number");
   const image = isKnown
-    ? ones(g, [1, 1, ...spatial.map(Number)])
-    : g.Expand(g.float(1), g.Concat(g.int64([1, 1]), sizes(), { axis: 0 }));
+    ? ones(g, dY, [1, 1, ...spatial.map(Number)])
+    : g.Expand(floatLike(g, dY, 1), g.Concat(g.int64([1, 1]), sizes(), { axis: 0 }));
   const more = attributes.dilations ? { dilations } : {};
-  const pixels = g.Conv(image, ones(g, [1, 1, ...kernel]), { kernel_shape: kernel, pads, strides, ...more });
+  const pixels = g.Conv(image, ones(g, dY, [1, 1, ...kernel]), {
+    kernel_shape: kernel,
+    pads,
+    strides,
+    ...more,
+  });
   // the pool of ones is the part of the divisor that is no padding
   return count_include_pad ? g.Mul(dY, g.Div(g.AveragePool(image, attributes), pixels)) : g.Div(dY, pixels);
 }
 
-function ones(g: Builder, dims: readonly number[]): Value {
-  return g.constant(floats(Array(elementCount(dims)).fill(1), dims));
+function ones(g: Builder, { elemType }: Value, dims: readonly number[]): Value {
+  return g.constant(tensorOf(elemType, Array(elementCount(dims)).fill(1), dims));
 }

@@ -5,7 +5,7 @@ import { type Dim, productOf, sumOf } from "../../dims.ts";
 import type { Value } from "../../ir.ts";
 import { dimAt, refuse, staticDim } from "../../operators/inference.ts";
 import { spanOf, windowedDims, windowOf } from "../../operators/windows.ts";
-import { floats } from "../../tensor.ts";
+import { tensorOf } from "../../tensor.ts";
 import { elementCount } from "../../types.ts";
 import { type ForeignNode, type ImportForm, type NodeForm, numberList } from "./form.ts";
 
@@ -146,9 +146,8 @@ const lpPool: ImportForm["read"] = (g, node) => {
   const { p = 2, ceil_mode = 0, ...window } = explicitPads(node);
   const kernel = kernelOf(node);
   const channels = staticDim(X.shape, 1);
-  const weights = g.constant(
-    floats(Array(channels * elementCount(kernel)).fill(1), [channels, 1, ...kernel]),
-  );
+  const count = channels * elementCount(kernel);
+  const weights = g.constant(tensorOf(X.elemType, Array(count).fill(1), [channels, 1, ...kernel]));
   const strides = numbersOf(
     window,
     "strides",
