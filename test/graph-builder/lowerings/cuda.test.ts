@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
 import {
-  appendGradients,
   type Builder,
   createBuilder,
   Graph,
@@ -12,32 +11,22 @@ import {
   type Value,
 } from "../../../graph-builder/index.ts";
 import { cudaOnCpu } from "../../support/cuda-emulation.ts";
-import { apart, type Input, normal, positive, uniform } from "../../support/random-tensor.ts";
+import {
+  batchNormInputs,
+  conv,
+  type NetworkPiece,
+  pieceGraph,
+  type Values,
+} from "../../support/network-piece.ts";
+import { normal, positive, uniform } from "../../support/random-tensor.ts";
 import { numbersOf, runGraph } from "../../support/run-graph.ts";
 
 const cuda = loweringOf("cuda");
 const channels = 4;
 
-type Values = Readonly<Record<string, Value>>;
-
-interface Case {
-  readonly title: string;
-  readonly inputs: Readonly<Record<string, Input>>;
-  readonly build: (g: Builder, X: Value, values: Values) => readonly Value[];
-}
-
 const filters = (kernel: readonly number[], perGroup = channels) => normal([6, perGroup, ...kernel]);
 
-const statistics = {
-  scale: normal([channels]),
-  bias: normal([channels]),
-  mean: normal([channels]),
-  variance: positive([channels]),
-};
-
-function conv(g: Builder, X: Value, W: Value | undefined, attributes: object): Value {
-  return g.Conv(X, W ?? X, attributes);
-}
+const statistics = batchNormInputs(channels);
 
 /** alpha X + (1 - alpha) relu(X), one alpha an image. */
 function mixed(g: Builder, X: Value, alpha: Value): Value {
@@ -53,7 +42,7 @@ function normalised(
   return g.BatchNormInternal(X, scale, bias, mean, variance, { epsilon: 1e-2, training_mode: 1 });
 }
 
-const cases: readonly Case[] = [
+const cases: readonly NetworkPiece[] = [
   {
     title: "3x3 convolution",
     inputs: { W: filters([3, 3]) },
@@ -141,37 +130,12 @@ const cases: readonly Case[] = [
   },
 ];
 
-/** The piece behind a convolution, its outputs and the gradients of everything. */
-function graphOf({ inputs, build }: Case): { graph: Graph; feeds: Record<string, Tensor> } {
-  const given = { X: apart(["batch", channels, 6, 6]), first: normal([channels, channels, 1, 1]), ...inputs };
-  const g = createBuilder(new Graph("piece"));
-  const values: Record<string, Value> = {};
-  for (const [name, { shape, tensor }] of Object.entries(given))
-    values[name] = g.input(name, tensor.elemType, shape);
-  const { X, first, ...rest } = values;
-  if (!X || !first) throw new Error("no input");
-  const outputs = build(g, g.Conv(X, first), rest);
-  const [Y = X] = outputs;
-  const loss = g.ReduceSum(g.Mul(Y, g.Sigmoid(Y)), null, { keepdims: 0 });
-  loss.name = "loss";
-  const varying = Object.entries(values).filter(([name]) => !["mean", "variance", "alpha"].includes(name));
-  const gradients = appendGradients(
-    g,
-    loss,
-    varying.map(([, value]) => value),
-  );
-  for (const [i, output] of outputs.entries()) g.output(output, `y${i}`);
-  for (const [i, gradient] of gradients.entries()) g.output(g.Identity(gradient), `d_${varying[i]?.[0]}`);
-  const feeds = Object.fromEntries(Object.entries(given).map(([name, { tensor }]) => [name, tensor]));
-  return { graph: g.graph, feeds };
-}
-
 function distance(ours: readonly number[], theirs: readonly number[]): number {
   return Math.hypot(...ours.map((value, i) => value - (theirs[i] ?? 0))) / Math.hypot(...theirs);
 }
 
 test.each(cases)("$title: results and gradients are those of the portable form", async (piece) => {
-  const { graph, feeds } = graphOf(piece);
+  const { graph, feeds } = pieceGraph(piece, [channels, 6, 6]);
   const lowered = lowerGraph(graph, cuda);
   expect(lowered.nodes.some(({ opType }) => opType === "NhwcConv")).toBe(true);
   const [expected, actual] = [await runGraph(graph, feeds), await runGraph(lowered, feeds, cudaOnCpu)];
@@ -183,7 +147,7 @@ test.each(cases)("$title: results and gradients are those of the portable form",
 test.each(cases)(
   "$title: in mixed precision, results and gradients are those of float32 within 1 %",
   async (piece) => {
-    const { graph, feeds } = graphOf(piece);
+    const { graph, feeds } = pieceGraph(piece, [channels, 6, 6]);
     const expected = await runGraph(graph, feeds);
     const scale = 256;
     const scaled = { ...feeds, loss_scale: new Tensor("float", [], Float32Array.of(scale)) };

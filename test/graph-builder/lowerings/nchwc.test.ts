@@ -1,18 +1,16 @@
 import * as ort from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import {
-  appendGradients,
-  type Builder,
   createBuilder,
   Graph,
   type Lowering,
   lowerGraph,
   loweringOf,
-  type Tensor,
   type Value,
 } from "../../../graph-builder/index.ts";
 import { blockSize } from "../../../runtime/device/blocked-layout.ts";
-import { apart, type Input, normal, positive, uniform } from "../../support/random-tensor.ts";
+import { batchNormInputs, conv, type NetworkPiece, pieceGraph } from "../../support/network-piece.ts";
+import { normal, positive, uniform } from "../../support/random-tensor.ts";
 import { numbersOf, runGraph } from "../../support/run-graph.ts";
 
 const B = (await blockSize(ort)) ?? 0;
@@ -20,30 +18,13 @@ const plain: Lowering = loweringOf("cpu");
 const blocked: Lowering = loweringOf("cpu", B);
 const channels = 2 * B;
 
-type Values = Readonly<Record<string, Value>>;
-
-/**
- * A piece of network between two convolutions of whole blocks, and the reorders that it should cost beside
- * theirs.
- */
-interface Case {
-  readonly title: string;
-  readonly inputs: Readonly<Record<string, Input>>;
-  readonly build: (g: Builder, X: Value, values: Values) => readonly Value[];
-}
-
 const square = [3, 3] as const;
 const weights = (filters: number, perGroup: number, kernel: readonly number[] = square) =>
   normal([filters, perGroup, ...kernel]);
 
-const statistics = {
-  scale: normal([channels]),
-  bias: normal([channels]),
-  mean: normal([channels]),
-  variance: positive([channels]),
-};
+const statistics = batchNormInputs(channels);
 
-const cases: readonly Case[] = [
+const cases: readonly NetworkPiece[] = [
   {
     title: "3x3 convolution",
     inputs: { W: weights(B, channels) },
@@ -111,43 +92,9 @@ const cases: readonly Case[] = [
   },
 ];
 
-function conv(g: Builder, X: Value, W: Value | undefined, attributes: object): Value {
-  return g.Conv(X, W ?? X, attributes);
-}
-
-/** The piece behind a convolution, its outputs and the gradients of everything. */
-function graphOf({ inputs, build }: Case): { graph: Graph; feeds: Record<string, Tensor> } {
-  const given = {
-    X: apart(["batch", channels, 6, 5]),
-    first: weights(channels, channels, [1, 1]),
-    ...inputs,
-  };
-  const g = createBuilder(new Graph("piece"));
-  const values: Record<string, Value> = {};
-  for (const [name, { shape, tensor }] of Object.entries(given)) {
-    values[name] = g.input(name, tensor.elemType, shape);
-  }
-  const { X, first, ...rest } = values;
-  if (!X || !first) throw new Error("no input");
-  const outputs = build(g, g.Conv(X, first), rest);
-  const [Y] = outputs;
-  if (!Y) throw new Error("no output");
-  const loss = g.ReduceSum(g.Mul(Y, g.Sigmoid(Y)), null, { keepdims: 0 });
-  const varying = Object.entries(values).filter(([name]) => !["mean", "variance", "alpha"].includes(name));
-  const gradients = appendGradients(
-    g,
-    loss,
-    varying.map(([, value]) => value),
-  );
-  for (const [i, output] of outputs.entries()) g.output(output, `y${i}`);
-  for (const [i, gradient] of gradients.entries()) g.output(g.Identity(gradient), `d_${varying[i]?.[0]}`);
-  const feeds = Object.fromEntries(Object.entries(given).map(([name, { tensor }]) => [name, tensor]));
-  return { graph: g.graph, feeds };
-}
-
 describe.skipIf(B === 0)(`blocks of ${B} channels: ONNX Runtime has them on this machine`, () => {
   test.each(cases)("$title: results and gradients are those of the plain layout", async (piece) => {
-    const { graph, feeds } = graphOf(piece);
+    const { graph, feeds } = pieceGraph(piece, [channels, 6, 5]);
     const lowered = lowerGraph(graph, blocked);
     expect(lowered.nodes.some(({ opType }) => opType === "NchwcConv")).toBe(true);
     const [expected, actual] = [await runGraph(graph, feeds, plain), await runGraph(graph, feeds, blocked)];

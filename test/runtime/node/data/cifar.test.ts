@@ -3,10 +3,10 @@ import { link, mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { UserError } from "../../../../graph-builder/errors.ts";
 import { datasetDigest, datasets } from "../../../../runtime/data/dataset.ts";
 import { loadDataset } from "../../../../runtime/node/index.ts";
 import { cifar10Dir, testWithCifar10 } from "../../../support/cifar10.ts";
+import { messageOf } from "../../../support/user-error.ts";
 
 const PIXELS = 3 * 32 * 32;
 let folder: string;
@@ -36,15 +36,6 @@ async function folderWith(name: string, bytes: Uint8Array): Promise<string> {
   const created = await mkdtemp(join(folder, "data-"));
   await writeFile(join(created, name), bytes);
   return created;
-}
-
-async function messageOf(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(UserError);
-  return (error as UserError).message;
 }
 
 describe("loadDataset of CIFAR", () => {

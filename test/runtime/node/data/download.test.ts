@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "tar";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { UserError } from "../../../../graph-builder/errors.ts";
 import { type Archive, cacheFolder, downloadArchive } from "../../../../runtime/node/data/download.ts";
 import {
   type Answer,
@@ -13,6 +12,7 @@ import {
   serve,
   serveHalf,
 } from "../../../support/archive-server.ts";
+import { messageOf } from "../../../support/user-error.ts";
 
 const contents = { "a.bin": randomBytes(100_000), "b.bin": randomBytes(50_000) };
 const files = Object.entries(contents).map(([name, { length }]) => ({ name, bytes: length }));
@@ -63,15 +63,6 @@ async function expectWhole(path: string): Promise<void> {
     expect(bytes.equals(await readFile(join(path, name)))).toBe(true);
   }
   expect(await readdir(cacheDir)).toEqual(["data"]);
-}
-
-async function messageOf(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(UserError);
-  return (error as UserError).message;
 }
 
 describe("downloadArchive", () => {
