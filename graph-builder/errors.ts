@@ -29,6 +29,7 @@ export type ErrorCode =
   | "interrupted"
   | "label-invalid"
   | "learning-rate-fixed"
+  | "locked"
   | "manifest-damaged"
   | "metrics-damaged"
   | "model-damaged"

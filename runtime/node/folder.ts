@@ -9,16 +9,20 @@ import {
   type TrainingArtifacts,
 } from "../../artifacts/manifest.ts";
 import { makeFolder, readFileBytes, writeFileAtomic } from "./files.ts";
+import { withLock } from "./lock.ts";
 
 const manifestFile = "manifest.json";
 
 /**
- * Writes the artifacts and `manifest.json` into a folder, each file atomically. Throws UserError where it
- * cannot be written.
+ * Writes the artifacts and `manifest.json` into a folder, each file atomically, and locks the folder
+ * meanwhile. Throws UserError where it cannot be written, and where another process writes into it.
  */
 export async function writeTrainingArtifacts(folder: string, artifacts: TrainingArtifacts): Promise<void> {
-  await writeTrainingModels(folder, artifacts);
-  await writeFileAtomic(join(folder, artifactFiles.checkpoint), artifacts.checkpoint);
+  await makeFolder(folder);
+  await withLock(join(folder, ".lock"), folder, {}, async () => {
+    await writeTrainingModels(folder, artifacts);
+    await writeFileAtomic(join(folder, artifactFiles.checkpoint), artifacts.checkpoint);
+  });
 }
 
 /**

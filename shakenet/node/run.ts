@@ -1,3 +1,4 @@
+import { UserError } from "../../graph-builder/errors.ts";
 import type { ClassificationRecord } from "../../runtime/data/classification-task.ts";
 import { type Engine, openEngine, trainingSources } from "../../runtime/node/run/engine.ts";
 import { expectTrainable } from "../../runtime/node/run/engine-settings.ts";
@@ -38,9 +39,20 @@ export function runAround(checkpoint: string): Promise<ShakeNetRun | undefined> 
   return RunDirectory.around(format, checkpoint);
 }
 
-/** A free folder for a new run: `runs/<network>-<data>-s<seed>`, with a number appended where it is taken. */
-export function freePathOf(config: RunConfig): Promise<string> {
-  return freeRunPath(`${networkSlug(config)}-${config.data}-s${config.seed}`);
+/**
+ * Makes the folder of a new run: `runs/<network>-<data>-s<seed>`, with a number appended where it is taken.
+ * Throws UserError where it cannot be written.
+ */
+export async function createFreeRun(config: RunConfig, artifacts: ShakeNetArtifacts): Promise<ShakeNetRun> {
+  for (;;) {
+    const path = await freeRunPath(`${networkSlug(config)}-${config.data}-s${config.seed}`);
+    try {
+      return await createRun(path, config, artifacts);
+    } catch (error) {
+      // another process has just made a run of this name
+      if (!(error instanceof UserError && error.code === "run-exists")) throw error;
+    }
+  }
 }
 
 /** The provenance of a model that is exported from a run. */

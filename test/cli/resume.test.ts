@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "vitest";
 import { shake, start, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 
 const folder = temporaryFolder();
+const sharedFolder = temporaryFolder();
 const flags = [...tinyRunFlags, "--epochs", "3", "--checkpoint-every-steps", "1"];
 
 function digest(run: string, file: string): string {
@@ -117,4 +118,33 @@ test("a folder that is no run, and a damaged or foreign checkpoint, are refused 
     );
     expect(readFileSync(path).equals(bytes)).toBe(true);
   }
+});
+
+test("a run that another process trains is refused in one sentence, and loses nothing", async () => {
+  const run = "live";
+  const { child, finished } = start(folder, "train", ...flags, "--run-dir", run);
+  while (!existsSync(join(folder, run, "metrics.jsonl"))) await sleep(5);
+  const second = await shake(folder, "train", "--resume", run);
+  expect(second.code).toBe(2);
+  expect(second.stderr).toMatch(
+    new RegExp(`live is in use by process ${child.pid} on .*: wait until it ends`),
+  );
+  expect((await finished).code).toBe(0);
+  expectLikeWhole(run);
+});
+
+test("three runs that start at once without --run-dir get three folders", async () => {
+  const started = [1, 2, 3].map(() => start(sharedFolder, "train", ...tinyRunFlags, "--epochs", "1"));
+  const results = await Promise.all(started.map(({ finished }) => finished));
+  expect(results.map(({ code }) => code)).toEqual([0, 0, 0]);
+  const runs = readdirSync(join(sharedFolder, "runs"));
+  expect(runs).toHaveLength(3);
+  for (const run of runs) expect(readdirSync(join(sharedFolder, "runs", run))).not.toContain(".lock");
+});
+
+test("an empty folder that was made beforehand is a good run folder", async () => {
+  mkdirSync(join(folder, "made"));
+  const { code } = await shake(folder, "train", ...flags, "--run-dir", "made");
+  expect(code).toBe(0);
+  expectLikeWhole("made");
 });

@@ -7,7 +7,7 @@ import {
   isShakeNetManifest,
   type ShakeNetArtifacts,
 } from "../../../shakenet/index.ts";
-import { createRun, freePathOf } from "../../../shakenet/node/run.ts";
+import { createFreeRun, createRun } from "../../../shakenet/node/run.ts";
 import {
   artifactSettings,
   type GivenRun,
@@ -26,10 +26,13 @@ export async function prepareNewRun(given: TrainGiven): Promise<PreparedRun> {
   const ofRun = partOf(runSchemas, given);
   const { config, artifacts } =
     given.artifacts === undefined ? compile(runConfig(ofRun)) : await openArtifacts(given.artifacts, ofRun);
-  const path = given.runDir ?? (await freePathOf(config));
-  await RunDirectory.expectFree(path);
-  const openDirectory = (checkpoint: Uint8Array) => createRun(path, config, { ...artifacts, checkpoint });
-  return { config, artifacts, openDirectory, where: path };
+  const path = given.runDir;
+  if (path !== undefined) await RunDirectory.expectFree(path);
+  const openDirectory = (checkpoint: Uint8Array) => {
+    const complete = { ...artifacts, checkpoint };
+    return path === undefined ? createFreeRun(config, complete) : createRun(path, config, complete);
+  };
+  return { config, artifacts, openDirectory, where: path ?? "the new run" };
 }
 
 function compile(config: RunConfig): Plan {

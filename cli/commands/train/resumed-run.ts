@@ -7,7 +7,8 @@ import type { TrainGiven } from "./command.ts";
 import { type PreparedRun, refuseContradictions } from "./prepared-run.ts";
 
 /**
- * Prepares a run to resume. Throws UserError where there is none, and for settings that differ from its own.
+ * Prepares a run to resume, and locks it. Throws UserError where there is none, where another process trains
+ * it, and for settings that differ from its own.
  */
 export async function prepareResumedRun(given: TrainGiven): Promise<PreparedRun> {
   const path = given.resume || given.runDir;
@@ -23,6 +24,7 @@ export async function prepareResumedRun(given: TrainGiven): Promise<PreparedRun>
     });
   }
   const saved = await openRun(path);
+  await saved.lock();
   const ofRun = partOf(runSchemas, given);
   // `auto` keeps the run's own number of replicas
   const part = ofRun.replicas === "auto" ? { ...ofRun, replicas: saved.config.replicas } : ofRun;

@@ -55,6 +55,7 @@ export async function run(given: TrainGiven): Promise<number> {
       return 130;
     }
     await finish(directory, artifacts.manifest.parameters, { reporters, json: given.json === true });
+    await directory.close();
     return 0;
   } finally {
     await engine.session.release();

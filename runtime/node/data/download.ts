@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { extract } from "tar";
 import { UserError } from "../../../graph-builder/errors.ts";
 import { projectName } from "../../../graph-builder/project.ts";
+import { withLock } from "../lock.ts";
 
 /** A file that an archive holds. */
 export interface ArchiveFile {
@@ -63,13 +64,15 @@ export async function downloadArchive(
   const part = `${folder}.tar.gz.part`;
   try {
     await mkdir(cacheDir, { recursive: true });
-    await receive(archive, part, onProgress);
-    await verify(archive, part);
-    await unpack(archive, part, folder);
-    await rm(part, { force: true });
+    await withLock(`${folder}.lock`, archive.title, { wait: true }, async () => {
+      // another process may have got it while this one waited
+      if (await isComplete(folder, archive.files)) return;
+      await receive(archive, part, onProgress);
+      await verify(archive, part);
+      await unpack(archive, part, folder);
+      await rm(part, { force: true });
+    });
   } catch (error) {
-    // another run may have unpacked the archive and deleted the part at the same time
-    if (await isComplete(folder, archive.files)) return folder;
     if (error instanceof UserError) throw error;
     throw new UserError(
       `${archive.title} could not be stored in ${cacheDir} (${reasonOf(error)}): make room there, or name another folder with SHAKE_CACHE_DIR.`,
@@ -141,7 +144,6 @@ async function request(
   const range: Record<string, string> = start === 0 ? {} : { range: `bytes=${start}-` };
   const response = await fetch(archive.url, { headers: { "accept-encoding": "identity", ...range } });
   let offset = await firstByte(archive, part, start, response);
-  // the file is not truncated, because two runs at the same time write the same bytes to the same offsets
   const file = await open(part, constants.O_WRONLY | constants.O_CREAT);
   try {
     for await (const chunk of response.body ?? []) {
@@ -203,7 +205,6 @@ async function unpack({ title, url, ...archive }: Archive, part: string, folder:
       });
     }
     for (const { name } of archive.files) await synchronize(join(unpacked, name));
-    if (await isComplete(folder, archive.files)) return;
     await rm(folder, { recursive: true, force: true });
     await rename(unpacked, folder);
   } finally {

@@ -13,6 +13,7 @@ import type { CheckpointKind } from "../../loop/events.ts";
 import type { CheckpointStore } from "../../loop/train.ts";
 import { makeFolder, makeFolderAtomic, removeTemporaryFiles, writeFileAtomic } from "../files.ts";
 import { readManifest, readTrainingModels, writeTrainingModels } from "../folder.ts";
+import { FileLock } from "../lock.ts";
 import { readJsonObject } from "./schema.ts";
 
 /**
@@ -38,6 +39,7 @@ const files = {
   metrics: "metrics.jsonl",
   table: "metrics.csv",
   model: "model.onnx",
+  lock: ".lock",
 } as const;
 const folders = { graph: "graph", checkpoints: "checkpoints" } as const;
 
@@ -49,6 +51,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
   readonly config: Config;
   readonly #format: RunFormat<Config, M, Line>;
   #records: Line[] = [];
+  #lock: FileLock | undefined;
 
   private constructor(format: RunFormat<Config, M, Line>, path: string, config: Config) {
     this.#format = format;
@@ -57,8 +60,8 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
   }
 
   /**
-   * Makes the folder of a new run with its settings, models and first checkpoint; it appears whole or not at
-   * all. Throws UserError where it exists already or cannot be written.
+   * Makes the folder of a new run with its settings, models and first checkpoint, and locks it; it appears
+   * whole or not at all. Throws UserError where it exists already or cannot be written.
    */
   static async create<C, M extends Manifest, L extends EpochLine>(
     format: RunFormat<C, M, L>,
@@ -73,12 +76,18 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
       await writeFileAtomic(join(folder, folders.checkpoints, "last"), artifacts.checkpoint);
     });
     if (!isMade) throw taken(path);
-    return new RunDirectory(format, path, config);
+    const directory = new RunDirectory(format, path, config);
+    await directory.lock();
+    return directory;
   }
 
-  /** Throws UserError where something exists at a path, which a new run must not overwrite. */
+  /**
+   * Throws UserError where something exists at a path, which a new run must not overwrite. An empty folder is
+   * free.
+   */
   static async expectFree(path: string): Promise<void> {
-    if (await exists(path)) throw taken(path);
+    const names = await readdir(path).catch(() => undefined);
+    if (names ? names.length > 0 : await exists(path)) throw taken(path);
   }
 
   /** Opens a run that exists. Throws UserError where there is none, or its settings are damaged. */
@@ -110,9 +119,25 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     return isOfRun ? RunDirectory.open(format, path) : undefined;
   }
 
-  /** The same run with other settings, for a resume that changes some. */
+  /**
+   * Takes the run for this process until `close`, or until the process ends. Throws UserError, which names
+   * the holder, where another process writes the run.
+   */
+  async lock(): Promise<void> {
+    this.#lock = await FileLock.acquire(join(this.path, files.lock), this.path);
+  }
+
+  /** Lets other processes write the run again. */
+  async close(): Promise<void> {
+    await this.#lock?.release();
+    this.#lock = undefined;
+  }
+
+  /** The same run, with its lock, with other settings, for a resume that changes some. */
   withConfig(config: Config): RunDirectory<Config, M, Line> {
-    return new RunDirectory(this.#format, this.path, config);
+    const changed = new RunDirectory(this.#format, this.path, config);
+    changed.#lock = this.#lock;
+    return changed;
   }
 
   /**

@@ -1,0 +1,250 @@
+import { randomUUID } from "node:crypto";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { link, open, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import { errorCode, refusal } from "../../artifacts/read-file.ts";
+import { UserError } from "../../graph-builder/errors.ts";
+
+/** The holder touches its lock this often, so that other machines see that it lives. */
+const HEARTBEAT_MS = 10_000;
+
+/** A lock of another machine that nobody has touched for so long is taken over. */
+const ABANDONED_MS = 10 * 60_000;
+
+/** How long a process waits for another that is taking over a lock; that takes milliseconds. */
+const TAKEOVER_MS = 2_000;
+
+const POLL_MS = 100;
+
+const holderSchema = z.object({
+  id: z.string(),
+  host: z.string(),
+  /** Process numbers count within a PID namespace, such as a container. */
+  namespace: z.string(),
+  pid: z.int().min(1),
+  /** When the process started, in its system's own unit: a process number is used again. */
+  started: z.string(),
+  /** When the lock was taken, as an ISO 8601 time. */
+  since: z.string(),
+});
+
+/** Who holds a lock. */
+export type LockHolder = z.infer<typeof holderSchema>;
+
+/**
+ * A lock file: it exists while a process writes what the lock stands for. Its content says who holds it. A
+ * lock of a dead process of this machine is taken over at once; one of another machine where nobody has
+ * touched it for ten minutes. This works on network folders too, because it needs no more of them than that
+ * `link`, or the creation of a file that must not exist, is atomic.
+ */
+export class FileLock {
+  readonly #path: string;
+  readonly #id: string;
+  readonly #heartbeat: NodeJS.Timeout;
+
+  private constructor(path: string, { id, ...holder }: LockHolder) {
+    this.#path = path;
+    this.#id = id;
+    const content = contentOf({ id, ...holder });
+    this.#heartbeat = setInterval(() => void this.#touch(content), HEARTBEAT_MS);
+    this.#heartbeat.unref();
+    process.once("exit", this.#removeAtExit);
+  }
+
+  /**
+   * Takes the lock at `path`; `what` names in the error what it stands for. With `wait`, it waits for a living
+   * holder, else it throws UserError, which names the holder. Throws UserError too where the file cannot be
+   * written.
+   */
+  static async acquire(path: string, what: string, { wait = false } = {}): Promise<FileLock> {
+    const holder = await thisProcess();
+    for (;;) {
+      if (await create(path, holder)) return new FileLock(path, holder);
+      const other = await livingHolder(path);
+      if (other === "dead") continue;
+      if (!wait) throw inUse(what, path, other);
+      await sleep(POLL_MS);
+    }
+  }
+
+  /** Gives the lock back. It leaves a lock alone that another process has taken over. */
+  async release(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    process.removeListener("exit", this.#removeAtExit);
+    const holder = await readHolder(this.#path);
+    if (holder?.id === this.#id) await rm(this.#path, { force: true });
+  }
+
+  readonly #removeAtExit = () => {
+    if (readHolderSync(this.#path)?.id === this.#id) rmSync(this.#path, { force: true });
+  };
+
+  /**
+   * Writes the content again, so that the machine that has the file sets its time. Where that fails, the lock
+   * is still held, and another machine may take it over after ABANDONED_MS.
+   */
+  async #touch(content: string): Promise<void> {
+    const holder = await readHolder(this.#path);
+    if (holder?.id === this.#id) await writeFile(this.#path, content, { flag: "r+" }).catch(() => {});
+  }
+}
+
+/** Runs `work` while this process holds a lock. Throws as FileLock.acquire and as `work` does. */
+export async function withLock<T>(
+  path: string,
+  what: string,
+  options: { readonly wait?: boolean },
+  work: () => Promise<T>,
+): Promise<T> {
+  const lock = await FileLock.acquire(path, what, options);
+  try {
+    return await work();
+  } finally {
+    await lock.release();
+  }
+}
+
+async function thisProcess(): Promise<LockHolder> {
+  return {
+    id: randomUUID(),
+    host: hostname(),
+    namespace: await pidNamespace(),
+    pid: process.pid,
+    started: (await startOf(process.pid)) ?? "",
+    since: new Date().toISOString(),
+  };
+}
+
+/** The PID namespace of this process; empty on systems without them. */
+function pidNamespace(): Promise<string> {
+  return readlink("/proc/self/ns/pid").catch(() => "");
+}
+
+/** When a process started, from Linux's /proc/PID/stat (proc(5), field 22); undefined on other systems. */
+async function startOf(pid: number): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  // the name, in parentheses, may hold spaces
+  return text?.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+}
+
+/** Makes the lock file, with its content, where there is none. Returns false where there is one. */
+async function create(path: string, holder: LockHolder): Promise<boolean> {
+  const content = contentOf(holder);
+  const temporary = join(dirname(path), `.${holder.id}.tmp`);
+  try {
+    await writeFile(temporary, content, { flag: "wx" });
+    await link(temporary, path).catch(async (error: unknown) => {
+      if (errorCode(error) === "EEXIST") throw error;
+      // file systems without hard links, such as exFAT
+      const file = await open(path, "wx");
+      await file.writeFile(content);
+      await file.close();
+    });
+    return true;
+  } catch (error) {
+    if (errorCode(error) === "EEXIST") return false;
+    throw refusal(path, "written", error);
+  } finally {
+    await rm(temporary, { force: true }).catch(() => {});
+  }
+}
+
+/** The holder of a lock; undefined where its content does not say. Removes the lock of a dead one. */
+async function livingHolder(path: string): Promise<LockHolder | undefined | "dead"> {
+  const holder = await readHolder(path);
+  if (!(await isAbandoned(path, holder))) return holder;
+  const takeover = `${path}.takeover`;
+  if (!(await beginTakeover(takeover))) return "dead";
+  try {
+    // it may have been taken over, and by a living process, in the meantime
+    const current = await readHolder(path);
+    if (current?.id === holder?.id && (await isAbandoned(path, current))) await rm(path, { force: true });
+  } finally {
+    await rm(takeover, { force: true });
+  }
+  return "dead";
+}
+
+/** One process at a time removes a dead lock: the one that has created the file `takeover`. */
+async function beginTakeover(takeover: string): Promise<boolean> {
+  try {
+    await (await open(takeover, "wx")).close();
+    return true;
+  } catch (error) {
+    if (errorCode(error) !== "EEXIST") throw refusal(takeover, "written", error);
+  }
+  const before = await modifiedAt(takeover);
+  await sleep(TAKEOVER_MS);
+  // the same file after so long is of a process that died while it took over
+  if (before !== undefined && (await modifiedAt(takeover)) === before) await rm(takeover, { force: true });
+  return false;
+}
+
+async function isAbandoned(path: string, holder: LockHolder | undefined): Promise<boolean> {
+  if (holder && holder.host === hostname() && holder.namespace === (await pidNamespace())) {
+    return !(await isRunning(holder));
+  }
+  const [touched, now] = [await modifiedAt(path), await clockOf(dirname(path))];
+  return touched === undefined || now - touched > ABANDONED_MS;
+}
+
+async function isRunning({ pid, started }: LockHolder): Promise<boolean> {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if (errorCode(error) === "ESRCH") return false;
+  }
+  const start = await startOf(pid);
+  return start === undefined || started === "" || start === started;
+}
+
+/** The time by the clock of the machine that has the folder, whose times are on its files. */
+async function clockOf(folder: string): Promise<number> {
+  const probe = join(folder, `.${randomUUID()}.tmp`);
+  try {
+    await writeFile(probe, "");
+    return (await modifiedAt(probe)) ?? Date.now();
+  } finally {
+    await rm(probe, { force: true });
+  }
+}
+
+async function readHolder(path: string): Promise<LockHolder | undefined> {
+  return holderIn(await readFile(path, "utf8").catch(() => ""));
+}
+
+function readHolderSync(path: string): LockHolder | undefined {
+  return existsSync(path) ? holderIn(readFileSync(path, "utf8")) : undefined;
+}
+
+function contentOf(holder: LockHolder): string {
+  return `${JSON.stringify(holder)}\n`;
+}
+
+function holderIn(content: string): LockHolder | undefined {
+  try {
+    return holderSchema.parse(JSON.parse(content));
+  } catch {
+    return undefined;
+  }
+}
+
+async function modifiedAt(path: string): Promise<number | undefined> {
+  return stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => undefined,
+  );
+}
+
+function inUse(what: string, path: string, holder: LockHolder | undefined): UserError {
+  const who = holder
+    ? `process ${holder.pid} on ${holder.host} since ${holder.since}`
+    : `a process that ${path} does not name`;
+  return new UserError(`${what} is in use by ${who}: wait until it ends, or stop it.`, {
+    code: "locked",
+    details: { path, holder },
+  });
+}
