@@ -103,9 +103,7 @@ export function appendLoss(g: Builder, loss: Loss, context: LossContext): Value 
     const term = appendSingle(g, single, context);
     return weight === 1 ? term : g.Mul(term, g.float(weight));
   });
-  const [first, ...others] = terms;
-  if (!first) throw invalidLoss("A weighted sum needs at least one loss.");
-  return others.reduce((sum, term) => g.Add(sum, term), first);
+  return terms.reduce((sum, term) => g.Add(sum, term));
 }
 
 /**
@@ -115,6 +113,7 @@ export function appendLoss(g: Builder, loss: Loss, context: LossContext): Value 
 export function outputsOfLoss(loss: Loss, { outputs }: Graph, lossInput: string | undefined): Value[] {
   const names = outputs.map(({ name = "" }) => name);
   const singles = isList(loss) ? loss.map((term) => term.loss) : [loss];
+  if (singles.length === 0) throw invalidLoss("A weighted sum needs at least one loss.");
   const read = new Set(
     singles.flatMap((single) => {
       if (typeof single === "function") return names;
@@ -151,10 +150,10 @@ function withName(
 function appendSingle(g: Builder, loss: SingleLoss, context: LossContext): Value {
   const names = [...context.outputs.keys()];
   if (typeof loss === "function")
-    return asScalar(g, loss(g, Object.fromEntries(context.outputs)), "The loss function");
+    return asScalar(g, loss(g, Object.fromEntries(context.outputs)), "its result");
   if (isOutput(loss)) {
     const name = chosenOutput(names, loss.output);
-    return asScalar(g, outputOf(context, name), `The output ${name}`);
+    return asScalar(g, outputOf(context, name), "it");
   }
   const named = withName(loss);
   const output = outputOf(context, chosenOutput(names, named.input ?? context.lossInput));
@@ -268,7 +267,7 @@ function asScalar(g: Builder, value: Value, what: string): Value {
   const float = asFloat(g, value);
   if (float.shape.length === 0) return float;
   if (float.shape.every((dim) => dim === 1)) return g.Reshape(float, g.constant(int64s([], [0])));
-  throw misfit(`${what} is not one number: a loss is a float scalar`, value);
+  throw misfit(`${what} is not one number, and a loss is a float scalar`, value);
 }
 
 /** The output of that name; the only one, where none is said. */

@@ -1,5 +1,5 @@
 import type { Builder } from "../builder.ts";
-import { elementsOver } from "../composites.ts";
+import { elementsOver, floatLike } from "../composites.ts";
 import type { Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import { staticDim } from "../operators/inference.ts";
@@ -61,9 +61,16 @@ function labelWeights(
   return byClass ? g.Mul(byClass, counted) : counted;
 }
 
-/** The divisor of a mean: the sum of the weights, or the number of labels where there are no weights. */
+/**
+ * The divisor of a mean: the sum of the weights, or the number of labels where there are no weights. Where no
+ * label counts it is 1, so that the loss and its gradient are 0 and not NaN.
+ */
 function totalWeight(g: Builder, labels: Value, logProb: Value, weight: Value | null): Value {
-  if (weight) return g.ReduceSum(weight, null, { keepdims: 0 });
+  if (weight) {
+    const total = g.ReduceSum(weight, null, { keepdims: 0 });
+    const [zero, one] = [floatLike(g, total, 0), floatLike(g, total, 1)];
+    return g.Where(g.Equal(total, zero), one, total);
+  }
   const axes = labels.shape.map((_, i) => (i === 0 ? 0 : i + 1));
   return elementsOver(g, logProb, axes);
 }
