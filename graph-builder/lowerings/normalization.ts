@@ -1,6 +1,6 @@
 import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
-import { elementsOver, spatialAxes } from "../composites.ts";
+import { elementsOver, floatLike, spatialAxes } from "../composites.ts";
 import type { Value } from "../ir.ts";
 import { normalAxis } from "../operators/inference.ts";
 import type { Lowering } from "./lower.ts";
@@ -13,7 +13,7 @@ export const normalization = {
     const mean = channelMean(g, I(0));
     const centred = g.Sub(I(0), perChannel(g, I(0), mean));
     const variance = channelMean(g, g.Mul(centred, centred));
-    const invStd = g.Reciprocal(g.Sqrt(g.Add(variance, g.float(epsilon))));
+    const invStd = g.Reciprocal(g.Sqrt(g.Add(variance, floatLike(g, I(0), epsilon))));
     const Y = g.Add(g.Mul(centred, perChannel(g, I(0), g.Mul(I(1), invStd))), perChannel(g, I(0), I(2)));
     return [Y, ...runningStatistics(g, [I(3), I(4)], [mean, variance], momentum), mean, invStd];
   },
@@ -43,7 +43,7 @@ export const normalization = {
     const mean = g.ReduceMean(I(0), { axes });
     const centred = g.Sub(I(0), mean);
     const variance = g.ReduceMean(g.Mul(centred, centred), { axes });
-    const invStd = g.Reciprocal(g.Sqrt(g.Add(variance, g.float(attributes.epsilon))));
+    const invStd = g.Reciprocal(g.Sqrt(g.Add(variance, floatLike(g, I(0), attributes.epsilon))));
     const scaled = g.Mul(g.Mul(centred, invStd), I(1));
     return [B ? g.Add(scaled, B) : scaled, mean, invStd];
   },
@@ -68,7 +68,7 @@ export const normalization = {
   SimplifiedLayerNormalization: (g, { I, attributes: { axis, epsilon } }) => {
     const [, axes] = splitAxes(I(0), axis);
     const square = g.ReduceMean(g.Mul(I(0), I(0)), { axes });
-    const invStd = g.Reciprocal(g.Sqrt(g.Add(square, g.float(epsilon))));
+    const invStd = g.Reciprocal(g.Sqrt(g.Add(square, floatLike(g, I(0), epsilon))));
     return [g.Mul(g.Mul(I(0), invStd), I(1)), invStd];
   },
 
@@ -105,7 +105,7 @@ export function runningStatistics(
   momentum: number,
 ): Value[] {
   return running.map((old, i) =>
-    g.Add(g.Mul(old, g.float(momentum)), g.Mul(at(batch, i), g.float(1 - momentum))),
+    g.Add(g.Mul(old, floatLike(g, old, momentum)), g.Mul(at(batch, i), floatLike(g, old, 1 - momentum))),
   );
 }
 

@@ -181,6 +181,15 @@ export const neural = {
       return [X.type, mean.type, variance.type];
     },
   }),
+  InstanceNormalization: operator({
+    inputs: ["input", "scale", "B"],
+    outputs: ["output"],
+    attributes: { epsilon: attribute("float", 1e-5) },
+    infer: ([input, scale, B]) => {
+      expectPerChannel(input, scale, B);
+      return [input.tensor];
+    },
+  }),
   LayerNormalization: operator({
     since: 17,
     inputs: ["X", "Scale", "B?"],

@@ -164,6 +164,12 @@ const normalisation: OperatorCase[] = [
     (g, { X, scale }) => g.LayerNormalization(X, scale, null, { axis: 1, epsilon: 1e-2 })[0],
   ),
   of(
+    "InstanceNormalization",
+    "one axis",
+    { X: normal(["batch", 2, 5]), scale: vector(2), B: vector(2) },
+    (g, { X, scale, B }) => g.InstanceNormalization(X, scale, B, { epsilon: 1e-2 }),
+  ),
+  of(
     "SimplifiedLayerNormalization",
     "last axis",
     { X: normal(["batch", 2, 4]), scale: vector(4) },

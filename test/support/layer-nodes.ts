@@ -1,6 +1,6 @@
 import type { Case } from "./check-gradient.ts";
 import type { ForeignNode } from "./foreign-node.ts";
-import { distinct, integers, normal } from "./random-tensor.ts";
+import { apart, distinct, integers, normal } from "./random-tensor.ts";
 
 /** A layer of another program's file. */
 export interface LayerNode {
@@ -94,7 +94,7 @@ const windows: readonly LayerNode[] = [
     p: ["int", 3],
     pads: ["ints", [1, 0, 1, 1]],
   }),
-  of("GlobalLpPool", 2 + 9, "p 1", [["X", picture]], { p: ["int", 1] }),
+  of("GlobalLpPool", 11, "p 1", [["X", apart(["batch", 2, 5, 6])]], { p: ["int", 1] }),
   of("GlobalMaxPool", 11, "", [["X", distinct(["batch", 2, 5, 6])]]),
   of(
     "MaxUnpool",
@@ -109,5 +109,89 @@ const windows: readonly LayerNode[] = [
   ),
 ];
 
+const vector = (count: number) => normal([count]);
+
+const normalizations: readonly LayerNode[] = [
+  of(
+    "InstanceNormalization",
+    11,
+    "of pictures",
+    [
+      ["X", picture],
+      ["scale", vector(2)],
+      ["B", vector(2)],
+    ],
+    { epsilon: ["float", 0.01] },
+  ),
+  of("InstanceNormalization", 11, "of any size", [
+    ["X", normal(["batch", 2, "height", "width"])],
+    ["scale", vector(2)],
+    ["B", vector(2)],
+  ]),
+  of(
+    "GroupNormalization",
+    18,
+    "a factor for each group",
+    [
+      ["X", normal(["batch", 4, 3, 2])],
+      ["scale", vector(2)],
+      ["bias", vector(2)],
+    ],
+    { num_groups: ["int", 2], epsilon: ["float", 0.01] },
+  ),
+  of(
+    "GroupNormalization",
+    21,
+    "a factor for each channel, any size",
+    [
+      ["X", normal(["batch", 4, "height", "width"])],
+      ["scale", vector(4)],
+      ["bias", vector(4)],
+    ],
+    { num_groups: ["int", 2], epsilon: ["float", 0.01] },
+  ),
+  of(
+    "RMSNormalization",
+    23,
+    "two axes",
+    [
+      ["X", normal(["batch", 2, 4])],
+      ["scale", normal([2, 4])],
+    ],
+    { axis: ["int", -2], epsilon: ["float", 0.01] },
+  ),
+  of(
+    "LayerNormalization",
+    17,
+    "the middle axis and behind",
+    [
+      ["X", normal(["batch", 2, 4])],
+      ["scale", normal([2, 4])],
+      ["B", normal([2, 4])],
+    ],
+    { axis: ["int", 1], epsilon: ["float", 0.01] },
+  ),
+  of("LRN", 13, "an odd size", [["X", normal(["batch", 5, 2, 3])]], {
+    size: ["int", 3],
+    alpha: ["float", 0.5],
+    beta: ["float", 0.6],
+    bias: ["float", 2],
+  }),
+  // ONNX Runtime has no kernel for an even size
+  of(
+    "LRN",
+    13,
+    "an even size",
+    [["X", normal(["batch", 5, 2])]],
+    { size: ["int", 4], alpha: ["float", 0.5] },
+    {
+      kernel: false,
+    },
+  ),
+  of("LpNormalization", 11, "p 1", [["X", apart(["batch", 4])]], { p: ["int", 1], axis: ["int", 0] }),
+  of("LpNormalization", 11, "p 2", [["X", normal(["batch", 4])]]),
+  of("MeanVarianceNormalization", 13, "", [["X", picture]]),
+];
+
 /** Layers in the forms of files. */
-export const layerNodes: readonly LayerNode[] = [...windows];
+export const layerNodes: readonly LayerNode[] = [...windows, ...normalizations];

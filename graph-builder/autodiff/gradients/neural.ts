@@ -1,5 +1,5 @@
 import type { Builder } from "../../builder.ts";
-import { elementsOver, fitSpatial, spatialAxes } from "../../composites.ts";
+import { elementsOver, fitSpatial, floatLike, spatialAxes } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
 import type { neural as operators } from "../../operators/neural.ts";
 import { Tensor } from "../../tensor.ts";
@@ -35,7 +35,7 @@ export const neural: Gradients<typeof operators> = {
   BatchNormalization: (g, { I, dY, attributes: { epsilon, training_mode } }) => {
     const [X, scale] = [I(0), I(1)];
     const [mean, variance] = training_mode ? batchStatistics(g, X) : [I(3), I(4)];
-    const invStd = g.Reciprocal(g.Sqrt(g.Add(variance, g.float(epsilon))));
+    const invStd = g.Reciprocal(g.Sqrt(g.Add(variance, floatLike(g, X, epsilon))));
     if (training_mode) return g.BatchNormalizationGrad(dY, X, scale, mean, invStd, { epsilon });
     const axes = g.int64([0, ...spatialAxes(X)]);
     const channel = (value: Value) => g.Unsqueeze(value, g.int64(spatialAxes(X).map((axis) => axis - 1)));
@@ -45,6 +45,26 @@ export const neural: Gradients<typeof operators> = {
       () => g.ReduceSum(dY, axes, { keepdims: 0 }),
       null,
       null,
+    ];
+  },
+  // with x = (X - mean) * invStd and a = dY * scale, over the pixels of each picture and channel:
+  // dX = invStd * (a - mean(a) - x * mean(a * x)), dScale = sum(dY * x), dB = sum(dY)
+  InstanceNormalization: (g, { I, dY, attributes: { epsilon } }) => {
+    const X = I(0);
+    const axes = spatialAxes(X);
+    const centred = g.Sub(X, g.ReduceMean(X, { axes }));
+    const variance = g.ReduceMean(g.Mul(centred, centred), { axes });
+    const invStd = g.Reciprocal(g.Sqrt(g.Add(variance, floatLike(g, X, epsilon))));
+    const x = g.Mul(centred, invStd);
+    const sums = g.int64([0, ...axes]);
+    return [
+      () => {
+        const a = g.Mul(dY, g.Unsqueeze(I(1), g.int64(axes.map((axis) => axis - 1))));
+        const slope = g.ReduceMean(g.Mul(a, x), { axes });
+        return g.Mul(g.Sub(g.Sub(a, g.ReduceMean(a, { axes })), g.Mul(x, slope)), invStd);
+      },
+      () => g.ReduceSum(g.Mul(dY, x), sums, { keepdims: 0 }),
+      () => g.ReduceSum(dY, sums, { keepdims: 0 }),
     ];
   },
   LayerNormalization: (g, { I, optional, O, dY, attributes }) => {

@@ -16,17 +16,6 @@ export const neural: readonly ImportForm[] = [
     },
   },
   {
-    // before opset 14, further outputs meant training mode; from opset 14 on, the attribute training_mode
-    // does
-    domain: "",
-    opType: "BatchNormalization",
-    until: 14,
-    read: (_, { inputs, attributes, declared }) =>
-      declared.length > 1
-        ? refuse("its training mode is supported from opset 14 on")
-        : { inputs, attributes },
-  },
-  {
     domain: "",
     opType: "Dropout",
     until: 12,

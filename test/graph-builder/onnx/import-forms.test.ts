@@ -1,6 +1,6 @@
 import onnxProto from "onnx-proto";
 import { expect, test } from "vitest";
-import { decodeModel, type Graph, shapeOf, UserError } from "../../../graph-builder/index.ts";
+import { decodeModel, floats, type Graph, shapeOf, UserError } from "../../../graph-builder/index.ts";
 import { normal } from "../../support/random-tensor.ts";
 import { numbersOf, runGraph } from "../../support/run-graph.ts";
 
@@ -267,15 +267,18 @@ test("Dropout of opset 11 has its ratio as an attribute", () => {
   expect(nodes[0]?.input(1).constant?.numbers()).toEqual([0.25]);
 });
 
-test("a BatchNormalization in training mode is supported from opset 14 on", () => {
-  const input = ["X", "s", "s", "s", "s"];
-  const statistics = [floatInfo("s", [2])];
-  const node = { opType: "BatchNormalization", input, output: ["y", "mean", "var"] };
-  expect(() => decoded([1, 2], [node], ["y"], [], 13, statistics)).toThrow(
-    "BatchNormalization at y: its training mode is supported from opset 14 on",
-  );
-  const inUse = { ...node, output: ["y"] };
-  expect(decoded([1, 2], [inUse], ["y"], [], 13, statistics).output("y").shape).toEqual([1, 2]);
+test("before opset 14, a BatchNormalization with further outputs is in training mode", async () => {
+  const names = ["scale", "B", "mean", "variance"];
+  const statistics = names.map((name) => floatInfo(name, [2]));
+  const output = ["y", "m", "v", "saved_m", "saved_v"];
+  const node = { opType: "BatchNormalization", input: ["X", ...names], output };
+  const graph = decoded([2, 2], [node], ["y", "m"], [], 13, statistics);
+  const feeds = names.map((name) => [name, floats([1, 2])]);
+  const X = floats([1, 5, 3, 1], [2, 2]);
+  const results = await runGraph(graph, { X, ...Object.fromEntries(feeds) });
+  // the batch's means are 2 and 3: x - 2 and x - 3 over the deviations 1 and 2, times scale and plus B
+  for (const [i, value] of [0, 4, 2, 0].entries()) expect(numbersOf(results, "y")[i]).toBeCloseTo(value, 4);
+  expect(numbersOf(results, "m").map((value) => Number(value.toFixed(5)))).toEqual([1.1, 2.1]);
 });
 
 test.each(["constructor", "__proto__", "toString"])("an operator named %s is not supported", (opType) => {
