@@ -56,6 +56,11 @@ export function floatLike(g: Builder, { elemType }: Value, value: number): Value
   return g.constant(tensorOf(elemType, value));
 }
 
+/** A number in the type and shape of a value. */
+export function filled(g: Builder, value: Value, number: number): Value {
+  return g.Expand(floatLike(g, value, number), g.Shape(value));
+}
+
 /** A value in the element type of another: the same value where the types are equal. */
 export function castLike(g: Builder, value: Value, { elemType }: Value): Value {
   return value.elemType === elemType ? value : g.Cast(value, { to: dataTypeNumbers[elemType] });

@@ -4,7 +4,8 @@ import { floatLike } from "../composites.ts";
 import { productOf } from "../dims.ts";
 import type { Value } from "../ir.ts";
 import { constantNumbers, normalAxis, shapeInput, staticDim } from "../operators/inference.ts";
-import { sliceRange } from "../operators/tensors.ts";
+import { ShapeError } from "../operators/schema.ts";
+import { type SliceRange, sliceRange } from "../operators/slicing.ts";
 import type { Shape } from "../types.ts";
 import type { Lower } from "./lower.ts";
 
@@ -17,7 +18,9 @@ export const gatherGrad: Lower<"GatherGrad"> = (g, { I, attributes }) => {
   const column = g.Reshape(indices, g.int64(alone));
   const count = productOf(indices.shape);
   const flat = full.map((dim, i) => (i === axis ? count : dim));
-  const updates = g.Reshape(dY, g.int64(reshapeTarget(flat, axis)));
+  const target = reshapeTarget(flat, axis);
+  const isKnown = target.indexOf(-1) === target.lastIndexOf(-1);
+  const updates = g.Reshape(dY, isKnown ? g.int64(target) : flattened(g, shape, axis, full.length));
   const zeros = g.Expand(floatLike(g, dY, 0), shape);
   const places = g.Expand(column, g.Shape(updates));
   return [g.ScatterElements(zeros, places, updates, { axis, reduction: "add" })];
@@ -25,29 +28,51 @@ export const gatherGrad: Lower<"GatherGrad"> = (g, { I, attributes }) => {
 
 /**
  * Puts dY into zeros at the sliced positions, by Pad: zeros between steps, before and after; a negative step
- * reverses dY.
+ * reverses dY. Throws ShapeError for a step other than 1 over a dimension with symbols.
  */
 export const sliceGrad: Lower<"SliceGrad"> = (g, { I, optional }) => {
   const full = shapeInput(I(1));
-  const [starts, ends] = [constantNumbers(I(2), "starts"), constantNumbers(I(3), "ends")];
+  const [starts, ends] = [shapeInput(I(2)), shapeInput(I(3))];
   const axes = optional(4) ? constantNumbers(I(4), "axes") : starts.map((_, i) => i);
   const steps = optional(5) ? constantNumbers(I(5), "steps") : starts.map(() => 1);
   let result = I(0);
   for (const [i, axis] of axes.entries()) {
     const along = normalAxis(axis, full.length);
-    const size = staticDim(full, along);
-    const { start, step, count } = sliceRange(along, size, at(starts, i), at(ends, i), at(steps, i));
-    const forward = step < 0 ? reversed(g, result, along) : result;
-    const spread = interleaveZeros(g, forward, along, Math.abs(step));
-    if (count === 0) {
-      result = padAxis(g, result, along, 0, size);
-      continue;
+    const [size, from, to] = [at(full, along), at(starts, i), at(ends, i)];
+    if (typeof size === "number" && typeof from === "number" && typeof to === "number") {
+      result = placed(g, result, size, sliceRange(along, size, from, to, at(steps, i)));
+    } else if (at(steps, i) === 1) {
+      const start = g.Slice(I(2), g.int64([i]), g.int64([i + 1]));
+      const isFromEnd = typeof from === "number" && from < 0;
+      const length = g.Slice(I(1), g.int64([along]), g.int64([along + 1]));
+      result = placedInRun(g, result, along, isFromEnd ? g.Add(length, start) : start, length);
+    } else {
+      throw new ShapeError(
+        `the gradient of a Slice with step ${at(steps, i)} needs a known dimension, not ${size}`,
+      );
     }
-    const first = step < 0 ? start + step * (count - 1) : start;
-    result = padAxis(g, spread, along, first, size - first - (Math.abs(step) * (count - 1) + 1));
   }
   return [result];
 };
+
+/** dY in zeros along an axis of known size. */
+function placed(g: Builder, dY: Value, size: number, { axis, start, step, count }: SliceRange): Value {
+  if (count === 0) return padAxis(g, dY, axis, 0, size);
+  const forward = step < 0 ? reversed(g, dY, axis) : dY;
+  const spread = interleaveZeros(g, forward, axis, Math.abs(step));
+  const first = step < 0 ? start + step * (count - 1) : start;
+  return padAxis(g, spread, axis, first, size - first - (Math.abs(step) * (count - 1) + 1));
+}
+
+/** dY in zeros along an axis whose size, or where dY starts in it, is known only in a run: vectors of one. */
+function placedInRun(g: Builder, dY: Value, axis: number, start: Value, size: Value): Value {
+  const rank = dY.shape.length;
+  const taken = g.Shape(dY, { start: axis, end: axis + 1 });
+  const zeros = (count: number) => (count > 0 ? [g.int64(Array(count).fill(0))] : []);
+  const [before, behind] = [zeros(axis), zeros(rank - axis - 1)];
+  const after = g.Sub(g.Sub(size, start), taken);
+  return g.Pad(dY, g.Concat(...before, start, ...behind, ...before, after, ...behind, { axis: 0 }));
+}
 
 /**
  * Adds dY into zeros at the indices of the maxima, which count in the flattened input. Throws Error without a
@@ -83,6 +108,13 @@ function interleaveZeros(g: Builder, X: Value, axis: number, step: number): Valu
  */
 function reshapeTarget(dims: Shape, axis: number): number[] {
   return dims.map((dim, i) => (typeof dim === "number" ? dim : i < axis ? 0 : -1));
+}
+
+/** A shape with -1 at an axis. */
+function flattened(g: Builder, shape: Value, axis: number, rank: number): Value {
+  const part = (from: number, to: number) =>
+    from < to ? [g.Slice(shape, g.int64([from]), g.int64([to]))] : [];
+  return g.Concat(...part(0, axis), g.int64([-1]), ...part(axis + 1, rank), { axis: 0 });
 }
 
 function padAxis(g: Builder, X: Value, axis: number, before: number, after: number): Value {

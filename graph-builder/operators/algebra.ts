@@ -1,7 +1,8 @@
 import { sameDim } from "../dims.ts";
 import { type Shape, tensorType } from "../types.ts";
-import { broadcastShapes, commonElemType, dimAt, refuse } from "./inference.ts";
-import { attribute, operator } from "./schema.ts";
+import { einsumShape, parseEquation } from "./einsum.ts";
+import { broadcastShapes, commonElemType, dimAt, mayEqual, refuse } from "./inference.ts";
+import { attribute, operator, required } from "./schema.ts";
 
 /** The shape of a product of matrices, or of stacks of them. */
 export function matMulShape(A: Shape, B: Shape): Shape {
@@ -38,6 +39,30 @@ export const algebra = {
       );
       if (C) broadcastShapes(shape, C.shape);
       return [tensorType(commonElemType(A, B), shape)];
+    },
+  }),
+  Einsum: operator({
+    since: 12,
+    inputs: ["Inputs..."],
+    outputs: ["Output"],
+    attributes: { equation: required("string") },
+    infer: (inputs, { equation }) => {
+      const shapes = inputs.map(({ shape }) => shape);
+      const parsed = parseEquation(
+        equation,
+        shapes.map(({ length }) => length),
+      );
+      return [tensorType(commonElemType(...inputs), einsumShape(parsed, shapes))];
+    },
+  }),
+  Det: operator({
+    inputs: ["X"],
+    outputs: ["Y"],
+    infer: ([X]) => {
+      const rank = X.shape.length;
+      if (rank < 2 || !mayEqual(dimAt(X.shape, rank - 2), dimAt(X.shape, rank - 1)))
+        refuse("needs square matrices");
+      return [tensorType(X.elemType, X.shape.slice(0, -2))];
     },
   }),
 };

@@ -146,9 +146,14 @@ export const elementwise = {
     infer: ([input]) => sameAs(input),
   }),
   Cast: operator({
+    since: ({ saturate, round_mode }) => (round_mode !== "up" ? 24 : saturate !== 1 ? 19 : 11),
     inputs: ["input"],
     outputs: ["output"],
-    attributes: { to: required("int") },
+    attributes: {
+      to: required("int"),
+      saturate: attribute("int", 1),
+      round_mode: attribute("string", "up"),
+    },
     infer: ([input], { to }) => [tensorType(dataTypeOf(to), input.shape)],
     contents: ([input]) => contentsOf(input),
   }),

@@ -3,6 +3,7 @@ import { activations } from "./activations.ts";
 import { algebra } from "./algebra.ts";
 import { cuda } from "./cuda.ts";
 import { elementwise } from "./elementwise.ts";
+import { indexing } from "./indexing.ts";
 import { nchwc } from "./nchwc.ts";
 import { neural } from "./neural.ts";
 import { quantization } from "./quantization.ts";
@@ -16,6 +17,7 @@ export const operators = {
   ...elementwise,
   ...activations,
   ...tensors,
+  ...indexing,
   ...reductions,
   ...algebra,
   ...neural,

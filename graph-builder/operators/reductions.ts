@@ -1,5 +1,5 @@
 import { tensorType } from "../types.ts";
-import { meanAxes, reduceShape, summedAxes } from "./inference.ts";
+import { meanAxes, reduceShape, sameAs, summedAxes } from "./inference.ts";
 import { attribute, operator, optional } from "./schema.ts";
 
 /** A reduction whose axes are an attribute. */
@@ -12,17 +12,36 @@ const reduction = operator({
   ],
 });
 
+/** The index of an extremum along one axis. */
+const indexOfExtremum = operator({
+  since: ({ select_last_index }) => (select_last_index ? 12 : 11),
+  inputs: ["data"],
+  outputs: ["reduced"],
+  attributes: {
+    axis: attribute("int", 0),
+    keepdims: attribute("int", 1),
+    select_last_index: attribute("int", 0),
+  },
+  infer: ([data], { axis, keepdims }) => [tensorType("int64", reduceShape(data.shape, [axis], keepdims))],
+});
+
+/** The reductions whose axes are an attribute here; from opset 18 on, they are an input. */
+export const attributeReductions = [
+  "ReduceMean",
+  "ReduceMax",
+  "ReduceMin",
+  "ReduceProd",
+  "ReduceSumSquare",
+  "ReduceL1",
+  "ReduceL2",
+  "ReduceLogSum",
+  "ReduceLogSumExp",
+] as const;
+export type AttributeReduction = (typeof attributeReductions)[number];
+
 export const reductions = {
-  ArgMax: operator({
-    inputs: ["data"],
-    outputs: ["reduced"],
-    attributes: {
-      axis: attribute("int", 0),
-      keepdims: attribute("int", 1),
-      select_last_index: attribute("int", 0),
-    },
-    infer: ([data], { axis, keepdims }) => [tensorType("int64", reduceShape(data.shape, [axis], keepdims))],
-  }),
+  ArgMax: indexOfExtremum,
+  ArgMin: indexOfExtremum,
   ReduceSum: operator({
     inputs: ["data", "axes?"],
     outputs: ["reduced"],
@@ -32,6 +51,18 @@ export const reductions = {
     ],
   }),
   ReduceMean: reduction,
+  ReduceMax: reduction,
+  ReduceMin: reduction,
+  ReduceProd: reduction,
+  ReduceSumSquare: reduction,
+  ReduceL1: reduction,
   ReduceL2: reduction,
+  ReduceLogSum: reduction,
   ReduceLogSumExp: reduction,
+  CumSum: operator({
+    inputs: ["x", "axis"],
+    outputs: ["y"],
+    attributes: { exclusive: attribute("int", 0), reverse: attribute("int", 0) },
+    infer: ([x]) => sameAs(x),
+  }),
 };

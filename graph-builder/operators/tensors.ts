@@ -1,42 +1,29 @@
-import { at as elementAt } from "../at.ts";
-import { type Dim, productOf, sameDim, sumOf } from "../dims.ts";
+import { type Dim, productOf, quotientOf, sumOf } from "../dims.ts";
 import { tensorType } from "../types.ts";
-import { complete, contentsOf, joined, repeated } from "./contents.ts";
+import { contentsOf, joined, repeated } from "./contents.ts";
+import { dataTypeOf } from "./elementwise.ts";
 import {
   broadcastShapes,
   commonElemType,
   constantNumbers,
   dimAt,
+  mayEqual,
   normalAxis,
   reduceShape,
   refuse,
   reshapeTo,
   sameAs,
   shapeInput,
-  staticDim,
 } from "./inference.ts";
-import { attribute, operator, optional, required } from "./schema.ts";
+import { attribute, type Operand, operator, optional, required } from "./schema.ts";
+import { slicedShape } from "./slicing.ts";
 
-/**
- * Where Slice starts and ends on each axis it names, negative positions counted from the end and all clamped
- * as ONNX says.
- */
-export interface SliceRange {
-  readonly axis: number;
-  readonly start: number;
-  readonly step: number;
-  readonly count: number;
-}
+const padModes: ReadonlySet<string> = new Set(["constant", "reflect", "edge", "wrap"]);
 
-/** Slice's ranges over a dimension of known size. */
-export function sliceRange(axis: number, size: number, start: number, end: number, step: number): SliceRange {
-  const clamp = (position: number, low: number, high: number) =>
-    Math.min(Math.max(position < 0 ? position + size : position, low), high);
-  const [from, to] =
-    step > 0
-      ? [clamp(start, 0, size), clamp(end, 0, size)]
-      : [clamp(start, 0, size - 1), clamp(end, -1, size - 1)];
-  return { axis, start: from, step, count: Math.max(0, Math.ceil((to - from) / step)) };
+/** The dimensions of images [N, C, H, W]. */
+function imageDims({ shape }: Operand): [batch: Dim, channels: Dim, height: Dim, width: Dim] {
+  if (shape.length !== 4) refuse("needs images of the shape [N, C, H, W]");
+  return [dimAt(shape, 0), dimAt(shape, 1), dimAt(shape, 2), dimAt(shape, 3)];
 }
 
 export const tensors = {
@@ -99,23 +86,23 @@ export const tensors = {
       const elemType = commonElemType(...inputs);
       const first = inputs[0]?.shape ?? refuse("needs at least one input");
       const at = normalAxis(axis, first.length);
-      for (const { shape } of inputs) {
-        if (
-          shape.length !== first.length ||
-          shape.some((dim, i) => i !== at && !sameDim(dim, dimAt(first, i)))
-        ) {
-          refuse(
-            `shapes ${inputs.map((v) => `[${v.shape.join(", ")}]`).join(" and ")} do not join on axis ${axis}`,
-          );
-        }
+      const fits = inputs.every(
+        ({ shape }) =>
+          shape.length === first.length &&
+          shape.every((dim, i) => i === at || mayEqual(dim, dimAt(first, i))),
+      );
+      if (!fits) {
+        refuse(
+          `shapes ${inputs.map((v) => `[${v.shape.join(", ")}]`).join(" and ")} do not join on axis ${axis}`,
+        );
       }
-      const total = inputs.reduce((sum, { shape }) => sum + staticDim(shape, at), 0);
-      return [
-        tensorType(
-          elemType,
-          first.map((dim, i) => (i === at ? total : dim)),
-        ),
-      ];
+      const shape = first.map((dim, i) => {
+        const dims = inputs.map((input) => dimAt(input.shape, i));
+        if (i === at) return dims.reduce(sumOf, 0);
+        // one size can have several names in a file, and a number is the most exact of them
+        return dims.find((each) => typeof each === "number") ?? dim;
+      });
+      return [tensorType(elemType, shape)];
     },
     contents: (inputs, { axis }) => [joined(inputs, axis)],
   }),
@@ -124,10 +111,12 @@ export const tensors = {
     outputs: ["outputs..."],
     attributes: { axis: attribute("int", 0) },
     infer: ([input, split], { axis }) => {
-      const sizes = constantNumbers(split, "split");
+      const sizes = shapeInput(split);
       const at = normalAxis(axis, input.shape.length);
-      if (sizes.reduce((sum, size) => sum + size, 0) !== dimAt(input.shape, at)) {
-        refuse(`split [${sizes.join(", ")}] does not add up to the dimension ${dimAt(input.shape, at)}`);
+      const whole = dimAt(input.shape, at);
+      const total = sizes.reduce(sumOf, 0);
+      if (!mayEqual(total, whole)) {
+        refuse(`split [${sizes.join(", ")}] does not add up to the dimension ${whole}`);
       }
       return sizes.map((size) =>
         tensorType(
@@ -141,24 +130,11 @@ export const tensors = {
     inputs: ["data", "starts", "ends", "axes?", "steps?"],
     outputs: ["output"],
     infer: ([data, starts, ends, axes, steps]) => {
-      const from = constantNumbers(starts, "starts");
-      const to = constantNumbers(ends, "ends");
+      const [from, to] = [shapeInput(starts), shapeInput(ends)];
       const along = axes ? constantNumbers(axes, "axes") : from.map((_, i) => i);
       const by = steps ? constantNumbers(steps, "steps") : from.map(() => 1);
-      if ([from, to, by].some(({ length }) => length !== along.length)) {
-        refuse(`starts, ends, axes and steps must be of one length`);
-      }
-      const shape: Dim[] = [...data.shape];
-      for (const [i, axis] of along.entries()) {
-        const at = normalAxis(axis, shape.length);
-        shape[at] = sliceRange(
-          at,
-          staticDim(data.shape, at),
-          elementAt(from, i),
-          elementAt(to, i),
-          elementAt(by, i),
-        ).count;
-      }
+      const places = along.map((axis) => normalAxis(axis, data.shape.length));
+      const shape = slicedShape(data.shape, { starts: from, ends: to, axes: places, steps: by });
       return [tensorType(data.elemType, shape)];
     },
     contents: ([data, starts, ends, , steps]) => {
@@ -170,12 +146,14 @@ export const tensors = {
     },
   }),
   Pad: operator({
+    since: ({ mode }) => (mode === "wrap" ? 19 : 11),
     inputs: ["data", "pads", "constant_value?"],
     outputs: ["output"],
     attributes: { mode: attribute("string", "constant") },
-    infer: ([data, pads]) => {
+    infer: ([data, pads], { mode }) => {
       const amounts = shapeInput(pads);
       const rank = data.shape.length;
+      if (!padModes.has(mode)) refuse(`mode ${mode} is not known`);
       if (amounts.length !== 2 * rank) refuse(`pads has ${amounts.length} numbers, not ${2 * rank}`);
       const shape = data.shape.map((dim, i) =>
         sumOf(sumOf(dim, dimAt(amounts, i)), dimAt(amounts, i + rank)),
@@ -232,32 +210,6 @@ export const tensors = {
       ];
     },
   }),
-  Gather: operator({
-    inputs: ["data", "indices"],
-    outputs: ["output"],
-    attributes: { axis: attribute("int", 0) },
-    infer: ([data, indices], { axis }) => {
-      const at = normalAxis(axis, data.shape.length);
-      return [
-        tensorType(data.elemType, [
-          ...data.shape.slice(0, at),
-          ...indices.shape,
-          ...data.shape.slice(at + 1),
-        ]),
-      ];
-    },
-    contents: ([data, indices]) => {
-      const [elements, places] = [data.contents, indices.contents];
-      if (!elements || !places || data.shape.length !== 1) return [undefined];
-      return [complete(places.map((place) => (typeof place === "number" ? elements.at(place) : undefined)))];
-    },
-  }),
-  ScatterElements: operator({
-    inputs: ["data", "indices", "updates"],
-    outputs: ["output"],
-    attributes: { axis: attribute("int", 0), reduction: attribute("string", "none") },
-    infer: ([data]) => sameAs(data),
-  }),
   ConstantOfShape: operator({
     inputs: ["input"],
     outputs: ["output"],
@@ -269,22 +221,72 @@ export const tensors = {
     inputs: ["start", "limit", "delta"],
     outputs: ["output"],
     infer: ([start, limit, delta]) => {
-      const [[first], [end], [step]] = [shapeInput(start), shapeInput(limit), shapeInput(delta)];
-      if (first === 0 && step === 1 && end !== undefined) return [tensorType(limit.elemType, [end])];
+      const elemType = commonElemType(start, limit, delta);
+      if (elemType.startsWith("int")) {
+        const [[first], [end], [step]] = [shapeInput(start), shapeInput(limit), shapeInput(delta)];
+        if (first === 0 && step === 1 && end !== undefined) return [tensorType(elemType, [end])];
+      }
       const [from = 0, to = 0, by = 1] = [start, limit, delta].map((v) => constantNumbers(v, "the range")[0]);
-      return [tensorType(limit.elemType, [Math.max(0, Math.ceil((to - from) / by))])];
+      return [tensorType(elemType, [Math.max(0, Math.ceil((to - from) / by))])];
     },
   }),
-  OneHot: operator({
-    inputs: ["indices", "depth", "values"],
+  Trilu: operator({
+    since: 14,
+    inputs: ["input", "k?"],
     outputs: ["output"],
-    attributes: { axis: attribute("int", -1) },
-    infer: ([indices, depth, values], { axis }) => {
-      const at = normalAxis(axis, indices.shape.length + 1);
-      const [count = 0] = constantNumbers(depth, "depth");
+    attributes: { upper: attribute("int", 1) },
+    infer: ([input]) => {
+      if (input.shape.length < 2) refuse("needs matrices");
+      return sameAs(input);
+    },
+  }),
+  EyeLike: operator({
+    inputs: ["input"],
+    outputs: ["output"],
+    attributes: { dtype: optional("int"), k: attribute("int", 0) },
+    infer: ([input], { dtype }) => {
+      if (input.shape.length !== 2) refuse("needs a matrix");
+      return [tensorType(dtype === undefined ? input.elemType : dataTypeOf(dtype), input.shape)];
+    },
+  }),
+  DepthToSpace: operator({
+    inputs: ["input"],
+    outputs: ["output"],
+    attributes: { blocksize: required("int"), mode: attribute("string", "DCR") },
+    infer: ([input], { blocksize: size, mode }) => {
+      if (mode !== "DCR" && mode !== "CRD") refuse(`mode ${mode} is not DCR or CRD`);
+      const [batch, channels, height, width] = imageDims(input);
+      const fewer =
+        quotientOf(channels, size * size) ?? refuse(`${channels} channels are not in blocks of ${size}`);
       return [
-        tensorType(values.elemType, [...indices.shape.slice(0, at), count, ...indices.shape.slice(at)]),
+        tensorType(input.elemType, [batch, fewer, productOf([height, size]), productOf([width, size])]),
       ];
+    },
+  }),
+  SpaceToDepth: operator({
+    inputs: ["input"],
+    outputs: ["output"],
+    attributes: { blocksize: required("int") },
+    infer: ([input], { blocksize: size }) => {
+      const [batch, channels, ...dims] = imageDims(input);
+      const [height, width] = dims.map(
+        (dim) =>
+          quotientOf(dim, size) ?? refuse(`an image of ${dims.join(" x ")} is not in blocks of ${size}`),
+      );
+      return [
+        tensorType(input.elemType, [batch, productOf([channels, size * size]), height ?? 1, width ?? 1]),
+      ];
+    },
+  }),
+  ReverseSequence: operator({
+    inputs: ["input", "sequence_lens"],
+    outputs: ["Y"],
+    attributes: { batch_axis: attribute("int", 1), time_axis: attribute("int", 0) },
+    infer: ([input], { batch_axis, time_axis }) => {
+      if (normalAxis(batch_axis, input.shape.length) + normalAxis(time_axis, input.shape.length) !== 1) {
+        refuse("batch_axis and time_axis must be 0 and 1");
+      }
+      return sameAs(input);
     },
   }),
 };

@@ -128,7 +128,9 @@ test("the checker accepts what the builder makes and refuses each way to break i
 
   const missing = small();
   missing.g.graph.nodes.push(
-    new Node("Cast", "head/Cast_0", [missing.x], {} as { to: number }, [tensorType("float", ["batch", 2])]),
+    new Node("Cast", "head/Cast_0", [missing.x], {} as { to: number; saturate: number; round_mode: string }, [
+      tensorType("float", ["batch", 2]),
+    ]),
   );
   expect(() => checkGraph(missing.g.graph)).toThrow("Cast at head/Cast_0: attribute to is missing");
 

@@ -67,6 +67,11 @@ const more: readonly ShapeCase[] = [
       ];
     },
   ),
+  of("ArgMin, EyeLike, Det", { X: normal([3, 3]) }, (g, { X }) => [
+    g.ArgMin(X, { axis: 1, keepdims: 0 }),
+    g.EyeLike(X, { k: 1, dtype: 7 }),
+    g.Det(X),
+  ]),
   of("Shape", image, (g, { X }) => [g.Shape(X), g.Shape(X, { start: 1, end: -1 })]),
   of("Size", image, (g, { X }) => g.Size(X)),
   of("Sign, Mod", matrix, (g, { X }) => [g.Sign(X), g.Mod(g.Shape(X), g.int64([2, 3]))]),

@@ -1,3 +1,4 @@
+import type { GivenShape } from "../../graph-builder/index.ts";
 import { type OperatorCase, of } from "./elementwise-cases.ts";
 import { normal } from "./random-tensor.ts";
 
@@ -43,4 +44,21 @@ export const algebraCases: readonly OperatorCase[] = [
     { A: normal(["batch", 3]), B: normal([3, 2]), C: normal(["batch", 1]) },
     (g, { A, B, C }) => g.Gemm(A, B, C),
   ),
+  einsum("a product of stacks", "bij,bjk->bik", ["batch", 2, 3], ["batch", 3, 2]),
+  einsum("an ellipsis that broadcasts", "...ij,jk->...ik", ["batch", 2, 2, 3], [3, 2]),
+  einsum("an ellipsis of 1", "...ij,...jk", [1, 2, 3], ["batch", 3, 2]),
+  einsum("a sum over an axis of one input", "ij,k->i", [2, 3], [4]),
+  einsum("an outer product", "i,j->ij", [3], ["batch"]),
+  einsum("a trace", "ii", [3, 3]),
+  einsum("a diagonal of a stack", "...ii->...i", ["batch", 3, 3]),
+  einsum("a diagonal and a product", "iij,jk->ik", [2, 2, 3], [3, 2]),
+  einsum("three inputs", "bi,ij,bj->b", ["batch", 2], [2, 3], ["batch", 3]),
+  einsum("without an output", "ba,cb", [2, 3], [4, 2]),
 ];
+
+function einsum(title: string, equation: string, ...shapes: readonly GivenShape[]): OperatorCase {
+  const inputs = Object.fromEntries(shapes.map((shape, i) => [`X${i}`, normal(shape)]));
+  return of("Einsum", `${title}, ${equation}`, inputs, (g, values) =>
+    g.Einsum(...Object.values(values), { equation }),
+  );
+}

@@ -3,6 +3,7 @@ import type { Attributes } from "../../graph-builder/operators/index.ts";
 import { activationCases } from "./activation-cases.ts";
 import { algebraCases } from "./algebra-cases.ts";
 import { elementwiseCases, type OperatorCase, of } from "./elementwise-cases.ts";
+import { indexingCases } from "./indexing-cases.ts";
 import { placeCases } from "./place-cases.ts";
 import { distinct, type Input, integers, normal, positive } from "./random-tensor.ts";
 import { reductionCases } from "./reduction-cases.ts";
@@ -228,6 +229,7 @@ export const gradientCases: readonly OperatorCase[] = [
   ...elementwiseCases,
   ...activationCases,
   ...placeCases,
+  ...indexingCases,
   ...reductionCases,
   ...algebraCases,
   ...convolutions,

@@ -1,6 +1,6 @@
 import { at, type Builder, type Value } from "../../graph-builder/index.ts";
 import { type OperatorCase, of } from "./elementwise-cases.ts";
-import { integers, normal } from "./random-tensor.ts";
+import { integers, normal, positive } from "./random-tensor.ts";
 
 const image = (channels: number, height: number, width = height) =>
   normal(["batch", channels, height, width]);
@@ -60,35 +60,59 @@ export const placeCases: readonly OperatorCase[] = [
     (g, { X, Y }) => g.Expand(X, g.Shape(Y)),
     { targets: ["X"] },
   ),
-  of("Gather", "one index", { X: normal([3, 4]) }, (g, { X }) => g.Gather(X, g.int64(1))),
-  of("Gather", "repeated indices", { X: normal([4, 2]) }, (g, { X }) =>
-    g.Gather(X, g.int64([3, 1, 3, 3, -1])),
-  ),
-  of(
-    "Gather",
-    "a matrix of indices, axis 1",
-    { X: normal(["batch", 4, 2]), i: integers([0, 3, 3, 0, 0, 1], [2, 3]) },
-    (g, { X, i }) => g.Gather(X, i, { axis: 1 }),
-  ),
-  of(
-    "Gather",
-    "axis -1 behind a symbolic one",
-    { X: normal([2, "batch", 4]), i: integers([0, 0, -1]) },
-    (g, { X, i }) => g.Gather(X, i, { axis: -1 }),
-  ),
-  of(
-    "Gather",
-    "a matrix of indices before a symbolic axis",
-    { X: normal([4, "batch"]), i: integers([0, 3, 3, 0], [2, 2]) },
-    (g, { X, i }) => g.Gather(X, i),
-  ),
-  of("Gather", "one index before a symbolic axis", { X: normal([4, "batch"]) }, (g, { X }) =>
-    g.Gather(X, g.int64(2)),
-  ),
   of("Tile", "two axes", { X: normal([2, 3]) }, (g, { X }) => g.Tile(X, g.int64([3, 2]))),
   of("Tile", "behind a symbolic axis", { X: normal(["batch", 1, 2]) }, (g, { X }) =>
     g.Tile(X, g.int64([1, 4, 2])),
   ),
+  of("Concat", "a symbolic axis", { A: normal(["batch", 2]), B: normal(["batch", 2]) }, (g, { A, B }) =>
+    g.Concat(A, B, { axis: 0 }),
+  ),
+  of("Slice", "a symbolic axis from 1 on", { X: normal([2, "batch"]) }, (g, { X }) =>
+    slice(g, X, 1, 2 ** 40, 1, 1),
+  ),
+  of("Slice", "the last of a symbolic axis", { X: normal(["batch", 2]) }, (g, { X }) =>
+    g.Slice(X, g.int64([-1]), g.int64([2 ** 40]), g.int64([0])),
+  ),
+  of("Slice", "a symbolic axis without its last, and a plain one", { X: normal(["batch", 4]) }, (g, { X }) =>
+    g.Slice(X, g.int64([0, 1]), g.int64([-1, 3]), g.int64([0, 1])),
+  ),
+  of("Slice", "to a computed end", { X: normal(["batch", 2]) }, (g, { X }) =>
+    g.Slice(X, g.int64([0]), g.Sub(g.Shape(X, { end: 1 }), g.int64([1]))),
+  ),
+  of("Pad", "a computed value", { X: normal(["batch", 3]), v: normal([]) }, (g, { X, v }) =>
+    g.Pad(X, g.int64([1, -1, 0, 2]), v),
+  ),
+  of("Pad", "computed pads", { X: normal([2, "batch"]) }, (g, { X }) => {
+    const size = g.Shape(X, { start: 1 });
+    return g.Pad(X, g.Concat(g.int64([1, 0, 0]), g.Sub(g.int64([8]), size), { axis: 0 }));
+  }),
+  ...(["reflect", "edge", "wrap"] as const).map((mode) =>
+    of("Pad", mode, { X: normal(["batch", 4, 3]) }, (g, { X }) =>
+      g.Pad(X, g.int64([0, 3, 1, 0, 2, -1]), null, { mode }),
+    ),
+  ),
+  of("Trilu", "upper", { X: normal(["batch", 3, 4]) }, (g, { X }) => g.Trilu(X)),
+  of("Trilu", "lower from a diagonal on", { X: normal([4, 3]) }, (g, { X }) =>
+    g.Trilu(X, g.int64(-1), { upper: 0 }),
+  ),
+  ...(["DCR", "CRD"] as const).map((mode) =>
+    of("DepthToSpace", mode, { X: normal(["batch", 8, 2, 3]) }, (g, { X }) =>
+      g.DepthToSpace(X, { blocksize: 2, mode }),
+    ),
+  ),
+  of("SpaceToDepth", "", { X: normal(["batch", 2, 4, 6]) }, (g, { X }) =>
+    g.SpaceToDepth(X, { blocksize: 2 }),
+  ),
+  of(
+    "ReverseSequence",
+    "",
+    { X: normal([4, "batch", 2]), lengths: integers([1, 4, 3], ["batch"]) },
+    (g, { X, lengths }) => g.ReverseSequence(X, lengths),
+  ),
+  of("Range", "computed start and step", { a: positive([]), b: positive([]) }, (g, { a, b }) => {
+    const row = g.Range(g.float(0), g.float(4), g.float(1));
+    return g.Add(g.Mul(row, b), a);
+  }),
 ];
 
 function slice(g: Builder, X: Value, start: number, end: number, axis: number, step: number): Value {

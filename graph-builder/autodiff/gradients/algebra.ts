@@ -2,6 +2,7 @@ import type { Builder } from "../../builder.ts";
 import { floatLike } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
 import type { algebra as operators } from "../../operators/algebra.ts";
+import { einsumGradients } from "./einsum.ts";
 import type { Gradients } from "./rule.ts";
 
 /** The gradients of linear algebra. */
@@ -37,6 +38,8 @@ export const algebra: Gradients<typeof operators> = {
         : g.Gemm(I(0), dY, { alpha, transA: 1 - transA }),
     optional(2) ? () => (beta === 1 ? dY : g.Mul(dY, floatLike(g, dY, beta))) : null,
   ],
+  Einsum: (g, back) => einsumGradients(g, back),
+  Det: { none: "it needs the inverse of a matrix, which ONNX does not have" },
 };
 
 /** Exchanges the last two axes. */

@@ -2,6 +2,7 @@ import type { OpType } from "../../operators/index.ts";
 import { activations } from "./activations.ts";
 import { algebra } from "./algebra.ts";
 import { elementwise } from "./elementwise.ts";
+import { indexing } from "./indexing.ts";
 import { layouts } from "./layouts.ts";
 import { neural } from "./neural.ts";
 import { quantization } from "./quantization.ts";
@@ -20,6 +21,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   ...elementwise,
   ...activations,
   ...tensors,
+  ...indexing,
   ...reductions,
   ...algebra,
   ...neural,

@@ -1,10 +1,11 @@
 import { Value } from "../../ir.ts";
+import { type AttributeReduction, attributeReductions } from "../../operators/reductions.ts";
 import { int64s } from "../../tensor.ts";
 import { tensorType } from "../../types.ts";
-import { attributeFirstIn, attributeOf, type ExportForm, inputAsAttribute } from "./form.ts";
+import { attributeOf, type ExportForm, inputAsAttribute } from "./form.ts";
 
 /** From opset 18 on, the axes are an input. */
-function axesAsInput(opType: "ReduceMean" | "ReduceL2" | "ReduceLogSumExp"): ExportForm {
+function axesAsInput(opType: AttributeReduction): ExportForm {
   const write: ExportForm["write"] = (_, ours) => {
     const axes = attributeOf(ours, "axes") as readonly number[] | undefined;
     const attributes = ours.attributes.filter(([name]) => name !== "axes");
@@ -17,9 +18,6 @@ function axesAsInput(opType: "ReduceMean" | "ReduceL2" | "ReduceLogSumExp"): Exp
 
 /** Operators that work element by element, and reductions. */
 export const elementwiseAndReductions: readonly ExportForm[] = [
-  axesAsInput("ReduceMean"),
-  axesAsInput("ReduceL2"),
-  axesAsInput("ReduceLogSumExp"),
+  ...attributeReductions.map(axesAsInput),
   inputAsAttribute("ReduceSum", "axes"),
-  attributeFirstIn(12, "ArgMax", "select_last_index"),
 ];

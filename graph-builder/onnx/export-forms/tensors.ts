@@ -7,5 +7,4 @@ export const tensors: readonly ExportForm[] = [
   inputAsAttribute("Split", "split"),
   attributeFirstIn(14, "Reshape", "allowzero"),
   attributeFirstIn(15, "Shape", "start", "end"),
-  attributeFirstIn(16, "ScatterElements", "reduction"),
 ];

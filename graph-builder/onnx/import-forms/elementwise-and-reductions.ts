@@ -3,6 +3,7 @@ import { floatLike } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
 import { dataTypeNumbers } from "../../operators/elementwise.ts";
 import { constantNumbers, normalAxis, refuse } from "../../operators/inference.ts";
+import type { AttributeReduction } from "../../operators/reductions.ts";
 import { attributeAsInput, type ImportForm } from "./form.ts";
 
 /**
@@ -10,8 +11,8 @@ import { attributeAsInput, type ImportForm } from "./form.ts";
  * with `noop_with_empty_axes`: the reduction of every element alone.
  */
 function axesAsInput(
-  opType: "ReduceMean" | "ReduceL2" | "ReduceLogSumExp",
-  unreduced: (g: Builder, data: Value) => Value,
+  opType: AttributeReduction,
+  unreduced: (g: Builder, data: Value) => Value = (g, data) => g.Identity(data),
 ): ImportForm {
   const read: ImportForm["read"] = (g, { inputs: [data, axes], attributes }) => {
     const { noop_with_empty_axes, ...rest } = attributes;
@@ -71,7 +72,13 @@ export const elementwiseAndReductions: readonly ImportForm[] = [
   overFlattened("LogSoftmax"),
   overFlattened("Hardmax"),
   attributeAsInput("ReduceSum", "axes"),
-  axesAsInput("ReduceMean", (g, data) => g.Identity(data)),
+  axesAsInput("ReduceMean"),
+  axesAsInput("ReduceMax"),
+  axesAsInput("ReduceMin"),
+  axesAsInput("ReduceProd"),
+  axesAsInput("ReduceSumSquare", (g, data) => g.Mul(data, data)),
+  axesAsInput("ReduceL1", (g, data) => g.Abs(data)),
   axesAsInput("ReduceL2", (g, data) => g.Abs(data)),
-  axesAsInput("ReduceLogSumExp", (g, data) => g.Identity(data)),
+  axesAsInput("ReduceLogSum", (g, data) => g.Log(data)),
+  axesAsInput("ReduceLogSumExp"),
 ];

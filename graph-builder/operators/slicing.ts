@@ -1,0 +1,85 @@
+import { at } from "../at.ts";
+import { ceilQuotientOf, type Dim, differenceOf, isNonNegative, sameDim, sumOf } from "../dims.ts";
+import { refuse } from "./inference.ts";
+
+/**
+ * Where Slice starts and ends on each axis it names, negative positions counted from the end and all clamped
+ * as ONNX says.
+ */
+export interface SliceRange {
+  readonly axis: number;
+  readonly start: number;
+  readonly step: number;
+  readonly count: number;
+}
+
+/** Slice's ranges over a dimension of known size. */
+export function sliceRange(axis: number, size: number, start: number, end: number, step: number): SliceRange {
+  const clamp = (position: number, low: number, high: number) =>
+    Math.min(Math.max(position < 0 ? position + size : position, low), high);
+  const [from, to] =
+    step > 0
+      ? [clamp(start, 0, size), clamp(end, 0, size)]
+      : [clamp(start, 0, size - 1), clamp(end, -1, size - 1)];
+  return { axis, start: from, step, count: Math.max(0, Math.ceil((to - from) / step)) };
+}
+
+/** An end that is at least this large means the end of the axis. */
+const END = 2 ** 31 - 1;
+
+/**
+ * The number of elements that Slice takes from a dimension. A dimension with symbols is taken to reach as far
+ * as the start. Throws ShapeError where the number is not known before a run.
+ */
+export function slicedDim(size: Dim, start: Dim, end: Dim, step: number): Dim {
+  if (step === 0) refuse("a step must not be 0");
+  if (typeof size === "number" && typeof start === "number" && typeof end === "number") {
+    return sliceRange(0, size, start, end, step).count;
+  }
+  if (step < 0) return refuse("a negative step over a dimension with symbols is not supported");
+  const from = startOf(size, start);
+  const to = endOf(size, end);
+  if (to === undefined)
+    return refuse(`where end ${end} lies in a dimension of ${size} is known only in a run`);
+  const length = differenceOf(to, from);
+  return step === 1 ? length : ceilQuotientOf(length, step);
+}
+
+function startOf(size: Dim, start: Dim): Dim {
+  return typeof start === "number" && start < 0 ? sumOf(size, start) : start;
+}
+
+/** The end of a slice, at most the size; undefined where it is not known which of the two is smaller. */
+function endOf(size: Dim, end: Dim): Dim | undefined {
+  if (typeof end === "number" && end >= END) return size;
+  const position = typeof end === "number" && end < 0 ? sumOf(size, end) : end;
+  // a dimension is not empty, so it has a first element
+  const isInside = sameDim(position, 1) || isNonNegative(differenceOf(size, position)) || position !== end;
+  if (isInside) return position;
+  return isNonNegative(differenceOf(position, size)) ? size : undefined;
+}
+
+/** Where each axis of a shape is sliced, from the contents of Slice's inputs. */
+export function slicedShape(
+  shape: readonly Dim[],
+  {
+    starts,
+    ends,
+    axes,
+    steps,
+  }: {
+    readonly starts: readonly Dim[];
+    readonly ends: readonly Dim[];
+    readonly axes: readonly number[];
+    readonly steps: readonly number[];
+  },
+): Dim[] {
+  if ([starts, ends, steps].some(({ length }) => length !== axes.length)) {
+    refuse("starts, ends, axes and steps must be of one length");
+  }
+  const result = [...shape];
+  for (const [i, axis] of axes.entries()) {
+    result[axis] = slicedDim(at(shape, axis), at(starts, i), at(ends, i), at(steps, i));
+  }
+  return result;
+}
