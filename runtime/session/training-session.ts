@@ -151,9 +151,9 @@ export class TrainingSession {
   async runOptimizerStep(): Promise<void> {
     return this.#guard.run("runOptimizerStep", async () => {
       const { train, optimize } = this.#sessions;
+      if (!optimize && !train.takes("learning-rate")) throw missingModel("optimizer");
       if (!this.#hasGradients) throw missingGradients();
-      if (optimize) await optimize.run({}, this.#controls());
-      else if (!train.takes("learning-rate")) throw missingModel("optimizer");
+      await optimize?.run({}, this.#controls());
       this.#state.steps += 1;
     });
   }

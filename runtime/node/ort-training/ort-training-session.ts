@@ -21,15 +21,12 @@ import {
 } from "../../session/sources.ts";
 import type { Trainer } from "../../session/trainer.ts";
 import type { NamedTensors } from "../../session/training-session.ts";
+import { type StockOptimizer, stockOptimizer } from "./stock-optimizer.ts";
 import { readTensor, withTensors } from "./tensor-transfer.ts";
 import { FATAL, WasmModule } from "./wasm-module.ts";
 
 /** The learning rate of ONNX Runtime's stock optimizers in WebAssembly, which ignores the checkpoint's. */
 const STOCK_RATE = 0.001;
-
-/** The operators of ONNX Runtime's own optimizer models. */
-const stockOptimizers = ["SGDOptimizerV2", "AdamWOptimizer"] as const;
-type StockOptimizer = (typeof stockOptimizers)[number];
 
 /** The handles of the objects inside the module. */
 interface Handles {
@@ -178,10 +175,11 @@ export class OrtTrainingSession implements Trainer {
    */
   async runOptimizerStep(): Promise<void> {
     this.#guard.expectIdle("runOptimizerStep");
+    const { optimizer } = this.#description;
+    if (!optimizer && this.#controls.rate === undefined) throw missingModel("optimizer");
     if (!this.#hasGradients) throw missingGradients();
     const { session, runOptions } = this.#handles;
-    if (this.#description.optimizer) this.#wasm.check("_OrtTrainingOptimizerStep", session, runOptions);
-    else if (this.#controls.rate === undefined) throw missingModel("optimizer");
+    if (optimizer) this.#wasm.check("_OrtTrainingOptimizerStep", session, runOptions);
     this.#steps += 1;
     this.#hasStepped = true;
   }
@@ -342,16 +340,6 @@ export class OrtTrainingSession implements Trainer {
     }
     return parameters;
   }
-}
-
-function stockOptimizer(model: Uint8Array): StockOptimizer {
-  const { nodes } = decodeModel(model, "optimizer_model.onnx").graph;
-  const found = stockOptimizers.find((name) => nodes.some(({ opType }) => opType === name));
-  if (found) return found;
-  throw new UserError(
-    `optimizer_model.onnx holds no optimizer of ONNX Runtime (${stockOptimizers.join(", ")}): build the artifacts with --fused.`,
-    { code: "model-unsupported", details: { where: "optimizer_model.onnx", operators: stockOptimizers } },
-  );
 }
 
 function openHandles(

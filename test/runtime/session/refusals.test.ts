@@ -278,13 +278,16 @@ test("ONNX Runtime 1.19.2's session refuses the same", async () => {
   await session.release();
 });
 
-test("files without an optimizer open, and so do training models alone", async () => {
+test("a missing optimizer model is told before missing gradients", async () => {
   const { checkpoint } = linearArtifacts("sgd");
   for (const sources of [
     { checkpoint, trainingModel },
     { checkpoint, trainingModel, optimizerModel },
   ]) {
     const session = await TrainingSession.create(sources, device);
+    const wants =
+      "optimizerModel" in sources ? "There are no gradients yet" : "The session has no optimizer model";
+    await expect(session.runOptimizerStep()).rejects.toThrow(wants);
     await session.release();
   }
 });
