@@ -76,10 +76,12 @@ export function initialTensor({ name, shape, initialization }: ParameterSpec, se
     case "ones":
       data.fill(1);
       break;
+    case "dirac":
     case "he-fan-out": {
       stream.fillNormal(data);
       const deviation = Math.sqrt(2 / (kernel * outputs));
       for (let i = 0; i < data.length; i++) data[i] = at(data, i) * deviation;
+      if (initialization === "dirac") fillDirac(data, outputs, rest[0] ?? 0, kernel);
       break;
     }
     case "uniform-fan-in": {
@@ -90,6 +92,15 @@ export function initialTensor({ name, shape, initialization }: ParameterSpec, se
     }
   }
   return new Tensor("float", shape, data);
+}
+
+/** Makes filter i of [outputs, inputs, kernel] the identity of channel i, where there is one. */
+function fillDirac(data: Float32Array, outputs: number, inputs: number, kernel: number): void {
+  const size = inputs * kernel;
+  for (let i = 0; i < Math.min(outputs, inputs); i++) {
+    data.fill(0, i * size, (i + 1) * size);
+    data[i * size + i * kernel + Math.floor(kernel / 2)] = 1;
+  }
 }
 
 function zeros(dims: readonly number[]): Tensor {

@@ -1,6 +1,7 @@
 /**
  * The runtime: sessions, the training loop, data sets and evaluation. A browser page and Node can import it.
  */
+export * from "./data/augmentation.ts";
 export * from "./data/batches.ts";
 export * from "./data/classification-task.ts";
 export * from "./data/dataset.ts";

@@ -8,6 +8,7 @@ export * from "./network.ts";
 export * from "./provenance.ts";
 export * from "./settings.ts";
 export * from "./shake-noise.ts";
+export * from "./shake-schedule.ts";
 export * from "./task.ts";
 export * from "./training-artifacts.ts";
 export {
@@ -18,3 +19,4 @@ export {
   shakeNetTraining,
   trainingModel,
 } from "./training-graph.ts";
+export * from "./whitening.ts";

@@ -13,7 +13,28 @@ export interface NetworkSettings {
   /** The data set's mean and standard deviation of each colour, in pixel units 0..255. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
+  /** The first layer; the paper's where left out. */
+  readonly stem?: Stem | undefined;
+  /** The stride of a whitening stem; 1 where left out. With 2, every map has a quarter of the pixels. */
+  readonly stemStride?: number | undefined;
+  /** The initial filters of the branches; he where left out. */
+  readonly initialization?: BranchInitialization | undefined;
+  /** What the logits are multiplied by; 1 where left out. */
+  readonly outputScale?: number | undefined;
 }
+
+/**
+ * paper: 3x3 convolution to 16 channels and batch normalisation. whitening-2 and whitening-3: constant
+ * filters of 2x2 or 3x3 pixels, whose responses are uncorrelated and of variance 1 on the training images,
+ * each with both signs, and a trained bias (Page 2019, "How to train your ResNet 8"; Jordan 2024, arXiv
+ * 2404.00498).
+ */
+export const stems = ["paper", "whitening-2", "whitening-3"] as const;
+export type Stem = (typeof stems)[number];
+
+/** he: He's normal with fan-out; dirac: the first filters pass a channel on, the others are He's. */
+export const branchInitializations = ["he", "dirac"] as const;
+export type BranchInitialization = (typeof branchInitializations)[number];
 
 /** How a use of the network gets its tensors, mixes branches and normalises batches. */
 export interface NetworkMode {
@@ -59,9 +80,9 @@ export function appendNetwork(
   const perStage = blockCount(settings) / 3;
   expectCount("width", settings.width);
   expectCount("classes", settings.classes);
-  const layers = new Layers(g, mode);
+  const layers = new Layers(g, mode, settings.initialization === "dirac" ? "dirac" : "he-fan-out");
   let x = g.scope("normalize", () => normalize(g, images, settings));
-  x = g.scope("stem", () => layers.batchNorm("stem.bn", layers.conv("stem.conv", x, stemChannels, 3)));
+  x = g.scope("stem", () => appendStem(g, layers, x, settings));
   for (let stage = 0; stage < 3; stage++) {
     for (let block = 0; block < perStage; block++) {
       const stride = stage > 0 && block === 0 ? 2 : 1;
@@ -73,7 +94,46 @@ export function appendNetwork(
       );
     }
   }
-  return g.scope("head", () => head(g, layers, x, settings.classes));
+  return g.scope("head", () => head(g, layers, x, settings));
+}
+
+/** The side of a whitening stem's filters in pixels; undefined for the paper's stem. */
+export function whiteningKernel({ stem = "paper" }: Pick<NetworkSettings, "stem">): number | undefined {
+  return { paper: undefined, "whitening-2": 2, "whitening-3": 3 }[stem];
+}
+
+/** The name of a stem's filters. */
+export const STEM_FILTERS = "stem.conv.weight";
+
+function appendStem(g: Builder, layers: Layers, x: Value, settings: NetworkSettings): Value {
+  const kernel = whiteningKernel(settings);
+  if (kernel === undefined) {
+    if (settings.stemStride !== undefined && settings.stemStride !== 1) {
+      throw new UserError(`A stem stride of ${settings.stemStride} needs a whitening stem.`);
+    }
+    return layers.batchNorm("stem.bn", layers.conv("stem.conv", x, stemChannels, 3));
+  }
+  const colours = Number(x.shape[1]);
+  const filters = 2 * colours * kernel ** 2;
+  const { stemStride: stride = 1 } = settings;
+  expectCount("stemStride", stride);
+  const W = layers.mode.tensor({
+    name: STEM_FILTERS,
+    shape: [filters, colours, kernel, kernel],
+    initialization: "he-fan-out",
+    kind: "constant",
+  });
+  const bias = layers.mode.tensor({
+    name: "stem.conv.bias",
+    shape: [filters],
+    initialization: "zeros",
+    kind: "parameter",
+  });
+  // a window of 2x2 has no middle: the padding is at the right and at the bottom
+  const before = Math.floor((kernel - 1) / 2);
+  const after = kernel - 1 - before;
+  const pads = [before, before, after, after];
+  return g.Conv(x, W, bias, { kernel_shape: [kernel, kernel], strides: [stride, stride], pads });
 }
 
 function normalize(g: Builder, images: Value, { mean, std }: NetworkSettings): Value {
@@ -129,7 +189,7 @@ function shortcut(
 }
 
 /** ReLU, 8x8 average pooling (the whole map), and the classifier. */
-function head(g: Builder, layers: Layers, x: Value, classes: number): Value {
+function head(g: Builder, layers: Layers, x: Value, { classes, outputScale = 1 }: NetworkSettings): Value {
   const features = g.Flatten(g.GlobalAveragePool(g.Relu(x)));
   const count = Number(features.shape[1]);
   const weight = layers.mode.tensor({
@@ -144,17 +204,21 @@ function head(g: Builder, layers: Layers, x: Value, classes: number): Value {
     initialization: "zeros",
     kind: "parameter",
   });
-  return g.Gemm(features, weight, bias, { transB: 1 });
+  const logits = g.Gemm(features, weight, bias, { transB: 1 });
+  return outputScale === 1 ? logits : g.Mul(logits, g.float(outputScale));
 }
 
 /** The two layers that a ShakeNet repeats. */
 class Layers {
   readonly g: Builder;
   readonly mode: NetworkMode;
+  readonly #branches: Initialization;
 
-  constructor(g: Builder, mode: NetworkMode) {
+  /** `branches` is the initialization of 3x3 filters behind the stem. */
+  constructor(g: Builder, mode: NetworkMode, branches: Initialization) {
     this.g = g;
     this.mode = mode;
+    this.#branches = branches;
   }
 
   /** A convolution without bias, padded to keep the size at stride 1 unless pads are given. */
@@ -172,7 +236,7 @@ class Layers {
     const W = this.mode.tensor({
       name: `${name}.weight`,
       shape,
-      initialization: "he-fan-out",
+      initialization: kernel === 3 && !name.startsWith("stem") ? this.#branches : "he-fan-out",
       kind: "parameter",
     });
     return this.g.Conv(x, W, { kernel_shape: [kernel, kernel], strides: [stride, stride], pads });

@@ -16,6 +16,11 @@ export interface ArtifactSettings extends NetworkSettings {
   readonly momentum: number;
   /** The weight decay of all parameters, including batch normalisation's, as in the author's code. */
   readonly weightDecay: number;
+  /**
+   * The share of each training label that is spread evenly over all classes (Szegedy et al. 2016, arXiv
+   * 1512.00567); 0 where left out.
+   */
+  readonly labelSmoothing?: number | undefined;
   /** The seed of the initial weights. */
   readonly seed: number;
 }

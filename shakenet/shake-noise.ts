@@ -26,6 +26,11 @@ export interface ShakeOptions extends ShakeSettings {
   readonly blocks: number;
   /** The number of images in this batch, at most 65,536. */
   readonly batch: number;
+  /**
+   * How far a random coefficient is from 1/2 at most, as a share of 1/2; 1, the paper's, where left out. 0
+   * makes all of them 1/2.
+   */
+  readonly strength?: number | undefined;
 }
 
 /**
@@ -40,7 +45,8 @@ const ROW = 65_536;
 
 /**
  * The coefficients of a training step, counted from 0 (Gastaldi 2017, section 2.2): shake draws from U[0, 1),
- * even is 0.5, keep makes beta the same array as alpha. A coefficient is a function of (seed, alpha or beta,
+ * even is 0.5, keep makes beta the same array as alpha. A strength s below 1 draws from U[0.5 - s / 2, 0.5 + s /
+ * 2). A coefficient is a function of (seed, alpha or beta,
  * step, block, image), so a smaller batch has the first columns of a larger one.
  */
 export function shakeCoefficients(options: ShakeOptions, step: number): ShakeCoefficients {
@@ -55,7 +61,7 @@ function even({ blocks, batch }: ShakeOptions): Float32Array<ArrayBuffer> {
 
 function drawn(
   name: string,
-  { level, seed, blocks, batch }: ShakeOptions,
+  { level, seed, blocks, batch, strength = 1 }: ShakeOptions,
   step: number,
 ): Float32Array<ArrayBuffer> {
   const stream = new RandomStream(seed, name);
@@ -66,5 +72,7 @@ function drawn(
     if (level === "image") stream.fillUniform(row, index);
     else row.fill(stream.uniform(index));
   }
+  if (strength !== 1)
+    for (const [i, u] of coefficients.entries()) coefficients[i] = 0.5 + strength * (u - 0.5);
   return coefficients;
 }

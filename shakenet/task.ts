@@ -12,6 +12,8 @@ import { type ShakeSettings, shakeCoefficients } from "./shake-noise.ts";
 /** A ShakeNet, the scheme that mixes its branches, and its data. The seed determines alpha and beta too. */
 export interface ShakeNetTaskOptions extends ClassificationData, ShakeSettings {
   readonly network: NetworkSettings;
+  /** The strength of the noise, from 0 to 1, in a step counted from 0; always 1 where left out. */
+  readonly strength?: ((step: number) => number) | undefined;
 }
 
 /**
@@ -27,12 +29,12 @@ export function shakeNetTask(options: ShakeNetTaskOptions): ClassificationTask {
 
 function withCoefficients(
   { feeds, examples }: StepFeeds,
-  { network, device, forward, backward, level, seed }: ShakeNetTaskOptions,
+  { network, device, forward, backward, level, seed, strength }: ShakeNetTaskOptions,
   step: number,
 ): StepFeeds {
   const blocks = blockCount(network);
   const { alpha, beta } = shakeCoefficients(
-    { forward, backward, level, seed, blocks, batch: examples },
+    { forward, backward, level, seed, blocks, batch: examples, strength: strength?.(step) },
     step,
   );
   const coefficients = (data: Float32Array<ArrayBuffer>) =>

@@ -27,9 +27,11 @@ export function isShakeNetManifest(manifest: Manifest): manifest is ShakeNetMani
 export function buildTrainingArtifacts(settings: ArtifactSettings): ShakeNetArtifacts {
   const { target, fused, optimizer, seed } = settings;
   const form = shakeNetForm(settings);
+  const trained = new Set(trainedNames(settings));
   const name = `ShakeNet ${networkName(settings)}`;
   const { manifest, ...files } = generateArtifacts(form, {
     ...shakeNetTraining,
+    trainable: ({ name: tensor }) => trained.has(tensor),
     substitutes: form.substitutes,
     optimizer: optimizerRule(settings),
     target,

@@ -50,13 +50,15 @@ export function shakeNetForm(settings: ArtifactSettings): ShakeNetForm {
 /** The graphs of a ShakeNet's training, without initial weights. */
 function graphsOf(settings: ArtifactSettings): TrainingGraphs {
   const form = formWith(settings, zeros);
-  const parameters = networkTensors(settings).filter(({ kind }) => kind === "parameter");
+  const tensors = networkTensors(settings);
+  const named = (wanted: ParameterSpec["kind"]) =>
+    new Set(tensors.flatMap(({ name, kind }) => (kind === wanted ? name : [])));
   return trainingGraphs({
     ...shakeNetTraining,
     form,
     substitutes: form.substitutes,
-    trained: new Set(parameters.map(({ name }) => name)),
-    frozen: new Set(),
+    trained: named("parameter"),
+    frozen: named("constant"),
     rule: optimizerRule(settings),
     target: settings.target,
     fused: settings.fused === true,
@@ -76,7 +78,7 @@ export function evaluationModel(settings: ArtifactSettings): Graph {
 function formWith(settings: ArtifactSettings, tensorOf: (spec: ParameterSpec) => Tensor): ShakeNetForm {
   const statistics = new Map<string, Tensor>();
   const appendTensor = (g: Builder) => (spec: ParameterSpec) => {
-    if (spec.kind === "parameter") return g.constant(tensorOf(spec), spec.name);
+    if (spec.kind !== "statistic") return g.constant(tensorOf(spec), spec.name);
     statistics.set(spec.name, tensorOf(spec));
     return g.input(spec.name, "float", spec.shape);
   };
@@ -107,7 +109,7 @@ function trainingForward(
       return g.call(shakeForward, [branch1, branch2, weight]);
     },
   });
-  appendLoss(g, logits, labels);
+  appendLoss(g, logits, labels, settings.labelSmoothing);
   return { graph: g.graph, substitutes };
 }
 
@@ -151,14 +153,23 @@ function dataInputs(g: Builder): { images: Value; labels: Value } {
   };
 }
 
-/** Appends the outputs `loss` and `correct`. */
-function appendLoss(g: Builder, logits: Value, labels: Value): void {
+/**
+ * Appends the outputs `loss` and `correct`. The loss is (1 - smoothing) times the cross-entropy with the labels
+ * plus smoothing times that with all classes evenly, as PyTorch's CrossEntropyLoss.
+ */
+function appendLoss(g: Builder, logits: Value, labels: Value, smoothing = 0): void {
   g.scope("loss", () => {
-    g.output(g.SoftmaxCrossEntropyLoss(logits, labels)[0], "loss");
+    const plain = g.SoftmaxCrossEntropyLoss(logits, labels)[0];
+    g.output(smoothing === 0 ? plain : smooth(g, plain, logits, smoothing), "loss");
     const hits = g.Equal(g.ArgMax(logits, { axis: 1, keepdims: 0 }), labels);
     const count = g.ReduceSum(g.Cast(hits, { to: dataTypeNumbers.float }), null, { keepdims: 0 });
     g.output(g.Cast(count, { to: dataTypeNumbers.int64 }), "correct");
   });
+}
+
+function smooth(g: Builder, loss: Value, logits: Value, smoothing: number): Value {
+  const even = g.Neg(g.ReduceMean(g.LogSoftmax(logits, { axis: 1 }), { keepdims: 0 }));
+  return g.Add(g.Mul(loss, g.float(1 - smoothing)), g.Mul(even, g.float(smoothing)));
 }
 
 function zeros({ shape }: ParameterSpec): Tensor {

@@ -1,8 +1,6 @@
 import { RandomStream } from "../../graph-builder/random.ts";
-import { type Dataset, type ImageSize, pixelsOf } from "./types.ts";
-
-const PAD = 4;
-const CROPS = 2 * PAD + 1;
+import { type Augmentation, augmenter, paperAugmentation } from "./augmentation.ts";
+import { type Dataset, pixelsOf } from "./types.ts";
 
 /** What a model is fed: images [batch, channels, height, width] in raw pixels 0..255 and labels [batch]. */
 export interface TrainBatch {
@@ -18,6 +16,8 @@ export interface TrainBatchSettings {
   readonly seed: number;
   /** images of every batch but the last of an epoch */
   readonly batchSize: number;
+  /** The augmentation of the paper's code where left out. */
+  readonly augmentation?: Augmentation | undefined;
 }
 
 /** The number of training steps of an epoch. The last one may have a smaller batch. */
@@ -31,31 +31,25 @@ export function stepsPerEpoch({ count }: Pick<Dataset, "count">, batchSize: numb
  *
  * Every epoch shuffles the images anew and keeps its last, smaller batch, as the author's loader does
  * (fb.resnet.torch, dataloader.lua: `torch.randperm`, `math.min(batchSize, size - idx + 1)`): every image is
- * seen once in an epoch, and the cosine of the learning rate counts ceil(count / batchSize) steps in each. An
- * image is flipped with probability 1/2, then cropped at one of 9 x 9 places after padding by 4 pixels. The
- * author pads with zeros after normalising (transforms.lua: RandomCrop), which in raw pixels is the data
- * set's mean, here rounded.
+ * seen once in an epoch, and the cosine of the learning rate counts ceil(count / batchSize) steps in each.
+ * With the paper's augmentation an image is flipped with probability 1/2, then cropped at one of 9 x 9 places
+ * after padding by 4 pixels. The author pads with zeros after normalising (transforms.lua: RandomCrop), which
+ * in raw pixels is the data set's mean, here rounded.
  */
 export function trainBatch(
   dataset: Dataset,
-  { seed, batchSize }: TrainBatchSettings,
+  { seed, batchSize, augmentation = paperAugmentation }: TrainBatchSettings,
   step: number,
 ): TrainBatch {
   const perEpoch = stepsPerEpoch(dataset, batchSize);
   const epoch = Math.floor(step / perEpoch);
   const first = (step % perEpoch) * batchSize;
   const order = epochOrder(dataset, seed, epoch).subarray(first, first + batchSize);
-  const augmentation = new RandomStream(seed, "augment");
-  const padding = dataset.mean.map(Math.round);
-  const { size } = dataset;
-  const pixels = pixelsOf(size);
+  const augment = augmenter(dataset, seed, augmentation);
+  const pixels = pixelsOf(dataset.size);
   const images = new Uint8Array(order.length * pixels);
   order.forEach((source, i) => {
-    const choice = augmentation.integer(epoch * dataset.count + first + i, 2 * CROPS * CROPS);
-    const place = choice >> 1;
-    const crop = { x: place % CROPS, y: Math.floor(place / CROPS), flip: choice % 2 === 1 };
-    const image = dataset.images.subarray(source * pixels, (source + 1) * pixels);
-    cropImage(image, images.subarray(i * pixels, (i + 1) * pixels), { size, crop, padding });
+    augment({ source, epoch, place: first + i }, images.subarray(i * pixels, (i + 1) * pixels));
   });
   return { images, labels: BigInt64Array.from(order, (source) => BigInt(dataset.labels[source] ?? 0)) };
 }
@@ -78,34 +72,6 @@ function epochOrder(dataset: Dataset, seed: number, epoch: number): Uint32Array 
   const order = new RandomStream(seed, "order").permutation(dataset.count, epoch);
   latestOrder.set(dataset, { seed, epoch, order });
   return order;
-}
-
-/** Where an image is cropped from its padded copy, x and y from 0 to 8, and whether it is mirrored first. */
-interface Crop {
-  readonly x: number;
-  readonly y: number;
-  readonly flip: boolean;
-}
-
-function cropImage(
-  image: Uint8Array,
-  out: Uint8Array,
-  { size: { height, width }, crop, padding }: { size: ImageSize; crop: Crop; padding: readonly number[] },
-): void {
-  const { flip } = crop;
-  const area = height * width;
-  const top = PAD - crop.y;
-  const left = PAD - crop.x;
-  const [first, end] = [Math.max(0, left), Math.min(width, width + left)];
-  padding.forEach((value, channel) => {
-    out.fill(value, channel * area, (channel + 1) * area);
-    for (let row = Math.max(0, top); row < Math.min(height, height + top); row++) {
-      const to = channel * area + row * width;
-      const from = channel * area + (row - top) * width + (flip ? width - 1 + left : -left);
-      if (flip) for (let column = first; column < end; column++) out[to + column] = image[from - column] ?? 0;
-      else for (let column = first; column < end; column++) out[to + column] = image[from + column] ?? 0;
-    }
-  });
 }
 
 /**

@@ -6,6 +6,7 @@ import { evaluate } from "../inference/evaluation.ts";
 import { freezeModel } from "../inference/freeze-model.ts";
 import type { EpochRecord, TrainingEvent } from "../loop/events.ts";
 import type { EvaluationProgress, Metrics, StepFeeds, Task } from "../loop/task.ts";
+import type { Augmentation } from "./augmentation.ts";
 import { stepsPerEpoch, trainBatch } from "./batches.ts";
 import type { Dataset } from "./types.ts";
 
@@ -24,6 +25,8 @@ export interface ClassificationData {
   readonly batchSize: number;
   /** Decides the order of the images, their crops and flips. */
   readonly seed: number;
+  /** The augmentation of the paper's code where left out. */
+  readonly augmentation?: Augmentation | undefined;
   /** Where the trainer takes its tensors from, and where the classifier is measured. */
   readonly device: Device;
 }
@@ -61,10 +64,10 @@ export function freezeEvalModel(evalModel: Uint8Array, output = "logits"): Freez
 
 /** The images and labels of a step. */
 export function imageFeeds(
-  { trainSet, batchSize, seed, device }: ClassificationData,
+  { trainSet, batchSize, seed, augmentation, device }: ClassificationData,
   step: number,
 ): StepFeeds {
-  const { images, labels } = trainBatch(trainSet, { batchSize, seed }, step);
+  const { images, labels } = trainBatch(trainSet, { batchSize, seed, augmentation }, step);
   const { channels, height, width } = trainSet.size;
   const { Tensor } = device.ort;
   const examples = labels.length;

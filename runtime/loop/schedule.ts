@@ -15,12 +15,12 @@ export function linear(start: number, end = 0): Schedule {
 }
 
 /**
- * Half a cosine from `peak` to 0, without restarts: 0.5 peak (1 + cos(pi step / steps)).
- * Step 1 is the first step and the last one has a rate of 0, as in the code of Gastaldi 2017 (train.lua:
- * learningRateCosine).
+ * Half a cosine from `peak` to `end`, without restarts: end + 0.5 (peak - end) (1 + cos(pi step / steps)).
+ * Step 1 is the first step and the last one has the rate `end`, by default 0, as in the code of Gastaldi 2017
+ * (train.lua: learningRateCosine).
  */
-export function cosine(peak: number): Schedule {
-  return (step, steps) => 0.5 * peak * (1 + Math.cos((Math.PI * step) / steps));
+export function cosine(peak: number, end = 0): Schedule {
+  return (step, steps) => end + 0.5 * (peak - end) * (1 + Math.cos((Math.PI * step) / steps));
 }
 
 /**
@@ -32,6 +32,39 @@ export function warmUp(warmSteps: number, after: Schedule): Schedule {
     const rest = Math.max(1, steps - warmSteps);
     return step < warmSteps ? (after(0, rest) * step) / warmSteps : after(step - warmSteps, rest);
   };
+}
+
+export const scheduleShapes = ["cosine", "linear", "constant"] as const;
+
+/** A schedule in words. Shares are numbers from 0 to 1. */
+export interface ScheduleSettings {
+  /** The highest rate. */
+  readonly learningRate: number;
+  /** How the rate falls; a cosine where left out. */
+  readonly schedule?: (typeof scheduleShapes)[number] | undefined;
+  /** The share of the steps in which the rate first rises from 0 along a straight line; 0 where left out. */
+  readonly warmUp?: number | undefined;
+  /** The last rate as a share of the highest one, where the rate falls; 0 where left out. */
+  readonly finalRate?: number | undefined;
+}
+
+/**
+ * The schedule that settings describe. `linear` with a warm-up is the triangle of Smith 2015 (arXiv
+ * 1506.01186).
+ */
+export function scheduleOf({
+  learningRate,
+  schedule = "cosine",
+  warmUp: share = 0,
+  finalRate = 0,
+}: ScheduleSettings): Schedule {
+  const end = finalRate * learningRate;
+  const after = {
+    cosine: () => cosine(learningRate, end),
+    linear: () => linear(learningRate, end),
+    constant: () => constant(learningRate),
+  }[schedule]();
+  return (step, steps) => warmUp(Math.round(share * steps), after)(step, steps);
 }
 
 /** Where a one-cycle schedule starts, turns and ends. */

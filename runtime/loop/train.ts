@@ -20,6 +20,11 @@ export interface TrainSettings {
   readonly learningRate: Schedule;
   /** How many steps lie between two checkpoints. The end of an epoch is always one. */
   readonly checkpointEverySteps: number;
+  /**
+   * How many epochs lie between two evaluations; 1 where left out. The last epoch is always evaluated. The
+   * record of an evaluation has the training's metrics since the one before.
+   */
+  readonly evaluateEveryEpochs?: number | undefined;
   readonly store: CheckpointStore;
   /** Ends the run after the step under way, with its checkpoint saved. */
   readonly signal?: AbortSignal | undefined;
@@ -38,7 +43,7 @@ export async function* train<Train extends string, Test extends string, Unit ext
   task: Task<Train, Test, Unit>,
   settings: TrainSettings,
 ): AsyncGenerator<TrainingEvent<Train, Test, Unit>> {
-  const { epochs, learningRate, checkpointEverySteps, signal } = settings;
+  const { epochs, learningRate, checkpointEverySteps, evaluateEveryEpochs = 1, signal } = settings;
   const steps = task.stepsPerEpoch * epochs;
   const run = new Run(trainer, task, settings.store, await trainer.checkpoint());
   const { progress } = run;
@@ -57,10 +62,11 @@ export async function* train<Train extends string, Test extends string, Unit ext
     clock.count(examples);
     yield { type: "step", ...run.position(steps, clock), batchMetrics };
     const isEpochEnd = progress.step % task.stepsPerEpoch === 0;
-    if (isEpochEnd) {
+    const isEvaluated = progress.epochs % evaluateEveryEpochs === 0 || progress.step === steps;
+    if (isEpochEnd && isEvaluated) {
       yield* run.finishEpoch(clock);
       clock = new Clock();
-    } else if (progress.step % checkpointEverySteps === 0 || signal?.aborted) {
+    } else if (isEpochEnd || progress.step % checkpointEverySteps === 0 || signal?.aborted) {
       yield await run.save("last");
     }
     if (signal?.aborted && progress.step < steps) {

@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { UserError } from "../../graph-builder/errors.ts";
+import { type Augmentation, borders, flips, paperAugmentation } from "../../runtime/data/augmentation.ts";
 import { type DatasetName, datasets } from "../../runtime/data/dataset.ts";
 import { deviceNames } from "../../runtime/device/names.ts";
+import { scheduleShapes } from "../../runtime/loop/schedule.ts";
 import { engineNames, replicaCount } from "../../runtime/node/run/engine-settings.ts";
 import {
   checkSettings,
@@ -10,10 +12,14 @@ import {
   type Settings,
   withDefaults,
 } from "../../runtime/node/run/schema.ts";
+import { branchInitializations, stems } from "../network.ts";
+import { paperSettings } from "../paper-settings.ts";
 import { type ArtifactSettings, optimizers, type Target } from "../settings.ts";
+import { shakeScheduleNames } from "../shake-schedule.ts";
 
 const count = z.int().min(1);
 const path = z.string().min(1);
+const share = z.number().min(0).max(1);
 const datasetNames = Object.keys(datasets) as [DatasetName, ...DatasetName[]];
 
 /** The settings of a run by subject: type, default, choices and help. */
@@ -22,12 +28,34 @@ export const runSettingGroups = {
     depth: z.int().min(8).default(8).describe("number of layers, 6n + 2: 8, 14, 20, 26, ..."),
     width: count.default(16).describe("channels of the first stage; later stages have 2 and 4 times as many"),
     classes: count.optional().describe("number of classes [default: that of the data set]"),
+    stem: z.enum(stems).optional().describe("first layer: the paper's, or a whitening one [default: paper]"),
+    stemStride: count.max(4).optional().describe("stride of a whitening stem [default: 1]"),
+    initialization: z
+      .enum(branchInitializations)
+      .optional()
+      .describe("initial filters of the branches: He's, or identities where possible [default: he]"),
+    outputScale: z.number().positive().optional().describe("factor of the logits [default: 1]"),
   },
   Data: {
     data: z.enum(datasetNames).default("shapes").describe("name of the data set"),
     dataDir: path.optional().describe("folder with CIFAR's .bin files [default: download once and cache]"),
     trainLimit: count.optional().describe("use only the first N training images"),
     testLimit: count.optional().describe("use only the first N test images"),
+    flip: z
+      .enum(flips)
+      .optional()
+      .describe("mirror images at random, in every second epoch, or never [default: random]"),
+    translate: z
+      .int()
+      .min(0)
+      .max(16)
+      .optional()
+      .describe("pixels that images are moved at most [default: 4]"),
+    border: z
+      .enum(borders)
+      .optional()
+      .describe("what fills the border of a moved image: the mean colour, or its reflection [default: mean]"),
+    cutout: z.int().min(0).optional().describe("side in pixels of a square that is blanked out [default: 0]"),
   },
   Training: {
     epochs: count
@@ -39,8 +67,17 @@ export const runSettingGroups = {
       .positive()
       .default(0.1)
       .describe("highest learning rate; it falls to 0 along a cosine"),
+    schedule: z.enum(scheduleShapes).optional().describe("how the learning rate falls [default: cosine]"),
+    warmUp: share.optional().describe("share of the run in which the learning rate rises [default: 0]"),
+    finalRate: share.optional().describe("last learning rate as a share of the highest one [default: 0]"),
     weightDecay: z.number().min(0).default(1e-4).describe("weight decay of every parameter"),
     momentum: z.number().min(0).lt(1).default(0.9).describe("Nesterov momentum"),
+    labelSmoothing: z
+      .number()
+      .min(0)
+      .lt(1)
+      .optional()
+      .describe("share of each label that is spread evenly over the classes [default: 0]"),
     optimizer: z.enum(optimizers).default("sgd-nesterov").describe("update rule"),
     forward: z
       .enum(["shake", "even"])
@@ -51,7 +88,20 @@ export const runSettingGroups = {
       .default("shake")
       .describe("weights in the backward pass: random, one half each, or those of the forward pass"),
     level: z.enum(["image", "batch"]).default("image").describe("draw random weights per image or per batch"),
+    shakeSchedule: z
+      .enum(shakeScheduleNames)
+      .optional()
+      .describe("how strong the random weights are over the run [default: constant]"),
+    shakeRange: z
+      .number()
+      .min(0)
+      .max(0.5)
+      .optional()
+      .describe("random weights are drawn from 0.5 - RANGE to 0.5 + RANGE [default: 0.5]"),
     seed: z.int().min(0).default(1).describe("random seed"),
+    evaluateEveryEpochs: count
+      .optional()
+      .describe("evaluate every N epochs, and after the last [default: 1]"),
   },
   Machine: {
     engine: z
@@ -130,9 +180,48 @@ function classCount(data: DatasetName): number {
 
 /** What the training artifacts of a run are built from. */
 export function artifactSettings(config: RunConfig, target: Target, fused = false): ArtifactSettings {
-  const { depth, width, classes, optimizer, momentum, weightDecay, seed, data } = config;
-  const { mean, std } = datasets[data];
-  return { depth, width, classes, mean, std, target, optimizer, fused, momentum, weightDecay, seed };
+  const { mean, std } = datasets[config.data];
+  const { depth, width, classes, optimizer, momentum, weightDecay, seed, ...more } = compiledSettings(config);
+  return { depth, width, classes, mean, std, target, optimizer, fused, momentum, weightDecay, seed, ...more };
+}
+
+/** The settings of a run that its training artifacts were built from, and have in their manifest. */
+export function compiledSettings(settings: CompiledSettings): CompiledSettings {
+  const { depth, width, classes, optimizer, momentum, weightDecay, seed } = settings;
+  const { stem, stemStride, initialization, outputScale, labelSmoothing } = settings;
+  return {
+    depth,
+    width,
+    classes,
+    optimizer,
+    momentum,
+    weightDecay,
+    seed,
+    stem,
+    stemStride,
+    initialization,
+    outputScale,
+    labelSmoothing,
+  };
+}
+
+type CompiledSettings = Omit<ArtifactSettings, "mean" | "std" | "target" | "fused">;
+
+/** What a run does to its training images. */
+export function augmentationOf(config: RunConfig): Augmentation {
+  return {
+    flip: config.flip ?? paperAugmentation.flip,
+    translate: config.translate ?? paperAugmentation.translate,
+    border: config.border ?? paperAugmentation.border,
+    cutout: config.cutout ?? paperAugmentation.cutout,
+  };
+}
+
+/** The value of a setting of a run. A setting that the run does not say has the paper's value. */
+export function settingOf(config: GivenRun, name: string): unknown {
+  const values: Readonly<Record<string, unknown>> = config;
+  const paper: Readonly<Record<string, unknown>> = paperSettings;
+  return values[name] ?? paper[name];
 }
 
 /** The network's name as a part of a path: `26-2x32d`. */

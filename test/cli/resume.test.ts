@@ -93,6 +93,11 @@ test("flags that contradict the run are refused by name, those that say where ar
   expect(refused.stderr).toBe(
     "shake: --learning-rate 0.3 contradicts whole, which has learning-rate 0.1: leave it out.\n",
   );
+  const unsaid = await shake(folder, "train", "--resume", "whole", "--label-smoothing", "0.3");
+  expect(unsaid.stderr).toBe(
+    "shake: --label-smoothing 0.3 contradicts whole, which has label-smoothing 0: leave it out.\n",
+  );
+  expect((await shake(folder, "train", "--resume", "whole", "--label-smoothing", "0")).code).toBe(0);
   expect((await shake(folder, "train", "--resume", "whole", "--threads", "2")).code).toBe(0);
 });
 

@@ -1,7 +1,13 @@
 import { expect, test } from "vitest";
+import { decodeCheckpoint } from "../../artifacts/index.ts";
 import { costOf, UserError } from "../../graph-builder/index.ts";
-import { buildTrainingArtifacts, networkName, trainingModel } from "../../shakenet/index.ts";
-import { tinySettings } from "../support/tiny-run.ts";
+import {
+  type ArtifactSettings,
+  buildTrainingArtifacts,
+  networkName,
+  trainingModel,
+} from "../../shakenet/index.ts";
+import { openTiny, tinySettings } from "../support/tiny-run.ts";
 
 const count = (shapes: readonly { readonly shape: readonly number[] }[]) =>
   shapes.reduce((sum, { shape }) => sum + shape.reduce((product, dim) => product * dim, 1), 0);
@@ -83,6 +89,9 @@ test("settings that make no network are refused with the nearest that do", () =>
   expect(() => trainingModel(tinySettings({ width: 0 }))).toThrow(
     "width must be a whole number from 1, not 0.",
   );
+  expect(() => trainingModel(tinySettings({ stemStride: 2 }))).toThrow(
+    new UserError("A stem stride of 2 needs a whitening stem."),
+  );
   expect(networkName({ depth: 26, width: 32 })).toBe("26 2x32d");
 });
 
@@ -93,4 +102,60 @@ test("initial weights follow He's fan-out and PyTorch's linear layer, and anothe
   const other = buildTrainingArtifacts(tinySettings({ width: 16, seed: 2 })).checkpoint;
   expect(again).toEqual(checkpoint);
   expect(other).not.toEqual(checkpoint);
+});
+
+test("identity initialisation passes channels on and leaves the other filters, and He's stays the default", () => {
+  const weights = (initialization?: "dirac") => {
+    const { checkpoint } = buildTrainingArtifacts(tinySettings({ width: 4, initialization }));
+    return decodeCheckpoint(checkpoint).trainable;
+  };
+  const [he, dirac] = [weights(), weights("dirac")];
+  for (const [name, { dims, data }] of dirac) {
+    const own = he.get(name)?.data;
+    if (!/branch\d\.conv/.test(name)) {
+      expect(data, name).toEqual(own);
+      continue;
+    }
+    const [filters = 0, channels = 0] = dims;
+    const size = channels * 9;
+    const passing = Math.min(filters, channels);
+    for (let i = 0; i < passing; i++) {
+      const expected = Array.from({ length: size }, (_, j) => (j === i * 9 + 4 ? 1 : 0));
+      expect([...data.subarray(i * size, (i + 1) * size)], name).toEqual(expected);
+    }
+    expect(data.subarray(passing * size), name).toEqual(own?.subarray(passing * size));
+  }
+});
+
+test("label smoothing and the output's scale change the loss as PyTorch's formulas say", async () => {
+  const images = Uint8Array.from({ length: 4 * 3072 }, (_, i) => (i * 37) % 251);
+  const labels = [3, 0, 9, 3];
+  const run = async (changes: Partial<ArtifactSettings>) => {
+    const { session, device } = await openTiny(buildTrainingArtifacts(tinySettings(changes)));
+    const { Tensor } = device.ort;
+    const half = () => new Tensor("float32", new Float32Array(12).fill(0.5), [3, 4]);
+    const feeds = {
+      images: new Tensor("uint8", images, [4, 3, 32, 32]),
+      labels: new Tensor("int64", BigInt64Array.from(labels, BigInt), [4]),
+    };
+    const { loss } = await session.runTrainStep({ ...feeds, alpha: half(), beta: half() });
+    // the head's bias has the gradient mean(softmax - target) times the scale
+    const gradient = [...(session.getGradient("fc.bias").data as Float32Array)];
+    await session.release();
+    return { loss: Number(loss?.data[0]), gradient };
+  };
+  const plain = await run({});
+  const smoothed = await run({ labelSmoothing: 0.2 });
+  const counts = Array.from({ length: 10 }, (_, k) => labels.filter((label) => label === k).length / 4);
+  for (const [k, gradient] of smoothed.gradient.entries()) {
+    expect(gradient).toBeCloseTo((plain.gradient[k] ?? 0) + 0.2 * ((counts[k] ?? 0) - 0.1), 6);
+  }
+  // the loss is linear in the smoothing
+  const more = await run({ labelSmoothing: 0.4 });
+  expect(more.loss - smoothed.loss).toBeCloseTo(smoothed.loss - plain.loss, 5);
+  const scaled = await run({ outputScale: 1e-6 });
+  expect(scaled.loss).toBeCloseTo(Math.log(10), 5);
+  for (const [k, gradient] of scaled.gradient.entries()) {
+    expect(gradient / 1e-6).toBeCloseTo(0.1 - (counts[k] ?? 0), 4);
+  }
 });

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { type ShakeOptions, shakeCoefficients } from "../../shakenet/shake-noise.ts";
+import {
+  type ShakeScheduleSettings,
+  shakeScheduleNames,
+  shakeStrength,
+} from "../../shakenet/shake-schedule.ts";
 
 const shakeShakeImage: ShakeOptions = {
   forward: "shake",
@@ -99,6 +104,44 @@ describe("shakeCoefficients", () => {
       expect(small.subarray(block * 80, (block + 1) * 80)).toEqual(
         large.subarray(block * 128, block * 128 + 80),
       );
+    }
+  });
+
+  test("a strength of s draws from U(0.5 - s / 2, 0.5 + s / 2), and 0 is even", () => {
+    const full = shakeCoefficients(shakeShakeImage, 3);
+    const weak = shakeCoefficients({ ...shakeShakeImage, strength: 0.3 }, 3);
+    for (const name of ["alpha", "beta"] as const) {
+      for (const [i, value] of weak[name].entries()) {
+        expect(value).toBeCloseTo(0.5 + 0.3 * ((full[name][i] ?? 0) - 0.5), 6);
+      }
+    }
+    expect(shakeCoefficients({ ...shakeShakeImage, strength: 1 }, 3)).toEqual(full);
+    const none = shakeCoefficients({ ...shakeShakeImage, strength: 0 }, 3);
+    expect(none.alpha).toEqual(new Float32Array(12 * 128).fill(0.5));
+  });
+});
+
+describe("shakeStrength", () => {
+  const strengths = (settings: ShakeScheduleSettings, steps = 5) =>
+    Array.from({ length: steps }, (_, step) => shakeStrength(settings, step, steps));
+
+  test("is 1 in every step where nothing is said, as in the paper", () => {
+    expect(strengths({})).toEqual([1, 1, 1, 1, 1]);
+  });
+
+  test.each([
+    ["growing", [0, 0.25, 0.5, 0.75, 1]],
+    ["shrinking", [1, 0.75, 0.5, 0.25, 0]],
+    ["early", [1, 1, 1, 0, 0]],
+    ["late", [0, 0, 0, 1, 1]],
+  ] as const)("%s changes over the steps of the run", (shakeSchedule, expected) => {
+    expect(strengths({ shakeSchedule })).toEqual(expected);
+    expect(strengths({ shakeSchedule, shakeRange: 0.2 })).toEqual(expected.map((share) => 0.4 * share));
+  });
+
+  test("of a run of one step is finite", () => {
+    for (const shakeSchedule of shakeScheduleNames) {
+      expect(Number.isFinite(shakeStrength({ shakeSchedule }, 0, 1))).toBe(true);
     }
   });
 });

@@ -56,6 +56,37 @@ test("a run yields its steps, evaluations, epochs and checkpoints in order", asy
 test("a run cut at any step and opened again ends in the same bytes as an uncut one", () =>
   expectSameEndWhereverCut((checkpoint) => tinyRun({}, checkpoint), 6));
 
+test("a run with every other setting, cut at any step, ends in the same bytes as an uncut one too", () =>
+  expectSameEndWhereverCut(
+    (checkpoint) =>
+      tinyRun(
+        {
+          evaluateEveryEpochs: 2,
+          augmentation: { flip: "alternating", translate: 2, border: "reflect", cutout: 8 },
+          strength: (step) => step / 6,
+          artifacts: { stem: "whitening-2", initialization: "dirac", outputScale: 0.5, labelSmoothing: 0.1 },
+        },
+        checkpoint,
+      ),
+    3,
+  ));
+
+test("epochs that are not evaluated are part of the next record, and the last epoch is evaluated", async () => {
+  const run = await tinyRun({ epochs: 3, evaluateEveryEpochs: 2, checkpointEverySteps: 100 });
+  const events = await collect(run);
+  const records = events.filter((event) => event.type === "epoch").map(({ record }) => record);
+  expect(records.map(({ epoch, step }) => [epoch, step])).toEqual([
+    [2, 6],
+    [3, 9],
+  ]);
+  const steps = events.filter((event) => event.type === "step");
+  const sizes = [16, 16, 8, 16, 16, 8];
+  const sum = sizes.reduce((total, size, i) => total + size * (steps[i]?.batchMetrics.loss ?? 0), 0);
+  expect(records[0]?.train_loss).toBeCloseTo(sum / 80, 9);
+  const checkpoints = events.filter((event) => event.type === "checkpoint" && event.kind === "last");
+  expect(checkpoints.map((event) => event.type === "checkpoint" && event.step)).toEqual([0, 3, 6, 9]);
+});
+
 test("an epoch is evaluated as the frozen network, which is what the eval model comes to", async () => {
   const run = await tinyRun({ epochs: 1, learningRate: 0.2 });
   const epoch = (await collect(run)).find((event) => event.type === "epoch");

@@ -35,10 +35,12 @@ export async function openTiny(artifacts: ShakeNetArtifacts, checkpoint = artifa
 
 /** The settings that a test can change. */
 interface TinyChanges
-  extends Partial<Pick<TrainSettings, "epochs" | "checkpointEverySteps" | "signal">>,
-    Partial<Pick<ShakeNetTaskOptions, "forward" | "backward" | "level">> {
+  extends Partial<Pick<TrainSettings, "epochs" | "checkpointEverySteps" | "evaluateEveryEpochs" | "signal">>,
+    Partial<Pick<ShakeNetTaskOptions, "forward" | "backward" | "level" | "augmentation" | "strength">> {
   /** The peak of the cosine. */
   readonly learningRate?: number;
+  /** What the artifacts are built from beside the smallest settings. */
+  readonly artifacts?: Partial<ArtifactSettings>;
 }
 
 /** A run on 40 pictures of `shapes` in batches of 16. The last batch of an epoch has 8. */
@@ -48,11 +50,14 @@ export async function tinyRun(
     forward = "shake",
     backward = "shake",
     level = "image",
+    augmentation,
+    strength,
+    artifacts: built = {},
     ...changes
   }: TinyChanges = {},
   checkpoint?: Uint8Array,
 ) {
-  const artifacts = buildTrainingArtifacts(tinySettings());
+  const artifacts = buildTrainingArtifacts(tinySettings(built));
   const { session, device } = await openTiny(artifacts, checkpoint);
   const { saved, store } = memoryStore();
   const network = artifacts.manifest.settings;
@@ -65,6 +70,6 @@ export async function tinyRun(
     store,
     ...changes,
   };
-  const task = shakeNetTask({ ...data, network, forward, backward, level });
+  const task = shakeNetTask({ ...data, network, forward, backward, level, augmentation, strength });
   return { session, device, task, settings, network, testSet, saved };
 }

@@ -3,6 +3,7 @@ import { UserError } from "../../../graph-builder/errors.ts";
 import { datasetDigest, datasets } from "../../../runtime/data/dataset.ts";
 import type { Dataset, Split } from "../../../runtime/index.ts";
 import { loadDataset } from "../../../runtime/node/index.ts";
+import { setWhitening } from "../../../shakenet/index.ts";
 import type { RunConfig } from "../../../shakenet/node/run-config.ts";
 import { DATA_DIGEST } from "../../../shakenet/provenance.ts";
 import { formatLarge } from "../../format.ts";
@@ -37,10 +38,11 @@ export async function loadSets(config: RunConfig, progress: Progress): Promise<D
 }
 
 /**
- * The checkpoint with the digest of its training data. Throws UserError where it has the digest of
- * other data.
+ * The checkpoint with the digest of its training data; the first one of a run also with what the network
+ * takes from the data, the filters of a whitening stem. Throws UserError where it has the digest of other
+ * data.
  */
-export async function withDataDigest(
+export async function withData(
   { artifacts, where, config }: PreparedRun,
   trainSet: Dataset,
 ): Promise<Uint8Array> {
@@ -53,6 +55,7 @@ export async function withDataDigest(
       details: { data: config.data, known, digest },
     });
   }
+  if (known === undefined) setWhitening(checkpoint, artifacts.manifest.settings, trainSet);
   checkpoint.properties.set(DATA_DIGEST, digest);
   return encodeCheckpoint(checkpoint);
 }

@@ -10,6 +10,7 @@ import {
 import { createFreeRun, createRun } from "../../../shakenet/node/run.ts";
 import {
   artifactSettings,
+  compiledSettings,
   type GivenRun,
   type RunConfig,
   runConfig,
@@ -47,9 +48,9 @@ function compile(config: RunConfig): Plan {
 async function openArtifacts(folder: string, given: GivenRun): Promise<Plan> {
   const manifest = await readManifest(folder, isShakeNetManifest);
   const artifacts: ShakeNetArtifacts = { ...(await readTrainingArtifacts(folder)), manifest };
-  const { depth, width, classes, optimizer, momentum, weightDecay, seed, fused } = manifest.settings;
+  const { fused } = manifest.settings;
   const data = datasetByMean(manifest.settings.mean);
-  const compiled = { depth, width, classes, optimizer, momentum, weightDecay, seed };
+  const compiled = compiledSettings(manifest.settings);
   const fixed = { ...compiled, ...(data ? { data } : {}) };
   refuseContradictions(given, fixed, folder);
   // a fused model updates its weights in the step, so replicas cannot share it

@@ -2,7 +2,7 @@ import { UserError } from "../../../graph-builder/errors.ts";
 import { kebabCase } from "../../../runtime/node/run/schema.ts";
 import type { ShakeNetArtifacts } from "../../../shakenet/index.ts";
 import type { ShakeNetRun } from "../../../shakenet/node/run.ts";
-import type { GivenRun, RunConfig } from "../../../shakenet/node/run-config.ts";
+import { type GivenRun, type RunConfig, settingOf } from "../../../shakenet/node/run-config.ts";
 
 /**
  * A run before its first step. Its folder is created or changed last, after everything else has succeeded.
@@ -25,13 +25,13 @@ export function refuseContradictions(
   where: string,
   free: readonly string[] = [],
 ): void {
-  const values: Readonly<Record<string, unknown>> = fixed;
   for (const [name, value] of Object.entries(given)) {
-    if (free.includes(name) || !(name in fixed) || values[name] === value) continue;
+    const own = settingOf(fixed, name);
+    if (free.includes(name) || !(name in fixed) || own === value) continue;
     const flag = kebabCase(name);
-    throw new UserError(
-      `--${flag} ${value} contradicts ${where}, which has ${flag} ${values[name]}: leave it out.`,
-      { code: "setting-conflict", details: { setting: name, value, fixed: values[name] } },
-    );
+    throw new UserError(`--${flag} ${value} contradicts ${where}, which has ${flag} ${own}: leave it out.`, {
+      code: "setting-conflict",
+      details: { setting: name, value, fixed: own },
+    });
   }
 }

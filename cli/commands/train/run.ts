@@ -4,14 +4,14 @@ import { datasets } from "../../../runtime/data/dataset.ts";
 import {
   type CheckpointKind,
   type ClassificationTask,
-  cosine,
   DivergedError,
+  scheduleOf,
   train,
 } from "../../../runtime/index.ts";
 import { ReplicaError } from "../../../runtime/node/index.ts";
-import { type ShakeNetManifest, shakeNetTask } from "../../../shakenet/index.ts";
+import { type ShakeNetManifest, shakeNetTask, shakeStrength } from "../../../shakenet/index.ts";
 import { openShakeNetEngine, type ShakeNetEngine, type ShakeNetRun } from "../../../shakenet/node/run.ts";
-import type { RunConfig } from "../../../shakenet/node/run-config.ts";
+import { augmentationOf, type RunConfig } from "../../../shakenet/node/run-config.ts";
 import { formatFields, formatLarge } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { openProgress } from "../../progress.ts";
@@ -19,7 +19,7 @@ import { curvesReporter, metricsReporter } from "../../reporters/files.ts";
 import type { Reporter } from "../../reporters/reporter.ts";
 import { terminalReporter } from "../../reporters/terminal.ts";
 import type { TrainGiven } from "./command.ts";
-import { type DataSets, loadSets, withDataDigest } from "./data.ts";
+import { type DataSets, loadSets, withData } from "./data.ts";
 import { finish } from "./finish.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { prepareNewRun } from "./new-run.ts";
@@ -30,7 +30,7 @@ export async function run(given: TrainGiven): Promise<number> {
   const prepared = await (given.resume === undefined ? prepareNewRun(given) : prepareResumedRun(given));
   const { config, artifacts } = prepared;
   const sets = await loadSets(config, progress);
-  const checkpoint = await withDataDigest(prepared, sets.trainSet);
+  const checkpoint = await withData(prepared, sets.trainSet);
   const engine = await openShakeNetEngine(config, { ...artifacts, checkpoint });
   try {
     const directory = await prepared.openDirectory(checkpoint);
@@ -45,7 +45,15 @@ export async function run(given: TrainGiven): Promise<number> {
       onSecond: () => progress.stop(),
     });
     const network = artifacts.manifest.settings;
-    const task = shakeNetTask({ ...config, ...sets, network, device: engine.device });
+    const steps = config.epochs * stepsPerEpoch(sets.trainSet, config.batchSize);
+    const task = shakeNetTask({
+      ...config,
+      ...sets,
+      network,
+      device: engine.device,
+      augmentation: augmentationOf(config),
+      strength: (step) => shakeStrength(config, step, steps),
+    });
     const stoppedAt = await trainIn(directory, engine, task, reporters, interrupt.signal).finally(() => {
       interrupt.stop();
       progress.stop();
@@ -78,7 +86,7 @@ async function trainIn(
     save: (kind: CheckpointKind, bytes: Uint8Array) => directory.save(kind, layOut(bytes)),
   };
   const { config } = directory;
-  const settings = { ...config, learningRate: cosine(config.learningRate), store, signal };
+  const settings = { ...config, learningRate: scheduleOf(config), store, signal };
   let stoppedAt: number | undefined;
   try {
     for await (const event of train(session, task, settings)) {

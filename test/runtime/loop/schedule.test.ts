@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { constant, cosine, linear, oneCycle, type Schedule, warmUp } from "../../../runtime/loop/schedule.ts";
+import {
+  constant,
+  cosine,
+  linear,
+  oneCycle,
+  type Schedule,
+  scheduleOf,
+  warmUp,
+} from "../../../runtime/loop/schedule.ts";
 
 function ratesOf(schedule: Schedule, steps: number): number[] {
   return Array.from({ length: steps }, (_, i) => schedule(i + 1, steps));
@@ -21,6 +29,28 @@ describe("a cosine", () => {
   test("falls with every step", () => {
     const rates = ratesOf(cosine(0.05), 100);
     expect(rates.every((rate, i) => i === 0 || rate < (rates[i - 1] ?? 0))).toBe(true);
+  });
+});
+
+test("a cosine ends where it is told to", () => {
+  expect(cosine(0.2, 0.05)(0, 10)).toBe(0.2);
+  expect(cosine(0.2, 0.05)(5, 10)).toBeCloseTo(0.125, 15);
+  expect(cosine(0.2, 0.05)(10, 10)).toBe(0.05);
+});
+
+describe("a schedule in words", () => {
+  test("is the paper's cosine where only the rate is given", () => {
+    expect(ratesOf(scheduleOf({ learningRate: 0.2 }), 7)).toEqual(ratesOf(cosine(0.2), 7));
+  });
+
+  test("is a triangle with a warm-up and a straight line, which ends at its share of the peak", () => {
+    const schedule = scheduleOf({ learningRate: 8, schedule: "linear", warmUp: 0.25, finalRate: 0.25 });
+    expect(ratesOf(schedule, 8)).toEqual([4, 8, 7, 6, 5, 4, 3, 2]);
+  });
+
+  test("can stay at its rate after the warm-up", () => {
+    const schedule = scheduleOf({ learningRate: 2, schedule: "constant", warmUp: 0.5 });
+    expect(ratesOf(schedule, 4)).toEqual([1, 2, 2, 2]);
   });
 });
 
