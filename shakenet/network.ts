@@ -109,7 +109,9 @@ function appendStem(g: Builder, layers: Layers, x: Value, settings: NetworkSetti
   const kernel = whiteningKernel(settings);
   if (kernel === undefined) {
     if (settings.stemStride !== undefined && settings.stemStride !== 1) {
-      throw new UserError(`A stem stride of ${settings.stemStride} needs a whitening stem.`);
+      throw new UserError(`A stem stride of ${settings.stemStride} needs a whitening stem.`, {
+        code: "setting-conflict",
+      });
     }
     return layers.batchNorm("stem.bn", layers.conv("stem.conv", x, stemChannels, 3));
   }

@@ -90,7 +90,7 @@ test("settings that make no network are refused with the nearest that do", () =>
     "width must be a whole number from 1, not 0.",
   );
   expect(() => trainingModel(tinySettings({ stemStride: 2 }))).toThrow(
-    new UserError("A stem stride of 2 needs a whitening stem."),
+    "A stem stride of 2 needs a whitening stem.",
   );
   expect(networkName({ depth: 26, width: 32 })).toBe("26 2x32d");
 });
