@@ -10,8 +10,10 @@ export const paperSettings = {
   schedule: "cosine",
   warmUp: 0,
   finalRate: 0,
+  biasRate: 1,
   labelSmoothing: 0,
   shakeSchedule: "constant",
   shakeRange: 0.5,
+  tta: false,
   evaluateEveryEpochs: 1,
 } as const;

@@ -1,5 +1,5 @@
 import { type OptimizerName, ruleOf, type Target } from "../artifacts/settings.ts";
-import type { OptimizerRule } from "../graph-builder/index.ts";
+import type { OptimizerRule, ParameterGroups } from "../graph-builder/index.ts";
 import type { NetworkSettings } from "./network.ts";
 
 export { type OptimizerName, optimizers, type Target, targets } from "../artifacts/settings.ts";
@@ -16,6 +16,16 @@ export interface ArtifactSettings extends NetworkSettings {
   readonly momentum: number;
   /** The weight decay of all parameters, including batch normalisation's, as in the author's code. */
   readonly weightDecay: number;
+  /** The weight decay of batch normalisation's scales and biases; that of all parameters where left out. */
+  readonly normDecay?: number | undefined;
+  /**
+   * A factor of the learning rate of batch normalisation's biases, and of a whitening stem's (Page 2019, "How
+   * to train your ResNet 8"); 1 where left out. Their weight decay is divided by it, so that a step shrinks
+   * them as it would without the factor.
+   */
+  readonly biasRate?: number | undefined;
+  /** The largest L2 norm of all gradients together; no limit where left out. */
+  readonly clipNorm?: number | undefined;
   /**
    * The share of each training label that is spread evenly over all classes (Szegedy et al. 2016, arXiv
    * 1512.00567); 0 where left out.
@@ -25,9 +35,31 @@ export interface ArtifactSettings extends NetworkSettings {
   readonly seed: number;
 }
 
-/** The update rule that settings ask for; AdamW with PyTorch's constants. */
-export function optimizerRule({ optimizer, momentum, weightDecay }: ArtifactSettings): OptimizerRule {
+/** The optimizer that settings ask for; AdamW with PyTorch's constants. */
+export function optimizerRule(settings: ArtifactSettings): OptimizerRule {
+  const { clipNorm } = settings;
+  const groups = parameterGroups(settings);
+  return {
+    ...updateRule(settings),
+    ...(clipNorm === undefined ? {} : { maxNorm: clipNorm }),
+    ...(Object.keys(groups).length > 0 ? { groups } : {}),
+  };
+}
+
+function updateRule({ optimizer, momentum, weightDecay }: ArtifactSettings): OptimizerRule {
   const rule = ruleOf(optimizer);
   if (rule.kind === "sgd-nesterov") return { ...rule, momentum, weightDecay };
   return rule.kind === "adamw" ? { ...rule, weightDecay } : rule;
+}
+
+function parameterGroups(settings: ArtifactSettings): ParameterGroups {
+  const { optimizer, weightDecay, normDecay = weightDecay, biasRate = 1, stem = "paper" } = settings;
+  // plain SGD has no weight decay here
+  const decay = (value: number) => (optimizer === "sgd" ? {} : { weightDecay: value });
+  const bias = { learningRate: biasRate, ...decay(normDecay / biasRate) };
+  return {
+    ...(normDecay === weightDecay ? {} : { "*.bn*.weight": decay(normDecay) }),
+    ...(normDecay === weightDecay && biasRate === 1 ? {} : { "*.bn*.bias": bias }),
+    ...(biasRate === 1 || stem === "paper" ? {} : { "stem.conv.bias": bias }),
+  };
 }

@@ -1,7 +1,7 @@
 import type { Tensor } from "onnxruntime-common";
 import { UserError } from "../../graph-builder/errors.ts";
 import { type EvaluationBatch, evalBatches } from "../data/batches.ts";
-import type { Dataset } from "../data/types.ts";
+import type { Dataset, ImageSize } from "../data/types.ts";
 import { floatData } from "../device/tensors.ts";
 import type { EvaluationProgress } from "../loop/task.ts";
 
@@ -37,6 +37,58 @@ export async function* evaluate(
   return sums.result();
 }
 
+/** An evaluation of the images as they are, and one with the mean of the logits of each image and its mirror. */
+export interface MirroredEvaluation {
+  readonly plain: Evaluation;
+  readonly mirrored: Evaluation;
+}
+
+/**
+ * Evaluates a model as `evaluate` does, and also with mirrored images: the logits of an image and of its
+ * mirror are averaged.
+ */
+export async function* evaluateMirrored(
+  dataset: Dataset,
+  batchSize: number,
+  logitsOf: (batch: EvaluationBatch) => Promise<Tensor>,
+): AsyncGenerator<EvaluationProgress, MirroredEvaluation> {
+  const [plain, mirrored] = [new EvaluationSums(dataset), new EvaluationSums(dataset)];
+  let done = 0;
+  for (const batch of evalBatches(dataset, batchSize)) {
+    const { labels } = batch;
+    const own = await logitsOf(batch);
+    plain.add(own, labels);
+    const other = await logitsOf({ images: mirrorImages(batch.images, dataset.size), labels });
+    mirrored.add({ data: meanOf(floatData(own), floatData(other)), dims: own.dims }, labels);
+    done += labels.length;
+    yield { done, of: dataset.count };
+  }
+  return { plain: plain.result(), mirrored: mirrored.result() };
+}
+
+/** The result of an evaluation, whose progress is told to `onProgress`. */
+export async function resultOf<Result>(
+  evaluation: AsyncGenerator<EvaluationProgress, Result>,
+  onProgress: (progress: EvaluationProgress) => void,
+): Promise<Result> {
+  for (;;) {
+    const { value, done } = await evaluation.next();
+    if (done) return value;
+    onProgress(value);
+  }
+}
+
+/** Images [images, channels, height, width] with their columns in the other order. */
+function mirrorImages(images: Uint8Array, { width }: ImageSize): Uint8Array {
+  const out = Uint8Array.from(images);
+  for (let start = 0; start < out.length; start += width) out.subarray(start, start + width).reverse();
+  return out;
+}
+
+function meanOf(a: Float32Array, b: Float32Array): Float32Array {
+  return a.map((value, i) => (value + (b[i] ?? 0)) / 2);
+}
+
 /**
  * Running sums over batches of logits. The loss is computed in double precision, so all models are measured
  * alike.
@@ -57,7 +109,7 @@ export class EvaluationSums {
    * Adds a batch of logits, float [batch, classes], and their labels. Throws UserError for a label that is
    * none of the model's classes.
    */
-  add(logits: Tensor, labels: ArrayLike<bigint | number>): void {
+  add(logits: Pick<Tensor, "data" | "dims">, labels: ArrayLike<bigint | number>): void {
     const data = floatData(logits);
     const classes = Number(logits.dims[1]);
     for (let i = 0; i < labels.length; i++) {

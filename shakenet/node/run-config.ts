@@ -71,6 +71,21 @@ export const runSettingGroups = {
     warmUp: share.optional().describe("share of the run in which the learning rate rises [default: 0]"),
     finalRate: share.optional().describe("last learning rate as a share of the highest one [default: 0]"),
     weightDecay: z.number().min(0).default(1e-4).describe("weight decay of every parameter"),
+    normDecay: z
+      .number()
+      .min(0)
+      .optional()
+      .describe("weight decay of batch normalisation's scales and biases [default: that of every parameter]"),
+    biasRate: z
+      .number()
+      .positive()
+      .optional()
+      .describe("factor of the learning rate of batch normalisation's biases [default: 1]"),
+    clipNorm: z
+      .number()
+      .positive()
+      .optional()
+      .describe("gradients of a larger norm, over all parameters, are scaled to it [default: no limit]"),
     momentum: z.number().min(0).lt(1).default(0.9).describe("Nesterov momentum"),
     labelSmoothing: z
       .number()
@@ -99,6 +114,10 @@ export const runSettingGroups = {
       .optional()
       .describe("random weights are drawn from 0.5 - RANGE to 0.5 + RANGE [default: 0.5]"),
     seed: z.int().min(0).default(1).describe("random seed"),
+    tta: z
+      .boolean()
+      .optional()
+      .describe("test-time augmentation: also evaluate with mirrored images, reported apart"),
     evaluateEveryEpochs: count
       .optional()
       .describe("evaluate every N epochs, and after the last [default: 1]"),
@@ -188,7 +207,8 @@ export function artifactSettings(config: RunConfig, target: Target, fused = fals
 /** The settings of a run that its training artifacts were built from, and have in their manifest. */
 export function compiledSettings(settings: CompiledSettings): CompiledSettings {
   const { depth, width, classes, optimizer, momentum, weightDecay, seed } = settings;
-  const { stem, stemStride, initialization, outputScale, labelSmoothing } = settings;
+  const { stem, stemStride, initialization, outputScale, normDecay, biasRate, clipNorm, labelSmoothing } =
+    settings;
   return {
     depth,
     width,
@@ -201,6 +221,9 @@ export function compiledSettings(settings: CompiledSettings): CompiledSettings {
     stemStride,
     initialization,
     outputScale,
+    normDecay,
+    biasRate,
+    clipNorm,
     labelSmoothing,
   };
 }

@@ -98,8 +98,14 @@ test("the model says where it comes from", () => {
 });
 
 test("the name of a run that is taken gets a number, and a folder that exists is never overwritten", async () => {
-  const next = await shake(folder, "train", ...tinyRunFlags, "--epochs", "1", "--json");
-  expect(JSON.parse(next.stdout)).toMatchObject({ run_dir: "runs/8-2x2d-shapes-s1-2" });
+  const next = await shake(folder, "train", ...tinyRunFlags, "--epochs", "1", "--tta", "--json");
+  const result = JSON.parse(next.stdout);
+  expect(result).toMatchObject({ run_dir: "runs/8-2x2d-shapes-s1-2" });
+  const measured = await shake(folder, "eval", "--run", result.run_dir, "--tta", "--json");
+  expect(JSON.parse(measured.stdout)).toMatchObject({
+    accuracy: result.test_accuracy,
+    tta_accuracy: result.test_accuracy_tta,
+  });
   const before = readFileSync(join(run, "checkpoints/last"));
   const refused = await shake(folder, "train", ...tinyRunFlags, "--run-dir", "runs/8-2x2d-shapes-s1");
   expect(refused).toMatchObject({ code: 2, stdout: "" });

@@ -10,6 +10,7 @@ const settings = [
   "batchSize",
   "device",
   "threads",
+  "tta",
   "config",
   "json",
 ] as const;

@@ -1,7 +1,16 @@
 import { readFileBytes } from "../../../artifacts/index.ts";
 import { decodeMetadata, UserError } from "../../../graph-builder/index.ts";
 import { type DatasetName, datasets } from "../../../runtime/data/dataset.ts";
-import { type Classifier, type Dataset, type Evaluation, evaluate } from "../../../runtime/index.ts";
+import {
+  type Classifier,
+  type Dataset,
+  type Evaluation,
+  type EvaluationBatch,
+  type EvaluationProgress,
+  evaluate,
+  evaluateMirrored,
+  resultOf,
+} from "../../../runtime/index.ts";
 import { loadDataset, openDevice } from "../../../runtime/node/index.ts";
 import { openClassifier } from "../../../shakenet/index.ts";
 import { openRun } from "../../../shakenet/node/run.ts";
@@ -13,11 +22,11 @@ import { type EvalGiven, evalCommand } from "./command.ts";
 
 export async function run(given: EvalGiven): Promise<number> {
   const { bytes, what, data, dataDir, limit } = await openModel(given);
-  const { batchSize, device: name, threads, json } = complete(evalCommand.settings, given);
+  const { batchSize, device: name, threads, tta, json } = complete(evalCommand.settings, given);
   const device = await openDevice(name, { threads });
   const classifier = await openClassifier(bytes, device, what);
   const dataset = await loadDataset(data, { split: "test", limit, dataDir });
-  const evaluation = await score(classifier, dataset, batchSize);
+  const { plain: evaluation, mirrored } = await score(classifier, dataset, batchSize, tta === true);
   await classifier.release();
   const perClass = evaluation.perClass.filter(({ images }) => images > 0);
   if (json) {
@@ -27,8 +36,9 @@ export async function run(given: EvalGiven): Promise<number> {
       images: of,
       correct,
     }));
+    const averaged = mirrored && { tta_loss: mirrored.loss, tta_accuracy: mirrored.accuracy };
     process.stdout.write(
-      `${JSON.stringify({ model: what, data, images, loss, accuracy, per_class: rows })}\n`,
+      `${JSON.stringify({ model: what, data, images, loss, accuracy, ...averaged, per_class: rows })}\n`,
     );
     return 0;
   }
@@ -40,7 +50,7 @@ export async function run(given: EvalGiven): Promise<number> {
   ]);
   process.stdout.write(
     `${formatTable(["class", "images", "correct", "accuracy"], rows)}\n\n` +
-      `${what} on ${datasets[data].title}: loss ${evaluation.loss.toFixed(4)}, accuracy ${evaluation.accuracy.toFixed(2)} % of ${evaluation.images.toLocaleString("en-US")} images\n`,
+      `${what} on ${datasets[data].title}: loss ${evaluation.loss.toFixed(4)}, accuracy ${evaluation.accuracy.toFixed(2)} % of ${evaluation.images.toLocaleString("en-US")} images\n${mirrored ? `with mirrored images too: loss ${mirrored.loss.toFixed(4)}, accuracy ${mirrored.accuracy.toFixed(2)} %\n` : ""}`,
   );
   return 0;
 }
@@ -77,9 +87,20 @@ async function openModel(given: EvalGiven): Promise<OpenedModel> {
   };
 }
 
-async function score(classifier: Classifier, dataset: Dataset, batchSize: number): Promise<Evaluation> {
+interface Scores {
+  readonly plain: Evaluation;
+  /** Undefined where it was not asked for. */
+  readonly mirrored?: Evaluation | undefined;
+}
+
+async function score(
+  classifier: Classifier,
+  dataset: Dataset,
+  batchSize: number,
+  isMirrored: boolean,
+): Promise<Scores> {
   const progress = openProgress();
-  const steps = evaluate(dataset, batchSize, async ({ images }) => {
+  const logitsOf = async ({ images }: EvaluationBatch) => {
     const logits = await classifier.logits(images);
     const [, classes = 0] = logits.dims;
     if (classes >= dataset.classNames.length) return logits;
@@ -87,13 +108,14 @@ async function score(classifier: Classifier, dataset: Dataset, batchSize: number
       `The model has ${classes} classes, and ${dataset.name} has ${dataset.classNames.length}.`,
       { code: "data-mismatch" },
     );
-  });
-  let next = await steps.next();
-  for (; !next.done; next = await steps.next()) {
-    progress.update(next.value.done, next.value.of, `${next.value.done} of ${next.value.of} images`);
+  };
+  const show = ({ done, of }: EvaluationProgress) => progress.update(done, of, `${done} of ${of} images`);
+  try {
+    if (isMirrored) return await resultOf(evaluateMirrored(dataset, batchSize, logitsOf), show);
+    return { plain: await resultOf(evaluate(dataset, batchSize, logitsOf), show) };
+  } finally {
+    progress.stop();
   }
-  progress.stop();
-  return next.value;
 }
 
 function percent(part: number, whole: number): string {

@@ -1,28 +1,39 @@
 import { join } from "node:path";
 import { UserError } from "../../../graph-builder/errors.ts";
+import { type Dataset, type Device, evaluateMirrored, resultOf } from "../../../runtime/index.ts";
+import { openClassifier } from "../../../shakenet/index.ts";
 import { provenanceOf, type ShakeNetRun } from "../../../shakenet/node/run.ts";
 import { frozenModel } from "../../../shakenet/provenance.ts";
 import { shakeCommand } from "../../invocation.ts";
+import type { Progress } from "../../progress.ts";
 import type { Reporter, ReportFile } from "../../reporters/reporter.ts";
 
 /** The result of a run, as `--json` prints it. */
 interface Result {
   readonly run_dir: string;
   readonly test_accuracy: number;
+  /** With mirrored images too, where the run asks for it. */
+  readonly test_accuracy_tta?: number;
   readonly train_accuracy: number;
   readonly images_per_second: number;
   readonly parameters: number;
   readonly model: string;
 }
 
+/** What the end of a run needs beside its folder. */
+interface Ending {
+  readonly reporters: readonly Reporter[];
+  readonly json: boolean;
+  readonly progress: Progress;
+  readonly device: Device;
+  readonly testSet: Dataset;
+}
+
 /**
  * Exports the last weights, as the paper reports them, lets the reporters finish, and prints what to do next.
  */
-export async function finish(
-  directory: ShakeNetRun,
-  parameters: number,
-  { reporters, json }: { readonly reporters: readonly Reporter[]; readonly json: boolean },
-): Promise<void> {
+export async function finish(directory: ShakeNetRun, parameters: number, ending: Ending): Promise<void> {
+  const { reporters, json } = ending;
   const { config, path } = directory;
   const last = (await directory.records()).at(-1);
   if (!last)
@@ -39,6 +50,7 @@ export async function finish(
   const result: Result = {
     run_dir: path,
     test_accuracy: last.test_accuracy,
+    ...(config.tta ? { test_accuracy_tta: await accuracyWithMirrors(bytes, ending, config.batchSize) } : {}),
     train_accuracy: last.train_accuracy,
     images_per_second: last.images_per_second,
     parameters,
@@ -47,10 +59,34 @@ export async function finish(
   process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${summary(result, files)}\n`);
 }
 
-function summary({ run_dir, test_accuracy, model }: Result, files: readonly ReportFile[]): string {
+async function accuracyWithMirrors(
+  model: Uint8Array,
+  { progress, device, testSet }: Ending,
+  batchSize: number,
+): Promise<number> {
+  const classifier = await openClassifier(model, device, "the network");
+  try {
+    const evaluation = evaluateMirrored(testSet, batchSize, ({ images }) => classifier.logits(images));
+    const { mirrored } = await resultOf(evaluation, ({ done, of }) =>
+      progress.update(done, of, `testing ${done} of ${of}, mirrored too`),
+    );
+    return mirrored.accuracy;
+  } finally {
+    await classifier.release();
+    progress.stop();
+  }
+}
+
+function summary(
+  { run_dir, test_accuracy, test_accuracy_tta, model }: Result,
+  files: readonly ReportFile[],
+): string {
   return [
     "",
     `Test accuracy ${test_accuracy.toFixed(2)} %`,
+    ...(test_accuracy_tta === undefined
+      ? []
+      : [`With mirrored images too ${test_accuracy_tta.toFixed(2)} %`]),
     "",
     ...files.map(({ path, what }) => `  ${path}  ${what}`),
     "",

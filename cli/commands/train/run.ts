@@ -62,7 +62,13 @@ export async function run(given: TrainGiven): Promise<number> {
       say(`Stopped after step ${stoppedAt}, which is saved. To go on:\n  ${resumeCommand(directory)}`);
       return 130;
     }
-    await finish(directory, artifacts.manifest.parameters, { reporters, json: given.json === true });
+    await finish(directory, artifacts.manifest.parameters, {
+      reporters,
+      json: given.json === true,
+      progress,
+      device: engine.device,
+      testSet: sets.testSet,
+    });
     await directory.close();
     return 0;
   } finally {

@@ -1,0 +1,62 @@
+import { expect, test } from "vitest";
+import { decodeModel } from "../../graph-builder/index.ts";
+import { buildTrainingArtifacts, optimizerRule } from "../../shakenet/index.ts";
+import { openTiny, tinySettings } from "../support/tiny-run.ts";
+
+test("the optimizer of the paper has no groups and no clipping", () => {
+  expect(optimizerRule(tinySettings())).toEqual({ kind: "sgd-nesterov", momentum: 0.9, weightDecay: 1e-4 });
+  expect(optimizerRule(tinySettings({ biasRate: 1, normDecay: 1e-4 }))).toEqual(
+    optimizerRule(tinySettings()),
+  );
+});
+
+test("batch normalisation has a decay of its own, and its biases a rate with a decay that shrinks them alike", () => {
+  const settings = tinySettings({
+    stem: "whitening-2",
+    weightDecay: 0.01,
+    normDecay: 0.002,
+    biasRate: 4,
+    clipNorm: 3,
+  });
+  const bias = { learningRate: 4, weightDecay: 0.0005 };
+  expect(optimizerRule(settings)).toEqual({
+    kind: "sgd-nesterov",
+    momentum: 0.9,
+    weightDecay: 0.01,
+    maxNorm: 3,
+    groups: { "*.bn*.weight": { weightDecay: 0.002 }, "*.bn*.bias": bias, "stem.conv.bias": bias },
+  });
+  const { optimizerModel } = buildTrainingArtifacts(settings);
+  expect(optimizerModel && decodeModel(optimizerModel).graph.nodes.length).toBeGreaterThan(0);
+});
+
+test("a bias moves as many times as far as its rate says, and the other weights as before", async () => {
+  const stepped = async (biasRate: number) => {
+    const { session, device } = await openTiny(
+      buildTrainingArtifacts(tinySettings({ weightDecay: 0, biasRate })),
+    );
+    const { Tensor } = device.ort;
+    const half = () => new Tensor("float32", new Float32Array(6).fill(0.5), [3, 2]);
+    const images = Uint8Array.from({ length: 2 * 3072 }, (_, i) => (i * 37) % 251);
+    session.learningRate = 0.01;
+    await session.runTrainStep({
+      images: new Tensor("uint8", images, [2, 3, 32, 32]),
+      labels: new Tensor("int64", BigInt64Array.of(3n, 7n), [2]),
+      alpha: half(),
+      beta: half(),
+    });
+    await session.runOptimizerStep();
+    const { trainable } = session.checkpoint();
+    const copies = new Map([...trainable].map(([name, tensor]) => [name, tensor.numbers()]));
+    await session.release();
+    return copies;
+  };
+  const [plain, fast] = [await stepped(1), await stepped(8)];
+  for (const [name, values] of plain) {
+    // biases start at 0
+    const factor = /\.bn\d?\.bias$/.test(name) ? 8 : 1;
+    for (const [i, value] of values.entries())
+      expect(fast.get(name)?.[i], name).toBeCloseTo(factor * value, 5);
+  }
+  expect(plain.get("stem.bn.bias")?.some((value) => Math.abs(value) > 1e-5)).toBe(true);
+});
