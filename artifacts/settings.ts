@@ -1,4 +1,5 @@
-import { didYouMean, type OptimizerRule, UserError } from "../graph-builder/index.ts";
+import { didYouMean, UserError } from "../graph-builder/errors.ts";
+import type { OptimizerRule } from "../graph-builder/index.ts";
 
 /**
  * The optimizers that can be written: Nesterov momentum in ordinary operators, or ONNX Runtime's stock ones.

@@ -5,6 +5,7 @@ export * from "./fusing.ts";
 export * from "./inference-form.ts";
 export * from "./inference-model.ts";
 export * from "./network.ts";
+export * from "./paper-settings.ts";
 export * from "./provenance.ts";
 export * from "./settings.ts";
 export * from "./shake-noise.ts";

@@ -3,6 +3,7 @@ import type { Builder } from "../graph-builder/builder.ts";
 import { UserError } from "../graph-builder/errors.ts";
 import type { Value } from "../graph-builder/ir.ts";
 import { dataTypeNumbers } from "../graph-builder/operators/elementwise.ts";
+import type { BranchInitialization, Stem } from "./paper-settings.ts";
 
 /** The size of a network. Depth is 6n + 2: three stages of n blocks, two convolutions per branch. */
 export interface NetworkSettings {
@@ -22,19 +23,6 @@ export interface NetworkSettings {
   /** What the logits are multiplied by; 1 where left out. */
   readonly outputScale?: number | undefined;
 }
-
-/**
- * paper: 3x3 convolution to 16 channels and batch normalisation. whitening-2 and whitening-3: constant
- * filters of 2x2 or 3x3 pixels, whose responses are uncorrelated and of variance 1 on the training images,
- * each with both signs, and a trained bias (Page 2019, "How to train your ResNet 8"; Jordan 2024, arXiv
- * 2404.00498).
- */
-export const stems = ["paper", "whitening-2", "whitening-3"] as const;
-export type Stem = (typeof stems)[number];
-
-/** he: He's normal with fan-out; dirac: the first filters pass a channel on, the others are He's. */
-export const branchInitializations = ["he", "dirac"] as const;
-export type BranchInitialization = (typeof branchInitializations)[number];
 
 /** How a use of the network gets its tensors, mixes branches and normalises batches. */
 export interface NetworkMode {

@@ -12,8 +12,7 @@ import {
   type Settings,
   withDefaults,
 } from "../../runtime/node/run/schema.ts";
-import { branchInitializations, stems } from "../network.ts";
-import { paperSettings } from "../paper-settings.ts";
+import { branchInitializations, paperSettings, stems } from "../paper-settings.ts";
 import { type ArtifactSettings, optimizers, type Target } from "../settings.ts";
 import { shakeScheduleNames } from "../shake-schedule.ts";
 
