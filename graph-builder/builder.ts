@@ -7,7 +7,13 @@ import {
   operatorOf,
   operators,
 } from "./operators/index.ts";
-import { completeAttributes, type GivenAttributes, type Names, ShapeError } from "./operators/schema.ts";
+import {
+  completeAttributes,
+  type GivenAttributes,
+  type Names,
+  ShapeError,
+  UnsupportedError,
+} from "./operators/schema.ts";
 import { floats, int64s, type Tensor } from "./tensor.ts";
 import { type DataType, formatType, type GivenShape, tensorType, type ValueType } from "./types.ts";
 
@@ -45,6 +51,14 @@ export type OperatorMethods = {
 };
 
 export type Builder = GraphBuilder & OperatorMethods;
+
+/** What a node applies its operator to. */
+interface Call<K extends OpType | FunctionType> {
+  readonly opType: K;
+  readonly inputs: readonly (Value | null)[];
+  readonly attributes: Attributes<K>;
+  readonly declared?: readonly ValueType[] | undefined;
+}
 
 /** A builder that appends to a graph. */
 export function createBuilder(graph: Graph): Builder {
@@ -140,6 +154,24 @@ export class GraphBuilder {
     }
   }
 
+  /** Runs `build`. Where it throws, the nodes that it appended are removed. */
+  attempt<T>(build: () => T): T {
+    const count = this.graph.nodes.length;
+    try {
+      return build();
+    } catch (error) {
+      this.graph.remove(new Set(this.graph.nodes.slice(count)));
+      throw error;
+    }
+  }
+
+  /** The name of a node, with a number behind it where another node has it. */
+  freePath(name: string): string {
+    let free = name;
+    for (let i = 1; this.#paths.has(free); i++) free = `${name}_${i}`;
+    return free;
+  }
+
   /** Runs `build` with the scope of node names set to `name` alone. */
   within<T>(name: string, build: () => T): T {
     const outer = this.#scope;
@@ -166,17 +198,19 @@ export class GraphBuilder {
 
   /**
    * Appends a node like `node`, from attributes whose types nobody has checked, such as those of a file.
-   * Throws ShapeError, with the node's path, where the operator refuses the inputs.
+   * `declared` are the types of its outputs where they cannot be inferred before a run. Throws ShapeError,
+   * with the node's path, where the operator refuses the inputs.
    */
   nodeFrom<K extends OpType>(
     opType: K,
     inputs: readonly (Value | null)[],
     given: Readonly<Record<string, unknown>>,
     name?: string,
+    declared?: readonly ValueType[],
   ): Node<K> {
     const operator = operatorOf(opType);
     const attributes = completeAttributes(operator.attributes, given) as Attributes<K>;
-    return this.#append(operator, opType, inputs, attributes, name);
+    return this.#append(operator, { opType, inputs, attributes, declared }, name);
   }
 
   /**
@@ -200,7 +234,12 @@ export class GraphBuilder {
     inputs: readonly (Value | null)[],
     name?: string,
   ): Node<FunctionType> {
-    return this.#append(definition, definition.type, inputs, {}, name);
+    return this.#append(definition, { opType: definition.type, inputs, attributes: {} }, name);
+  }
+
+  /** Appends a node of an operator that is not in the table, under its domain and name. */
+  nodeOf(operator: AnyOperator, opType: FunctionType, inputs: readonly (Value | null)[], name: string): Node {
+    return this.#append(operator, { opType, inputs, attributes: {} }, name);
   }
 
   /**
@@ -208,24 +247,22 @@ export class GraphBuilder {
    * fit.
    */
   copy<K extends OpType | FunctionType>(
-    { opType, operator, attributes }: Node<K>,
+    { opType, operator, attributes, declared }: Node<K>,
     inputs: readonly (Value | null)[],
     name?: string,
     changed: Attributes<K> = attributes,
   ): Node<K> {
-    return this.#append(operator, opType, inputs, changed, name);
+    return this.#append(operator, { opType, inputs, attributes: changed, declared }, name);
   }
 
   #append<K extends OpType | FunctionType>(
     operator: AnyOperator | FunctionDefinition,
-    opType: K,
-    inputs: readonly (Value | null)[],
-    attributes: Attributes<K>,
+    { opType, inputs, attributes, declared }: Call<K>,
     name = this.#nodeName("body" in operator ? operator.opType : opType),
   ): Node<K> {
     const present = inputs.slice(0, inputs.findLastIndex((input) => input !== null) + 1);
-    const types = inferTypes({ opType, operator, name, inputs: present, attributes });
-    const node = new Node(opType, name, present, attributes, types, operator);
+    const types = inferTypes({ opType, operator, name, inputs: present, attributes, declared });
+    const node = new Node(opType, name, present, attributes, types, operator, declared);
     node.phase = this.#phase;
     this.graph.nodes.push(node as unknown as Node);
     this.#paths.add(name);
@@ -252,22 +289,28 @@ export class GraphBuilder {
   }
 }
 
-/** The types of a node's outputs; throws ShapeError with the node's path where the inputs do not fit. */
+/**
+ * The types of a node's outputs. Those that a file declares hold where the operator cannot infer them before a
+ * run. Throws ShapeError with the node's path where the inputs do not fit.
+ */
 export function inferTypes({
   opType,
   operator,
   name,
   inputs,
   attributes,
-}: Pick<Node, "opType" | "operator" | "name" | "inputs" | "attributes">): readonly ValueType[] {
+  declared,
+}: Pick<Node, "opType" | "operator" | "name" | "inputs" | "attributes" | "declared">): readonly ValueType[] {
   try {
     expectArity(operator.inputs, inputs);
     expectRequired(operator, attributes);
     return operator.infer(inputs, attributes);
   } catch (error) {
     if (!(error instanceof ShapeError)) throw error;
+    if (error instanceof UnsupportedError && declared) return declared;
+    const Kind = error instanceof UnsupportedError ? UnsupportedError : ShapeError;
     const types = inputs.map((input) => (input ? formatType(input.type) : "-")).join(", ");
-    throw new ShapeError(`${opType} at ${name}: ${error.message} (inputs: ${types})`, name);
+    throw new Kind(`${opType} at ${name}: ${error.message} (inputs: ${types})`, name);
   }
 }
 

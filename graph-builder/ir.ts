@@ -8,10 +8,10 @@ import {
   type OpType,
   operatorOf,
 } from "./operators/index.ts";
-import type { Names } from "./operators/schema.ts";
+import { type Names, ShapeError, UnsupportedError } from "./operators/schema.ts";
 import { projectName } from "./project.ts";
 import { isOpaque, type Tensor } from "./tensor.ts";
-import type { Shape, TensorType, ValueType } from "./types.ts";
+import { formatType, type Shape, type TensorType, unknownType, type ValueType } from "./types.ts";
 
 /**
  * The doc string, the metadata and the unread fields of a model, a graph, a node or a value. A pass keeps
@@ -54,11 +54,12 @@ export class Value {
     this.name = origin.name;
   }
 
-  /** The tensor type; throws TypeError for a sequence. */
+  /** The tensor type; throws UnsupportedError where the value is no tensor, or of unknown rank. */
   get tensor(): TensorType {
-    if (this.type.kind !== "tensor")
-      throw new TypeError(`${this.name ?? "a value"} is a sequence, not a tensor`);
-    return this.type;
+    if (this.type.kind === "tensor") return this.type;
+    throw new UnsupportedError(
+      `${this.name ?? "a value"} is ${this.type === unknownType ? "of unknown type" : formatType(this.type)}, not a tensor of known rank`,
+    );
   }
 
   get shape(): TensorType["shape"] {
@@ -79,7 +80,12 @@ export class Value {
     if (this.constant) return this.constant.data.length <= 64 ? this.constant.numbers() : undefined;
     if (!this.producer) return undefined;
     const { operator, inputs, attributes, outputs } = this.producer;
-    return operator.contents?.(inputs, attributes)[outputs.indexOf(this)];
+    try {
+      return operator.contents?.(inputs, attributes)[outputs.indexOf(this)];
+    } catch (error) {
+      if (error instanceof ShapeError) return undefined;
+      throw error;
+    }
   }
 
   get elemType(): TensorType["elemType"] {
@@ -120,6 +126,8 @@ export class Node<K extends OpType | FunctionType = OpType | FunctionType> {
   readonly attributes: Attributes<K>;
   readonly inputs: readonly (Value | null)[];
   readonly outputs: readonly Value[];
+  /** The types that a file declares for the outputs; they hold where the operator cannot infer them. */
+  readonly declared: readonly ValueType[] | undefined;
   phase: Phase = "forward";
   notes: Notes | undefined;
 
@@ -130,12 +138,14 @@ export class Node<K extends OpType | FunctionType = OpType | FunctionType> {
     attributes: Attributes<K>,
     outputTypes: readonly ValueType[],
     operator: AnyOperator | FunctionDefinition = operatorOf(opType),
+    declared?: readonly ValueType[],
   ) {
     this.opType = opType;
     this.operator = operator;
     this.name = name;
     this.attributes = attributes;
     this.inputs = inputs;
+    this.declared = declared;
     this.outputs = outputTypes.map((type) => new Value(type, { producer: this }));
     for (const [index, input] of inputs.entries()) input?.uses.push({ node: this, index });
   }
@@ -189,6 +199,15 @@ export class Graph {
     for (const node of this.nodes) for (const value of node.inputs) if (value?.constant) found.add(value);
     for (const value of this.outputs) if (value.constant) found.add(value);
     return [...found];
+  }
+
+  /** Removes nodes whose outputs nothing else reads. */
+  remove(nodes: ReadonlySet<Node>): void {
+    this.nodes = this.nodes.filter((node) => !nodes.has(node));
+    for (const value of [...nodes].flatMap(({ inputs }) => inputs)) {
+      const uses = value?.uses.filter(({ node }) => !nodes.has(node)) ?? [];
+      value?.uses.splice(0, value.uses.length, ...uses);
+    }
   }
 
   /**
@@ -259,21 +278,47 @@ const irVersions: Readonly<Record<number, number>> = {
   19: 9,
   20: 9,
   21: 10,
+  22: 10,
+  23: 11,
+  24: 12,
+  25: 13,
+  26: 13,
 };
 
-/**
- * The default opset of a graph's file: 17, the newest that both ONNX Runtime 1.19.2's training and every
- * current runtime know, or the first that has all of its operators.
- */
-function defaultOpset(graph: Graph): number {
-  const graphs = [graph, ...graph.functions().map(({ body }) => body)];
-  return graphs
-    .flatMap(({ nodes }) => nodes)
-    .reduce((opset, { operator, attributes }) => Math.max(opset, firstOpset(operator, attributes)), 17);
+/** The newest IR version that this project reads (onnx/schema.ts). */
+const newestIrVersion = 14;
+
+/** The IR version that came with an opset of ai.onnx. Throws RangeError for one before 11. */
+export function irVersionOf(opset: number): number {
+  if (opset < 11) throw new RangeError(`opset ${opset} is before 11`);
+  return irVersions[opset] ?? newestIrVersion;
+}
+
+/** The newest opset of ai.onnx that a reader of an IR version knows. */
+export function newestOpset(irVersion: number): number {
+  const known = Object.keys(irVersions).map(Number);
+  return Math.max(11, ...known.filter((opset) => irVersionOf(opset) <= irVersion));
 }
 
 /**
- * A model of an opset and its IR version. Without an opset it is `defaultOpset`. Throws RangeError for an opset outside 11 to 21.
+ * The default opset of a graph's file: that of nodes which are kept as their file has them, else 17, the newest
+ * that both ONNX Runtime 1.19.2's training and every current runtime know, or the first that has all of its
+ * operators.
+ */
+function defaultOpset(graph: Graph): number {
+  const graphs = [graph, ...graph.functions().map(({ body }) => body)];
+  const nodes = graphs.flatMap((each) => each.nodes);
+  const [kept] = nodes.flatMap(({ operator }) => operator.kept?.imports.get("") ?? []);
+  if (kept !== undefined) return Math.max(11, kept);
+  return nodes.reduce(
+    (opset, { operator, attributes }) => Math.max(opset, firstOpset(operator, attributes)),
+    17,
+  );
+}
+
+/**
+ * A model of an opset and its IR version. Without an opset it is `defaultOpset`. Throws RangeError
+ * for an opset before 11.
  */
 export function createModel(
   graph: Graph,
@@ -284,7 +329,5 @@ export function createModel(
   } = {},
 ): Model {
   const { opset = defaultOpset(graph), docString = "", metadataProps = {} } = about;
-  const irVersion = irVersions[opset];
-  if (irVersion === undefined) throw new RangeError(`opset ${opset} is not one of 11 to 21`);
-  return { graph, irVersion, opset, producerName: projectName, docString, metadataProps };
+  return { graph, irVersion: irVersionOf(opset), opset, producerName: projectName, docString, metadataProps };
 }

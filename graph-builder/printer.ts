@@ -1,6 +1,8 @@
 import type { FunctionDefinition, Graph, Model, Node, Value } from "./ir.ts";
 import { nameValues, outputNames } from "./names.ts";
+import { explicitInputs, keptAttributes } from "./onnx/keep.ts";
 import { opsetImports } from "./onnx/opset-imports.ts";
+import { identifier, printAttribute as printAttributeText, printFloat, quoted } from "./onnx/text.ts";
 import type { AttributeKind } from "./operators/schema.ts";
 import { Tensor } from "./tensor.ts";
 import { tensorType, type ValueType } from "./types.ts";
@@ -33,7 +35,7 @@ export function printModel(model: Model, options: PrintOptions = {}): string {
 /** The graph in ONNX's textual syntax. */
 export function printGraph(graph: Graph, options: PrintOptions = {}): string {
   const names = nameValues(graph);
-  const declare = (value: Value) => `${printType(value.type)} ${identifier(names.get(value))}`;
+  const declare = (value: Value) => `${printType(value.type)} ${identifier(names.get(value))}`.trimStart();
   const constants = graph.initializers.map(
     (value) => `${declare(value)} = ${printData(value.constant, options)}`,
   );
@@ -90,9 +92,12 @@ function printNodes(graph: Graph, names: Names, options: PrintOptions): string[]
 }
 
 function printNode(graph: Graph, node: Node, names: Names, options: PrintOptions): string {
-  const { domain, opType = node.opType } = node.operator;
-  const inputs = node.inputs.map((value) => (value ? names.get(value) : ""));
-  const given = givenAttributes(node).map((attribute) => printAttribute(attribute, options));
+  const { domain, opType = node.opType, kept } = node.operator;
+  const read = kept ? explicitInputs(node.inputs, kept) : node.inputs;
+  const inputs = read.map((value) => (value ? names.get(value) : ""));
+  const given = kept
+    ? keptAttributes(node, kept, names).map((attribute) => printAttributeText(attribute, options))
+    : givenAttributes(node).map((attribute) => printAttribute(attribute, options));
   const list = given.length > 0 ? ` <${given.join(", ")}>` : "";
   const operator = domain ? `${domain}.${opType}` : opType;
   const outputs = outputNames(graph, node, names).map(identifier);
@@ -126,10 +131,6 @@ function printAttributeValue(kind: AttributeKind, value: unknown, options: Print
   return kind === "float" ? printFloat(Number(value)) : String(value);
 }
 
-function printFloat(value: number): string {
-  return Number.isInteger(value) && Math.abs(value) < 1e21 ? value.toFixed(1) : String(value);
-}
-
 function printTensor(tensor: Tensor | undefined, options: PrintOptions): string {
   return tensor
     ? `${printType(tensorType(tensor.elemType, tensor.dims))} ${printData(tensor, options)}`
@@ -144,15 +145,7 @@ function printData(tensor: Tensor | undefined, { elements = 8 }: PrintOptions): 
 
 function printType(type: ValueType): string {
   if (type.kind === "sequence") return `seq(${type.elemType}[])`;
+  if (type.kind === "other") return type.text;
   const dims = type.shape.map((dim) => (typeof dim === "number" ? String(dim) : identifier(String(dim))));
   return dims.length === 0 ? type.elemType : `${type.elemType}[${dims.join(", ")}]`;
-}
-
-/** A name as it is where it is an identifier of the syntax, quoted where it is not, as those with dots. */
-function identifier(name = ""): string {
-  return /^[A-Za-z_]\w*$/.test(name) ? name : quoted(name);
-}
-
-function quoted(text: string): string {
-  return JSON.stringify(text);
 }

@@ -1,7 +1,7 @@
 import { at } from "./at.ts";
 import { type Dim, parseDim, sameDim, sizeOf } from "./dims.ts";
 
-/** ONNX's element types, by the names of its textual syntax. */
+/** ONNX's element types, by the names of its textual syntax; `undefined` where a type is not known. */
 export type DataType =
   | "float"
   | "float16"
@@ -16,6 +16,9 @@ export type DataType =
   | "uint64"
   | "bool"
   | "string"
+  | "complex64"
+  | "complex128"
+  | "undefined"
   | OpaqueType;
 
 /** Element types that are carried as their bits, without arithmetic on them. */
@@ -52,7 +55,23 @@ export interface SequenceType {
   readonly elemType: DataType;
 }
 
-export type ValueType = TensorType | SequenceType;
+/**
+ * A type that is carried as a file has it: an optional, a map, a sparse tensor, a tensor of unknown rank, or
+ * no type at all.
+ */
+export interface OtherType {
+  readonly kind: "other";
+  readonly elemType: "undefined";
+  /** The type in ONNX's textual syntax; empty where the file says none. */
+  readonly text: string;
+  /** The TypeProto of the file; undefined where it says none. */
+  readonly proto: object | undefined;
+}
+
+export type ValueType = TensorType | SequenceType | OtherType;
+
+/** The type of a value of which no type is known. */
+export const unknownType: OtherType = { kind: "other", elemType: "undefined", text: "", proto: undefined };
 
 /** A tensor type; `parseDim` reads the dimensions that are text. */
 export function tensorType(elemType: DataType, shape: GivenShape): TensorType {
@@ -67,13 +86,15 @@ export function shapeOf(dims: GivenShape): Shape {
 /** The type in ONNX's textual syntax, for example `float[batch, 16, 32, 32]`. */
 export function formatType(type: ValueType): string {
   if (type.kind === "sequence") return `seq(${type.elemType})`;
+  if (type.kind === "other") return type.text || "unknown";
   return type.shape.length === 0 ? type.elemType : `${type.elemType}[${type.shape.join(", ")}]`;
 }
 
 /** Whether two types are the same, symbol by symbol. */
 export function sameType(a: ValueType, b: ValueType): boolean {
   if (a.kind !== b.kind || a.elemType !== b.elemType) return false;
-  return a.kind === "sequence" || (b.kind === "tensor" && sameShape(a.shape, b.shape));
+  if (a.kind === "tensor") return b.kind === "tensor" && sameShape(a.shape, b.shape);
+  return a.kind === "sequence" || (b.kind === "other" && a.text === b.text);
 }
 
 /** Whether two shapes are the same, symbol by symbol. */

@@ -134,18 +134,21 @@ function sumOf(
 
 /** The gradient of a node's operator or function; undefined for a function without a gradient of its own. */
 function gradientOf(node: Node): Gradient | undefined {
-  const { definition, opType } = node;
+  const { definition, operator, opType } = node;
   if (isDetached(node)) return "zero";
   if (definition) return definition.gradient;
+  if (operator.kept) return { none: operator.kept.reason };
   return isOpType(opType) ? (gradients[opType] as Gradient) : undefined;
 }
 
-/** The floating-point values that change when one of the targets does. */
+/** The floating-point values, and those of unknown type, that change when one of the targets does. */
 function valuesThatVary(nodes: readonly Node[], targets: readonly Value[]): ReadonlySet<Value> {
   const varying = new Set(targets);
   for (const node of nodes) {
     if (gradientOf(node) === "zero" || !node.inputs.some((input) => input && varying.has(input))) continue;
-    for (const output of node.outputs) if (isFloating(output)) varying.add(output);
+    for (const output of node.outputs) {
+      if (isFloating(output) || output.type.kind === "other") varying.add(output);
+    }
   }
   return varying;
 }

@@ -1,9 +1,10 @@
 import onnxProto from "onnx-proto";
 import protobuf from "protobufjs/minimal.js";
+import { unsupported } from "../operators/inference.ts";
 import type { AttributeKind } from "../operators/schema.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Message } from "./schema.ts";
-import { decodeTensor, encodeTensor } from "./tensors.ts";
+import { decodeSparseTensor, decodeTensor, encodeTensor } from "./tensors.ts";
 
 type IAttribute = Message<"AttributeProto">;
 
@@ -35,14 +36,17 @@ function encodeText(text: string): Uint8Array {
 }
 
 /**
- * The value of a file's attribute. Throws Error, naming the node, for a kind that is not supported, such as a
- * graph.
+ * The value of a file's attribute. Throws UnsupportedError, naming the node, for a kind that is not supported,
+ * such as a graph.
  */
-export function decodeAttribute({ type, i, f, s, ints, floats, t, name }: IAttribute, node: string): unknown {
+export function decodeAttribute(
+  { type, i, f, s, ints, floats, t, sparseTensor, name }: IAttribute,
+  node: string,
+): unknown {
   const types = AttributeType;
   switch (type) {
     case types.INT:
-      return Number(i);
+      return Number(i ?? 0);
     case types.FLOAT:
       return shortestFloat(f ?? 0);
     case types.STRING:
@@ -53,8 +57,10 @@ export function decodeAttribute({ type, i, f, s, ints, floats, t, name }: IAttri
       return (floats ?? []).map(shortestFloat);
     case types.TENSOR:
       return t && decodeTensor(t, name ?? "");
+    case types.SPARSE_TENSOR:
+      return sparseTensor && decodeSparseTensor(sparseTensor, name ?? "");
     default:
-      throw new Error(`attribute ${name} at ${node} is of a kind that is not supported`);
+      return unsupported(`attribute ${name} at ${node} is of a kind that is not supported`);
   }
 }
 

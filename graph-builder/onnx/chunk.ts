@@ -5,8 +5,9 @@ import type { Graph, Model } from "../ir.ts";
 import type { Pack } from "../passes/fused-step/index.ts";
 import { rewriteGraph } from "../passes/rewrite.ts";
 import { tensorType, type ValueType } from "../types.ts";
-import { encodeAround, encodeGraph, encodeType, type IGraph, type INode } from "./model.ts";
+import { encodeAround, encodeGraph, type IGraph, type INode } from "./model.ts";
 import { nextName, packing } from "./packing.ts";
+import { encodeType } from "./type-proto.ts";
 
 const { AttributeType } = onnxProto.onnx.AttributeProto;
 

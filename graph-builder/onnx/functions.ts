@@ -3,6 +3,7 @@ import { canonicalDomain } from "./opset-imports.ts";
 import type { Message } from "./schema.ts";
 
 type IAttribute = Message<"AttributeProto">;
+type IGraph = Message<"GraphProto">;
 type IFunction = Message<"FunctionProto">;
 type INode = Message<"NodeProto">;
 
@@ -106,13 +107,32 @@ export function inlineCall(
 }
 
 /**
- * The attributes of a node with those of the call in the place of references to them; a reference to none is
- * left out.
+ * The attributes of a node with those of the call in the place of references to them, in the graphs of its
+ * attributes too; a reference to none is left out.
  */
-export function resolveAttributes(given: readonly IAttribute[], { attributes }: Caller): IAttribute[] {
+export function resolveAttributes(given: readonly IAttribute[], caller: Caller): IAttribute[] {
   return given.flatMap((attribute) => {
-    if (!attribute.refAttrName) return [attribute];
-    const referred = attributes.get(attribute.refAttrName);
-    return referred ? [{ ...referred, name: attribute.name }] : [];
+    const { refAttrName, name, g, graphs } = attribute;
+    if (refAttrName) {
+      const referred = caller.attributes.get(refAttrName);
+      return referred ? [{ ...referred, name }] : [];
+    }
+    if (caller.attributes.size === 0 || !(g || graphs)) return [attribute];
+    const resolved = graphs?.map((graph) => resolveGraph(graph, caller));
+    return [
+      {
+        ...attribute,
+        ...(g ? { g: resolveGraph(g, caller) } : {}),
+        ...(resolved ? { graphs: resolved } : {}),
+      },
+    ];
   });
+}
+
+function resolveGraph(graph: IGraph, caller: Caller): IGraph {
+  const node = graph.node?.map((each) => ({
+    ...each,
+    attribute: resolveAttributes(each.attribute ?? [], caller),
+  }));
+  return { ...graph, ...(node ? { node } : {}) };
 }

@@ -1,28 +1,33 @@
-import onnxProto from "onnx-proto";
+import { at } from "../at.ts";
 import { dataTypeNumbers, dataTypeOf } from "../operators/elementwise.ts";
-import { allocate, dataFromBytes, isNumeric, Tensor } from "../tensor.ts";
+import { unsupported } from "../operators/inference.ts";
+import { allocate, dataFromBytes, isNumeric, isOpaque, Tensor } from "../tensor.ts";
 import type { Message } from "./schema.ts";
-
-const { DataLocation } = onnxProto.onnx.TensorProto;
 
 /** A tensor as ONNX's message, its elements as bytes. */
 export function encodeTensor(tensor: Tensor, name: string): Message<"TensorProto"> {
-  const { buffer, byteOffset, byteLength } = tensor.data;
-  const rawData = new Uint8Array(buffer, byteOffset, byteLength);
-  return { name, dataType: dataTypeNumbers[tensor.elemType], dims: [...tensor.dims], rawData };
+  const { elemType, dims } = tensor;
+  return { name, dataType: dataTypeNumbers[elemType], dims: [...dims], rawData: bytesOf(tensor) };
+}
+
+function bytesOf({ data: { buffer, byteOffset, byteLength } }: Tensor): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+/** Whether a Tensor can hold the elements of a message. */
+export function isHeld({ dataType = 0, segment }: Message<"TensorProto">): boolean {
+  return isNumeric(dataTypeOf(dataType)) && !segment;
 }
 
 /**
- * The tensor in a message; `name` is for errors. Throws Error for what a Tensor does not hold: strings,
- * complex numbers, another file.
+ * The tensor in a message; `name` is for errors. Throws UnsupportedError for what a Tensor does not hold, such
+ * as strings, and RangeError where the elements do not fill the shape.
  */
 export function decodeTensor(proto: Message<"TensorProto">, name: string): Tensor {
   const elemType = dataTypeOf(proto.dataType ?? 0);
-  if (!isNumeric(elemType)) throw new Error(`tensor ${name} is of type ${elemType}, which is not supported`);
-  if (proto.dataLocation === DataLocation.EXTERNAL) {
-    throw new Error(`tensor ${name} lies in another file, which is not supported`);
-  }
-  if (proto.segment) throw new Error(`tensor ${name} is one segment of a tensor, which is not supported`);
+  if (!isNumeric(elemType))
+    return unsupported(`tensor ${name} is of type ${elemType}, which is not supported`);
+  if (proto.segment) return unsupported(`tensor ${name} is one segment of a tensor, which is not supported`);
   const dims = (proto.dims ?? []).map(Number);
   if (proto.rawData && proto.rawData.length > 0) {
     return new Tensor(elemType, dims, dataFromBytes(elemType, proto.rawData));
@@ -33,4 +38,31 @@ export function decodeTensor(proto: Message<"TensorProto">, name: string): Tenso
   const isBig = data instanceof BigInt64Array || data instanceof BigUint64Array;
   for (const [i, element] of list.entries()) data[i] = isBig ? BigInt(element) : Number(element);
   return new Tensor(elemType, dims, data);
+}
+
+/**
+ * A sparse tensor with all of its elements. Its indices are positions in row-major order, or one row of
+ * coordinates for each value. Throws RangeError for an index outside of the shape.
+ */
+export function decodeSparseTensor(proto: Message<"SparseTensorProto">, name: string): Tensor {
+  const values = decodeTensor(proto.values ?? {}, name);
+  const indices = decodeTensor(proto.indices ?? {}, `${name}'s indices`);
+  if (isOpaque(values.elemType))
+    return unsupported(`the sparse tensor ${name} is of type ${values.elemType}`);
+  const dims = (proto.dims ?? []).map(Number);
+  const count = dims.reduce((product, dim) => product * dim, 1);
+  const size = values.data.BYTES_PER_ELEMENT;
+  const [from, bytes] = [bytesOf(values), new Uint8Array(count * size)];
+  const [rows = 0, width = 0] = indices.dims;
+  const numbers = indices.numbers();
+  for (let row = 0; row < rows; row++) {
+    const place =
+      indices.dims.length === 1
+        ? at(numbers, row)
+        : dims.reduce((flat, dim, axis) => flat * dim + at(numbers, row * width + axis), 0);
+    if (place < 0 || place >= count)
+      throw new RangeError(`the sparse tensor ${name} has no element ${place}`);
+    bytes.set(from.subarray(row * size, (row + 1) * size), place * size);
+  }
+  return new Tensor(values.elemType, dims, dataFromBytes(values.elemType, bytes));
 }

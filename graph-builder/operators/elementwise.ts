@@ -1,7 +1,15 @@
 import { differenceOf, productOf, sumOf } from "../dims.ts";
 import { type DataType, tensorType } from "../types.ts";
 import { complete, contentsOf, elementwiseContents, equality, quotient, remainder } from "./contents.ts";
-import { broadcast, broadcastShapes, commonElemType, comparison, refuse, sameAs } from "./inference.ts";
+import {
+  broadcast,
+  broadcastShapes,
+  commonElemType,
+  comparison,
+  refuse,
+  sameAs,
+  unsupported,
+} from "./inference.ts";
 import { attribute, type Operand, operator, required } from "./schema.ts";
 
 /** An operator of one input that keeps its type. */
@@ -57,6 +65,7 @@ const variadic = operator({ inputs: ["data..."], outputs: ["C"], infer: (data) =
 
 /** TensorProto.DataType numbers, as the attribute `to` of Cast carries them. */
 export const dataTypeNumbers: Readonly<Record<DataType, number>> = {
+  undefined: 0,
   float: 1,
   uint8: 2,
   int8: 3,
@@ -70,6 +79,8 @@ export const dataTypeNumbers: Readonly<Record<DataType, number>> = {
   double: 11,
   uint32: 12,
   uint64: 13,
+  complex64: 14,
+  complex128: 15,
   bfloat16: 16,
   float8e4m3fn: 17,
   float8e4m3fnuz: 18,
@@ -86,7 +97,7 @@ export const dataTypeNumbers: Readonly<Record<DataType, number>> = {
 /** The element type of a TensorProto.DataType number. Throws ShapeError for an unknown number. */
 export function dataTypeOf(number: number): DataType {
   for (const [name, value] of Object.entries(dataTypeNumbers)) if (value === number) return name as DataType;
-  return refuse(`data type number ${number} is not supported`);
+  return unsupported(`data type number ${number} is not supported`);
 }
 
 export const elementwise = {

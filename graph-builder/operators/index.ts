@@ -4,6 +4,7 @@ import { algebra } from "./algebra.ts";
 import { cuda } from "./cuda.ts";
 import { elementwise } from "./elementwise.ts";
 import { indexing } from "./indexing.ts";
+import type { KeptForm } from "./kept.ts";
 import { nchwc } from "./nchwc.ts";
 import { neural } from "./neural.ts";
 import { quantization } from "./quantization.ts";
@@ -53,6 +54,8 @@ export interface AnyOperator
   readonly infer: (inputs: AnyInputs, attributes: AnyAttributes) => readonly ValueType[];
   readonly contents?: (inputs: AnyInputs, attributes: AnyAttributes) => readonly (Shape | undefined)[];
   readonly obligatoryOutputs?: (attributes: AnyAttributes) => number;
+  /** What a node carries that is kept as its file has it; undefined for the operators of the table. */
+  readonly kept?: KeptForm;
 }
 
 /**

@@ -1,10 +1,15 @@
 import { type Dim, productOf, quotientOf, sameDim } from "../dims.ts";
 import { formatType, type Shape, type TensorType, tensorType } from "../types.ts";
-import { type Operand, ShapeError } from "./schema.ts";
+import { type Operand, ShapeError, UnsupportedError } from "./schema.ts";
 
 /** Refuses inputs with a sentence. */
 export function refuse(message: string): never {
   throw new ShapeError(message);
+}
+
+/** Refuses what may be valid, but is not known before a run, or is not covered. */
+export function unsupported(message: string): never {
+  throw new UnsupportedError(message);
 }
 
 /** The type of the first input: what elementwise operators return. */
@@ -44,8 +49,8 @@ export function comparison(a: Operand, b: Operand): readonly [TensorType] {
 export function commonElemType(...values: readonly Operand[]): TensorType["elemType"] {
   const [first, ...rest] = values;
   if (first === undefined) return refuse("needs at least one input");
-  for (const value of rest) {
-    if (value.elemType !== first.elemType) {
+  for (const value of [first, ...rest]) {
+    if (value.tensor.elemType !== first.tensor.elemType) {
       refuse(`inputs must be of one type, not ${values.map((v) => formatType(v.type)).join(" and ")}`);
     }
   }
@@ -62,12 +67,12 @@ export function normalAxis(axis: number, rank: number): number {
 export function constantNumbers(value: Operand, what: string): number[] {
   const numbers = value.constant?.numbers() ?? value.contents?.filter((dim) => typeof dim === "number");
   const isWhole = value.constant !== undefined || numbers?.length === value.contents?.length;
-  return numbers && isWhole ? [...numbers] : refuse(`${what} must be known when the graph is built`);
+  return numbers && isWhole ? [...numbers] : unsupported(`${what} must be known when the graph is built`);
 }
 
 /** The shape that a shape input stands for: numbers, and symbols where it is computed from shapes. */
 export function shapeInput(value: Operand): Shape {
-  return value.contents ?? refuse("the shape must be known when the graph is built");
+  return value.contents ?? unsupported("the shape must be known when the graph is built");
 }
 
 /**
@@ -92,14 +97,20 @@ export function dimAt(shape: Shape, axis: number): Dim {
 /** A dimension that must be a number. */
 export function staticDim(shape: Shape, axis: number): number {
   const dim = dimAt(shape, axis);
-  return typeof dim === "number" ? dim : refuse(`axis ${axis} of [${shape.join(", ")}] must be a number`);
+  return typeof dim === "number"
+    ? dim
+    : unsupported(`axis ${axis} of [${shape.join(", ")}] must be a number`);
 }
 
-/** The shape after Reshape to `target`, where 0 keeps a dimension and -1 is what is left over. */
-export function reshapeTo(shape: Shape, target: Shape): Shape {
-  const dims: Dim[] = target.map((dim, i) => (dim === 0 ? dimAt(shape, i) : dim));
+/**
+ * The shape after Reshape to `target`, where -1 is what is left over, and 0 keeps a dimension unless
+ * `allowZero` says that it is a size.
+ */
+export function reshapeTo(shape: Shape, target: Shape, allowZero = false): Shape {
+  const dims: Dim[] = target.map((dim, i) => (dim === 0 && !allowZero ? dimAt(shape, i) : dim));
   const rest = dims.indexOf(-1);
   if (rest !== dims.lastIndexOf(-1)) refuse(`[${target.join(", ")}] has more than one -1`);
+  if (rest >= 0 && allowZero && target.includes(0)) refuse(`[${target.join(", ")}] has both 0 and -1`);
   const total = productOf(shape);
   const known = productOf(dims.filter((dim) => dim !== -1));
   if (rest >= 0) dims[rest] = quotientOf(total, known) ?? refuseReshape(shape, target);
@@ -108,7 +119,9 @@ export function reshapeTo(shape: Shape, target: Shape): Shape {
 }
 
 function refuseReshape(shape: Shape, target: Shape): never {
-  return refuse(`[${shape.join(", ")}] cannot take the shape [${target.join(", ")}]`);
+  const isKnown = [...shape, ...target].every((dim) => typeof dim === "number");
+  const message = `[${shape.join(", ")}] cannot take the shape [${target.join(", ")}]`;
+  return isKnown ? refuse(message) : unsupported(message);
 }
 
 /** The shape with the given axes reduced to 1, or removed. */

@@ -157,11 +157,19 @@ export function completeAttributes<A extends AttributeSpecs>(
  * An operator refuses its inputs. Code that knows the node adds the node's path to the message and as `path`.
  */
 export class ShapeError extends Error {
-  override readonly name = "ShapeError";
+  override readonly name: string = "ShapeError";
   readonly path: string | undefined;
 
   constructor(message: string, path?: string) {
     super(message);
     this.path = path;
   }
+}
+
+/**
+ * The types of a node's outputs are not known before a run: they depend on elements that are not known, or on
+ * a form of the operator that is not covered. The node itself may be valid.
+ */
+export class UnsupportedError extends ShapeError {
+  override readonly name = "UnsupportedError";
 }

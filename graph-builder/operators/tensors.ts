@@ -45,9 +45,9 @@ export const tensors = {
     outputs: ["reshaped"],
     attributes: { allowzero: attribute("int", 0) },
     infer: ([data, shape], { allowzero }) => {
-      if (allowzero) refuse("allowzero is not supported");
       // a computed shape carries symbols, a constant 0 and -1
-      return [tensorType(data.elemType, reshapeTo(data.shape, shapeInput(shape)))];
+      const target = shapeInput(shape);
+      return [tensorType(data.elemType, reshapeTo(data.shape, target, allowzero === 1))];
     },
     contents: ([data]) => contentsOf(data),
   }),

@@ -8,9 +8,11 @@ import {
 } from "../../graph-builder/tensor.ts";
 import type { DataType } from "../../graph-builder/types.ts";
 
-/** ONNX Runtime's name of an element type. Throws TypeError for a type that is carried as its bits alone. */
+/** ONNX Runtime's name of an element type. Throws TypeError for a type whose elements are not read. */
 export function ortType(elemType: DataType): Ort.Tensor.Type {
-  if (isOpaque(elemType)) throw new TypeError(`${elemType} tensors are not fed to a session`);
+  if (isOpaque(elemType) || !(isNumeric(elemType) || elemType === "string")) {
+    throw new TypeError(`${elemType} tensors are not fed to a session`);
+  }
   if (elemType === "float") return "float32";
   return elemType === "double" ? "float64" : elemType;
 }

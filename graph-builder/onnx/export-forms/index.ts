@@ -1,7 +1,9 @@
 import type { Node } from "../../ir.ts";
 import { firstOpset } from "../../operators/index.ts";
+import type { KeptForm } from "../../operators/kept.ts";
 import { givenAttributes } from "../../printer.ts";
 import { formTable } from "../forms.ts";
+import { explicitInputs } from "../keep.ts";
 import { elementwiseAndReductions } from "./elementwise-and-reductions.ts";
 import { refuse, type WrittenNode } from "./form.ts";
 import { neural } from "./neural.ts";
@@ -15,7 +17,8 @@ const formOf = formTable([...elementwiseAndReductions, ...tensors, ...neural]);
  * cannot express it.
  */
 export function writtenNode(node: Node, opset: number): WrittenNode {
-  const { domain } = node.operator;
+  const { domain, kept } = node.operator;
+  if (kept) return writtenAsKept(node, kept, opset);
   const since = firstOpset(node.operator, node.attributes);
   if (opset < since) {
     const what = typeof node.operator.since === "number" ? "the operator" : "with these attributes it";
@@ -23,4 +26,13 @@ export function writtenNode(node: Node, opset: number): WrittenNode {
   }
   const ours = { inputs: node.inputs, attributes: givenAttributes(node) };
   return formOf(domain, node.opType, opset)?.write(node, ours, opset) ?? ours;
+}
+
+/** A node that is kept as its file has it, and so can only be written at that file's opset. */
+function writtenAsKept(node: Node, kept: KeptForm, opset: number): WrittenNode {
+  const own = kept.imports.get("");
+  if (own !== undefined && own !== opset) {
+    return refuse(node, opset, `it is kept as a file of opset ${own} has it`);
+  }
+  return { inputs: explicitInputs(node.inputs, kept), attributes: [] };
 }

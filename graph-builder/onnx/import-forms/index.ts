@@ -1,7 +1,8 @@
 import type { Builder } from "../../builder.ts";
 import type { Value } from "../../ir.ts";
 import { isOpType, operatorOf } from "../../operators/index.ts";
-import { ShapeError } from "../../operators/schema.ts";
+import { unsupported } from "../../operators/inference.ts";
+import { ShapeError, UnsupportedError } from "../../operators/schema.ts";
 import { formTable } from "../forms.ts";
 import { elementwiseAndReductions } from "./elementwise-and-reductions.ts";
 import type { ForeignNode, ImportForm, NodeForm } from "./form.ts";
@@ -28,7 +29,8 @@ function readForm(g: Builder, node: ForeignNode, form: ImportForm): NodeForm | r
     return form.read(g, node);
   } catch (error) {
     if (!(error instanceof ShapeError) || error.path !== undefined) throw error;
-    throw new ShapeError(`${node.opType} at ${node.name}: ${error.message}`, node.name);
+    const Kind = error instanceof UnsupportedError ? UnsupportedError : ShapeError;
+    throw new Kind(`${node.opType} at ${node.name}: ${error.message}`, node.name);
   }
 }
 
@@ -39,14 +41,16 @@ function isForm(read: NodeForm | readonly Value[]): read is NodeForm {
 /** Appends a node in the form of one of our operators. */
 function ownNode(
   g: Builder,
-  { domain, opType, name }: ForeignNode,
+  { domain, opType, name, declared }: ForeignNode,
   { inputs, attributes }: NodeForm,
 ): readonly Value[] {
   if (!isOpType(opType) || operatorOf(opType).domain !== domain) {
-    throw new Error(`operator ${domain ? `${domain}.` : ""}${opType} at ${name} is not supported`);
+    return unsupported(`operator ${domain ? `${domain}.` : ""}${opType} at ${name} is not supported`);
   }
   const specs = operatorOf(opType).attributes;
   const stranger = Object.keys(attributes).find((attribute) => !Object.hasOwn(specs, attribute));
-  if (stranger) throw new Error(`${opType} at ${name} has an unknown attribute ${stranger}`);
-  return g.nodeFrom(opType, inputs, attributes, name).outputs;
+  if (stranger) return unsupported(`${opType} at ${name} has an unknown attribute ${stranger}`);
+  const types = declared.filter((type) => type?.kind === "tensor");
+  const given = types.length === declared.length && types.length > 0 ? types : undefined;
+  return g.nodeFrom(opType, inputs, attributes, name, given).outputs;
 }

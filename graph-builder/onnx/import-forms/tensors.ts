@@ -74,6 +74,14 @@ const squeeze: ImportForm["read"] = (g, { inputs: [data = null, axes], attribute
   attributes,
 });
 
+/** `allowzero` says nothing about a shape without 0, and opsets before 14 do not know it. */
+const reshape: ImportForm["read"] = (_, { inputs, attributes }) => {
+  const { allowzero, ...rest } = attributes;
+  const target = inputs[1]?.contents;
+  const isNeeded = allowzero === 1 && (!target || target.includes(0));
+  return { inputs, attributes: isNeeded ? attributes : rest };
+};
+
 /** Constants, and operators that move elements. */
 export const tensors: readonly ImportForm[] = [
   { domain: "", opType: "Constant", read: constant },
@@ -82,6 +90,7 @@ export const tensors: readonly ImportForm[] = [
     opType: "ConstantOfShape",
     read: (_, { inputs, attributes }) => ({ inputs, attributes: { value: floats([0]), ...attributes } }),
   },
+  { domain: "", opType: "Reshape", since: 14, read: reshape },
   attributeAsInput("Unsqueeze", "axes"),
   { domain: "", opType: "Squeeze", until: 13, read: squeezeBefore13 },
   { domain: "", opType: "Squeeze", since: 13, read: squeeze },

@@ -102,11 +102,6 @@ test("notes stay with what a rewrite and a lowering keep", () => {
 
 test.each([
   ["a training_info", { ...file, trainingInfo: [{}] }, /it has a training_info, which is not supported/],
-  [
-    "a sparse initializer",
-    { ...file, graph: { ...file.graph, sparseInitializer: [{ dims: [2] }] } },
-    /it has sparse initializers, which are not supported/,
-  ],
 ] as const)("%s is refused with a sentence", (_, message, reason) => {
   expect(() => reread(message)).toThrow(reason);
 });

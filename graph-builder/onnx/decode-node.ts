@@ -1,0 +1,169 @@
+import type { Builder } from "../builder.ts";
+import type { Value } from "../ir.ts";
+import { UnsupportedError } from "../operators/schema.ts";
+import { splitPhase } from "../phases.ts";
+import type { ValueType } from "../types.ts";
+import { decodeAttribute } from "./attributes.ts";
+import {
+  type Caller,
+  type CallNode,
+  type FileFunctions,
+  functionKey,
+  inlineCall,
+  resolveAttributes,
+} from "./functions.ts";
+import { importNode } from "./import-forms/index.ts";
+import { keepNode, keepTensor } from "./keep.ts";
+import type { INode } from "./model.ts";
+import { decodeNotes } from "./notes.ts";
+import { canonicalDomain, decodeImports } from "./opset-imports.ts";
+import type { Message } from "./schema.ts";
+import { resolveSequence, type Sequences } from "./sequences.ts";
+import { decodeTensor, isHeld } from "./tensors.ts";
+import { declaredTypes } from "./type-proto.ts";
+
+type IAttribute = Message<"AttributeProto">;
+type IFunction = Message<"FunctionProto">;
+
+/** The values of a graph by their names in the file; null for one that a call of a function leaves out. */
+export type Values = Map<string, Value | null>;
+
+/** What a node's meaning depends on besides itself. */
+export interface FileContext {
+  readonly g: Builder;
+  /** The version of every domain that the file imports. */
+  readonly opsets: ReadonlyMap<string, number>;
+  readonly functions: FileFunctions;
+  /** The types that the file declares, by the names of the graph's values. */
+  readonly types: ReadonlyMap<string, ValueType>;
+  readonly caller: Caller;
+  /** Whether a node that is not covered is kept as it is. */
+  readonly uncovered: "keep" | "refuse";
+  readonly sequences: Sequences;
+}
+
+const readFields: ReadonlySet<string> = new Set([
+  "name",
+  "opType",
+  "domain",
+  "overload",
+  "input",
+  "output",
+  "attribute",
+] satisfies readonly (keyof INode)[]);
+
+/** Appends what a node of a file stands for, and adds its outputs to the values. */
+export function decodeNode(proto: INode, values: Values, file: FileContext): void {
+  const { g, caller } = file;
+  const { path } = caller;
+  const opType = proto.opType ?? "";
+  const own = proto.name || (proto.output?.find((output) => output !== "") ?? opType);
+  const name = g.freePath(path ? `${path}/${own}` : own);
+  const inputs = (proto.input ?? []).map((input) =>
+    input === "" ? null : valueNamed(input, values, { opType, name }),
+  );
+  const { phase, notes } = splitPhase(decodeNotes(proto, readFields));
+  const decode = () => decodeOutputs(proto, { name, inputs }, values, file);
+  const outputs = phase ? g.during(phase, decode) : decode();
+  const owner = outputs[0]?.producer ?? outputs[0];
+  if (notes && owner) owner.notes ??= notes;
+  for (const [i, output] of (proto.output ?? []).entries()) {
+    const value = outputs[i];
+    if (!value || output === "") continue;
+    if (path === "") value.name ??= output;
+    values.set(output, value);
+  }
+}
+
+function valueNamed(
+  input: string,
+  values: Values,
+  { opType, name }: { opType: string; name: string },
+): Value | null {
+  const value = values.get(input);
+  if (value === undefined) throw new Error(`${opType} at ${name} reads ${input}, which nothing makes`);
+  return value;
+}
+
+/**
+ * Appends what a node stands for: a call of a function that is known, the body of another one, a branch of an
+ * If, the tensors of a sequence, an operator, or the node as it is.
+ */
+function decodeOutputs(
+  proto: INode,
+  { name, inputs }: Pick<CallNode, "name" | "inputs">,
+  values: Values,
+  file: FileContext,
+): readonly (Value | null)[] {
+  const { g, functions, caller, opsets, types } = file;
+  const [domain, opType] = [canonicalDomain(proto.domain), proto.opType ?? ""];
+  const given = resolveAttributes(proto.attribute ?? [], caller);
+  const called = functions.get(functionKey(domain, opType, proto.overload));
+  if (called && "body" in called) return g.callNode(called, inputs, name).outputs;
+  if (called) return decodeCall(called, { name, inputs, attributes: given }, file);
+  if (proto.overload)
+    throw new Error(`the overload ${proto.overload} of ${opType} at ${name} is not in the file`);
+  const branch = domain === "" && opType === "If" ? constantBranch(inputs[0], given) : undefined;
+  if (branch) return decodeBranch(branch, name, values, file);
+  const declared = (proto.output ?? []).map((output) => types.get(output));
+  const read = () => {
+    const attributes = Object.fromEntries(
+      given.map((attribute) => [attribute.name ?? "", decodeAttribute(attribute, name)]),
+    );
+    const node = { domain, opType, name, opset: opsets.get(domain) ?? 1, inputs, attributes, declared };
+    return resolveSequence(g, node, file) ?? importNode(g, node);
+  };
+  try {
+    return g.attempt(read);
+  } catch (error) {
+    if (!(error instanceof UnsupportedError) || file.uncovered === "refuse") throw error;
+    const node = { domain, opType, name, inputs, outputs: proto.output ?? [], declared };
+    return keepNode(g, { ...node, attributes: given, reason: error.message }, opsets, (captured) => {
+      const value = valueNamed(captured, values, node);
+      if (!value) throw new Error(`${opType} at ${name} reads ${captured}, which its call leaves out`);
+      return value;
+    });
+  }
+}
+
+function decodeCall(called: IFunction, call: CallNode, file: FileContext): readonly (Value | null)[] {
+  const opsets = decodeImports(called.opsetImport, file.opsets.get(""));
+  const inner = { ...file, opsets, types: declaredTypes(called) };
+  return inlineCall(called, call, file.caller, (node, values, caller) =>
+    decodeNode(node, values, { ...inner, caller }),
+  );
+}
+
+/** The branch that an If takes, where its condition is known before a run. */
+function constantBranch(
+  condition: Value | null | undefined,
+  given: readonly IAttribute[],
+): Message<"GraphProto"> | undefined {
+  const taken = condition?.contents?.[0];
+  if (typeof taken !== "number") return undefined;
+  return given.find(({ name }) => name === (taken ? "then_branch" : "else_branch"))?.g;
+}
+
+/** Appends the nodes of a branch in the place of its If, and returns its outputs. */
+function decodeBranch(
+  { initializer = [], node = [], output = [], ...graph }: Message<"GraphProto">,
+  name: string,
+  values: Values,
+  file: FileContext,
+): Value[] {
+  const { g, opsets, caller } = file;
+  const own: Values = new Map(values);
+  for (const tensor of initializer) {
+    const constant = isHeld(tensor)
+      ? g.constant(decodeTensor(tensor, tensor.name ?? ""))
+      : keepTensor(g, tensor, opsets);
+    own.set(tensor.name ?? "", constant);
+  }
+  const inner = { ...file, types: declaredTypes({ ...graph, output }), caller: { ...caller, path: name } };
+  for (const each of node) decodeNode(each, own, inner);
+  return output.map(({ name: result = "" }) => {
+    const value = own.get(result);
+    if (!value) throw new Error(`a branch of If at ${name} does not make its output ${result}`);
+    return value;
+  });
+}
