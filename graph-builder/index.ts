@@ -49,6 +49,7 @@ export { type ExternalData, externalLocations } from "./onnx/external-data.ts";
 export { withElements, withoutElements } from "./onnx/file-tensors.ts";
 export { encodeModel } from "./onnx/model.ts";
 export { decodeOutline, type Outline } from "./onnx/outline.ts";
+export type * from "./onnx/schema.ts";
 export { dataTypeNumbers } from "./operators/elementwise.ts";
 export {
   type AnyAttributes,
@@ -59,6 +60,7 @@ export {
   type OpType,
   operators,
 } from "./operators/index.ts";
+export type { KeptForm } from "./operators/kept.ts";
 export type * from "./operators/schema.ts";
 export type { ClippingSettings } from "./optimizers/clipping.ts";
 export type { GroupSettings, ParameterGroups } from "./optimizers/groups.ts";

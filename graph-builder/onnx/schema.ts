@@ -177,11 +177,11 @@ export const schema = {
   },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, Field>>>>;
 
-type Schema = typeof schema;
+export type Schema = typeof schema;
 export type MessageName = keyof Schema;
 
 /** The JavaScript type of each scalar; a 64-bit integer is a number where that is exact, else a bigint. */
-interface ScalarTypes {
+export interface ScalarTypes {
   string: string;
   bytes: Uint8Array;
   int32: number;
@@ -191,8 +191,10 @@ interface ScalarTypes {
   double: number;
 }
 
-type TypeOf<T> = T extends Scalar ? ScalarTypes[T] : T extends MessageName ? Message<T> : never;
-type FieldValue<F extends Field> = F extends { readonly repeated: true }
+/** The JavaScript type of a scalar or a message. */
+export type TypeOf<T> = T extends Scalar ? ScalarTypes[T] : T extends MessageName ? Message<T> : never;
+/** The JavaScript type of a field: a list where it is repeated. */
+export type FieldValue<F extends Field> = F extends { readonly repeated: true }
   ? readonly TypeOf<F["type"]>[]
   : TypeOf<F["type"]>;
 
