@@ -1,7 +1,7 @@
 import { at } from "../at.ts";
 import { ceilQuotientOf, type Dim, differenceOf, productOf, sumOf } from "../dims.ts";
 import type { Shape } from "../types.ts";
-import { refuse } from "./inference.ts";
+import { refuse, unsupported } from "./inference.ts";
 
 /**
  * A sliding window over the spatial axes, as Conv and the pools declare it; every list has one entry an axis,
@@ -28,7 +28,8 @@ export function windowOf<Kernel extends Shape>(
   },
 ): SymbolicWindow & { readonly kernel: Kernel } {
   const ones = kernel.map(() => 1);
-  if (attributes.auto_pad !== "NOTSET") refuse(`auto_pad ${attributes.auto_pad} is not supported, give pads`);
+  if (attributes.auto_pad !== "NOTSET")
+    unsupported(`auto_pad ${attributes.auto_pad} is not supported, give pads`);
   const { strides = ones, dilations = ones, pads = [...ones, ...ones].map(() => 0) } = attributes;
   for (const [name, list, count] of [
     ["strides", strides, kernel.length],
@@ -63,7 +64,7 @@ export function windowedDims(dims: Shape, window: SymbolicWindow, ceil = false):
     if (typeof room !== "number") {
       if (!ceil) return ceilQuotientOf(sumOf(room, 1), stride);
       if (typeof span === "number" && stride + after <= span) return sumOf(ceilQuotientOf(room, stride), 1);
-      return refuse(`with ceil_mode the size ${dim} must be known when the graph is built`);
+      return unsupported(`with ceil_mode the size ${dim} must be known when the graph is built`);
     }
     if (room < 0) refuse(`a window of ${span} does not fit the padded dimension ${sumOf(room, span)}`);
     if (!ceil) return Math.floor(room / stride) + 1;
