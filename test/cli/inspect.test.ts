@@ -13,7 +13,7 @@ beforeAll(async () => {
   expect((await shake(folder, "build-graph", "--width", "2", "--out", "art")).code).toBe(0);
   writeFileSync(join(folder, "foreign.onnx"), foreignModel("Relu", 17));
   writeFileSync(join(folder, "uncovered.onnx"), foreignModel("StringNormalizer", 17));
-  writeFileSync(join(folder, "old.onnx"), foreignModel("Relu", 9));
+  writeFileSync(join(folder, "old.onnx"), foreignModel("Relu", 7));
 });
 
 /** A matrix product with a nameless weight, and an operator behind it, as another program writes them. */
@@ -54,7 +54,7 @@ describe("inspect of a model of another program", () => {
 
   test.each([
     ["uncovered.onnx", "StringNormalizer", /uncovered\.onnx cannot be used: .*StringNormalizer.* at \/act/],
-    ["old.onnx", "Relu", /old\.onnx cannot be used: it imports opset 9 of ai\.onnx/],
+    ["old.onnx", "Relu", /old\.onnx cannot be used: it imports opset 7 of ai\.onnx/],
   ])("that the compiler does not read says what is in the file, and why: %s", async (file, operator, why) => {
     const facts = await json("inspect", file);
     expect(facts).toMatchObject({
