@@ -66,7 +66,7 @@ const exporterName = /^(onnx::|val_\d|_|const)|\bconstant|constant_|_constant/i;
 /**
  * The parameters of a graph in the order of their first use. These are the float constants that
  * - a layer reads as its weight, bias or scale, straight or through other operators over constants;
- * - are added to a layer's output as its bias;
+ * - are added to a layer's output as its bias, or scale and shift what a normalisation made;
  * - join activations behind the first layer and have a name that no exporter made up (a scale, a position
  *   embedding). Those with an infinite or very large element are masks and do not count.
  * Single numbers count only where a layer reads them.
@@ -128,17 +128,29 @@ function weightsOf(
   const coneOf = (value: Value | null | undefined) => (value && constants.get(value)) ?? [];
   // an operator over constants alone is a part of the weight that its result is
   if (node.outputs.some((output) => constants.has(output))) return [];
-  if (slots) return slots.flatMap((slot) => coneOf(node.inputs[slot])).filter(isFloat);
+  if (slots) {
+    const weights = slots.flatMap((slot) => coneOf(node.inputs[slot]));
+    return weights.filter((value) => isFloat(value) && !isMadeUp(value));
+  }
   if (!joiningOperators.has(node.opType)) return [];
   if (!node.inputs.some((input) => input && behindLayers.has(input))) return [];
-  return node.inputs.flatMap(coneOf).filter((value) => isBias(node, value) || isFreeStanding(value));
+  return node.inputs
+    .flatMap(coneOf)
+    .filter((value) => isBias(node, value) || isAffine(node, value) || isFreeStanding(value));
 }
 
-/** The constants that each value is computed from, for values that nothing else goes into. */
+/** Operators that take the elements of their first input elsewhere; their other inputs are shapes and places. */
+const movingOperators = new Set(["Expand", "Reshape", "Slice", "Squeeze", "Tile", "Unsqueeze"]);
+
+/**
+ * The constants that each value is computed from, for values that nothing else goes into but shapes and places:
+ * exporters expand a class token to the batch, and cut a position embedding to the length of the sequence.
+ */
 function constantCones(graph: Graph): ReadonlyMap<Value, readonly Value[]> {
   const cones = new Map<Value, readonly Value[]>(graph.initializers.map((value) => [value, [value]]));
-  for (const { inputs, outputs, operator } of graph.nodes) {
-    const given = inputs.filter((input) => input !== null);
+  for (const { inputs, outputs, operator, opType } of graph.nodes) {
+    const read = movingOperators.has(opType) ? inputs.slice(0, 1) : inputs;
+    const given = read.filter((input) => input !== null);
     if (operator.isRandom || given.length === 0 || !given.every((input) => cones.has(input))) continue;
     const cone = [...new Set(given.flatMap((input) => cones.get(input) ?? []))];
     for (const output of outputs) cones.set(output, cone);
@@ -150,10 +162,42 @@ function isFloat({ constant }: Value): boolean {
   return constant?.elemType === "float";
 }
 
-/** Whether a vector is added to what a product made, along the product's last axis. */
-function isBias(node: Node, { constant }: Value): boolean {
-  if (node.opType !== "Add" || constant?.elemType !== "float" || constant.dims.length !== 1) return false;
+/**
+ * Whether a vector is added to what a product made, along the product's last axis. The bias of a single output
+ * has one element, as a number of the program has; an exporter's name tells those.
+ */
+function isBias(node: Node, { name = "", constant }: Value): boolean {
+  if (node.opType !== "Add" || constant?.elemType !== "float") return false;
+  const { data, dims } = constant;
+  if (dims.at(-1) !== data.length || data.length !== node.output(0).shape.at(-1)) return false;
+  if (data.length === 1 && exporterName.test(name)) return false;
   return node.inputs.some((input) => isOp(input?.producer, "MatMul", "Gemm", "FusedMatMul"));
+}
+
+/**
+ * Whether a tensor scales or shifts what a normalisation made: torch.onnx.export(dynamo=True) writes group
+ * normalisation so, and calls the folded tensors `val_22`.
+ */
+function isAffine(node: Node, { constant }: Value): boolean {
+  if (constant?.elemType !== "float" || constant.data.length < 2) return false;
+  return isOp(node, "Mul", "Add") && node.inputs.some((input) => input && isNormalised(input));
+}
+
+/** Whether a value is what a normalisation made, in another shape or scaled by a constant. */
+function isNormalised({ producer }: Value): boolean {
+  if (isOp(producer, "InstanceNormalization", "LayerNormalization")) return true;
+  if (isOp(producer, "Reshape")) return isNormalised(producer.input(0));
+  return isOp(producer, "Mul") && producer.inputs.some((input) => input && isNormalised(input));
+}
+
+/**
+ * Whether a vector of equal numbers was made up by an exporter: torch.onnx.export(dynamo=True) writes a bias of
+ * zeros for a layer that has none, and the older exporter a scale of ones for group normalisation.
+ */
+function isMadeUp({ name = "", constant }: Value): boolean {
+  if (constant?.elemType !== "float" || constant.dims.length !== 1 || !exporterName.test(name)) return false;
+  const [first] = constant.data;
+  return constant.data.every((element: number | bigint) => element === first);
 }
 
 function isFreeStanding({ name, constant }: Value): boolean {

@@ -1,0 +1,63 @@
+import { expect, test } from "vitest";
+import { parametersOf } from "../../artifacts/index.ts";
+import { type Builder, createBuilder, floats, Graph, Tensor, type Value } from "../../graph-builder/index.ts";
+import { weight } from "../support/artifact-models.ts";
+
+/** The parameters of a network over tokens int64 [batch, 5] and x float [batch, 4]. */
+function parameters(build: (g: Builder, inputs: { readonly tokens: Value; readonly x: Value }) => Value) {
+  const g = createBuilder(new Graph("network"));
+  const inputs = {
+    tokens: g.input("tokens", "int64", ["batch", 5]),
+    x: g.input("x", "float", ["batch", 4]),
+  };
+  g.output(build(g, inputs), "y");
+  return parametersOf(g.graph).map(({ name }) => name);
+}
+
+const ones = (count: number) => new Tensor("float", [count], new Float32Array(count).fill(1));
+
+test("a position embedding that is cut to the length of the input is a parameter", () => {
+  const found = parameters((g, { tokens }) => {
+    const words = g.Gather(weight(g, "words", [9, 4]), tokens);
+    const length = g.Slice(g.Shape(tokens), g.int64([1]), g.int64([2]));
+    return g.Add(words, g.Slice(weight(g, "position", [7, 4]), g.int64([0]), length, g.int64([0])));
+  });
+  expect(found).toEqual(["words", "position"]);
+});
+
+test("a class token that is expanded to the batch is a parameter", () => {
+  const found = parameters((g, { tokens }) => {
+    const words = g.Gather(weight(g, "words", [9, 4]), tokens);
+    const batch = g.Slice(g.Shape(tokens), g.int64([0]), g.int64([1]));
+    const shape = g.Concat(batch, g.int64([1, 4]), { axis: 0 });
+    return g.Concat(g.Expand(weight(g, "token", [1, 1, 4]), shape), words, { axis: 1 });
+  });
+  expect(found).toEqual(["words", "token"]);
+});
+
+test("numbers of the program that are added to a product are no bias of it", () => {
+  const found = parameters((g, { x }) => {
+    const scores = g.MatMul(x, weight(g, "weight", [4, 4]));
+    return g.Add(scores, g.constant(floats([-1e9]), "/Constant_3_output_0"));
+  });
+  expect(found).toEqual(["weight"]);
+});
+
+test("a bias of zeros that the exporter made up is no parameter, and one with a name is", () => {
+  const found = parameters((g, { x }) => {
+    const hidden = g.Gemm(x, weight(g, "first", [4, 4]), g.constant(floats([0, 0, 0, 0]), "val_5"));
+    return g.Gemm(hidden, weight(g, "second", [4, 4]), g.constant(floats([0, 0, 0, 0]), "second.bias"));
+  });
+  expect(found).toEqual(["first", "second", "second.bias"]);
+});
+
+test("what scales and shifts a group normalisation is a parameter, also where the exporter has renamed it", () => {
+  const found = parameters((g, { x }) => {
+    const image = g.Reshape(g.Gemm(x, weight(g, "weight", [4, 8])), g.int64([0, 2, 4]));
+    const made = ["/Constant_1_output_0", "/Constant_2_output_0"].map((name) => g.constant(ones(2), name));
+    const [scale = image, shift = image] = made;
+    const normalised = g.Reshape(g.InstanceNormalization(image, scale, shift), g.int64([0, 8]));
+    return g.Add(g.Mul(normalised, weight(g, "val_22", [8])), weight(g, "val_24", [8]));
+  });
+  expect(found).toEqual(["weight", "val_22", "val_24"]);
+});
