@@ -15,7 +15,9 @@ import {
   stockOptimizerGraph,
   type TrainingForm,
   trainingForm,
+  UserError,
   type Value,
+  withOwnStatistics,
   withoutElements,
 } from "../graph-builder/index.ts";
 import { encodeCheckpoint } from "./checkpoint.ts";
@@ -203,6 +205,7 @@ function openModel(trained: TrainedModel, options: GenerateOptions): OpenedModel
 
 function choiceIn(graph: Graph, { trainable, loss, lossInput }: GenerateOptions): OpenedModel["choice"] {
   const part = partFor(graph, outputsOfLoss(loss, graph, lossInput));
+  expectKnownTypes(part);
   const { trained, frozen } = chooseTrainable(graph, part, trainable);
   return {
     trained: new Set(trained.map(({ name }) => name)),
@@ -210,9 +213,31 @@ function choiceIn(graph: Graph, { trainable, loss, lossInput }: GenerateOptions)
   };
 }
 
+/** Throws UserError where what the loss reads comes from a node that is not covered, so that its type is unknown. */
+function expectKnownTypes({ nodes }: Graph): void {
+  const unknown = nodes.find(({ outputs }) =>
+    outputs.some(({ type, uses }) => type.kind === "other" && uses.length),
+  );
+  if (!unknown) return;
+  const { name, opType, operator } = unknown;
+  const reason = operator.kept?.reason ?? `${opType} at ${name} makes values of an unknown type`;
+  throw new UserError(`The model cannot be trained: ${reason}.`, {
+    code: "model-unsupported",
+    details: { node: name, opType, reason },
+  });
+}
+
 function sourceOf(trained: Uint8Array | Model | Graph): Source | undefined {
-  if (trained instanceof Uint8Array) return { bytes: trained, model: decodeModel(trained) };
-  return trained instanceof Graph ? undefined : { bytes: encodeModel(trained), model: trained };
+  if (trained instanceof Graph) return undefined;
+  const file = trained instanceof Uint8Array ? trained : encodeModel(trained);
+  const bytes = withOwnStatistics(file);
+  return {
+    bytes,
+    model:
+      trained instanceof Uint8Array || bytes !== file
+        ? decodeModel(bytes, "the model", { uncovered: "keep" })
+        : trained,
+  };
 }
 
 /** ONNX Runtime's stock optimizers take all parameters as sequences, for which there are no bindings. */

@@ -107,7 +107,7 @@ export function appendLoss(g: Builder, loss: Loss, context: LossContext): Value 
 }
 
 /**
- * The outputs of a graph that a loss reads; all of them for a function. Throws UserError for an output that
+ * The outputs of a graph that a loss reads; for a function `lossInput`, or all of them. Throws UserError for an output that
  * the graph does not have.
  */
 export function outputsOfLoss(loss: Loss, { outputs }: Graph, lossInput: string | undefined): Value[] {
@@ -116,7 +116,8 @@ export function outputsOfLoss(loss: Loss, { outputs }: Graph, lossInput: string 
   if (singles.length === 0) throw invalidLoss("A weighted sum needs at least one loss.");
   const read = new Set(
     singles.flatMap((single) => {
-      if (typeof single === "function") return names;
+      if (typeof single === "function")
+        return lossInput === undefined ? names : chosenOutput(names, lossInput);
       return chosenOutput(names, isOutput(single) ? single.output : (withName(single).input ?? lossInput));
     }),
   );

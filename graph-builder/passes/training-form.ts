@@ -2,6 +2,7 @@ import type { Binding, BoundGraph } from "../bindings.ts";
 import type { Builder } from "../builder.ts";
 import { UserError } from "../errors.ts";
 import { type Graph, isOp, type Node, type Use, type Value } from "../ir.ts";
+import { layerName, statisticNames } from "../layer-names.ts";
 import { freeName, givenNames } from "../names.ts";
 import { Tensor } from "../tensor.ts";
 import { rewriteGraph } from "./rewrite.ts";
@@ -53,9 +54,6 @@ export function trainingForm(
   return { graph: training, bindings, evaluation, statistics };
 }
 
-/** What PyTorch calls the running statistics. */
-const statisticNames = ["running_mean", "running_var"] as const;
-
 function isLayer(node: Node): boolean {
   return isOp(node, "BatchNormalization", "Dropout");
 }
@@ -106,13 +104,6 @@ function originOf(value: Value): Value {
 function readers(uses: readonly Use[]): number {
   const counts = uses.map(({ node }) => (isOp(node, "Identity") ? readers(node.output(0).uses) : 1));
   return counts.reduce((sum, count) => sum + count, 0);
-}
-
-/** The dotted name of a layer: `layer1.bn1` for the node `/layer1/bn1/BatchNormalization`. */
-function layerName({ name, opType }: Node): string {
-  const scopes = name.split("/").filter((scope) => scope !== "");
-  if (scopes.length > 1 && scopes.at(-1)?.startsWith(opType)) scopes.pop();
-  return scopes.join(".");
 }
 
 function refuseStatistic({ name, operator }: Node, index: number): never {

@@ -1,7 +1,18 @@
 import { describe, expect, test } from "vitest";
 import { artifactFiles, decodeCheckpoint, generateArtifacts, restoreModel } from "../../artifacts/index.ts";
-import { checkGraph, decodeModel, encodeModel, floats, type Model } from "../../graph-builder/index.ts";
-import { mlp, smallCnn, twoHeads } from "../support/artifact-models.ts";
+import {
+  checkGraph,
+  createBuilder,
+  createModel,
+  decodeModel,
+  encodeModel,
+  floats,
+  Graph,
+  isOp,
+  type Model,
+  type Value,
+} from "../../graph-builder/index.ts";
+import { mlp, smallCnn, twoHeads, weight } from "../support/artifact-models.ts";
 
 const named = (bytes: Uint8Array) => {
   const { graph } = decodeModel(bytes);
@@ -58,6 +69,18 @@ test("the same model and options give the same bytes", () => {
   expect(generateArtifacts(smallCnn(), { loss: "cross-entropy" })).toEqual(once);
 });
 
+/** Two layers of batch normalisation over x float [batch, 2, 3] whose scales and statistics are one tensor. */
+function modelWithMergedStatistics(): Model {
+  const g = createBuilder(new Graph("merged"));
+  const ones = g.constant(floats([1, 1]), "bn1.weight");
+  const layer = (name: string, X: Value) =>
+    g.scope(name, () =>
+      g.BatchNormalization(X, ones, weight(g, `${name}.bias`, [2]), ones, g.Identity(ones)),
+    )[0];
+  g.output(layer("bn2", layer("bn1", g.input("x", "float", ["batch", 2, 3]))), "y");
+  return createModel(g.graph, {});
+}
+
 describe("the source model", () => {
   const restored = (model: Model, options: Parameters<typeof generateArtifacts>[1]) => {
     const bytes = encodeModel(model);
@@ -82,6 +105,20 @@ describe("the source model", () => {
     expect(after?.get("hidden.weight")).toEqual(before?.get("hidden.weight"));
     expect(model.metadataProps).toEqual({ author: "a test" });
     expect(model.docString).toBe("a test's model");
+  });
+
+  test("has statistics of its own for each layer where the exporter has merged equal ones", () => {
+    const merged = modelWithMergedStatistics();
+    const { sourceModel, checkpoint } = restored(merged, { loss: "mse" });
+    const names = ["bn1.running_mean", "bn1.running_var", "bn2.running_mean", "bn2.running_var"];
+    expect(names.every((name) => checkpoint.frozen.has(name))).toBe(true);
+    for (const [i, name] of names.entries()) checkpoint.frozen.set(name, floats([i + 1, i + 2]));
+    const { graph } = decodeModel(restoreModel(sourceModel, checkpoint));
+    const layers = graph.nodes.filter((node) => isOp(node, "BatchNormalization"));
+    const statistics = layers.flatMap(({ inputs }) =>
+      inputs.slice(3).map((input) => input?.constant?.numbers()),
+    );
+    expect(statistics).toEqual(names.map((_, i) => [i + 1, i + 2]));
   });
 
   test("refuses a checkpoint of another model", () => {
@@ -165,6 +202,21 @@ describe("a model with two heads", () => {
     expect(manifest.trainable).toEqual(["trunk.weight", "box.weight"]);
     expect(named(trainingModel).outputs[0]).toBe("loss");
     expect(named(evalModel).outputs).toEqual(["loss", "box"]);
+  });
+
+  test("gives a function the one output that it is to read", () => {
+    const read: string[] = [];
+    const { manifest } = generateArtifacts(twoHeads(), {
+      loss: (g, outputs) => {
+        read.push(...Object.keys(outputs));
+        const [output] = Object.values(outputs);
+        if (!output) throw new Error("the loss is given no output");
+        return g.ReduceMean(g.Abs(output), { keepdims: 0 });
+      },
+      lossInput: "box",
+    });
+    expect(new Set(read)).toEqual(new Set(["box"]));
+    expect(manifest.trainable).toEqual(["trunk.weight", "box.weight"]);
   });
 
   test("needs to be told which output the loss reads", () => {
