@@ -9,6 +9,10 @@ from artifacts import Artifacts, build_graph
 collect_ignore = ["runtimes"]
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: left out by the gate")
+
+
 @pytest.fixture(scope="session")
 def build(tmp_path_factory) -> Callable[..., Artifacts]:
     """`build_graph` into a temporary folder, once for the same settings."""

@@ -1,6 +1,5 @@
 """Artifacts made by Python's `generate_artifacts`, trained by ONNX Runtime 1.19.2 in Python and by our session in Node."""
 
-import base64
 import json
 import subprocess
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from onnxruntime.tools.ort_format_model.ort_flatbuffers_py.fbs.Checkpoint import
 from onnxruntime.training.api import CheckpointState, Module, Optimizer
 
 from foreign_models import CASES, DROPOUT, DROPPED_SCORES, MODELS, Case, generate
+from tensors import decode, encode
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -110,24 +110,6 @@ def train_in_python(run: Run, checkpoint: Path) -> Outcome:
     evaluation = step(run.batches[0])
     CheckpointState.save_checkpoint(state, checkpoint, include_optimizer_state=True)
     return Outcome(training, evaluation, checkpoint)
-
-
-def encode(batch: Batch) -> dict:
-    return {
-        name: {
-            "type": str(value.dtype),
-            "dims": value.shape,
-            "data": base64.b64encode(value.tobytes()).decode(),
-        }
-        for name, value in batch.items()
-    }
-
-
-def decode(tensors: dict) -> Batch:
-    return {
-        name: np.frombuffer(base64.b64decode(tensor["data"]), tensor["type"]).reshape(tensor["dims"])
-        for name, tensor in tensors.items()
-    }
 
 
 def train_in_ours(run: Run, checkpoint: Path) -> Outcome:

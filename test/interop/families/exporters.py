@@ -1,0 +1,96 @@
+"""PyTorch's two exporters, told to keep what training needs: batch normalisation and the parameters' values."""
+
+import io
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import torch
+from onnxscript import optimizer
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from torch import nn
+
+from registry import BATCHES, Inputs
+
+
+def export_dynamo(module: nn.Module, inputs: Inputs) -> bytes:
+    """torch.onnx.export(dynamo=True). Its optimizer folds batch normalisation into convolutions, so a network that
+    has some is exported without it, and only constants are folded."""
+    batch = torch.export.Dim("batch")
+    is_normalised = any(isinstance(layer, nn.BatchNorm2d) for layer in module.modules())
+    program = torch.onnx.export(
+        module.eval(),
+        tuple(inputs.values()),
+        dynamo=True,
+        optimize=not is_normalised,
+        verbose=False,
+        input_names=list(inputs),
+        output_names=["output"],
+        dynamic_shapes=tuple({0: batch} for _ in inputs),
+    )
+    if is_normalised:
+        optimizer.inline(program.model)
+        optimizer.fold_constants(program.model)
+        optimizer.remove_unused_nodes(program.model)
+    return program.model_proto.SerializeToString()
+
+
+def export_torchscript(module: nn.Module, inputs: Inputs) -> bytes:
+    """torch.onnx.export(dynamo=False) with TrainingMode.PRESERVE, which keeps batch normalisation apart."""
+    file = io.BytesIO()
+    torch.onnx.export(
+        module.eval(),
+        tuple(inputs.values()),
+        file,
+        dynamo=False,
+        training=torch.onnx.TrainingMode.PRESERVE,
+        do_constant_folding=False,
+        opset_version=17,
+        input_names=list(inputs),
+        output_names=["output"],
+        dynamic_axes={name: {0: "batch"} for name in (*inputs, "output")},
+    )
+    return file.getvalue()
+
+
+def export_scikit_learn(module: nn.Module, inputs: Inputs) -> bytes:
+    """MLPRegressor, or MLPClassifier where the module ends in Softmax, with the module's weights, by skl2onnx."""
+    layers = [layer for layer in module if isinstance(layer, nn.Linear)]
+    is_classifier = isinstance(module[-1], nn.Softmax)
+    outputs = layers[-1].out_features
+    estimator = (MLPClassifier if is_classifier else MLPRegressor)(
+        hidden_layer_sizes=tuple(layer.out_features for layer in layers[:-1]),
+        activation="tanh" if isinstance(module[1], nn.Tanh) else "relu",
+        max_iter=1,
+    )
+    rows = next(iter(inputs.values())).numpy()
+    targets = np.arange(len(rows)) % outputs if is_classifier else np.zeros(len(rows))
+    estimator.fit(rows, targets)
+    estimator.coefs_ = [layer.weight.detach().numpy().T for layer in layers]
+    estimator.intercepts_ = [layer.bias.detach().numpy() for layer in layers]
+    options = {id(estimator): {"zipmap": False}} if is_classifier else None
+    types = [("x", FloatTensorType([None, rows.shape[1]]))]
+    return convert_sklearn(estimator, initial_types=types, options=options).SerializeToString()
+
+
+EXPORTERS: dict[str, Callable[[nn.Module, Inputs], bytes]] = {
+    "dynamo": export_dynamo,
+    "torchscript": export_torchscript,
+    "skl2onnx": export_scikit_learn,
+}
+
+
+def export(module: nn.Module, inputs: Inputs, exporter: str) -> bytes:
+    """The .onnx file of a module for evaluation, with weights, checked by onnx."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = EXPORTERS[exporter](module, inputs)
+    onnx.checker.check_model(onnx.load_from_string(file), full_check=True)
+    return file
+
+
+def example(sample: Callable[[int], Inputs]) -> Inputs:
+    return sample(BATCHES[0])
