@@ -45,11 +45,13 @@ export interface GenerateOptions {
   /** Outputs of the model that the training and the evaluation model return behind `loss`. */
   readonly additionalOutputs?: readonly string[] | undefined;
   /**
-   * The outputs of the evaluation model behind `loss`; by default those that the loss reads, and the additional
-   * ones.
+   * The outputs of the evaluation model behind `loss`; by default those that the loss reads, and the
+   * additional ones.
    */
   readonly evaluationOutputs?: readonly string[] | undefined;
-  /** The operators of the models: ONNX Runtime's training operators, which is the default, or ai.onnx alone. */
+  /**
+   * The operators of the models: ONNX Runtime's training operators, which is the default, or ai.onnx alone.
+   */
   readonly target?: Target | undefined;
   /** Puts the optimizer's update into the training model; there is no optimizer model then. */
   readonly fused?: boolean | undefined;
@@ -94,13 +96,13 @@ export type TrainedModel = Uint8Array | Model | Graph | TrainingForm;
 /**
  * Makes ONNX Runtime's training artifacts of a model, as Python's `generate_artifacts` did: the training,
  * evaluation and optimizer models, the checkpoint and a manifest, and for a file or a model the file without
- * its weights, from which `restoreModel` gives back the file with the trained ones. The same model and options
- * give the same bytes.
+ * its weights, from which `restoreModel` gives back the file with the trained ones. The same model and
+ * options give the same bytes.
  * - Batch normalisation and dropout are put into training form where something before or in them is trained.
  * - The parameters that are not trained go to the checkpoint as frozen tensors, as with ONNX Runtime's
  *   `frozen_params`, so that the models hold no weights.
- * Throws UserError for options that do not fit the model, and where an operator between the loss and a trained
- * parameter has no gradient.
+ * Throws UserError for options that do not fit the model, and where an operator between the loss and a
+ * trained parameter has no gradient.
  */
 export function generateArtifacts(trained: TrainedModel, options: GenerateOptions): ModelArtifacts {
   const { form, choice, source } = openModel(trained, options);
@@ -140,7 +142,7 @@ function encodeArtifacts(
   const { target, fused, rule } = plan;
   const { training, evaluation, tensors } = trainingGraphs(plan);
   const name = options.name ?? (plan.form.graph.name || "model");
-  const docs = options.docStrings ?? {};
+  const docs = { ...docStringsOf(name, plan), ...options.docStrings };
   const write = (bound: BoundGraph, docString: string) => encodeModel(bindModel(bound, { docString }));
   const trained = tensors.filter(({ kind }) => kind === "parameter");
   const checkpoint = checkpointOf(tensors, {
@@ -150,35 +152,44 @@ function encodeArtifacts(
     learningRate: options.learningRate,
     ...(options.properties ? { properties: options.properties } : {}),
   });
-  const steps = fused ? "forward, loss, backward and update" : "forward, loss and backward";
   return {
-    trainingModel: write(training, docs.training ?? `${name}: ${steps}`),
-    evalModel: encodeModel(createModel(evaluation, { docString: docs.evaluation ?? `${name}: evaluation` })),
-    ...(fused
-      ? {}
-      : {
-          optimizerModel: write(
-            optimizerOf(trained, rule, target),
-            docs.optimizer ?? `${name}: ${rule.kind} step`,
-          ),
-        }),
+    trainingModel: write(training, docs.training),
+    evalModel: encodeModel(createModel(evaluation, { docString: docs.evaluation })),
+    ...(fused ? {} : { optimizerModel: write(optimizerOf(trained, rule, target), docs.optimizer) }),
     ...(source
       ? { sourceModel: withoutElements(source.bytes, new Set(tensors.map((each) => each.name))) }
       : {}),
     checkpoint: encodeCheckpoint(checkpoint),
     manifest: {
-      format: 1,
-      parameters: trained.reduce((sum, { tensor }) => sum + tensor.data.length, 0),
+      ...describeTensors(tensors),
       cost: costOf(training.graph),
       model: name,
       target,
       fused,
       optimizer: rule,
       loss: describeLoss(options),
-      trainable: trained.map((each) => each.name),
-      frozen: tensors.filter(({ kind }) => kind === "constant").map((each) => each.name),
       warnings: warningsOf(plan, source?.model),
     },
+  };
+}
+
+function docStringsOf(name: string, { fused, rule }: TrainingPlan) {
+  return {
+    training: `${name}: ${fused ? "forward, loss, backward and update" : "forward, loss and backward"}`,
+    evaluation: `${name}: evaluation`,
+    optimizer: `${name}: ${rule.kind} step`,
+  };
+}
+
+function describeTensors(
+  tensors: readonly StateTensor[],
+): Pick<ModelManifest, "format" | "parameters" | "trainable" | "frozen"> {
+  const trained = tensors.filter(({ kind }) => kind === "parameter");
+  return {
+    format: 1,
+    parameters: trained.reduce((sum, { tensor }) => sum + tensor.data.length, 0),
+    trainable: trained.map(({ name }) => name),
+    frozen: tensors.filter(({ kind }) => kind === "constant").map(({ name }) => name),
   };
 }
 
@@ -213,7 +224,10 @@ function choiceIn(graph: Graph, { trainable, loss, lossInput }: GenerateOptions)
   };
 }
 
-/** Throws UserError where what the loss reads comes from a node that is not covered, so that its type is unknown. */
+/**
+ * Throws UserError where what the loss reads comes from a node that is not covered, so that its type is
+ * unknown.
+ */
 function expectKnownTypes({ nodes }: Graph): void {
   const unknown = nodes.find(({ outputs }) =>
     outputs.some(({ type, uses }) => type.kind === "other" && uses.length),

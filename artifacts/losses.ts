@@ -18,7 +18,9 @@ export type LossName = (typeof lossNames)[number];
 interface TargetedLoss {
   /** The output of the model that the loss reads, where the model has several. */
   readonly input?: string | undefined;
-  /** The name of the graph's input with what is wanted: `labels` for cross-entropy, `target` for the others. */
+  /**
+   * The name of the graph's input with what is wanted: `labels` for cross-entropy, `target` for the others.
+   */
   readonly target?: string | undefined;
   /** The mean, which is the default, or the sum over all elements. */
   readonly reduction?: "mean" | "sum" | undefined;
@@ -107,8 +109,8 @@ export function appendLoss(g: Builder, loss: Loss, context: LossContext): Value 
 }
 
 /**
- * The outputs of a graph that a loss reads; for a function `lossInput`, or all of them. Throws UserError for an output that
- * the graph does not have.
+ * The outputs of a graph that a loss reads; for a function `lossInput`, or all of them. Throws UserError for
+ * an output that the graph does not have.
  */
 export function outputsOfLoss(loss: Loss, { outputs }: Graph, lossInput: string | undefined): Value[] {
   const names = outputs.map(({ name = "" }) => name);

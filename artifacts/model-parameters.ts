@@ -139,12 +139,15 @@ function weightsOf(
     .filter((value) => isBias(node, value) || isAffine(node, value) || isFreeStanding(value));
 }
 
-/** Operators that take the elements of their first input elsewhere; their other inputs are shapes and places. */
+/**
+ * Operators that take the elements of their first input elsewhere; their other inputs are shapes and places.
+ */
 const movingOperators = new Set(["Expand", "Reshape", "Slice", "Squeeze", "Tile", "Unsqueeze"]);
 
 /**
- * The constants that each value is computed from, for values that nothing else goes into but shapes and places:
- * exporters expand a class token to the batch, and cut a position embedding to the length of the sequence.
+ * The constants that each value is computed from, for values that nothing else goes into but shapes and
+ * places: exporters expand a class token to the batch, and cut a position embedding to the length of the
+ * sequence.
  */
 function constantCones(graph: Graph): ReadonlyMap<Value, readonly Value[]> {
   const cones = new Map<Value, readonly Value[]>(graph.initializers.map((value) => [value, [value]]));
@@ -163,8 +166,8 @@ function isFloat({ constant }: Value): boolean {
 }
 
 /**
- * Whether a vector is added to what a product made, along the product's last axis. The bias of a single output
- * has one element, as a number of the program has; an exporter's name tells those.
+ * Whether a vector is added to what a product made, along the product's last axis. The bias of a single
+ * output has one element, as a number of the program has; an exporter's name tells those.
  */
 function isBias(node: Node, { name = "", constant }: Value): boolean {
   if (node.opType !== "Add" || constant?.elemType !== "float") return false;
@@ -191,8 +194,8 @@ function isNormalised({ producer }: Value): boolean {
 }
 
 /**
- * Whether a vector of equal numbers was made up by an exporter: torch.onnx.export(dynamo=True) writes a bias of
- * zeros for a layer that has none, and the older exporter a scale of ones for group normalisation.
+ * Whether a vector of equal numbers was made up by an exporter: torch.onnx.export(dynamo=True) writes a bias
+ * of zeros for a layer that has none, and the older exporter a scale of ones for group normalisation.
  */
 function isMadeUp({ name = "", constant }: Value): boolean {
   if (constant?.elemType !== "float" || constant.dims.length !== 1 || !exporterName.test(name)) return false;

@@ -1,4 +1,4 @@
-import { type Graph, nearestName, UserError, type Value } from "../graph-builder/index.ts";
+import { type Graph, globExpression, nearestName, UserError, type Value } from "../graph-builder/index.ts";
 import {
   floatConstants,
   headOf,
@@ -25,8 +25,9 @@ export interface ChosenParameters {
 }
 
 /**
- * Divides the parameters of a graph, of which `part` computes what the loss reads. Throws UserError for a pattern that matches nothing, with the nearest
- * names, for the name of a tensor that cannot be trained, and where nothing is left to train.
+ * Divides the parameters of a graph, of which `part` computes what the loss reads. Throws UserError for a
+ * pattern that matches nothing, with the nearest names, for the name of a tensor that cannot be trained, and
+ * where nothing is left to train.
  */
 export function chooseTrainable(graph: Graph, part: Graph, trainable: Trainable = "all"): ChosenParameters {
   const parameters = parametersOf(part);
@@ -80,17 +81,11 @@ function namesFor(candidates: Candidates, pattern: string): Iterable<string> {
 }
 
 function matching(parameters: readonly ModelParameter[], pattern: string): string[] {
-  const glob = globOf(pattern);
+  const glob = globExpression(pattern);
   const isMatch = ({ name, layers }: ModelParameter) =>
     glob.test(name) ||
     layers.some(({ node, module }) => glob.test(node) || (module !== undefined && glob.test(module)));
   return parameters.filter(isMatch).map(({ name }) => name);
-}
-
-/** A glob as an expression over the whole text. */
-function globOf(pattern: string): RegExp {
-  const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&");
-  return new RegExp(`^${escaped.replaceAll("*", ".*").replaceAll("?", ".")}$`, "s");
 }
 
 function noMatch({ graph, part, parameters }: Candidates, pattern: string): UserError {

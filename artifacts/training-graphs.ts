@@ -69,9 +69,9 @@ export interface TrainingGraphs {
  *   checkpoint by their names in the network, in the order of their first use.
  * - The first output is `loss`; the additional outputs follow.
  * - The training graph with target ort-training adds the gradients into inputs
- *   `<parameter>_grad.accumulation.buffer`, or puts them there where `lazy_reset_grad`. With target standard it
- *   returns `<parameter>_grad` and `<statistic>_next`. A fused one takes `learning_rate` float [1], the moments
- *   and, for AdamW, `step` int64 [1], and updates parameters and moments itself.
+ *   `<parameter>_grad.accumulation.buffer`, or puts them there where `lazy_reset_grad`. With target standard
+ *   it returns `<parameter>_grad` and `<statistic>_next`. A fused one takes `learning_rate` float [1], the
+ *   moments and, for AdamW, `step` int64 [1], and updates parameters and moments itself.
  * Throws UserError where an operator between the loss and a parameter has no gradient, naming its node.
  */
 export function trainingGraphs(plan: TrainingPlan): TrainingGraphs {

@@ -290,8 +290,8 @@ export class GraphBuilder {
 }
 
 /**
- * The types of a node's outputs. Those that a file declares hold where the operator cannot infer them before a
- * run. Throws ShapeError with the node's path where the inputs do not fit.
+ * The types of a node's outputs. Those that a file declares hold where the operator cannot infer them before
+ * a run. Throws ShapeError with the node's path where the inputs do not fit.
  */
 export function inferTypes({
   opType,

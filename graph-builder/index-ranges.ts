@@ -1,6 +1,6 @@
 import { type Graph, isOp, type Node, type Value } from "./ir.ts";
 import { normalAxis } from "./operators/inference.ts";
-import type { DataType } from "./types.ts";
+import { integerTypes } from "./types.ts";
 
 /** The whole numbers that an input may hold, because an operator reads them as classes or as indices. */
 export interface IndexRange {
@@ -28,19 +28,8 @@ export function indexRanges(graph: Graph): Map<string, readonly IndexRange[]> {
   return found;
 }
 
-const integers: ReadonlySet<DataType> = new Set([
-  "int8",
-  "int16",
-  "int32",
-  "int64",
-  "uint8",
-  "uint16",
-  "uint32",
-  "uint64",
-]);
-
 function isInteger({ type }: Value): boolean {
-  return type.kind === "tensor" && integers.has(type.elemType);
+  return type.kind === "tensor" && integerTypes.has(type.elemType);
 }
 
 /** Operators that pass the elements of input 0 on as they are. */

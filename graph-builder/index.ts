@@ -26,6 +26,7 @@ export {
   type Signature,
   type ValuesOf,
 } from "./functions.ts";
+export { globExpression } from "./glob.ts";
 export { type IndexRange, indexRanges } from "./index-ranges.ts";
 export {
   createModel,

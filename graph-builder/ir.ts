@@ -301,9 +301,9 @@ export function newestOpset(irVersion: number): number {
 }
 
 /**
- * The default opset of a graph's file: that of nodes which are kept as their file has them, else 17, the newest
- * that both ONNX Runtime 1.19.2's training and every current runtime know, or the first that has all of its
- * operators.
+ * The default opset of a graph's file: that of nodes which are kept as their file has them, else 17, the
+ * newest that both ONNX Runtime 1.19.2's training and every current runtime know, or the first that has all
+ * of its operators.
  */
 function defaultOpset(graph: Graph): number {
   const graphs = [graph, ...graph.functions().map(({ body }) => body)];

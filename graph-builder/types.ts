@@ -113,3 +113,15 @@ export function elementCount(
 ): number {
   return shape.reduce<number>((count, dim) => count * sizeOf(dim, (name) => symbols[name] ?? fallback), 1);
 }
+
+/** The element types that are whole numbers of 8 to 64 bits. */
+export const integerTypes: ReadonlySet<DataType> = new Set([
+  "int8",
+  "int16",
+  "int32",
+  "int64",
+  "uint8",
+  "uint16",
+  "uint32",
+  "uint64",
+]);

@@ -70,7 +70,9 @@ export function trainingModel(settings: ArtifactSettings): ParameterizedGraph {
   return { ...graphsOf(settings).training, parameters: networkTensors(settings) };
 }
 
-/** The evaluation step of a ShakeNet as `generateArtifacts` makes it. Throws UserError for invalid settings. */
+/**
+ * The evaluation step of a ShakeNet as `generateArtifacts` makes it. Throws UserError for invalid settings.
+ */
 export function evaluationModel(settings: ArtifactSettings): Graph {
   return graphsOf(settings).evaluation;
 }
@@ -154,8 +156,8 @@ function dataInputs(g: Builder): { images: Value; labels: Value } {
 }
 
 /**
- * Appends the outputs `loss` and `correct`. The loss is (1 - smoothing) times the cross-entropy with the labels
- * plus smoothing times that with all classes evenly, as PyTorch's CrossEntropyLoss.
+ * Appends the outputs `loss` and `correct`. The loss is (1 - smoothing) times the cross-entropy with the
+ * labels plus smoothing times that with all classes evenly, as PyTorch's CrossEntropyLoss.
  */
 function appendLoss(g: Builder, logits: Value, labels: Value, smoothing = 0): void {
   g.scope("loss", () => {

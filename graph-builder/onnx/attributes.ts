@@ -36,8 +36,8 @@ function encodeText(text: string): Uint8Array {
 }
 
 /**
- * The value of a file's attribute. Throws UnsupportedError, naming the node, for a kind that is not supported,
- * such as a graph.
+ * The value of a file's attribute. Throws UnsupportedError, naming the node, for a kind that is not
+ * supported, such as a graph.
  */
 export function decodeAttribute(
   { type, i, f, s, ints, floats, t, sparseTensor, name }: IAttribute,

@@ -8,7 +8,9 @@ type IGraph = Message<"GraphProto">;
 type INode = Message<"NodeProto">;
 type ITensor = Message<"TensorProto">;
 
-/** The bytes of the files beside a model that hold elements of its tensors, by their location in the model. */
+/**
+ * The bytes of the files beside a model that hold elements of its tensors, by their location in the model.
+ */
 export type ExternalData = ReadonlyMap<string, Uint8Array>;
 
 /** TensorProto.DataLocation.EXTERNAL. */

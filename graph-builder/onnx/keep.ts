@@ -24,8 +24,8 @@ export interface NodeToKeep {
 }
 
 /**
- * Appends a node as its file has it. `opsets` are the versions that the file imports; `valueNamed` returns the
- * value of a name that the graphs in the node's attributes read from around them.
+ * Appends a node as its file has it. `opsets` are the versions that the file imports; `valueNamed` returns
+ * the value of a name that the graphs in the node's attributes read from around them.
  */
 export function keepNode(
   g: Builder,

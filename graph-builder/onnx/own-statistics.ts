@@ -5,10 +5,10 @@ import { parseModel } from "./parse.ts";
 import { encodeMessage } from "./wire.ts";
 
 /**
- * An .onnx file in which every running statistic of a BatchNormalization is an initializer of its own. PyTorch's
- * older exporter merges equal tensors, so the statistics of a new network are one tensor, which the trained ones
- * cannot be. Copies are named after their layer; a file without merged statistics is returned as it is. `where`
- * names the file in errors. Throws UserError where the bytes are no ONNX model.
+ * An .onnx file in which every running statistic of a BatchNormalization is an initializer of its own.
+ * PyTorch's older exporter merges equal tensors, so the statistics of a new network are one tensor, which the
+ * trained ones cannot be. Copies are named after their layer; a file without merged statistics is returned as
+ * it is. `where` names the file in errors. Throws UserError where the bytes are no ONNX model.
  */
 export function withOwnStatistics(bytes: Uint8Array, where = "the model"): Uint8Array {
   const { graph, ...model } = parseModel(bytes, where);

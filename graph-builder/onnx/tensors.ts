@@ -20,8 +20,8 @@ export function isHeld({ dataType = 0, segment }: Message<"TensorProto">): boole
 }
 
 /**
- * The tensor in a message; `name` is for errors. Throws UnsupportedError for what a Tensor does not hold, such
- * as strings, and RangeError where the elements do not fill the shape.
+ * The tensor in a message; `name` is for errors. Throws UnsupportedError for what a Tensor does not hold,
+ * such as strings, and RangeError where the elements do not fill the shape.
  */
 export function decodeTensor(proto: Message<"TensorProto">, name: string): Tensor {
   const elemType = dataTypeOf(proto.dataType ?? 0);

@@ -1,5 +1,5 @@
 import { differenceOf, productOf, sumOf } from "../dims.ts";
-import { type DataType, tensorType } from "../types.ts";
+import { type DataType, integerTypes, tensorType } from "../types.ts";
 import { complete, contentsOf, elementwiseContents, equality, quotient, remainder } from "./contents.ts";
 import {
   broadcast,
@@ -37,16 +37,6 @@ const logical = operator({
     return comparison(A, B);
   },
 });
-const integerTypes: ReadonlySet<DataType> = new Set([
-  "int8",
-  "int16",
-  "int32",
-  "int64",
-  "uint8",
-  "uint16",
-  "uint32",
-  "uint64",
-]);
 function expectIntegers(...values: readonly Operand[]): void {
   for (const { elemType } of values) {
     if (!integerTypes.has(elemType)) refuse(`inputs must be integers, not ${elemType}`);

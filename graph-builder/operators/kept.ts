@@ -5,7 +5,9 @@ import type { Domain } from "./schema.ts";
 
 /** What a node that is kept as its file has it carries beside its inputs. */
 export interface KeptForm {
-  /** The versions that the file imports of the node's domain, and of the domains in its attributes' graphs. */
+  /**
+   * The versions that the file imports of the node's domain, and of the domains in its attributes' graphs.
+   */
   readonly imports: ReadonlyMap<Domain, number>;
   /** Why the node is not read further, such as `the operator is not supported`. */
   readonly reason: string;

@@ -46,7 +46,8 @@ const changeable: { readonly [K in UpdateRule["kind"]]: readonly (keyof GroupSet
 
 /**
  * Checks the groups of an optimizer of the named parameters. Throws UserError for a glob that matches no
- * parameter (with the nearest name), for a setting that the rule does not have, and for one that is no number.
+ * parameter (with the nearest name), for a setting that the rule does not have, and for one that is no
+ * number.
  */
 export function expectGroups(
   kind: UpdateRule["kind"],

@@ -36,8 +36,8 @@ export function updateParameter(g: Builder, optimizer: OptimizerRule, update: Up
 }
 
 /**
- * Checks an optimizer of the named parameters. Throws UserError for groups that do not fit, and for a limit of
- * the gradients that is no number above 0.
+ * Checks an optimizer of the named parameters. Throws UserError for groups that do not fit, and for a limit
+ * of the gradients that is no number above 0.
  */
 export function expectOptimizer(optimizer: OptimizerRule, parameters: readonly string[]): void {
   expectClipping(optimizer);
@@ -53,9 +53,9 @@ export interface OptimizedTensor {
 /**
  * Returns an optimizer step in ai.onnx operators, with one update per parameter `<p>`, and its bindings.
  * Inputs: `learning_rate` float [1], `step` int64 [1] for AdamW, and `<p>`, `<p>_grad` and the moments of
- * each parameter. Outputs: `<p>_next` and `<moment>_next`, and, where the rule clips gradients, `<p>_grad_next`.
- * Where a parameter has one of these names, the name gets a number appended. Throws UserError as
- * `expectOptimizer` does.
+ * each parameter. Outputs: `<p>_next` and `<moment>_next`, and, where the rule clips gradients,
+ * `<p>_grad_next`. Where a parameter has one of these names, the name gets a number appended. Throws
+ * UserError as `expectOptimizer` does.
  */
 export function optimizerGraph(parameters: readonly OptimizedTensor[], rule: OptimizerRule): BoundGraph {
   expectOptimizer(
@@ -138,8 +138,8 @@ function stockRule(graph: Graph): StockRule | undefined {
 }
 
 /**
- * Returns ONNX Runtime's stock optimizer model (orttraining optim.py) of a rule for which `isStockRule`. Its inputs are sequences of all
- * parameters, gradients and moments, which its node updates in place.
+ * Returns ONNX Runtime's stock optimizer model (orttraining optim.py) of a rule for which `isStockRule`. Its
+ * inputs are sequences of all parameters, gradients and moments, which its node updates in place.
  */
 export function stockOptimizerGraph(rule: StockRule): Graph {
   const g = createBuilder(new Graph("optimizer"));

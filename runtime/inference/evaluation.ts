@@ -37,7 +37,9 @@ export async function* evaluate(
   return sums.result();
 }
 
-/** An evaluation of the images as they are, and one with the mean of the logits of each image and its mirror. */
+/**
+ * An evaluation of the images as they are, and one with the mean of the logits of each image and its mirror.
+ */
 export interface MirroredEvaluation {
   readonly plain: Evaluation;
   readonly mirrored: Evaluation;

@@ -26,9 +26,9 @@ const providers: { readonly [K in Exclude<DeviceName, "wasm">]: Provider } = {
 };
 
 /**
- * Opens a device in Node. `threads` are for the CPU's operators (all cores where left out).
- * Throws UserError for an unknown name, and, saying why and how to get it, where this machine's ONNX Runtime does
- * not have the device.
+ * Opens a device in Node. `threads` are for the CPU's operators (all cores where left out). Throws UserError
+ * for an unknown name, and, saying why and how to get it, where this machine's ONNX Runtime does not have the
+ * device.
  */
 export async function openDevice(
   name: DeviceName,

@@ -55,9 +55,9 @@ export class FileLock {
   }
 
   /**
-   * Takes the lock at `path`; `what` names in the error what it stands for. With `wait`, it waits for a living
-   * holder, else it throws UserError, which names the holder. Throws UserError too where the file cannot be
-   * written.
+   * Takes the lock at `path`; `what` names in the error what it stands for. With `wait`, it waits for a
+   * living holder, else it throws UserError, which names the holder. Throws UserError too where the file
+   * cannot be written.
    */
   static async acquire(path: string, what: string, { wait = false } = {}): Promise<FileLock> {
     const holder = await thisProcess();

@@ -14,9 +14,9 @@ import {
 import type { DecodedModels } from "./lowered-models.ts";
 
 /**
- * Checks that the files of artifacts belong together. Throws UserError where the checkpoint lacks a tensor that
- * a model reads, or has it in another type or shape, where the training model gives a trainable parameter no
- * gradient (an eval model in its place does so), and where the optimizer model updates nothing.
+ * Checks that the files of artifacts belong together. Throws UserError where the checkpoint lacks a tensor
+ * that a model reads, or has it in another type or shape, where the training model gives a trainable
+ * parameter no gradient (an eval model in its place does so), and where the optimizer model updates nothing.
  */
 export function expectFit({ checkpoint, training, evaluation, optimizer }: DecodedModels): void {
   for (const [model, bound] of Object.entries({ training, eval: evaluation, optimizer })) {

@@ -44,7 +44,8 @@ export interface ChunkModel {
 /**
  * Trains artifacts with a training and an optimizer model several steps a call: parameters, running
  * statistics and moments cross the boundary between JavaScript and the device once a call and not once a
- * step, and all parameters are updated by the same few operators. Calls that overlap are refused, and so is every call after the release.
+ * step, and all parameters are updated by the same few operators. Calls that overlap are refused, and so is
+ * every call after the release.
  */
 export class ChunkedSession {
   readonly #device: Device;

@@ -38,19 +38,7 @@ export function graphInputs(graph: Graph): GraphInput[] {
 export function checkFeeds(inputs: readonly GraphInput[], feeds: Readonly<Record<string, Tensor>>): void {
   const sizes = new Map<string, { readonly size: number; readonly input: string }>();
   for (const { name, type, ranges = [] } of inputs) {
-    const tensor = feeds[name];
-    if (!tensor) {
-      throw new UserError(`The input ${name} is missing.${didYouMean(name, Object.keys(feeds))}`, {
-        code: "input-missing",
-        details: { input: name, given: Object.keys(feeds) },
-      });
-    }
-    if (!Array.isArray(tensor.dims)) {
-      throw new UserError(`The input ${name} is no tensor of ONNX Runtime.`, {
-        code: "input-type",
-        details: { input: name },
-      });
-    }
+    const tensor = givenTensor(name, feeds);
     if (type?.kind !== "tensor") continue;
     const wanted = ortType(type.elemType);
     if (tensor.type !== wanted) {
@@ -77,6 +65,21 @@ export function checkFeeds(inputs: readonly GraphInput[], feeds: Readonly<Record
     }
     if (tensor.location === "cpu") for (const range of ranges) checkRange(name, tensor, range);
   }
+}
+
+function givenTensor(name: string, feeds: Readonly<Record<string, Tensor>>): Tensor {
+  const tensor = feeds[name];
+  if (!tensor) {
+    throw new UserError(`The input ${name} is missing.${didYouMean(name, Object.keys(feeds))}`, {
+      code: "input-missing",
+      details: { input: name, given: Object.keys(feeds) },
+    });
+  }
+  if (Array.isArray(tensor.dims)) return tensor;
+  throw new UserError(`The input ${name} is no tensor of ONNX Runtime.`, {
+    code: "input-type",
+    details: { input: name },
+  });
 }
 
 function checkRange(input: string, { data, dims }: Tensor, range: IndexRange): void {

@@ -43,18 +43,22 @@ export const runSettingGroups = {
     flip: z
       .enum(flips)
       .optional()
-      .describe("mirror images at random, in every second epoch, or never [default: random]"),
+      .describe("mirror images: at random, each in every second epoch, or none [default: random]"),
     translate: z
       .int()
       .min(0)
       .max(16)
       .optional()
-      .describe("pixels that images are moved at most [default: 4]"),
+      .describe("largest shift of an image along each axis, in pixels [default: 4]"),
     border: z
       .enum(borders)
       .optional()
       .describe("what fills the border of a moved image: the mean colour, or its reflection [default: mean]"),
-    cutout: z.int().min(0).optional().describe("side in pixels of a square that is blanked out [default: 0]"),
+    cutout: z
+      .int()
+      .min(0)
+      .optional()
+      .describe("side of a square of each image that is blanked, in pixels [default: 0]"),
   },
   Training: {
     epochs: count
@@ -65,7 +69,7 @@ export const runSettingGroups = {
       .number()
       .positive()
       .default(0.1)
-      .describe("highest learning rate; it falls to 0 along a cosine"),
+      .describe("highest learning rate; --schedule says how it falls"),
     schedule: z.enum(scheduleShapes).optional().describe("how the learning rate falls [default: cosine]"),
     warmUp: share.optional().describe("share of the run in which the learning rate rises [default: 0]"),
     finalRate: share.optional().describe("last learning rate as a share of the highest one [default: 0]"),

@@ -69,7 +69,9 @@ test("the same model and options give the same bytes", () => {
   expect(generateArtifacts(smallCnn(), { loss: "cross-entropy" })).toEqual(once);
 });
 
-/** Two layers of batch normalisation over x float [batch, 2, 3] whose scales and statistics are one tensor. */
+/**
+ * Two layers of batch normalisation over x float [batch, 2, 3] whose scales and statistics are one tensor.
+ */
 function modelWithMergedStatistics(): Model {
   const g = createBuilder(new Graph("merged"));
   const ones = g.constant(floats([1, 1]), "bn1.weight");

@@ -40,7 +40,9 @@ export function mlp(): Model {
   return modelOf(g);
 }
 
-/** Two convolutions with batch normalisation, then a classifier of 3 classes: [batch, 2, 6, 6] to `logits`. */
+/**
+ * Two convolutions with batch normalisation, then a classifier of 3 classes: [batch, 2, 6, 6] to `logits`.
+ */
 export function smallCnn(): Model {
   const g = createBuilder(new Graph("cnn"));
   const layer = (name: string, X: Value, filters: number) => {

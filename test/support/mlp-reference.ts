@@ -62,7 +62,9 @@ export class MlpReference {
     return { loss, gradients };
   }
 
-  /** One step on a batch by PyTorch's formulas, with the defaults of `generateArtifacts`. Returns the loss. */
+  /**
+   * One step on a batch by PyTorch's formulas, with the defaults of `generateArtifacts`. Returns the loss.
+   */
   step(x: readonly number[], target: readonly number[], optimizer: ReferenceOptimizer, rate: number): number {
     const { loss, gradients } = this.gradients(x, target);
     this.#steps += 1;

@@ -32,7 +32,9 @@ function averages(
   return of("AveragePool", title, { X }, (g, { X }) => g.AveragePool(X, attributes));
 }
 
-/** Convolutions and pools whose windows reach the edges of pictures in every way, and pictures of any size. */
+/**
+ * Convolutions and pools whose windows reach the edges of pictures in every way, and pictures of any size.
+ */
 export const windowCases: readonly OperatorCase[] = [
   conv("any height and width", ofAnySize(2), [3, 2, 3, 3], { pads: [1, 1, 1, 1] }),
   conv("any size, stride 2 and dilation", ofAnySize(2), [2, 2, 3, 2], {

@@ -44,16 +44,7 @@ export async function run(given: TrainGiven): Promise<number> {
       onFirst: () => say("\nFinishing this step and saving it; Ctrl-C again stops at once."),
       onSecond: () => progress.stop(),
     });
-    const network = artifacts.manifest.settings;
-    const steps = config.epochs * stepsPerEpoch(sets.trainSet, config.batchSize);
-    const task = shakeNetTask({
-      ...config,
-      ...sets,
-      network,
-      device: engine.device,
-      augmentation: augmentationOf(config),
-      strength: (step) => shakeStrength(config, step, steps),
-    });
+    const task = taskOf(config, artifacts.manifest, sets, engine);
     const stoppedAt = await trainIn(directory, engine, task, reporters, interrupt.signal).finally(() => {
       interrupt.stop();
       progress.stop();
@@ -74,6 +65,23 @@ export async function run(given: TrainGiven): Promise<number> {
   } finally {
     await engine.session.release();
   }
+}
+
+function taskOf(
+  config: RunConfig,
+  { settings: network }: ShakeNetManifest,
+  sets: DataSets,
+  { device }: ShakeNetEngine,
+): ClassificationTask {
+  const steps = config.epochs * stepsPerEpoch(sets.trainSet, config.batchSize);
+  return shakeNetTask({
+    ...config,
+    ...sets,
+    network,
+    device,
+    augmentation: augmentationOf(config),
+    strength: (step) => shakeStrength(config, step, steps),
+  });
 }
 
 function say(line: string): void {

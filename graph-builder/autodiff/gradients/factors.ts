@@ -4,7 +4,8 @@ import type { Value } from "../../ir.ts";
 
 /**
  * The derivative of a product with respect to a factor is the product of the others, which stays right where
- * factors are 0: it is found from the product of the factors that are not 0, and the number of those that are.
+ * factors are 0: it is found from the product of the factors that are not 0, and the number of those that
+ * are.
  */
 export const otherFactors = {
   /** The factors with 1 in place of 0. */

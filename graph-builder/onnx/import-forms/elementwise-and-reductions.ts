@@ -24,7 +24,9 @@ function axesAsInput(
   return { domain: "", opType, since: 18, read };
 }
 
-/** Gelu of opset 20 is one of two operators of ONNX Runtime, by how it approximates the normal distribution. */
+/**
+ * Gelu of opset 20 is one of two operators of ONNX Runtime, by how it approximates the normal distribution.
+ */
 const gelu: ImportForm["read"] = (g, { inputs: [X], attributes: { approximate = "none" } }) => {
   if (!X) return refuse("input X is missing");
   if (approximate !== "none" && approximate !== "tanh")

@@ -66,7 +66,9 @@ const lpNormalization: ImportForm["read"] = (g, { inputs: [X], attributes: { axi
   return [g.Div(X, p === 1 ? safe : g.Sqrt(safe))];
 };
 
-/** (X - mean) / (standard deviation + 1e-9) over the axes, which are those of batch normalisation by default. */
+/**
+ * (X - mean) / (standard deviation + 1e-9) over the axes, which are those of batch normalisation by default.
+ */
 const meanVariance: ImportForm["read"] = (g, { inputs: [X], attributes }) => {
   if (!X) return refuse("input X is missing");
   const axes = numberList("axes", attributes["axes"] ?? [0, 2, 3]);

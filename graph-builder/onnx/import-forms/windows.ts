@@ -60,7 +60,9 @@ function samePadding(dim: Dim, stride: number, span: number): number {
   return Math.max(0, (Math.ceil(dim / stride) - 1) * stride + span - dim);
 }
 
-/** The pads of every axis, at the starts and then at the ends, with the larger half at the start or the end. */
+/**
+ * The pads of every axis, at the starts and then at the ends, with the larger half at the start or the end.
+ */
 function halves(totals: readonly number[], isMoreAtStart: boolean): number[] {
   const smaller = totals.map((total) => Math.floor(total / 2));
   const larger = totals.map((total) => Math.ceil(total / 2));

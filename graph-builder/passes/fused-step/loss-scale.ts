@@ -15,8 +15,8 @@ export const GROWTH_INTERVAL = 2000;
 
 /**
  * Returns the next states where all gradients are finite, and the old ones where not, with the next loss
- * scale and the next count of good steps. The loss scale is halved where a gradient is not finite, and doubled
- * after GROWTH_INTERVAL steps without an overflow.
+ * scale and the next count of good steps. The loss scale is halved where a gradient is not finite, and
+ * doubled after GROWTH_INTERVAL steps without an overflow.
  */
 export function guardStates(
   g: Builder,

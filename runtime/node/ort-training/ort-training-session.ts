@@ -118,8 +118,8 @@ export class OrtTrainingSession implements Trainer {
   }
 
   /**
-   * Throws UserError for what is no number from 0, and for a rate other than 0.001 where there is an optimizer
-   * model, because this build cannot change the rate of one.
+   * Throws UserError for what is no number from 0, and for a rate other than 0.001 where there is an
+   * optimizer model, because this build cannot change the rate of one.
    */
   set learningRate(rate: number) {
     expectRate(rate);
@@ -169,9 +169,8 @@ export class OrtTrainingSession implements Trainer {
 
   /**
    * Updates the parameters from the gradients; a fused training model has already updated them, so only the
-   * step is counted.
-   * Throws UserError where the artifacts are not fused and have no optimizer model, and before a train step has
-   * made gradients.
+   * step is counted. Throws UserError where the artifacts are not fused and have no optimizer model, and
+   * before a train step has made gradients.
    */
   async runOptimizerStep(): Promise<void> {
     this.#guard.expectIdle("runOptimizerStep");

@@ -76,7 +76,10 @@ test("an alternating flip turns every image round from epoch to epoch, and half 
 });
 
 describe("a move", () => {
-  /** An image moved right and down, pixel by pixel; `outside` gives the row or column of one that is not there. */
+  /**
+   * An image moved right and down, pixel by pixel; `outside` gives the row or column of one that is not
+   * there.
+   */
   function moved(right: number, down: number, outside: (place: number) => number | undefined): Uint8Array {
     return original.map((_, i) => {
       const row = outside((Math.floor(i / SIDE) % SIDE) - down);
