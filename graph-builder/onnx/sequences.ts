@@ -76,7 +76,7 @@ function membersOf(node: ForeignNode, { sequences }: File): readonly Value[] {
 }
 
 function position(node: ForeignNode, index: number, count: number): number {
-  const [place = 0] = constantNumbers(input(node, index), "position");
+  const place = at(constantNumbers(input(node, index), "position"), 0);
   const counted = place < 0 ? place + count : place;
   return counted >= 0 && counted < count
     ? counted
@@ -87,8 +87,8 @@ function position(node: ForeignNode, index: number, count: number): number {
 function parts(g: Builder, node: ForeignNode): readonly Value[] {
   const [data, split] = [input(node, 0), node.inputs[1]];
   const axis = normalAxis(Number(node.attributes["axis"] ?? 0), data.shape.length);
-  const [size = 1, ...others] = split ? constantNumbers(split, "split") : [1];
-  const sizes = split?.shape.length === 1 ? [size, ...others] : chunks(staticDim(data.shape, axis), size);
+  const given = split ? constantNumbers(split, "split") : [1];
+  const sizes = split?.shape.length === 1 ? given : chunks(staticDim(data.shape, axis), at(given, 0));
   const slices = sizes.length === 1 ? [data] : g.Split(data, g.int64(sizes), { axis });
   const isSqueezed = !split && node.attributes["keepdims"] === 0;
   return isSqueezed ? slices.map((slice) => g.Squeeze(slice, g.int64([axis]))) : slices;
