@@ -1,6 +1,6 @@
 import { sameDim } from "../dims.ts";
 import { sameShape, tensorType } from "../types.ts";
-import { dimAt, normalAxis, refuse } from "./inference.ts";
+import { dimAt, normalAxis, refuse, unsupported } from "./inference.ts";
 import { attribute, type Operand, operator } from "./schema.ts";
 
 /**
@@ -9,13 +9,13 @@ import { attribute, type Operand, operator } from "./schema.ts";
  */
 function expectScale(x: Operand, scale: Operand, zeroPoint: Operand | null | undefined, axis: number): void {
   if (scale.shape.length > 1)
-    refuse(`the scale must be a number or a vector, not [${scale.shape.join(", ")}]`);
+    unsupported(`the scale must be a number or a vector, not [${scale.shape.join(", ")}]`);
   const [count = 1] = scale.shape;
   if (count !== 1 && !sameDim(count, dimAt(x.shape, normalAxis(axis, x.shape.length)))) {
     refuse(`${count} scales do not fit axis ${axis} of [${x.shape.join(", ")}]`);
   }
   if (zeroPoint && !sameShape(zeroPoint.shape, scale.shape)) {
-    refuse(`the zero point is [${zeroPoint.shape.join(", ")}], the scale [${scale.shape.join(", ")}]`);
+    unsupported(`the zero point is [${zeroPoint.shape.join(", ")}], the scale [${scale.shape.join(", ")}]`);
   }
 }
 

@@ -69,9 +69,20 @@ describe("inspect of a model of another program", () => {
     const { code, stdout } = await shake(folder, "inspect", file);
     expect(code).toBe(0);
     expect(stdout).toMatch(why);
-    const graph = await shake(folder, "inspect", file, "--graph");
-    expect({ code: graph.code, stdout: graph.stdout }).toEqual({ code: 2, stdout: "" });
-    expect(graph.stderr).toMatch(why);
+  });
+
+  test("prints a graph with operators that are not covered, also as Graphviz's drawing", async () => {
+    const graph = await shake(folder, "inspect", "uncovered.onnx", "--graph");
+    expect(graph.code).toBe(0);
+    expect(graph.stdout).toMatch(/y = StringNormalizer \(\w+\)/);
+    const dot = await shake(folder, "inspect", "uncovered.onnx", "--dot");
+    expect(dot.stdout).toMatch(/\[label="StringNormalizer"/);
+  });
+
+  test("refuses to print the graph of a file that is too old, and says how to convert it", async () => {
+    const { code, stdout, stderr } = await shake(folder, "inspect", "old.onnx", "--graph");
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toMatch(/it imports opset 7 of ai\.onnx, .*version_converter/);
   });
 });
 

@@ -4,7 +4,7 @@ import type { Model } from "../../../graph-builder/index.ts";
 export interface Report {
   readonly facts: Readonly<Record<string, unknown>>;
   readonly text: string;
-  /** The model, where the compiler reads the file. */
+  /** The model, in which a node that the compiler does not cover is kept as the file has it. */
   readonly model?: Model;
   /** The reason why the compiler refuses the model. */
   readonly refusal?: string;

@@ -1,10 +1,11 @@
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { artifactFiles, decodeCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
 import {
   createModel,
   decodeModel,
   decodeOutline,
+  externalLocations,
   type Model,
   metadataBesideBindings,
   printModel,
@@ -62,7 +63,7 @@ async function inspect(path: string): Promise<Report> {
     const bytes = await readFileBytes(path);
     return isCheckpoint(bytes)
       ? inspectCheckpoint(decodeCheckpoint(bytes, path))
-      : inspectModelFile(bytes, path);
+      : await inspectModelFile(bytes, path);
   }
   const has = (name: string) =>
     stat(join(path, name)).then(
@@ -76,13 +77,36 @@ async function inspect(path: string): Promise<Report> {
   });
 }
 
-function inspectModelFile(bytes: Uint8Array, path: string): Report {
+async function inspectModelFile(bytes: Uint8Array, path: string): Promise<Report> {
+  const options = { functions: shakeNetFunctions, externalData: await readExternalData(bytes, path) };
+  const covered = valueOrRefusal(() => decodeModel(bytes, path, options));
+  if (!(covered instanceof UserError)) return inspectModel(covered);
+  const report = inspectOutline(decodeOutline(bytes, path), covered.message);
+  const kept = valueOrRefusal(() => decodeModel(bytes, path, { ...options, uncovered: "keep" }));
+  return kept instanceof UserError ? report : { ...report, model: kept };
+}
+
+function valueOrRefusal<T>(read: () => T): T | UserError {
   try {
-    return inspectModel(decodeModel(bytes, path, { functions: shakeNetFunctions }));
+    return read();
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return inspectOutline(decodeOutline(bytes, path), error.message);
+    if (error instanceof UserError) return error;
+    throw error;
   }
+}
+
+/** The files beside a model that hold elements of its tensors. Those that are missing are left out. */
+async function readExternalData(bytes: Uint8Array, path: string): Promise<ReadonlyMap<string, Uint8Array>> {
+  const found = new Map<string, Uint8Array>();
+  for (const location of externalLocations(bytes, path)) {
+    const file = join(dirname(path), location);
+    const isThere = await stat(file).then(
+      (each) => each.isFile(),
+      () => false,
+    );
+    if (isThere) found.set(location, await readFileBytes(file));
+  }
+  return found;
 }
 
 /** A FlatBuffer file has its identifier in bytes 4 to 7. */
