@@ -4,6 +4,7 @@ import {
   costOf,
   createModel,
   decodeModel,
+  type ExternalData,
   encodeModel,
   Graph,
   isStockRule,
@@ -17,6 +18,7 @@ import {
   trainingForm,
   UserError,
   type Value,
+  withDataInside,
   withOwnStatistics,
   withoutElements,
 } from "../graph-builder/index.ts";
@@ -57,6 +59,8 @@ export interface GenerateOptions {
   readonly fused?: boolean | undefined;
   /** The seed of new weights, which the checkpoint keeps; 0 by default. */
   readonly seed?: number | undefined;
+  /** The files beside the model that hold elements of its tensors, by their location (`externalLocations`). */
+  readonly externalData?: ExternalData | undefined;
   /** Further properties of the checkpoint. */
   readonly properties?: ReadonlyMap<string, bigint | string> | undefined;
   /** Values of the network's graph, and those that the backward pass reads in their place. */
@@ -208,7 +212,7 @@ interface OpenedModel {
 function openModel(trained: TrainedModel, options: GenerateOptions): OpenedModel {
   if ("evaluation" in trained)
     return { form: trained, choice: choiceIn(trained.graph, options), source: undefined };
-  const source = sourceOf(trained);
+  const source = sourceOf(trained, options.externalData);
   const graph = trained instanceof Graph ? trained : (source?.model.graph ?? new Graph(""));
   const choice = choiceIn(graph, options);
   return { form: trainingForm(graph, { includes: trainsLayer(graph, choice.trained) }), choice, source };
@@ -241,9 +245,12 @@ function expectKnownTypes({ nodes }: Graph): void {
   });
 }
 
-function sourceOf(trained: Uint8Array | Model | Graph): Source | undefined {
+function sourceOf(
+  trained: Uint8Array | Model | Graph,
+  externalData: ExternalData = new Map(),
+): Source | undefined {
   if (trained instanceof Graph) return undefined;
-  const file = trained instanceof Uint8Array ? trained : encodeModel(trained);
+  const file = trained instanceof Uint8Array ? withDataInside(trained, externalData) : encodeModel(trained);
   const bytes = withOwnStatistics(file);
   return {
     bytes,

@@ -43,7 +43,10 @@ export const settingGroups = {
   },
   Files: {
     file: path.optional().describe("model, checkpoint, run folder or artifacts folder"),
-    source: path.optional().describe("run folder or checkpoint"),
+    source: path.optional().describe("run folder, artifacts folder or checkpoint"),
+    endAt: path
+      .optional()
+      .describe("values that the model ends at instead of its outputs: names with commas between them"),
     runDir: path
       .optional()
       .describe("folder that the run is written to [default: runs/<network>-<data>-s<seed>]"),

@@ -46,7 +46,7 @@ export { portable } from "./lowerings/portable.ts";
 export { freeName, givenNames, nameOf, nameValues } from "./names.ts";
 export { type ChunkNames, chunkNames, encodeChunk, STEPS } from "./onnx/chunk.ts";
 export { type DecodeOptions, decodeMetadata, decodeModel } from "./onnx/decode.ts";
-export { type ExternalData, externalLocations } from "./onnx/external-data.ts";
+export { type ExternalData, externalLocations, withDataInside } from "./onnx/external-data.ts";
 export { withElements, withoutElements } from "./onnx/file-tensors.ts";
 export { encodeModel } from "./onnx/model.ts";
 export { decodeOutline, type Outline } from "./onnx/outline.ts";

@@ -1,7 +1,9 @@
 import { UserError } from "../errors.ts";
+import { expectOneFile } from "./file-tensors.ts";
 import { type ParsedModel, parseModel } from "./parse.ts";
 import type { Message } from "./schema.ts";
 import { graphsOf, nodesWithin } from "./subgraphs.ts";
+import { encodeMessage } from "./wire.ts";
 
 type IAttribute = Message<"AttributeProto">;
 type IGraph = Message<"GraphProto">;
@@ -43,6 +45,18 @@ export function withExternalData(model: ParsedModel, files: ExternalData, where:
     const { externalData: _, dataLocation: __, ...rest } = tensor;
     return { ...rest, rawData: elementsOf(tensor, files, where) };
   });
+}
+
+/**
+ * The bytes of a model as one file, with the elements of the files beside it in its tensors; the same bytes
+ * where it has none beside it. Throws UserError where the bytes are no ONNX model, where a file is missing,
+ * and where the file would be larger than a protobuf message can be.
+ */
+export function withDataInside(bytes: Uint8Array, files: ExternalData, where = "the model"): Uint8Array {
+  const model = parseModel(bytes, where);
+  const whole = withExternalData(model, files, where);
+  expectOneFile([...files.values(), bytes]);
+  return whole === model ? bytes : encodeMessage("ModelProto", whole);
 }
 
 function entriesOf({ externalData = [] }: ITensor): Map<string, string> {

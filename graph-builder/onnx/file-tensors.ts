@@ -23,20 +23,38 @@ export function withoutElements(
 
 /**
  * An .onnx file with other elements in its constants of these names; everything else in it stays as it is.
- * Throws UserError where a constant that has no elements gets none, and where a tensor has another shape than
- * the constant.
+ * Throws UserError where a constant that has no elements gets none, where a tensor has another shape than
+ * the constant, and where the file would be larger than a protobuf message can be.
  */
 export function withElements(
   bytes: Uint8Array,
   tensors: ReadonlyMap<string, Tensor>,
   where = "the model",
 ): Uint8Array {
+  expectOneFile([bytes, ...[...tensors.values()].map(({ data }) => data)]);
   return replaceTensors(bytes, where, (name, old) => {
     const tensor = tensors.get(name);
     if (!tensor) return expectElements(name, old, where);
     expectShape(name, old, tensor, where);
     return { ...emptied(old), ...encodeTensor(tensor, old.name ?? name), name: old.name };
   });
+}
+
+/** The most bytes of a protobuf message, whose lengths are signed 32-bit numbers. */
+const LARGEST_FILE = 2 ** 31 - 1;
+
+/** Throws UserError where parts together are larger than one .onnx file can be. */
+export function expectOneFile(parts: readonly { readonly byteLength: number }[]): void {
+  const total = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  if (total <= LARGEST_FILE) return;
+  const gigabytes = (total / 1e9).toFixed(1);
+  throw new UserError(
+    `The model with its weights is ${gigabytes} GB, and one .onnx file holds at most 2 GB.`,
+    {
+      code: "model-unsupported",
+      details: { bytes: total },
+    },
+  );
 }
 
 function replaceTensors(

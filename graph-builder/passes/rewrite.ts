@@ -1,5 +1,6 @@
 import { nodesFor } from "../append-graph.ts";
 import { type Builder, createBuilder } from "../builder.ts";
+import { didYouMean, UserError } from "../errors.ts";
 import { Graph, type Node, type Notes, type Value } from "../ir.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -106,8 +107,9 @@ export function copyGraph(graph: Graph): Graph {
 }
 
 /**
- * Returns a new graph with the named outputs alone, in which the inputs named in `constants` are constants.
- * Inputs that no remaining node reads are removed.
+ * Returns a new graph whose outputs are the named ones, in which the inputs named in `constants` are
+ * constants. A name is that of an output, or of any other value that a node makes. Inputs that no remaining
+ * node reads are removed. Throws UserError for an unknown name, with the nearest one.
  */
 export function freezeInputs(
   graph: Graph,
@@ -116,13 +118,26 @@ export function freezeInputs(
 ): Graph {
   const part = partOf(
     graph,
-    outputNames.map((name) => graph.output(name)),
+    outputNames.map((name) => valueNamed(graph, name)),
   );
   const read = new Set([...neededNodes(part).flatMap((node) => node.inputs), ...part.outputs]);
   return rewriteGraph(part, keepNode, (input, g) => {
     const constant = constants.get(input.name ?? "");
     if (constant) return g.constant(constant, input.name);
     return read.has(input) ? keepInput(input, g) : undefined;
+  });
+}
+
+function valueNamed(graph: Graph, name: string): Value {
+  const values = [...graph.outputs, ...graph.nodes.flatMap(({ outputs }) => outputs)];
+  const value = values.find((each) => each.name === name);
+  if (value) return value;
+  const names = values.flatMap((each) => each.name ?? []);
+  const outputs = graph.outputs.flatMap((each) => each.name ?? []);
+  const hint = didYouMean(name, names) || ` Its outputs are ${outputs.join(", ")}.`;
+  throw new UserError(`The model has no value ${name}.${hint}`, {
+    code: "output-unknown",
+    details: { output: name, outputs },
   });
 }
 

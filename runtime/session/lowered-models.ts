@@ -36,6 +36,8 @@ export interface DecodedModels {
   readonly training: DecodedModel;
   readonly evaluation: DecodedModel | undefined;
   readonly optimizer: BoundGraph | undefined;
+  /** The bytes of the file that the model came from. */
+  readonly source: Uint8Array | undefined;
 }
 
 /**
@@ -61,7 +63,7 @@ export interface LoweredModels {
 export async function decodeSources(
   sources: TrainingSources | TrainingSessionCreateOptions,
 ): Promise<DecodedModels> {
-  const { trainingModel, evalModel, optimizerModel, ...files } = await readSources(sources);
+  const { trainingModel, evalModel, optimizerModel, sourceModel, ...files } = await readSources(sources);
   const checkpoint = decodeCheckpoint(files.checkpoint, "checkpoint");
   const decode = (bytes: Uint8Array, kind: ModelKind, where: string) =>
     bindDecoded(decodeModel(bytes, where), kind, checkpoint, where);
@@ -72,6 +74,7 @@ export async function decodeSources(
     optimizer:
       optimizerModel &&
       expandOptimizer(decode(optimizerModel, "optimizer", "optimizer_model.onnx"), checkpoint),
+    source: sourceModel,
   };
   expectFit(decoded);
   return decoded;

@@ -10,8 +10,8 @@ export function expectName(name: string, known: readonly string[], what: "output
   });
 }
 
-/** The error of a step whose model is missing. */
-export function missingModel(kind: "eval" | "optimizer"): UserError {
+/** The error of a step or an export whose model is missing. */
+export function missingModel(kind: "eval" | "optimizer" | "source"): UserError {
   return new UserError(`The session has no ${kind} model.`, {
     code: "model-missing",
     details: { model: kind },

@@ -5,13 +5,16 @@ import { UserError } from "../../graph-builder/errors.ts";
 export type Source = Uint8Array | string;
 
 /**
- * ONNX Runtime training artifacts; evaluation needs the eval model, and runOptimizerStep the optimizer model.
+ * ONNX Runtime training artifacts; evaluation needs the eval model, runOptimizerStep the optimizer model, and
+ * exportModel the source model.
  */
 export interface TrainingSources<S = Source> {
   readonly checkpoint: S;
   readonly trainingModel: S;
   readonly evalModel?: S | undefined;
   readonly optimizerModel?: S | undefined;
+  /** The file that the model came from, as `generateArtifacts` returns it. */
+  readonly sourceModel?: S | undefined;
 }
 
 /** The same artifacts under the names of onnxruntime-common 1.19, which sessions accept too. */
@@ -20,6 +23,8 @@ export interface TrainingSessionCreateOptions {
   readonly trainModel: Source;
   readonly evalModel?: Source | undefined;
   readonly optimizerModel?: Source | undefined;
+  /** The file that the model came from, which ONNX Runtime has not. */
+  readonly sourceModel?: Source | undefined;
 }
 
 /**
@@ -30,19 +35,22 @@ export interface TrainingSessionCreateOptions {
 export async function readSources(
   given: TrainingSources | TrainingSessionCreateOptions,
 ): Promise<TrainingSources<Uint8Array>> {
-  const { checkpoint, trainingModel, evalModel, optimizerModel } = ownNames(given);
+  const { checkpoint, trainingModel, evalModel, optimizerModel, sourceModel } = ownNames(given);
+  const readOptional = (source: Source | undefined) =>
+    source === undefined ? undefined : readSource(source);
   return {
     checkpoint: await readSource(expectSource(checkpoint, "checkpoint")),
     trainingModel: await readSource(expectSource(trainingModel, "trainingModel")),
-    evalModel: evalModel === undefined ? undefined : await readSource(evalModel),
-    optimizerModel: optimizerModel === undefined ? undefined : await readSource(optimizerModel),
+    evalModel: await readOptional(evalModel),
+    optimizerModel: await readOptional(optimizerModel),
+    sourceModel: await readOptional(sourceModel),
   };
 }
 
 function ownNames(given: TrainingSources | TrainingSessionCreateOptions): Partial<TrainingSources> {
   if (!("checkpointState" in given)) return given;
-  const { checkpointState, trainModel, evalModel, optimizerModel } = given;
-  return { checkpoint: checkpointState, trainingModel: trainModel, evalModel, optimizerModel };
+  const { checkpointState: checkpoint, trainModel: trainingModel, ...others } = given;
+  return { checkpoint, trainingModel, ...others };
 }
 
 function expectSource(source: Source | undefined, name: "checkpoint" | "trainingModel"): Source {

@@ -1,5 +1,6 @@
 import type { Tensor } from "onnxruntime-common";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { restoreModel } from "../../artifacts/restore.ts";
 import { at } from "../../graph-builder/at.ts";
 import { type Binding, Tensor as TensorProto, UserError } from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
@@ -14,6 +15,12 @@ import { TrainingState } from "./training-state.ts";
 
 /** Tensors by the name of the graph's input or output. */
 export type NamedTensors = Readonly<Record<string, Tensor>>;
+
+/** What a session exports: its eval model, and the file that the model came from. */
+export interface ExportedFiles {
+  readonly evaluation?: DecodedModel | undefined;
+  readonly source?: Uint8Array | undefined;
+}
 
 interface Sessions {
   readonly train: BoundSession;
@@ -31,7 +38,7 @@ interface Sessions {
 export class TrainingSession {
   readonly #device: Device;
   readonly #sessions: Sessions;
-  readonly #evalModel: DecodedModel | undefined;
+  readonly #files: ExportedFiles;
   readonly #state: TrainingState;
   readonly #guard = new CallGuard();
   #resetGradients = true;
@@ -44,13 +51,13 @@ export class TrainingSession {
     state: TrainingState,
     sessions: Sessions,
     learningRate: number,
-    evalModel: DecodedModel | undefined,
+    files: ExportedFiles,
   ) {
     this.#device = device;
     this.#state = state;
     this.#sessions = sessions;
     this.#learningRate = learningRate;
-    this.#evalModel = evalModel;
+    this.#files = files;
   }
 
   /**
@@ -62,23 +69,21 @@ export class TrainingSession {
     device: Device,
   ): Promise<TrainingSession> {
     const decoded = await decodeSources(sources);
-    return TrainingSession.open(
-      lowerModels(decoded, device.lowering),
-      decoded.checkpoint,
-      device,
-      decoded.evaluation,
-    );
+    return TrainingSession.open(lowerModels(decoded, device.lowering), decoded.checkpoint, device, {
+      evaluation: decoded.evaluation,
+      source: decoded.source,
+    });
   }
 
   /**
-   * Opens models that were lowered for the device before; `evalModel` is what exportInferenceModel exports.
+   * Opens models that were lowered for the device before; `files` are what is exported.
    * Throws UserError where the device cannot run one.
    */
   static async open(
     models: LoweredModels,
     checkpoint: Checkpoint,
     device: Device,
-    evalModel?: DecodedModel,
+    files: ExportedFiles = {},
   ): Promise<TrainingSession> {
     const { train, evaluate, optimize } = models;
     const use = {
@@ -94,7 +99,7 @@ export class TrainingSession {
         optimize && (await BoundSession.open(optimize, device, (binding) => state.optimizerSlotOf(binding))),
     };
     const learningRate = checkpoint.optimizer?.initialLearningRate ?? 0.001;
-    return new TrainingSession(device, state, sessions, learningRate, evalModel);
+    return new TrainingSession(device, state, sessions, learningRate, files);
   }
 
   /** The rate of the next optimizer step; at first the checkpoint's initial one, or 0.001. */
@@ -291,16 +296,24 @@ export class TrainingSession {
   }
 
   /**
-   * The eval model, cut to some of its outputs and the nodes that they need, with the current parameters as
-   * initializers: a plain .onnx.
-   * Throws UserError without an eval model, and for an unknown output.
+   * The file that the model came from, with the current parameters and running statistics: the same inputs,
+   * outputs, opset, names and metadata. Throws UserError where the artifacts have no `source.onnx`.
+   */
+  async exportModel(): Promise<Uint8Array> {
+    this.#guard.expectOpen("exportModel");
+    if (!this.#files.source) throw missingModel("source");
+    return restoreModel(this.#files.source, this.checkpoint());
+  }
+
+  /**
+   * The eval model, cut to some values and the nodes that they need, with the current parameters as
+   * initializers: a plain .onnx. A name is that of an output, or of any value inside the model.
+   * Throws UserError without an eval model, and for an unknown name.
    */
   async exportInferenceModel(outputNames: readonly string[]): Promise<Uint8Array> {
     this.#guard.expectOpen("exportInferenceModel");
-    if (!this.#evalModel) throw missingModel("eval");
-    const available = this.#evalModel.graph.outputs.map(({ name }) => name ?? "");
-    for (const name of outputNames) expectName(name, available, "output");
-    return freezeModel(this.#evalModel, this.checkpoint(), outputNames);
+    if (!this.#files.evaluation) throw missingModel("eval");
+    return freezeModel(this.#files.evaluation, this.checkpoint(), outputNames);
   }
 
   /** Frees the sessions after the call under way has ended. Throws UserError where they were freed before. */

@@ -1,5 +1,6 @@
-import { int64s, type Tensor } from "../../graph-builder/index.ts";
+import { encodeModel, int64s, type Model, type Tensor } from "../../graph-builder/index.ts";
 import { encodeAttribute } from "../../graph-builder/onnx/attributes.ts";
+import { parseModel } from "../../graph-builder/onnx/parse.ts";
 import type { Message } from "../../graph-builder/onnx/schema.ts";
 import { encodeTensor } from "../../graph-builder/onnx/tensors.ts";
 import { encodeType } from "../../graph-builder/onnx/type-proto.ts";
@@ -71,4 +72,34 @@ export const text = (name: string, value: string): IAttribute => encodeAttribute
 /** A graph as an attribute: a branch of If, the body of Loop or Scan. */
 export function graphAttribute(name: string, g: Message<"GraphProto">): IAttribute {
   return { name, type: 5, g };
+}
+
+/** A model's file with the elements of its constants in a file beside it, and the same model as one file. */
+export function externalFileOf(
+  model: Model,
+  location: string,
+): {
+  readonly bytes: Uint8Array;
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  readonly whole: Uint8Array;
+} {
+  const whole = encodeModel(model);
+  const { graph, ...rest } = parseModel(whole, "the model");
+  const parts: Uint8Array[] = [];
+  let offset = 0;
+  const initializers = graph.initializer?.map(({ rawData = new Uint8Array(), ...tensor }) => {
+    const entries = { location, offset: String(offset), length: String(rawData.length) };
+    parts.push(rawData);
+    offset += rawData.length;
+    const externalData = Object.entries(entries).map(([key, value]) => ({ key, value }));
+    return { ...tensor, externalData, dataLocation: 1 };
+  });
+  const bytes = encodeMessage("ModelProto", { ...rest, graph: { ...graph, initializer: initializers } });
+  const data = new Uint8Array(offset);
+  let end = 0;
+  for (const part of parts) {
+    data.set(part, end);
+    end += part.length;
+  }
+  return { bytes, files: new Map([[location, data]]), whole };
 }

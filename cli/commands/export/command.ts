@@ -4,6 +4,7 @@ const settings = [
   "source",
   "out",
   "checkpoint",
+  "endAt",
   "Model",
   "data",
   "dataDir",
@@ -14,11 +15,11 @@ const settings = [
   "json",
 ] as const;
 
-/** `shake export`: a run or a checkpoint as one plain .onnx. */
+/** `shake export`: a run, a checkpoint or trained artifacts as one plain .onnx. */
 export const exportCommand: Command<(typeof settings)[number]> = {
   name: "export",
   summary: "write a run or a checkpoint as one plain .onnx model",
-  help: "Writes the trained network as one .onnx model of standard operators, which any ONNX runtime loads.",
+  help: "Writes the trained network as one .onnx model of standard operators, which any ONNX runtime loads. A model that came from a file keeps the file's form: its inputs, outputs, opset and metadata.",
   settings,
   positional: "source",
   load: () => import("./run.ts"),

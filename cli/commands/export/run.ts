@@ -13,23 +13,17 @@ import {
 } from "../../../shakenet/provenance.ts";
 import { formatLarge } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
+import { findTrainedModel } from "../../models/trained-model.ts";
 import { openProgress } from "../../progress.ts";
 import { complete } from "../../settings.ts";
 import { type ExportGiven, exportCommand } from "./command.ts";
 import { describeLoss, type QuantizationLoss, quantizedModel } from "./quantize.ts";
+import { restoredModel } from "./restored.ts";
 
 export async function run(given: ExportGiven): Promise<number> {
   const { out, json } = given;
-  const form: ExportForm = complete(["Model"], given);
   if (out === undefined) throw new UserError("shake export needs --out FILE.", { code: "setting-missing" });
-  if (form.precision === "int8" && form.opset < 13) {
-    throw new UserError(
-      `--precision int8 needs --opset 13 or newer, not ${form.opset}: older opsets have one scale for all filters.`,
-      { code: "setting-conflict", details: { precision: form.precision, opset: form.opset } },
-    );
-  }
-  const source = await openSource(given);
-  const { bytes, loss } = await freeze(source, form, given);
+  const { bytes, loss } = await exported(given);
   await writeFileAtomic(out, bytes);
   if (json)
     process.stdout.write(`${JSON.stringify({ model: out, bytes: bytes.length, ...lossFacts(loss) })}\n`);
@@ -41,6 +35,28 @@ export async function run(given: ExportGiven): Promise<number> {
     process.stdout.write(`${lines.join("\n")}\n\nNext:\n  ${shakeCommand("inspect", out)}\n`);
   }
   return 0;
+}
+
+interface Exported {
+  readonly bytes: Uint8Array;
+  readonly loss?: QuantizationLoss;
+}
+
+async function exported(given: ExportGiven): Promise<Exported> {
+  const { source = "", checkpoint, endAt } = given;
+  const trained = await findTrainedModel(source, checkpoint);
+  if (trained) return { bytes: await restoredModel(trained, given) };
+  if (endAt !== undefined) {
+    throw new UserError("--end-at is for a model that came from a file.", { code: "setting-conflict" });
+  }
+  const form: ExportForm = complete(["Model"], given);
+  if (form.precision === "int8" && form.opset < 13) {
+    throw new UserError(
+      `--precision int8 needs --opset 13 or newer, not ${form.opset}: older opsets have one scale for all filters.`,
+      { code: "setting-conflict", details: { precision: form.precision, opset: form.opset } },
+    );
+  }
+  return freeze(await openSource(given), form, given);
 }
 
 /** The checkpoint to export, and the run that it belongs to. */
@@ -87,7 +103,7 @@ async function freeze(
   { config, checkpoint, where, about }: Source,
   form: ExportForm,
   given: ExportGiven,
-): Promise<{ bytes: Uint8Array; loss?: QuantizationLoss }> {
+): Promise<Exported> {
   const { precision } = form;
   if (precision !== "int8") return { bytes: frozenModel(checkpoint, where, about, { ...form, precision }) };
   const { data } = about;
