@@ -9,6 +9,7 @@ import { nchwc } from "./nchwc.ts";
 import { neural } from "./neural.ts";
 import { quantization } from "./quantization.ts";
 import { reductions } from "./reductions.ts";
+import { sampling } from "./sampling.ts";
 import type { AttributeSpecs, CompleteAttributes, Names, Operand, Operator } from "./schema.ts";
 import { tensors } from "./tensors.ts";
 import { training } from "./training.ts";
@@ -22,6 +23,7 @@ export const operators = {
   ...reductions,
   ...algebra,
   ...neural,
+  ...sampling,
   ...nchwc,
   ...cuda,
   ...training,

@@ -7,6 +7,7 @@ import { indexingCases } from "./indexing-cases.ts";
 import { placeCases } from "./place-cases.ts";
 import { distinct, type Input, integers, normal, positive } from "./random-tensor.ts";
 import { reductionCases } from "./reduction-cases.ts";
+import { samplingCases } from "./sampling-cases.ts";
 import { windowCases } from "./window-cases.ts";
 
 const image = (channels: number, height: number, width = height) =>
@@ -235,6 +236,7 @@ export const gradientCases: readonly OperatorCase[] = [
   ...convolutions,
   ...pools,
   ...windowCases,
+  ...samplingCases,
   ...normalisation,
   ...loss,
 ];

@@ -15,7 +15,8 @@ export interface LayerNode {
 
 const picture = normal(["batch", 2, 5, 6]);
 
-function of(
+/** A layer with its name, opset, inputs and attributes. */
+export function layer(
   opType: string,
   opset: number,
   title: string,
@@ -29,7 +30,7 @@ function of(
 
 const windows: readonly LayerNode[] = [
   ...["SAME_UPPER", "SAME_LOWER", "VALID"].flatMap((auto_pad) => [
-    of(
+    layer(
       "Conv",
       11,
       `auto_pad ${auto_pad}`,
@@ -39,17 +40,17 @@ const windows: readonly LayerNode[] = [
       ],
       { auto_pad: ["string", auto_pad], strides: ["ints", [2, 1]] },
     ),
-    of("MaxPool", 12, `auto_pad ${auto_pad}`, [["X", distinct(["batch", 2, 5, 6])]], {
+    layer("MaxPool", 12, `auto_pad ${auto_pad}`, [["X", distinct(["batch", 2, 5, 6])]], {
       auto_pad: ["string", auto_pad],
       kernel_shape: ["ints", [2, 3]],
       strides: ["ints", [2, 2]],
     }),
-    of("AveragePool", 11, `auto_pad ${auto_pad}`, [["X", picture]], {
+    layer("AveragePool", 11, `auto_pad ${auto_pad}`, [["X", picture]], {
       auto_pad: ["string", auto_pad],
       kernel_shape: ["ints", [2, 3]],
       strides: ["ints", [1, 2]],
     }),
-    of(
+    layer(
       "ConvTranspose",
       11,
       `auto_pad ${auto_pad}`,
@@ -61,7 +62,7 @@ const windows: readonly LayerNode[] = [
       { auto_pad: ["string", auto_pad], strides: ["ints", [2, 1]] },
     ),
   ]),
-  of(
+  layer(
     "ConvTranspose",
     11,
     "output_shape",
@@ -71,7 +72,7 @@ const windows: readonly LayerNode[] = [
     ],
     { output_shape: ["ints", [11, 14]], strides: ["ints", [2, 2]] },
   ),
-  of(
+  layer(
     "ConvTranspose",
     11,
     "an output_padding of the stride",
@@ -83,20 +84,20 @@ const windows: readonly LayerNode[] = [
     { dilations: ["ints", [2, 2]], output_padding: ["ints", [1, 1]], pads: ["ints", [0, 0, 0, 1]] },
     { kernel: false },
   ),
-  of("LpPool", 18, "p 2, dilations, ceil_mode", [["X", picture]], {
+  layer("LpPool", 18, "p 2, dilations, ceil_mode", [["X", picture]], {
     kernel_shape: ["ints", [2, 2]],
     strides: ["ints", [2, 3]],
     dilations: ["ints", [1, 2]],
     ceil_mode: ["int", 1],
   }),
-  of("LpPool", 11, "p 3, pads", [["X", picture]], {
+  layer("LpPool", 11, "p 3, pads", [["X", picture]], {
     kernel_shape: ["ints", [3, 2]],
     p: ["int", 3],
     pads: ["ints", [1, 0, 1, 1]],
   }),
-  of("GlobalLpPool", 11, "p 1", [["X", apart(["batch", 2, 5, 6])]], { p: ["int", 1] }),
-  of("GlobalMaxPool", 11, "", [["X", distinct(["batch", 2, 5, 6])]]),
-  of(
+  layer("GlobalLpPool", 11, "p 1", [["X", apart(["batch", 2, 5, 6])]], { p: ["int", 1] }),
+  layer("GlobalMaxPool", 11, "", [["X", distinct(["batch", 2, 5, 6])]]),
+  layer(
     "MaxUnpool",
     11,
     "2x2",
@@ -112,7 +113,7 @@ const windows: readonly LayerNode[] = [
 const vector = (count: number) => normal([count]);
 
 const normalizations: readonly LayerNode[] = [
-  of(
+  layer(
     "InstanceNormalization",
     11,
     "of pictures",
@@ -123,12 +124,12 @@ const normalizations: readonly LayerNode[] = [
     ],
     { epsilon: ["float", 0.01] },
   ),
-  of("InstanceNormalization", 11, "of any size", [
+  layer("InstanceNormalization", 11, "of any size", [
     ["X", normal(["batch", 2, "height", "width"])],
     ["scale", vector(2)],
     ["B", vector(2)],
   ]),
-  of(
+  layer(
     "GroupNormalization",
     18,
     "a factor for each group",
@@ -139,7 +140,7 @@ const normalizations: readonly LayerNode[] = [
     ],
     { num_groups: ["int", 2], epsilon: ["float", 0.01] },
   ),
-  of(
+  layer(
     "GroupNormalization",
     21,
     "a factor for each channel, any size",
@@ -150,7 +151,7 @@ const normalizations: readonly LayerNode[] = [
     ],
     { num_groups: ["int", 2], epsilon: ["float", 0.01] },
   ),
-  of(
+  layer(
     "RMSNormalization",
     23,
     "two axes",
@@ -160,7 +161,7 @@ const normalizations: readonly LayerNode[] = [
     ],
     { axis: ["int", -2], epsilon: ["float", 0.01] },
   ),
-  of(
+  layer(
     "LayerNormalization",
     17,
     "the middle axis and behind",
@@ -171,14 +172,14 @@ const normalizations: readonly LayerNode[] = [
     ],
     { axis: ["int", 1], epsilon: ["float", 0.01] },
   ),
-  of("LRN", 13, "an odd size", [["X", normal(["batch", 5, 2, 3])]], {
+  layer("LRN", 13, "an odd size", [["X", normal(["batch", 5, 2, 3])]], {
     size: ["int", 3],
     alpha: ["float", 0.5],
     beta: ["float", 0.6],
     bias: ["float", 2],
   }),
   // ONNX Runtime has no kernel for an even size
-  of(
+  layer(
     "LRN",
     13,
     "an even size",
@@ -188,9 +189,9 @@ const normalizations: readonly LayerNode[] = [
       kernel: false,
     },
   ),
-  of("LpNormalization", 11, "p 1", [["X", apart(["batch", 4])]], { p: ["int", 1], axis: ["int", 0] }),
-  of("LpNormalization", 11, "p 2", [["X", normal(["batch", 4])]]),
-  of("MeanVarianceNormalization", 13, "", [["X", picture]]),
+  layer("LpNormalization", 11, "p 1", [["X", apart(["batch", 4])]], { p: ["int", 1], axis: ["int", 0] }),
+  layer("LpNormalization", 11, "p 2", [["X", normal(["batch", 4])]]),
+  layer("MeanVarianceNormalization", 13, "", [["X", picture]]),
 ];
 
 /** Layers in the forms of files. */

@@ -8,6 +8,7 @@ import { neural } from "./neural.ts";
 import { quantization } from "./quantization.ts";
 import { reductions } from "./reductions.ts";
 import type { Gradient } from "./rule.ts";
+import { sampling } from "./sampling.ts";
 import { tensors } from "./tensors.ts";
 import { training } from "./training.ts";
 
@@ -25,6 +26,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   ...reductions,
   ...algebra,
   ...neural,
+  ...sampling,
   ...training,
   ...layouts,
   ...quantization,

@@ -7,10 +7,11 @@ import { explicitInputs } from "../keep.ts";
 import { elementwiseAndReductions } from "./elementwise-and-reductions.ts";
 import { refuse, type WrittenNode } from "./form.ts";
 import { neural } from "./neural.ts";
+import { sampling } from "./sampling.ts";
 import { tensors } from "./tensors.ts";
 
 /** The operators whose form differs from ours in some opset; import-forms/ reads the same forms. */
-const formOf = formTable([...elementwiseAndReductions, ...tensors, ...neural]);
+const formOf = formTable([...elementwiseAndReductions, ...tensors, ...neural, ...sampling]);
 
 /**
  * Returns a node in the form that files of an opset need. Throws UserError, naming the node, where that opset

@@ -8,11 +8,19 @@ import { elementwiseAndReductions } from "./elementwise-and-reductions.ts";
 import type { ForeignNode, ImportForm, NodeForm } from "./form.ts";
 import { neural } from "./neural.ts";
 import { normalization } from "./normalization.ts";
+import { sampling } from "./sampling.ts";
 import { tensors } from "./tensors.ts";
 import { windows } from "./windows.ts";
 
 /** The operators without a counterpart among ours, and those whose form differs from ours in some opset. */
-const formOf = formTable([...tensors, ...elementwiseAndReductions, ...neural, ...normalization, ...windows]);
+const formOf = formTable([
+  ...tensors,
+  ...elementwiseAndReductions,
+  ...neural,
+  ...normalization,
+  ...sampling,
+  ...windows,
+]);
 
 /**
  * Appends a node of a file to the graph and returns its outputs. Throws Error with the node's name where its

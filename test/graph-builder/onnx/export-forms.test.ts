@@ -41,6 +41,8 @@ const forms: Readonly<Record<string, (g: Builder, X: Value) => Value>> = {
   Split: (g, X) => g.Split(X, g.int64([1, 3]), { axis: 1 })[1] ?? X,
   Softmax: (g, X) => g.Softmax(g.Unsqueeze(X, g.int64([0]))),
   LogSoftmax: (g, X) => g.LogSoftmax(X, { axis: 1 }),
+  "Resize by scales": (g, X) => g.Resize(X, null, g.float([1, 2])),
+  "Resize to sizes": (g, X) => g.Resize(X, null, null, g.int64([3, 2])),
   Dropout: (g, X) => g.Dropout(X, g.float(0.25))[0],
 };
 

@@ -4,8 +4,11 @@ import { gradientErrors } from "../../support/check-gradient.ts";
 import { caseOf, feedsOf, fileOf, runFile } from "../../support/foreign-node.ts";
 import { layerNodes } from "../../support/layer-nodes.ts";
 import { runGraph } from "../../support/run-graph.ts";
+import { samplingNodes } from "../../support/sampling-nodes.ts";
 
-describe.each(layerNodes)("$node.opType of opset $node.opset, $title", ({ node, test: more = {} }) => {
+const nodes = [...layerNodes, ...samplingNodes];
+
+describe.each(nodes)("$node.opType of opset $node.opset, $title", ({ node, test: more = {} }) => {
   const { kernel = true, gradient = true, ...settings } = more;
 
   test.runIf(kernel)("computes what ONNX Runtime's own kernel computes", async () => {

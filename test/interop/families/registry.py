@@ -102,12 +102,8 @@ FAMILIES = {
     "shufflenet": Family(convolutional.ShuffleNet, images(3, 16)),
     "convnext": Family(convolutional.ConvNeXt, images(3, 32)),
     "unet-transposed": Family(convolutional.unet_transposed, images(3, 16)),
-    "unet-nearest": Family(
-        partial(convolutional.unet_resize, "nearest"), images(3, 16), uncovered=both("Resize")
-    ),
-    "unet-bilinear": Family(
-        partial(convolutional.unet_resize, "bilinear"), images(3, 16), uncovered=both("Resize")
-    ),
+    "unet-nearest": Family(partial(convolutional.unet_resize, "nearest"), images(3, 16)),
+    "unet-bilinear": Family(partial(convolutional.unet_resize, "bilinear"), images(3, 16)),
     "autoencoder": Family(convolutional.Autoencoder, images(1, 16), MSE),
     "group-and-instance-norm": Family(convolutional.normalised, images(3, 16)),
     "vit": Family(sequences.ViT, images(3, 16)),

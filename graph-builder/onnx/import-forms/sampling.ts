@@ -1,0 +1,39 @@
+import type { Value } from "../../ir.ts";
+import { constantNumbers, refuse, unsupported } from "../../operators/inference.ts";
+import type { ImportForm } from "./form.ts";
+
+/** Before opset 13, an input that says nothing is an empty tensor. */
+function unlessEmpty(value: Value | null | undefined): Value | null {
+  return value && value.shape[0] !== 0 ? value : null;
+}
+
+const resize: ImportForm["read"] = (_, { inputs: [X = null, roi, scales, sizes], attributes }) => ({
+  inputs: [X, unlessEmpty(roi), unlessEmpty(scales), unlessEmpty(sizes)],
+  attributes,
+});
+
+/**
+ * Upsample, and Resize before opset 11, divide a place by the scale. The nearest element is the one before
+ * it, and the one behind it where the picture becomes smaller, as in ONNX Runtime.
+ */
+const resizeBefore11: ImportForm["read"] = (g, { inputs: [X = null, scales = null], attributes, name }) => {
+  const numbers = scales ? constantNumbers(scales, "scales") : refuse("input scales is missing");
+  const isSmaller = numbers.some((scale) => scale < 1);
+  const { mode = "nearest" } = attributes;
+  if (mode === "nearest" && isSmaller && numbers.some((scale) => scale > 1)) {
+    return unsupported("before opset 11 scales above and below 1 at once are not supported");
+  }
+  const form = {
+    mode,
+    coordinate_transformation_mode: "asymmetric",
+    nearest_mode: isSmaller ? "ceil" : "floor",
+  };
+  return g.nodeFrom("Resize", [X, null, scales], form, name).outputs;
+};
+
+/** Operators that read pictures between their pixels. */
+export const sampling: readonly ImportForm[] = [
+  { domain: "", opType: "Upsample", read: resizeBefore11 },
+  { domain: "", opType: "Resize", until: 11, read: resizeBefore11 },
+  { domain: "", opType: "Resize", since: 11, until: 13, read: resize },
+];
