@@ -9,10 +9,9 @@ import {
   UserError,
   type Value,
 } from "../graph-builder/index.ts";
+import { type LossName, lossNames } from "./loss-names.ts";
 
-/** The losses that have a name. Their definitions are PyTorch's. */
-export const lossNames = ["cross-entropy", "mse", "l1", "bce-with-logits"] as const;
-export type LossName = (typeof lossNames)[number];
+export { type LossName, lossNames } from "./loss-names.ts";
 
 /** What every named loss may say. */
 interface TargetedLoss {

@@ -2,9 +2,9 @@ import { didYouMean, UserError } from "../graph-builder/errors.ts";
 import type { OptimizerRule } from "../graph-builder/index.ts";
 
 /**
- * The optimizers that can be written: Nesterov momentum in ordinary operators, or ONNX Runtime's stock ones.
+ * The optimizers that can be written: momentum in ordinary operators, or ONNX Runtime's stock ones.
  */
-export const optimizers = ["sgd-nesterov", "sgd", "adamw"] as const;
+export const optimizers = ["sgd-nesterov", "sgd", "sgd-momentum", "adamw"] as const;
 export type OptimizerName = (typeof optimizers)[number];
 
 /** The operators of the training model: ONNX Runtime's training operators, or ai.onnx 17 alone. */
@@ -14,6 +14,7 @@ export type Target = (typeof targets)[number];
 /** The rules of the optimizers with PyTorch's constants. */
 const rules: { readonly [N in OptimizerName]: OptimizerRule } = {
   sgd: { kind: "sgd" },
+  "sgd-momentum": { kind: "sgd-momentum", momentum: 0.9, weightDecay: 0 },
   "sgd-nesterov": { kind: "sgd-nesterov", momentum: 0.9, weightDecay: 0 },
   adamw: {
     kind: "adamw",

@@ -10,6 +10,8 @@ export interface Command<K extends SettingName | SettingGroup = SettingName | Se
   readonly help: string;
   /** The command's settings, and groups of settings that it takes whole. */
   readonly settings: readonly K[];
+  /** The help of settings that mean something else, or have other defaults, in this command. */
+  readonly settingHelp?: Readonly<Record<string, string>>;
   /** The setting that is given without a flag. */
   readonly positional?: K & SettingName;
   /** The setting that takes all further arguments. */

@@ -7,16 +7,19 @@ import { shakeCommand } from "./invocation.ts";
 import { checkGiven, type GivenSettings, groupOf, schemasOf } from "./settings.ts";
 
 /** Declares a command's settings to yargs. */
-export function declareFlags(parser: Argv, { settings, positional, rest }: Command): Argv {
+export function declareFlags(parser: Argv, { settings, settingHelp, positional, rest }: Command): Argv {
   for (const [name, schema] of Object.entries(schemasOf(settings))) {
-    const { help, choices, isSwitch, default: defaultDescription } = describeSetting(schema);
+    const { help, choices, isSwitch, isList, default: ownDefault } = describeSetting(schema);
     const flag = kebabCase(name);
-    const description = choices ? `${help} (${choices.join(", ")})` : help;
+    const shown = settingHelp?.[name] ?? help;
+    const description = choices ? `${shown} (${choices.join(", ")})` : shown;
+    const defaultDescription = settingHelp?.[name] === undefined ? ownDefault : undefined;
     if (name === positional || name === rest)
       parser.positional(flag, { type: "string", description, array: name === rest });
     else {
       parser.option(flag, {
         type: isSwitch ? "boolean" : "string",
+        array: isList,
         group: `${groupOf(name)}:`,
         description,
         ...(defaultDescription && !isSwitch ? { defaultDescription } : {}),
@@ -43,7 +46,7 @@ export async function readSettings(
     });
   }
   const label = (key: string) => (key === positional || key === rest ? key : flagName(key));
-  const given = checkGiven(settings, flagValues(settings, rest, raw), {
+  const given = checkGiven(settings, flagValues(settings, raw), {
     label,
     what: `a flag of shake ${name}`,
   });
@@ -63,21 +66,26 @@ export async function readSettings(
   return { ...configured, ...given };
 }
 
-/** The values of the flags, numbers parsed. Where a flag is given twice, the last one counts. */
+/**
+ * The values of the flags, numbers parsed. Where a flag is given twice, the last one counts; a list has the
+ * values of all.
+ */
 function flagValues(
   settings: Command["settings"],
-  rest: string | undefined,
   raw: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
   const said = Object.entries(raw).filter(([, value]) => value !== undefined);
-  const flags = Object.fromEntries(
-    said.map(([key, value]) => [key, Array.isArray(value) && key !== rest ? value.at(-1) : value]),
+  const infos = new Map(
+    Object.entries(schemasOf(settings)).map(([name, schema]) => [kebabCase(name), describeSetting(schema)]),
   );
-  for (const [name, schema] of Object.entries(schemasOf(settings))) {
-    const flag = kebabCase(name);
-    if (flag in flags && describeSetting(schema).isNumber) flags[flag] = asNumber(flags[flag]);
-  }
-  return flags;
+  return Object.fromEntries(
+    said.map(([key, value]) => {
+      const { isList = false, isNumber = false } = infos.get(key) ?? {};
+      const parse = isNumber ? asNumber : (each: unknown) => each;
+      if (!Array.isArray(value)) return [key, parse(value)];
+      return [key, isList ? value.map(parse) : parse(value.at(-1))];
+    }),
+  );
 }
 
 /** Parses a text as a number. Returns other values unchanged. */

@@ -10,6 +10,7 @@ import {
 import { defaultForm, inputForms, outputForms } from "../shakenet/inference-form.ts";
 import { runSettingGroups } from "../shakenet/node/run-config.ts";
 import { targets } from "../shakenet/settings.ts";
+import { anyModelSettings } from "./any-model-settings.ts";
 
 const count = z.int().min(1);
 const path = z.string().min(1);
@@ -41,6 +42,7 @@ export const settingGroups = {
       .describe("make the weight of the first branch an input, alpha; the branches are not merged"),
     calibrationImages: count.default(512).describe("training images that int8 is calibrated on"),
   },
+  "Any model": anyModelSettings,
   Files: {
     file: path.optional().describe("model, checkpoint, run folder or artifacts folder"),
     source: path.optional().describe("run folder, artifacts folder or checkpoint"),
@@ -105,6 +107,7 @@ const schemas = {
   ...settingGroups.Training,
   ...settingGroups.Machine,
   ...settingGroups.Model,
+  ...settingGroups["Any model"],
   ...settingGroups.Files,
   ...settingGroups.Benchmark,
   ...settingGroups.Installation,

@@ -48,7 +48,7 @@ export function optimizerRule(settings: ArtifactSettings): OptimizerRule {
 
 function updateRule({ optimizer, momentum, weightDecay }: ArtifactSettings): OptimizerRule {
   const rule = ruleOf(optimizer);
-  if (rule.kind === "sgd-nesterov") return { ...rule, momentum, weightDecay };
+  if (rule.kind === "sgd-nesterov" || rule.kind === "sgd-momentum") return { ...rule, momentum, weightDecay };
   return rule.kind === "adamw" ? { ...rule, weightDecay } : rule;
 }
 

@@ -7,6 +7,7 @@ export { readPicture } from "./data/pictures.ts";
 export * from "./devices.ts";
 export * from "./files.ts";
 export * from "./folder.ts";
+export { readExternalData, readModelFile } from "./model-file.ts";
 export * from "./ort-training/ort-training-session.ts";
 export * from "./profile.ts";
 export * from "./replicas/replicated-session.ts";

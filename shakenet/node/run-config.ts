@@ -89,7 +89,7 @@ export const runSettingGroups = {
       .positive()
       .optional()
       .describe("gradients of a larger norm, over all parameters, are scaled to it [default: no limit]"),
-    momentum: z.number().min(0).lt(1).default(0.9).describe("Nesterov momentum"),
+    momentum: z.number().min(0).lt(1).default(0.9).describe("momentum of sgd-nesterov and sgd-momentum"),
     labelSmoothing: z
       .number()
       .min(0)

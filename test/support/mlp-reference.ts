@@ -1,7 +1,7 @@
 import { at, type Model } from "../../graph-builder/index.ts";
 
 /** What a reference step may be. */
-export type ReferenceOptimizer = "sgd" | "sgd-nesterov" | "adamw";
+export type ReferenceOptimizer = "sgd" | "sgd-momentum" | "sgd-nesterov" | "adamw";
 
 /** The network of `mlp()` with a mean squared error in double precision, without ONNX. */
 export class MlpReference {
@@ -85,9 +85,9 @@ export class MlpReference {
     rate: number,
   ): number {
     if (optimizer === "sgd") return value - rate * gradient;
-    if (optimizer === "sgd-nesterov") {
+    if (optimizer !== "adamw") {
       moment.m = 0.9 * moment.m + gradient;
-      return value - rate * (gradient + 0.9 * moment.m);
+      return value - rate * (optimizer === "sgd-momentum" ? moment.m : gradient + 0.9 * moment.m);
     }
     moment.m = 0.9 * moment.m + 0.1 * gradient;
     moment.v = 0.999 * moment.v + 0.001 * gradient ** 2;

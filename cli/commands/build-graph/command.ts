@@ -1,11 +1,17 @@
 import type { Command, GivenOf } from "../../command.ts";
 
 const settings = [
+  "Any model",
   "Network",
   "data",
   "optimizer",
+  "learningRate",
   "momentum",
   "weightDecay",
+  "normDecay",
+  "biasRate",
+  "clipNorm",
+  "labelSmoothing",
   "seed",
   "target",
   "fused",
@@ -14,12 +20,19 @@ const settings = [
   "config",
 ] as const;
 
-/** `shake build-graph`: writes ONNX Runtime's training artifacts of a network. */
+/** `shake build-graph`: writes ONNX Runtime's training artifacts of a network, or of any ONNX model. */
 export const buildGraphCommand: Command<(typeof settings)[number]> = {
   name: "build-graph",
-  summary: "compile a network into ONNX Runtime training artifacts",
-  help: "Writes training_model.onnx, eval_model.onnx, optimizer_model.onnx, checkpoint and manifest.json into a folder.",
+  summary: "compile a network or any ONNX model into training artifacts",
+  help: "Writes training_model.onnx, eval_model.onnx, optimizer_model.onnx, checkpoint and manifest.json into a folder.\nWithout --from, the network is ShakeNet. With --from MODEL.onnx it is that model, which needs --loss; source.onnx keeps the rest of its file for the export.",
   settings,
+  settingHelp: {
+    classes: "number of classes [default: that of the data set]",
+    optimizer: "update rule [default: sgd-nesterov; with --from adamw]",
+    learningRate: "learning rate that a session of a --from model starts with [default: 0.001]",
+    momentum: "momentum of sgd-nesterov and sgd-momentum [default: 0.9]",
+    weightDecay: "weight decay [default: 1e-4; with --from PyTorch's: 0.01 for adamw, else 0]",
+  },
   load: () => import("./run.ts"),
 };
 

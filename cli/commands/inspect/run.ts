@@ -1,11 +1,10 @@
 import { stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { artifactFiles, decodeCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
 import {
   createModel,
   decodeModel,
   decodeOutline,
-  externalLocations,
   type Model,
   metadataBesideBindings,
   printModel,
@@ -15,7 +14,7 @@ import {
   UserError,
 } from "../../../graph-builder/index.ts";
 import { type DeviceName, graphOnDevice } from "../../../runtime/index.ts";
-import { openDevice } from "../../../runtime/node/index.ts";
+import { openDevice, readExternalData } from "../../../runtime/node/index.ts";
 import { isRun } from "../../../runtime/node/run/run-directory.ts";
 import { shakeNetFunctions } from "../../../shakenet/functions.ts";
 import { openRun } from "../../../shakenet/node/run.ts";
@@ -93,20 +92,6 @@ function valueOrRefusal<T>(read: () => T): T | UserError {
     if (error instanceof UserError) return error;
     throw error;
   }
-}
-
-/** The files beside a model that hold elements of its tensors. Those that are missing are left out. */
-async function readExternalData(bytes: Uint8Array, path: string): Promise<ReadonlyMap<string, Uint8Array>> {
-  const found = new Map<string, Uint8Array>();
-  for (const location of externalLocations(bytes, path)) {
-    const file = join(dirname(path), location);
-    const isThere = await stat(file).then(
-      (each) => each.isFile(),
-      () => false,
-    );
-    if (isThere) found.set(location, await readFileBytes(file));
-  }
-  return found;
 }
 
 /** A FlatBuffer file has its identifier in bytes 4 to 7. */

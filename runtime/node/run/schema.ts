@@ -16,6 +16,8 @@ export interface SettingInfo {
   readonly help: string;
   readonly isSwitch: boolean;
   readonly isNumber: boolean;
+  /** Whether it is a list, of numbers where `isNumber`. */
+  readonly isList: boolean;
   readonly choices: readonly string[] | undefined;
   readonly default: string | undefined;
   /** The allowed values, for example "a whole number from 1". */
@@ -25,17 +27,33 @@ export interface SettingInfo {
 /** Describes the setting that a schema declares. */
 export function describeSetting(setting: z.ZodType): SettingInfo {
   const schema = z.toJSONSchema(setting, { io: "input" });
+  const single = schema.type === "array" ? itemOf(schema) : schema;
   return {
     help: schema.description ?? "",
     isSwitch: schema.type === "boolean",
-    isNumber: [schema, ...(schema.anyOf ?? [])].some(({ type }) => type === "integer" || type === "number"),
+    isNumber: [single, ...(single.anyOf ?? [])].some(({ type }) => type === "integer" || type === "number"),
+    isList: schema.type === "array",
     choices: schema.enum?.map(String),
     default: schema.default === undefined ? undefined : String(schema.default),
     expectation: expectationOf(schema),
   };
 }
 
-function expectationOf({
+/** The schema of a list's entries. */
+function itemOf({ items }: z.core.JSONSchema.BaseSchema): z.core.JSONSchema.BaseSchema {
+  return typeof items === "object" && !Array.isArray(items) ? items : {};
+}
+
+function expectationOf(schema: z.core.JSONSchema.BaseSchema): string {
+  if (schema.type !== "array") return expectationOfSingle(schema);
+  const { minItems, maxItems } = schema;
+  const each = expectationOfSingle(itemOf(schema));
+  return minItems !== undefined && minItems === maxItems
+    ? `${minItems} values, each ${each}`
+    : `one or more values, each ${each}`;
+}
+
+function expectationOfSingle({
   type,
   anyOf,
   const: only,
@@ -96,9 +114,10 @@ function checkValue(schema: z.ZodType, value: unknown, label: string): unknown {
   if (parsed.success && parsed.data !== undefined) return parsed.data;
   const { expectation, choices } = describeSetting(schema);
   const data = { code: "setting-invalid", details: { setting: label, value, expectation } } as const;
-  if (value === "" || value === undefined)
+  if (value === "" || value === undefined || (Array.isArray(value) && value.length === 0))
     throw new UserError(`${label} needs a value: ${expectation}.`, data);
-  const shown = typeof value === "string" ? value : JSON.stringify(value);
+  const isTexts = Array.isArray(value) && value.every((each) => typeof each !== "object");
+  const shown = typeof value === "string" ? value : isTexts ? value.join(" ") : JSON.stringify(value);
   const hint = didYouMean(shown, choices ?? []);
   throw new UserError(`${label} must be ${expectation}, not ${shown}.${hint}`, data);
 }

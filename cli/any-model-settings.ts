@@ -1,0 +1,52 @@
+import { z } from "zod";
+import { lossNames } from "../artifacts/loss-names.ts";
+
+const text = z.string().min(1);
+const texts = z.array(text).min(1).optional();
+
+/** The settings of training artifacts that are made of somebody's model. */
+export const anyModelSettings = {
+  from: text.optional().describe("ONNX model to train, of any program"),
+  trainable: texts.describe(
+    "parameters to train: all, head, names, or globs with * and ?; !GLOB takes out again [default: all]",
+  ),
+  loss: text
+    .optional()
+    .describe(
+      `what training minimises: ${lossNames.join(", ")}, or output:NAME for an output that is the loss`,
+    ),
+  lossInput: text.optional().describe("output of the model that the loss reads [default: the only one]"),
+  classWeights: z
+    .array(z.number().min(0))
+    .min(1)
+    .optional()
+    .describe("weight of each class in cross-entropy [default: 1]"),
+  ignoreIndex: z
+    .int()
+    .optional()
+    .describe("labels of this value do not count in cross-entropy [default: -100]"),
+  positiveWeights: z
+    .array(z.number().min(0))
+    .min(1)
+    .optional()
+    .describe("weight of positive targets in bce-with-logits, one or one for each entry [default: 1]"),
+  reduction: z
+    .enum(["mean", "sum"])
+    .optional()
+    .describe("how the losses of a batch are joined [default: mean]"),
+  betas: z
+    .array(z.number().min(0).lt(1))
+    .length(2)
+    .optional()
+    .describe("decay of AdamW's two moments [default: 0.9 0.999]"),
+  epsilon: z.number().positive().optional().describe("epsilon of AdamW [default: 1e-8]"),
+  groups: texts.describe(
+    'settings of some parameters, such as "*.bias:weight-decay=0" "features.*:learning-rate=0.1"; learning rates are factors',
+  ),
+  clipValue: z
+    .number()
+    .positive()
+    .optional()
+    .describe("elements of gradients beyond this absolute value are set to it [default: no limit]"),
+  additionalOutputs: texts.describe("outputs of the model that a training step returns beside the loss"),
+} as const;

@@ -1,0 +1,149 @@
+import { basename, extname, join } from "node:path";
+import {
+  artifactFiles,
+  decodeCheckpoint,
+  generateArtifacts,
+  type ModelArtifacts,
+} from "../../../artifacts/index.ts";
+import {
+  decodeModel,
+  decodeOutline,
+  formatType,
+  type OptimizerRule,
+  type Outline,
+  UserError,
+} from "../../../graph-builder/index.ts";
+import { readModelFile } from "../../../runtime/node/index.ts";
+import { formatLarge, formatTable } from "../../format.ts";
+import { shakeCommand } from "../../invocation.ts";
+import { complete } from "../../settings.ts";
+import type { Build } from "./build.ts";
+import { type BuildGraphGiven, buildGraphCommand } from "./command.ts";
+import { lossOf } from "./loss.ts";
+import { describeGroups, describeRule, ruleFrom } from "./optimizer.ts";
+
+/** The artifacts of the model in a file. */
+export async function buildOfModel(file: string, given: BuildGraphGiven): Promise<Build> {
+  const { target, fused, chunk, seed } = complete(buildGraphCommand.settings, given);
+  const name = basename(file, extname(file));
+  const folder = given.out ?? join("build", name);
+  const bytes = await readModelFile(file);
+  const outline = decodeOutline(bytes, file);
+  const loss = lossOf(given, Object.keys(outline.outputs));
+  const rule = ruleFrom(given);
+  if (given.learningRate !== undefined && (fused || chunk)) {
+    throw new UserError(
+      `--learning-rate does not apply to ${fused ? "--fused" : "--chunk"}: its training model takes the rate as an input of every step.`,
+      { code: "setting-conflict", details: { setting: "learningRate" } },
+    );
+  }
+  const { trainable, lossInput, learningRate, additionalOutputs } = given;
+  const artifacts = withFlagNames(file, () =>
+    generateArtifacts(bytes, {
+      name,
+      trainable,
+      loss,
+      lossInput,
+      optimizer: rule,
+      learningRate,
+      additionalOutputs,
+      target,
+      fused: fused || chunk,
+      seed,
+    }),
+  );
+  return {
+    folder,
+    artifacts,
+    fields: { ...sourceFields(file, outline), ...trainingFields(artifacts, given, rule) },
+    sections: sectionsOf(artifacts),
+    next: [shakeCommand("inspect", folder)],
+  };
+}
+
+/** Names flags in the place of the options of `generateArtifacts`. */
+function withFlagNames<T>(file: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof UserError) || error.details["setting"] !== "lossInput") throw error;
+    const outputs = error.details["outputs"];
+    const names = Array.isArray(outputs) ? outputs.join(", ") : "";
+    throw new UserError(
+      `${file} has the outputs ${names}: say which the loss reads with --loss-input NAME.`,
+      {
+        cause: error,
+        code: error.code,
+        details: error.details,
+      },
+    );
+  }
+}
+
+function sourceFields(file: string, { producerName, opsets, irVersion }: Outline): Build["fields"] {
+  const versions = Object.entries(opsets).map(([domain, version]) => `${domain || "ai.onnx"} ${version}`);
+  return { model: `${file}, IR ${irVersion}, ${versions.join(", ")}, by ${producerName || "unknown"}` };
+}
+
+function trainingFields(
+  { manifest, evalModel, checkpoint }: ModelArtifacts,
+  { loss, lossInput, learningRate = 0.001, fused, chunk }: BuildGraphGiven,
+  rule: OptimizerRule,
+): Build["fields"] {
+  const { trainable, parameters, cost, target } = manifest;
+  const { graph } = decodeModel(evalModel, artifactFiles.evalModel);
+  const state = decodeCheckpoint(checkpoint, artifactFiles.checkpoint);
+  const held = new Set([...state.trainable.keys(), ...state.frozen.keys()]);
+  const listed = (values: typeof graph.inputs) =>
+    values.map(({ name, type }) => `${name} ${formatType(type)}`).join("; ");
+  const [, ...evaluated] = graph.outputs;
+  return {
+    inputs: listed(graph.inputs.filter(({ name = "" }) => !held.has(name))),
+    outputs: `loss float[]${evaluated.length > 0 ? `; when evaluated also ${listed(evaluated)}` : ""}`,
+    loss: lossInput === undefined ? loss : `${loss} of ${lossInput}`,
+    trained: `${formatLarge(parameters)} values in ${trainable.length} ${trainable.length === 1 ? "tensor" : "tensors"}`,
+    optimizer: describeRule(rule, fused || chunk ? "as an input" : learningRate),
+    groups: describeGroups(rule),
+    "FLOPs an example": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
+    target,
+  };
+}
+
+/** How many tensors a table shows, and how many warnings of a kind. */
+const SHOWN = 20;
+const NOTES = 2;
+
+/** The parameters that are trained, those that are not, and the warnings. */
+function sectionsOf({ manifest: { trainable, frozen, warnings }, checkpoint }: ModelArtifacts): string[] {
+  const state = decodeCheckpoint(checkpoint, artifactFiles.checkpoint);
+  const row = (name: string) => {
+    const tensor = state.trainable.get(name) ?? state.frozen.get(name);
+    return [name, `[${tensor?.dims.join(", ")}]`, tensor?.data.length ?? 0];
+  };
+  const table = (title: string, names: readonly string[]) => {
+    if (names.length === 0) return [];
+    const rest = names.length - SHOWN;
+    const shown = formatTable([title, "shape", "values"], names.slice(0, SHOWN).map(row));
+    return [rest > 0 ? `${shown}\nand ${rest} others, which manifest.json lists` : shown];
+  };
+  return [
+    ...table("trained", trainable),
+    ...table("not chosen by --trainable", frozen),
+    ...(warnings.length > 0 ? [notesOf(warnings)] : []),
+  ];
+}
+
+/** The warnings as lines; of those of a kind, the first ones. */
+function notesOf(warnings: ModelArtifacts["manifest"]["warnings"]): string {
+  const codes = [...new Set(warnings.map(({ code }) => code))];
+  const lines = codes.flatMap((code) => {
+    const messages = warnings
+      .filter((warning) => warning.code === code)
+      .map(({ message }) => `Note: ${message}`);
+    const rest = messages.length - NOTES;
+    return rest > 0
+      ? [...messages.slice(0, NOTES), `Note: ${rest} more of this kind are in manifest.json.`]
+      : messages;
+  });
+  return lines.join("\n");
+}

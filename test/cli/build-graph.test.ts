@@ -1,0 +1,161 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { expect, test } from "vitest";
+import {
+  artifactFiles,
+  decodeCheckpoint,
+  type ModelManifest,
+  parametersOf,
+  restoreModel,
+} from "../../artifacts/index.ts";
+import { expectFittingFlags } from "../../cli/commands/build-graph/applicable.ts";
+import { lossOf } from "../../cli/commands/build-graph/loss.ts";
+import { ruleFrom } from "../../cli/commands/build-graph/optimizer.ts";
+import { decodeModel, encodeModel, formatType, type Model } from "../../graph-builder/index.ts";
+import { mlp, smallCnn, twoHeads } from "../support/artifact-models.ts";
+import { externalFileOf } from "../support/file-model.ts";
+import { shake, temporaryFolder } from "../support/shake.ts";
+
+const folder = temporaryFolder();
+const read = (...path: string[]) => readFileSync(join(folder, ...path));
+const manifestIn = (out: string): ModelManifest => JSON.parse(read(out, "manifest.json").toString());
+
+/** Writes a model whose float tensors lie in a file beside it. */
+function writeWithExternalData(name: string, model: Model, isLost = false): void {
+  const { bytes, files } = externalFileOf(model, `${basename(name)}.data`);
+  writeFileSync(join(folder, name), bytes);
+  if (!isLost) for (const [location, data] of files) writeFileSync(join(folder, location), data);
+}
+
+test("build-graph --from writes the artifacts of a model with external data, and says what they train", async () => {
+  writeWithExternalData("cnn.onnx", smallCnn());
+  const { code, stdout, stderr } = await shake(
+    folder,
+    ...["build-graph", "--from", "cnn.onnx", "--out", "cnn"],
+    ...["--loss", "cross-entropy", "--class-weights", "1", "2", "0.5", "--ignore-index", "-1"],
+    ...["--trainable", "second.*", "head", "--trainable", "!second.bn.bias"],
+    ...["--optimizer", "sgd-momentum", "--learning-rate", "0.1", "--clip-norm", "5", "--seed", "7"],
+    ...["--groups", "*.bias:weight-decay=0,learning-rate=2", "--weight-decay", "1e-4"],
+  );
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toMatch(/^inputs +images float\[batch, 2, 6, 6\]; labels int64\[batch\]$/m);
+  expect(stdout).toMatch(/^outputs +loss float\[\]; when evaluated also logits float\[batch, 3\]$/m);
+  expect(stdout).toMatch(
+    /^optimizer +sgd-momentum, learning rate 0.1, momentum 0.9, weight decay 0.0001, clip norm 5$/m,
+  );
+  expect(stdout).toMatch(/^groups +\*\.bias: weight decay 0, learning rate 2$/m);
+  expect(stdout).toMatch(/^fc\.weight +\[3, 5\] +15$/m);
+  expect(stdout).toMatch(/^second\.bn\.bias +\[5\] +5$/m);
+  expect(stdout).toMatch(/Written to cnn\. Next:\n.* inspect cnn\n$/);
+  expect(manifestIn("cnn")).toMatchObject({
+    model: "cnn",
+    trainable: ["second.conv.weight", "second.bn.weight", "fc.weight", "fc.bias"],
+    frozen: ["first.conv.weight", "first.bn.weight", "first.bn.bias", "second.bn.bias"],
+    loss: { type: "cross-entropy", classWeights: [1, 2, 0.5], ignoreIndex: -1 },
+    optimizer: {
+      kind: "sgd-momentum",
+      maxNorm: 5,
+      groups: { "*.bias": { weightDecay: 0, learningRate: 2 } },
+    },
+  });
+  const checkpoint = decodeCheckpoint(read("cnn", artifactFiles.checkpoint));
+  expect(checkpoint.optimizer?.initialLearningRate).toBeCloseTo(0.1);
+  expect(checkpoint.properties.get("seed")).toBe(7n);
+  const restored = decodeModel(restoreModel(read("cnn", artifactFiles.sourceModel), checkpoint));
+  const weights = ({ graph }: ReturnType<typeof decodeModel>) =>
+    parametersOf(graph).map(({ name, tensor }) => [name, tensor.numbers()]);
+  expect(weights(restored)).toEqual(weights(smallCnn()));
+});
+
+test("build-graph --from writes one training model with its update, and a chunk of steps, in standard ONNX", async () => {
+  writeFileSync(join(folder, "mlp.onnx"), encodeModel(mlp()));
+  const flags = ["--loss", "mse", "--target", "standard", "--chunk", "--config", "settings.json"];
+  writeFileSync(join(folder, "settings.json"), JSON.stringify({ trainable: ["out.*"], out: "chunk" }));
+  const { code, stdout } = await shake(folder, "build-graph", "--from", "mlp.onnx", ...flags);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/learning rate as an input/);
+  const { graph } = decodeModel(read("chunk", "epoch_model.onnx"), "chunk", { uncovered: "keep" });
+  const inputs = graph.inputs.map(({ name, type }) => `${name} ${formatType(type)}`);
+  expect(inputs).toContain("x float[steps, batch, 3]");
+  expect(inputs).toContain("target float[steps, batch, 2]");
+  expect(inputs).toContain("learning_rate float[steps, 1]");
+  expect(manifestIn("chunk")).toMatchObject({ fused: true, trainable: ["out.weight", "out.bias"] });
+});
+
+test("build-graph --from refuses what does not fit the model before it writes anything", async () => {
+  writeFileSync(join(folder, "heads.onnx"), encodeModel(twoHeads()));
+  writeWithExternalData("lost.onnx", mlp(), true);
+  const cases: readonly (readonly [flags: string[], sentence: string])[] = [
+    [
+      ["heads.onnx", "--loss", "mse"],
+      "heads.onnx has the outputs scores, box: say which the loss reads with --loss-input NAME.",
+    ],
+    [
+      ["heads.onnx", "--loss", "mse", "--loss-input", "box", "--trainable", "trnk.*"],
+      "No parameter of the model matches trnk.*. It has trunk.weight, box.weight.",
+    ],
+    [
+      ["lost.onnx", "--loss", "mse"],
+      "lost.onnx cannot be used: its tensor hidden.weight lies in lost.onnx.data, which was not read.",
+    ],
+  ];
+  const refused = await Promise.all(
+    cases.map(([flags]) => shake(folder, "build-graph", "--from", ...flags, "--out", "refused")),
+  );
+  for (const [i, { code, stderr }] of refused.entries()) {
+    expect({ code, stderr }).toEqual({ code: 2, stderr: `shake: ${cases[i]?.[1]}\n` });
+  }
+  expect(() => read("refused", "manifest.json")).toThrow("ENOENT");
+});
+
+test.each([
+  [
+    { from: "m.onnx", depth: 8 },
+    "--depth does not apply to --from m.onnx: it is a setting of ShakeNet's own network.",
+  ],
+  [{ from: "m.onnx", data: "shapes" as const }, "--data does not apply to --from m.onnx"],
+  [{ loss: "mse" }, "--loss needs --from MODEL.onnx: without it, build-graph compiles ShakeNet."],
+  [{ learningRate: 1 }, "--learning-rate needs --from MODEL.onnx"],
+])("a flag that does not apply is refused: %j", (given, sentence) => {
+  expect(() => expectFittingFlags(given)).toThrow(sentence);
+});
+
+test.each([
+  [
+    {},
+    "--from needs --loss: cross-entropy, mse, l1, bce-with-logits, or output:NAME. The model's outputs are logits.",
+  ],
+  [{ loss: "cross-entrpy" }, /not cross-entrpy\. Did you mean cross-entropy\?$/],
+  [{ loss: "logits" }, /Did you mean output:logits\?$/],
+  [{ loss: "mse", classWeights: [1] }, "--class-weights is an option of cross-entropy, not of mse."],
+  [
+    { loss: "output:logits", lossInput: "logits" },
+    /^--loss-input is an option of .*, not of output:logits\.$/,
+  ],
+])("a loss that cannot be is refused: %j", (given, sentence) => {
+  expect(() => lossOf(given, ["logits"])).toThrow(sentence);
+});
+
+test.each([
+  [{ momentum: 0.5 }, "--momentum is a setting of sgd-momentum and sgd-nesterov, not of adamw."],
+  [{ optimizer: "sgd" as const, betas: [0.9, 0.99] }, "--betas is a setting of adamw, not of sgd."],
+  [{ groups: ["*.bias"] }, /^--groups must be a glob and settings, such as .*, not \*\.bias\.$/],
+  [{ groups: ["*.bias:decay"] }, /^--groups must be a glob and settings/],
+])("an optimizer that cannot be is refused: %j", (given, sentence) => {
+  expect(() => ruleFrom(given)).toThrow(sentence);
+});
+
+test("the optimizer's flags make its rule, with PyTorch's constants where they say nothing", () => {
+  expect(ruleFrom({ betas: [0.8, 0.9], groups: ["onnx::MatMul_7 : epsilon = 1e-3"], clipValue: 2 })).toEqual({
+    kind: "adamw",
+    alpha: 0.8,
+    beta: 0.9,
+    epsilon: 1e-8,
+    weightDecay: 0.01,
+    correctBias: true,
+    mode: 0,
+    clipValue: 2,
+    groups: { "onnx::MatMul_7": { epsilon: 1e-3 } },
+  });
+  expect(ruleFrom({ optimizer: "sgd" })).toEqual({ kind: "sgd" });
+});
