@@ -29,4 +29,5 @@ export const paperSettings = {
   shakeRange: 0.5,
   tta: false,
   evaluateEveryEpochs: 1,
+  precision: "float32",
 } as const;

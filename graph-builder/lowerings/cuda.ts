@@ -41,10 +41,11 @@ export const cuda: Lowering = {
     const [X, W] = [I(0), I(1)];
     if (!suitsChannelsLast(X, W, attributes.group)) return undefined;
     const bias = optional(2);
-    const point = shiftedPoint(X, windowOf(kernelOf(W, attributes), attributes));
+    const window = windowOf(kernelOf(W, attributes), attributes);
+    const point = shiftedPoint(X, window);
     const Y = point
       ? g.NhwcConv(last(g, point.whole), firstTap(g, W, point.window), attributesOf(point.window))
-      : g.NhwcConv(last(g, X), W, attributes);
+      : g.NhwcConv(...evenlyPadded(g, last(g, X), W, window));
     return [first(g, bias ? g.Add(Y, bias) : Y)];
   },
   ConvGrad: (g, call) => {
@@ -168,6 +169,18 @@ function isShiftedPointGradient({ producer }: Value): boolean {
 
 function attributesOf({ kernel, strides, dilations, pads }: Window) {
   return { kernel_shape: kernel, strides, dilations, pads };
+}
+
+/**
+ * The arguments of a convolution whose padding is the same on both sides, which is what cuDNN knows: other
+ * padding becomes a Pad before it.
+ */
+function evenlyPadded(g: Builder, X: Value, W: Value, window: Window) {
+  const { kernel, pads } = window;
+  const rank = kernel.length;
+  if (kernel.every((_, i) => pads[i] === pads[i + rank])) return [X, W, attributesOf(window)] as const;
+  const padded = g.Pad(X, g.int64([0, ...pads.slice(0, rank), 0, 0, ...pads.slice(rank), 0]));
+  return [padded, W, attributesOf({ ...window, pads: pads.map(() => 0) })] as const;
 }
 
 function when<K extends OpType>(suits: (call: Call<K>) => boolean, lower: Lower<K>): Lower<K> {

@@ -1,7 +1,7 @@
 import onnxProto from "onnx-proto";
 import { type BoundGraph, outputOf } from "../bindings.ts";
 import { UserError } from "../errors.ts";
-import type { Graph, Model } from "../ir.ts";
+import type { Graph, Model, Value } from "../ir.ts";
 import type { Pack } from "../passes/fused-step/index.ts";
 import { rewriteGraph } from "../passes/rewrite.ts";
 import { tensorType, type ValueType } from "../types.ts";
@@ -71,13 +71,16 @@ export function encodeChunk(model: Model, names: ChunkNames): Uint8Array {
   const results = graph.outputs.map(({ name = "" }) => name).filter((name) => !nextStates.includes(name));
   const made = [...nextStates, ...results];
   const around = packs.map((pack) => packing(pack, states.get(pack.name) ?? ""));
+  const body = encodeGraph(bodyOf(graph, given, made), model.opset);
+  // the inputs after the given ones are read from the graph around the body
+  const ownInputs = body.input?.slice(0, given.length);
   const scan: INode = {
     name: "Scan",
     opType: "Scan",
     input: given,
     output: made,
     attribute: [
-      { name: "body", type: AttributeType.GRAPH, g: encodeGraph(bodyOf(graph, given, made), model.opset) },
+      { name: "body", type: AttributeType.GRAPH, g: { ...body, input: ownInputs } },
       { name: "num_scan_inputs", type: AttributeType.INT, i: scanned.length },
     ],
   };
@@ -114,7 +117,7 @@ function ports(
 
 /**
  * The graph as Scan's body: its states and scanned inputs first, in order, with names of their own. The other
- * inputs are read from the graph around it.
+ * inputs follow with the names of the graph around it.
  */
 function bodyOf(graph: Graph, given: readonly string[], made: readonly string[]): Graph {
   const body = rewriteGraph(
@@ -123,9 +126,8 @@ function bodyOf(graph: Graph, given: readonly string[], made: readonly string[])
     ({ name = "", type }, g) => g.inputOf(given.includes(name) ? BODY + name : name, type),
   );
   const order = new Map([...given.map((name) => BODY + name)].map((name, i) => [name, i]));
-  const own = body.inputs.filter(({ name = "" }) => order.has(name));
-  own.sort((a, b) => (order.get(a.name ?? "") ?? 0) - (order.get(b.name ?? "") ?? 0));
-  body.inputs.splice(0, body.inputs.length, ...own);
+  const place = ({ name = "" }: Value) => order.get(name) ?? given.length;
+  body.inputs.sort((a, b) => place(a) - place(b));
   body.outputs = made.map((name) => body.output(name));
   for (const output of body.outputs) output.name = BODY + output.name;
   return body;

@@ -2,7 +2,7 @@ import type { Checkpoint } from "../../artifacts/checkpoint.ts";
 import { decodeModel } from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
 import { Classifier } from "../inference/classifier.ts";
-import { evaluate } from "../inference/evaluation.ts";
+import { evaluate, evaluationBatchSize } from "../inference/evaluation.ts";
 import { freezeModel } from "../inference/freeze-model.ts";
 import type { EpochRecord, TrainingEvent } from "../loop/events.ts";
 import type { EvaluationProgress, Metrics, StepFeeds, Task } from "../loop/task.ts";
@@ -86,7 +86,8 @@ async function* evaluateClassifier(
 ): AsyncGenerator<EvaluationProgress, Metrics<ClassificationMetric>> {
   const classifier = await Classifier.open(model, device, "the network");
   try {
-    const result = yield* evaluate(testSet, batchSize, ({ images }) => classifier.logits(images));
+    const size = evaluationBatchSize(device, batchSize);
+    const result = yield* evaluate(testSet, size, (batch) => classifier.logits(batch.images));
     return { loss: result.loss, accuracy: result.accuracy };
   } finally {
     await classifier.release();

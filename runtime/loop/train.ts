@@ -1,13 +1,15 @@
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
-import type { Trainer } from "../session/trainer.ts";
+import type { ChunkTrainer, Trainer } from "../session/trainer.ts";
 import type { NamedTensors } from "../session/training-session.ts";
+import { prepareCall, takeCall } from "./calls.ts";
 import { Clock } from "./clock.ts";
 import { DivergedError } from "./diverged-error.ts";
 import type { CheckpointKind, EpochRecord, TrainingEvent } from "./events.ts";
 import { mapMetrics, Progress } from "./progress.ts";
 import type { Schedule } from "./schedule.ts";
-import type { Metrics, StepFeeds, Task } from "./task.ts";
+import type { Metrics, Task } from "./task.ts";
 
 /** Where checkpoints go. Each call must leave the old file or the new one. */
 export interface CheckpointStore {
@@ -18,7 +20,10 @@ export interface CheckpointStore {
 export interface TrainSettings {
   readonly epochs: number;
   readonly learningRate: Schedule;
-  /** How many steps lie between two checkpoints. The end of an epoch is always one. */
+  /**
+   * How many steps lie between two checkpoints. The end of an epoch is always one. A session that takes
+   * several steps a call saves after the call.
+   */
   readonly checkpointEverySteps: number;
   /**
    * How many epochs lie between two evaluations; 1 where left out. The last epoch is always evaluated. The
@@ -26,20 +31,20 @@ export interface TrainSettings {
    */
   readonly evaluateEveryEpochs?: number | undefined;
   readonly store: CheckpointStore;
-  /** Ends the run after the step under way, with its checkpoint saved. */
+  /** Ends the run after the call under way, with its checkpoint saved. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Trains from the trainer's checkpoint to the end of the last epoch. A step depends on the task, the settings
  * and its number alone, so a run that was cut and opened again from its last checkpoint ends in the same
- * bytes as one that was not (on the CPU, with the same number of threads). The feeds of the next step are
- * made while a step runs.
+ * bytes as one that was not (on the CPU, with the same number of threads). The feeds of the next call are
+ * made while one runs.
  * Throws DivergedError where a metric or a parameter is no longer finite, and UserError where the training
  * model lacks an output that the task names. The checkpoints saved before are kept.
  */
 export async function* train<Train extends string, Test extends string, Unit extends string>(
-  trainer: Trainer,
+  trainer: Trainer | ChunkTrainer,
   task: Task<Train, Test, Unit>,
   settings: TrainSettings,
 ): AsyncGenerator<TrainingEvent<Train, Test, Unit>> {
@@ -49,24 +54,26 @@ export async function* train<Train extends string, Test extends string, Unit ext
   const { progress } = run;
   yield await run.save("last");
   let clock = new Clock();
-  let next = prefetch(task, progress.step);
+  let next = prepareCall(trainer, task, progress.step);
   while (progress.step < steps) {
-    const { feeds, examples } = await next;
-    trainer.learningRate = learningRate(progress.step + 1, steps);
-    trainer.lazyResetGrad();
-    const running = trainer.runTrainStep(feeds);
-    if (progress.step + 1 < steps) next = prefetch(task, progress.step + 1);
-    const values = run.read(await running);
-    await trainer.runOptimizerStep();
-    const batchMetrics = progress.count(values, examples);
-    clock.count(examples);
-    yield { type: "step", ...run.position(steps, clock), batchMetrics };
+    const call = await next;
+    const { first, examples } = call;
+    const rates = examples.map((_, i) => learningRate(first + i + 1, steps));
+    const running = takeCall(trainer, call, rates);
+    if (first + examples.length < steps) next = prepareCall(trainer, task, first + examples.length);
+    const outputs = await running;
+    for (const [i, rate] of rates.entries()) {
+      const batchMetrics = run.count(outputs, i, at(examples, i), rate);
+      clock.count(at(examples, i));
+      yield { type: "step", ...run.position(steps, clock), batchMetrics };
+    }
     const isEpochEnd = progress.step % task.stepsPerEpoch === 0;
     const isEvaluated = progress.epochs % evaluateEveryEpochs === 0 || progress.step === steps;
+    const isDue = progress.step % checkpointEverySteps < examples.length;
     if (isEpochEnd && isEvaluated) {
       yield* run.finishEpoch(clock);
       clock = new Clock();
-    } else if (isEpochEnd || progress.step % checkpointEverySteps === 0 || signal?.aborted) {
+    } else if (isEpochEnd || isDue || signal?.aborted) {
       yield await run.save("last");
     }
     if (signal?.aborted && progress.step < steps) {
@@ -76,23 +83,17 @@ export async function* train<Train extends string, Test extends string, Unit ext
   }
 }
 
-/** Starts to make the feeds of a step. An error waits for whoever awaits them. */
-function prefetch(task: Task, step: number): Promise<StepFeeds> {
-  const feeds = (async () => task.feeds(step))();
-  feeds.catch(() => undefined);
-  return feeds;
-}
-
 /** What a run holds on to between its steps. */
 class Run<Train extends string, Test extends string, Unit extends string> {
   readonly progress: Progress<Train, Test>;
-  readonly #trainer: Trainer;
+  readonly #trainer: Trainer | ChunkTrainer;
   readonly #task: Task<Train, Test, Unit>;
   readonly #store: CheckpointStore;
+  #learningRate = 0;
   #savedStep: number | undefined;
 
   constructor(
-    trainer: Trainer,
+    trainer: Trainer | ChunkTrainer,
     task: Task<Train, Test, Unit>,
     store: CheckpointStore,
     checkpoint: Pick<Checkpoint, "properties">,
@@ -103,16 +104,21 @@ class Run<Train extends string, Test extends string, Unit extends string> {
     this.progress = new Progress(task, checkpoint);
   }
 
-  /** The outputs that the task's metrics name, by the metrics' names. */
-  read(outputs: NamedTensors): Metrics<Train> {
-    return mapMetrics(this.#task.metrics, ({ output }) => {
-      const found = outputs[output]?.data[0];
+  /**
+   * Counts a step by the outputs of its call, at its place in the call. Returns the metrics of the step
+   * alone. Throws DivergedError where one of them is not finite.
+   */
+  count(outputs: NamedTensors, place: number, examples: number, learningRate: number): Metrics<Train> {
+    this.#learningRate = learningRate;
+    const values = mapMetrics(this.#task.metrics, ({ output }) => {
+      const found = outputs[output]?.data[place];
       if (found === undefined)
         throw new UserError(`The training model has no output ${output}.`, { code: "output-unknown" });
       const value = Number(found);
       if (Number.isFinite(value)) return value;
       throw this.#diverged(this.progress.step + 1, `the ${output} is ${value}`);
     });
+    return this.progress.count(values, examples);
   }
 
   /** What an event says of the run behind a step. */
@@ -123,7 +129,7 @@ class Run<Train extends string, Test extends string, Unit extends string> {
       step,
       steps,
       metrics,
-      learningRate: this.#trainer.learningRate,
+      learningRate: this.#learningRate,
       examplesPerSecond: clock.rate,
       secondsLeft: (steps - step) * clock.secondsPerStep,
     };
@@ -156,7 +162,7 @@ class Run<Train extends string, Test extends string, Unit extends string> {
       step: this.progress.step,
       ...prefixed("train", train),
       ...prefixed("test", test),
-      learning_rate: this.#trainer.learningRate,
+      learning_rate: this.#learningRate,
       [`${this.#task.unit}_per_second`]: rate,
       seconds: clock.seconds,
     } as EpochRecord<Train, Test, Unit>;
@@ -179,7 +185,7 @@ class Run<Train extends string, Test extends string, Unit extends string> {
   }
 
   #diverged(step: number, reason: string): DivergedError {
-    const { learningRate } = this.#trainer;
+    const learningRate = this.#learningRate;
     return new DivergedError({ step, learningRate, savedStep: this.#savedStep, reason });
   }
 }

@@ -66,6 +66,18 @@ export function joinShares(shares: readonly Share[], axes: BatchAxes): PlainTens
   });
 }
 
+/** The feeds of several steps, all of one size, as one tensor an input with a new first axis. */
+export function stackFeeds(steps: readonly NamedTensors[], ort: Pick<typeof Ort, "Tensor">): NamedTensors {
+  const stacked = mapTensors(at(steps, 0), (_, name) => {
+    const parts = steps.map((feeds) => {
+      const { type, dims, data } = expectTensor(feeds, name);
+      return { type, dims: [1, ...dims], data: data as TensorData };
+    });
+    return concatenate(parts, 0);
+  });
+  return namedTensors(stacked, ort);
+}
+
 /** Copies of tensors as plain objects. */
 export function plainTensors(tensors: NamedTensors): PlainTensors {
   return mapTensors(tensors, plainTensor);
@@ -154,10 +166,10 @@ function merge(parts: readonly PlainTensor[], weights: readonly number[], name: 
   return { type, dims, data: (data as Int32Array).map((_, i) => add(i)) };
 }
 
-function expectTensor(tensors: PlainTensors, name: string): PlainTensor {
+function expectTensor<T>(tensors: Readonly<Record<string, T>>, name: string): T {
   const tensor = tensors[name];
   if (tensor) return tensor;
-  throw new Error(`a share has no output ${name}`);
+  throw new Error(`there is no tensor ${name}`);
 }
 
 function product(dims: readonly number[]): number {

@@ -18,11 +18,13 @@ import {
 import type { Device } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
 import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
+import { stackFeeds } from "../replicas/shares.ts";
 import { CallGuard } from "./call-guard.ts";
 import { checkFeeds, type GraphInput, graphInputs } from "./feeds.ts";
 import { type DecodedModels, decodeSources } from "./lowered-models.ts";
 import { expectRate, failedStep } from "./refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
+import type { ChunkTrainer } from "./trainer.ts";
 import type { NamedTensors } from "./training-session.ts";
 
 export interface ChunkSettings {
@@ -31,6 +33,8 @@ export interface ChunkSettings {
    * properties.
    */
   readonly mixed?: boolean | undefined;
+  /** The most steps that the training loop takes in one call; 8 where left out. */
+  readonly stepsPerCall?: number | undefined;
 }
 
 /** A chunk of steps as a file for a device. */
@@ -47,7 +51,8 @@ export interface ChunkModel {
  * step, and all parameters are updated by the same few operators. Calls that overlap are refused, and so is
  * every call after the release.
  */
-export class ChunkedSession {
+export class ChunkedSession implements ChunkTrainer {
+  readonly stepsPerCall: number;
   readonly #device: Device;
   readonly #session: InferenceSession;
   readonly #model: ChunkModel;
@@ -56,7 +61,14 @@ export class ChunkedSession {
   readonly #guard = new CallGuard();
   #steps: number;
 
-  private constructor(device: Device, session: InferenceSession, model: ChunkModel, checkpoint: Checkpoint) {
+  private constructor(
+    device: Device,
+    session: InferenceSession,
+    model: ChunkModel,
+    checkpoint: Checkpoint,
+    stepsPerCall: number,
+  ) {
+    this.stepsPerCall = stepsPerCall;
     this.#device = device;
     this.#session = session;
     this.#model = model;
@@ -83,7 +95,7 @@ export class ChunkedSession {
         cause: error,
       });
     });
-    return new ChunkedSession(device, session, model, decoded.checkpoint);
+    return new ChunkedSession(device, session, model, decoded.checkpoint, settings.stepsPerCall ?? 8);
   }
 
   /** Updates made since the training began. */
@@ -101,6 +113,11 @@ export class ChunkedSession {
   get inputNames(): readonly string[] {
     const controls = new Set(this.#model.step.controls.map(({ input }) => input));
     return this.#model.feeds.map(({ name }) => name).filter((name) => !controls.has(name));
+  }
+
+  /** The feeds of several steps as those of one call: each tensor with a new first axis `steps`. */
+  stack(steps: readonly NamedTensors[]): NamedTensors {
+    return stackFeeds(steps, this.#device.ort);
   }
 
   /**

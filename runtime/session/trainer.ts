@@ -1,5 +1,5 @@
 import type { Checkpoint } from "../../artifacts/checkpoint.ts";
-import type { TrainingSession } from "./training-session.ts";
+import type { NamedTensors, TrainingSession } from "./training-session.ts";
 
 /**
  * The methods of a session that the training loop calls. TrainingSession, ReplicatedSession and
@@ -7,5 +7,19 @@ import type { TrainingSession } from "./training-session.ts";
  */
 export interface Trainer
   extends Pick<TrainingSession, "learningRate" | "lazyResetGrad" | "runTrainStep" | "runOptimizerStep"> {
+  checkpoint(): Checkpoint | Promise<Checkpoint>;
+}
+
+/**
+ * The methods that the training loop calls of a session that takes several steps in one call. ChunkedSession
+ * and ChunkedThread have them.
+ */
+export interface ChunkTrainer {
+  /** The most steps that a call should take. */
+  readonly stepsPerCall: number;
+  /** Joins the feeds of several steps along a new first axis. */
+  stack(steps: readonly NamedTensors[]): NamedTensors;
+  /** Takes as many steps as there are learning rates. Returns the outputs, one value a step. */
+  runSteps(feeds: NamedTensors, learningRates: Float32Array): Promise<NamedTensors>;
   checkpoint(): Checkpoint | Promise<Checkpoint>;
 }

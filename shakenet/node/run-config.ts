@@ -4,7 +4,7 @@ import { type Augmentation, borders, flips, paperAugmentation } from "../../runt
 import { type DatasetName, datasets } from "../../runtime/data/dataset.ts";
 import { deviceNames } from "../../runtime/device/names.ts";
 import { scheduleShapes } from "../../runtime/loop/schedule.ts";
-import { engineNames, replicaCount } from "../../runtime/node/run/engine-settings.ts";
+import { engineNames, precisions, replicaCount } from "../../runtime/node/run/engine-settings.ts";
 import {
   checkSettings,
   type Given,
@@ -136,6 +136,14 @@ export const runSettingGroups = {
       .union([z.literal("auto"), count])
       .default("auto")
       .describe("sessions that share each batch on the CPU; auto: one per core, of 64 images or more"),
+    precision: z
+      .enum(precisions)
+      .optional()
+      .describe("mixed: float16 forward and backward, float32 weights, a loss scale [default: float32]"),
+    stepsPerCall: count
+      .max(1024)
+      .optional()
+      .describe("steps that the device takes in one call, on cpu, cuda and wasm [default: parts of a step]"),
     checkpointEverySteps: count.default(200).describe("save a checkpoint every N steps"),
   },
 } as const;
@@ -159,6 +167,7 @@ export const placeSettings: readonly RunSettingName[] = [
   "engine",
   "device",
   "threads",
+  "stepsPerCall",
   "checkpointEverySteps",
 ];
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/index.ts";
-import { replicaCount } from "../../runtime/node/run/engine-settings.ts";
+import { expectTrainable, replicaCount } from "../../runtime/node/run/engine-settings.ts";
 import { dyingReplica } from "../support/dying-replica.ts";
 import { shake, shakeWith, start, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 
@@ -80,7 +80,26 @@ test("left to itself, a batch is shared by the cores in parts of 64 images at le
   expect(replicaCount({ ...large, device: "webgpu" })).toBe(1);
   expect(replicaCount({ ...large, engine: "ort-training" })).toBe(1);
   expect(replicaCount({ ...large, threads: 2 })).toBe(1);
+  expect(replicaCount({ ...large, stepsPerCall: 1 })).toBe(1);
+  expect(replicaCount({ ...large, precision: "mixed" })).toBe(1);
+  expect(replicaCount({ ...large, precision: "float32" })).toBe(Math.min(1000, cores));
   expect(replicaCount({ ...large, replicas: 3 })).toBe(3);
+});
+
+test.each([
+  [{ replicas: 2 }, "--steps-per-call trains one session: leave --replicas 2 out."],
+  [
+    { device: "webgpu" },
+    "--steps-per-call does not work on webgpu, which has no Scan: give --device cpu, cuda, wasm.",
+  ],
+  [
+    { engine: "ort-training", precision: "mixed" },
+    "--precision mixed does not go with --engine ort-training.",
+  ],
+] as const)("several steps a call with %j are refused in one sentence", (more, sentence) => {
+  const one = { engine: "onnxruntime", device: "cpu", replicas: 1, batchSize: 16, stepsPerCall: 4 } as const;
+  expect(() => expectTrainable(one)).not.toThrow();
+  expect(() => expectTrainable({ ...one, ...more })).toThrow(sentence);
 });
 
 test("a run keeps its number of replicas", async () => {

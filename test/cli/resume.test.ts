@@ -68,6 +68,24 @@ describe("a run killed by SIGKILL goes on to the same bytes", () => {
   });
 });
 
+test("a run of several steps a call, killed and resumed with calls of another size, goes on to the same bytes", async () => {
+  const clipped = [...flags, "--clip-norm", "1"];
+  const whole = await shake(folder, "train", ...clipped, "--steps-per-call", "8", "--run-dir", "chunks");
+  expect(whole.code, whole.stderr).toBe(0);
+  const { child, finished } = start(
+    folder,
+    "train",
+    ...clipped,
+    ...["--steps-per-call", "4", "--run-dir", "cut-chunks"],
+  );
+  while (!existsSync(join(folder, "cut-chunks/metrics.jsonl"))) await sleep(2);
+  child.kill("SIGKILL");
+  await finished;
+  expect((await shake(folder, "train", "--resume", "cut-chunks", "--steps-per-call", "3")).code).toBe(0);
+  for (const file of ["model.onnx", "checkpoints/last"])
+    expect(digest("cut-chunks", file), file).toBe(digest("chunks", file));
+});
+
 test("Ctrl-C finishes the step, saves it, says how to go on, and exits with 130", async () => {
   const { child, finished } = start(folder, "train", ...flags, "--epochs", "40", "--run-dir", "stopped");
   while (!existsSync(join(folder, "stopped/metrics.jsonl"))) await sleep(20);

@@ -1,4 +1,12 @@
-import { cosine, datasets, shapesDataset, TrainingSession, type TrainSettings } from "../../runtime/index.ts";
+import {
+  ChunkedSession,
+  type ChunkSettings,
+  cosine,
+  datasets,
+  shapesDataset,
+  TrainingSession,
+  type TrainSettings,
+} from "../../runtime/index.ts";
 import { openDevice } from "../../runtime/node/index.ts";
 import {
   type ArtifactSettings,
@@ -41,6 +49,8 @@ interface TinyChanges
   readonly learningRate?: number;
   /** What the artifacts are built from beside the smallest settings. */
   readonly artifacts?: Partial<ArtifactSettings>;
+  /** Takes several steps a call. */
+  readonly chunk?: ChunkSettings | undefined;
 }
 
 /** A run on 40 pictures of `shapes` in batches of 16. The last batch of an epoch has 8. */
@@ -53,12 +63,17 @@ export async function tinyRun(
     augmentation,
     strength,
     artifacts: built = {},
+    chunk,
     ...changes
   }: TinyChanges = {},
   checkpoint?: Uint8Array,
 ) {
   const artifacts = buildTrainingArtifacts(tinySettings(built));
-  const { session, device } = await openTiny(artifacts, checkpoint);
+  const device = await openDevice("cpu", { threads: 1 });
+  const sources = { ...artifacts, checkpoint: checkpoint ?? artifacts.checkpoint };
+  const session = chunk
+    ? await ChunkedSession.create(sources, device, chunk)
+    : await TrainingSession.create(sources, device);
   const { saved, store } = memoryStore();
   const network = artifacts.manifest.settings;
   const testSet = shapesDataset("test", 24);

@@ -1,18 +1,19 @@
 import { expect } from "vitest";
 import {
   type CheckpointKind,
+  type ChunkTrainer,
   DivergedError,
   type EpochRecord,
   type Task,
+  type Trainer,
   type TrainingEvent,
-  type TrainingSession,
   type TrainSettings,
   train,
 } from "../../runtime/index.ts";
 
 /** A run that saves its checkpoints in memory. */
 export interface TestRun<Train extends string, Test extends string, Unit extends string> {
-  readonly session: TrainingSession;
+  readonly session: Trainer | ChunkTrainer;
   readonly task: Task<Train, Test, Unit>;
   readonly settings: TrainSettings;
   readonly saved: Map<CheckpointKind, Uint8Array>;

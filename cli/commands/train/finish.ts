@@ -1,6 +1,12 @@
 import { join } from "node:path";
 import { UserError } from "../../../graph-builder/errors.ts";
-import { type Dataset, type Device, evaluateMirrored, resultOf } from "../../../runtime/index.ts";
+import {
+  type Dataset,
+  type Device,
+  evaluateMirrored,
+  evaluationBatchSize,
+  resultOf,
+} from "../../../runtime/index.ts";
 import { openClassifier } from "../../../shakenet/index.ts";
 import { provenanceOf, type ShakeNetRun } from "../../../shakenet/node/run.ts";
 import { frozenModel } from "../../../shakenet/provenance.ts";
@@ -66,7 +72,9 @@ async function accuracyWithMirrors(
 ): Promise<number> {
   const classifier = await openClassifier(model, device, "the network");
   try {
-    const evaluation = evaluateMirrored(testSet, batchSize, ({ images }) => classifier.logits(images));
+    const evaluation = evaluateMirrored(testSet, evaluationBatchSize(device, batchSize), ({ images }) =>
+      classifier.logits(images),
+    );
     const { mirrored } = await resultOf(evaluation, ({ done, of }) =>
       progress.update(done, of, `testing ${done} of ${of}, mirrored too`),
     );

@@ -1,3 +1,4 @@
+import { at } from "../../at.ts";
 import { type Binding, type BoundGraph, outputOf } from "../../bindings.ts";
 import { type Builder, createBuilder } from "../../builder.ts";
 import { UserError } from "../../errors.ts";
@@ -9,6 +10,7 @@ import { inlineFunctions } from "../inline-functions.ts";
 import { LOSS_SCALE, mixedPrecision } from "../mixed-precision.ts";
 import { removeDeadCode } from "../remove-dead-code.ts";
 import { freezeInputs, rewriteGraph } from "../rewrite.ts";
+import { appendUpdate, groupValues } from "./append-update.ts";
 import { guardStates } from "./loss-scale.ts";
 import { type Pack, rowsOf } from "./packs.ts";
 import { cutWeights, gatherGradients, groupParameters, type ParameterGroup } from "./parameter-groups.ts";
@@ -17,7 +19,7 @@ import {
   type RunningStatistics,
   runningStatisticsOf,
 } from "./running-statistics.ts";
-import { appendUpdate, type CommonUpdate, readUpdate } from "./update.ts";
+import { type CommonUpdate, readUpdate } from "./update.ts";
 
 export { GOOD_STEPS, GROWTH_INTERVAL, INITIAL_LOSS_SCALE } from "./loss-scale.ts";
 export type { Pack, PackMember } from "./packs.ts";
@@ -50,9 +52,10 @@ interface Parts {
 /**
  * Joins a training model and its optimizer model (one update a parameter) into one step that updates all
  * parameters at once: a device that is slow to start kernels takes one kernel for what would be one a
- * parameter. Running statistics follow the batch in the same way. With `mixed`, the step leaves all states as
- * they are where a gradient is not finite. Throws UserError where the update is not elementwise and the same
- * for all parameters, such as with gradient clipping.
+ * parameter. Parameters with the same rule are updated together. Running statistics follow the batch in the
+ * same way. With `mixed`, the step leaves all states as they are where a gradient is not finite. Throws
+ * UserError where the update is neither elementwise nor made of sums over all parameters, as gradient
+ * clipping by norm is.
  */
 export function fusedStep(
   training: BoundGraph,
@@ -158,14 +161,12 @@ function appendNextStates(
   };
   const append = () => {
     const scale = graph.inputs.find(({ name }) => name === LOSS_SCALE);
-    const next = new Map<string, Value>();
     const unscaled = groups.map((group) => {
       const gathered = gatherGradients(g, group, gradientOf);
-      const gradient = scale ? g.Mul(gathered, g.Reciprocal(scale)) : gathered;
-      const updated = appendUpdate(g, update, group.packs, matrices, gradient);
-      for (const [name, value] of updated) next.set(name, value);
-      return gradient;
+      return scale ? g.Mul(gathered, g.Reciprocal(scale)) : gathered;
     });
+    const values = groups.map((group, i) => groupValues(group, update.moments, matrices, at(unscaled, i)));
+    const next = new Map<string, Value>(appendUpdate(g, update, values));
     for (const statistic of statistics) {
       const running = matrixOf(matrices, statistic.pack);
       next.set(statistic.pack.name, appendRunningStatistics(g, statistic, running, outputs));

@@ -15,6 +15,8 @@ const WIDE = 256;
 
 /** Parameters that are kept, cast and updated together. */
 export interface ParameterGroup {
+  /** What the optimizer does to one of them: its next weight and moments. */
+  readonly made: readonly Value[];
   /** Whether the step reads them in float16 alone. */
   readonly isHalf: boolean;
   readonly weights: Pack;
@@ -22,22 +24,30 @@ export interface ParameterGroup {
   readonly packs: readonly Pack[];
 }
 
-/** The trained parameters by the type in which they are read and by the length of their rows. */
-export function groupParameters(
-  step: Graph,
-  { parameters, moments }: CommonUpdate,
-  mixed: boolean,
-): ParameterGroup[] {
-  const groups = new Map<string, { isWide: boolean; isHalf: boolean; members: PackMember[] }>();
+interface Members {
+  readonly isWide: boolean;
+  readonly isHalf: boolean;
+  readonly made: readonly Value[];
+  readonly members: PackMember[];
+}
+
+/**
+ * The trained parameters by what the optimizer does to them, by the type in which they are read and by the
+ * length of their rows.
+ */
+export function groupParameters(step: Graph, update: CommonUpdate, mixed: boolean): ParameterGroup[] {
+  const { parameters, moments, forms } = update;
+  const groups = new Map<string, Members>();
   for (const name of parameters.keys()) {
     const { dims, isHalf } = readParameter(step, name, mixed);
     const isWide = elementCount(dims) % WIDE === 0;
-    const key = `${isWide ? "wide" : "narrow"}${isHalf ? "_half" : ""}`;
-    const group = groups.get(key) ?? { isWide, isHalf, members: [] };
+    const form = forms.findIndex((one) => one.parameters.has(name));
+    const key = `${isWide ? "wide" : "narrow"}${isHalf ? "_half" : ""}${form > 0 ? `_${form + 1}` : ""}`;
+    const group = groups.get(key) ?? { isWide, isHalf, made: at(forms, form).made, members: [] };
     group.members.push({ name, dims });
     groups.set(key, group);
   }
-  return [...groups].map(([key, { isWide, isHalf, members }]): ParameterGroup => {
+  return [...groups].map(([key, { isWide, isHalf, made, members }]): ParameterGroup => {
     const width = isWide ? WIDE : divisorOf(members);
     const weights = { name: `weights.${key}`, width, members };
     const kept = Array.from({ length: moments }, (_, i) => ({
@@ -45,7 +55,7 @@ export function groupParameters(
       width,
       members: members.map(({ name, dims }) => ({ name: parameters.get(name)?.moments[i] ?? "", dims })),
     }));
-    return { isHalf, weights, packs: [weights, ...kept] };
+    return { made, isHalf, weights, packs: [weights, ...kept] };
   });
 }
 

@@ -1,20 +1,24 @@
 import { type Binding, type BoundGraph, outputOf } from "../../bindings.ts";
-import type { Builder } from "../../builder.ts";
 import { UserError } from "../../errors.ts";
 import type { Value } from "../../ir.ts";
-import type { Pack } from "./packs.ts";
 
-/** An update that is the same, number by number, for all parameters. */
+/** The updates of an optimizer model: the same, number by number, for all parameters of a form. */
 export interface CommonUpdate {
   readonly parameters: ReadonlyMap<string, UpdatedNames>;
   /** How many moments a parameter has. */
   readonly moments: number;
-  /** The next weight and moments of the first parameter. */
-  readonly made: readonly Value[];
-  /** What the inputs of the first parameter are: `weights`, `gradient`, `momentum`. */
+  readonly forms: readonly UpdateForm[];
+  /** What the inputs of all parameters are, by name: `weights`, `gradient`, `momentum`. */
   readonly roles: ReadonlyMap<string, string>;
   /** The learning rate, the step and the moments. */
   readonly controls: readonly Binding[];
+}
+
+/** What is done to some of the parameters, such as those of one weight decay. */
+export interface UpdateForm {
+  readonly parameters: ReadonlySet<string>;
+  /** The next weight and moments of the first parameter. */
+  readonly made: readonly Value[];
 }
 
 /** The names of a parameter's tensors in the optimizer model. */
@@ -36,6 +40,9 @@ const elementwise: ReadonlySet<string> = new Set([
   "Reciprocal",
   "Cast",
   "Identity",
+  "Clip",
+  "Min",
+  "Max",
 ]);
 
 /** The role of a parameter's moment in an update. */
@@ -44,41 +51,36 @@ export function momentRole(index: number, moments: number): string {
 }
 
 /**
- * Reads what an optimizer model does to one parameter. Throws UserError where it does not do the same to
- * all of them, or not number by number.
+ * Reads what an optimizer model does to its parameters. Throws UserError where it does not do it number by
+ * number, but for a sum over all parameters, such as the norm of their gradients.
  */
 export function readUpdate({ graph, bindings }: BoundGraph): CommonUpdate {
   const outputs = new Map(graph.outputs.map((value) => [value.name ?? "", value]));
   const parameters = updatedNames(bindings);
-  const [first] = parameters;
-  if (!first) {
+  if (parameters.size === 0) {
     throw new UserError("The optimizer model updates no parameter from its gradient.", {
       code: "model-unsupported",
     });
   }
-  const valuesOf = ({ next, nextMoments }: UpdatedNames) =>
-    [next, ...nextMoments].flatMap((name) => outputs.get(name) ?? []);
-  const form = (name: string, names: UpdatedNames) => {
-    const inputs = inputRoles(name, names);
-    return valuesOf(names)
-      .map((value) => formOf(value, inputs))
-      .join(" ");
-  };
-  const [firstName, firstNames] = first;
-  for (const [name, names] of parameters) {
-    if (form(name, names) === form(firstName, firstNames)) continue;
-    throw new UserError(
-      `The optimizer updates ${name} in another way than ${firstName}, so they cannot be updated together.`,
-      { code: "model-unsupported", details: { parameter: name } },
-    );
+  const roles = new Map([...parameters].flatMap(([name, names]) => [...inputRoles(name, names)]));
+  const reader = new FormReader(roles, parameters.size);
+  const forms = new Map<string, { parameters: Set<string>; made: readonly Value[] }>();
+  for (const [name, { next, nextMoments }] of parameters) {
+    const made = [next, ...nextMoments].flatMap((output) => outputs.get(output) ?? []);
+    const key = made.map((value) => reader.formOf(value)).join(" ");
+    const form = forms.get(key) ?? { parameters: new Set(), made };
+    form.parameters.add(name);
+    forms.set(key, form);
   }
-  return {
-    parameters,
-    moments: firstNames.moments.length,
-    made: valuesOf(firstNames),
-    roles: inputRoles(firstName, firstNames),
-    controls: bindings.filter(({ role }) => ["learning-rate", "step", "moment"].includes(role)),
-  };
+  const counts = new Set([...parameters.values()].map(({ moments }) => moments.length));
+  const [moments = 0] = counts;
+  if (counts.size > 1) {
+    throw new UserError("The optimizer model keeps more moments of some parameters than of others.", {
+      code: "model-unsupported",
+    });
+  }
+  const controls = bindings.filter(({ role }) => ["learning-rate", "step", "moment"].includes(role));
+  return { parameters, moments, forms: [...forms.values()], roles, controls };
 }
 
 function updatedNames(bindings: readonly Binding[]): Map<string, UpdatedNames> {
@@ -102,60 +104,59 @@ function updatedNames(bindings: readonly Binding[]): Map<string, UpdatedNames> {
   return found;
 }
 
-function inputRoles(name: string, { gradient, moments }: UpdatedNames): Map<string, string> {
-  return new Map([
+function inputRoles(name: string, { gradient, moments }: UpdatedNames): [string, string][] {
+  return [
     [name, "weights"],
     [gradient, "gradient"],
     ...moments.map((moment, i): [string, string] => [moment, momentRole(i, moments.length)]),
-  ]);
+  ];
 }
 
-/** What a value is computed by, with the parameter's own tensors named by their role. */
-function formOf(value: Value | null, roles: ReadonlyMap<string, string>): string {
-  if (!value) return "-";
-  if (value.constant) return `${value.elemType}[${value.constant.dims}]${value.constant.data.join()}`;
-  const { producer, name = "" } = value;
-  if (!producer) return roles.get(name) ?? name;
-  if (!elementwise.has(producer.opType)) {
-    throw new UserError(
-      `The optimizer's ${producer.opType} at ${producer.name} is not elementwise, so parameters cannot be updated together.`,
-      { code: "model-unsupported", details: { node: producer.name } },
-    );
-  }
-  const inputs = producer.inputs.map((input) => formOf(input, roles));
-  return `${producer.opType}(${inputs.join()})${JSON.stringify(producer.attributes)}`;
-}
+/** Writes what values are computed by, with the parameters' own tensors named by their role. */
+class FormReader {
+  readonly #roles: ReadonlyMap<string, string>;
+  readonly #count: number;
+  readonly #known = new Map<Value, string>();
 
-/**
- * Appends the update of the packs of one group: the weights, then their moments. Returns the next of each
- * pack by its name.
- */
-export function appendUpdate(
-  g: Builder,
-  { made: values, roles: inputs, moments }: CommonUpdate,
-  packs: readonly Pack[],
-  matrices: ReadonlyMap<string, Value>,
-  gradient: Value,
-): [string, Value][] {
-  const roles = new Map<string, Value>([["gradient", gradient]]);
-  for (const [i, { name }] of packs.entries()) {
-    const value = matrices.get(name);
-    if (value) roles.set(i === 0 ? "weights" : momentRole(i - 1, moments), value);
+  constructor(roles: ReadonlyMap<string, string>, count: number) {
+    this.#roles = roles;
+    this.#count = count;
   }
-  const done = new Map<Value, Value>();
-  const made = ({ producer, constant, name = "", type }: Value): Value => {
-    if (constant) return g.constant(constant);
-    if (producer) {
-      const given = producer.inputs.map((input) => input && translate(input));
-      return g.copy(producer, given).output(0);
+
+  formOf(value: Value | null): string {
+    if (!value) return "-";
+    const form = this.#known.get(value) ?? this.#read(value);
+    this.#known.set(value, form);
+    return form;
+  }
+
+  #read(value: Value): string {
+    if (value.constant) return `${value.elemType}[${value.constant.dims}]${value.constant.data.join()}`;
+    const { producer, name = "" } = value;
+    if (!producer) return this.#roles.get(name) ?? name;
+    const parts = sumOverParameters(value);
+    if (parts) {
+      const [form, ...others] = new Set(parts.map((part) => this.formOf(part)));
+      if (others.length === 0 && parts.length === this.#count) return `SumOverParameters(${form})`;
     }
-    const own = roles.get(inputs.get(name) ?? "");
-    return own ?? g.graph.inputs.find((input) => input.name === name) ?? g.inputOf(name, type);
-  };
-  const translate = (value: Value): Value => {
-    const result = done.get(value) ?? made(value);
-    done.set(value, result);
-    return result;
-  };
-  return values.map((value, i) => [packs[i]?.name ?? "", translate(value)]);
+    if (!elementwise.has(producer.opType)) {
+      throw new UserError(
+        `The optimizer's ${producer.opType} at ${producer.name} is not elementwise, so parameters cannot be updated together.`,
+        { code: "model-unsupported", details: { node: producer.name } },
+      );
+    }
+    const inputs = producer.inputs.map((input) => this.formOf(input));
+    return `${producer.opType}(${inputs.join()})${JSON.stringify(producer.attributes)}`;
+  }
+}
+
+/** What a Sum adds up where each of its inputs is the ReduceSum of a whole tensor; undefined for another value. */
+export function sumOverParameters({ producer }: Value): Value[] | undefined {
+  if (producer?.opType !== "Sum") return undefined;
+  const parts = producer.inputs.flatMap((input) => {
+    const reduction = input?.producer;
+    const isWhole = reduction?.opType === "ReduceSum" && !reduction.inputs[1];
+    return isWhole && input?.shape.length === 0 ? [reduction.input(0)] : [];
+  });
+  return parts.length === producer.inputs.length ? parts : undefined;
 }

@@ -9,6 +9,12 @@ import type { DeviceName } from "../../device/names.ts";
 export const engineNames = ["onnxruntime", "ort-training"] as const;
 export type EngineName = (typeof engineNames)[number];
 
+/**
+ * The types of a training step: float32, or float16 forward and backward with float32 weights and a loss
+ * scale.
+ */
+export const precisions = ["float32", "mixed"] as const;
+
 /** The engine, device and parallelism of a training. */
 export interface EngineSettings {
   readonly engine: EngineName;
@@ -18,14 +24,30 @@ export interface EngineSettings {
   /** Sessions that share each batch. */
   readonly replicas: number;
   readonly batchSize: number;
+  /** float32 where left out. */
+  readonly precision?: (typeof precisions)[number] | undefined;
+  /** The most steps that a session takes in one call; where left out, a step is several calls. */
+  readonly stepsPerCall?: number | undefined;
 }
+
+/** Whether the whole step is one graph, of which the session takes several in one call. */
+export function isChunked({
+  precision,
+  stepsPerCall,
+}: Pick<EngineSettings, "precision" | "stepsPerCall">): boolean {
+  return precision === "mixed" || stepsPerCall !== undefined;
+}
+
+/** The devices that run ai.onnx Scan, which takes several steps in one call. */
+const scanning: readonly DeviceName[] = ["cpu", "cuda", "wasm"];
 
 /** The paper trains with batches of 128 on two GPUs, so its batch normalisation sees 64 images. */
 const IMAGES_PER_REPLICA = 64;
 
 /**
  * Resolves the number of replicas. `auto` is one replica per core, each with 64 images of a batch or more. A
- * GPU, the engine ort-training and a given number of threads take one session.
+ * GPU, the engine ort-training, mixed precision, several steps a call and a given number of threads take one
+ * session.
  */
 export function replicaCount({
   replicas,
@@ -33,16 +55,21 @@ export function replicaCount({
   device,
   batchSize,
   threads,
+  precision,
+  stepsPerCall,
 }: Omit<EngineSettings, "replicas"> & { readonly replicas: number | "auto" }): number {
   if (replicas !== "auto") return replicas;
-  const isShared = engine === "onnxruntime" && device === "cpu" && threads === undefined;
+  const isWhole = isChunked({ precision, stepsPerCall });
+  const isShared = engine === "onnxruntime" && device === "cpu" && threads === undefined && !isWhole;
   const shares = Math.floor(batchSize / IMAGES_PER_REPLICA);
   return isShared ? Math.max(1, Math.min(availableParallelism(), shares)) : 1;
 }
 
 /** Throws UserError where the engine cannot train on the device, or with so many replicas. */
-export function expectTrainable({ engine, device, replicas, batchSize }: EngineSettings): void {
+export function expectTrainable(settings: EngineSettings): void {
+  const { engine, device, replicas, batchSize, precision } = settings;
   const isAlone = replicas === 1;
+  const whole = isChunked(settings) && (precision === "mixed" ? "--precision mixed" : "--steps-per-call");
   const conflicts: readonly (readonly [isOne: boolean, message: string])[] = [
     [
       !isAlone && engine === "ort-training",
@@ -57,9 +84,15 @@ export function expectTrainable({ engine, device, replicas, batchSize }: EngineS
       engine === "ort-training" && device !== "cpu",
       `--engine ort-training trains on the CPU, not on ${device}: give --device cpu.`,
     ],
+    [whole !== false && engine === "ort-training", `${whole} does not go with --engine ort-training.`],
+    [whole !== false && !isAlone, `${whole} trains one session: leave --replicas ${replicas} out.`],
+    [
+      whole !== false && !scanning.includes(device),
+      `${whole} does not work on ${device}, which has no Scan: give --device ${scanning.join(", ")}.`,
+    ],
   ];
   const conflict = conflicts.find(([isOne]) => isOne);
   if (!conflict) return;
-  const details = { engine, device, replicas, batchSize };
+  const details = { engine, device, replicas, batchSize, precision };
   throw new UserError(conflict[1], { code: "setting-conflict", details });
 }

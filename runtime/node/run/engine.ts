@@ -1,16 +1,17 @@
 import { availableParallelism } from "node:os";
 import type { ArtifactBytes } from "../../../artifacts/manifest.ts";
 import type { Device } from "../../device/device.ts";
+import { ChunkedSession } from "../../session/chunked-session.ts";
 import type { TrainingSources } from "../../session/sources.ts";
 import { TrainingSession } from "../../session/training-session.ts";
 import { openDevice } from "../devices.ts";
 import { OrtTrainingSession } from "../ort-training/ort-training-session.ts";
 import { ReplicatedSession } from "../replicas/replicated-session.ts";
-import { type EngineSettings, expectTrainable } from "./engine-settings.ts";
+import { type EngineSettings, expectTrainable, isChunked } from "./engine-settings.ts";
 
 /** A training session, and the device of its tensors, which also evaluates the network. */
 export interface Engine {
-  readonly session: TrainingSession | ReplicatedSession | OrtTrainingSession;
+  readonly session: TrainingSession | ChunkedSession | ReplicatedSession | OrtTrainingSession;
   readonly device: Device;
 }
 
@@ -30,6 +31,11 @@ export async function openEngine(sources: TrainingSources, settings: EngineSetti
     return { session, device: await openDevice("cpu", { threads: threads && threads * replicas }) };
   }
   const device = await openDevice(name, { threads });
+  if (isChunked(settings)) {
+    const { precision, stepsPerCall = 1 } = settings;
+    const chunk = { mixed: precision === "mixed", stepsPerCall };
+    return { session: await ChunkedSession.create(sources, device, chunk), device };
+  }
   return { session: await TrainingSession.create(sources, device), device };
 }
 
