@@ -30,7 +30,7 @@ pack() {
   cp -r "$root/test/gpu" "$stage/app/test/"
   cp "$root/test/interop/shakenet_torch.py" "$stage/app/test/interop/"
   (cd "$root" && npm ls --omit=dev --all --parseable 2>/dev/null || true) | sed -n "s#^$root/node_modules/##p" |
-    grep -vE '^(onnxruntime-web|vega|d3-|sharp|@img)' |
+    grep -vE "^(onnxruntime-web|sharp|@img)" |
     while read -r name; do mkdir -p "$stage/app/node_modules/$(dirname "$name")"; cp -rn "$root/node_modules/$name" "$stage/app/node_modules/$(dirname "$name")/"; done
   find "$stage/app" \( -name '*.map' -o -name '*.d.ts' -o -name '*.md' \) -delete
   rm -rf "$stage"/app/node_modules/onnxruntime-node/bin/napi-v6/{win32,darwin,linux/arm64}
