@@ -16,7 +16,6 @@ import {
   stockOptimizerGraph,
   type TrainingForm,
   trainingForm,
-  UserError,
   type Value,
   withDataInside,
   withOwnStatistics,
@@ -31,6 +30,7 @@ import { type OptimizerName, ruleOf, type Target } from "./settings.ts";
 import { chooseTrainable, type Trainable } from "./trainable.ts";
 import { type TrainingPlan, trainingGraphs } from "./training-graphs.ts";
 import { trainsLayer } from "./training-layers.ts";
+import { expectKnownTypes } from "./unknown-types.ts";
 import { type Warning, warningsOf } from "./warnings.ts";
 
 /** The settings of `generateArtifacts`. */
@@ -226,23 +226,6 @@ function choiceIn(graph: Graph, { trainable, loss, lossInput }: GenerateOptions)
     trained: new Set(trained.map(({ name }) => name)),
     frozen: new Set(frozen.map(({ name }) => name)),
   };
-}
-
-/**
- * Throws UserError where what the loss reads comes from a node that is not covered, so that its type is
- * unknown.
- */
-function expectKnownTypes({ nodes }: Graph): void {
-  const unknown = nodes.find(({ outputs }) =>
-    outputs.some(({ type, uses }) => type.kind === "other" && uses.length),
-  );
-  if (!unknown) return;
-  const { name, opType, operator } = unknown;
-  const reason = operator.kept?.reason ?? `${opType} at ${name} makes values of an unknown type`;
-  throw new UserError(`The model cannot be trained: ${reason}.`, {
-    code: "model-unsupported",
-    details: { node: name, opType, reason },
-  });
 }
 
 function sourceOf(

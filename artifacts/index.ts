@@ -1,5 +1,13 @@
 /** The files: ONNX Runtime's training artifacts and its checkpoint. */
 export * from "./checkpoint.ts";
+export {
+  type CoverageOptions,
+  type CoveredOutput,
+  type CoveredParameter,
+  type Obstacle,
+  type TrainingCoverage,
+  trainingCoverage,
+} from "./coverage.ts";
 export * from "./generate.ts";
 export * from "./initial-checkpoint.ts";
 export * from "./losses.ts";
@@ -12,6 +20,7 @@ export {
   type ParameterLayer,
   parametersOf,
 } from "./model-parameters.ts";
+export { type OtherConstant, otherConstants } from "./other-constants.ts";
 export * from "./parameters.ts";
 export { readFileBytes } from "./read-file.ts";
 export * from "./restore.ts";

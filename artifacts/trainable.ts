@@ -1,4 +1,5 @@
 import { type Graph, globExpression, nearestName, UserError, type Value } from "../graph-builder/index.ts";
+import { listed } from "./listed.ts";
 import {
   floatConstants,
   headOf,
@@ -105,12 +106,4 @@ function reasonFor(value: Value): string {
   if (!value.constant) return "it is an input of the model, and no constant";
   if (isStatistic(value)) return "it is a running statistic of batch normalisation";
   return `it is ${value.elemType}, and only float tensors are trained`;
-}
-
-/** The first names of a list, and how many there are. */
-function listed(names: Iterable<string>): string {
-  const all = [...names];
-  if (all.length === 0) return "none";
-  const shown = all.slice(0, 5).join(", ");
-  return all.length > 5 ? `${shown} and ${all.length - 5} others` : shown;
 }

@@ -7,7 +7,6 @@ import {
   type BoundGraph,
   type Builder,
   createBuilder,
-  didYouMean,
   explicitBindings,
   explicitState,
   Graph,
@@ -28,6 +27,7 @@ import {
   type Value,
 } from "../graph-builder/index.ts";
 import { appendLoss, type Loss, lossOutput, outputsOfLoss, targetNames } from "./losses.ts";
+import { outputNamed } from "./outputs.ts";
 import type { StateTensor } from "./parameters.ts";
 import type { Target } from "./settings.ts";
 
@@ -217,16 +217,6 @@ function gradientsOf(
       details: { reason: error.message },
     });
   }
-}
-
-function outputNamed({ outputs }: Graph, name: string): Value {
-  const value = outputs.find((output) => output.name === name);
-  if (value) return value;
-  const names = outputs.flatMap((output) => output.name ?? []);
-  throw new UserError(`The model has no output ${name}.${didYouMean(name, names)}`, {
-    code: "output-unknown",
-    details: { output: name, outputs: names },
-  });
 }
 
 function withoutInfluence(parameter: string): UserError {

@@ -94,6 +94,10 @@ export const settingGroups = {
     json: z.boolean().default(false).describe("print one JSON object to standard output"),
     graph: z.boolean().default(false).describe("print the model in ONNX's textual syntax"),
     lowered: z.enum(deviceNames).optional().describe("print the model as a session on this device runs it"),
+    training: z
+      .boolean()
+      .default(false)
+      .describe("show which parameters can be trained, and which operators have no gradient"),
     dot: z.boolean().default(false).describe("print the graph in Graphviz's language, for a drawing"),
   },
 } as const;

@@ -1,7 +1,7 @@
 /** The compiler: ONNX's intermediate representation, operators, autodiff, lowerings. */
 export { type AppendOptions, appendGraph, nodesFor, partFor } from "./append-graph.ts";
 export { at } from "./at.ts";
-export { appendGradients, propagateGradients } from "./autodiff/autodiff.ts";
+export { appendGradients, propagateGradients, stopsGradient } from "./autodiff/autodiff.ts";
 export { detach } from "./autodiff/detach.ts";
 export { type GradientsOptions, gradients, type ValueReference } from "./autodiff/gradient-model.ts";
 export {
@@ -14,6 +14,7 @@ export * from "./bindings.ts";
 export { type Builder, createBuilder, type Given, GraphBuilder, type OperatorMethods } from "./builder.ts";
 export { checkGraph, GraphError } from "./checker.ts";
 export { type Cost, type Count, costOf, type FlopsRule, flopsOf } from "./cost.ts";
+export { type GradientCoverage, gradientCoverage, type RefusedNode } from "./coverage.ts";
 export { bindingsOf, deriveBindings, type ModelKind, type TensorNames } from "./derived-bindings.ts";
 export * from "./dims.ts";
 export { toDot } from "./dot.ts";

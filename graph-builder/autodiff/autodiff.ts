@@ -101,20 +101,37 @@ function propagate(g: Builder, nodes: readonly Node[], targets: readonly Value[]
   for (const node of [...nodes].reverse()) {
     const inputs = node.inputs.map((input) => (input && varying.has(input) ? input : null));
     if (!node.outputs.some((output) => arriving.has(output)) || inputs.every((input) => !input)) continue;
-    const results = g.within(`${node.name}_Grad`, () => backward(g, node, inputs, collect, substitutes));
-    for (const [i, input] of inputs.entries()) {
-      if (!input) continue;
-      const result = results[i];
-      if (!result)
-        throw new Error(`the gradient of input ${i} of ${node.opType} at ${node.name} is not known`);
-      const gradient = g.within(`${node.name}_Grad`, () =>
-        unbroadcast(g, typeof result === "function" ? result() : result, input),
-      );
-      expectType(node, i, gradient, input);
+    for (const [input, gradient] of nodeGradients(g, node, inputs, collect, substitutes)) {
       arrive(input, gradient);
     }
   }
   return targets.map((target) => collect(target) ?? zeros(g, target));
+}
+
+/**
+ * Appends the backward pass of one node and returns the wanted inputs (null for the others) with their
+ * gradients. `gradientAt` returns the gradient of an output, undefined where the loss does not depend on it.
+ * Throws Error, naming the node, where an input has no gradient.
+ */
+export function nodeGradients(
+  g: Builder,
+  node: Node,
+  wanted: readonly (Value | null)[],
+  gradientAt: (value: Value) => Value | undefined,
+  substitutes: ReadonlyMap<Value, Value> = new Map(),
+): [Value, Value][] {
+  return g.within(`${node.name}_Grad`, () => {
+    const results = backward(g, node, wanted, gradientAt, substitutes);
+    return wanted.flatMap((input, i): [Value, Value][] => {
+      if (!input) return [];
+      const result = results[i];
+      if (!result)
+        throw new Error(`the gradient of input ${i} of ${node.opType} at ${node.name} is not known`);
+      const gradient = unbroadcast(g, typeof result === "function" ? result() : result, input);
+      expectType(node, i, gradient, input);
+      return [[input, gradient]];
+    });
+  });
 }
 
 /** The sum of a value's gradients, named `<name>_grad`; undefined where the value has none. */
@@ -141,11 +158,16 @@ function gradientOf(node: Node): Gradient | undefined {
   return isOpType(opType) ? (gradients[opType] as Gradient) : undefined;
 }
 
+/** Whether the derivative of a node is 0 wherever it exists, so that no gradient passes it. */
+export function stopsGradient(node: Node): boolean {
+  return gradientOf(node) === "zero";
+}
+
 /** The floating-point values, and those of unknown type, that change when one of the targets does. */
-function valuesThatVary(nodes: readonly Node[], targets: readonly Value[]): ReadonlySet<Value> {
+export function valuesThatVary(nodes: readonly Node[], targets: readonly Value[]): ReadonlySet<Value> {
   const varying = new Set(targets);
   for (const node of nodes) {
-    if (gradientOf(node) === "zero" || !node.inputs.some((input) => input && varying.has(input))) continue;
+    if (stopsGradient(node) || !node.inputs.some((input) => input && varying.has(input))) continue;
     for (const output of node.outputs) {
       if (isFloating(output) || output.type.kind === "other") varying.add(output);
     }

@@ -46,6 +46,7 @@ test("build-graph --from writes the artifacts of a model with external data, and
   expect(stdout).toMatch(/^groups +\*\.bias: weight decay 0, learning rate 2$/m);
   expect(stdout).toMatch(/^fc\.weight +\[3, 5\] +15$/m);
   expect(stdout).toMatch(/^second\.bn\.bias +\[5\] +5$/m);
+  expect(stdout).toMatch(/^ +4 +running statistics of batch normalisation +first\.bn\.running_mean/m);
   expect(stdout).toMatch(/Written to cnn\. Next:\n.* inspect cnn\n$/);
   expect(manifestIn("cnn")).toMatchObject({
     model: "cnn",

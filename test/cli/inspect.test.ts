@@ -79,6 +79,30 @@ describe("inspect of a model of another program", () => {
     expect(dot.stdout).toMatch(/\[label="StringNormalizer"/);
   });
 
+  test("says with --training what can be trained, and which node keeps the rest from it", async () => {
+    expect(await json("inspect", "foreign.onnx", "--training")).toMatchObject({
+      kind: "training",
+      outputs: [{ name: "y", type: "float[n, 2]" }],
+      parameters: [{ name: "onnx::MatMul_7", values: 6, trainable: true, trainable_from: ["y"] }],
+      obstacles: [],
+    });
+    const { code, stdout } = await shake(folder, "inspect", "uncovered.onnx", "--training");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^trainable +0 of 1 parameters, 0 of 6 values$/m);
+    expect(stdout).toMatch(
+      /StringNormalizer at \/act .*\n {2}This keeps 1 parameter from being trained: onnx::MatMul_7\./,
+    );
+    const asked = ["build-graph", "--from", "uncovered.onnx", "--loss", "mse", "--out", "refused"];
+    const refused = await shake(folder, ...asked);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toMatch(
+      /^shake: uncovered\.onnx cannot be trained as asked: .*StringNormalizer at/,
+    );
+    expect(refused.stderr).toMatch(
+      /keeps onnx::MatMul_7 from being trained.* inspect uncovered\.onnx --training lists/,
+    );
+  });
+
   test("refuses to print the graph of a file that is too old, and says how to convert it", async () => {
     const { code, stdout, stderr } = await shake(folder, "inspect", "old.onnx", "--graph");
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
@@ -117,7 +141,7 @@ describe("inspect prints", () => {
     const checkpoint = await shake(folder, "inspect", "art/checkpoint", "--dot");
     expect(checkpoint).toMatchObject({
       code: 2,
-      stderr: "shake: art/checkpoint is no model: only a model has a graph to print.\n",
+      stderr: "shake: art/checkpoint is no model: only a model has a graph.\n",
     });
     const device = await shake(folder, "inspect", training, "--lowered", "webgup");
     expect(device.stderr).toMatch(

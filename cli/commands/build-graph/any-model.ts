@@ -4,16 +4,21 @@ import {
   decodeCheckpoint,
   generateArtifacts,
   type ModelArtifacts,
+  otherConstants,
+  trainingCoverage,
 } from "../../../artifacts/index.ts";
+import { listed } from "../../../artifacts/listed.ts";
 import {
   decodeModel,
   decodeOutline,
   formatType,
+  type Graph,
   type OptimizerRule,
   type Outline,
   UserError,
 } from "../../../graph-builder/index.ts";
 import { readModelFile } from "../../../runtime/node/index.ts";
+import { constantsTable } from "../../constants-table.ts";
 import { formatLarge, formatTable } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { complete } from "../../settings.ts";
@@ -38,7 +43,7 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
     );
   }
   const { trainable, lossInput, learningRate, additionalOutputs } = given;
-  const artifacts = withFlagNames(file, () =>
+  const artifacts = explained(file, bytes, () =>
     generateArtifacts(bytes, {
       name,
       trainable,
@@ -56,27 +61,36 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
     folder,
     artifacts,
     fields: { ...sourceFields(file, outline), ...trainingFields(artifacts, given, rule) },
-    sections: sectionsOf(artifacts),
+    sections: sectionsOf(artifacts, decodeModel(bytes, file, { uncovered: "keep" }).graph),
     next: [shakeCommand("inspect", folder)],
   };
 }
 
-/** Names flags in the place of the options of `generateArtifacts`. */
-function withFlagNames<T>(file: string, make: () => T): T {
+/**
+ * Names flags in the place of the options of `generateArtifacts`, and says which node keeps which parameters
+ * from being trained.
+ */
+function explained<T>(file: string, bytes: Uint8Array, make: () => T): T {
   try {
     return make();
   } catch (error) {
-    if (!(error instanceof UserError) || error.details["setting"] !== "lossInput") throw error;
-    const outputs = error.details["outputs"];
-    const names = Array.isArray(outputs) ? outputs.join(", ") : "";
-    throw new UserError(
-      `${file} has the outputs ${names}: say which the loss reads with --loss-input NAME.`,
-      {
-        cause: error,
-        code: error.code,
-        details: error.details,
-      },
-    );
+    if (!(error instanceof UserError)) throw error;
+    const { code, details } = error;
+    const outputs = details["outputs"];
+    if (details["setting"] === "lossInput" && Array.isArray(outputs)) {
+      const message = `${file} has the outputs ${outputs.join(", ")}: say which the loss reads with --loss-input NAME.`;
+      throw new UserError(message, { cause: error, code, details });
+    }
+    if (code !== "model-unsupported") throw error;
+    const { obstacles } = trainingCoverage(bytes);
+    if (obstacles.length === 0) throw error;
+    const reasons = obstacles.slice(0, 3).map(({ reason, parameters }) => {
+      return `${reason}, which keeps ${listed(parameters)} from being trained`;
+    });
+    const rest = obstacles.length > 3 ? `; and ${obstacles.length - 3} more` : "";
+    const command = shakeCommand("inspect", file, "--training");
+    const message = `${file} cannot be trained as asked: ${reasons.join("; ")}${rest}. Choose others with --trainable: ${command} lists them.`;
+    throw new UserError(message, { cause: error, code, details: { ...details, obstacles } });
   }
 }
 
@@ -113,8 +127,9 @@ function trainingFields(
 const SHOWN = 20;
 const NOTES = 2;
 
-/** The parameters that are trained, those that are not, and the warnings. */
-function sectionsOf({ manifest: { trainable, frozen, warnings }, checkpoint }: ModelArtifacts): string[] {
+/** The parameters that are trained, the constants that are not, with the reason, and the warnings. */
+function sectionsOf({ manifest, checkpoint }: ModelArtifacts, source: Graph): string[] {
+  const { trainable, frozen, warnings } = manifest;
   const state = decodeCheckpoint(checkpoint, artifactFiles.checkpoint);
   const row = (name: string) => {
     const tensor = state.trainable.get(name) ?? state.frozen.get(name);
@@ -129,6 +144,7 @@ function sectionsOf({ manifest: { trainable, frozen, warnings }, checkpoint }: M
   return [
     ...table("trained", trainable),
     ...table("not chosen by --trainable", frozen),
+    ...constantsTable(otherConstants(source, new Set([...trainable, ...frozen]))),
     ...(warnings.length > 0 ? [notesOf(warnings)] : []),
   ];
 }

@@ -25,9 +25,11 @@ import { inspectModel } from "./model.ts";
 import { inspectOutline } from "./outline.ts";
 import type { Report } from "./report.ts";
 import { inspectRun } from "./run-folder.ts";
+import { inspectTraining } from "./training.ts";
 
-export async function run({ file = "", graph, lowered, dot, json }: InspectGiven): Promise<number> {
-  const report = await inspect(file);
+export async function run({ file = "", graph, lowered, dot, training, json }: InspectGiven): Promise<number> {
+  const found = await inspect(file);
+  const report = training ? inspectTraining(expectModel(found, file), file) : found;
   if (graph || lowered || dot) {
     const model = expectModel(report, file);
     const shown = lowered ? await modelOn(lowered, model) : model;
@@ -38,7 +40,7 @@ export async function run({ file = "", graph, lowered, dot, json }: InspectGiven
 
 function expectModel({ model, refusal }: Report, file: string): Model {
   if (model) return model;
-  throw new UserError(refusal ?? `${file} is no model: only a model has a graph to print.`, {
+  throw new UserError(refusal ?? `${file} is no model: only a model has a graph.`, {
     code: "model-unsupported",
   });
 }

@@ -1,0 +1,30 @@
+import { formatType, type Graph, type Value } from "../graph-builder/index.ts";
+import { isStatistic } from "./model-parameters.ts";
+
+/** A named constant that is no parameter. */
+export interface OtherConstant {
+  readonly name: string;
+  readonly type: string;
+  /** Why, as a phrase. */
+  readonly reason: string;
+}
+
+/** The named constants of a graph without its parameters, which have the given names. */
+export function otherConstants(graph: Graph, parameters: ReadonlySet<string>): OtherConstant[] {
+  return graph.initializers.flatMap((value) => {
+    const { name, type } = value;
+    if (name === undefined || parameters.has(name)) return [];
+    return [{ name, type: formatType(type), reason: reasonFor(value) }];
+  });
+}
+
+const otherFloats: readonly string[] = ["float16", "bfloat16", "double"];
+
+function reasonFor(value: Value): string {
+  const { elemType, constant } = value;
+  if (isStatistic(value)) return "running statistics of batch normalisation";
+  if (otherFloats.includes(elemType)) return `${elemType}, and only float tensors are trained`;
+  if (elemType !== "float") return "whole numbers: shapes, axes, indices";
+  if (constant?.data.length === 1) return "single numbers";
+  return "no layer reads them as a weight, bias or scale; each can be trained by its full name";
+}
