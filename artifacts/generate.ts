@@ -47,6 +47,11 @@ export interface GenerateOptions {
   /** Outputs of the model that the training and the evaluation model return behind `loss`. */
   readonly additionalOutputs?: readonly string[] | undefined;
   /**
+   * Also returns `correct`, int64: how many labels have the highest score of their row. Only with
+   * cross-entropy.
+   */
+  readonly countCorrect?: boolean | undefined;
+  /**
    * The outputs of the evaluation model behind `loss`; by default those that the loss reads, and the
    * additional ones.
    */
@@ -129,6 +134,7 @@ export function generateArtifacts(trained: TrainedModel, options: GenerateOption
     loss,
     lossInput,
     additionalOutputs,
+    countCorrect: options.countCorrect,
     evaluationOutputs: options.evaluationOutputs ?? [...evaluated],
     rule,
     target,

@@ -188,6 +188,30 @@ function appendNamed(
   return reduced(g, loss, losses);
 }
 
+/**
+ * How many labels have the highest score, int64: for a cross-entropy, whose only target is `labels`. Throws
+ * UserError for another loss.
+ */
+export function correctLabels(
+  g: Builder,
+  loss: Loss,
+  { outputs, lossInput }: Omit<LossContext, "taken">,
+  [labels]: readonly Value[],
+): Value {
+  const named: Loss = loss === "cross-entropy" ? { type: loss } : loss;
+  const isKnown = typeof named === "object" && "type" in named && named.type === "cross-entropy";
+  if (!isKnown || !labels) {
+    throw invalidLoss("correct labels are counted with cross-entropy alone: leave countCorrect out.");
+  }
+  const name = chosenOutput([...outputs.keys()], named.input ?? lossInput);
+  const scores = outputOf({ outputs }, name);
+  return g.scope("correct", () => {
+    const hits = g.Equal(g.ArgMax(scores, { axis: 1, keepdims: 0 }), labels);
+    const count = g.ReduceSum(g.Cast(hits, { to: dataTypeNumbers.float }), null, { keepdims: 0 });
+    return g.Cast(count, { to: dataTypeNumbers.int64 });
+  });
+}
+
 function reduced(g: Builder, { reduction = "mean" }: TargetedLoss, losses: Value): Value {
   return reduction === "mean"
     ? g.ReduceMean(losses, { keepdims: 0 })
@@ -292,7 +316,7 @@ function chosenOutput(names: readonly string[], name: string | undefined): strin
   });
 }
 
-function outputOf({ outputs }: LossContext, name: string): Value {
+function outputOf({ outputs }: Pick<LossContext, "outputs">, name: string): Value {
   const value = outputs.get(name);
   if (!value) throw new TypeError(`there is no output ${name}`);
   return value;

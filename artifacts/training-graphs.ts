@@ -26,13 +26,16 @@ import {
   updateInPlace,
   type Value,
 } from "../graph-builder/index.ts";
-import { appendLoss, type Loss, lossOutput, outputsOfLoss, targetNames } from "./losses.ts";
+import { appendLoss, correctLabels, type Loss, lossOutput, outputsOfLoss, targetNames } from "./losses.ts";
 import { outputNamed } from "./outputs.ts";
 import type { StateTensor } from "./parameters.ts";
 import type { Target } from "./settings.ts";
 
 /** The name of the loss among the outputs. */
 const LOSS = "loss";
+
+/** The name of the number of labels that have the highest score. */
+const CORRECT = "correct";
 
 /** What is trained of a network, and how. */
 export interface TrainingPlan {
@@ -46,6 +49,8 @@ export interface TrainingPlan {
   readonly lossInput?: string | undefined;
   /** The outputs of the training model behind `loss`. */
   readonly additionalOutputs: readonly string[];
+  /** Whether both models also return `correct`, how many labels have the highest score. */
+  readonly countCorrect?: boolean | undefined;
   /** The outputs of the evaluation model behind `loss`. */
   readonly evaluationOutputs: readonly string[];
   readonly rule: OptimizerRule;
@@ -118,7 +123,7 @@ function evaluationGraph(plan: TrainingPlan, tensors: readonly StateTensor[]): G
 /** Appends the network with its tensors as inputs, the loss, and the outputs. */
 function appendForward(
   g: Builder,
-  { loss, lossInput }: TrainingPlan,
+  { loss, lossInput, countCorrect }: TrainingPlan,
   network: Graph,
   tensors: readonly StateTensor[],
   { outputs, others }: { readonly outputs: readonly string[]; readonly others: readonly Value[] },
@@ -140,15 +145,21 @@ function appendForward(
     if (input) replacements.set(value, input);
   }
   const isNamedLoss = lossOutput(loss, network)?.name === LOSS;
-  const reserved = [...Object.values(targetNames), ...(isNamedLoss ? [] : [LOSS])];
+  const reserved = [
+    ...Object.values(targetNames),
+    ...(isNamedLoss ? [] : [LOSS]),
+    ...(countCorrect ? [CORRECT] : []),
+  ];
   const copyOf = appendGraph(g, network, { wanted: needed, replacements, reserved });
   const copies = new Map(read.map((value) => [value.name ?? "", copyOf(value)]));
   const last = inputs.length;
   const taken = givenNames(g.graph);
   const result = g.output(appendLoss(g, loss, { outputs: copies, lossInput, taken }), LOSS);
+  const correct = countCorrect && correctLabels(g, loss, { outputs: copies, lossInput }, inputs.slice(last));
   // the targets of the loss come behind the network's own inputs
   inputs.splice(first, 0, ...inputs.splice(last));
   for (const [i, name] of outputs.entries()) g.output(copyOf(at(returned, i)), name);
+  if (correct) g.output(correct, CORRECT);
   return { loss: result, copyOf };
 }
 

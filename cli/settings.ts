@@ -10,7 +10,10 @@ import {
 import { defaultForm, inputForms, outputForms } from "../shakenet/inference-form.ts";
 import { runSettingGroups } from "../shakenet/node/run-config.ts";
 import { targets } from "../shakenet/settings.ts";
+
 import { anyModelSettings } from "./any-model-settings.ts";
+
+import { pictureSettings } from "./models/settings.ts";
 
 const count = z.int().min(1);
 const path = z.string().min(1);
@@ -21,6 +24,7 @@ const path = z.string().min(1);
  */
 export const settingGroups = {
   ...runSettingGroups,
+  Pictures: pictureSettings,
   Model: {
     input: z
       .enum(inputForms)
@@ -108,6 +112,7 @@ export type SettingGroup = keyof Groups;
 const schemas = {
   ...settingGroups.Network,
   ...settingGroups.Data,
+  ...settingGroups.Pictures,
   ...settingGroups.Training,
   ...settingGroups.Machine,
   ...settingGroups.Model,

@@ -48,6 +48,7 @@ export { freeName, givenNames, nameOf, nameValues } from "./names.ts";
 export { type ChunkNames, chunkNames, encodeChunk, STEPS } from "./onnx/chunk.ts";
 export { type DecodeOptions, decodeMetadata, decodeModel } from "./onnx/decode.ts";
 export { type ExternalData, externalLocations, withDataInside } from "./onnx/external-data.ts";
+export { withMetadata } from "./onnx/file-metadata.ts";
 export { withElements, withoutElements } from "./onnx/file-tensors.ts";
 export { encodeModel } from "./onnx/model.ts";
 export { decodeOutline, type Outline } from "./onnx/outline.ts";

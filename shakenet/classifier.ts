@@ -1,3 +1,5 @@
+import { decodeMetadata } from "../graph-builder/index.ts";
+import { feedingIn, type PictureFeeding } from "../runtime/data/picture-input.ts";
 import type { Device } from "../runtime/device/device.ts";
 import { Classifier } from "../runtime/inference/classifier.ts";
 
@@ -8,9 +10,17 @@ import { Classifier } from "../runtime/inference/classifier.ts";
 export const evenMixFill = { alpha: 0.5 } as const;
 
 /**
- * Opens a frozen image classifier, a ShakeNet or another one; `what` names it in errors.
+ * Opens a frozen image classifier, a ShakeNet or another one; `what` names it in errors. It is fed as `feeding`
+ * says, and where that says nothing as its metadata do.
  * Throws UserError where ONNX Runtime refuses it or it does not take images.
  */
-export function openClassifier(bytes: Uint8Array, device: Device, what: string): Promise<Classifier> {
-  return Classifier.open(bytes, device, what, evenMixFill);
+export async function openClassifier(
+  bytes: Uint8Array,
+  device: Device,
+  what: string,
+  feeding: PictureFeeding = {},
+): Promise<Classifier> {
+  const known = feedingIn(decodeMetadata(bytes, what));
+  const given = Object.fromEntries(Object.entries(feeding).filter(([, value]) => value !== undefined));
+  return Classifier.open(bytes, device, what, { fills: evenMixFill, ...known, ...given });
 }

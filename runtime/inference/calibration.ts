@@ -26,7 +26,7 @@ export async function calibrate(
   fills: InputFills = {},
 ): Promise<Map<string, Range>> {
   const model = encodeModel(createModel(observed(graph)));
-  const classifier = await Classifier.open(model, device, graph.name, fills);
+  const classifier = await Classifier.open(model, device, graph.name, { fills });
   const ranges = new Map<string, Range>();
   const pixels = images.length / count;
   for (let first = 0; first < count; first += BATCH) {

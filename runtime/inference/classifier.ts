@@ -1,5 +1,12 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { UserError } from "../../graph-builder/errors.ts";
+import {
+  type PictureFeeding,
+  type PictureInput,
+  pictureInput,
+  pictureTensor,
+} from "../data/picture-input.ts";
+import { type ImageSize, pixelsOf } from "../data/types.ts";
 import type { Device } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
 
@@ -9,15 +16,10 @@ import { ortReason } from "../device/ort-errors.ts";
  */
 export type InputFills = Readonly<Record<string, number>>;
 
-/** What a frozen classifier is fed. */
-interface ImageInput {
-  readonly name: string;
-  readonly type: "float32" | "uint8";
-  /** Whether the layout is NHWC, not NCHW. */
-  readonly isNhwc: boolean;
-  readonly size: { readonly channels: number; readonly height: number; readonly width: number };
-  /** The fixed number of images of a run; undefined where any number will do. */
-  readonly batch: number | undefined;
+/** How a classifier is opened. */
+export interface ClassifierOptions extends PictureFeeding {
+  /** The inputs that these name must be float and of a known shape. */
+  readonly fills?: InputFills | undefined;
 }
 
 /**
@@ -27,29 +29,36 @@ interface ImageInput {
 export class Classifier {
   readonly #session: InferenceSession;
   readonly #device: Device;
-  readonly #input: ImageInput;
+  readonly #input: PictureInput;
+  readonly #scores: string;
   readonly #fills: Readonly<Record<string, Tensor>>;
 
-  private constructor(session: InferenceSession, device: Device, input: ImageInput, fills: InputFills) {
+  private constructor(
+    session: InferenceSession,
+    device: Device,
+    input: PictureInput,
+    { fills = {}, scores = outputName(session) }: ClassifierOptions,
+  ) {
     this.#session = session;
     this.#device = device;
     this.#input = input;
+    this.#scores = scores;
     this.#fills = filledInputs(session, device, fills);
   }
 
   /**
-   * Opens a model. Errors call it `what`. The inputs that `fills` names must be float and of a known shape.
-   * Throws UserError where ONNX Runtime refuses it or it does not take images.
+   * Opens a model. Errors call it `what`. Throws UserError where ONNX Runtime refuses it or it does not take
+   * images.
    */
   static async open(
     bytes: Uint8Array,
     device: Device,
     what: string,
-    fills: InputFills = {},
+    options: ClassifierOptions = {},
   ): Promise<Classifier> {
     const session = await openModel(bytes, device, what);
     try {
-      return new Classifier(session, device, imageInput(session, what, fills), fills);
+      return new Classifier(session, device, imageInput(session, what, options), options);
     } catch (error) {
       await session.release();
       throw error;
@@ -57,13 +66,13 @@ export class Classifier {
   }
 
   /** The size of the images that the model takes. */
-  get imageSize(): ImageInput["size"] {
+  get imageSize(): ImageSize {
     return this.#input.size;
   }
 
   /** Whether the model returns probabilities instead of logits. */
   get isProbabilities(): boolean {
-    return outputName(this.#session) === "probabilities";
+    return this.#scores === "probabilities";
   }
 
   /**
@@ -74,11 +83,10 @@ export class Classifier {
   async logits(images: Uint8Array): Promise<Tensor> {
     const count = this.#count(images);
     const batch = this.#input.batch ?? count;
-    const output = outputName(this.#session);
     const rows: Float32Array[] = [];
     for (let first = 0; first < count; first += batch) {
       const results = await this.run(this.#part(images, first, first + batch));
-      const scores = scoresIn(results, output);
+      const scores = scoresIn(results, this.#scores);
       const classes = scores.length / batch;
       for (let i = 0; i < Math.min(batch, count - first); i++)
         rows.push(scores.subarray(i * classes, (i + 1) * classes));
@@ -94,14 +102,9 @@ export class Classifier {
    * Every output of one run. A model of a fixed batch takes at most so many images; black ones fill the rest.
    */
   async run(images: Uint8Array): Promise<InferenceSession.ReturnType> {
-    const { name, type, isNhwc, size } = this.#input;
-    const { Tensor } = this.#device.ort;
-    const { channels, height, width } = size;
+    const { name } = this.#input;
     const batch = this.#input.batch ?? this.#count(images);
-    const dims = isNhwc ? [batch, height, width, channels] : [batch, channels, height, width];
-    const data = new (type === "uint8" ? Uint8Array : Float32Array)(batch * channels * height * width);
-    data.set(isNhwc ? interleaved(images, channels, height * width) : images);
-    const pixels = new Tensor(type, data, dims);
+    const pixels = pictureTensor(this.#input, images, batch, this.#device);
     return this.#session.run({ ...this.#fills, [name]: pixels });
   }
 
@@ -110,8 +113,7 @@ export class Classifier {
   }
 
   #count(images: Uint8Array): number {
-    const { channels, height, width } = this.#input.size;
-    return images.length / (channels * height * width);
+    return images.length / pixelsOf(this.#input.size);
   }
 
   #part(images: Uint8Array, first: number, last: number): Uint8Array {
@@ -167,8 +169,9 @@ function filledInputs(
 function imageInput(
   { inputMetadata, inputNames }: InferenceSession,
   what: string,
-  fills: InputFills,
-): ImageInput {
+  options: ClassifierOptions,
+): PictureInput {
+  const { fills = {} } = options;
   const [images, ...others] = inputMetadata.filter(({ name }) => !Object.hasOwn(fills, name));
   if (!images || others.length > 0) {
     throw new UserError(`${what} must have one input of images, not ${inputNames.join(", ")}.`, {
@@ -176,29 +179,6 @@ function imageInput(
     });
   }
   const { name } = images;
-  const shape = images.isTensor ? images.shape : [];
-  const type = images.isTensor ? images.type : "sequence";
-  const [batch, ...rest] = shape;
-  const isNhwc = rest[2] === 3 && rest[0] !== 3;
-  const [channels, height, width] = isNhwc ? [rest[2], rest[0], rest[1]] : rest;
-  const isKnown = [channels, height, width].every((dim) => typeof dim === "number" && dim > 0);
-  if (shape.length !== 4 || !isKnown || (type !== "float32" && type !== "uint8")) {
-    throw new UserError(
-      `${what} takes ${name} ${type} [${shape.join(", ")}], and images are float32 or uint8 [batch, 3, height, width] or [batch, height, width, 3].`,
-      { code: "model-unsupported" },
-    );
-  }
-  const size = { channels: Number(channels), height: Number(height), width: Number(width) };
-  return { name, type, isNhwc, size, batch: typeof batch === "number" && batch > 0 ? batch : undefined };
-}
-
-/** Converts NCHW to NHWC. */
-function interleaved(images: Uint8Array, channels: number, area: number): Uint8Array {
-  const out = new Uint8Array(images.length);
-  const pixels = channels * area;
-  for (let i = 0; i < images.length; i++) {
-    const within = i % pixels;
-    out[i - within + (within % area) * channels + Math.floor(within / area)] = images[i] ?? 0;
-  }
-  return out;
+  const [type, shape] = images.isTensor ? [images.type, images.shape] : ["sequence", []];
+  return pictureInput({ name, type, shape }, options, what);
 }

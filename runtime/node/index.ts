@@ -3,7 +3,7 @@
  * session.
  */
 export * from "./data/load-dataset.ts";
-export { readPicture } from "./data/pictures.ts";
+export { type PictureSize, readPicture, scalePictures } from "./data/pictures.ts";
 export * from "./devices.ts";
 export * from "./files.ts";
 export * from "./folder.ts";

@@ -243,7 +243,9 @@ export function compiledSettings(settings: CompiledSettings): CompiledSettings {
 type CompiledSettings = Omit<ArtifactSettings, "mean" | "std" | "target" | "fused">;
 
 /** What a run does to its training images. */
-export function augmentationOf(config: RunConfig): Augmentation {
+export function augmentationOf(
+  config: Pick<RunConfig, "flip" | "translate" | "border" | "cutout">,
+): Augmentation {
   return {
     flip: config.flip ?? paperAugmentation.flip,
     translate: config.translate ?? paperAugmentation.translate,

@@ -3,6 +3,7 @@ import {
   artifactFiles,
   decodeCheckpoint,
   generateArtifacts,
+  type Loss,
   type ModelArtifacts,
   otherConstants,
   trainingCoverage,
@@ -52,6 +53,7 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
       optimizer: rule,
       learningRate,
       additionalOutputs,
+      countCorrect: isClassifiers(loss) && !Object.hasOwn(outline.outputs, "correct"),
       target,
       fused: fused || chunk,
       seed,
@@ -64,6 +66,13 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
     sections: sectionsOf(artifacts, decodeModel(bytes, file, { uncovered: "keep" }).graph),
     next: [shakeCommand("inspect", folder)],
   };
+}
+
+/** Whether labels can be counted: a single cross-entropy is the loss, as `shake train` needs. */
+function isClassifiers(loss: Loss): boolean {
+  return (
+    loss === "cross-entropy" || (typeof loss === "object" && "type" in loss && loss.type === "cross-entropy")
+  );
 }
 
 /**

@@ -4,6 +4,7 @@ const settings = [
   "run",
   "model",
   "checkpoint",
+  "Pictures",
   "data",
   "dataDir",
   "testLimit",

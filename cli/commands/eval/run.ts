@@ -2,7 +2,6 @@ import { readFileBytes } from "../../../artifacts/index.ts";
 import { decodeMetadata, UserError } from "../../../graph-builder/index.ts";
 import { type DatasetName, datasets } from "../../../runtime/data/dataset.ts";
 import {
-  type Classifier,
   type Dataset,
   type Evaluation,
   type EvaluationBatch,
@@ -12,10 +11,15 @@ import {
   resultOf,
 } from "../../../runtime/index.ts";
 import { loadDataset, openDevice } from "../../../runtime/node/index.ts";
-import { openClassifier } from "../../../shakenet/index.ts";
 import { openRun } from "../../../shakenet/node/run.ts";
 import { frozenModel, trainingData } from "../../../shakenet/provenance.ts";
 import { formatTable } from "../../format.ts";
+import { exportedRun, findModelRun, type ModelRun } from "../../models/model-run.ts";
+import {
+  feedingFrom,
+  openScalingClassifier,
+  type ScalingClassifier,
+} from "../../models/scaling-classifier.ts";
 import { openProgress } from "../../progress.ts";
 import { complete } from "../../settings.ts";
 import { type EvalGiven, evalCommand } from "./command.ts";
@@ -24,8 +28,8 @@ export async function run(given: EvalGiven): Promise<number> {
   const { bytes, what, data, dataDir, limit } = await openModel(given);
   const { batchSize, device: name, threads, tta, json } = complete(evalCommand.settings, given);
   const device = await openDevice(name, { threads });
-  const classifier = await openClassifier(bytes, device, what);
   const dataset = await loadDataset(data, { split: "test", limit, dataDir });
+  const classifier = await openScalingClassifier(bytes, device, what, dataset.size, feedingFrom(given));
   const { plain: evaluation, mirrored } = await score(classifier, dataset, batchSize, tta === true);
   await classifier.release();
   const perClass = evaluation.perClass.filter(({ images }) => images > 0);
@@ -72,6 +76,8 @@ async function openModel(given: EvalGiven): Promise<OpenedModel> {
     const data = given.data ?? trainingData(decodeMetadata(bytes, given.model), given.model);
     return { bytes, what: given.model, data, dataDir: given.dataDir, limit: given.testLimit };
   }
+  const ofModel = await findModelRun(given.run ?? "");
+  if (ofModel) return openModelRun(ofModel, given);
   const directory = await openRun(given.run ?? "");
   const { config } = directory;
   const kind = given.checkpoint ?? "last";
@@ -87,6 +93,18 @@ async function openModel(given: EvalGiven): Promise<OpenedModel> {
   };
 }
 
+async function openModelRun(run: ModelRun, given: EvalGiven): Promise<OpenedModel> {
+  const { config } = run;
+  const kind = given.checkpoint ?? "last";
+  return {
+    bytes: await exportedRun(run, await run.checkpoint(kind)),
+    what: run.checkpointPath(kind),
+    data: given.data ?? config.data,
+    dataDir: given.dataDir ?? config.dataDir,
+    limit: given.testLimit ?? config.testLimit,
+  };
+}
+
 interface Scores {
   readonly plain: Evaluation;
   /** Undefined where it was not asked for. */
@@ -94,7 +112,7 @@ interface Scores {
 }
 
 async function score(
-  classifier: Classifier,
+  classifier: ScalingClassifier,
   dataset: Dataset,
   batchSize: number,
   isMirrored: boolean,

@@ -3,6 +3,7 @@ import { artifactFiles, readFileBytes, restoreModel } from "../../../artifacts/i
 import { decodeModel, UserError } from "../../../graph-builder/index.ts";
 import { freezeModel } from "../../../runtime/index.ts";
 import { kebabCase } from "../../../runtime/node/run/schema.ts";
+import { exportedRun, findModelRun } from "../../models/model-run.ts";
 import type { TrainedModel } from "../../models/trained-model.ts";
 import { settingGroups } from "../../settings.ts";
 import type { ExportGiven } from "./command.ts";
@@ -13,12 +14,16 @@ import type { ExportGiven } from "./command.ts";
  * that is not there.
  */
 export async function restoredModel(
-  { checkpoint, graph }: TrainedModel,
+  { checkpoint, graph, run }: TrainedModel,
   given: ExportGiven,
 ): Promise<Uint8Array> {
   refuseForms(given);
   const read = (name: string) => readFileBytes(join(graph, name));
-  if (given.endAt === undefined) return restoreModel(await read(artifactFiles.sourceModel), checkpoint);
+  if (given.endAt === undefined) {
+    const ofRun = run === undefined ? undefined : await findModelRun(run);
+    if (ofRun) return exportedRun(ofRun, checkpoint);
+    return restoreModel(await read(artifactFiles.sourceModel), checkpoint);
+  }
   const path = join(graph, artifactFiles.evalModel);
   const names = given.endAt.split(",").map((name) => name.trim());
   return freezeModel(decodeModel(await readFileBytes(path), path), checkpoint, names);

@@ -1,12 +1,14 @@
+import type { ClassificationRecord } from "../../../runtime/index.ts";
 import { networkName } from "../../../shakenet/index.ts";
 import type { ShakeNetRun } from "../../../shakenet/node/run.ts";
 import { formatFields, formatTable } from "../../format.ts";
+import type { ModelRun } from "../../models/model-run.ts";
 import type { Report } from "./report.ts";
 
 /** A run: its settings and the metrics of its epochs. */
-export async function inspectRun(directory: ShakeNetRun): Promise<Report> {
+export async function inspectRun(directory: ShakeNetRun | ModelRun): Promise<Report> {
   const { config, path } = directory;
-  const records = await directory.records();
+  const records: ClassificationRecord[] = await directory.records();
   const { properties } = await directory.checkpoint("last");
   const last = records.at(-1);
   const facts = { kind: "run", path, config, epochs: records, step: Number(properties.get("step")) };
@@ -21,13 +23,13 @@ export async function inspectRun(directory: ShakeNetRun): Promise<Report> {
   const text = [
     formatFields({
       run: path,
-      network: networkName(config),
+      network: "recipe" in config ? config.model : networkName(config),
       data: config.data,
       progress: `${records.length} of ${config.epochs} epochs, step ${facts.step}`,
       "test accuracy": last && `${last.test_accuracy.toFixed(2)} %`,
       settings: Object.entries(config)
         .filter(([, value]) => value !== undefined)
-        .map(([name, value]) => `${name} ${value}`)
+        .map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`)
         .join(", "),
     }),
     "",

@@ -18,6 +18,7 @@ import { openDevice, readExternalData } from "../../../runtime/node/index.ts";
 import { isRun } from "../../../runtime/node/run/run-directory.ts";
 import { shakeNetFunctions } from "../../../shakenet/functions.ts";
 import { openRun } from "../../../shakenet/node/run.ts";
+import { findModelRun } from "../../models/model-run.ts";
 import { inspectArtifacts } from "./artifacts.ts";
 import { inspectCheckpoint } from "./checkpoint.ts";
 import type { InspectGiven } from "./command.ts";
@@ -71,7 +72,7 @@ async function inspect(path: string): Promise<Report> {
       () => true,
       () => false,
     );
-  if (await isRun(path)) return inspectRun(await openRun(path));
+  if (await isRun(path)) return inspectRun((await findModelRun(path)) ?? (await openRun(path)));
   if (await has(artifactFiles.trainingModel)) return inspectArtifacts(path, inspect);
   throw new UserError(`${path} is neither the folder of a run nor one that build-graph wrote.`, {
     code: "run-missing",

@@ -6,6 +6,7 @@ import { readPicture } from "../../../runtime/node/data/pictures.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
 import { classNamesIn, openClassifier } from "../../../shakenet/index.ts";
 import { formatTable } from "../../format.ts";
+import { feedingFrom } from "../../models/scaling-classifier.ts";
 import { complete } from "../../settings.ts";
 import { type PredictGiven, predictCommand } from "./command.ts";
 
@@ -19,7 +20,12 @@ export async function run(given: PredictGiven): Promise<number> {
   const { device, threads } = complete(predictCommand.settings, given);
   const bytes = await readFileBytes(model);
   const classNames = classNamesIn(decodeMetadata(bytes, model));
-  const classifier = await openClassifier(bytes, await openDevice(device, { threads }), model);
+  const classifier = await openClassifier(
+    bytes,
+    await openDevice(device, { threads }),
+    model,
+    feedingFrom(given),
+  );
   const found: { picture: string; candidates: readonly Candidate[] }[] = [];
   for (const picture of pictures) {
     const logits = await classifier.logits(await readPicture(picture, classifier.imageSize));

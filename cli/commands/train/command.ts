@@ -3,6 +3,7 @@ import type { Command, GivenOf } from "../../command.ts";
 const settings = [
   "Network",
   "Data",
+  "Pictures",
   "Training",
   "Machine",
   "runDir",

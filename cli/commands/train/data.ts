@@ -3,33 +3,28 @@ import { UserError } from "../../../graph-builder/errors.ts";
 import { datasetDigest, datasets } from "../../../runtime/data/dataset.ts";
 import type { Dataset, Split } from "../../../runtime/index.ts";
 import { loadDataset } from "../../../runtime/node/index.ts";
-import { setWhitening } from "../../../shakenet/index.ts";
-import type { RunConfig } from "../../../shakenet/node/run-config.ts";
 import { DATA_DIGEST } from "../../../shakenet/provenance.ts";
 import { formatLarge } from "../../format.ts";
 import type { Progress } from "../../progress.ts";
-import type { PreparedRun } from "./prepared-run.ts";
-
-/** The two splits of a run's data set. */
-export interface DataSets {
-  readonly trainSet: Dataset;
-  readonly testSet: Dataset;
-}
+import type { DataSets, PreparedRun } from "./prepared-run.ts";
 
 /** Loads the data set of a run, and shows the progress of a download. */
-export async function loadSets(config: RunConfig, progress: Progress): Promise<DataSets> {
+export async function loadSets(
+  { config, limit = (set) => set }: PreparedRun,
+  progress: Progress,
+): Promise<DataSets> {
   const { title } = datasets[config.data];
-  const load = (split: Split, limit: number | undefined) =>
+  const load = (split: Split, count: number | undefined) =>
     loadDataset(config.data, {
       split,
-      limit,
+      limit: count,
       dataDir: config.dataDir,
       onProgress: (received, total) =>
         progress.update(received, total, `${title}: ${formatLarge(received)}B of ${formatLarge(total)}B`),
     });
   try {
     return {
-      trainSet: await load("train", config.trainLimit),
+      trainSet: limit(await load("train", config.trainLimit)),
       testSet: await load("test", config.testLimit),
     };
   } finally {
@@ -39,15 +34,15 @@ export async function loadSets(config: RunConfig, progress: Progress): Promise<D
 
 /**
  * The checkpoint with the digest of its training data; the first one of a run also with what the network
- * takes from the data, the filters of a whitening stem. Throws UserError where it has the digest of other
+ * takes from the data, such as the filters of a whitening stem. Throws UserError where it has the digest of other
  * data.
  */
 export async function withData(
-  { artifacts, where, config }: PreparedRun,
+  { checkpoint: bytes, where, config, takeFromData }: PreparedRun,
   trainSet: Dataset,
 ): Promise<Uint8Array> {
   const digest = await datasetDigest(trainSet);
-  const checkpoint = decodeCheckpoint(artifacts.checkpoint, where);
+  const checkpoint = decodeCheckpoint(bytes, where);
   const known = checkpoint.properties.get(DATA_DIGEST);
   if (known !== undefined && known !== digest) {
     throw new UserError(`The training images of ${config.data} are not those that ${where} was trained on.`, {
@@ -55,7 +50,7 @@ export async function withData(
       details: { data: config.data, known, digest },
     });
   }
-  if (known === undefined) setWhitening(checkpoint, artifacts.manifest.settings, trainSet);
+  if (known === undefined) takeFromData?.(checkpoint, trainSet);
   checkpoint.properties.set(DATA_DIGEST, digest);
   return encodeCheckpoint(checkpoint);
 }

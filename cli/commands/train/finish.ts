@@ -7,12 +7,10 @@ import {
   evaluationBatchSize,
   resultOf,
 } from "../../../runtime/index.ts";
-import { openClassifier } from "../../../shakenet/index.ts";
-import { provenanceOf, type ShakeNetRun } from "../../../shakenet/node/run.ts";
-import { frozenModel } from "../../../shakenet/provenance.ts";
 import { shakeCommand } from "../../invocation.ts";
 import type { Progress } from "../../progress.ts";
 import type { Reporter, ReportFile } from "../../reporters/reporter.ts";
+import type { Subject, TrainRun } from "./prepared-run.ts";
 
 /** The result of a run, as `--json` prints it. */
 interface Result {
@@ -38,15 +36,14 @@ interface Ending {
 /**
  * Exports the last weights, as the paper reports them, lets the reporters finish, and prints what to do next.
  */
-export async function finish(directory: ShakeNetRun, parameters: number, ending: Ending): Promise<void> {
+export async function finish(directory: TrainRun, subject: Subject, ending: Ending): Promise<void> {
   const { reporters, json } = ending;
   const { config, path } = directory;
   const last = (await directory.records()).at(-1);
   if (!last)
     throw new UserError(`${join(path, "metrics.jsonl")} holds no epoch.`, { code: "metrics-damaged" });
   const checkpoint = await directory.checkpoint("last");
-  const about = provenanceOf(config, last.test_accuracy);
-  const bytes = frozenModel(checkpoint, directory.checkpointPath("last"), about);
+  const bytes = subject.freeze(checkpoint, directory.checkpointPath("last"), last.test_accuracy);
   const model = await directory.writeModel(bytes);
   const files: ReportFile[] = [{ path: model, what: "the network, for any ONNX runtime" }];
   for (const reporter of reporters) {
@@ -56,10 +53,10 @@ export async function finish(directory: ShakeNetRun, parameters: number, ending:
   const result: Result = {
     run_dir: path,
     test_accuracy: last.test_accuracy,
-    ...(config.tta ? { test_accuracy_tta: await accuracyWithMirrors(bytes, ending, config.batchSize) } : {}),
+    ...(config.tta ? { test_accuracy_tta: await accuracyWithMirrors(bytes, ending, subject) } : {}),
     train_accuracy: last.train_accuracy,
     images_per_second: last.images_per_second,
-    parameters,
+    parameters: subject.manifest.parameters,
     model,
   };
   process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${summary(result, files)}\n`);
@@ -68,9 +65,9 @@ export async function finish(directory: ShakeNetRun, parameters: number, ending:
 async function accuracyWithMirrors(
   model: Uint8Array,
   { progress, device, testSet }: Ending,
-  batchSize: number,
+  { config: { batchSize }, openClassifier }: Subject,
 ): Promise<number> {
-  const classifier = await openClassifier(model, device, "the network");
+  const classifier = await openClassifier(model, device);
   try {
     const evaluation = evaluateMirrored(testSet, evaluationBatchSize(device, batchSize), ({ images }) =>
       classifier.logits(images),

@@ -1,3 +1,11 @@
+import { resolve } from "node:path";
+import {
+  decodeCheckpoint,
+  type Manifest,
+  type ModelManifest,
+  type TrainingArtifacts,
+} from "../../../artifacts/index.ts";
+import { UserError } from "../../../graph-builder/errors.ts";
 import { datasets } from "../../../runtime/data/dataset.ts";
 import { readManifest, readTrainingArtifacts } from "../../../runtime/node/index.ts";
 import { RunDirectory } from "../../../runtime/node/run/run-directory.ts";
@@ -16,24 +24,71 @@ import {
   runConfig,
   runSchemas,
 } from "../../../shakenet/node/run-config.ts";
+import { recipeOf } from "../../models/classifier.ts";
+import { createModelRun } from "../../models/model-run.ts";
+import { givenForModel, modelConfig } from "../../models/settings.ts";
 import type { TrainGiven } from "./command.ts";
+import { modelSubject } from "./model-subject.ts";
 import { type PreparedRun, refuseContradictions } from "./prepared-run.ts";
-
-/** The settings and artifacts of a new run. */
-type Plan = Pick<PreparedRun, "config" | "artifacts">;
+import { shakeNetSubject } from "./shakenet-subject.ts";
 
 /** Prepares a new run. Throws UserError for invalid network settings, and where its folder exists. */
 export async function prepareNewRun(given: TrainGiven): Promise<PreparedRun> {
-  const ofRun = partOf(runSchemas, given);
-  const { config, artifacts } =
-    given.artifacts === undefined ? compile(runConfig(ofRun)) : await openArtifacts(given.artifacts, ofRun);
-  const path = given.runDir;
+  const { artifacts: folder, runDir: path } = given;
   if (path !== undefined) await RunDirectory.expectFree(path);
+  if (folder === undefined) {
+    refusePictureSettings(given);
+    return newShakeNet(compile(runConfig(partOf(runSchemas, given))), path);
+  }
+  const manifest = await readManifest(folder, (each): each is Manifest => each.format === 1);
+  const artifacts = await readTrainingArtifacts(folder);
+  if (!isShakeNetManifest(manifest)) return newModelRun({ ...artifacts, manifest }, folder, given);
+  refusePictureSettings(given);
+  return newShakeNet(openShakeNet({ ...artifacts, manifest }, folder, partOf(runSchemas, given)), path);
+}
+
+/** The settings and artifacts of a new run. */
+interface Plan {
+  readonly config: RunConfig;
+  readonly artifacts: ShakeNetArtifacts;
+}
+
+function newShakeNet({ config, artifacts }: Plan, path: string | undefined): PreparedRun {
   const openDirectory = (checkpoint: Uint8Array) => {
     const complete = { ...artifacts, checkpoint };
     return path === undefined ? createFreeRun(config, complete) : createRun(path, config, complete);
   };
-  return { config, artifacts, openDirectory, where: path ?? "the new run" };
+  return { ...shakeNetSubject(config, artifacts), openDirectory, where: path ?? "the new run" };
+}
+
+function newModelRun(
+  artifacts: TrainingArtifacts<ModelManifest | Manifest>,
+  folder: string,
+  given: TrainGiven,
+): PreparedRun {
+  const { manifest } = artifacts;
+  const own = givenForModel(given, folder);
+  const { pixels, imageSize: side } = own;
+  const { size: whole } = datasets[own.data ?? "shapes"];
+  const size = side === undefined ? whole : { height: side, width: side };
+  const recipe = recipeOf(artifacts, "loss" in manifest ? manifest.loss : undefined, { pixels, size });
+  const { optimizer } = decodeCheckpoint(artifacts.checkpoint, folder);
+  const isFused = artifacts.optimizerModel === undefined;
+  // the checkpoint holds a float32
+  const learningRate = Number((optimizer?.initialLearningRate ?? 0.001).toPrecision(7));
+  const config = modelConfig(own, { folder: resolve(folder), recipe, learningRate, isFused });
+  const openDirectory = (checkpoint: Uint8Array) =>
+    createModelRun(given.runDir, config, { ...artifacts, checkpoint });
+  return { ...modelSubject(config, artifacts), openDirectory, where: given.runDir ?? "the new run" };
+}
+
+/** Throws UserError for settings of a model that came from a file. */
+function refusePictureSettings({ pixels, imageSize }: TrainGiven): void {
+  if (pixels === undefined && imageSize === undefined) return;
+  const flag = pixels === undefined ? "--image-size" : "--pixels";
+  throw new UserError(`${flag} is for a model that came from a file; shake's own networks take raw pixels.`, {
+    code: "setting-conflict",
+  });
 }
 
 function compile(config: RunConfig): Plan {
@@ -41,13 +96,9 @@ function compile(config: RunConfig): Plan {
   return { config, artifacts: buildTrainingArtifacts(artifactSettings(config, "ort-training", fused)) };
 }
 
-/**
- * Reads the artifacts of a folder, and completes the run's settings with the settings that they were compiled
- * from.
- */
-async function openArtifacts(folder: string, given: GivenRun): Promise<Plan> {
-  const manifest = await readManifest(folder, isShakeNetManifest);
-  const artifacts: ShakeNetArtifacts = { ...(await readTrainingArtifacts(folder)), manifest };
+/** Completes the run's settings with the settings that the artifacts of a folder were compiled from. */
+function openShakeNet(artifacts: ShakeNetArtifacts, folder: string, given: GivenRun): Plan {
+  const { manifest } = artifacts;
   const { fused } = manifest.settings;
   const data = datasetByMean(manifest.settings.mean);
   const compiled = compiledSettings(manifest.settings);

@@ -1,17 +1,76 @@
+import type { Checkpoint, Manifest } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
+import type {
+  ClassificationRecord,
+  ClassificationTask,
+  Classifier,
+  Dataset,
+  Device,
+} from "../../../runtime/index.ts";
+import type { RunDirectory } from "../../../runtime/node/run/run-directory.ts";
 import { kebabCase } from "../../../runtime/node/run/schema.ts";
-import type { ShakeNetArtifacts } from "../../../shakenet/index.ts";
-import type { ShakeNetRun } from "../../../shakenet/node/run.ts";
-import { type GivenRun, type RunConfig, settingOf } from "../../../shakenet/node/run-config.ts";
+import type { ShakeNetEngine } from "../../../shakenet/node/run.ts";
+import { type RunConfig, settingOf } from "../../../shakenet/node/run-config.ts";
+
+/** The settings that every training has. */
+export type TrainConfig = Pick<
+  RunConfig,
+  | "data"
+  | "dataDir"
+  | "trainLimit"
+  | "testLimit"
+  | "epochs"
+  | "batchSize"
+  | "learningRate"
+  | "schedule"
+  | "warmUp"
+  | "finalRate"
+  | "tta"
+  | "evaluateEveryEpochs"
+  | "checkpointEverySteps"
+  | "engine"
+  | "device"
+  | "replicas"
+>;
+
+/** The folder of a run. */
+export type TrainRun = RunDirectory<TrainConfig, Manifest, ClassificationRecord>;
+
+/** The two splits of a run's data set. */
+export interface DataSets {
+  readonly trainSet: Dataset;
+  readonly testSet: Dataset;
+}
+
+/** What is trained: a ShakeNet, or a model that came from a file. */
+export interface Subject {
+  readonly config: TrainConfig;
+  readonly manifest: Pick<Manifest, "parameters" | "cost">;
+  /** The first checkpoint of a new run, the last one of another. */
+  readonly checkpoint: Uint8Array;
+  /** What the network is called, what it is, and what updates it, for people. */
+  readonly description: { readonly title: string; readonly network: string; readonly optimizer: string };
+  /** The training images that are used; all of them where left out. */
+  readonly limit?: (trainSet: Dataset) => Dataset;
+  /** Sets what the first checkpoint of a run takes from its data. */
+  readonly takeFromData?: (checkpoint: Checkpoint, trainSet: Dataset) => void;
+  readonly openEngine: (checkpoint: Uint8Array) => Promise<ShakeNetEngine>;
+  readonly taskOf: (sets: DataSets, device: Device) => ClassificationTask;
+  /** The trained network as one .onnx; the accuracy is that on the test images, in percent. */
+  readonly freeze: (checkpoint: Checkpoint, where: string, testAccuracy: number) => Uint8Array;
+  /** Opens that .onnx. It classifies images of the size of the data set. */
+  readonly openClassifier: (
+    bytes: Uint8Array,
+    device: Device,
+  ) => Promise<Pick<Classifier, "logits" | "release">>;
+}
 
 /**
  * A run before its first step. Its folder is created or changed last, after everything else has succeeded.
  */
-export interface PreparedRun {
-  readonly config: RunConfig;
-  readonly artifacts: ShakeNetArtifacts;
+export interface PreparedRun extends Subject {
   /** Makes or opens the folder. The checkpoint is the first one of a new run. */
-  readonly openDirectory: (checkpoint: Uint8Array) => Promise<ShakeNetRun>;
+  readonly openDirectory: (checkpoint: Uint8Array) => Promise<TrainRun>;
   /** The checkpoint's path in errors. */
   readonly where: string;
 }
@@ -20,8 +79,8 @@ export interface PreparedRun {
  * Throws UserError for a setting that differs from its fixed value, unless it is one of `free`.
  */
 export function refuseContradictions(
-  given: GivenRun,
-  fixed: GivenRun,
+  given: Readonly<Record<string, unknown>>,
+  fixed: Readonly<Record<string, unknown>>,
   where: string,
   free: readonly string[] = [],
 ): void {

@@ -9,9 +9,7 @@ import {
   train,
 } from "../../../runtime/index.ts";
 import { ReplicaError } from "../../../runtime/node/index.ts";
-import { type ShakeNetManifest, shakeNetTask, shakeStrength } from "../../../shakenet/index.ts";
-import { openShakeNetEngine, type ShakeNetEngine, type ShakeNetRun } from "../../../shakenet/node/run.ts";
-import { augmentationOf, type RunConfig } from "../../../shakenet/node/run-config.ts";
+import type { ShakeNetEngine } from "../../../shakenet/node/run.ts";
 import { formatFields, formatLarge } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { openProgress } from "../../progress.ts";
@@ -19,32 +17,33 @@ import { curvesReporter, metricsReporter } from "../../reporters/files.ts";
 import type { Reporter } from "../../reporters/reporter.ts";
 import { terminalReporter } from "../../reporters/terminal.ts";
 import type { TrainGiven } from "./command.ts";
-import { type DataSets, loadSets, withData } from "./data.ts";
+import { loadSets, withData } from "./data.ts";
 import { finish } from "./finish.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { prepareNewRun } from "./new-run.ts";
+import type { DataSets, Subject, TrainConfig, TrainRun } from "./prepared-run.ts";
 import { prepareResumedRun } from "./resumed-run.ts";
 
 export async function run(given: TrainGiven): Promise<number> {
   const progress = openProgress();
   const prepared = await (given.resume === undefined ? prepareNewRun(given) : prepareResumedRun(given));
-  const { config, artifacts } = prepared;
-  const sets = await loadSets(config, progress);
+  const { config } = prepared;
+  const sets = await loadSets(prepared, progress);
   const checkpoint = await withData(prepared, sets.trainSet);
-  const engine = await openShakeNetEngine(config, { ...artifacts, checkpoint });
+  const engine = await prepared.openEngine(checkpoint);
   try {
     const directory = await prepared.openDirectory(checkpoint);
-    say(describeRun(directory, artifacts.manifest, sets));
+    say(describeRun(directory, prepared, sets));
     const reporters = [
       terminalReporter(progress, config.epochs),
       metricsReporter(directory),
-      curvesReporter(directory),
+      curvesReporter(directory, prepared.description.title),
     ];
     const interrupt = listenForInterrupt({
       onFirst: () => say("\nFinishing this step and saving it; Ctrl-C again stops at once."),
       onSecond: () => progress.stop(),
     });
-    const task = taskOf(config, artifacts.manifest, sets, engine);
+    const task = prepared.taskOf(sets, engine.device);
     const stoppedAt = await trainIn(directory, engine, task, reporters, interrupt.signal).finally(() => {
       interrupt.stop();
       progress.stop();
@@ -53,7 +52,7 @@ export async function run(given: TrainGiven): Promise<number> {
       say(`Stopped after step ${stoppedAt}, which is saved. To go on:\n  ${resumeCommand(directory)}`);
       return 130;
     }
-    await finish(directory, artifacts.manifest.parameters, {
+    await finish(directory, prepared, {
       reporters,
       json: given.json === true,
       progress,
@@ -67,30 +66,13 @@ export async function run(given: TrainGiven): Promise<number> {
   }
 }
 
-function taskOf(
-  config: RunConfig,
-  { settings: network }: ShakeNetManifest,
-  sets: DataSets,
-  { device }: ShakeNetEngine,
-): ClassificationTask {
-  const steps = config.epochs * stepsPerEpoch(sets.trainSet, config.batchSize);
-  return shakeNetTask({
-    ...config,
-    ...sets,
-    network,
-    device,
-    augmentation: augmentationOf(config),
-    strength: (step) => shakeStrength(config, step, steps),
-  });
-}
-
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
 /** Trains to the end. Returns the step at which Ctrl-C stopped it, else undefined. */
 async function trainIn(
-  directory: ShakeNetRun,
+  directory: TrainRun,
   { session, layOut }: ShakeNetEngine,
   task: ClassificationTask,
   reporters: readonly Reporter[],
@@ -113,7 +95,7 @@ async function trainIn(
   return stoppedAt;
 }
 
-function withCheckpoint(error: unknown, directory: ShakeNetRun): unknown {
+function withCheckpoint(error: unknown, directory: TrainRun): unknown {
   if (error instanceof ReplicaError) {
     const message = `${error.message} The last checkpoint is kept; to go on:\n  ${resumeCommand(directory)}`;
     return new ReplicaError(message, { cause: error.cause, details: error.details });
@@ -125,28 +107,27 @@ function withCheckpoint(error: unknown, directory: ShakeNetRun): unknown {
   return new UserError(`${message} It is ${path}.`, { code, details, cause: error });
 }
 
-function resumeCommand({ path }: ShakeNetRun): string {
+function resumeCommand({ path }: TrainRun): string {
   return shakeCommand("train", "--resume", path);
 }
 
 function describeRun(
-  { path, config }: ShakeNetRun,
-  { network, parameters, cost }: ShakeNetManifest,
+  { path, config }: TrainRun,
+  { description, manifest: { parameters, cost } }: Subject,
   { trainSet, testSet }: DataSets,
 ): string {
   const steps = stepsPerEpoch(trainSet, config.batchSize);
-  const mix = `${config.forward}-${config.backward}-${config.level}`;
   return formatFields({
-    network: `${network}, ${mix}, ${parameters.toLocaleString("en-US")} parameters`,
+    network: `${description.network}, ${parameters.toLocaleString("en-US")} parameters`,
     "FLOPs an image": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
     data: `${datasets[config.data].title}, ${trainSet.count.toLocaleString("en-US")} training and ${testSet.count.toLocaleString("en-US")} test images`,
-    training: `${config.epochs} epochs of ${steps} steps, batch ${config.batchSize}, learning rate ${config.learningRate}, ${config.optimizer}`,
+    training: `${config.epochs} epochs of ${steps} steps, batch ${config.batchSize}, learning rate ${config.learningRate}, ${description.optimizer}`,
     device: describeDevice(config),
     run: path,
   });
 }
 
-function describeDevice({ engine, device, replicas }: RunConfig): string {
+function describeDevice({ engine, device, replicas }: TrainConfig): string {
   if (engine === "ort-training") return "cpu, by ONNX Runtime 1.19.2's own training";
   return replicas > 1 ? `${device}, ${replicas} replicas` : device;
 }

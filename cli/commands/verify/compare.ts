@@ -4,7 +4,7 @@ import { evalBatches } from "../../../runtime/data/batches.ts";
 import { floatData } from "../../../runtime/device/tensors.ts";
 import { type Dataset, type Device, deviceNames } from "../../../runtime/index.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
-import { openClassifier } from "../../../shakenet/index.ts";
+import { openScalingClassifier } from "../../models/scaling-classifier.ts";
 
 /** A device that could not run the model, and the reason in one sentence. */
 export interface Absent {
@@ -52,7 +52,7 @@ async function scores(
   dataset: Dataset,
   batchSize: number,
 ): Promise<Scores> {
-  const classifier = await openClassifier(bytes, device, what);
+  const classifier = await openScalingClassifier(bytes, device, what, dataset.size);
   const parts: Float32Array[] = [];
   const start = performance.now();
   for (const { images } of evalBatches(dataset, batchSize)) {

@@ -5,6 +5,7 @@ import { loadDataset } from "../../../runtime/node/index.ts";
 import { trainedGraph } from "../../../shakenet/index.ts";
 import { openRun } from "../../../shakenet/node/run.ts";
 import { checkpointSettings, trainingData } from "../../../shakenet/provenance.ts";
+import { findModelRun, modelOf } from "../../models/model-run.ts";
 import { complete } from "../../settings.ts";
 import { type VerifyGiven, verifyCommand } from "./command.ts";
 import { compareDevices } from "./compare.ts";
@@ -20,16 +21,14 @@ export async function run(given: VerifyGiven): Promise<number> {
   const { model = "", json } = given;
   const bytes = await readFileBytes(model);
   const metadata = decodeMetadata(bytes, model);
-  const { checkpoint, where } = await openCheckpoint(given);
+  const { checkpoint, where, reference } = await openTrained(given);
   expectSameStep(metadata, model, checkpoint, where);
   const data = given.data ?? trainingData(metadata, model);
   const limit = given.testLimit ?? 256;
   const dataset = await loadDataset(data, { split: "test", limit, dataDir: given.dataDir });
-  const graph = trainedGraph(checkpointSettings(checkpoint, where), checkpoint);
-  const trained = encodeModel(createModel(graph));
   const { rows, absent } = await compareDevices(
     { bytes, model },
-    { bytes: trained, where },
+    { bytes: reference(), where },
     dataset,
     complete(verifyCommand.settings, given),
   );
@@ -37,6 +36,31 @@ export async function run(given: VerifyGiven): Promise<number> {
   const report = { model, against: where, data, images: dataset.count, tolerance, devices: rows, absent };
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : `${describe(report)}\n`);
   return rows.every(({ largest_error }) => largest_error <= tolerance) ? 0 : 1;
+}
+
+/** What a model is compared with. */
+interface Trained {
+  readonly checkpoint: Checkpoint;
+  readonly where: string;
+  /** The network as its evaluation in training computes it, as one .onnx. */
+  readonly reference: () => Uint8Array;
+}
+
+async function openTrained(given: VerifyGiven): Promise<Trained> {
+  const { model = "", run, against, checkpoint: kind } = given;
+  const ofModel = against === undefined ? await findModelRun(run ?? dirname(model)) : undefined;
+  if (ofModel) {
+    const { evalModel } = await ofModel.artifacts();
+    const [checkpoint, where] = [
+      await ofModel.checkpoint(kind ?? "last"),
+      ofModel.checkpointPath(kind ?? "last"),
+    ];
+    return { checkpoint, where, reference: () => modelOf({ evalModel }, checkpoint, ofModel.config) };
+  }
+  const opened = await openCheckpoint(given);
+  const { checkpoint, where } = opened;
+  const graph = () => trainedGraph(checkpointSettings(checkpoint, where), checkpoint);
+  return { ...opened, reference: () => encodeModel(createModel(graph())) };
 }
 
 async function openCheckpoint(given: VerifyGiven): Promise<{ checkpoint: Checkpoint; where: string }> {

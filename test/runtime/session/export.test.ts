@@ -105,3 +105,19 @@ test("weights of more than 2 GB do not fit into one file, and a sentence says so
   const { bytes, files } = externalFileOf(mlp(), "a.bin");
   expect(() => withDataInside(bytes, new Map([...files, ["b.bin", file]]))).toThrow(message);
 });
+
+test("countCorrect adds the number of labels that have the highest score", async () => {
+  const options = { loss: "cross-entropy", countCorrect: true } as const;
+  const session = await TrainingSession.create(generateArtifacts(smallCnn(), options), device);
+  expect(session.trainingOutputNames).toEqual(["loss", "correct"]);
+  const { correct, logits } = await session.runEvalStep(feeds);
+  const scores = Array.from(logits?.data ?? [], Number);
+  const best = [scores.slice(0, 3), scores.slice(3)].map((row) => row.indexOf(Math.max(...row)));
+  expect(Number(correct?.data[0])).toBe(best.filter((choice, i) => choice === [0, 2][i]).length);
+  const labels = new Tensor("int64", BigInt64Array.from(best, BigInt));
+  expect(Number((await session.runEvalStep({ ...feeds, labels }))["correct"]?.data[0])).toBe(2);
+  await session.release();
+  expect(() => generateArtifacts(mlp(), { loss: "mse", countCorrect: true })).toThrow(
+    "correct labels are counted with cross-entropy alone: leave countCorrect out.",
+  );
+});

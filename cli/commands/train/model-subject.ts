@@ -1,0 +1,56 @@
+import type { TrainingArtifacts } from "../../../artifacts/index.ts";
+import { UserError } from "../../../graph-builder/errors.ts";
+import { datasets } from "../../../runtime/data/dataset.ts";
+import { type Dataset, pictureTask, pixelsOf } from "../../../runtime/index.ts";
+import { openEngine, trainingSources } from "../../../runtime/node/run/engine.ts";
+import { augmentationOf } from "../../../shakenet/node/run-config.ts";
+import { classifierOf } from "../../models/classifier.ts";
+import { modelOf } from "../../models/model-run.ts";
+import { openScalingClassifier } from "../../models/scaling-classifier.ts";
+import type { ModelConfig } from "../../models/settings.ts";
+import type { Subject } from "./prepared-run.ts";
+
+/** A model that came from a file, in training. */
+export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts): Subject {
+  const { manifest, checkpoint, evalModel } = artifacts;
+  const { recipe, model } = config;
+  const { layout, channels, height, width, pixels } = recipe;
+  const size = layout === "nchw" ? [channels, height, width] : [height, width, channels];
+  return {
+    config,
+    manifest,
+    checkpoint,
+    description: {
+      title: model,
+      network: `${model}, pictures ${size.join(" x ")} fed ${pixels}`,
+      optimizer: "the optimizer of the artifacts",
+    },
+    limit: (trainSet) => wholeBatches(trainSet, recipe.batch),
+    openEngine: async (bytes) => {
+      const engine = await openEngine(trainingSources({ ...artifacts, checkpoint: bytes }), config);
+      return { ...engine, layOut: (saved) => saved };
+    },
+    taskOf: (sets, device) =>
+      pictureTask(
+        { ...config, ...sets, device, augmentation: augmentationOf(config) },
+        classifierOf(recipe, evalModel),
+      ),
+    freeze: (trained, _, testAccuracy) => modelOf(artifacts, trained, config, testAccuracy),
+    openClassifier: (bytes, device) =>
+      openScalingClassifier(bytes, device, "the model", datasets[config.data].size),
+  };
+}
+
+/** The part of a data set that makes whole batches of a fixed number. Throws UserError where that is nothing. */
+function wholeBatches(dataset: Dataset, batch = 1): Dataset {
+  const count = dataset.count - (dataset.count % batch);
+  if (count === dataset.count) return dataset;
+  if (count === 0) {
+    throw new UserError(`The model takes ${batch} pictures at a time, and there are ${dataset.count}.`, {
+      code: "data-mismatch",
+      details: { batch, images: dataset.count },
+    });
+  }
+  const images = dataset.images.subarray(0, count * pixelsOf(dataset.size));
+  return { ...dataset, images, labels: dataset.labels.subarray(0, count), count };
+}

@@ -1,0 +1,43 @@
+import { stepsPerEpoch } from "../../../runtime/data/batches.ts";
+import {
+  openClassifier,
+  type ShakeNetArtifacts,
+  setWhitening,
+  shakeNetTask,
+  shakeStrength,
+} from "../../../shakenet/index.ts";
+import { openShakeNetEngine, provenanceOf } from "../../../shakenet/node/run.ts";
+import { augmentationOf, type RunConfig } from "../../../shakenet/node/run-config.ts";
+import { frozenModel } from "../../../shakenet/provenance.ts";
+import type { Subject } from "./prepared-run.ts";
+
+/** A ShakeNet in training. */
+export function shakeNetSubject(config: RunConfig, artifacts: ShakeNetArtifacts): Subject {
+  const { manifest, checkpoint } = artifacts;
+  const mix = `${config.forward}-${config.backward}-${config.level}`;
+  return {
+    config,
+    manifest,
+    checkpoint,
+    description: {
+      title: `ShakeNet ${manifest.network}`,
+      network: `${manifest.network}, ${mix}`,
+      optimizer: config.optimizer,
+    },
+    takeFromData: (first, trainSet) => setWhitening(first, manifest.settings, trainSet),
+    openEngine: (bytes) => openShakeNetEngine(config, { ...artifacts, checkpoint: bytes }),
+    taskOf: (sets, device) => {
+      const steps = config.epochs * stepsPerEpoch(sets.trainSet, config.batchSize);
+      return shakeNetTask({
+        ...config,
+        ...sets,
+        network: manifest.settings,
+        device,
+        augmentation: augmentationOf(config),
+        strength: (step) => shakeStrength(config, step, steps),
+      });
+    },
+    freeze: (trained, where, testAccuracy) => frozenModel(trained, where, provenanceOf(config, testAccuracy)),
+    openClassifier: (bytes, device) => openClassifier(bytes, device, "the network"),
+  };
+}

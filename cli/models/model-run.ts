@@ -1,0 +1,81 @@
+import { join } from "node:path";
+import { type Checkpoint, type Manifest, restoreModel } from "../../artifacts/index.ts";
+import type { ModelBytes, TrainingArtifacts } from "../../artifacts/manifest.ts";
+import { UserError, withMetadata } from "../../graph-builder/index.ts";
+import { datasets } from "../../runtime/data/dataset.ts";
+import { type ClassificationRecord, feedingMetadata, freezeEvalModel } from "../../runtime/index.ts";
+import { readTrainingModels } from "../../runtime/node/index.ts";
+import { freeRunPath, isRun, RunDirectory, type RunFormat } from "../../runtime/node/run/run-directory.ts";
+import { readJsonObject } from "../../runtime/node/run/schema.ts";
+import { DATA_DIGEST } from "../../shakenet/provenance.ts";
+import { inputOf } from "./classifier.ts";
+import { isModelConfig, type ModelConfig, modelConfigIn } from "./settings.ts";
+
+/** The folder of a run that trains a model that came from a file. */
+export type ModelRun = RunDirectory<ModelConfig, Manifest, ClassificationRecord>;
+
+const format: RunFormat<ModelConfig, Manifest, ClassificationRecord> = {
+  configOf: modelConfigIn,
+  isManifest: (manifest): manifest is Manifest => manifest.format === 1,
+  recordOf: (line) => JSON.parse(line),
+};
+
+/** Makes the folder of a new run. Throws UserError where the path is taken or cannot be written. */
+export async function createModelRun(
+  path: string | undefined,
+  config: ModelConfig,
+  artifacts: TrainingArtifacts,
+): Promise<ModelRun> {
+  if (path !== undefined) return RunDirectory.create(format, path, config, artifacts);
+  for (;;) {
+    const free = await freeRunPath(`${config.model}-${config.data}-s${config.seed}`);
+    try {
+      return await RunDirectory.create(format, free, config, artifacts);
+    } catch (error) {
+      // another process has just made a run of this name
+      if (!(error instanceof UserError && error.code === "run-exists")) throw error;
+    }
+  }
+}
+
+/** The run of a folder where it is one of a model that came from a file, else undefined. */
+export async function findModelRun(path: string): Promise<ModelRun | undefined> {
+  if (!(await isRun(path))) return undefined;
+  const raw = await readJsonObject(join(path, "config.json"));
+  return isModelConfig(raw) ? RunDirectory.open(format, path) : undefined;
+}
+
+/**
+ * A run's model with the weights of a checkpoint and the metadata that say how it is fed: the file that the
+ * model came from; the evaluation model up to its scores where it came from none.
+ */
+export function modelOf(
+  { sourceModel, evalModel }: Pick<ModelBytes, "sourceModel" | "evalModel">,
+  checkpoint: Checkpoint,
+  { recipe, data, ...config }: ModelConfig,
+  testAccuracy?: number,
+): Uint8Array {
+  const bytes = sourceModel
+    ? restoreModel(sourceModel, checkpoint)
+    : freezeEvalModel(evalModel, recipe.scores)(checkpoint);
+  const { properties } = checkpoint;
+  const digest = properties.get(DATA_DIGEST);
+  const { model: _, dataDir: __, ...settings } = config;
+  return withMetadata(bytes, {
+    ...feedingMetadata(inputOf(recipe), recipe.scores),
+    class_names: JSON.stringify(datasets[data].classNames),
+    data,
+    ...(digest === undefined ? {} : { data_sha256: String(digest) }),
+    steps: String(properties.get("step") ?? 0n),
+    settings: JSON.stringify({ ...settings, data }),
+    ...(testAccuracy === undefined ? {} : { test_accuracy: testAccuracy.toFixed(2) }),
+  });
+}
+
+/** The model of one of a run's checkpoints. */
+export async function exportedRun(run: ModelRun, checkpoint: Checkpoint): Promise<Uint8Array> {
+  const models = await readTrainingModels(join(run.path, "graph"));
+  const step = Number(checkpoint.properties.get("step"));
+  const record = (await run.records()).find((line) => line.step === step);
+  return modelOf(models, checkpoint, run.config, record?.test_accuracy);
+}

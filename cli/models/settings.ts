@@ -1,0 +1,172 @@
+import { basename } from "node:path";
+import { z } from "zod";
+import { UserError } from "../../graph-builder/errors.ts";
+import { type DatasetName, datasets } from "../../runtime/data/dataset.ts";
+import { replicaCount } from "../../runtime/node/run/engine-settings.ts";
+import {
+  checkSettings,
+  type Given,
+  kebabCase,
+  type Settings,
+  withDefaults,
+} from "../../runtime/node/run/schema.ts";
+import { runSchemas, runSettingGroups } from "../../shakenet/node/run-config.ts";
+import type { Recipe } from "./recipe.ts";
+import { recipeSchema } from "./recipe.ts";
+
+/** What a model's input does not say of the pictures that it is fed. */
+export const pictureSettings = {
+  pixels: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "numbers that a model is fed: raw (0..255), unit (0..1), imagenet, or MEAN/STD such as 0.5/0.5 [default: raw, or what the model says]",
+    ),
+  imageSize: z
+    .int()
+    .min(1)
+    .optional()
+    .describe("side of the pictures that a model of any size is fed, in pixels"),
+} as const;
+
+const { Data, Training, Machine } = runSettingGroups;
+const { epochs, batchSize, schedule, warmUp, finalRate, seed, tta, evaluateEveryEpochs } = Training;
+
+/** The settings of a run that trains a model that came from a file; `config.json` keeps them in this order. */
+export const modelSchemas = {
+  ...Data,
+  ...pictureSettings,
+  epochs,
+  batchSize,
+  learningRate: z.number().positive().optional(),
+  schedule,
+  warmUp,
+  finalRate,
+  seed,
+  tta,
+  evaluateEveryEpochs,
+  ...Machine,
+} as const;
+
+export type GivenModelRun = Given<typeof modelSchemas>;
+
+/** The settings of a model's run, complete. */
+export type ModelConfig = Omit<Settings<typeof modelSchemas>, "pixels" | "imageSize"> & {
+  /** The name of the model: that of the artifacts' folder. */
+  readonly model: string;
+  readonly recipe: Recipe;
+  readonly epochs: number;
+  readonly learningRate: number;
+  readonly replicas: number;
+};
+
+/** The model of a new run. */
+export interface ModelOfRun {
+  readonly folder: string;
+  readonly recipe: Recipe;
+  /** The rate that the artifacts were made with. */
+  readonly learningRate: number;
+  readonly isFused: boolean;
+}
+
+const defaultEpochs: Readonly<Record<DatasetName, number>> = { shapes: 4, cifar10: 10, cifar100: 10 };
+
+/**
+ * Completes the settings of a new run. Throws UserError for fewer classes than the data set has, and for
+ * another batch size than a model of a fixed one takes.
+ */
+export function modelConfig(
+  given: GivenModelRun,
+  { folder, recipe, learningRate: ownRate, isFused }: ModelOfRun,
+): ModelConfig {
+  const { batch } = recipe;
+  if (batch !== undefined && given.batchSize !== undefined && given.batchSize !== batch) {
+    throw new UserError(`The model takes ${batch} pictures at a time: leave --batch-size out.`, {
+      code: "setting-conflict",
+      details: { batchSize: given.batchSize, batch },
+    });
+  }
+  // neither a fused update nor a fixed batch can be shared
+  const alone = isFused || batch !== undefined ? { replicas: 1 } : {};
+  const sized = batch === undefined ? {} : { batchSize: batch };
+  const {
+    pixels: _,
+    imageSize: __,
+    ...settings
+  } = withDefaults(modelSchemas, { ...alone, ...given, ...sized });
+  const { data, epochs: count = defaultEpochs[data], learningRate = ownRate } = settings;
+  expectClasses(recipe, data);
+  return {
+    model: basename(folder),
+    recipe,
+    ...settings,
+    epochs: count,
+    learningRate,
+    replicas: replicaCount(settings),
+  };
+}
+
+function expectClasses({ classes }: Recipe, data: DatasetName): void {
+  const { title, classNames } = datasets[data];
+  if (classes >= classNames.length) return;
+  throw new UserError(
+    `The model has ${classes} classes, and ${title} has ${classNames.length}: give the model a layer of so many with shake build-graph --classes ${classNames.length}.`,
+    { code: "data-mismatch", details: { classes, data } },
+  );
+}
+
+/** The settings of a resumed run, of which some have changed. */
+export function changedModelConfig(
+  config: ModelConfig,
+  { pixels: _, imageSize: __, ...changed }: GivenModelRun,
+): ModelConfig {
+  const { model, recipe, learningRate, ...own } = config;
+  const given = { ...own, learningRate, ...changed };
+  return { ...modelConfig(given, { folder: model, recipe, learningRate, isFused: false }), model };
+}
+
+/** Whether the settings in a `config.json` are those of a model's run. */
+export function isModelConfig(raw: Readonly<Record<string, unknown>>): boolean {
+  return "recipe" in raw;
+}
+
+/** The settings in a model run's `config.json`. Throws UserError, naming the file, for a wrong one. */
+export function modelConfigIn(raw: Readonly<Record<string, unknown>>, file: string): ModelConfig {
+  const { model, recipe, ...settings } = raw;
+  const parsed = recipeSchema.safeParse(recipe);
+  const label = (key: string) => `${key} in ${file}`;
+  const given = checkSettings(modelSchemas, settings, { label, what: "a setting of a run" });
+  if (!parsed.success || typeof model !== "string" || given.learningRate === undefined) {
+    throw new UserError(`${file} does not say how the model is fed: it is damaged.`, {
+      code: "file-damaged",
+      details: { path: file },
+    });
+  }
+  const ofRun = { folder: model, recipe: parsed.data, learningRate: given.learningRate, isFused: false };
+  return { ...modelConfig(given, ofRun), model };
+}
+
+/**
+ * The settings that a model's run takes, of those given. Throws UserError for one of a ShakeNet alone, or one
+ * that the artifacts have decided.
+ */
+export function givenForModel(given: Readonly<Record<string, unknown>>, folder: string): GivenModelRun {
+  const { Network } = runSettingGroups;
+  for (const name of Object.keys(given)) {
+    if (!Object.hasOwn(runSchemas, name) || Object.hasOwn(modelSchemas, name)) continue;
+    const isShakeNets = Object.hasOwn(Network, name) || /^(forward|backward|level|shake)/.test(name);
+    const reason = isShakeNets
+      ? `is for shake's own networks, and ${folder} holds a model that came from a file`
+      : `is decided when artifacts are made, and ${folder} holds them`;
+    throw new UserError(`--${kebabCase(name)} ${reason}: leave it out.`, {
+      code: "setting-conflict",
+      details: { setting: name, folder },
+    });
+  }
+  const own = Object.entries(given).filter(([name]) => Object.hasOwn(modelSchemas, name));
+  return checkSettings(modelSchemas, Object.fromEntries(own), {
+    label: (key) => `--${kebabCase(key)}`,
+    what: "a setting of a run",
+  });
+}

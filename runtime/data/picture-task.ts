@@ -1,0 +1,95 @@
+import { UserError } from "../../graph-builder/errors.ts";
+import { Classifier, type ClassifierOptions } from "../inference/classifier.ts";
+import { evaluate } from "../inference/evaluation.ts";
+import type { EvaluationProgress, Metrics, StepFeeds } from "../loop/task.ts";
+import { trainBatch } from "./batches.ts";
+import {
+  type ClassificationData,
+  type ClassificationMetric,
+  type ClassificationTask,
+  classificationTask,
+  freezeEvalModel,
+} from "./classification-task.ts";
+import { type PictureInput, pictureTensor } from "./picture-input.ts";
+import { type ImageSize, pixelsOf } from "./types.ts";
+
+/** Scales raw pixels uint8 [count, channels, height, width] to another size. */
+export type ScalePictures = (images: Uint8Array, from: ImageSize, to: ImageSize) => Promise<Uint8Array>;
+
+/** A picture classifier that came from a file, in training. */
+export interface TrainedClassifier {
+  readonly evalModel: Uint8Array;
+  /** The models' input of pictures. */
+  readonly input: PictureInput;
+  /** The name of their input of labels, int64 [batch]. */
+  readonly labels: string;
+  /** The output of the evaluation model with a number for each class, float [batch, classes]. */
+  readonly scores: string;
+  /** Scales pictures of another size than the model's. Without it a data set must have the model's size. */
+  readonly scale?: ScalePictures | undefined;
+}
+
+/**
+ * Trains a picture classifier of any input: the pictures are augmented in the size of the data set, scaled to
+ * the model's, and fed in the model's layout. The training model must return `loss` and `correct`, as that of
+ * `generateArtifacts` with `countCorrect` does. Throws UserError where sizes differ and nothing scales.
+ */
+export function pictureTask(data: ClassificationData, classifier: TrainedClassifier): ClassificationTask {
+  const freeze = freezeEvalModel(classifier.evalModel, classifier.scores);
+  return {
+    ...classificationTask(data, freeze),
+    feeds: (step) => pictureFeeds(data, classifier, step),
+    evaluate: (checkpoint) => evaluatePictures(data, classifier, freeze(checkpoint)),
+  };
+}
+
+async function pictureFeeds(
+  { trainSet, batchSize, seed, augmentation, device }: ClassificationData,
+  { input, labels: labelsName, scale }: TrainedClassifier,
+  step: number,
+): Promise<StepFeeds> {
+  const { images, labels } = trainBatch(trainSet, { batchSize, seed, augmentation }, step);
+  const examples = labels.length;
+  const scaled = await inSizeOf(input.size, images, trainSet.size, scale);
+  return {
+    feeds: {
+      [input.name]: pictureTensor(input, scaled, examples, device),
+      [labelsName]: new device.ort.Tensor("int64", labels, [examples]),
+    },
+    examples,
+  };
+}
+
+async function* evaluatePictures(
+  { testSet, batchSize, device }: ClassificationData,
+  { input, scores, scale }: TrainedClassifier,
+  model: Uint8Array,
+): AsyncGenerator<EvaluationProgress, Metrics<ClassificationMetric>> {
+  const options: ClassifierOptions = { pixels: input.pixels, size: input.size, scores };
+  const classifier = await Classifier.open(model, device, "the model", options);
+  try {
+    const result = yield* evaluate(testSet, batchSize, async ({ images }) =>
+      classifier.logits(await inSizeOf(input.size, images, testSet.size, scale)),
+    );
+    return { loss: result.loss, accuracy: result.accuracy };
+  } finally {
+    await classifier.release();
+  }
+}
+
+/** Raw pixels in the size of a model. Throws UserError where that is another one and nothing scales. */
+export async function inSizeOf(
+  to: ImageSize,
+  images: Uint8Array,
+  from: ImageSize,
+  scale: ScalePictures | undefined,
+): Promise<Uint8Array> {
+  const isSame = to.channels === from.channels && to.height === from.height && to.width === from.width;
+  if (isSame) return images;
+  if (scale) return scale(images, from, to);
+  const text = ({ channels, height, width }: ImageSize) => `${channels} x ${height} x ${width}`;
+  throw new UserError(`The model takes pictures of ${text(to)}, and these are ${text(from)}.`, {
+    code: "data-mismatch",
+    details: { wanted: pixelsOf(to), given: pixelsOf(from) },
+  });
+}

@@ -1,0 +1,117 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import sharp from "sharp";
+import { beforeAll, expect, test } from "vitest";
+import { generateArtifacts } from "../../artifacts/index.ts";
+import { decodeModel, encodeModel } from "../../graph-builder/index.ts";
+import { writeTrainingArtifacts } from "../../runtime/node/index.ts";
+import { pictureModel } from "../support/picture-models.ts";
+import { type Finished, shake, temporaryFolder } from "../support/shake.ts";
+
+const folder = temporaryFolder();
+const file = encodeModel(pictureModel({ layout: "nhwc" }));
+const read = (name: string) => new Uint8Array(readFileSync(join(folder, name)));
+const flags = ["--train-limit", "96", "--test-limit", "40", "--epochs", "2", "--batch-size", "16"];
+let trained: Finished;
+
+beforeAll(async () => {
+  const options = { loss: "cross-entropy", learningRate: 0.02, countCorrect: true } as const;
+  await writeTrainingArtifacts(join(folder, "build/mine"), generateArtifacts(file, options));
+  trained = await shake(
+    folder,
+    ...["train", "--artifacts", "build/mine", "--pixels", "0.5/0.25", "--threads", "1", ...flags],
+  );
+});
+
+test("a classifier that came from a file is trained on pictures of its own size and layout", () => {
+  expect(trained).toMatchObject({ code: 0 });
+  expect(trained.stderr).toContain("mine, pictures 12 x 12 x 3 fed 0.5/0.25");
+  expect(trained.stderr).toContain("learning rate 0.02");
+  const config = JSON.parse(readFileSync(join(folder, "runs/mine-shapes-s1/config.json"), "utf8"));
+  expect(config.recipe).toEqual({
+    input: "x",
+    labels: "labels",
+    scores: "y",
+    type: "float32",
+    layout: "nhwc",
+    channels: 3,
+    height: 12,
+    width: 12,
+    pixels: "0.5/0.25",
+    classes: 10,
+  });
+});
+
+test("the run's model is the file with other weights, and its metadata say how it is fed", () => {
+  const [before, after] = [file, read("runs/mine-shapes-s1/model.onnx")].map((bytes) => decodeModel(bytes));
+  const names = (values: readonly { readonly name: string | undefined }[] = []) =>
+    values.map(({ name }) => name);
+  for (const part of ["inputs", "outputs", "nodes"] as const) {
+    expect(names(after?.graph[part])).toEqual(names(before?.graph[part]));
+  }
+  expect(after?.metadataProps).toMatchObject({
+    author: "a test",
+    pixels: "0.5/0.25",
+    image_size: "12x12",
+    scores: "y",
+    data: "shapes",
+    steps: "12",
+  });
+});
+
+test("eval gives the run and its exported model the accuracy of the training, and verify agrees", async () => {
+  const [run, model, verified] = await Promise.all([
+    shake(folder, "eval", "--run", "runs/mine-shapes-s1", "--json"),
+    shake(folder, "eval", "--model", "runs/mine-shapes-s1/model.onnx", "--test-limit", "40", "--json"),
+    shake(folder, "verify", "runs/mine-shapes-s1/model.onnx", "--json"),
+  ]);
+  const lines = readFileSync(join(folder, "runs/mine-shapes-s1/metrics.jsonl"), "utf8").trim().split("\n");
+  const { test_accuracy: accuracy, test_loss: loss } = JSON.parse(lines.at(-1) ?? "");
+  expect(JSON.parse(run.stdout)).toMatchObject({ accuracy, loss, images: 40 });
+  expect(JSON.parse(model.stdout)).toMatchObject({ accuracy, loss, images: 40 });
+  expect(verified.code).toBe(0);
+});
+
+test("shake export gives the same model again, and predict feeds it as it was trained", async () => {
+  const exported = await shake(folder, "export", "runs/mine-shapes-s1", "--out", "mine.onnx");
+  expect(exported).toMatchObject({ code: 0 });
+  expect(read("mine.onnx")).toEqual(read("runs/mine-shapes-s1/model.onnx"));
+  await sharp({ create: { width: 40, height: 30, channels: 3, background: "red" } })
+    .png()
+    .toFile(join(folder, "red.png"));
+  const [own, said, raw] = await Promise.all([
+    shake(folder, "predict", "mine.onnx", "red.png", "--json"),
+    shake(folder, "predict", "mine.onnx", "red.png", "--pixels", "0.5/0.25", "--json"),
+    shake(folder, "predict", "mine.onnx", "red.png", "--pixels", "raw", "--json"),
+  ]);
+  const probability = ({ stdout }: Finished) => JSON.parse(stdout).predictions[0].probability;
+  expect(probability(own)).toBe(probability(said));
+  expect(probability(raw)).not.toBeCloseTo(probability(own), 3);
+});
+
+test("a run is resumed as it was begun, and other settings are refused", async () => {
+  const [more, other] = await Promise.all([
+    shake(folder, "train", "--resume", "runs/mine-shapes-s1", "--threads", "1"),
+    shake(folder, "train", "--resume", "runs/mine-shapes-s1", "--pixels", "unit"),
+  ]);
+  expect(more).toMatchObject({ code: 0 });
+  expect(other).toMatchObject({ code: 2 });
+  expect(other.stderr).toContain("--pixels unit contradicts runs/mine-shapes-s1, which has pixels 0.5/0.25");
+});
+
+test("what shake train cannot train is one sentence", async () => {
+  await writeTrainingArtifacts(join(folder, "build/mse"), generateArtifacts(file, { loss: "mse" }));
+  const [mse, depth, pixels] = await Promise.all([
+    shake(folder, "train", "--artifacts", "build/mse"),
+    shake(folder, "train", "--artifacts", "build/mine", "--depth", "14"),
+    shake(folder, "train", "--artifacts", "build/mine", "--pixels", "bright"),
+  ]);
+  expect([mse, depth, pixels].map(({ code }) => code)).toEqual([2, 2, 2]);
+  expect(mse.stderr).toContain(
+    'shake train trains classifiers of pictures by cross-entropy, and the loss of these artifacts is "mse".',
+  );
+  expect(depth.stderr).toContain("--depth is for shake's own networks, and build/mine holds a model");
+  expect(pixels.stderr).toContain(
+    "Pixels are fed raw, unit, imagenet or MEAN/STD such as 0.5/0.5, not bright.",
+  );
+});

@@ -1,0 +1,34 @@
+import {
+  type Builder,
+  createBuilder,
+  createModel,
+  Graph,
+  type Model,
+  type Value,
+} from "../../graph-builder/index.ts";
+import { weight } from "./artifact-models.ts";
+
+/** A small classifier of 10 classes of pictures [batch, 3, side, side], or [batch, side, side, 3]. */
+export function pictureModel({
+  layout = "nchw",
+  side = 12,
+  batch = "batch",
+}: {
+  readonly layout?: "nchw" | "nhwc";
+  readonly side?: number;
+  readonly batch?: string | number;
+} = {}): Model {
+  const g = createBuilder(new Graph("pictures"));
+  const shape = layout === "nchw" ? [batch, 3, side, side] : [batch, side, side, 3];
+  const x = g.input("x", "float", shape);
+  const images = layout === "nchw" ? x : g.Transpose(x, { perm: [0, 3, 1, 2] });
+  g.output(classifierOf(g, images), "y");
+  return createModel(g.graph, { metadataProps: { author: "a test" } });
+}
+
+function classifierOf(g: Builder, images: Value): Value {
+  const W = weight(g, "conv.weight", [6, 3, 3, 3]);
+  const features = g.Relu(g.Conv(images, W, { strides: [2, 2], pads: [1, 1, 1, 1] }));
+  const flat = g.Flatten(g.GlobalAveragePool(features));
+  return g.Gemm(flat, weight(g, "fc.weight", [10, 6]), weight(g, "fc.bias", [10]), { transB: 1 });
+}
