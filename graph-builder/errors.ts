@@ -58,6 +58,7 @@ export type ErrorCode =
   | "setting-unknown"
   | "source-missing"
   | "source-unreachable"
+  | "thread-died"
   | "value-type"
   | "value-unknown";
 

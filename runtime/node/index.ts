@@ -2,6 +2,7 @@
  * What needs Node: devices, files and folders, data sets on disk, replicas in threads, ONNX Runtime 1.19.2's
  * session.
  */
+export * from "./chunks/chunked-thread.ts";
 export * from "./data/load-dataset.ts";
 export { type PictureSize, readPicture, scalePictures } from "./data/pictures.ts";
 export * from "./devices.ts";

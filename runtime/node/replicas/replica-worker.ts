@@ -1,7 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import { decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
 import { at } from "../../../graph-builder/at.ts";
-import { type ErrorData, UserError } from "../../../graph-builder/errors.ts";
 import type { Device } from "../../device/device.ts";
 import { floatData } from "../../device/tensors.ts";
 import { SharedState } from "../../replicas/collective.ts";
@@ -9,6 +8,7 @@ import { namedTensors, type PlainTensors, plainTensors, type Share } from "../..
 import type { LoweredModels } from "../../session/lowered-models.ts";
 import { TrainingSession } from "../../session/training-session.ts";
 import { openDevice } from "../devices.ts";
+import { replyOf, type ThreadReply } from "../thread-reply.ts";
 
 /** The arguments with which a replica is opened. */
 export interface ReplicaSetup {
@@ -125,22 +125,9 @@ export type ReplicaRequest = {
 
 type ReplicaResult = Awaited<ReturnType<ReplicaCalls[keyof ReplicaCalls]>>;
 
-/** An error loses its class and its fields between threads, so `mistake` carries those of a UserError. */
-export type ReplicaReply =
-  | { readonly result: ReplicaResult }
-  | { readonly error: unknown; readonly mistake: (ErrorData & { readonly message: string }) | undefined };
+export type ReplicaReply = ThreadReply<ReplicaResult>;
 
 let replica: Replica | undefined;
-
-async function answer(request: ReplicaRequest): Promise<ReplicaReply> {
-  try {
-    return { result: await resultOf(request) };
-  } catch (error) {
-    if (!(error instanceof UserError)) return { error, mistake: undefined };
-    const { message, code, details } = error;
-    return { error, mistake: { message, code, details } };
-  }
-}
 
 async function resultOf(request: ReplicaRequest): Promise<ReplicaResult> {
   switch (request.method) {
@@ -165,4 +152,6 @@ function expectReplica(): Replica {
   throw new Error("the replica is not open");
 }
 
-parentPort?.on("message", async (request: ReplicaRequest) => parentPort?.postMessage(await answer(request)));
+parentPort?.on("message", async (request: ReplicaRequest) =>
+  parentPort?.postMessage(await replyOf(() => resultOf(request))),
+);

@@ -18,6 +18,7 @@ import type { TrainingSessionCreateOptions, TrainingSources } from "../../sessio
 import type { Trainer } from "../../session/trainer.ts";
 import type { NamedTensors } from "../../session/training-session.ts";
 import { openDevice } from "../devices.ts";
+import { mistakeIn } from "../thread-reply.ts";
 import type { ReplicaCalls, ReplicaReply, ReplicaRequest, ReplicaSetup } from "./replica-worker.ts";
 
 export interface ReplicaOptions {
@@ -256,10 +257,7 @@ class ReplicaThread {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if ("result" in reply) waiting?.resolve(reply.result);
-    else if (reply.mistake) {
-      const { message, ...data } = reply.mistake;
-      waiting?.reject(new UserError(message, { ...data, cause: reply.error }));
-    }
+    else if (reply.mistake) waiting?.reject(mistakeIn(reply.mistake, reply.error));
   }
 
   #failure(how: string, cause: unknown): ReplicaError {

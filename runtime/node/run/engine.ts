@@ -4,6 +4,7 @@ import type { Device } from "../../device/device.ts";
 import { ChunkedSession } from "../../session/chunked-session.ts";
 import type { TrainingSources } from "../../session/sources.ts";
 import { TrainingSession } from "../../session/training-session.ts";
+import { ChunkedThread } from "../chunks/chunked-thread.ts";
 import { openDevice } from "../devices.ts";
 import { OrtTrainingSession } from "../ort-training/ort-training-session.ts";
 import { ReplicatedSession } from "../replicas/replicated-session.ts";
@@ -11,7 +12,7 @@ import { type EngineSettings, expectTrainable, isChunked } from "./engine-settin
 
 /** A training session, and the device of its tensors, which also evaluates the network. */
 export interface Engine {
-  readonly session: TrainingSession | ChunkedSession | ReplicatedSession | OrtTrainingSession;
+  readonly session: TrainingSession | ChunkedSession | ChunkedThread | ReplicatedSession | OrtTrainingSession;
   readonly device: Device;
 }
 
@@ -34,6 +35,9 @@ export async function openEngine(sources: TrainingSources, settings: EngineSetti
   if (isChunked(settings)) {
     const { precision, stepsPerCall = 1 } = settings;
     const chunk = { mixed: precision === "mixed", stepsPerCall };
+    if (name === "cuda") {
+      return { session: await ChunkedThread.create(sources, { ...chunk, device: name, threads }), device };
+    }
     return { session: await ChunkedSession.create(sources, device, chunk), device };
   }
   return { session: await TrainingSession.create(sources, device), device };
