@@ -51,7 +51,7 @@ export function augmenter(
   const draws = new RandomStream(seed, "augment");
   const directions = new RandomStream(seed, "flip");
   const squares = new RandomStream(seed, "cutout");
-  const move = border === "mean" ? moveOverMean : moveReflected;
+  const fillBorder = border === "mean" ? meanBorder(padding) : reflectedBorder;
   return ({ source, epoch, place }, out) => {
     const index = epoch * count + place;
     const choice = draws.integer(index, 2 * places * places);
@@ -62,7 +62,8 @@ export function augmenter(
       top: translate - Math.floor((choice >> 1) / places),
       isMirrored: flip === "random" ? isDrawn : isTurn,
     };
-    move(images.subarray(source * pixels, (source + 1) * pixels), out, { size, shift, padding });
+    const image = images.subarray(source * pixels, (source + 1) * pixels);
+    moveImage(image, out, size, shift, fillBorder);
     if (cutout > 0) cutSquare(out, size, padding, cutout, squares.integer(index, size.height * size.width));
   };
 }
@@ -74,46 +75,94 @@ interface Shift {
   readonly isMirrored: boolean;
 }
 
-interface Move {
-  readonly size: ImageSize;
-  readonly shift: Shift;
-  readonly padding: readonly number[];
+/** An image that was moved, and which of its rows and columns the old one covers. */
+interface Moved {
+  readonly out: Uint8Array;
+  /** The image before it was moved. */
+  readonly source: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+  readonly top: number;
+  readonly left: number;
+  readonly rows: readonly [first: number, end: number];
+  readonly columns: readonly [first: number, end: number];
 }
 
-/** Moves an image over a background of the padding's colour. */
-function moveOverMean(
+type FillBorder = (moved: Moved, channel: number) => void;
+
+/**
+ * Moves an image. A channel is copied as one block, which is several times faster than row by row, and what
+ * it wraps around is overwritten with the border.
+ */
+function moveImage(
   image: Uint8Array,
   out: Uint8Array,
-  { size: { height, width }, shift: { left, top, isMirrored }, padding }: Move,
+  { channels, height, width }: ImageSize,
+  { left, top, isMirrored }: Shift,
+  fillBorder: FillBorder,
 ): void {
   const area = height * width;
-  const [first, end] = [Math.max(0, left), Math.min(width, width + left)];
-  padding.forEach((value, channel) => {
-    out.fill(value, channel * area, (channel + 1) * area);
-    for (let row = Math.max(0, top); row < Math.min(height, height + top); row++) {
-      const to = channel * area + row * width;
-      const from = channel * area + (row - top) * width + (isMirrored ? width - 1 + left : -left);
-      const step = isMirrored ? -1 : 1;
-      for (let column = first; column < end; column++) out[to + column] = image[from + step * column] ?? 0;
+  const source = isMirrored ? mirrored(image, width) : image;
+  const rows = covered(top, height);
+  const columns = covered(left, width);
+  const distance = top * width + left;
+  const isCovered = rows[0] < rows[1] && columns[0] < columns[1];
+  const moved = { out, source, width, height, top, left, rows, columns };
+  for (let channel = 0; channel < channels; channel++) {
+    const start = channel * area;
+    if (isCovered) {
+      const block = source.subarray(start + Math.max(0, -distance), start + area - Math.max(0, distance));
+      out.set(block, start + Math.max(0, distance));
     }
-  });
+    fillBorder(moved, channel);
+  }
 }
 
-/** Moves an image that goes on behind its border as its own reflection, without the border's pixels twice. */
-function moveReflected(
-  image: Uint8Array,
-  out: Uint8Array,
-  { size: { channels, height, width }, shift: { left, top, isMirrored } }: Move,
-): void {
-  const columns = Int32Array.from({ length: width }, (_, column) => {
-    const from = reflected(column - left, width);
-    return isMirrored ? width - 1 - from : from;
-  });
-  for (let line = 0; line < channels * height; line++) {
-    const row = line % height;
-    const from = (line - row + reflected(row - top, height)) * width;
-    for (let column = 0; column < width; column++) {
-      out[line * width + column] = image[from + (columns[column] ?? 0)] ?? 0;
+/** The part of [0, length) that [shift, shift + length) covers. */
+function covered(shift: number, length: number): readonly [first: number, end: number] {
+  return [Math.max(0, Math.min(length, shift)), Math.max(0, Math.min(length, length + shift))];
+}
+
+let scratch = new Uint8Array();
+
+/** The image with every row in the other order, in memory that the next call overwrites. */
+function mirrored(image: Uint8Array, width: number): Uint8Array {
+  if (scratch.length !== image.length) scratch = new Uint8Array(image.length);
+  for (let row = 0; row < image.length; row += width) {
+    for (let from = row, to = row + width - 1; to >= row; from++, to--) scratch[to] = image[from] ?? 0;
+  }
+  return scratch;
+}
+
+/** Fills the border with the padding's colour. */
+function meanBorder(padding: readonly number[]): FillBorder {
+  return ({ out, width, height, rows: [firstRow, endRow], columns: [first, end] }, channel) => {
+    const value = padding[channel] ?? 0;
+    const start = channel * height * width;
+    if (firstRow > 0) out.fill(value, start, start + firstRow * width);
+    if (endRow < height) out.fill(value, start + endRow * width, start + height * width);
+    for (let row = firstRow; row < endRow; row++) {
+      const at = start + row * width;
+      for (let column = 0; column < first; column++) out[at + column] = value;
+      for (let column = end; column < width; column++) out[at + column] = value;
+    }
+  };
+}
+
+/** Fills the border with the image's reflection, without the pixels at its edge twice. */
+function reflectedBorder(moved: Moved, channel: number): void {
+  const { out, source, width, height, top, left, rows, columns } = moved;
+  const [first, end] = columns;
+  for (let row = 0; row < height; row++) {
+    const from = (channel * height + reflected(row - top, height)) * width;
+    const to = (channel * height + row) * width;
+    const isOutside = row < rows[0] || row >= rows[1];
+    if (isOutside) out.set(source.subarray(from + first - left, from + end - left), to + first);
+    for (let column = 0; column < first; column++) {
+      out[to + column] = source[from + reflected(column - left, width)] ?? 0;
+    }
+    for (let column = end; column < width; column++) {
+      out[to + column] = source[from + reflected(column - left, width)] ?? 0;
     }
   }
 }
