@@ -3,7 +3,6 @@ import {
   bindModel,
   costOf,
   createModel,
-  decodeModel,
   type ExternalData,
   encodeModel,
   Graph,
@@ -17,8 +16,6 @@ import {
   type TrainingForm,
   trainingForm,
   type Value,
-  withDataInside,
-  withOwnStatistics,
   withoutElements,
 } from "../graph-builder/index.ts";
 import { encodeCheckpoint } from "./checkpoint.ts";
@@ -27,6 +24,7 @@ import { type Loss, lossOutput, outputsOfLoss } from "./losses.ts";
 import type { Manifest, TrainingArtifacts } from "./manifest.ts";
 import type { StateTensor } from "./parameters.ts";
 import { type OptimizerName, ruleOf, type Target } from "./settings.ts";
+import { expectTrainedHead, type Source, sourceOf } from "./source.ts";
 import { chooseTrainable, type Trainable } from "./trainable.ts";
 import { type TrainingPlan, trainingGraphs } from "./training-graphs.ts";
 import { trainsLayer } from "./training-layers.ts";
@@ -62,6 +60,11 @@ export interface GenerateOptions {
   readonly target?: Target | undefined;
   /** Puts the optimizer's update into the training model; there is no optimizer model then. */
   readonly fused?: boolean | undefined;
+  /**
+   * Another number of classes: the last layer before the loss is replaced, with new weights drawn from the
+   * seed. The model must be a file or a `Model`.
+   */
+  readonly classes?: number | undefined;
   /** The seed of new weights, which the checkpoint keeps; 0 by default. */
   readonly seed?: number | undefined;
   /** The files beside the model that hold elements of its tensors, by their location (`externalLocations`). */
@@ -90,6 +93,8 @@ export interface ModelManifest extends Manifest {
   readonly trainable: readonly string[];
   /** The names of the parameters that are in the checkpoint and not trained. */
   readonly frozen: readonly string[];
+  /** The last layer where `classes` has replaced it. */
+  readonly newHead?: { readonly classes: number; readonly tensors: readonly string[] } | undefined;
   readonly warnings: readonly Warning[];
 }
 
@@ -178,6 +183,7 @@ function encodeArtifacts(
       fused,
       optimizer: rule,
       loss: describeLoss(options),
+      ...(source?.newHead ? { newHead: source.newHead } : {}),
       warnings: warningsOf(plan, source?.model),
     },
   };
@@ -203,12 +209,6 @@ function describeTensors(
   };
 }
 
-/** The file that a model comes from. */
-interface Source {
-  readonly bytes: Uint8Array;
-  readonly model: Model;
-}
-
 interface OpenedModel {
   readonly form: TrainingForm;
   readonly choice: { readonly trained: ReadonlySet<string>; readonly frozen: ReadonlySet<string> };
@@ -218,9 +218,10 @@ interface OpenedModel {
 function openModel(trained: TrainedModel, options: GenerateOptions): OpenedModel {
   if ("evaluation" in trained)
     return { form: trained, choice: choiceIn(trained.graph, options), source: undefined };
-  const source = sourceOf(trained, options.externalData);
+  const source = sourceOf(trained, options);
   const graph = trained instanceof Graph ? trained : (source?.model.graph ?? new Graph(""));
   const choice = choiceIn(graph, options);
+  expectTrainedHead(source?.newHead, choice.trained);
   return { form: trainingForm(graph, { includes: trainsLayer(graph, choice.trained) }), choice, source };
 }
 
@@ -231,22 +232,6 @@ function choiceIn(graph: Graph, { trainable, loss, lossInput }: GenerateOptions)
   return {
     trained: new Set(trained.map(({ name }) => name)),
     frozen: new Set(frozen.map(({ name }) => name)),
-  };
-}
-
-function sourceOf(
-  trained: Uint8Array | Model | Graph,
-  externalData: ExternalData = new Map(),
-): Source | undefined {
-  if (trained instanceof Graph) return undefined;
-  const file = trained instanceof Uint8Array ? withDataInside(trained, externalData) : encodeModel(trained);
-  const bytes = withOwnStatistics(file);
-  return {
-    bytes,
-    model:
-      trained instanceof Uint8Array || bytes !== file
-        ? decodeModel(bytes, "the model", { uncovered: "keep" })
-        : trained,
   };
 }
 

@@ -53,6 +53,7 @@ export { withElements, withoutElements } from "./onnx/file-tensors.ts";
 export { encodeModel } from "./onnx/model.ts";
 export { decodeOutline, type Outline } from "./onnx/outline.ts";
 export { withOwnStatistics } from "./onnx/own-statistics.ts";
+export { type Reshaping, withReshapedTensors } from "./onnx/reshaped-tensors.ts";
 export type * from "./onnx/schema.ts";
 export { dataTypeNumbers } from "./operators/elementwise.ts";
 export {

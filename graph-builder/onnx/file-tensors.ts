@@ -57,7 +57,8 @@ export function expectOneFile(parts: readonly { readonly byteLength: number }[])
   );
 }
 
-function replaceTensors(
+/** An .onnx file in which `replace` returns other tensors for its initializers and Constant nodes. */
+export function replaceTensors(
   bytes: Uint8Array,
   where: string,
   replace: (name: string, tensor: ITensor) => ITensor,

@@ -70,15 +70,26 @@ test("build-graph --from writes the artifacts of a model with external data, and
 
 test("build-graph --from writes one training model with its update, and a chunk of steps, in standard ONNX", async () => {
   writeFileSync(join(folder, "mlp.onnx"), encodeModel(mlp()));
-  const flags = ["--loss", "mse", "--target", "standard", "--chunk", "--config", "settings.json"];
+  const flags = [
+    "--loss",
+    "mse",
+    "--target",
+    "standard",
+    "--chunk",
+    "--classes",
+    "6",
+    "--config",
+    "settings.json",
+  ];
   writeFileSync(join(folder, "settings.json"), JSON.stringify({ trainable: ["out.*"], out: "chunk" }));
   const { code, stdout } = await shake(folder, "build-graph", "--from", "mlp.onnx", ...flags);
   expect(code).toBe(0);
   expect(stdout).toMatch(/learning rate as an input/);
+  expect(stdout).toMatch(/^new last layer +out\.weight, out\.bias for 6 classes, drawn from .* of seed 1$/m);
   const { graph } = decodeModel(read("chunk", "epoch_model.onnx"), "chunk", { uncovered: "keep" });
   const inputs = graph.inputs.map(({ name, type }) => `${name} ${formatType(type)}`);
   expect(inputs).toContain("x float[steps, batch, 3]");
-  expect(inputs).toContain("target float[steps, batch, 2]");
+  expect(inputs).toContain("target float[steps, batch, 6]");
   expect(inputs).toContain("learning_rate float[steps, 1]");
   expect(manifestIn("chunk")).toMatchObject({ fused: true, trainable: ["out.weight", "out.bias"] });
 });

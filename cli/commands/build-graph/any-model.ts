@@ -37,13 +37,8 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
   const outline = decodeOutline(bytes, file);
   const loss = lossOf(given, Object.keys(outline.outputs));
   const rule = ruleFrom(given);
-  if (given.learningRate !== undefined && (fused || chunk)) {
-    throw new UserError(
-      `--learning-rate does not apply to ${fused ? "--fused" : "--chunk"}: its training model takes the rate as an input of every step.`,
-      { code: "setting-conflict", details: { setting: "learningRate" } },
-    );
-  }
-  const { trainable, lossInput, learningRate, additionalOutputs } = given;
+  expectRate(given);
+  const { trainable, lossInput, learningRate, additionalOutputs, classes } = given;
   const artifacts = explained(file, bytes, () =>
     generateArtifacts(bytes, {
       name,
@@ -54,6 +49,7 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
       learningRate,
       additionalOutputs,
       countCorrect: isClassifiers(loss) && !Object.hasOwn(outline.outputs, "correct"),
+      classes,
       target,
       fused: fused || chunk,
       seed,
@@ -72,6 +68,15 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
 function isClassifiers(loss: Loss): boolean {
   return (
     loss === "cross-entropy" || (typeof loss === "object" && "type" in loss && loss.type === "cross-entropy")
+  );
+}
+
+/** Throws UserError for a learning rate where the training model takes one in every step. */
+function expectRate({ learningRate, fused, chunk }: BuildGraphGiven): void {
+  if (learningRate === undefined || !(fused || chunk)) return;
+  throw new UserError(
+    `--learning-rate does not apply to ${fused ? "--fused" : "--chunk"}: its training model takes the rate as an input of every step.`,
+    { code: "setting-conflict", details: { setting: "learningRate" } },
   );
 }
 
@@ -110,21 +115,24 @@ function sourceFields(file: string, { producerName, opsets, irVersion }: Outline
 
 function trainingFields(
   { manifest, evalModel, checkpoint }: ModelArtifacts,
-  { loss, lossInput, learningRate = 0.001, fused, chunk }: BuildGraphGiven,
+  { loss, lossInput, learningRate = 0.001, fused, chunk, seed = 1 }: BuildGraphGiven,
   rule: OptimizerRule,
 ): Build["fields"] {
-  const { trainable, parameters, cost, target } = manifest;
+  const { trainable, parameters, cost, target, newHead } = manifest;
   const { graph } = decodeModel(evalModel, artifactFiles.evalModel);
   const state = decodeCheckpoint(checkpoint, artifactFiles.checkpoint);
   const held = new Set([...state.trainable.keys(), ...state.frozen.keys()]);
-  const listed = (values: typeof graph.inputs) =>
+  const typed = (values: typeof graph.inputs) =>
     values.map(({ name, type }) => `${name} ${formatType(type)}`).join("; ");
   const [, ...evaluated] = graph.outputs;
   return {
-    inputs: listed(graph.inputs.filter(({ name = "" }) => !held.has(name))),
-    outputs: `loss float[]${evaluated.length > 0 ? `; when evaluated also ${listed(evaluated)}` : ""}`,
+    inputs: typed(graph.inputs.filter(({ name = "" }) => !held.has(name))),
+    outputs: `loss float[]${evaluated.length > 0 ? `; when evaluated also ${typed(evaluated)}` : ""}`,
     loss: lossInput === undefined ? loss : `${loss} of ${lossInput}`,
     trained: `${formatLarge(parameters)} values in ${trainable.length} ${trainable.length === 1 ? "tensor" : "tensors"}`,
+    "new last layer":
+      newHead &&
+      `${newHead.tensors.join(", ")} for ${newHead.classes} classes, drawn from U(-1/sqrt(inputs), 1/sqrt(inputs)) of seed ${seed}`,
     optimizer: describeRule(rule, fused || chunk ? "as an input" : learningRate),
     groups: describeGroups(rule),
     "FLOPs an example": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,

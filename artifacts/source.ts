@@ -1,0 +1,84 @@
+import {
+  decodeModel,
+  type ExternalData,
+  encodeModel,
+  Graph,
+  type Model,
+  UserError,
+  withDataInside,
+  withOwnStatistics,
+} from "../graph-builder/index.ts";
+import { type Loss, outputsOfLoss } from "./losses.ts";
+import { replaceHead } from "./replace-head.ts";
+
+/** The file that a model comes from. */
+export interface Source {
+  readonly bytes: Uint8Array;
+  readonly model: Model;
+  /** The last layer where it has been replaced. */
+  readonly newHead?: { readonly classes: number; readonly tensors: readonly string[] };
+}
+
+/** What decides about the source of a training. */
+export interface SourceOptions {
+  readonly externalData?: ExternalData | undefined;
+  readonly loss: Loss;
+  readonly lossInput?: string | undefined;
+  readonly classes?: number | undefined;
+  readonly seed?: number | undefined;
+}
+
+/**
+ * The file of a model, with a last layer for another number of classes where they are given; undefined for a
+ * graph, which has no file. Throws UserError where the last layer cannot be told.
+ */
+export function sourceOf(trained: Uint8Array | Model | Graph, options: SourceOptions): Source | undefined {
+  const { externalData = new Map<string, Uint8Array>(), classes, seed = 0 } = options;
+  if (trained instanceof Graph) return expectNoClasses(classes);
+  const file = trained instanceof Uint8Array ? withDataInside(trained, externalData) : encodeModel(trained);
+  const bytes = withOwnStatistics(file);
+  const isRead = trained instanceof Uint8Array || bytes !== file;
+  const model = isRead ? decoded(bytes) : trained;
+  if (classes === undefined) return { bytes, model };
+  const output = singleOutput(model.graph, options);
+  const { bytes: replaced, names } = replaceHead(bytes, model, output, { classes, seed });
+  if (names.length === 0) return { bytes, model };
+  return { bytes: replaced, model: decoded(replaced), newHead: { classes, tensors: names } };
+}
+
+function decoded(bytes: Uint8Array): Model {
+  return decodeModel(bytes, "the model", { uncovered: "keep" });
+}
+
+function expectNoClasses(classes: number | undefined): undefined {
+  if (classes === undefined) return;
+  throw new UserError("classes needs the model with its file: give the bytes, or a Model, not a graph.", {
+    code: "setting-conflict",
+    details: { setting: "classes" },
+  });
+}
+
+function singleOutput(graph: Graph, { loss, lossInput, classes }: SourceOptions): string {
+  if (!Number.isInteger(classes) || Number(classes) < 1) {
+    throw new UserError(`classes must be a whole number from 1, not ${classes}.`, {
+      code: "setting-invalid",
+      details: { setting: "classes", value: classes },
+    });
+  }
+  const [output, ...others] = outputsOfLoss(loss, graph, lossInput);
+  if (output?.name !== undefined && others.length === 0) return output.name;
+  throw new UserError("classes needs a loss that reads one output: say which with lossInput.", {
+    code: "setting-conflict",
+    details: { setting: "classes" },
+  });
+}
+
+/** Throws UserError where the new last layer is not trained. */
+export function expectTrainedHead(newHead: Source["newHead"], trained: ReadonlySet<string>): void {
+  const left = newHead?.tensors.find((name) => !trained.has(name));
+  if (left === undefined) return;
+  throw new UserError(`${left} is new, and would stay untrained: let trainable name it too, or head.`, {
+    code: "setting-conflict",
+    details: { setting: "trainable", parameter: left },
+  });
+}
