@@ -39,7 +39,9 @@ test("build-graph --from writes the artifacts of a model with external data, and
   );
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toMatch(/^inputs +images float\[batch, 2, 6, 6\]; labels int64\[batch\]$/m);
-  expect(stdout).toMatch(/^outputs +loss float\[\]; when evaluated also logits float\[batch, 3\]$/m);
+  expect(stdout).toMatch(
+    /^outputs +loss float\[\]; when evaluated also logits float\[batch, 3\]; correct int64$/m,
+  );
   expect(stdout).toMatch(
     /^optimizer +sgd-momentum, learning rate 0.1, momentum 0.9, weight decay 0.0001, clip norm 5$/m,
   );
