@@ -18,6 +18,13 @@ import {
   type Value,
   withoutElements,
 } from "../graph-builder/index.ts";
+import {
+  type Adapters,
+  adapterNames,
+  adapterProperties,
+  type LoraOptions,
+  withAdapters,
+} from "./adapters.ts";
 import { encodeCheckpoint } from "./checkpoint.ts";
 import { checkpointOf } from "./initial-checkpoint.ts";
 import { type Loss, lossOutput, outputsOfLoss } from "./losses.ts";
@@ -69,6 +76,11 @@ export interface GenerateOptions {
   readonly seed?: number | undefined;
   /** The files beside the model that hold elements of its tensors, by their location (`externalLocations`). */
   readonly externalData?: ExternalData | undefined;
+  /**
+   * Trains low-rank adapters of weights; the weights stay as they are, and `trainable` then names what is
+   * trained beside them.
+   */
+  readonly lora?: LoraOptions | undefined;
   /** Further properties of the checkpoint. */
   readonly properties?: ReadonlyMap<string, bigint | string> | undefined;
   /** Values of the network's graph, and those that the backward pass reads in their place. */
@@ -119,7 +131,7 @@ export type TrainedModel = Uint8Array | Model | Graph | TrainingForm;
  * trained parameter has no gradient.
  */
 export function generateArtifacts(trained: TrainedModel, options: GenerateOptions): ModelArtifacts {
-  const { form, choice, source } = openModel(trained, options);
+  const { form, choice, source, adapters } = openModel(trained, options);
   const rule = ruleOf(options.optimizer ?? "adamw");
   const {
     loss,
@@ -146,7 +158,11 @@ export function generateArtifacts(trained: TrainedModel, options: GenerateOption
     fused,
     substitutes,
   };
-  return encodeArtifacts(plan, options, source);
+  const properties = new Map([
+    ...(options.properties ?? []),
+    ...(adapters ? adapterProperties(adapters) : []),
+  ]);
+  return encodeArtifacts(plan, { ...options, properties }, source);
 }
 
 function encodeArtifacts(
@@ -213,16 +229,36 @@ interface OpenedModel {
   readonly form: TrainingForm;
   readonly choice: { readonly trained: ReadonlySet<string>; readonly frozen: ReadonlySet<string> };
   readonly source: Source | undefined;
+  readonly adapters?: Adapters | undefined;
 }
 
 function openModel(trained: TrainedModel, options: GenerateOptions): OpenedModel {
   if ("evaluation" in trained)
     return { form: trained, choice: choiceIn(trained.graph, options), source: undefined };
   const source = sourceOf(trained, options);
-  const graph = trained instanceof Graph ? trained : (source?.model.graph ?? new Graph(""));
-  const choice = choiceIn(graph, options);
+  const base = trained instanceof Graph ? trained : (source?.model.graph ?? new Graph(""));
+  const { lora, loss, lossInput, seed = 0 } = options;
+  const adapted = lora && withAdapters(base, partFor(base, outputsOfLoss(loss, base, lossInput)), lora, seed);
+  const graph = adapted?.graph ?? base;
+  const choice = choiceIn(
+    graph,
+    adapted
+      ? withTrainedAdapters(options, [...adapterNames(adapted.adapters), ...(source?.newHead?.tensors ?? [])])
+      : options,
+  );
   expectTrainedHead(source?.newHead, choice.trained);
-  return { form: trainingForm(graph, { includes: trainsLayer(graph, choice.trained) }), choice, source };
+  const form = trainingForm(graph, { includes: trainsLayer(graph, choice.trained) });
+  return { form, choice, source, adapters: adapted?.adapters };
+}
+
+/** Options that train the adapters and a new last layer, and beside them what the options name. */
+function withTrainedAdapters(options: GenerateOptions, names: readonly string[]): GenerateOptions {
+  const { trainable = [] } = options;
+  const own = new Set(names);
+  if (typeof trainable === "function") {
+    return { ...options, trainable: (parameter) => own.has(parameter.name) || trainable(parameter) };
+  }
+  return { ...options, trainable: [...[trainable].flat(), ...names] };
 }
 
 function choiceIn(graph: Graph, { trainable, loss, lossInput }: GenerateOptions): OpenedModel["choice"] {

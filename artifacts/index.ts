@@ -1,4 +1,11 @@
 /** The files: ONNX Runtime's training artifacts and its checkpoint. */
+export {
+  type AdaptedWeights,
+  type Adapters,
+  adaptersOf,
+  applyAdapters,
+  type LoraOptions,
+} from "./adapters.ts";
 export * from "./checkpoint.ts";
 export {
   type CoverageOptions,

@@ -1,14 +1,11 @@
 import { withElements } from "../graph-builder/index.ts";
-import type { Checkpoint } from "./checkpoint.ts";
+import { type AdaptedWeights, mergedTensors } from "./adapters.ts";
 
 /**
  * The file that a model came from, with the tensors of a checkpoint as its weights: the same inputs, outputs,
- * opset, names and metadata. `source` is the artifacts' `source.onnx`. Throws UserError where the checkpoint
+ * opset, names and metadata. The changes of low-rank adapters are added to the weights. `source` is the artifacts' `source.onnx`. Throws UserError where the checkpoint
  * lacks a tensor, or has it in another shape.
  */
-export function restoreModel(
-  source: Uint8Array,
-  { trainable, frozen }: Pick<Checkpoint, "trainable" | "frozen">,
-): Uint8Array {
-  return withElements(source, new Map([...trainable, ...frozen]), "source.onnx");
+export function restoreModel(source: Uint8Array, checkpoint: AdaptedWeights): Uint8Array {
+  return withElements(source, mergedTensors(checkpoint), "source.onnx");
 }

@@ -10,6 +10,11 @@ export const anyModelSettings = {
   trainable: texts.describe(
     "parameters to train: all, head, names, or globs with * and ?; !GLOB takes out again [default: all]",
   ),
+  lora: z
+    .int()
+    .min(1)
+    .optional()
+    .describe("train low-rank adapters of this rank in place of the weights of MatMul, Gemm and Conv"),
   loss: text
     .optional()
     .describe(

@@ -50,6 +50,10 @@ export const settingGroups = {
   Files: {
     file: path.optional().describe("model, checkpoint, run folder or artifacts folder"),
     source: path.optional().describe("run folder, artifacts folder or checkpoint"),
+    adapters: z
+      .boolean()
+      .default(false)
+      .describe("write the low-rank adapters alone, as a checkpoint of changes"),
     endAt: path
       .optional()
       .describe("values that the model ends at instead of its outputs: names with commas between them"),

@@ -38,6 +38,21 @@ test("shake export --end-at writes the model up to a value inside it", async () 
   expect([inputs, outputs].map((values) => values.map(({ name }) => name))).toEqual([["images"], [pooled]]);
 });
 
+test("adapters are built, exported alone, and merged", async () => {
+  writeFileSync(join(folder, "cnn.onnx"), file);
+  const flags = ["--from", "cnn.onnx", "--loss", "cross-entropy", "--lora", "2", "--out", "lora"];
+  expect(await shake(folder, "build-graph", ...flags)).toMatchObject({ code: 0 });
+  const [alone, merged, none] = await Promise.all([
+    shake(folder, "export", "lora", "--adapters", "--out", "changes"),
+    shake(folder, "export", "lora", "--out", "merged.onnx"),
+    shake(folder, "export", "build", "--adapters", "--out", "none"),
+  ]);
+  expect([alone, merged, none].map(({ code }) => code)).toEqual([0, 0, 2]);
+  expect(decodeCheckpoint(read("changes")).trainable.size).toBe(6);
+  expect(read("merged.onnx")).toEqual(Uint8Array.from(file));
+  expect(none.stderr).toContain("The checkpoint has no adapters: its artifacts were made without lora.");
+});
+
 test("settings of ShakeNet's exports are refused for a model that came from a file", async () => {
   const { code, stderr } = await shake(folder, "export", "build", "--opset", "18", "--out", "x.onnx");
   expect(code).toBe(2);

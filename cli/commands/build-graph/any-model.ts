@@ -43,6 +43,7 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
     generateArtifacts(bytes, {
       name,
       trainable,
+      lora: given.lora === undefined ? undefined : { rank: given.lora },
       loss,
       lossInput,
       optimizer: rule,

@@ -5,6 +5,7 @@ const settings = [
   "out",
   "checkpoint",
   "endAt",
+  "adapters",
   "Model",
   "data",
   "dataDir",

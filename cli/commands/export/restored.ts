@@ -1,5 +1,11 @@
 import { join } from "node:path";
-import { artifactFiles, readFileBytes, restoreModel } from "../../../artifacts/index.ts";
+import {
+  adaptersOf,
+  artifactFiles,
+  encodeCheckpoint,
+  readFileBytes,
+  restoreModel,
+} from "../../../artifacts/index.ts";
 import { decodeModel, UserError } from "../../../graph-builder/index.ts";
 import { freezeModel } from "../../../runtime/index.ts";
 import { kebabCase } from "../../../runtime/node/run/schema.ts";
@@ -10,7 +16,7 @@ import type { ExportGiven } from "./command.ts";
 
 /**
  * The file that a model came from, with the weights of its checkpoint; where values to end at are given, the
- * evaluation model cut to them. Throws UserError for settings of the other kind of export, and for a value
+ * evaluation model cut to them; where adapters are asked for, a checkpoint of them alone. Throws UserError for settings of the other kind of export, and for a value
  * that is not there.
  */
 export async function restoredModel(
@@ -18,6 +24,7 @@ export async function restoredModel(
   given: ExportGiven,
 ): Promise<Uint8Array> {
   refuseForms(given);
+  if (given.adapters) return encodeCheckpoint(adaptersOf(checkpoint));
   const read = (name: string) => readFileBytes(join(graph, name));
   if (given.endAt === undefined) {
     const ofRun = run === undefined ? undefined : await findModelRun(run);

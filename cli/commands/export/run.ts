@@ -43,11 +43,13 @@ interface Exported {
 }
 
 async function exported(given: ExportGiven): Promise<Exported> {
-  const { source = "", checkpoint, endAt } = given;
+  const { source = "", checkpoint, endAt, adapters } = given;
   const trained = await findTrainedModel(source, checkpoint);
   if (trained) return { bytes: await restoredModel(trained, given) };
-  if (endAt !== undefined) {
-    throw new UserError("--end-at is for a model that came from a file.", { code: "setting-conflict" });
+  if (endAt !== undefined || adapters) {
+    throw new UserError(`--${adapters ? "adapters" : "end-at"} is for a model that came from a file.`, {
+      code: "setting-conflict",
+    });
   }
   const form: ExportForm = complete(["Model"], given);
   if (form.precision === "int8" && form.opset < 13) {

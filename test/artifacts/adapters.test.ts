@@ -1,0 +1,159 @@
+import { InferenceSession, Tensor } from "onnxruntime-node";
+import { describe, expect, test } from "vitest";
+import {
+  adaptersOf,
+  applyAdapters,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  generateArtifacts,
+} from "../../artifacts/index.ts";
+import { decodeModel, encodeModel, type Model, RandomStream } from "../../graph-builder/index.ts";
+import { TrainingSession } from "../../runtime/index.ts";
+import { openDevice } from "../../runtime/node/index.ts";
+import { mlp, smallCnn, twoHeads } from "../support/artifact-models.ts";
+
+const device = await openDevice("cpu", { threads: 1 });
+const random = (dims: readonly number[]) => {
+  const data = new Float32Array(dims.reduce((product, dim) => product * dim, 1));
+  new RandomStream(9, "feeds").fillNormal(data);
+  return new Tensor("float32", data, dims);
+};
+const numbers = (tensor: { readonly data: ArrayLike<unknown> } | undefined) =>
+  Array.from(tensor?.data ?? [], Number);
+const constantsOf = (bytes: Uint8Array) =>
+  new Map(decodeModel(bytes).graph.initializers.map(({ name, constant }) => [name, constant?.numbers()]));
+
+interface Case {
+  readonly model: () => Model;
+  readonly weights: readonly string[];
+  readonly input: string;
+  readonly output: string;
+  readonly dims: readonly number[];
+  readonly target: readonly number[];
+}
+
+const cases: Readonly<Record<string, Case>> = {
+  "Gemm with transB": {
+    model: mlp,
+    weights: ["hidden.weight", "out.weight"],
+    input: "x",
+    output: "y",
+    dims: [5, 3],
+    target: [5, 2],
+  },
+  Conv: {
+    model: smallCnn,
+    weights: ["first.conv.weight", "second.conv.weight", "fc.weight"],
+    input: "images",
+    output: "logits",
+    dims: [5, 2, 6, 6],
+    target: [5, 3],
+  },
+  "MatMul and Gemm": {
+    model: twoHeads,
+    weights: ["trunk.weight", "box.weight"],
+    input: "x",
+    output: "box",
+    dims: [5, 3],
+    target: [5, 4],
+  },
+};
+
+describe.each(Object.entries(cases))(
+  "adapters of %s",
+  (_, { model, weights, input, output, dims, target }) => {
+    const file = encodeModel(model());
+    const options = {
+      loss: "mse",
+      lossInput: output,
+      learningRate: 0.05,
+      lora: { rank: 2, alpha: 4 },
+    } as const;
+    const artifacts = generateArtifacts(file, options);
+    const feeds = { [input]: random(dims), target: random(target) };
+    const train = async (steps: number) => {
+      const session = await TrainingSession.create(artifacts, device);
+      for (let step = 0; step < steps; step++) {
+        session.lazyResetGrad();
+        await session.runTrainStep(feeds);
+        await session.runOptimizerStep();
+      }
+      return session;
+    };
+
+    test("are all that is trained, and change nothing at first", async () => {
+      const names = artifacts.manifest.trainable;
+      expect([...names].sort()).toEqual(
+        weights.flatMap((name) => [`${name}.lora_A`, `${name}.lora_B`]).sort(),
+      );
+      const { trainable, frozen } = decodeCheckpoint(artifacts.checkpoint);
+      for (const name of weights) {
+        expect(frozen.has(name)).toBe(true);
+        expect(numbers(trainable.get(`${name}.lora_B`)).every((value) => value === 0)).toBe(true);
+        expect(numbers(trainable.get(`${name}.lora_A`)).every((value) => value !== 0)).toBe(true);
+      }
+      const session = await train(0);
+      const merged = constantsOf(await session.exportModel());
+      const base = constantsOf(file);
+      for (const name of weights) expect(merged.get(name)).toEqual(base.get(name));
+      await session.release();
+    });
+
+    test("are merged into the file, whose outputs are those of the adapted graph to 1e-6", async () => {
+      const session = await train(5);
+      const base = constantsOf(file);
+      const { frozen } = session.checkpoint();
+      for (const name of weights) expect(frozen.get(name)?.numbers()).toEqual(base.get(name));
+      const bytes = await session.exportModel();
+      expect(constantsOf(bytes).get(weights[0])).not.toEqual(base.get(weights[0]));
+      expect([...constantsOf(bytes).keys()]).toEqual([...base.keys()]);
+      const inference = await InferenceSession.create(bytes);
+      const merged = numbers((await inference.run({ [input]: feeds[input] as Tensor }))[output]);
+      const adapted = numbers((await session.runEvalStep(feeds))[output]);
+      expect(
+        Math.max(...merged.map((value, i) => Math.abs(value - (adapted[i] ?? Number.NaN)))),
+      ).toBeLessThan(1e-6);
+      await session.release();
+    });
+
+    test("are a file of changes of their own, which is applied to the base model", async () => {
+      const session = await train(5);
+      const changes = encodeCheckpoint(adaptersOf(session.checkpoint()));
+      expect([...decodeCheckpoint(changes).trainable.keys()].sort()).toEqual(
+        [...artifacts.manifest.trainable].sort(),
+      );
+      const applied = constantsOf(applyAdapters(file, decodeCheckpoint(changes)));
+      const exported = constantsOf(await session.exportModel());
+      for (const name of weights) expect(applied.get(name)).toEqual(exported.get(name));
+      await session.release();
+    });
+  },
+);
+
+test("targets choose weights, and trainable names what is trained beside them", () => {
+  const lora = { rank: 1, targets: "*.conv.weight" };
+  const { manifest } = generateArtifacts(smallCnn(), { loss: "cross-entropy", lora, trainable: "fc.*" });
+  expect([...manifest.trainable].sort()).toEqual(
+    ["first", "second"]
+      .flatMap((name) => [`${name}.conv.weight.lora_A`, `${name}.conv.weight.lora_B`])
+      .concat("fc.weight", "fc.bias")
+      .sort(),
+  );
+});
+
+test("a rank that is none, targets that match nothing, and changes of another model are refused", () => {
+  const make = (lora: { rank: number; targets?: string }) => () =>
+    generateArtifacts(mlp(), { loss: "mse", lora });
+  expect(make({ rank: 0 })).toThrow(
+    "A low-rank adapter has a rank from 1 and an alpha above 0, not 0 and 0.",
+  );
+  expect(make({ rank: 2, targets: "attention.*" })).toThrow(
+    "No weight of a MatMul, Gemm or Conv matches attention.*.",
+  );
+  const plain = decodeCheckpoint(generateArtifacts(mlp(), { loss: "mse" }).checkpoint);
+  expect(() => adaptersOf(plain)).toThrow("The checkpoint has no adapters");
+  const changes = adaptersOf(decodeCheckpoint(make({ rank: 2 })().checkpoint));
+  expect(() => applyAdapters(encodeModel(smallCnn()), changes)).toThrow(
+    "The model has no weight hidden.weight",
+  );
+});
