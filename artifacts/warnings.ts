@@ -1,9 +1,10 @@
-import type { Model, Value } from "../graph-builder/index.ts";
+import { isOp, type Model, type Node, type Value } from "../graph-builder/index.ts";
+import { outputsOfLoss } from "./losses.ts";
 import type { TrainingPlan } from "./training-graphs.ts";
 
 /** Something that a user of the artifacts should know. */
 export interface Warning {
-  readonly code: "batch-normalization-folded" | "weights-tied" | "weights-left-alone";
+  readonly code: "activation-doubled" | "batch-normalization-folded" | "weights-tied" | "weights-left-alone";
   /** A sentence. */
   readonly message: string;
   /** The names of the tensors that it is about. */
@@ -11,9 +12,38 @@ export interface Warning {
 }
 
 /** What a user should know about the artifacts of a model. */
-export function warningsOf({ form, trained }: TrainingPlan, source: Model | undefined): Warning[] {
+export function warningsOf(plan: TrainingPlan, source: Model | undefined): Warning[] {
+  const { form, trained } = plan;
   const constants = form.graph.initializers;
-  return [...tiedWeights(constants, trained), ...weightsLeftAlone(constants), ...foldedNormalization(source)];
+  return [
+    ...doubledActivation(plan),
+    ...tiedWeights(constants, trained),
+    ...weightsLeftAlone(constants),
+    ...foldedNormalization(source),
+  ];
+}
+
+/** The activation that each loss applies itself. */
+const ownActivations = { "cross-entropy": "Softmax", "bce-with-logits": "Sigmoid" } as const;
+
+/** A loss that reads what its own activation has made already. */
+function doubledActivation({ form, loss, lossInput }: TrainingPlan): Warning[] {
+  const type = typeof loss === "object" && "type" in loss ? loss.type : loss;
+  if (type !== "cross-entropy" && type !== "bce-with-logits") return [];
+  const activation = ownActivations[type];
+  const doubled = outputsOfLoss(loss, form.graph, lossInput).filter((output) =>
+    isOp(makerOf(output), activation),
+  );
+  return doubled.map(({ name = "" }) => ({
+    code: "activation-doubled",
+    message: `${type} applies ${activation} itself, and the output ${name} is the result of ${activation} already: it trains, slowly. Where you can, export the model without that ${activation}.`,
+    tensors: [name],
+  }));
+}
+
+/** The node that made a value's numbers, before others that only move them. */
+function makerOf({ producer }: Value): Node | undefined {
+  return isOp(producer, "Identity", "Reshape", "Flatten", "Cast") ? makerOf(producer.input(0)) : producer;
 }
 
 function tiedWeights(constants: readonly Value[], trained: ReadonlySet<string>): Warning[] {

@@ -240,3 +240,15 @@ test("the files have the names of ONNX Runtime's", () => {
     "checkpoint",
   ]);
 });
+
+test("a loss that reads the result of its own activation is a warning", () => {
+  const codes = (activation: "Softmax" | "Sigmoid" | "Tanh", loss: "cross-entropy" | "bce-with-logits") => {
+    const g = createBuilder(new Graph("activated"));
+    const scores = g.MatMul(g.input("x", "float", ["batch", 3]), weight(g, "w", [3, 2]));
+    g.output(g.Identity(g[activation](scores)), "y");
+    return generateArtifacts(createModel(g.graph, {}), { loss }).manifest.warnings.map(({ code }) => code);
+  };
+  expect(codes("Softmax", "cross-entropy")).toEqual(["activation-doubled"]);
+  expect(codes("Sigmoid", "bce-with-logits")).toEqual(["activation-doubled"]);
+  expect(codes("Tanh", "cross-entropy")).toEqual([]);
+});

@@ -49,7 +49,7 @@ test("build-graph --from writes the artifacts of a model with external data, and
   expect(stdout).toMatch(/^fc\.weight +\[3, 5\] +15$/m);
   expect(stdout).toMatch(/^second\.bn\.bias +\[5\] +5$/m);
   expect(stdout).toMatch(/^ +4 +running statistics of batch normalisation +first\.bn\.running_mean/m);
-  expect(stdout).toMatch(/Written to cnn\. Next:\n.* inspect cnn\n$/);
+  expect(stdout).toMatch(/Written to cnn\. Next:\n.* inspect cnn\n.* export cnn --out cnn-trained\.onnx\n$/);
   expect(manifestIn("cnn")).toMatchObject({
     model: "cnn",
     trainable: ["second.conv.weight", "second.bn.weight", "fc.weight", "fc.bias"],
