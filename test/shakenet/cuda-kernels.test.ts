@@ -3,6 +3,7 @@ import {
   type Builder,
   createBuilder,
   createModel,
+  fusedStep,
   Graph,
   inlineFunctions,
   loweringOf,
@@ -128,6 +129,24 @@ test.each(optimizers)("the %s step of each parameter has a CUDA kernel for every
     expect(uncovered(optimizerGraph([parameter], optimizerRule(settings)).graph)).toEqual([]);
   }
 });
+
+test.each([false, true])(
+  "a whole step with clipped gradients and groups, mixed precision %s, has a CUDA kernel for every node",
+  (mixed) => {
+    const settings = settingsOf({
+      target: "standard",
+      clipNorm: 1,
+      normDecay: 0,
+      biasRate: 8,
+      stem: "whitening-2",
+    });
+    const training = trainingModel(settings);
+    const trained = training.parameters.filter(({ kind }) => kind === "parameter");
+    const { graph } = fusedStep(training, optimizerGraph(trained, optimizerRule(settings)), { mixed });
+    expect(graph.nodes.some(({ opType }) => opType === "Min")).toBe(true);
+    expect(uncovered(onCuda(graph))).toEqual([]);
+  },
+);
 
 test("a training operator, a function and a loss without a CUDA kernel are caught by name", () => {
   const { graph } = trainingModel(settingsOf({ target: "ort-training" }));
