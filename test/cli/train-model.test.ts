@@ -26,7 +26,8 @@ beforeAll(async () => {
 test("a classifier that came from a file is trained on pictures of its own size and layout", () => {
   expect(trained).toMatchObject({ code: 0 });
   expect(trained.stderr).toContain("mine, pictures 12 x 12 x 3 fed 0.5/0.25");
-  expect(trained.stderr).toContain("learning rate 0.02");
+  expect(trained.stderr).toContain("learning rate 0.02,");
+  expect(trained.stdout).toContain("export runs/mine-shapes-s1 --out mine.onnx");
   const config = JSON.parse(readFileSync(join(folder, "runs/mine-shapes-s1/config.json"), "utf8"));
   expect(config.recipe).toEqual({
     input: "x",

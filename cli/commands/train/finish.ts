@@ -59,7 +59,9 @@ export async function finish(directory: TrainRun, subject: Subject, ending: Endi
     parameters: subject.manifest.parameters,
     model,
   };
-  process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${summary(result, files)}\n`);
+  process.stdout.write(
+    json ? `${JSON.stringify(result)}\n` : `${summary(result, files, subject.description.file)}\n`,
+  );
 }
 
 async function accuracyWithMirrors(
@@ -85,6 +87,7 @@ async function accuracyWithMirrors(
 function summary(
   { run_dir, test_accuracy, test_accuracy_tta, model }: Result,
   files: readonly ReportFile[],
+  file: string,
 ): string {
   return [
     "",
@@ -98,6 +101,6 @@ function summary(
     "Next:",
     `  ${shakeCommand("eval", "--run", run_dir)}`,
     `  ${shakeCommand("inspect", model)}`,
-    `  ${shakeCommand("export", run_dir, "--out", "shakenet.onnx")}`,
+    `  ${shakeCommand("export", run_dir, "--out", file)}`,
   ].join("\n");
 }

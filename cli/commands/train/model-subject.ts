@@ -22,6 +22,7 @@ export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts):
     checkpoint,
     description: {
       title: model,
+      file: `${model}.onnx`,
       network: `${model}, pictures ${size.join(" x ")} fed ${pixels}`,
       optimizer: "the optimizer of the artifacts",
     },

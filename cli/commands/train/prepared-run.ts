@@ -42,14 +42,24 @@ export interface DataSets {
   readonly testSet: Dataset;
 }
 
+/** What is trained, for people. */
+export interface Description {
+  readonly title: string;
+  /** What the network is. */
+  readonly network: string;
+  /** What updates it. */
+  readonly optimizer: string;
+  /** The name of an exported model. */
+  readonly file: string;
+}
+
 /** What is trained: a ShakeNet, or a model that came from a file. */
 export interface Subject {
   readonly config: TrainConfig;
   readonly manifest: Pick<Manifest, "parameters" | "cost">;
   /** The first checkpoint of a new run, the last one of another. */
   readonly checkpoint: Uint8Array;
-  /** What the network is called, what it is, and what updates it, for people. */
-  readonly description: { readonly title: string; readonly network: string; readonly optimizer: string };
+  readonly description: Description;
   /** The training images that are used; all of them where left out. */
   readonly limit?: (trainSet: Dataset) => Dataset;
   /** Sets what the first checkpoint of a run takes from its data. */

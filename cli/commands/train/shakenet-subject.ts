@@ -21,6 +21,7 @@ export function shakeNetSubject(config: RunConfig, artifacts: ShakeNetArtifacts)
     checkpoint,
     description: {
       title: `ShakeNet ${manifest.network}`,
+      file: "shakenet.onnx",
       network: `${manifest.network}, ${mix}`,
       optimizer: config.optimizer,
     },
