@@ -10,6 +10,7 @@ import {
   type Value,
   withElements,
 } from "../graph-builder/index.ts";
+import { averagedCheckpoint } from "./averages.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { initialTensor } from "./initial-checkpoint.ts";
 
@@ -184,7 +185,8 @@ export function adaptersOf(checkpoint: AdaptedWeights): Checkpoint {
   const adapters = adaptersIn(checkpoint);
   if (!adapters) throw withoutAdapters();
   const names = new Set(adapterNames(adapters));
-  const all = [...checkpoint.trainable, ...checkpoint.frozen];
+  const { trainable, frozen } = averagedCheckpoint({ properties: new Map(), ...checkpoint });
+  const all = [...trainable, ...frozen];
   const properties = new Map(adapterProperties(adapters));
   return { trainable: new Map(all.filter(([name]) => names.has(name))), frozen: new Map(), properties };
 }

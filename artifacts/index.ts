@@ -6,6 +6,7 @@ export {
   applyAdapters,
   type LoraOptions,
 } from "./adapters.ts";
+export * from "./averages.ts";
 export * from "./checkpoint.ts";
 export {
   type CoverageOptions,

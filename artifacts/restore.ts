@@ -1,11 +1,14 @@
 import { withElements } from "../graph-builder/index.ts";
 import { type AdaptedWeights, mergedTensors } from "./adapters.ts";
+import { averagedCheckpoint } from "./averages.ts";
 
 /**
- * The file that a model came from, with the tensors of a checkpoint as its weights: the same inputs, outputs,
- * opset, names and metadata. The changes of low-rank adapters are added to the weights. `source` is the artifacts' `source.onnx`. Throws UserError where the checkpoint
- * lacks a tensor, or has it in another shape.
+ * The file that a model came from, with the tensors of a checkpoint, or their averages, as its weights: the
+ * same inputs, outputs, opset, names and metadata. The changes of low-rank adapters are added to the weights.
+ * `source` is the artifacts' `source.onnx`. Throws UserError where the checkpoint lacks a tensor, or has it
+ * in another shape.
  */
 export function restoreModel(source: Uint8Array, checkpoint: AdaptedWeights): Uint8Array {
-  return withElements(source, mergedTensors(checkpoint), "source.onnx");
+  const averaged = averagedCheckpoint({ properties: new Map(), ...checkpoint });
+  return withElements(source, mergedTensors(averaged), "source.onnx");
 }

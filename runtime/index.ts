@@ -16,6 +16,7 @@ export * from "./inference/calibration.ts";
 export * from "./inference/classifier.ts";
 export * from "./inference/evaluation.ts";
 export * from "./inference/freeze-model.ts";
+export * from "./loop/averaging.ts";
 export * from "./loop/diverged-error.ts";
 export * from "./loop/events.ts";
 export * from "./loop/schedule.ts";
@@ -29,3 +30,4 @@ export type { DecodedModel, DecodedModels, LoweredModel, LoweredModels } from ".
 export type { Source, TrainingSessionCreateOptions, TrainingSources } from "./session/sources.ts";
 export * from "./session/trainer.ts";
 export * from "./session/training-session.ts";
+export type { AverageStep } from "./session/weight-averages.ts";

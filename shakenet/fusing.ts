@@ -2,7 +2,9 @@ import {
   type Checkpoint,
   decodeCheckpoint,
   encodeCheckpoint,
+  joinAverages,
   type OptimizerState,
+  splitAverages,
 } from "../artifacts/index.ts";
 import { momentCounts, momentNames, type Tensor } from "../graph-builder/index.ts";
 import { optimizerRule } from "./settings.ts";
@@ -28,16 +30,18 @@ export function fuseArtifacts(artifacts: ShakeNetArtifacts): ShakeNetArtifacts {
 /** Converts a checkpoint of fused artifacts to the layout of the artifacts that they were built from. */
 export function unfuseCheckpoint(bytes: Uint8Array, { manifest, checkpoint }: ShakeNetArtifacts): Uint8Array {
   if (manifest.settings.fused) return bytes;
-  const { frozen: current, optimizer, properties } = decodeCheckpoint(bytes);
+  const { checkpoint: now, averages } = splitAverages(decodeCheckpoint(bytes));
+  const { frozen: current, optimizer, properties } = now;
   const original = decodeCheckpoint(checkpoint);
   const update = (tensors: ReadonlyMap<string, Tensor>) =>
     new Map([...tensors].map(([name, tensor]) => [name, current.get(name) ?? tensor]));
-  return encodeCheckpoint({
+  const unfused = {
     trainable: update(original.trainable),
     frozen: update(original.frozen),
     optimizer: optimizer && { ...optimizer, momenta: momentaOf(original, current, momentsOf(manifest)) },
     properties,
-  });
+  };
+  return encodeCheckpoint(joinAverages({ checkpoint: unfused, averages }));
 }
 
 function fuseCheckpoint({ manifest, checkpoint }: ShakeNetArtifacts): Uint8Array {

@@ -1,3 +1,4 @@
+import { averagedCheckpoint } from "../artifacts/averages.ts";
 import type { Checkpoint } from "../artifacts/checkpoint.ts";
 import {
   type Builder,
@@ -22,18 +23,15 @@ export interface ModelNotes {
   readonly opset?: number | undefined;
 }
 
-/** The tensors of a checkpoint. */
-export type Weights = Pick<Checkpoint, "trainable" | "frozen">;
-
 /**
  * The trained network as one plain .onnx: float [batch, 3, 32, 32] `images` of raw pixels 0..255 in, float
  * [batch, classes] `logits` out, or as `form` says; normalisation inside, batch normalisation folded, both
- * branches merged into one. Throws UserError where the checkpoint lacks a tensor of the network or has it in
+ * branches merged into one. A checkpoint with averaged weights gives a network of the averages. Throws UserError where the checkpoint lacks a tensor of the network or has it in
  * another shape.
  */
 export function inferenceModel(
   settings: NetworkSettings,
-  checkpoint: Weights,
+  checkpoint: Checkpoint,
   notes: ModelNotes = {},
   form: Partial<InferenceForm> = {},
 ): Uint8Array {
@@ -49,7 +47,7 @@ export function encodeInferenceModel(graph: Graph, notes: ModelNotes = {}): Uint
 /** The graph of `inferenceModel`. */
 export function inferenceGraph(
   settings: NetworkSettings,
-  checkpoint: Weights,
+  checkpoint: Checkpoint,
   form: Partial<InferenceForm> = {},
 ): Graph {
   const { precision, ...rest } = { ...defaultForm, ...form };
@@ -63,16 +61,17 @@ export function inferenceGraph(
  */
 export function trainedGraph(
   settings: NetworkSettings,
-  checkpoint: Weights,
+  checkpoint: Checkpoint,
   form: Partial<Omit<InferenceForm, "precision">> = {},
 ): Graph {
   const { input, output, batch, alphaInput } = { ...defaultForm, ...form };
   const g = createBuilder(new Graph("shakenet"));
+  const weights = averagedCheckpoint(checkpoint);
   const images = imageInput(g, input, batch === "dynamic" ? "batch" : batch);
   const alpha = alphaInput ? g.input("alpha", "float", [blockCount(settings)]) : undefined;
   const logits = appendNetwork(g, images, settings, {
     isTraining: false,
-    tensor: ({ name, shape }) => g.constant(tensorOf(checkpoint, name, shape), name),
+    tensor: ({ name, shape }) => g.constant(tensorOf(weights, name, shape), name),
     mix: (branch1, branch2, block) =>
       alpha ? mixBy(g, branch1, branch2, alpha, block) : evenMix(g, branch1, branch2),
   });
@@ -95,7 +94,7 @@ function mixBy(g: Builder, branch1: Value, branch2: Value, alpha: Value, block: 
   return g.Add(g.Mul(branch1, weight), g.Mul(branch2, g.Sub(g.float(1), weight)));
 }
 
-function tensorOf({ trainable, frozen }: Weights, name: string, shape: readonly number[]): Tensor {
+function tensorOf({ trainable, frozen }: Checkpoint, name: string, shape: readonly number[]): Tensor {
   const tensor = trainable.get(name) ?? frozen.get(name);
   if (!tensor)
     throw new UserError(`The checkpoint has no ${name}: it belongs to another network.`, {

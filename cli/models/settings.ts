@@ -32,6 +32,7 @@ export const pictureSettings = {
 
 const { Data, Training, Machine } = runSettingGroups;
 const { epochs, batchSize, schedule, warmUp, finalRate, seed, tta, evaluateEveryEpochs } = Training;
+const { average, averageDecay, averageEverySteps } = Training;
 
 /** The settings of a run that trains a model that came from a file; `config.json` keeps them in this order. */
 export const modelSchemas = {
@@ -43,6 +44,9 @@ export const modelSchemas = {
   schedule,
   warmUp,
   finalRate,
+  average,
+  averageDecay,
+  averageEverySteps,
   seed,
   tta,
   evaluateEveryEpochs,

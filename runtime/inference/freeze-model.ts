@@ -1,3 +1,4 @@
+import { averagedCheckpoint } from "../../artifacts/averages.ts";
 import type { Checkpoint } from "../../artifacts/checkpoint.ts";
 import {
   createModel,
@@ -9,13 +10,15 @@ import {
 
 /**
  * A model as a file, cut to some of its outputs and what they need, with the tensors of a checkpoint inside
- * it: an eval model becomes a plain .onnx. The model's metadata stays, without training bindings.
+ * it, or their averages where it has some: an eval model becomes a plain .onnx. The model's metadata stays,
+ * without training bindings.
  */
 export function freezeModel(
   model: Pick<Model, "graph" | "metadataProps">,
-  { trainable, frozen }: Pick<Checkpoint, "trainable" | "frozen">,
+  checkpoint: Checkpoint,
   outputNames: readonly string[],
 ): Uint8Array {
+  const { trainable, frozen } = averagedCheckpoint(checkpoint);
   const graph = freezeInputs(model.graph, new Map([...trainable, ...frozen]), outputNames);
   return encodeModel(createModel(graph, { metadataProps: metadataBesideBindings(model) }));
 }

@@ -12,16 +12,17 @@ export interface Call {
 }
 
 /**
- * Starts to make the feeds of a call that begins with a step and ends with its epoch at the latest. A batch
- * of another size is a call of its own, and so is every step of a session that takes one step a call. An
+ * Starts to make the feeds of a call that begins with a step and ends with its epoch at the latest, and
+ * before a call goes past a multiple of `stride` steps. A batch of another size is a call of its own, and so is every step of a session that takes one step a call. An
  * error waits for whoever awaits the call.
  */
 export function prepareCall(
   trainer: Trainer | ChunkTrainer,
   task: Pick<Task, "feeds" | "stepsPerEpoch">,
   first: number,
+  stride = Number.POSITIVE_INFINITY,
 ): Promise<Call> {
-  const call = "runSteps" in trainer ? stackedCall(trainer, task, first) : singleCall(task, first);
+  const call = "runSteps" in trainer ? stackedCall(trainer, task, first, stride) : singleCall(task, first);
   call.catch(() => undefined);
   return call;
 }
@@ -35,8 +36,10 @@ async function stackedCall(
   trainer: ChunkTrainer,
   { feeds, stepsPerEpoch }: Pick<Task, "feeds" | "stepsPerEpoch">,
   first: number,
+  stride: number,
 ): Promise<Call> {
-  const end = Math.min(first + trainer.stepsPerCall, first - (first % stepsPerEpoch) + stepsPerEpoch);
+  const left = [trainer.stepsPerCall, stepsPerEpoch - (first % stepsPerEpoch), stride - (first % stride)];
+  const end = first + Math.min(...left);
   const steps: StepFeeds[] = [];
   for (let step = first; step < end; step++) {
     const made = await feeds(step);

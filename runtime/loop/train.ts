@@ -1,8 +1,10 @@
+import { averagedCheckpoint } from "../../artifacts/averages.ts";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import type { ChunkTrainer, Trainer } from "../session/trainer.ts";
 import type { NamedTensors } from "../session/training-session.ts";
+import { type AverageSettings, averageStep, averageStride } from "./averaging.ts";
 import { prepareCall, takeCall } from "./calls.ts";
 import { Clock } from "./clock.ts";
 import { DivergedError } from "./diverged-error.ts";
@@ -30,6 +32,8 @@ export interface TrainSettings {
    * record of an evaluation has the training's metrics since the one before.
    */
   readonly evaluateEveryEpochs?: number | undefined;
+  /** Averages weights and running statistics, and evaluates the averages; no averages where left out. */
+  readonly average?: AverageSettings | undefined;
   readonly store: CheckpointStore;
   /** Ends the run after the call under way, with its checkpoint saved. */
   readonly signal?: AbortSignal | undefined;
@@ -48,20 +52,23 @@ export async function* train<Train extends string, Test extends string, Unit ext
   task: Task<Train, Test, Unit>,
   settings: TrainSettings,
 ): AsyncGenerator<TrainingEvent<Train, Test, Unit>> {
-  const { epochs, learningRate, checkpointEverySteps, evaluateEveryEpochs = 1, signal } = settings;
+  const { epochs, learningRate, checkpointEverySteps, evaluateEveryEpochs = 1, average, signal } = settings;
   const steps = task.stepsPerEpoch * epochs;
   const run = new Run(trainer, task, settings.store, await trainer.checkpoint());
   const { progress } = run;
   yield await run.save("last");
+  const stride = average && averageStride(average);
   let clock = new Clock();
-  let next = prepareCall(trainer, task, progress.step);
+  let next = prepareCall(trainer, task, progress.step, stride);
   while (progress.step < steps) {
     const call = await next;
     const { first, examples } = call;
     const rates = examples.map((_, i) => learningRate(first + i + 1, steps));
     const running = takeCall(trainer, call, rates);
-    if (first + examples.length < steps) next = prepareCall(trainer, task, first + examples.length);
+    if (first + examples.length < steps) next = prepareCall(trainer, task, first + examples.length, stride);
     const outputs = await running;
+    const averaging = average && averageStep(average, first + examples.length, steps);
+    if (averaging) await trainer.averageWeights(averaging);
     for (const [i, rate] of rates.entries()) {
       const batchMetrics = run.count(outputs, i, at(examples, i), rate);
       clock.count(at(examples, i));
@@ -146,7 +153,7 @@ class Run<Train extends string, Test extends string, Unit extends string> {
   }
 
   async *#evaluate(): AsyncGenerator<TrainingEvent<Train, Test, Unit>, Metrics<Test>> {
-    const evaluation = this.#task.evaluate(await this.#trainer.checkpoint());
+    const evaluation = this.#task.evaluate(averagedCheckpoint(await this.#trainer.checkpoint()));
     for (;;) {
       const { value, done } = await evaluation.next();
       if (done) return value;

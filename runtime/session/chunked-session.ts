@@ -1,4 +1,5 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { type AveragedState, joinAverages, splitAverages } from "../../artifacts/averages.ts";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import {
   createModel,
@@ -26,6 +27,7 @@ import { expectRate, failedStep } from "./refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
 import type { ChunkTrainer } from "./trainer.ts";
 import type { NamedTensors } from "./training-session.ts";
+import { type AverageStep, averagedNames, WeightAverages } from "./weight-averages.ts";
 
 export interface ChunkSettings {
   /**
@@ -43,6 +45,8 @@ export interface ChunkModel {
   readonly step: FusedStep;
   /** What every call is fed: the step's own inputs with a leading axis `steps`. */
   readonly feeds: readonly GraphInput[];
+  /** The parameters and running statistics, of which averages can be kept. */
+  readonly averaged: readonly string[];
 }
 
 /**
@@ -58,6 +62,7 @@ export class ChunkedSession implements ChunkTrainer {
   readonly #model: ChunkModel;
   readonly #checkpoint: Checkpoint;
   readonly #state: Map<string, Tensor>;
+  readonly #averages: WeightAverages;
   readonly #guard = new CallGuard();
   #steps: number;
 
@@ -65,9 +70,10 @@ export class ChunkedSession implements ChunkTrainer {
     device: Device,
     session: InferenceSession,
     model: ChunkModel,
-    checkpoint: Checkpoint,
+    { checkpoint, averages }: AveragedState,
     stepsPerCall: number,
   ) {
+    this.#averages = new WeightAverages(averages);
     this.stepsPerCall = stepsPerCall;
     this.#device = device;
     this.#session = session;
@@ -95,7 +101,13 @@ export class ChunkedSession implements ChunkTrainer {
         cause: error,
       });
     });
-    return new ChunkedSession(device, session, model, decoded.checkpoint, settings.stepsPerCall ?? 8);
+    return new ChunkedSession(
+      device,
+      session,
+      model,
+      splitAverages(decoded.checkpoint),
+      settings.stepsPerCall ?? 8,
+    );
   }
 
   /** Updates made since the training began. */
@@ -161,6 +173,19 @@ export class ChunkedSession implements ChunkTrainer {
     return results;
   }
 
+  /**
+   * Lets the running averages of parameters and statistics follow them; the checkpoint holds the averages
+   * from then on.
+   */
+  averageWeights(step: AverageStep): void {
+    this.#guard.expectIdle("averageWeights");
+    const averaged = this.#model.averaged.flatMap((name): [string, TensorProto][] => {
+      const tensor = this.#tensor(name);
+      return tensor ? [[name, tensor]] : [];
+    });
+    this.#averages.follow(averaged, step);
+  }
+
   /** The state as a checkpoint; its tensors share their data with the session until the next call. */
   checkpoint(): Checkpoint {
     this.#guard.expectOpen("checkpoint");
@@ -169,7 +194,7 @@ export class ChunkedSession implements ChunkTrainer {
       new Map([...tensors].map(([name, tensor]) => [name, this.#tensor(name) ?? tensor]));
     const momenta = new Map([...trainable].map(([name, { dims }]) => [name, this.#momenta(name, dims)]));
     const scale = this.#scaleProperties();
-    return {
+    const state = {
       trainable: current(trainable),
       frozen: current(frozen),
       properties: new Map([...properties, ...scale]),
@@ -179,6 +204,7 @@ export class ChunkedSession implements ChunkTrainer {
         momenta,
       },
     };
+    return joinAverages({ checkpoint: state, averages: this.#averages.tensors });
   }
 
   /** The state as the bytes of ONNX Runtime's checkpoint file. */
@@ -240,7 +266,8 @@ export function chunkModel(
     ...input,
     type: type?.kind === "tensor" ? tensorType(type.elemType, [STEPS, ...type.shape]) : type,
   }));
-  return { bytes, step, feeds };
+  const averaged = averagedNames(training.bindings);
+  return { bytes, step, feeds, averaged };
 }
 
 function initialState({ packs, states, controls }: FusedStep, checkpoint: Checkpoint, { ort }: Device) {

@@ -1,5 +1,6 @@
 import type { Checkpoint } from "../../artifacts/checkpoint.ts";
 import type { NamedTensors, TrainingSession } from "./training-session.ts";
+import type { AverageStep } from "./weight-averages.ts";
 
 /**
  * The methods of a session that the training loop calls. TrainingSession, ReplicatedSession and
@@ -7,6 +8,8 @@ import type { NamedTensors, TrainingSession } from "./training-session.ts";
  */
 export interface Trainer
   extends Pick<TrainingSession, "learningRate" | "lazyResetGrad" | "runTrainStep" | "runOptimizerStep"> {
+  /** Lets the averages of the weights follow the weights; the checkpoint holds both. */
+  averageWeights(step: AverageStep): void | Promise<void>;
   checkpoint(): Checkpoint | Promise<Checkpoint>;
 }
 
@@ -21,5 +24,7 @@ export interface ChunkTrainer {
   stack(steps: readonly NamedTensors[]): NamedTensors;
   /** Takes as many steps as there are learning rates. Returns the outputs, one value a step. */
   runSteps(feeds: NamedTensors, learningRates: Float32Array): Promise<NamedTensors>;
+  /** Lets the averages of the weights follow the weights; the checkpoint holds both. */
+  averageWeights(step: AverageStep): void | Promise<void>;
   checkpoint(): Checkpoint | Promise<Checkpoint>;
 }

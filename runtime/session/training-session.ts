@@ -12,6 +12,7 @@ import { type DecodedModel, decodeSources, type LoweredModels, lowerModels } fro
 import { expectName, expectRate, missingGradients, missingModel, wrongBuffer } from "./refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
 import { TrainingState } from "./training-state.ts";
+import type { AverageStep } from "./weight-averages.ts";
 
 /** Tensors by the name of the graph's input or output. */
 export type NamedTensors = Readonly<Record<string, Tensor>>;
@@ -88,6 +89,7 @@ export class TrainingSession {
     const { train, evaluate, optimize } = models;
     const use = {
       trainingInputs: train.inputs.map(({ name }) => name),
+      training: train.bindings,
       optimizer: optimize?.bindings,
     };
     const state = new TrainingState(checkpoint, use, device.ort);
@@ -168,6 +170,15 @@ export class TrainingSession {
     this.#guard.expectIdle("lazyResetGrad");
     this.#resetGradients = true;
     this.#hasGradients = false;
+  }
+
+  /**
+   * Lets the running averages of parameters and statistics follow them, or those that `isAveraged` accepts.
+   * The checkpoint holds the averages from then on, and exportInferenceModel exports them.
+   */
+  averageWeights(step: AverageStep, isAveraged?: (name: string) => boolean): void {
+    this.#guard.expectIdle("averageWeights");
+    this.#state.average(step, isAveraged);
   }
 
   /**

@@ -1,7 +1,9 @@
 import type * as Ort from "onnxruntime-common";
+import { joinAverages, splitAverages } from "../../artifacts/averages.ts";
 import type { Checkpoint } from "../../artifacts/checkpoint.ts";
 import { type Binding, Tensor, UserError } from "../../graph-builder/index.ts";
 import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
+import { type AverageStep, averagedNames, WeightAverages } from "./weight-averages.ts";
 
 /** Holds one tensor that is kept from step to step. */
 export interface Slot {
@@ -12,6 +14,8 @@ export interface Slot {
 export interface StateUse {
   /** The inputs of the training graph, in order. */
   readonly trainingInputs: readonly string[];
+  /** The bindings of the training graph. */
+  readonly training: readonly Binding[];
   /** The bindings of the optimizer graph; undefined where there is no optimizer model. */
   readonly optimizer: readonly Binding[] | undefined;
 }
@@ -28,11 +32,17 @@ export class TrainingState {
   readonly #gradients = new Map<string, Slot>();
   /** The moments that the optimizer model updates, by parameter. */
   readonly #moments = new Map<string, Slot[]>();
+  readonly #averages: WeightAverages;
+  /** The tensors that averages are kept of: parameters and running statistics. */
+  readonly #averaged: readonly string[];
   /** The number of optimizer steps since the start of the training. */
   steps: number;
 
-  constructor(checkpoint: Checkpoint, use: StateUse, ort: Pick<typeof Ort, "Tensor">) {
+  constructor(given: Checkpoint, use: StateUse, ort: Pick<typeof Ort, "Tensor">) {
+    const { checkpoint, averages } = splitAverages(given);
     this.#checkpoint = checkpoint;
+    this.#averages = new WeightAverages(averages);
+    this.#averaged = averagedNames(use.training);
     this.#trainingInputs = use.trainingInputs;
     this.#ort = ort;
     this.steps = checkpoint.optimizer?.step ?? 0;
@@ -96,13 +106,22 @@ export class TrainingState {
     return fromOrtTensor(expectSlot(this.#tensors, name).tensor);
   }
 
+  /** Lets the averages follow the tensors, or those of them that `isAveraged` accepts. */
+  average(step: AverageStep, isAveraged: (name: string) => boolean = () => true): void {
+    const names = this.#averaged.filter(isAveraged);
+    this.#averages.follow(
+      names.map((name) => [name, this.tensor(name)] as const),
+      step,
+    );
+  }
+
   /** The state as a checkpoint, whose tensors share their data with the state until the next step. */
   checkpoint(): Checkpoint {
     const { trainable, frozen, optimizer, properties } = this.#checkpoint;
     const current = (names: Iterable<string>) => new Map([...names].map((name) => [name, this.tensor(name)]));
     const keepsOptimizer = optimizer !== undefined || this.steps > 0;
     const initialLearningRate = optimizer?.initialLearningRate ?? 0.001;
-    return {
+    const checkpoint = {
       trainable: current(trainable.keys()),
       frozen: current(frozen.keys()),
       properties: new Map(properties),
@@ -110,6 +129,7 @@ export class TrainingState {
         ? { optimizer: { step: this.steps, initialLearningRate, momenta: this.#momenta() } }
         : {}),
     };
+    return joinAverages({ checkpoint, averages: this.#averages.tensors });
   }
 
   clear(): void {

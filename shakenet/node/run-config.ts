@@ -3,6 +3,7 @@ import { UserError } from "../../graph-builder/errors.ts";
 import { type Augmentation, borders, flips, paperAugmentation } from "../../runtime/data/augmentation.ts";
 import { type DatasetName, datasets } from "../../runtime/data/dataset.ts";
 import { deviceNames } from "../../runtime/device/names.ts";
+import { type AverageSettings, averageKinds } from "../../runtime/loop/averaging.ts";
 import { scheduleShapes } from "../../runtime/loop/schedule.ts";
 import { engineNames, precisions, replicaCount } from "../../runtime/node/run/engine-settings.ts";
 import {
@@ -96,6 +97,21 @@ export const runSettingGroups = {
       .lt(1)
       .optional()
       .describe("share of each label that is spread evenly over the classes [default: 0]"),
+    average: z
+      .enum(averageKinds)
+      .optional()
+      .describe(
+        "average the weights, and test and export the averages: ema, a moving average, or lookahead [default: none]",
+      ),
+    averageDecay: z
+      .number()
+      .min(0)
+      .lt(1)
+      .optional()
+      .describe(
+        "share of the old average in the new one, a step [default: 0.998 for ema, 0.95 for lookahead]",
+      ),
+    averageEverySteps: count.optional().describe("steps between two updates of the averages [default: 5]"),
     optimizer: z.enum(optimizers).default("sgd-nesterov").describe("update rule"),
     forward: z
       .enum(["shake", "even"])
@@ -252,6 +268,15 @@ export function augmentationOf(
     border: config.border ?? paperAugmentation.border,
     cutout: config.cutout ?? paperAugmentation.cutout,
   };
+}
+
+/** How a run averages its weights; undefined where it does not. */
+export function averageOf({
+  average: kind,
+  averageDecay: decay,
+  averageEverySteps: everySteps,
+}: Pick<RunConfig, "average" | "averageDecay" | "averageEverySteps">): AverageSettings | undefined {
+  return kind && { kind, decay, everySteps };
 }
 
 /** The value of a setting of a run. A setting that the run does not say has the paper's value. */

@@ -38,20 +38,24 @@ function distance(a: Uint8Array | undefined, b: Uint8Array | undefined): number 
 }
 
 test("calls of 1, 3 and 8 steps end in the same bytes, close to those of a session without chunks", async () => {
-  const single = await tinyRun(chunked(1));
+  const average = { kind: "lookahead", everySteps: 2 } as const;
+  const single = await tinyRun({ ...chunked(1), average });
   const records = untimedRecords(await collect(single));
   for (const stepsPerCall of [3, 8]) {
-    const run = await tinyRun(chunked(stepsPerCall));
+    const run = await tinyRun({ ...chunked(stepsPerCall), average });
     expect(untimedRecords(await collect(run))).toEqual(records);
     expect(run.saved.get("last")).toEqual(single.saved.get("last"));
   }
-  const plain = await tinyRun(settings);
+  const plain = await tinyRun({ ...settings, average });
   await collect(plain);
   expect(distance(single.saved.get("last"), plain.saved.get("last"))).toBeLessThan(1e-5);
 });
 
 test("a run in calls of two steps, cut in the first epoch and opened again, ends in the same bytes as an uncut one", () =>
-  expectSameEndWhereverCut((checkpoint) => tinyRun(chunked(2), checkpoint), 3));
+  expectSameEndWhereverCut(
+    (checkpoint) => tinyRun({ ...chunked(2), average: { kind: "ema", everySteps: 1 } as const }, checkpoint),
+    3,
+  ));
 
 test("a run in mixed precision does too", () =>
   expectSameEndWhereverCut((checkpoint) => tinyRun(chunked(2, true), checkpoint), 1));

@@ -175,7 +175,7 @@ describe("alpha as an input", () => {
         return [name, checkpoint.trainable.get(first) ?? checkpoint.frozen.get(first) ?? tensor];
       }),
     );
-    const twin: Pick<Checkpoint, "trainable" | "frozen"> = { trainable: copied, frozen: new Map() };
+    const twin: Checkpoint = { ...checkpoint, trainable: copied, frozen: new Map() };
     const ones = await logitsOf(inferenceGraph(settings, checkpoint, form), form, Array(blocks).fill(1));
     expect(relativeError(ones, await logitsOf(inferenceGraph(settings, twin)))).toBeLessThan(1e-5);
   });

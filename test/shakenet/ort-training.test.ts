@@ -1,7 +1,7 @@
 import { Tensor } from "onnxruntime-common";
 import { expect, test } from "vitest";
-import { decodeCheckpoint, encodeCheckpoint } from "../../artifacts/index.ts";
-import { floats, UserError } from "../../graph-builder/index.ts";
+import { decodeCheckpoint, encodeCheckpoint, splitAverages } from "../../artifacts/index.ts";
+import { floats, type Tensor as TensorProto, UserError } from "../../graph-builder/index.ts";
 import { RandomStream } from "../../graph-builder/random.ts";
 import { type NamedTensors, type Trainer, TrainingSession } from "../../runtime/index.ts";
 import { OrtTrainingSession, openDevice } from "../../runtime/node/index.ts";
@@ -313,3 +313,32 @@ test.each(["sgd-nesterov", "sgd", "adamw"] as const)(
     await theirs.release();
   },
 );
+
+test("averages of ONNX Runtime's own training equal those of our session, and outlive the way to and fro", async () => {
+  const lookahead = { decay: 0.5, pull: true };
+  const ends: ReadonlyMap<string, TensorProto>[] = [];
+  for (const session of [await openOurs(fused), await OrtTrainingSession.create(fused)]) {
+    for (const number of [0, 1]) {
+      await step(session, number, 0.05);
+      await session.averageWeights(lookahead);
+    }
+    const bytes = encodeCheckpoint(session.checkpoint());
+    await session.release();
+    const again = await OrtTrainingSession.create({ ...fused, checkpoint: bytes });
+    await step(again, 2, 0.05);
+    await again.averageWeights(lookahead);
+    const { checkpoint, averages } = splitAverages(again.checkpoint());
+    for (const [name, tensor] of averages) {
+      expect(tensor.data, name).toEqual(checkpoint.frozen.get(name)?.data);
+    }
+    ends.push(averages);
+    await again.release();
+  }
+  const [ours = new Map(), theirs = new Map()] = ends;
+  expect([...ours.keys()].sort()).toEqual([...theirs.keys()].sort());
+  for (const [name, { data }] of ours) {
+    for (const [i, value] of data.entries()) {
+      expect(Math.abs(Number(value) - Number(theirs.get(name)?.data[i])), name).toBeLessThan(1e-4);
+    }
+  }
+});

@@ -43,7 +43,9 @@ export async function openTiny(artifacts: ShakeNetArtifacts, checkpoint = artifa
 
 /** The settings that a test can change. */
 interface TinyChanges
-  extends Partial<Pick<TrainSettings, "epochs" | "checkpointEverySteps" | "evaluateEveryEpochs" | "signal">>,
+  extends Partial<
+      Pick<TrainSettings, "epochs" | "checkpointEverySteps" | "evaluateEveryEpochs" | "average" | "signal">
+    >,
     Partial<Pick<ShakeNetTaskOptions, "forward" | "backward" | "level" | "augmentation" | "strength">> {
   /** The peak of the cosine. */
   readonly learningRate?: number;

@@ -10,6 +10,7 @@ import {
 } from "../../../runtime/index.ts";
 import { ReplicaError } from "../../../runtime/node/index.ts";
 import type { ShakeNetEngine } from "../../../shakenet/node/run.ts";
+import { averageOf } from "../../../shakenet/node/run-config.ts";
 import { formatFields, formatLarge } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { openProgress } from "../../progress.ts";
@@ -82,7 +83,7 @@ async function trainIn(
     save: (kind: CheckpointKind, bytes: Uint8Array) => directory.save(kind, layOut(bytes)),
   };
   const { config } = directory;
-  const settings = { ...config, learningRate: scheduleOf(config), store, signal };
+  const settings = { ...config, learningRate: scheduleOf(config), average: averageOf(config), store, signal };
   let stoppedAt: number | undefined;
   try {
     for await (const event of train(session, task, settings)) {

@@ -4,6 +4,7 @@ import type { DeviceName } from "../../device/names.ts";
 import { namedTensors, type PlainTensors, plainTensors } from "../../replicas/shares.ts";
 import { ChunkedSession, type ChunkSettings } from "../../session/chunked-session.ts";
 import type { TrainingSources } from "../../session/sources.ts";
+import type { AverageStep } from "../../session/weight-averages.ts";
 import { openDevice } from "../devices.ts";
 import { replyOf, type ThreadReply } from "../thread-reply.ts";
 
@@ -19,6 +20,7 @@ export interface ChunkThreadSetup {
 export type ChunkRequest =
   | { readonly method: "open"; readonly setup: ChunkThreadSetup }
   | { readonly method: "runSteps"; readonly feeds: PlainTensors; readonly learningRates: Float32Array }
+  | { readonly method: "averageWeights"; readonly step: AverageStep }
   | { readonly method: "checkpoint" }
   | { readonly method: "close" };
 
@@ -39,6 +41,9 @@ async function resultOf(request: ChunkRequest): Promise<PlainTensors | Uint8Arra
       const feeds = namedTensors(request.feeds, device.ort);
       return plainTensors(await session.runSteps(feeds, request.learningRates));
     }
+    case "averageWeights":
+      opened.session.averageWeights(request.step);
+      return undefined;
     case "checkpoint":
       return encodeCheckpoint(opened.session.checkpoint());
     case "close":

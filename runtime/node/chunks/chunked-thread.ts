@@ -13,6 +13,7 @@ import {
 } from "../../session/sources.ts";
 import type { ChunkTrainer } from "../../session/trainer.ts";
 import type { NamedTensors } from "../../session/training-session.ts";
+import type { AverageStep } from "../../session/weight-averages.ts";
 import { mistakeIn } from "../thread-reply.ts";
 import type { ChunkReply, ChunkRequest } from "./chunk-worker.ts";
 
@@ -97,6 +98,13 @@ export class ChunkedThread implements ChunkTrainer {
       const outputs = await this.#ask(request, [...buffers]);
       if (!outputs || outputs instanceof Uint8Array) throw new TypeError("a step has no outputs");
       return namedTensors(outputs, ort);
+    });
+  }
+
+  /** Lets the running averages follow the weights, as ChunkedSession does. */
+  async averageWeights(step: AverageStep): Promise<void> {
+    return this.#guard.run("averageWeights", async () => {
+      await this.#ask({ method: "averageWeights", step });
     });
   }
 

@@ -1,4 +1,5 @@
 import { Tensor } from "onnxruntime-common";
+import { type AveragedState, joinAverages, splitAverages } from "../../../artifacts/averages.ts";
 import { type Checkpoint, decodeCheckpoint } from "../../../artifacts/checkpoint.ts";
 import { at } from "../../../graph-builder/at.ts";
 import {
@@ -21,29 +22,17 @@ import {
 } from "../../session/sources.ts";
 import type { Trainer } from "../../session/trainer.ts";
 import type { NamedTensors } from "../../session/training-session.ts";
+import { type AverageStep, averagedNames, WeightAverages } from "../../session/weight-averages.ts";
+import { type Handles, type ModelNames, modelNames, openHandles } from "./handles.ts";
 import { type StockOptimizer, stockOptimizer } from "./stock-optimizer.ts";
 import { readTensor, withTensors } from "./tensor-transfer.ts";
-import { FATAL, WasmModule } from "./wasm-module.ts";
+import { WasmModule } from "./wasm-module.ts";
 
 /** The learning rate of ONNX Runtime's stock optimizers in WebAssembly, which ignores the checkpoint's. */
 const STOCK_RATE = 0.001;
 
-/** The handles of the objects inside the module. */
-interface Handles {
-  readonly checkpoint: number;
-  readonly session: number;
-  readonly runOptions: number;
-}
-
-/** The inputs of a model that are no state, and its outputs, in ONNX Runtime's order. */
-interface ModelNames {
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-}
-
 /** Facts of the artifacts that ONNX Runtime's interface does not return. */
-interface Description {
-  readonly checkpoint: Checkpoint;
+interface Description extends AveragedState {
   readonly training: BoundGraph;
   /** The stock optimizer; undefined where there is no optimizer model. */
   readonly optimizer: StockOptimizer | undefined;
@@ -68,6 +57,7 @@ export class OrtTrainingSession implements Trainer {
   readonly #controls: { readonly rate: string | undefined; readonly step: string | undefined };
   /** The inputs of the training model. */
   readonly #inputs: ReadonlyMap<string, GraphInput>;
+  readonly #averages: WeightAverages;
   readonly #guard = new CallGuard();
   #learningRate: number;
   #steps: number;
@@ -78,7 +68,8 @@ export class OrtTrainingSession implements Trainer {
     this.#wasm = wasm;
     this.#handles = handles;
     this.#description = description;
-    const { checkpoint, optimizer, training, hasEvalModel } = description;
+    const { checkpoint, averages, optimizer, training, hasEvalModel } = description;
+    this.#averages = new WeightAverages(averages);
     this.#train = modelNames(wasm, handles.session, false);
     this.#evaluate = hasEvalModel ? modelNames(wasm, handles.session, true) : { inputs: [], outputs: [] };
     const visible = new Set(explicitState.run(training.graph).outputs.map(({ name }) => name));
@@ -102,7 +93,7 @@ export class OrtTrainingSession implements Trainer {
     const decoded = decodeCheckpoint(checkpoint);
     const where = "training_model.onnx";
     const description = {
-      checkpoint: decoded,
+      ...splitAverages(decoded),
       training: bindDecoded(decodeModel(trainingModel, where), "training", decoded, where),
       optimizer: optimizerModel && stockOptimizer(optimizerModel),
       hasEvalModel: evalModel !== undefined,
@@ -246,18 +237,37 @@ export class OrtTrainingSession implements Trainer {
     this.#guard.expectOpen("checkpoint");
     const { checkpoint, optimizer: operator } = this.#description;
     const { trainable, frozen, properties, optimizer } = checkpoint;
-    const current = this.#parameters();
+    const values = Float32Array.from(floatData(this.#contiguousParameters(false)));
+    const parameters = this.#parameters(values);
     const update = (tensors: ReadonlyMap<string, TensorProto>) =>
-      new Map([...tensors].map(([name, tensor]) => [name, current.get(name) ?? tensor]));
+      new Map([...tensors].map(([name, tensor]) => [name, parameters.get(name) ?? tensor]));
     const isLost = this.#hasStepped && operator === "AdamWOptimizer";
     const isKept = !isLost && (optimizer !== undefined || this.#hasStepped);
     const { initialLearningRate = STOCK_RATE, momenta = new Map() } = optimizer ?? {};
-    return {
+    const current = {
       trainable: update(trainable),
       frozen: update(frozen),
       properties: new Map(properties),
       ...(isKept ? { optimizer: { step: this.#steps, initialLearningRate, momenta } } : {}),
     };
+    return joinAverages({ checkpoint: current, averages: this.#averages.tensors });
+  }
+
+  /**
+   * Lets the running averages of the training model's parameters and statistics follow them; the checkpoint
+   * holds the averages from then on. Throws UserError where a parameter is not float.
+   */
+  async averageWeights(step: AverageStep): Promise<void> {
+    this.#guard.expectIdle("averageWeights");
+    const { bindings } = this.#description.training;
+    const values = Float32Array.from(floatData(this.#contiguousParameters(false)));
+    const parameters = this.#parameters(values);
+    const averaged = averagedNames(bindings).flatMap((name): [string, TensorProto][] => {
+      const tensor = parameters.get(name);
+      return tensor ? [[name, tensor]] : [];
+    });
+    this.#averages.follow(averaged, step);
+    if (step.pull) await this.loadParametersBuffer(new Uint8Array(values.buffer), false);
   }
 
   /** Frees the session; the module stays for the next one. */
@@ -324,68 +334,18 @@ export class OrtTrainingSession implements Trainer {
     });
   }
 
-  /** The checkpoint's tensors that the training model reads. */
-  #parameters(): Map<string, TensorProto> {
+  /** The checkpoint's tensors that the training model reads, as views of all their values. */
+  #parameters(values: Float32Array<ArrayBuffer>): Map<string, TensorProto> {
     const { checkpoint, training } = this.#description;
-    const values = floatData(this.#contiguousParameters(false));
     const parameters = new Map<string, TensorProto>();
     let offset = 0;
     for (const { name = "" } of training.graph.inputs) {
       const tensor = checkpoint.trainable.get(name) ?? checkpoint.frozen.get(name);
       if (!tensor) continue;
       const end = offset + tensor.data.length;
-      parameters.set(name, new TensorProto("float", tensor.dims, values.slice(offset, end)));
+      parameters.set(name, new TensorProto("float", tensor.dims, values.subarray(offset, end)));
       offset = end;
     }
     return parameters;
   }
-}
-
-function openHandles(
-  wasm: WasmModule,
-  checkpoint: Uint8Array,
-  models: readonly (Uint8Array | undefined)[],
-): Handles {
-  const [optimizeAll, sequentially, zero] = [99, 0, 0];
-  const options = wasm.create(
-    "_OrtCreateSessionOptions",
-    optimizeAll,
-    true, // an arena for memory
-    true, // patterns of memory
-    sequentially,
-    false, // no profile
-    zero,
-    zero,
-    FATAL,
-    zero,
-    zero,
-  );
-  const files = [checkpoint, ...models].map((file) => (file ? [wasm.store(file), file.byteLength] : [0, 0]));
-  const [checkpointFile = [], ...modelFiles] = files;
-  try {
-    const state = wasm.create("_OrtTrainingLoadCheckpoint", ...checkpointFile);
-    const session = wasm.create("_OrtTrainingCreateSession", options, state, ...modelFiles.flat());
-    return {
-      checkpoint: state,
-      session,
-      runOptions: wasm.create("_OrtCreateRunOptions", FATAL, zero, false, zero),
-    };
-  } finally {
-    for (const [pointer = 0] of files) wasm.free(pointer);
-    wasm.call("_OrtReleaseSessionOptions", options);
-  }
-}
-
-function modelNames(wasm: WasmModule, session: number, isEval: boolean): ModelNames {
-  const [inputs = 0, outputs = 0] = wasm.words(2, (place) =>
-    wasm.check("_OrtTrainingGetModelInputOutputCount", session, place(0), place(1), isEval),
-  );
-  const names = (count: number, isInput: boolean) =>
-    Array.from({ length: count }, (_, i) => {
-      const pointer = wasm.create("_OrtTrainingGetModelInputOutputName", session, i, isInput, isEval);
-      const name = wasm.text(pointer);
-      wasm.free(pointer);
-      return name;
-    });
-  return { inputs: names(inputs, true), outputs: names(outputs, false) };
 }

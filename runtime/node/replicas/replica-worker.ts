@@ -1,4 +1,5 @@
 import { parentPort } from "node:worker_threads";
+import { splitAverages } from "../../../artifacts/averages.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
 import { at } from "../../../graph-builder/at.ts";
 import type { Device } from "../../device/device.ts";
@@ -7,6 +8,7 @@ import { SharedState } from "../../replicas/collective.ts";
 import { namedTensors, type PlainTensors, plainTensors, type Share } from "../../replicas/shares.ts";
 import type { LoweredModels } from "../../session/lowered-models.ts";
 import { TrainingSession } from "../../session/training-session.ts";
+import type { AverageStep } from "../../session/weight-averages.ts";
 import { openDevice } from "../devices.ts";
 import { replyOf, type ThreadReply } from "../thread-reply.ts";
 
@@ -36,8 +38,13 @@ export interface ReplicaStep {
   readonly reset: boolean;
 }
 
-/** The moments of a replica's part of the parameters, by parameter. */
-export type Moments = readonly (readonly [string, readonly Float32Array<ArrayBuffer>[]])[];
+/** What a replica alone knows of a parameter that it updates. */
+export interface OwnState {
+  readonly parameter: string;
+  readonly moments: readonly Float32Array<ArrayBuffer>[];
+  /** The running average of its values, where there is one. */
+  readonly average: Float32Array<ArrayBuffer> | undefined;
+}
 
 /** A session that updates one part of the parameters and copies the rest from the other replicas. */
 class Replica {
@@ -47,6 +54,7 @@ class Replica {
   readonly #own: readonly number[];
   readonly #others: readonly number[];
   readonly #needs: readonly number[];
+  readonly #index: number;
   #isBehind = false;
 
   private constructor(session: TrainingSession, device: Device, setup: ReplicaSetup) {
@@ -57,6 +65,7 @@ class Replica {
     this.#own = at(parts, index);
     this.#others = parts.filter((_, i) => i !== index).flat();
     this.#needs = needs;
+    this.#index = index;
   }
 
   static async open(setup: ReplicaSetup): Promise<Replica> {
@@ -90,18 +99,37 @@ class Replica {
     this.#isBehind = true;
   }
 
+  /**
+   * Averages the replica's part, and the first replica the running statistics too. Call it between the update
+   * and the next step.
+   */
+  async average(step: AverageStep): Promise<void> {
+    const names = this.#session.parameterNames();
+    const own = new Set(this.#own.map((i) => at(names, i)));
+    const isOthers = (name: string) => this.#index > 0 || names.includes(name);
+    this.#session.averageWeights(step, (name) => own.has(name) || !isOthers(name));
+    if (!step.pull) return;
+    this.#state.publish(this.#session.sharedParameters(), this.#own);
+    this.#isBehind = true;
+  }
+
   async checkpoint(): Promise<Uint8Array> {
     this.#catchUp();
     return encodeCheckpoint(this.#session.checkpoint());
   }
 
-  async moments(): Promise<Moments> {
-    const { optimizer } = this.#session.checkpoint();
+  async ownState(): Promise<readonly OwnState[]> {
+    const { checkpoint, averages } = splitAverages(this.#session.checkpoint());
     const names = this.#session.parameterNames();
     return this.#own.map((i) => {
-      const name = at(names, i);
-      const tensors = optimizer?.momenta.get(name) ?? [];
-      return [name, tensors.map((tensor) => floatData(tensor).slice())];
+      const parameter = at(names, i);
+      const moments = checkpoint.optimizer?.momenta.get(parameter) ?? [];
+      const average = averages.get(parameter);
+      return {
+        parameter,
+        moments: moments.map((tensor) => floatData(tensor).slice()),
+        average: average && floatData(average).slice(),
+      };
     });
   }
 
@@ -140,8 +168,10 @@ async function resultOf(request: ReplicaRequest): Promise<ReplicaResult> {
       return expectReplica().update(request.argument);
     case "checkpoint":
       return expectReplica().checkpoint();
-    case "moments":
-      return expectReplica().moments();
+    case "average":
+      return expectReplica().average(request.argument);
+    case "ownState":
+      return expectReplica().ownState();
     case "close":
       return process.exit();
   }

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import * as ort from "onnxruntime-common";
+import { joinAverages, splitAverages } from "../../../artifacts/averages.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
 import { at } from "../../../graph-builder/at.ts";
 import { type ErrorData, type Lowering, Tensor, UserError } from "../../../graph-builder/index.ts";
@@ -17,6 +18,7 @@ import { expectRate, missingGradients } from "../../session/refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "../../session/sources.ts";
 import type { Trainer } from "../../session/trainer.ts";
 import type { NamedTensors } from "../../session/training-session.ts";
+import type { AverageStep } from "../../session/weight-averages.ts";
 import { openDevice } from "../devices.ts";
 import { mistakeIn } from "../thread-reply.ts";
 import type { ReplicaCalls, ReplicaReply, ReplicaRequest, ReplicaSetup } from "./replica-worker.ts";
@@ -111,7 +113,7 @@ export class ReplicatedSession implements Trainer {
     try {
       // the models are lowered while the threads start
       const setupOf = await prepare(decoded, parameters, replicas, lowering);
-      await all(pool.map((thread, index) => thread.call("open", { ...setupOf(index), threads })));
+      await allOf(pool.map((thread, index) => thread.call("open", { ...setupOf(index), threads })));
     } catch (error) {
       stop(error);
       throw error;
@@ -131,7 +133,7 @@ export class ReplicatedSession implements Trainer {
       const reset = this.#resetGradients;
       // the batch is copied synchronously, so the caller may reuse its buffers for the next one
       const shares = splitBatch(feeds, this.#axes, this.#threads.length);
-      const outputs = await all(
+      const outputs = await allOf(
         this.#threads.map((thread, i) => thread.call("train", { share: shares[i], fetches, reset })),
       );
       this.#resetGradients = false;
@@ -147,7 +149,7 @@ export class ReplicatedSession implements Trainer {
   async runOptimizerStep(): Promise<void> {
     return this.#guard.run("runOptimizerStep", async () => {
       if (this.#resetGradients) throw missingGradients();
-      await all(this.#threads.map((thread) => thread.call("update", this.#learningRate)));
+      await allOf(this.#threads.map((thread) => thread.call("update", this.#learningRate)));
     });
   }
 
@@ -157,23 +159,33 @@ export class ReplicatedSession implements Trainer {
     this.#resetGradients = true;
   }
 
+  /**
+   * Lets the running averages of parameters and statistics follow them; the checkpoint holds the averages
+   * from then on.
+   */
+  async averageWeights(step: AverageStep): Promise<void> {
+    return this.#guard.run("averageWeights", async () => {
+      await allOf(this.#threads.map((thread) => thread.call("average", step)));
+    });
+  }
+
   /** The state as a checkpoint; its properties are those of the checkpoint that was opened. */
   async checkpoint(): Promise<Checkpoint> {
     return this.#guard.run("checkpoint", () => this.#gatherCheckpoint());
   }
 
   async #gatherCheckpoint(): Promise<Checkpoint> {
-    const checkpoint = decodeCheckpoint(await this.#first.call("checkpoint", undefined));
-    const parts = await all(this.#others.map((thread) => thread.call("moments", undefined)));
-    for (const [name, moments] of parts.flat()) {
-      const parameter = checkpoint.trainable.get(name);
-      if (!parameter) throw new Error(`the checkpoint has no parameter ${name}`);
-      checkpoint.optimizer?.momenta.set(
-        name,
-        moments.map((data) => new Tensor("float", parameter.dims, data)),
-      );
+    const first = decodeCheckpoint(await this.#first.call("checkpoint", undefined));
+    const { checkpoint, averages } = splitAverages(first);
+    const all = new Map(averages);
+    const parts = await allOf(this.#others.map((thread) => thread.call("ownState", undefined)));
+    for (const { parameter, moments, average } of parts.flat()) {
+      const { dims } = checkpoint.trainable.get(parameter) ?? missing(parameter);
+      const tensor = (data: Float32Array<ArrayBuffer>) => new Tensor("float", dims, data);
+      checkpoint.optimizer?.momenta.set(parameter, moments.map(tensor));
+      if (average) all.set(parameter, tensor(average));
     }
-    return checkpoint;
+    return joinAverages({ checkpoint, averages: all });
   }
 
   /** Ends the threads and frees their sessions. */
@@ -273,9 +285,13 @@ class ReplicaThread {
  * Waits until all calls have ended and returns their results. Throws the error of the first call in the list
  * that failed.
  */
-async function all<T>(calls: readonly Promise<T>[]): Promise<T[]> {
+async function allOf<T>(calls: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(calls);
   return Promise.all(calls);
+}
+
+function missing(parameter: string): never {
+  throw new Error(`the checkpoint has no parameter ${parameter}`);
 }
 
 interface SharedParameters {

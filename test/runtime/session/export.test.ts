@@ -99,7 +99,11 @@ test("weights of more than 2 GB do not fit into one file, and a sentence says so
   // the memory is reserved, and never touched
   const large = new TensorProto("float", [2 ** 29], new Float32Array(2 ** 29));
   const message = "The model with its weights is 2.1 GB, and one .onnx file holds at most 2 GB.";
-  const weights = { trainable: new Map([["hidden.weight", large]]), frozen: new Map() };
+  const weights = {
+    trainable: new Map([["hidden.weight", large]]),
+    frozen: new Map(),
+    properties: new Map(),
+  };
   expect(() => restoreModel(sourceModel, weights)).toThrow(message);
   const file = new Uint8Array(large.data.buffer, 0, large.data.byteLength);
   const { bytes, files } = externalFileOf(mlp(), "a.bin");

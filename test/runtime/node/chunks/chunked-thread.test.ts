@@ -10,11 +10,17 @@ const artifacts = buildTrainingArtifacts(tinySettings());
 const options = { device: "cpu", threads: 1, stepsPerCall: 2, worker } as const;
 
 test("a run in a thread of its own ends in the bytes of one without, and its thread ends with it", async () => {
-  const { saved, ...plain } = await tinyRun({ chunk: { stepsPerCall: 2 } });
+  const { saved, ...plain } = await tinyRun({
+    chunk: { stepsPerCall: 2 },
+    average: { kind: "lookahead", everySteps: 2 },
+  });
   const records = untimedRecords(await collect({ saved, ...plain }));
   const last = saved.get("last");
   const session = await ChunkedThread.create(artifacts, options);
-  const threaded = await tinyRun({ chunk: { stepsPerCall: 2 } });
+  const threaded = await tinyRun({
+    chunk: { stepsPerCall: 2 },
+    average: { kind: "lookahead", everySteps: 2 },
+  });
   expect(untimedRecords(await collect({ ...threaded, session }))).toEqual(records);
   expect(threaded.saved.get("last")).toEqual(last);
   await session.release();

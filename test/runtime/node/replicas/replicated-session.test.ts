@@ -1,6 +1,11 @@
 import { Tensor } from "onnxruntime-common";
 import { expect, test } from "vitest";
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../../../artifacts/index.ts";
+import {
+  type Checkpoint,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  splitAverages,
+} from "../../../../artifacts/index.ts";
 import { RandomStream, UserError } from "../../../../graph-builder/index.ts";
 import { type NamedTensors, train } from "../../../../runtime/index.ts";
 import { ReplicaError, ReplicatedSession } from "../../../../runtime/node/index.ts";
@@ -266,4 +271,39 @@ test("calls that overlap are refused and the first one ends as if alone; an empt
   const [a, b] = await Promise.all(sessions.map((session) => session.checkpoint()));
   expect(encodeCheckpoint(a as Checkpoint)).toEqual(encodeCheckpoint(b as Checkpoint));
   for (const session of sessions) await session.release();
+});
+
+test("replicas average each parameter where it is updated, and a resumed session goes on with the averages", async () => {
+  const artifacts = buildTrainingArtifacts(tinySettings());
+  const { session } = await openTiny(artifacts);
+  const parameters = session.parameterNames();
+  await session.release();
+  const lookahead = { decay: 0.5, pull: true };
+  const whole = await open(artifacts);
+  await step(whole, feeds(0, 4));
+  await whole.averageWeights(lookahead);
+  const first = splitAverages(await whole.checkpoint());
+  expect(first.averages.size).toBe(first.checkpoint.trainable.size + first.checkpoint.frozen.size);
+  await step(whole, feeds(4, 8));
+  const before = await whole.checkpoint();
+  const middle = encodeCheckpoint(before);
+  await whole.averageWeights(lookahead);
+  const { checkpoint: after, averages } = splitAverages(await whole.checkpoint());
+  for (const name of parameters) {
+    const [slow, fast] = [first.averages.get(name), before.trainable.get(name)];
+    const expected = Float32Array.from(
+      slow?.data as Float32Array,
+      (old, i) => old + 0.5 * (Number(fast?.data[i]) - old),
+    );
+    expect(averages.get(name)?.data, name).toEqual(expected);
+    expect(after.trainable.get(name)?.data, name).toEqual(expected);
+  }
+  await step(whole, feeds(8, 12));
+  const end = encodeCheckpoint(await whole.checkpoint());
+  await whole.release();
+  const resumed = await open(artifacts, 2, middle);
+  await resumed.averageWeights(lookahead);
+  await step(resumed, feeds(8, 12));
+  expect(encodeCheckpoint(await resumed.checkpoint())).toEqual(end);
+  await resumed.release();
 });
