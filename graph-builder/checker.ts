@@ -14,6 +14,7 @@ export class GraphError extends Error {
  * - a node reads only inputs, constants, and outputs of earlier nodes;
  * - a node's required attributes are there, and its outputs have the types that its operator infers;
  * - of the functions that are called no two have one domain and name;
+ * - the body of a Scan is such a graph itself;
  * - a value lists exactly the nodes that read it as its uses.
  * Throws GraphError at the first that does not.
  */
@@ -25,6 +26,7 @@ export function checkGraph(graph: Graph): void {
   checkNames(graph);
   for (const node of graph.nodes) {
     checkNode(node, known);
+    if (node.subgraph) checkGraph(node.subgraph.graph);
     for (const output of node.outputs) known.add(output);
   }
   const nodes = new Set(graph.nodes);

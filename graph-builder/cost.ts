@@ -1,6 +1,7 @@
 import { bodyOver } from "./functions.ts";
 import { type Graph, isOp, type Node, type Value } from "./ir.ts";
 import { isOpType, type OpType } from "./operators/index.ts";
+import { dimAt, normalAxis } from "./operators/inference.ts";
 import { type DataType, elementCount } from "./types.ts";
 
 /** What a graph costs for one image. A multiplication with its addition counts as two FLOPs. */
@@ -19,8 +20,18 @@ export function flopsOf(node: Node, batch = 1): number {
   if (definition && !definition.flops) {
     return bodyOver(definition, node.inputs).nodes.reduce((sum, inner) => sum + flopsOf(inner, batch), 0);
   }
+  if (isOp(node, "Scan")) return flopsOfScan(node, batch);
   const rule = definition?.flops ?? (isOpType(opType) ? rules[opType] : undefined);
   return rule ? rule(node, elements) : elements(node.outputs[0]);
+}
+
+/** The FLOPs of a step times the number of steps. */
+function flopsOfScan(node: Node<"Scan">, batch: number): number {
+  const { body, num_scan_inputs, scan_input_axes } = node.attributes;
+  const { shape } = node.input(node.listedInputs.length - num_scan_inputs);
+  const axis = normalAxis(scan_input_axes?.[0] ?? 0, shape.length);
+  const steps = elementCount([dimAt(shape, axis)], {}, batch);
+  return steps * body.graph.nodes.reduce((sum, inner) => sum + flopsOf(inner, batch), 0);
 }
 
 /**
@@ -57,6 +68,13 @@ export type Count = (value: Value | undefined, axis?: number) => number;
 /** The FLOPs of a node; `elements` counts the elements of a value, or those along its axes from `axis` on. */
 export type FlopsRule = (node: Node, elements: Count) => number;
 
+/** The products of a recurrent layer with its weights, in every step. */
+const recurrentLayer: FlopsRule = (node, elements) => {
+  const [X, W, R] = [node.input(0), node.input(1), node.input(2)];
+  const rows = elements(X) / elements(X, 2);
+  return 2 * rows * (elements(W) + elements(R));
+};
+
 /** Operators whose cost is not one FLOP for each output element. */
 const rules: { readonly [K in OpType]?: FlopsRule } = {
   Conv: (node, elements) => 2 * elements(node.output(0)) * elements(node.input(1), 1),
@@ -73,6 +91,9 @@ const rules: { readonly [K in OpType]?: FlopsRule } = {
     return wanted.length * 2 * elements(node.input(0)) * elements(node.input(2), 1);
   },
   MatMul: (node, elements) => 2 * elements(node.output(0)) * elements(node.input(0), -1),
+  LSTM: recurrentLayer,
+  GRU: recurrentLayer,
+  RNN: recurrentLayer,
   Gemm: matrixProduct,
   FusedMatMul: matrixProduct,
   BatchNormalization: (node, elements) => 2 * elements(node.output(0)),

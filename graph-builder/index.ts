@@ -38,6 +38,7 @@ export {
   Node,
   type Notes,
   type Phase,
+  Subgraph,
   type Use,
   Value,
 } from "./ir.ts";

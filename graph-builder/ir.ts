@@ -117,6 +117,21 @@ export interface FunctionDefinition<I extends Names = Names, O extends Names = N
   readonly flops: FlopsRule | undefined;
 }
 
+/**
+ * The body of a Scan as an attribute of its node. The body's inputs are those of ONNX, then the values that it
+ * reads from the graph around it: these are the node's last inputs, and a file only names them.
+ */
+export class Subgraph {
+  readonly graph: Graph;
+  /** How many values are read from the graph around. */
+  readonly captured: number;
+
+  constructor(graph: Graph, captured: number) {
+    this.graph = graph;
+    this.captured = captured;
+  }
+}
+
 /** One operator, or one function, applied to values. Attributes are complete: defaults are filled in. */
 export class Node<K extends OpType | FunctionType = OpType | FunctionType> {
   readonly opType: K;
@@ -153,6 +168,17 @@ export class Node<K extends OpType | FunctionType = OpType | FunctionType> {
   /** The function that the node calls; undefined for an operator. */
   get definition(): FunctionDefinition | undefined {
     return "body" in this.operator ? this.operator : undefined;
+  }
+
+  /** The body of a Scan; undefined for other operators. */
+  get subgraph(): Subgraph | undefined {
+    const { attributes } = this;
+    return "body" in attributes && attributes.body instanceof Subgraph ? attributes.body : undefined;
+  }
+
+  /** The inputs as a file lists them: without those that a subgraph reads from around it. */
+  get listedInputs(): readonly (Value | null)[] {
+    return this.inputs.slice(0, this.inputs.length - (this.subgraph?.captured ?? 0));
   }
 
   /** The input at `index`; throws TypeError where an optional one was left out. */
@@ -217,7 +243,8 @@ export class Graph {
   functions(): FunctionDefinition[] {
     const found = new Map<FunctionType, FunctionDefinition>();
     const visit = (graph: Graph) => {
-      for (const { definition } of graph.nodes) {
+      for (const { definition, subgraph } of graph.nodes) {
+        if (subgraph) visit(subgraph.graph);
         if (!definition) continue;
         const known = found.get(definition.type);
         if (known && known !== definition) {
@@ -229,6 +256,15 @@ export class Graph {
     };
     visit(this);
     return [...found.values()];
+  }
+
+  /** The graph, the bodies of the functions that it calls, and the bodies of Scan in all of these. */
+  withInnerGraphs(): Graph[] {
+    const inner = (graph: Graph): Graph[] => [
+      graph,
+      ...graph.nodes.flatMap(({ subgraph }) => (subgraph ? inner(subgraph.graph) : [])),
+    ];
+    return [...inner(this), ...this.functions().flatMap(({ body }) => inner(body))];
   }
 
   /** The input of that name; throws Error where there is none. */
@@ -306,8 +342,7 @@ export function newestOpset(irVersion: number): number {
  * of its operators.
  */
 function defaultOpset(graph: Graph): number {
-  const graphs = [graph, ...graph.functions().map(({ body }) => body)];
-  const nodes = graphs.flatMap((each) => each.nodes);
+  const nodes = graph.withInnerGraphs().flatMap((each) => each.nodes);
   const [kept] = nodes.flatMap(({ operator }) => operator.kept?.imports.get("") ?? []);
   if (kept !== undefined) return Math.max(11, kept);
   return nodes.reduce(

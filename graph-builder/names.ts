@@ -1,4 +1,4 @@
-import type { Graph, Node, Value } from "./ir.ts";
+import type { Graph, Node, Subgraph, Value } from "./ir.ts";
 
 /**
  * The name of every value of a graph in its file. A value that was given a name keeps it. Other values are
@@ -21,6 +21,26 @@ export function nameValues(graph: Graph): Map<Value, string> {
     if (names.has(value)) continue;
     const stem = value.producer ? nameAfterProducer(value) : `constant_${constants++}`;
     names.set(value, freeName(stem, taken));
+  }
+  return names;
+}
+
+/**
+ * The names of all values of a node's subgraph, and of those around it: what the subgraph captures has the
+ * outer name, and no other name of it is one from around, as ONNX wants.
+ */
+export function nameSubgraph(
+  { graph, captured }: Subgraph,
+  { inputs }: Node,
+  outer: ReadonlyMap<Value, string>,
+): Map<Value, string> {
+  const names = new Map(outer);
+  const taken = new Set(outer.values());
+  for (const [value, name] of nameValues(graph)) names.set(value, freeName(name, taken));
+  const own = graph.inputs.length - captured;
+  for (const [i, value] of graph.inputs.slice(own).entries()) {
+    const read = inputs[own + i];
+    if (read) names.set(value, names.get(read) ?? "");
   }
   return names;
 }

@@ -1,5 +1,5 @@
-import type { FunctionDefinition, Graph, Model, Node, Value } from "./ir.ts";
-import { nameValues, outputNames } from "./names.ts";
+import { type FunctionDefinition, type Graph, type Model, type Node, Subgraph, type Value } from "./ir.ts";
+import { nameSubgraph, nameValues, outputNames } from "./names.ts";
 import { explicitInputs, keptAttributes } from "./onnx/keep.ts";
 import { opsetImports } from "./onnx/opset-imports.ts";
 import { identifier, printAttribute as printAttributeText, printFloat, quoted } from "./onnx/text.ts";
@@ -34,12 +34,23 @@ export function printModel(model: Model, options: PrintOptions = {}): string {
 
 /** The graph in ONNX's textual syntax. */
 export function printGraph(graph: Graph, options: PrintOptions = {}): string {
-  const names = nameValues(graph);
+  return printNamed(graph, graph.inputs, nameValues(graph), options);
+}
+
+/** A body, which reads the values around it by their names. */
+function printSubgraph(node: Node, subgraph: Subgraph, outer: Names, options: PrintOptions): string {
+  const { graph, captured } = subgraph;
+  const inputs = graph.inputs.slice(0, graph.inputs.length - captured);
+  const text = printNamed(graph, inputs, nameSubgraph(subgraph, node, outer), options);
+  return text.replaceAll("\n", "\n  ");
+}
+
+function printNamed(graph: Graph, inputs: readonly Value[], names: Names, options: PrintOptions): string {
   const declare = (value: Value) => `${printType(value.type)} ${identifier(names.get(value))}`.trimStart();
   const constants = graph.initializers.map(
     (value) => `${declare(value)} = ${printData(value.constant, options)}`,
   );
-  const signature = [graph.inputs, graph.outputs].map((values) => `(${values.map(declare).join(", ")})`);
+  const signature = [inputs, graph.outputs].map((values) => `(${values.map(declare).join(", ")})`);
   return [
     `${identifier(graph.name)} ${signature.join(" => ")}`,
     ...(constants.length > 0 ? [`<${constants.join(", ")}>`] : []),
@@ -93,11 +104,15 @@ function printNodes(graph: Graph, names: Names, options: PrintOptions): string[]
 
 function printNode(graph: Graph, node: Node, names: Names, options: PrintOptions): string {
   const { domain, opType = node.opType, kept } = node.operator;
-  const read = kept ? explicitInputs(node.inputs, kept) : node.inputs;
+  const read = kept ? explicitInputs(node.inputs, kept) : node.listedInputs;
   const inputs = read.map((value) => (value ? names.get(value) : ""));
   const given = kept
     ? keptAttributes(node, kept, names).map((attribute) => printAttributeText(attribute, options))
-    : givenAttributes(node).map((attribute) => printAttribute(attribute, options));
+    : givenAttributes(node).map(([name, kind, value]) =>
+        value instanceof Subgraph
+          ? `${name} = ${printSubgraph(node, value, names, options)}`
+          : printAttribute([name, kind, value], options),
+      );
   const list = given.length > 0 ? ` <${given.join(", ")}>` : "";
   const operator = domain ? `${domain}.${opType}` : opType;
   const outputs = outputNames(graph, node, names).map(identifier);
@@ -126,7 +141,8 @@ function printAttribute([name, kind, value]: GivenAttribute, options: PrintOptio
 
 function printAttributeValue(kind: AttributeKind, value: unknown, options: PrintOptions): string {
   if (value instanceof Tensor) return printTensor(value, options);
-  if (Array.isArray(value)) return `[${value.map(kind === "floats" ? printFloat : String).join(", ")}]`;
+  if (Array.isArray(value))
+    return `[${value.map(kind === "floats" ? printFloat : kind === "strings" ? quoted : String).join(", ")}]`;
   if (kind === "string") return quoted(String(value));
   return kind === "float" ? printFloat(Number(value)) : String(value);
 }

@@ -134,6 +134,18 @@ export function nodeGradients(
   });
 }
 
+/** `propagateGradients` for a rule: the gradients get no names. */
+function propagateUnnamed(g: Builder, given: ReadonlyMap<Value, Value>, targets: readonly Value[]): Value[] {
+  return g.during("backward", () =>
+    propagate(g, [...g.graph.nodes], targets, {
+      arriving: (varying) => [...given].filter(([value]) => varying.has(value)),
+      substitutes: new Map(),
+      names: new Map(),
+      taken: new Set(),
+    }),
+  );
+}
+
 /** The sum of a value's gradients, named `<name>_grad`; undefined where the value has none. */
 function sumOf(
   g: Builder,
@@ -208,6 +220,7 @@ function backward(
       return dO(0);
     },
     dO,
+    propagate: propagateUnnamed,
   };
   const results = decision(g, back);
   const unread = node.outputs.findIndex((output, i) => !read.has(i) && gradientAt(output));

@@ -2,7 +2,8 @@ import type { Builder } from "../builder.ts";
 import type { Graph, Node, Value } from "../ir.ts";
 import { type Attributes, isOpType, type OpType } from "../operators/index.ts";
 import type { Pass } from "../passes/pass.ts";
-import { rewriteGraph } from "../passes/rewrite.ts";
+import { removeDeadCode } from "../passes/remove-dead-code.ts";
+import { copyWithin, rewriteGraph } from "../passes/rewrite.ts";
 
 /**
  * The node that a lowering rule replaces: its inputs `I(i)` in the new graph, its attributes, and its used
@@ -62,6 +63,8 @@ export function lower(lowering: Lowering): Pass {
 function replaceOperators(graph: Graph, lowering: Lowering): Graph {
   const used = usedOutputs(graph);
   return rewriteGraph(graph, (node, inputs, g) => {
+    if (node.subgraph)
+      return copyWithin(node, inputs, g, (body) => removeDeadCode.run(replaceOperators(body, lowering)));
     if (!isOperator(node)) return undefined;
     return ruleOf(lowering, node.opType)?.(g, {
       I: (index) => {

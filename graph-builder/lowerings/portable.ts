@@ -6,6 +6,7 @@ import { crossEntropyGrad, crossEntropyLoss } from "./cross-entropy.ts";
 import type { Lower, Lowering } from "./lower.ts";
 import { normalization } from "./normalization.ts";
 import { gatherGrad, maxPoolGrad, sliceGrad } from "./placement.ts";
+import { recurrent } from "./recurrent.ts";
 
 /**
  * Training operators that write into their inputs, or update all parameters at once. They have no lowering.
@@ -24,6 +25,7 @@ export const portable: Portable = {
   ...activations,
   ...algebra,
   ...normalization,
+  ...recurrent,
   ConvGrad: convGrad(textbookWeightGradient),
   SoftmaxCrossEntropyLoss: crossEntropyLoss,
   SoftmaxCrossEntropyLossGrad: crossEntropyGrad,

@@ -10,8 +10,12 @@ type IAttribute = Message<"AttributeProto">;
 
 const { AttributeType } = onnxProto.onnx.AttributeProto;
 
-/** An attribute as a file has it. */
-export function encodeAttribute(name: string, kind: AttributeKind, value: unknown): IAttribute {
+/** An attribute as a file has it, for all but graphs. */
+export function encodeAttribute(
+  name: string,
+  kind: Exclude<AttributeKind, "graph">,
+  value: unknown,
+): IAttribute {
   const types = AttributeType;
   switch (kind) {
     case "int":
@@ -24,9 +28,16 @@ export function encodeAttribute(name: string, kind: AttributeKind, value: unknow
       return { name, type: types.INTS, ints: value as number[] };
     case "floats":
       return { name, type: types.FLOATS, floats: value as number[] };
+    case "strings":
+      return { name, type: types.STRINGS, strings: (value as readonly string[]).map(encodeText) };
     case "tensor":
       return { name, type: types.TENSOR, t: encodeTensor(value as Tensor, "") };
   }
+}
+
+/** A graph as an attribute. */
+export function graphAttribute(name: string, g: Message<"GraphProto">): IAttribute {
+  return { name, type: AttributeType.GRAPH, g };
 }
 
 function encodeText(text: string): Uint8Array {
@@ -40,7 +51,7 @@ function encodeText(text: string): Uint8Array {
  * supported, such as a graph.
  */
 export function decodeAttribute(
-  { type, i, f, s, ints, floats, t, sparseTensor, name }: IAttribute,
+  { type, i, f, s, ints, floats, strings, t, sparseTensor, name }: IAttribute,
   node: string,
 ): unknown {
   const types = AttributeType;
@@ -50,7 +61,9 @@ export function decodeAttribute(
     case types.FLOAT:
       return shortestFloat(f ?? 0);
     case types.STRING:
-      return s ? protobuf.util.utf8.read(s, 0, s.length) : "";
+      return s ? decodeText(s) : "";
+    case types.STRINGS:
+      return (strings ?? []).map(decodeText);
     case types.INTS:
       return (ints ?? []).map(Number);
     case types.FLOATS:
@@ -62,6 +75,10 @@ export function decodeAttribute(
     default:
       return unsupported(`attribute ${name} at ${node} is of a kind that is not supported`);
   }
+}
+
+function decodeText(bytes: Uint8Array): string {
+  return protobuf.util.utf8.read(bytes, 0, bytes.length);
 }
 
 /** The shortest decimal that is the same float32: 0.1 where the file's bits say 0.10000000149. */

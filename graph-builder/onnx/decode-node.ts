@@ -1,5 +1,5 @@
-import type { Builder } from "../builder.ts";
-import type { Value } from "../ir.ts";
+import { type Builder, createBuilder } from "../builder.ts";
+import { Graph, Subgraph, type Value } from "../ir.ts";
 import { UnsupportedError } from "../operators/schema.ts";
 import { splitPhase } from "../phases.ts";
 import type { ValueType } from "../types.ts";
@@ -19,8 +19,9 @@ import { decodeNotes } from "./notes.ts";
 import { canonicalDomain, decodeImports } from "./opset-imports.ts";
 import type { Message } from "./schema.ts";
 import { resolveSequence, type Sequences } from "./sequences.ts";
+import { capturedNames } from "./subgraphs.ts";
 import { decodeTensor, isHeld } from "./tensors.ts";
-import { declaredTypes } from "./type-proto.ts";
+import { declaredTypes, decodeType } from "./type-proto.ts";
 
 type IAttribute = Message<"AttributeProto">;
 type IFunction = Message<"FunctionProto">;
@@ -107,6 +108,7 @@ function decodeOutputs(
   if (branch) return decodeBranch(branch, name, values, file);
   const declared = (proto.output ?? []).map((output) => types.get(output));
   const read = () => {
+    if (domain === "" && opType === "Scan") return decodeScan({ name, inputs }, given, values, file);
     const attributes = Object.fromEntries(
       given.map((attribute) => [attribute.name ?? "", decodeAttribute(attribute, name)]),
     );
@@ -132,6 +134,71 @@ function decodeCall(called: IFunction, call: CallNode, file: FileContext): reado
   return inlineCall(called, call, file.caller, (node, values, caller) =>
     decodeNode(node, values, { ...inner, caller }),
   );
+}
+
+/** Appends a Scan, whose body is read as a graph of its own. */
+function decodeScan(
+  { name, inputs }: Pick<CallNode, "name" | "inputs">,
+  given: readonly IAttribute[],
+  values: Values,
+  file: FileContext,
+): readonly Value[] {
+  const attributes = given.flatMap((attribute) =>
+    attribute.g ? [] : [[attribute.name ?? "", decodeAttribute(attribute, name)] as const],
+  );
+  const proto = given.find(({ g }) => g)?.g;
+  if (!proto) throw new Error(`Scan at ${name} has no body`);
+  const captured = capturedNames(given).map(
+    (read) => [read, valueNamed(read, values, { opType: "Scan", name })] as const,
+  );
+  const body = decodeBody(proto, captured, file);
+  const read = captured.filter(([, value]) => value && !isProgramNumber(value)).map(([, value]) => value);
+  return file.g.nodeFrom(
+    "Scan",
+    [...inputs, ...read],
+    { ...Object.fromEntries(attributes), body: new Subgraph(body, read.length) },
+    name,
+  ).outputs;
+}
+
+/** The body of a Scan; the values that it reads from around it are its last inputs. */
+function decodeBody(
+  { name = "", input = [], output = [], node = [], initializer = [], ...rest }: Message<"GraphProto">,
+  captured: readonly (readonly [string, Value | null])[],
+  file: FileContext,
+): Graph {
+  const g = createBuilder(new Graph(name));
+  const own: Values = new Map();
+  for (const { name: given = "", type } of input) own.set(given, g.inputOf(given, decodeType(type, given)));
+  for (const [read, value] of captured) {
+    if (value?.constant && isProgramNumber(value)) own.set(read, g.constant(value.constant, read));
+    else if (value) own.set(read, g.inputOf(read, value.type));
+  }
+  for (const tensor of initializer) {
+    const { name: constant = "" } = tensor;
+    own.set(constant, g.constant(decodeTensor(tensor, constant), constant));
+  }
+  const types = declaredTypes({ ...rest, output });
+  const inner: FileContext = {
+    ...file,
+    g,
+    types,
+    caller: { ...file.caller, path: "" },
+    uncovered: "refuse",
+    sequences: new Map(),
+  };
+  for (const each of node) decodeNode(each, own, inner);
+  for (const { name: result = "" } of output) {
+    const value = own.get(result);
+    if (!value) throw new Error(`the body ${name} does not make its output ${result}`);
+    g.output(value, result);
+  }
+  return g.graph;
+}
+
+/** Whether a value is a constant that shapes and axes may depend on, and that is never trained. */
+function isProgramNumber({ constant }: Value): boolean {
+  return constant !== undefined && (constant.elemType !== "float" || constant.data.length === 1);
 }
 
 /** The branch that an If takes, where its condition is known before a run. */

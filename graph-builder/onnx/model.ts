@@ -1,9 +1,9 @@
 import type { FunctionDefinition, Graph, Model, Node, Value } from "../ir.ts";
-import { freeName, isUsed, nameValues, outputNames } from "../names.ts";
+import { freeName, isUsed, nameSubgraph, nameValues, outputNames } from "../names.ts";
 import { inlineFunctions } from "../passes/inline-functions.ts";
 import { notesWithPhase } from "../phases.ts";
 import type { Tensor } from "../tensor.ts";
-import { encodeAttribute } from "./attributes.ts";
+import { encodeAttribute, graphAttribute } from "./attributes.ts";
 import type { WrittenNode } from "./export-forms/form.ts";
 import { writtenNode } from "./export-forms/index.ts";
 import { keptAttributes } from "./keep.ts";
@@ -45,9 +45,12 @@ export function encodeAround(model: Model, graph: IGraph): Uint8Array {
   });
 }
 
-/** A graph as it is written in a file of an opset. Throws Error where two values have one name. */
-export function encodeGraph(graph: Graph, opset: number): IGraph {
-  const { names, nodes, constants } = writtenNodes(graph, opset);
+/**
+ * A graph as it is written in a file of an opset; a body is given the names of its values. Throws Error where
+ * two values have one name.
+ */
+export function encodeGraph(graph: Graph, opset: number, given = nameValues(graph)): IGraph {
+  const { names, nodes, constants } = writtenNodes(graph, opset, given);
   const ends = new Set([...graph.inputs, ...graph.outputs]);
   const inner = graph.nodes
     .flatMap((node) => node.outputs)
@@ -87,30 +90,34 @@ function encodeFunction({ domain, body: graph }: FunctionDefinition, opset: numb
  * The nodes of a graph in the forms of an opset, the constants that they and the outputs read, and the names
  * of all values.
  */
-function writtenNodes(graph: Graph, opset: number) {
-  const names = nameValues(graph);
+function writtenNodes(graph: Graph, opset: number, names = nameValues(graph)) {
   let taken: Set<string> | undefined;
   const constants = new Set<Value>();
   const nodes = graph.nodes.map((node) => {
     const written = writtenNode(node, opset);
-    for (const value of node.operator.kept ? node.inputs : written.inputs) {
+    for (const value of node.operator.kept || node.subgraph ? node.inputs : written.inputs) {
       if (!value?.constant) continue;
       constants.add(value);
       if (names.has(value)) continue;
       taken ??= new Set(names.values());
       names.set(value, freeName(`${node.name.replaceAll("/", ".")}.axes`, taken));
     }
-    return encodeNode(node, written, outputNames(graph, node, names), names);
+    return encodeNode(node, written, { output: outputNames(graph, node, names), names, opset });
   });
   for (const value of graph.outputs) if (value.constant) constants.add(value);
   return { names, nodes, constants: [...constants] };
 }
 
+interface NodeContext {
+  readonly output: readonly string[];
+  readonly names: ReadonlyMap<Value, string>;
+  readonly opset: number;
+}
+
 function encodeNode(
   node: Node,
   { inputs, attributes }: WrittenNode,
-  output: readonly string[],
-  names: ReadonlyMap<Value, string>,
+  { output, names, opset }: NodeContext,
 ): INode {
   const { domain, opType = node.opType, kept } = node.operator;
   const message: INode = {
@@ -121,9 +128,22 @@ function encodeNode(
     output,
     attribute: kept
       ? keptAttributes(node, kept, names)
-      : attributes.map(([name, kind, value]) => encodeAttribute(name, kind, value)),
+      : attributes.map(([name, kind, value]) =>
+          kind === "graph"
+            ? graphAttribute(name, encodeSubgraph(node, names, opset))
+            : encodeAttribute(name, kind, value),
+        ),
   };
   return withNotes(message, notesWithPhase(node));
+}
+
+/** The body of a Scan, which reads the values around it by their names. */
+function encodeSubgraph(node: Node, names: ReadonlyMap<Value, string>, opset: number): IGraph {
+  const { subgraph } = node;
+  if (!subgraph) throw new TypeError(`${node.opType} at ${node.name} has no body`);
+  const { graph, captured } = subgraph;
+  const encoded = encodeGraph(graph, opset, nameSubgraph(subgraph, node, names));
+  return { ...encoded, input: encoded.input?.slice(0, graph.inputs.length - captured) };
 }
 
 function encodeValueInfo(value: Value, names: ReadonlyMap<Value, string>): IValueInfo {

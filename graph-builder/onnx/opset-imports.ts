@@ -12,9 +12,8 @@ export function opsetImports(
   graph: Graph,
   opset: number,
 ): readonly (readonly [domain: string, version: number])[] {
-  const graphs = [graph, ...graph.functions().map(({ body }) => body)];
   const found = new Map<string, number>();
-  for (const { operator } of graphs.flatMap(({ nodes }) => nodes)) {
+  for (const { operator } of graph.withInnerGraphs().flatMap(({ nodes }) => nodes)) {
     const { domain, kept } = operator;
     for (const [each, version] of kept?.imports ?? [[domain, versions[domain] ?? 1]])
       found.set(each, version);

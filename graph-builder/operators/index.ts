@@ -8,6 +8,7 @@ import type { KeptForm } from "./kept.ts";
 import { nchwc } from "./nchwc.ts";
 import { neural } from "./neural.ts";
 import { quantization } from "./quantization.ts";
+import { recurrent } from "./recurrent.ts";
 import { reductions } from "./reductions.ts";
 import { sampling } from "./sampling.ts";
 import type { AttributeSpecs, CompleteAttributes, Names, Operand, Operator } from "./schema.ts";
@@ -24,6 +25,7 @@ export const operators = {
   ...algebra,
   ...neural,
   ...sampling,
+  ...recurrent,
   ...nchwc,
   ...cuda,
   ...training,

@@ -1,3 +1,4 @@
+import type { Subgraph } from "../ir.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Shape, TensorType, ValueType } from "../types.ts";
 
@@ -11,7 +12,9 @@ export interface AttributeTypes {
   string: string;
   ints: readonly number[];
   floats: readonly number[];
+  strings: readonly string[];
   tensor: Tensor;
+  graph: Subgraph;
 }
 export type AttributeKind = keyof AttributeTypes;
 

@@ -1,6 +1,6 @@
 import type { Graph, Node, Value } from "../ir.ts";
 import type { Pass } from "./pass.ts";
-import { rewriteGraph } from "./rewrite.ts";
+import { copyWithin, rewriteGraph } from "./rewrite.ts";
 
 /**
  * Merges nodes of the same operator that read the same values with the same attributes. It also merges nodes
@@ -18,6 +18,7 @@ function merge(graph: Graph): Graph {
     return name;
   };
   return rewriteGraph(graph, (node, inputs, g) => {
+    if (node.subgraph) return copyWithin(node, inputs, g, merge);
     if (node.operator.isRandom || isOutput(graph, node)) return undefined;
     const key = knownElements(node) ?? `${node.opType}(${inputs.map(nameOf).join()})${attributesOf(node)}`;
     const outputs = known.get(key) ?? g.copy(node, inputs, node.name).outputs;

@@ -1,7 +1,7 @@
 import { nodesFor } from "../append-graph.ts";
 import { type Builder, createBuilder } from "../builder.ts";
 import { didYouMean, UserError } from "../errors.ts";
-import { Graph, type Node, type Notes, type Value } from "../ir.ts";
+import { Graph, type Node, type Notes, Subgraph, type Value } from "../ir.ts";
 import type { Tensor } from "../tensor.ts";
 
 /**
@@ -95,6 +95,19 @@ function rewriteNodes(
     }
   }
   return { g, translate };
+}
+
+/** Copies a node with a body that `rewrite` has changed, and returns its outputs. */
+export function copyWithin(
+  node: Node,
+  inputs: readonly (Value | null)[],
+  g: Builder,
+  rewrite: (graph: Graph) => Graph,
+): readonly Value[] | undefined {
+  const { subgraph, attributes, name } = node;
+  if (!subgraph) return undefined;
+  const body = new Subgraph(rewrite(subgraph.graph), subgraph.captured);
+  return g.copy(node, inputs, name, { ...attributes, body }).outputs;
 }
 
 function keepNotes(from: { readonly notes: Notes | undefined }, to: { notes: Notes | undefined }): void {

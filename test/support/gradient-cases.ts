@@ -6,6 +6,7 @@ import { elementwiseCases, type OperatorCase, of } from "./elementwise-cases.ts"
 import { indexingCases } from "./indexing-cases.ts";
 import { placeCases } from "./place-cases.ts";
 import { distinct, type Input, integers, normal, positive } from "./random-tensor.ts";
+import { recurrentCases } from "./recurrent-cases.ts";
 import { reductionCases } from "./reduction-cases.ts";
 import { samplingCases } from "./sampling-cases.ts";
 import { windowCases } from "./window-cases.ts";
@@ -237,6 +238,7 @@ export const gradientCases: readonly OperatorCase[] = [
   ...pools,
   ...windowCases,
   ...samplingCases,
+  ...recurrentCases,
   ...normalisation,
   ...loss,
 ];

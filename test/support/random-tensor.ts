@@ -9,7 +9,7 @@ import {
 } from "../../graph-builder/index.ts";
 
 /** The sizes of the symbolic dimensions in tests. */
-export const symbols: Readonly<Record<string, number>> = { batch: 3, height: 7, width: 6 };
+export const symbols: Readonly<Record<string, number>> = { batch: 3, height: 7, width: 6, steps: 4 };
 
 /** An input of a graph: its declared shape, which may have symbols, and its data. */
 export interface Input {

@@ -6,6 +6,7 @@ import { indexing } from "./indexing.ts";
 import { layouts } from "./layouts.ts";
 import { neural } from "./neural.ts";
 import { quantization } from "./quantization.ts";
+import { recurrent } from "./recurrent/index.ts";
 import { reductions } from "./reductions.ts";
 import type { Gradient } from "./rule.ts";
 import { sampling } from "./sampling.ts";
@@ -27,6 +28,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   ...algebra,
   ...neural,
   ...sampling,
+  ...recurrent,
   ...training,
   ...layouts,
   ...quantization,

@@ -15,9 +15,21 @@ export interface Backward<K extends OpType | FunctionType = OpType | FunctionTyp
   readonly O: (index: number) => Value;
   /** The gradient of output 0. */
   readonly dY: Value;
+  /**
+   * The gradients of `targets` where those of other values of a builder's graph are given, for a rule that
+   * differentiates what it has appended itself.
+   */
+  readonly propagate: Propagate;
   /** The gradient of the output at `index`; zeros where the loss does not depend on it. */
   readonly dO: (index: number) => Value;
 }
+
+/** Appends the backward pass from given gradients to the targets, and returns the targets' gradients. */
+export type Propagate = (
+  g: Builder,
+  given: ReadonlyMap<Value, Value>,
+  targets: readonly Value[],
+) => readonly Value[];
 
 /**
  * Returns one gradient per input: a value, a function that is called only where the gradient is needed, or

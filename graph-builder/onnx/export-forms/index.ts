@@ -25,7 +25,7 @@ export function writtenNode(node: Node, opset: number): WrittenNode {
     const what = typeof node.operator.since === "number" ? "the operator" : "with these attributes it";
     return refuse(node, opset, `${what} exists since opset ${since}`);
   }
-  const ours = { inputs: node.inputs, attributes: givenAttributes(node) };
+  const ours = { inputs: node.listedInputs, attributes: givenAttributes(node) };
   return formOf(domain, node.opType, opset)?.write(node, ours, opset) ?? ours;
 }
 

@@ -85,9 +85,8 @@ def both(operator: str) -> dict[str, str]:
     return {"dynamo": operator, "torchscript": operator}
 
 
-def recurrent(kind: type[nn.RNNBase], uncovered: dict[str, str], **options) -> Family:
-    rates = {"sgd": 0.2, "adamw": 0.01}
-    return Family(partial(sequences.Recurrent, kind, **options), tokens, rate=rates, uncovered=uncovered)
+def recurrent(kind: type[nn.RNNBase], **options) -> Family:
+    return Family(partial(sequences.Recurrent, kind, **options), tokens, rate={"sgd": 0.2, "adamw": 0.01})
 
 
 FAMILIES = {
@@ -111,11 +110,11 @@ FAMILIES = {
     "torch-encoder": Family(sequences.TorchEncoder, padded_tokens),
     "gpt": Family(sequences.GPT, tokens, quick=True),
     "gpt-fused": Family(sequences.FusedGPT, tokens),
-    "lstm": recurrent(nn.LSTM, both("LSTM")),
-    "lstm-bidirectional": recurrent(nn.LSTM, both("LSTM"), bidirectional=True, layers=2),
-    "gru": recurrent(nn.GRU, both("GRU")),
-    "gru-bidirectional": recurrent(nn.GRU, both("GRU"), bidirectional=True, layers=2),
-    "rnn": recurrent(nn.RNN, {"torchscript": "RNN"}),
+    "lstm": recurrent(nn.LSTM),
+    "lstm-bidirectional": recurrent(nn.LSTM, bidirectional=True, layers=2),
+    "gru": recurrent(nn.GRU),
+    "gru-bidirectional": recurrent(nn.GRU, bidirectional=True, layers=2),
+    "rnn": recurrent(nn.RNN),
     "dlrm": Family(tabular.DLRM, advertisements, BCE),
     "sklearn-regressor": Family(
         tabular.scikit_learn_regressor, rows(12), MSE, exporters=("skl2onnx",), output="variable", quick=True
