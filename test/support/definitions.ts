@@ -1,5 +1,6 @@
 import { at, type Builder, type OpType, type Value } from "../../graph-builder/index.ts";
 import { apart, distinct, type Input, integers, normal, positive, uniform } from "./random-tensor.ts";
+import { recurrentDefinitions } from "./recurrent-definitions.ts";
 import {
   batchNormGradient,
   channelStatistics,
@@ -338,4 +339,5 @@ export const definitions: readonly Definition[] = [
   maxPool,
   ...transformerDefinitions,
   ...rmsNormDefinitions,
+  ...recurrentDefinitions,
 ];
