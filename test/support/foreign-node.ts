@@ -18,7 +18,7 @@ export interface ForeignNode {
   readonly opset: number;
   /** In order: an input of the graph, a constant, or null for one that is left out. */
   readonly inputs: readonly (readonly [name: string, value: Input | Tensor | null])[];
-  readonly attributes?: Readonly<Record<string, readonly [AttributeKind, unknown]>>;
+  readonly attributes?: Readonly<Record<string, readonly [Exclude<AttributeKind, "graph">, unknown]>>;
   /** The number of outputs; null for one that is left out. */
   readonly outputs?: readonly (string | null)[];
 }
