@@ -9,6 +9,7 @@ export {
   type Gradient,
   type GradientRule,
   gradients as gradientRules,
+  type Propagate,
 } from "./autodiff/gradients/index.ts";
 export * from "./bindings.ts";
 export { type Builder, createBuilder, type Given, GraphBuilder, type OperatorMethods } from "./builder.ts";

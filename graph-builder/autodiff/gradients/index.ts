@@ -13,7 +13,7 @@ import { sampling } from "./sampling.ts";
 import { tensors } from "./tensors.ts";
 import { training } from "./training.ts";
 
-export type { Backward, Gradient, GradientRule } from "./rule.ts";
+export type { Backward, Gradient, GradientRule, Propagate } from "./rule.ts";
 
 /**
  * The vector-Jacobian product of every operator. dY is the gradient of the output Y, and dX of the input X.
