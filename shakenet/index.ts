@@ -1,4 +1,5 @@
 /** ShakeNet: its network, training artifacts, training loop and frozen form. */
+export * from "./backward-rules.ts";
 export * from "./classifier.ts";
 export * from "./functions.ts";
 export * from "./fusing.ts";

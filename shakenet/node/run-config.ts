@@ -13,6 +13,7 @@ import {
   type Settings,
   withDefaults,
 } from "../../runtime/node/run/schema.ts";
+import { backwardRuleNames } from "../backward-rules.ts";
 import { branchInitializations, paperSettings, stems } from "../paper-settings.ts";
 import { type ArtifactSettings, optimizers, type Target } from "../settings.ts";
 import { shakeScheduleNames } from "../shake-schedule.ts";
@@ -118,9 +119,11 @@ export const runSettingGroups = {
       .default("shake")
       .describe("weights of the two branches in the forward pass: random, or one half each"),
     backward: z
-      .enum(["shake", "even", "keep"])
+      .enum(["shake", "even", "keep", ...backwardRuleNames])
       .default("shake")
-      .describe("weights in the backward pass: random, one half each, or those of the forward pass"),
+      .describe(
+        "weights in the backward pass: random, one half each, those of the forward pass, or by a rule of the paper's table 4",
+      ),
     level: z.enum(["image", "batch"]).default("image").describe("draw random weights per image or per batch"),
     shakeSchedule: z
       .enum(shakeScheduleNames)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { backwardRuleNames } from "../../shakenet/backward-rules.ts";
 import { type ShakeOptions, shakeCoefficients } from "../../shakenet/shake-noise.ts";
 import {
   type ShakeScheduleSettings,
@@ -142,6 +143,49 @@ describe("shakeStrength", () => {
   test("of a run of one step is finite", () => {
     for (const shakeSchedule of shakeScheduleNames) {
       expect(Number.isFinite(shakeStrength({ shakeSchedule }, 0, 1))).toBe(true);
+    }
+  });
+});
+
+describe("the rules of the paper's table 4", () => {
+  // the place of beta between the landmarks of an alpha below 1/2; above, both are mirrored at 1/2
+  const laws = {
+    m1: (a: number) => [1 - a, 1 - a],
+    m2: (a: number) => [0, a],
+    m3: (a: number) => [a, 0.5],
+    m4: (a: number) => [0.5, 1 - a],
+    m5: (a: number) => [1 - a, 1],
+  };
+
+  test.each(backwardRuleNames)("%s puts beta where the table says, evenly over its range", (backward) => {
+    const options = { ...shakeShakeImage, backward, batch: 2000 };
+    const { alpha, beta } = shakeCoefficients(options, 5);
+    expect(alpha).toEqual(shakeCoefficients({ ...options, backward: "keep" }, 5).alpha);
+    const places = Array.from(alpha, (a, i) => {
+      const [own, other] = a < 0.5 ? [a, beta[i] ?? 0] : [1 - a, 1 - (beta[i] ?? 0)];
+      const [from = 0, to = 0] = laws[backward](own);
+      expect(other).toBeGreaterThanOrEqual(from - 1e-7);
+      expect(other).toBeLessThanOrEqual(to + 1e-7);
+      return to - from > 1e-3 ? (other - from) / (to - from) : 0.5;
+    });
+    expect(Math.abs(mean(places) - 0.5)).toBeLessThan(0.0075);
+  });
+
+  test("the distance of beta from alpha grows from m2 over m3, m4 and m1 to m5, and shrinks with the strength", () => {
+    const distance = (backward: ShakeOptions["backward"], strength: number) => {
+      const { alpha, beta } = shakeCoefficients({ ...shakeShakeImage, backward, batch: 2000, strength }, 5);
+      return mean(alpha.map((a, i) => Math.abs(a - (beta[i] ?? 0))));
+    };
+    // the means over alpha from U(0, 1): 1/8 for m2 and m3, 3/8 for m4, 1/2 for m1, 5/8 for m5
+    for (const [backward, expected] of [
+      ["m2", 1 / 8],
+      ["m3", 1 / 8],
+      ["m4", 3 / 8],
+      ["m1", 1 / 2],
+      ["m5", 5 / 8],
+    ] as const) {
+      expect(Math.abs(distance(backward, 1) - expected)).toBeLessThan(0.01);
+      expect(distance(backward, 0.5)).toBeCloseTo(distance(backward, 1) / 2, 6);
     }
   });
 });
