@@ -2,8 +2,17 @@
 
 const arrays = {
   bool: Uint8Array,
+  float16: Uint16Array,
   float32: Float32Array,
+  float64: Float64Array,
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
   int64: BigInt64Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
 };
 
 /** The tensors of a description, by their names. */
