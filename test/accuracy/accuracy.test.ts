@@ -43,3 +43,14 @@ testWithCifar10("14 2x16d is above 45 % after one epoch of CIFAR-10", () => {
   ];
   expect(train(...flags).test_accuracy).toBeGreaterThan(45);
 });
+
+testWithCifar10("models/cifar10.onnx is right about more than 94 % of the first 2,000 test images", () => {
+  const folder = new URL("../../", import.meta.url);
+  const flags = ["--data", "cifar10", "--data-dir", cifar10Dir, "--test-limit", "2000", "--json"];
+  const shake = fileURLToPath(new URL("dist/cli/main.js", folder));
+  const model = fileURLToPath(new URL("models/cifar10.onnx", folder));
+  const printed = execFileSync(process.execPath, [shake, "eval", "--model", model, ...flags], {
+    encoding: "utf8",
+  });
+  expect(JSON.parse(printed).accuracy).toBeGreaterThan(94);
+});

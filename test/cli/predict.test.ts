@@ -121,8 +121,13 @@ test("a model without names counts its classes", async () => {
   expect(found?.class).toBe(`class ${classNames.indexOf(expected[0]?.class ?? "")}`);
 });
 
+test("without a model, the package's own network tells the classes of CIFAR-10 apart", async () => {
+  const [found] = await predictions("pictures/small.png");
+  expect(datasets.cifar10.classNames).toContain(found?.class);
+});
+
 const mistakes: readonly (readonly [what: string, args: readonly string[], sentence: RegExp])[] = [
-  ["no model", [], /^shake predict needs a model: see node \S+main\.js predict --help\.$/],
+  ["nothing", [], /^shake predict needs pictures: see node \S+main\.js predict --help\.$/],
   ["no picture", ["model.onnx"], /^shake predict needs pictures: see node \S+main\.js predict --help\.$/],
   [
     "a model that is not there",
@@ -141,7 +146,7 @@ const mistakes: readonly (readonly [what: string, args: readonly string[], sente
   ],
   [
     "a model that is none",
-    ["pictures/small.png", "pictures/small.png"],
+    ["--model", "pictures/small.png", "pictures/small.png"],
     /^pictures\/small\.png is not an ONNX model/,
   ],
 ];

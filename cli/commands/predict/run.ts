@@ -1,11 +1,13 @@
 import { readFileBytes } from "../../../artifacts/index.ts";
 import { at } from "../../../graph-builder/at.ts";
-import { decodeMetadata } from "../../../graph-builder/index.ts";
+import { decodeMetadata, UserError } from "../../../graph-builder/index.ts";
 import { floatData } from "../../../runtime/device/tensors.ts";
 import { readPicture } from "../../../runtime/node/data/pictures.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
 import { classNamesIn, openClassifier } from "../../../shakenet/index.ts";
 import { formatTable } from "../../format.ts";
+import { shakeCommand } from "../../invocation.ts";
+import { packagedModel } from "../../models/packaged-model.ts";
 import { feedingFrom } from "../../models/scaling-classifier.ts";
 import { complete } from "../../settings.ts";
 import { type PredictGiven, predictCommand } from "./command.ts";
@@ -16,7 +18,8 @@ interface Candidate {
 }
 
 export async function run(given: PredictGiven): Promise<number> {
-  const { model = "", pictures = [], json } = given;
+  const { json } = given;
+  const { model, pictures } = sources(given);
   const { device, threads } = complete(predictCommand.settings, given);
   const bytes = await readFileBytes(model);
   const classNames = classNamesIn(decodeMetadata(bytes, model));
@@ -52,6 +55,18 @@ export async function run(given: PredictGiven): Promise<number> {
   ]);
   process.stdout.write(`${formatTable(["picture", "class", "probability", "runners-up"], rows)}\n`);
   return 0;
+}
+
+/** The model and the pictures that were named. Throws UserError where a model came without pictures. */
+function sources({ model, pictures = [] }: PredictGiven): { model: string; pictures: readonly string[] } {
+  const [first = "", ...others] = pictures;
+  if (model !== undefined) return { model, pictures };
+  if (!/\.onnx$/i.test(first)) return { model: packagedModel, pictures };
+  if (others.length > 0) return { model: first, pictures: others };
+  throw new UserError(`shake predict needs pictures: see ${shakeCommand("predict", "--help")}.`, {
+    code: "setting-missing",
+    details: { setting: "pictures" },
+  });
 }
 
 /** Every class with its probability, the likeliest first. */
