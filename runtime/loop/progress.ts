@@ -46,6 +46,7 @@ export class Progress<Train extends string, Test extends string> {
    * Counts a step by the values of the outputs that its metrics name. Returns the metrics of the step alone.
    */
   count(values: Metrics<Train>, examples: number): Metrics<Train> {
+    if (this.#step % this.#task.stepsPerEpoch === 0) this.#startSums();
     this.#step += 1;
     this.#examples += examples;
     return mapMetrics(this.#task.metrics, ({ over, scale }, name) => {
@@ -54,14 +55,20 @@ export class Progress<Train extends string, Test extends string> {
     });
   }
 
-  /** Starts the sums of a new epoch. Returns whether the evaluation of the old one is the best so far. */
+  /**
+   * Starts the sums of a new epoch after an evaluation. Returns whether the evaluation is the best so far.
+   */
   finishEpoch(test: Metrics<Test>): boolean {
-    for (const name in this.#sums) this.#sums[name] = 0;
-    this.#examples = 0;
+    this.#startSums();
     const { metric, higherIsBetter } = this.#task.best;
     const isBest = higherIsBetter ? test[metric] > this.#best : test[metric] < this.#best;
     if (isBest) this.#best = test[metric];
     return isBest;
+  }
+
+  #startSums(): void {
+    for (const name in this.#sums) this.#sums[name] = 0;
+    this.#examples = 0;
   }
 
   /** Writes itself into the properties of a checkpoint. */

@@ -29,7 +29,7 @@ export interface TrainSettings {
   readonly checkpointEverySteps: number;
   /**
    * How many epochs lie between two evaluations; 1 where left out. The last epoch is always evaluated. The
-   * record of an evaluation has the training's metrics since the one before.
+   * record of an evaluation has the training's metrics over the epoch that it follows.
    */
   readonly evaluateEveryEpochs?: number | undefined;
   /** Averages weights and running statistics, and evaluates the averages; no averages where left out. */

@@ -71,7 +71,7 @@ test("a run with every other setting, cut at any step, ends in the same bytes as
     3,
   ));
 
-test("epochs that are not evaluated are part of the next record, and the last epoch is evaluated", async () => {
+test("a record has the metrics of its own epoch where others are not evaluated, and the last epoch is evaluated", async () => {
   const run = await tinyRun({ epochs: 3, evaluateEveryEpochs: 2, checkpointEverySteps: 100 });
   const events = await collect(run);
   const records = events.filter((event) => event.type === "epoch").map(({ record }) => record);
@@ -79,10 +79,10 @@ test("epochs that are not evaluated are part of the next record, and the last ep
     [2, 6],
     [3, 9],
   ]);
-  const steps = events.filter((event) => event.type === "step");
-  const sizes = [16, 16, 8, 16, 16, 8];
+  const steps = events.filter((event) => event.type === "step").slice(3);
+  const sizes = [16, 16, 8];
   const sum = sizes.reduce((total, size, i) => total + size * (steps[i]?.batchMetrics.loss ?? 0), 0);
-  expect(records[0]?.train_loss).toBeCloseTo(sum / 80, 9);
+  expect(records[0]?.train_loss).toBeCloseTo(sum / 40, 9);
   const checkpoints = events.filter((event) => event.type === "checkpoint" && event.kind === "last");
   expect(checkpoints.map((event) => event.type === "checkpoint" && event.step)).toEqual([0, 3, 6, 9]);
 });
