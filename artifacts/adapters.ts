@@ -50,9 +50,8 @@ export type AdaptedWeights = Pick<Checkpoint, "trainable" | "frozen"> &
 /**
  * Adds `<weight>.lora_A` and `<weight>.lora_B` to the weights of MatMul, Gemm and Conv: the layer reads
  * weight + alpha / rank * B A. A is U(-1/sqrt(inputs), 1/sqrt(inputs)), drawn from the seed as in the paper's
- * code, and B is 0, so the graph computes what it did. Only the layers in `needed`, a part of the graph, have adapters.
- * Throws UserError for a rank below 1, and where no weight is a
- * target.
+ * code, and B is 0, so the graph computes what it did. Only the layers in `needed`, a part of the graph, have
+ * adapters. Throws UserError for a rank below 1, and where no weight is a target.
  */
 export function withAdapters(
   graph: Graph,

@@ -10,7 +10,9 @@ export interface AveragedState {
   readonly averages: ReadonlyMap<string, Tensor>;
 }
 
-/** Separates the averages of a checkpoint from the other tensors. There are none where no training made any. */
+/**
+ * Separates the averages of a checkpoint from the other tensors. There are none where no training made any.
+ */
 export function splitAverages(checkpoint: Checkpoint): AveragedState {
   const { properties, frozen } = checkpoint;
   const ending = properties.get(ENDING);

@@ -74,7 +74,9 @@ export interface GenerateOptions {
   readonly classes?: number | undefined;
   /** The seed of new weights, which the checkpoint keeps; 0 by default. */
   readonly seed?: number | undefined;
-  /** The files beside the model that hold elements of its tensors, by their location (`externalLocations`). */
+  /**
+   * The files beside the model that hold elements of its tensors, by their location (`externalLocations`).
+   */
   readonly externalData?: ExternalData | undefined;
   /**
    * Trains low-rank adapters of weights; the weights stay as they are, and `trainable` then names what is

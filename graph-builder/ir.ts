@@ -118,8 +118,8 @@ export interface FunctionDefinition<I extends Names = Names, O extends Names = N
 }
 
 /**
- * The body of a Scan as an attribute of its node. The body's inputs are those of ONNX, then the values that it
- * reads from the graph around it: these are the node's last inputs, and a file only names them.
+ * The body of a Scan as an attribute of its node. The body's inputs are those of ONNX, then the values that
+ * it reads from the graph around it: these are the node's last inputs, and a file only names them.
  */
 export class Subgraph {
   readonly graph: Graph;

@@ -16,7 +16,9 @@ export interface Loop<S extends Values, E extends Values, C extends Values, M ex
   readonly inputDirections?: number | readonly number[];
   /** The same for the sequences that the loop makes. */
   readonly outputDirections?: number | readonly number[];
-  /** Appends the nodes of a step, which reads one element of every sequence and makes one of every new one. */
+  /**
+   * Appends the nodes of a step, which reads one element of every sequence and makes one of every new one.
+   */
   readonly step: (
     b: Builder,
     inputs: { readonly states: S; readonly elements: E; readonly captured: C },

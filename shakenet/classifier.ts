@@ -10,9 +10,9 @@ import { Classifier } from "../runtime/inference/classifier.ts";
 export const evenMixFill = { alpha: 0.5 } as const;
 
 /**
- * Opens a frozen image classifier, a ShakeNet or another one; `what` names it in errors. It is fed as `feeding`
- * says, and where that says nothing as its metadata do.
- * Throws UserError where ONNX Runtime refuses it or it does not take images.
+ * Opens a frozen image classifier, a ShakeNet or another one; `what` names it in errors. It is fed as
+ * `feeding` says, and where that says nothing as its metadata do. Throws UserError where ONNX Runtime refuses
+ * it or it does not take images.
  */
 export async function openClassifier(
   bytes: Uint8Array,

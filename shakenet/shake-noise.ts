@@ -46,9 +46,9 @@ const ROW = 65_536;
 
 /**
  * The coefficients of a training step, counted from 0 (Gastaldi 2017, section 2.2): shake draws from U[0, 1),
- * even is 0.5, keep makes beta the same array as alpha, and m1 to m5 are the rules of its table 4. A strength s below 1 draws from U[0.5 - s / 2, 0.5 +
- * s / 2). A coefficient is a function of (seed, alpha or beta, step, block, image), so a smaller batch has
- * the first columns of a larger one.
+ * even is 0.5, keep makes beta the same array as alpha, and m1 to m5 are the rules of its table 4. A strength
+ * s below 1 draws from U[0.5 - s / 2, 0.5 + s / 2). A coefficient is a function of (seed, alpha or beta,
+ * step, block, image), so a smaller batch has the first columns of a larger one.
  */
 export function shakeCoefficients(options: ShakeOptions, step: number): ShakeCoefficients {
   const alpha = options.forward === "shake" ? drawn("alpha", options, step) : even(options);

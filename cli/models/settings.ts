@@ -34,7 +34,9 @@ const { Data, Training, Machine } = runSettingGroups;
 const { epochs, batchSize, schedule, warmUp, finalRate, seed, tta, evaluateEveryEpochs } = Training;
 const { average, averageDecay, averageEverySteps } = Training;
 
-/** The settings of a run that trains a model that came from a file; `config.json` keeps them in this order. */
+/**
+ * The settings of a run that trains a model that came from a file; `config.json` keeps them in this order.
+ */
 export const modelSchemas = {
   ...Data,
   ...pictureSettings,

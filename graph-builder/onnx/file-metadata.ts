@@ -2,8 +2,8 @@ import { parseModel } from "./parse.ts";
 import { encodeMessage } from "./wire.ts";
 
 /**
- * An .onnx file with more entries in its metadata, or other values in those that it has; everything else in it
- * stays as it is. `where` names the file in errors. Throws UserError where the bytes are no ONNX model.
+ * An .onnx file with more entries in its metadata, or other values in those that it has; everything else in
+ * it stays as it is. `where` names the file in errors. Throws UserError where the bytes are no ONNX model.
  */
 export function withMetadata(
   bytes: Uint8Array,

@@ -2,9 +2,9 @@ import { UserError } from "../../graph-builder/errors.ts";
 
 /**
  * How the pixels 0..255 of pictures become a model's numbers: `raw`, as they are; `unit`, divided by 255;
- * `imagenet`, (pixel / 255 - mean) / deviation with ImageNet's numbers for red, green and blue, as torchvision
- * and timm feed; or `MEAN/STD` with numbers of one's own, one for all channels (`0.5/0.5`) or one for each
- * (`0.5,0.5,0.5/0.2,0.2,0.2`), in units of 255.
+ * `imagenet`, (pixel / 255 - mean) / deviation with ImageNet's numbers for red, green and blue, as
+ * torchvision and timm feed; or `MEAN/STD` with numbers of one's own, one for all channels (`0.5/0.5`) or one
+ * for each (`0.5,0.5,0.5/0.2,0.2,0.2`), in units of 255.
  */
 export type Pixels = string;
 

@@ -13,8 +13,8 @@ export interface Call {
 
 /**
  * Starts to make the feeds of a call that begins with a step and ends with its epoch at the latest, and
- * before a call goes past a multiple of `stride` steps. A batch of another size is a call of its own, and so is every step of a session that takes one step a call. An
- * error waits for whoever awaits the call.
+ * before a call goes past a multiple of `stride` steps. A batch of another size is a call of its own, and so
+ * is every step of a session that takes one step a call. An error waits for whoever awaits the call.
  */
 export function prepareCall(
   trainer: Trainer | ChunkTrainer,

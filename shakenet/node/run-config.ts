@@ -201,7 +201,8 @@ const defaultEpochs: Readonly<Record<DatasetName, number>> = { shapes: 4, cifar1
 
 /**
  * Completes the settings of a run with the defaults, some of which depend on the data set and on this
- * machine. Throws UserError for fewer classes than the data set has.
+ * machine. Throws UserError for fewer classes than the data set has, and for settings of an average in a run
+ * without one.
  */
 export function runConfig(given: GivenRun): RunConfig {
   const settings = withDefaults(runSchemas, given);
@@ -212,6 +213,7 @@ export function runConfig(given: GivenRun): RunConfig {
       details: { classes, data },
     });
   }
+  refuseIdleAverage(settings);
   return { ...settings, classes, epochs, replicas: replicaCount(settings) };
 }
 
@@ -280,6 +282,15 @@ export function averageOf({
   averageEverySteps: everySteps,
 }: Pick<RunConfig, "average" | "averageDecay" | "averageEverySteps">): AverageSettings | undefined {
   return kind && { kind, decay, everySteps };
+}
+
+function refuseIdleAverage(settings: Pick<RunConfig, "average" | "averageDecay" | "averageEverySteps">): void {
+  if (settings.average !== undefined) return;
+  for (const name of ["averageDecay", "averageEverySteps"] as const) {
+    if (settings[name] === undefined) continue;
+    const sentence = `--${kebabCase(name)} needs --average ${averageKinds.join(" or ")}.`;
+    throw new UserError(sentence, { code: "setting-conflict", details: { setting: name } });
+  }
 }
 
 /** The value of a setting of a run. A setting that the run does not say has the paper's value. */

@@ -37,6 +37,11 @@ const mistakes: readonly (readonly [what: string, args: readonly string[], sente
   ],
   ["a depth that makes no network", ["train", "--depth", "10"], /^A depth of 10 is not of the form 6n \+ 2/],
   ["too few classes", ["train", "--classes", "3"], /^--classes 3 is too few/],
+  [
+    "an average's decay without an average",
+    ["train", "--average-decay", "0.9"],
+    /^--average-decay needs --average ema or lookahead\.$/,
+  ],
   ["a flag without its value", ["train", "--data-dir"], /^--data-dir needs a value/],
   [
     "a misspelt key in a config file",

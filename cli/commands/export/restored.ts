@@ -16,8 +16,8 @@ import type { ExportGiven } from "./command.ts";
 
 /**
  * The file that a model came from, with the weights of its checkpoint; where values to end at are given, the
- * evaluation model cut to them; where adapters are asked for, a checkpoint of them alone. Throws UserError for settings of the other kind of export, and for a value
- * that is not there.
+ * evaluation model cut to them; where adapters are asked for, a checkpoint of them alone. Throws UserError
+ * for settings of the other kind of export, and for a value that is not there.
  */
 export async function restoredModel(
   { checkpoint, graph, run }: TrainedModel,

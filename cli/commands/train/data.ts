@@ -34,8 +34,8 @@ export async function loadSets(
 
 /**
  * The checkpoint with the digest of its training data; the first one of a run also with what the network
- * takes from the data, such as the filters of a whitening stem. Throws UserError where it has the digest of other
- * data.
+ * takes from the data, such as the filters of a whitening stem. Throws UserError where it has the digest of
+ * other data.
  */
 export async function withData(
   { checkpoint: bytes, where, config, takeFromData }: PreparedRun,

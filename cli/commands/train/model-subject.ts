@@ -42,7 +42,9 @@ export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts):
   };
 }
 
-/** The part of a data set that makes whole batches of a fixed number. Throws UserError where that is nothing. */
+/**
+ * The part of a data set that makes whole batches of a fixed number. Throws UserError where that is nothing.
+ */
 function wholeBatches(dataset: Dataset, batch = 1): Dataset {
   const count = dataset.count - (dataset.count % batch);
   if (count === dataset.count) return dataset;

@@ -101,7 +101,8 @@ export function refuseContradictions(
     const own = settingOf(fixed, name);
     if (free.includes(name) || !(name in fixed) || own === value) continue;
     const flag = kebabCase(name);
-    throw new UserError(`--${flag} ${value} contradicts ${where}, which has ${flag} ${own}: leave it out.`, {
+    const kept = own === undefined ? `no ${flag}` : `${flag} ${own}`;
+    throw new UserError(`--${flag} ${value} contradicts ${where}, which has ${kept}: leave it out.`, {
       code: "setting-conflict",
       details: { setting: name, value, fixed: own },
     });

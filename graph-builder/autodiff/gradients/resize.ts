@@ -22,9 +22,9 @@ interface Resized {
 }
 
 /**
- * The gradient of a Resize. In every mode, Resize is linear and works along one axis after the other, so dX is
- * dY times a matrix along each axis. The Resize of an identity matrix gives that matrix: row i is what becomes
- * of a 1 at place i.
+ * The gradient of a Resize. In every mode, Resize is linear and works along one axis after the other, so dX
+ * is dY times a matrix along each axis. The Resize of an identity matrix gives that matrix: row i is what
+ * becomes of a 1 at place i.
  */
 export function resizeGradient(g: Builder, { I, optional, dY, attributes }: Backward<"Resize">): Value {
   const X = I(0);

@@ -150,7 +150,10 @@ class FormReader {
   }
 }
 
-/** What a Sum adds up where each of its inputs is the ReduceSum of a whole tensor; undefined for another value. */
+/**
+ * What a Sum adds up where each of its inputs is the ReduceSum of a whole tensor; undefined for another
+ * value.
+ */
 export function sumOverParameters({ producer }: Value): Value[] | undefined {
   if (producer?.opType !== "Sum") return undefined;
   const parts = producer.inputs.flatMap((input) => {
