@@ -3,7 +3,13 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/accuracy/**", "test/browser/**", "test/interop/**", "test/package/**"],
+    exclude: [
+      "**/*.long.test.ts",
+      "test/accuracy/**",
+      "test/browser/**",
+      "test/interop/**",
+      "test/package/**",
+    ],
     setupFiles: ["test/support/check-passes.ts"],
     globalSetup: ["test/support/build.ts"],
     testTimeout: 60_000,

@@ -284,7 +284,9 @@ export function averageOf({
   return kind && { kind, decay, everySteps };
 }
 
-function refuseIdleAverage(settings: Pick<RunConfig, "average" | "averageDecay" | "averageEverySteps">): void {
+function refuseIdleAverage(
+  settings: Pick<RunConfig, "average" | "averageDecay" | "averageEverySteps">,
+): void {
   if (settings.average !== undefined) return;
   for (const name of ["averageDecay", "averageEverySteps"] as const) {
     if (settings[name] === undefined) continue;
