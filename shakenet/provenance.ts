@@ -1,6 +1,6 @@
 import type { Checkpoint } from "../artifacts/checkpoint.ts";
 import { UserError } from "../graph-builder/errors.ts";
-import { type DatasetName, datasets } from "../runtime/data/dataset.ts";
+import { type DatasetName, datasetNames, datasets } from "../runtime/data/dataset.ts";
 import { defaultForm, type InferenceForm } from "./inference-form.ts";
 import { inferenceModel, type ModelNotes } from "./inference-model.ts";
 import { networkName } from "./network.ts";
@@ -110,7 +110,7 @@ export function classNamesIn({ class_names = "[]" }: Readonly<Record<string, str
 
 /** The data set that a model's metadata say it was trained on. Throws UserError where they do not. */
 export function trainingData({ data = "" }: Readonly<Record<string, string>>, what: string): DatasetName {
-  const name = Object.keys(datasets).find((candidate): candidate is DatasetName => candidate === data);
+  const name = datasetNames.find((candidate) => candidate === data);
   if (name !== undefined) return name;
   throw new UserError(`${what} does not say what it was trained on: give --data.`, {
     code: "data-unknown",

@@ -7,17 +7,17 @@ import {
   type TrainedClassifier,
 } from "../../runtime/index.ts";
 import { scalePictures } from "../../runtime/node/index.ts";
-import type { Recipe } from "./recipe.ts";
+import type { Feeding } from "./feeding.ts";
 
 /**
  * How a classifier's artifacts are fed. Throws UserError where they do not train a classifier of pictures by
  * cross-entropy.
  */
-export function recipeOf(
+export function feedingOf(
   { trainingModel, evalModel, checkpoint }: ArtifactBytes,
   loss: unknown,
   feeding: PictureFeeding,
-): Recipe {
+): Feeding {
   const where = "training_model.onnx";
   const model = decodeModel(trainingModel, where);
   const { trainable, frozen } = decodeCheckpoint(checkpoint, "checkpoint");
@@ -79,7 +79,7 @@ function unfit(reason: string, details: Readonly<Record<string, unknown>>): User
   );
 }
 
-/** The input of pictures that a recipe describes. */
+/** The input of pictures that a feeding describes. */
 export function inputOf({
   input: name,
   type,
@@ -89,12 +89,12 @@ export function inputOf({
   width,
   batch,
   pixels,
-}: Recipe): PictureInput {
+}: Feeding): PictureInput {
   return { name, type, isNhwc: layout === "nhwc", size: { channels, height, width }, batch, pixels };
 }
 
-/** The classifier that a recipe describes, with its evaluation model. */
-export function classifierOf(recipe: Recipe, evalModel: Uint8Array): TrainedClassifier {
-  const { labels, scores } = recipe;
-  return { evalModel, input: inputOf(recipe), labels, scores, scale: scalePictures };
+/** The classifier that a feeding describes, with its evaluation model. */
+export function classifierOf(feeding: Feeding, evalModel: Uint8Array): TrainedClassifier {
+  const { labels, scores } = feeding;
+  return { evalModel, input: inputOf(feeding), labels, scores, scale: scalePictures };
 }

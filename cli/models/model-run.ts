@@ -52,17 +52,17 @@ export async function findModelRun(path: string): Promise<ModelRun | undefined> 
 export function modelOf(
   { sourceModel, evalModel }: Pick<ModelBytes, "sourceModel" | "evalModel">,
   checkpoint: Checkpoint,
-  { recipe, data, ...config }: ModelConfig,
+  { feeding, data, ...config }: ModelConfig,
   testAccuracy?: number,
 ): Uint8Array {
   const bytes = sourceModel
     ? restoreModel(sourceModel, checkpoint)
-    : freezeEvalModel(evalModel, recipe.scores)(checkpoint);
+    : freezeEvalModel(evalModel, feeding.scores)(checkpoint);
   const { properties } = checkpoint;
   const digest = properties.get(DATA_DIGEST);
   const { model: _, dataDir: __, ...settings } = config;
   return withMetadata(bytes, {
-    ...feedingMetadata(inputOf(recipe), recipe.scores),
+    ...feedingMetadata(inputOf(feeding), feeding.scores),
     class_names: JSON.stringify(datasets[data].classNames),
     data,
     ...(digest === undefined ? {} : { data_sha256: String(digest) }),

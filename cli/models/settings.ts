@@ -11,8 +11,8 @@ import {
   withDefaults,
 } from "../../runtime/node/run/schema.ts";
 import { runSchemas, runSettingGroups } from "../../shakenet/node/run-config.ts";
-import type { Recipe } from "./recipe.ts";
-import { recipeSchema } from "./recipe.ts";
+import type { Feeding } from "./feeding.ts";
+import { feedingSchema } from "./feeding.ts";
 
 /** What a model's input does not say of the pictures that it is fed. */
 export const pictureSettings = {
@@ -61,7 +61,7 @@ export type GivenModelRun = Given<typeof modelSchemas>;
 export type ModelConfig = Omit<Settings<typeof modelSchemas>, "pixels" | "imageSize"> & {
   /** The name of the model: that of the artifacts' folder. */
   readonly model: string;
-  readonly recipe: Recipe;
+  readonly feeding: Feeding;
   readonly epochs: number;
   readonly learningRate: number;
   readonly replicas: number;
@@ -70,7 +70,7 @@ export type ModelConfig = Omit<Settings<typeof modelSchemas>, "pixels" | "imageS
 /** The model of a new run. */
 export interface ModelOfRun {
   readonly folder: string;
-  readonly recipe: Recipe;
+  readonly feeding: Feeding;
   /** The rate that the artifacts were made with. */
   readonly learningRate: number;
   readonly isFused: boolean;
@@ -84,9 +84,9 @@ const defaultEpochs: Readonly<Record<DatasetName, number>> = { shapes: 4, cifar1
  */
 export function modelConfig(
   given: GivenModelRun,
-  { folder, recipe, learningRate: ownRate, isFused }: ModelOfRun,
+  { folder, feeding, learningRate: ownRate, isFused }: ModelOfRun,
 ): ModelConfig {
-  const { batch } = recipe;
+  const { batch } = feeding;
   if (batch !== undefined && given.batchSize !== undefined && given.batchSize !== batch) {
     throw new UserError(`The model takes ${batch} pictures at a time: leave --batch-size out.`, {
       code: "setting-conflict",
@@ -102,10 +102,10 @@ export function modelConfig(
     ...settings
   } = withDefaults(modelSchemas, { ...alone, ...given, ...sized });
   const { data, epochs: count = defaultEpochs[data], learningRate = ownRate } = settings;
-  expectClasses(recipe, data);
+  expectClasses(feeding, data);
   return {
     model: basename(folder),
-    recipe,
+    feeding,
     ...settings,
     epochs: count,
     learningRate,
@@ -113,7 +113,7 @@ export function modelConfig(
   };
 }
 
-function expectClasses({ classes }: Recipe, data: DatasetName): void {
+function expectClasses({ classes }: Feeding, data: DatasetName): void {
   const { title, classNames } = datasets[data];
   if (classes >= classNames.length) return;
   throw new UserError(
@@ -127,20 +127,20 @@ export function changedModelConfig(
   config: ModelConfig,
   { pixels: _, imageSize: __, ...changed }: GivenModelRun,
 ): ModelConfig {
-  const { model, recipe, learningRate, ...own } = config;
+  const { model, feeding, learningRate, ...own } = config;
   const given = { ...own, learningRate, ...changed };
-  return { ...modelConfig(given, { folder: model, recipe, learningRate, isFused: false }), model };
+  return { ...modelConfig(given, { folder: model, feeding, learningRate, isFused: false }), model };
 }
 
 /** Whether the settings in a `config.json` are those of a model's run. */
 export function isModelConfig(raw: Readonly<Record<string, unknown>>): boolean {
-  return "recipe" in raw;
+  return "feeding" in raw;
 }
 
 /** The settings in a model run's `config.json`. Throws UserError, naming the file, for a wrong one. */
 export function modelConfigIn(raw: Readonly<Record<string, unknown>>, file: string): ModelConfig {
-  const { model, recipe, ...settings } = raw;
-  const parsed = recipeSchema.safeParse(recipe);
+  const { model, feeding, ...settings } = raw;
+  const parsed = feedingSchema.safeParse(feeding);
   const label = (key: string) => `${key} in ${file}`;
   const given = checkSettings(modelSchemas, settings, { label, what: "a setting of a run" });
   if (!parsed.success || typeof model !== "string" || given.learningRate === undefined) {
@@ -149,7 +149,7 @@ export function modelConfigIn(raw: Readonly<Record<string, unknown>>, file: stri
       details: { path: file },
     });
   }
-  const ofRun = { folder: model, recipe: parsed.data, learningRate: given.learningRate, isFused: false };
+  const ofRun = { folder: model, feeding: parsed.data, learningRate: given.learningRate, isFused: false };
   return { ...modelConfig(given, ofRun), model };
 }
 

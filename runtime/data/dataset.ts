@@ -2,7 +2,8 @@ import { drawShapes, shapeNames } from "./shapes.ts";
 import type { Dataset, DatasetSpec, LabelledImages, Split } from "./types.ts";
 
 /** The data sets that are known by name. */
-export type DatasetName = "cifar10" | "cifar100" | "shapes";
+export const datasetNames = ["cifar10", "cifar100", "shapes"] as const;
+export type DatasetName = (typeof datasetNames)[number];
 
 /** Pictures of all data sets that are known by name. */
 const size = { channels: 3, height: 32, width: 32 } as const;
@@ -54,8 +55,7 @@ export function datasetOf(network: {
   readonly std: readonly number[];
   readonly classes: number;
 }): DatasetName | undefined {
-  const names = Object.keys(datasets) as DatasetName[];
-  return names.find((name) => {
+  return datasetNames.find((name) => {
     const { mean, std, classNames } = datasets[name];
     return (
       [...mean, ...std, classNames.length].join() ===

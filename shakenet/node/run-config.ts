@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { UserError } from "../../graph-builder/errors.ts";
 import { type Augmentation, borders, flips, paperAugmentation } from "../../runtime/data/augmentation.ts";
-import { type DatasetName, datasets } from "../../runtime/data/dataset.ts";
+import { type DatasetName, datasetNames, datasets } from "../../runtime/data/dataset.ts";
 import { deviceNames } from "../../runtime/device/names.ts";
 import { type AverageSettings, averageKinds } from "../../runtime/loop/averaging.ts";
 import { scheduleShapes } from "../../runtime/loop/schedule.ts";
@@ -21,7 +21,6 @@ import { shakeScheduleNames } from "../shake-schedule.ts";
 const count = z.int().min(1);
 const path = z.string().min(1);
 const share = z.number().min(0).max(1);
-const datasetNames = Object.keys(datasets) as [DatasetName, ...DatasetName[]];
 
 /** The settings of a run by subject: type, default, choices and help. */
 export const runSettingGroups = {

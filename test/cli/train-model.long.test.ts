@@ -29,7 +29,7 @@ test("a classifier that came from a file is trained on pictures of its own size 
   expect(trained.stderr).toContain("learning rate 0.02,");
   expect(trained.stdout).toContain("export runs/mine-shapes-s1 --out mine.onnx");
   const config = JSON.parse(readFileSync(join(folder, "runs/mine-shapes-s1/config.json"), "utf8"));
-  expect(config.recipe).toEqual({
+  expect(config.feeding).toEqual({
     input: "x",
     labels: "labels",
     scores: "y",

@@ -1,4 +1,5 @@
 import { floats, int64s } from "../../graph-builder/index.ts";
+import type { ForeignNode } from "./foreign-node.ts";
 import { type LayerNode, layer } from "./layer-nodes.ts";
 import { normal } from "./random-tensor.ts";
 
@@ -6,61 +7,38 @@ const picture = normal(["batch", 2, 5, 6]);
 
 /** Layers that read pictures between their pixels. */
 export const samplingNodes: readonly LayerNode[] = [
-  ...(["nearest", "linear"] as const).flatMap((mode) => [
-    layer(
-      "Upsample",
-      9,
-      mode,
-      [
-        ["X", picture],
-        ["scales", floats([1, 1, 1.5, 2])],
-      ],
-      { mode: ["string", mode] },
-    ),
-    layer(
-      "Resize",
-      10,
-      `${mode}, enlarged`,
-      [
-        ["X", picture],
-        ["scales", floats([1, 1, 1.5, 2])],
-      ],
-      { mode: ["string", mode] },
-    ),
-    layer(
-      "Resize",
-      10,
-      `${mode}, made smaller`,
-      [
-        ["X", picture],
-        ["scales", floats([1, 1, 0.6, 0.7])],
-      ],
-      { mode: ["string", mode] },
-    ),
-    layer(
-      "Resize",
-      11,
-      `${mode} with empty scales`,
-      [
-        ["X", normal([2, 2, 5, 6])],
-        ["roi", floats([])],
-        ["scales", floats([])],
-        ["sizes", int64s([2, 2, 8, 3])],
-      ],
-      { mode: ["string", mode] },
-    ),
-    layer(
-      "Resize",
-      11,
-      `${mode} with empty roi`,
-      [
-        ["X", picture],
-        ["roi", floats([])],
+  ...(["nearest", "linear"] as const).flatMap((mode) => {
+    const inMode = (
+      opType: string,
+      opset: number,
+      what: string,
+      inputs: ForeignNode["inputs"],
+      X = picture,
+    ) => layer(opType, opset, `${mode}${what}`, [["X", X], ...inputs], { mode: ["string", mode] });
+    const larger = floats([1, 1, 1.5, 2]);
+    const smaller = floats([1, 1, 0.6, 0.7]);
+    const none = floats([]);
+    return [
+      inMode("Upsample", 9, "", [["scales", larger]]),
+      inMode("Resize", 10, ", enlarged", [["scales", larger]]),
+      inMode("Resize", 10, ", made smaller", [["scales", smaller]]),
+      inMode(
+        "Resize",
+        11,
+        " with empty scales",
+        [
+          ["roi", none],
+          ["scales", none],
+          ["sizes", int64s([2, 2, 8, 3])],
+        ],
+        normal([2, 2, 5, 6]),
+      ),
+      inMode("Resize", 11, " with empty roi", [
+        ["roi", none],
         ["scales", floats([1, 1, 0.6, 2])],
-      ],
-      { mode: ["string", mode] },
-    ),
-  ]),
+      ]),
+    ];
+  }),
   layer(
     "Resize",
     18,

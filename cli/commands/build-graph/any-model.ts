@@ -18,7 +18,7 @@ import {
   type Outline,
   UserError,
 } from "../../../graph-builder/index.ts";
-import { type DatasetName, datasets } from "../../../runtime/data/dataset.ts";
+import { datasetNames, datasets } from "../../../runtime/data/dataset.ts";
 import { readModelFile } from "../../../runtime/node/index.ts";
 import { constantsTable } from "../../constants-table.ts";
 import { formatLarge, formatTable } from "../../format.ts";
@@ -28,8 +28,6 @@ import type { Build } from "./build.ts";
 import { type BuildGraphGiven, buildGraphCommand } from "./command.ts";
 import { lossOf } from "./loss.ts";
 import { describeGroups, describeRule, ruleFrom } from "./optimizer.ts";
-
-const datasetNames: readonly DatasetName[] = ["shapes", "cifar10", "cifar100"];
 
 /** The artifacts of the model in a file. */
 export async function buildOfModel(file: string, given: BuildGraphGiven): Promise<Build> {
@@ -72,13 +70,13 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
   };
 }
 
-/** `shake train`, where the model takes pictures and has the classes of one of its data sets. */
+/** `shake train`, where the model takes pictures and has as many classes as one of its data sets. */
 function trainCommands({ evalModel }: ModelArtifacts, loss: Loss, folder: string): string[] {
   const { inputs, outputs } = decodeModel(evalModel, artifactFiles.evalModel).graph;
   const [first] = inputs;
   const takesPictures = first?.type.kind === "tensor" && first.shape.length === 4;
   const classes = outputs.find(({ name }) => name !== "loss")?.shape[1];
-  const data = datasetNames.find((name) => datasets[name].classNames.length === classes);
+  const data = datasetNames.findLast((name) => datasets[name].classNames.length === classes);
   if (!isClassifiers(loss) || !takesPictures || data === undefined) return [];
   return [shakeCommand("train", "--artifacts", folder, "--data", data)];
 }

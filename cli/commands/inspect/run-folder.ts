@@ -23,7 +23,7 @@ export async function inspectRun(directory: ShakeNetRun | ModelRun): Promise<Rep
   const text = [
     formatFields({
       run: path,
-      network: "recipe" in config ? config.model : networkName(config),
+      network: "feeding" in config ? config.model : networkName(config),
       data: config.data,
       progress: `${records.length} of ${config.epochs} epochs, step ${facts.step}`,
       "test accuracy": last && `${last.test_accuracy.toFixed(2)} %`,

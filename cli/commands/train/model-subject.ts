@@ -13,8 +13,8 @@ import type { Subject } from "./prepared-run.ts";
 /** A model that came from a file, in training. */
 export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts): Subject {
   const { manifest, checkpoint, evalModel } = artifacts;
-  const { recipe, model } = config;
-  const { layout, channels, height, width, pixels } = recipe;
+  const { feeding, model } = config;
+  const { layout, channels, height, width, pixels } = feeding;
   const size = layout === "nchw" ? [channels, height, width] : [height, width, channels];
   return {
     config,
@@ -26,7 +26,7 @@ export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts):
       network: `${model}, pictures ${size.join(" x ")} fed ${pixels}`,
       optimizer: "the optimizer of the artifacts",
     },
-    limit: (trainSet) => wholeBatches(trainSet, recipe.batch),
+    limit: (trainSet) => wholeBatches(trainSet, feeding.batch),
     openEngine: async (bytes) => {
       const engine = await openEngine(trainingSources({ ...artifacts, checkpoint: bytes }), config);
       return { ...engine, layOut: (saved) => saved };
@@ -34,7 +34,7 @@ export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts):
     taskOf: (sets, device) =>
       pictureTask(
         { ...config, ...sets, device, augmentation: augmentationOf(config) },
-        classifierOf(recipe, evalModel),
+        classifierOf(feeding, evalModel),
       ),
     freeze: (trained, _, testAccuracy) => modelOf(artifacts, trained, config, testAccuracy),
     openClassifier: (bytes, device) =>

@@ -6,7 +6,7 @@ import {
   type TrainingArtifacts,
 } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
-import { datasets } from "../../../runtime/data/dataset.ts";
+import { datasetNames, datasets } from "../../../runtime/data/dataset.ts";
 import { readManifest, readTrainingArtifacts } from "../../../runtime/node/index.ts";
 import { RunDirectory } from "../../../runtime/node/run/run-directory.ts";
 import { partOf } from "../../../runtime/node/run/schema.ts";
@@ -24,7 +24,7 @@ import {
   runConfig,
   runSchemas,
 } from "../../../shakenet/node/run-config.ts";
-import { recipeOf } from "../../models/classifier.ts";
+import { feedingOf } from "../../models/classifier.ts";
 import { createModelRun } from "../../models/model-run.ts";
 import { givenForModel, modelConfig } from "../../models/settings.ts";
 import type { TrainGiven } from "./command.ts";
@@ -71,12 +71,12 @@ function newModelRun(
   const { pixels, imageSize: side } = own;
   const { size: whole } = datasets[own.data ?? "shapes"];
   const size = side === undefined ? whole : { height: side, width: side };
-  const recipe = recipeOf(artifacts, "loss" in manifest ? manifest.loss : undefined, { pixels, size });
+  const feeding = feedingOf(artifacts, "loss" in manifest ? manifest.loss : undefined, { pixels, size });
   const { optimizer } = decodeCheckpoint(artifacts.checkpoint, folder);
   const isFused = artifacts.optimizerModel === undefined;
   // the checkpoint holds a float32
   const learningRate = Number((optimizer?.initialLearningRate ?? 0.001).toPrecision(7));
-  const config = modelConfig(own, { folder: resolve(folder), recipe, learningRate, isFused });
+  const config = modelConfig(own, { folder: resolve(folder), feeding, learningRate, isFused });
   const openDirectory = (checkpoint: Uint8Array) =>
     createModelRun(given.runDir, config, { ...artifacts, checkpoint });
   return { ...modelSubject(config, artifacts), openDirectory, where: given.runDir ?? "the new run" };
@@ -110,6 +110,5 @@ function openShakeNet(artifacts: ShakeNetArtifacts, folder: string, given: Given
 }
 
 function datasetByMean(mean: readonly number[]): RunConfig["data"] | undefined {
-  const names = Object.keys(datasets) as RunConfig["data"][];
-  return names.find((name) => datasets[name].mean.join() === mean.join());
+  return datasetNames.find((name) => datasets[name].mean.join() === mean.join());
 }

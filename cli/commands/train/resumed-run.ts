@@ -38,8 +38,8 @@ async function resumeModel(saved: ModelRun, given: TrainGiven): Promise<Prepared
   const { path, config: own } = saved;
   await saved.lock();
   const part = withOwnReplicas(givenForModel(given, path), own);
-  const { pixels } = own.recipe;
-  refuseContradictions(part, { imageSize: own.recipe.height, ...own, pixels }, path, placeSettings);
+  const { pixels } = own.feeding;
+  refuseContradictions(part, { imageSize: own.feeding.height, ...own, pixels }, path, placeSettings);
   const config = changedModelConfig(own, part);
   const openDirectory = () => reopen(saved, config);
   const artifacts = await saved.artifacts();

@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 /** How a model is fed pictures and labels, and where its scores come out. */
-export const recipeSchema = z.object({
+export const feedingSchema = z.object({
   input: z.string(),
   type: z.enum(["float32", "uint8"]),
   layout: z.enum(["nchw", "nhwc"]),
@@ -15,4 +15,4 @@ export const recipeSchema = z.object({
   scores: z.string(),
   classes: z.int(),
 });
-export type Recipe = z.infer<typeof recipeSchema>;
+export type Feeding = z.infer<typeof feedingSchema>;
