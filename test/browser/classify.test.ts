@@ -243,7 +243,7 @@ test("WebGPU gives the same answers as wasm to a click, a drop and a paste, and 
   expect(errors).toEqual([]);
 });
 
-test("200 classifications leave the memory as it was", async () => {
+test("1,000 classifications leave the memory as it was", async () => {
   const { page, errors } = await demo.open();
   await page.click("input[value=wasm]");
   const memory = async () => {
@@ -260,10 +260,13 @@ test("200 classifications leave the memory as it was", async () => {
         while (!status?.textContent?.startsWith(`${name}: `)) await new Promise((done) => setTimeout(done));
       }
     }, times);
-  await classify(20);
-  const before = await memory();
-  await classify(200);
-  expect(await memory()).toBeLessThan(before + 8e6);
+  const sizes: number[] = [];
+  for (let round = 0; round < 10; round++) {
+    await classify(100);
+    sizes.push(await memory());
+  }
+  // A round alone goes up and down by 6 MB, as the browser collects its memory; a leak lifts all later ones.
+  expect(Math.min(...sizes.slice(-3))).toBeLessThan(Math.max(...sizes.slice(0, 3)) + 2e6);
   expect(errors).toEqual([]);
 });
 
