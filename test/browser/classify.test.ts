@@ -43,6 +43,15 @@ async function give(page: Page, how: "drop" | "paste", name: string, type: strin
   );
 }
 
+/** Bytes of a page's objects, nodes and array buffers, after a garbage collection. */
+async function heapBytes(page: Page): Promise<number> {
+  await page.evaluate("gc()");
+  const session = await page.context().newCDPSession(page);
+  const usage = await session.send("Runtime.getHeapUsage");
+  await session.detach();
+  return Object.values(usage).reduce((sum, bytes) => sum + bytes, -usage.totalSize);
+}
+
 /** The resident memory of the page's process in bytes, with its worker and WebAssembly. */
 async function rendererMemory(page: Page): Promise<number> {
   const session = await page.context().browser()?.newBrowserCDPSession();
@@ -243,13 +252,9 @@ test("WebGPU gives the same answers as wasm to a click, a drop and a paste, and 
   expect(errors).toEqual([]);
 });
 
-test("1,000 classifications leave the memory as it was", async () => {
+test("2,000 classifications leave the memory as it was", async () => {
   const { page, errors } = await demo.open();
   await page.click("input[value=wasm]");
-  const memory = async () => {
-    await page.evaluate("gc()");
-    return rendererMemory(page);
-  };
   const classify = (times: number) =>
     page.evaluate(async (times) => {
       const buttons = [...document.querySelectorAll<HTMLButtonElement>("#examples button")];
@@ -260,13 +265,16 @@ test("1,000 classifications leave the memory as it was", async () => {
         while (!status?.textContent?.startsWith(`${name}: `)) await new Promise((done) => setTimeout(done));
       }
     }, times);
+  const heaps: number[] = [];
   const sizes: number[] = [];
-  for (let round = 0; round < 10; round++) {
+  for (let round = 0; round < 20; round++) {
     await classify(100);
-    sizes.push(await memory());
+    heaps.push(await heapBytes(page));
+    sizes.push(await rendererMemory(page));
   }
-  // A round alone goes up and down by 6 MB, as the browser collects its memory; a leak lifts all later ones.
-  expect(Math.min(...sizes.slice(-3))).toBeLessThan(Math.max(...sizes.slice(0, 3)) + 2e6);
+  const growth = (bytes: number[]) => Math.min(...bytes.slice(-5)) - Math.max(...bytes.slice(0, 5));
+  expect(growth(heaps)).toBeLessThan(1e6);
+  expect(growth(sizes)).toBeLessThan(8e6);
   expect(errors).toEqual([]);
 });
 
