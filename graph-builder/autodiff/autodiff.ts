@@ -206,10 +206,12 @@ function backward(
     throw new Error(`${node.opType} at ${node.name} has no gradient: ${reason}`);
   }
   const read = new Set<number>();
-  const dO = (index: number) => {
+  const arriving = (index: number) => {
     read.add(index);
-    return gradientAt(node.output(index)) ?? zeros(g, node.output(index));
+    const output = node.outputs[index];
+    return output && gradientAt(output);
   };
+  const dO = (index: number) => arriving(index) ?? zeros(g, node.output(index));
   const back: Backward = {
     node,
     attributes: node.attributes,
@@ -220,6 +222,8 @@ function backward(
       return dO(0);
     },
     dO,
+    arriving,
+    isWanted: (index) => Boolean(wanted[index]),
     propagate: propagateUnnamed,
   };
   const results = decision(g, back);

@@ -1,3 +1,4 @@
+import { expansions } from "../expansions/index.ts";
 import type { training } from "../operators/training.ts";
 import { activations } from "./activations.ts";
 import { algebra } from "./algebra.ts";
@@ -26,6 +27,7 @@ export const portable: Portable = {
   ...algebra,
   ...normalization,
   ...recurrent,
+  ...expansions,
   ConvGrad: convGrad(textbookWeightGradient),
   SoftmaxCrossEntropyLoss: crossEntropyLoss,
   SoftmaxCrossEntropyLossGrad: crossEntropyGrad,

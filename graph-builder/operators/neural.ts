@@ -1,6 +1,6 @@
 import { at } from "../at.ts";
 import { productOf, sameDim, sumOf } from "../dims.ts";
-import { type Shape, tensorType } from "../types.ts";
+import { type Shape, type TensorType, tensorType } from "../types.ts";
 import {
   broadcastShapes,
   commonElemType,
@@ -63,13 +63,23 @@ export const layerNormAttributes = {
   stash_type: attribute("int", 1),
 };
 
+/** The type of a loss: that of the scores, and for reduction "none" the shape of the labels. */
+function lossType(scores: Operand, labels: Operand, reduction: string): TensorType {
+  const expected = scores.shape.filter((_, axis) => axis !== 1);
+  const fits = expected.length === labels.shape.length;
+  if (!fits || !expected.every((dim, i) => mayEqual(dim, dimAt(labels.shape, i)))) {
+    refuse(`labels [${labels.shape.join(", ")}] do not fit scores [${scores.shape.join(", ")}]`);
+  }
+  return tensorType(scores.elemType, reduction === "none" ? labels.shape : []);
+}
+
 /** The shape of layer normalisation's mean: the axes from `axis` on are 1. */
 export function statisticsShape(X: Operand, axis: number): Shape {
   const first = normalAxis(axis, X.shape.length);
   return X.shape.map((dim, i) => (i < first ? dim : 1));
 }
 
-/** The attributes of SoftmaxCrossEntropyLoss, which its gradient shares. */
+/** The attributes of the losses of classes, which their gradients share. */
 export const crossEntropyAttributes = {
   ignore_index: optional("int"),
   reduction: attribute("string", "mean"),
@@ -223,14 +233,13 @@ export const neural = {
     inputs: ["scores", "labels", "weights?"],
     outputs: ["output", "log_prob?"],
     attributes: crossEntropyAttributes,
-    infer: ([scores, labels], { reduction }) => {
-      const expected = scores.shape.filter((_, axis) => axis !== 1);
-      const fits = expected.length === labels.shape.length;
-      if (!fits || !expected.every((dim, i) => mayEqual(dim, dimAt(labels.shape, i)))) {
-        refuse(`labels [${labels.shape.join(", ")}] do not fit scores [${scores.shape.join(", ")}]`);
-      }
-      const loss = tensorType(scores.elemType, reduction === "none" ? labels.shape : []);
-      return [loss, scores.type];
-    },
+    infer: ([scores, labels], { reduction }) => [lossType(scores, labels, reduction), scores.type],
+  }),
+  NegativeLogLikelihoodLoss: operator({
+    since: 12,
+    inputs: ["input", "target", "weight?"],
+    outputs: ["loss"],
+    attributes: crossEntropyAttributes,
+    infer: ([input, target], { reduction }) => [lossType(input, target, reduction)],
   }),
 };

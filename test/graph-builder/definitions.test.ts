@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { expansions } from "../../graph-builder/expansions/index.ts";
 import {
   appendGradients,
   createBuilder,
@@ -68,7 +69,9 @@ describe.each(Object.keys(tables))("the %s lowering follows the operator's defin
 
 describe("lowerings", () => {
   test("every operator of the portable table is compared with its definition", () => {
-    const lowered = Object.keys(portable).sort();
+    // test/graph-builder/onnx/layers.test.ts compares the expansions with ONNX Runtime's own kernels
+    const lowered = Object.keys(portable).filter((opType) => !Object.hasOwn(expansions, opType));
+    lowered.sort();
     expect([...new Set(definitions.map(({ opType }) => opType))].sort()).toEqual(lowered);
   });
 

@@ -4,6 +4,7 @@ import { activationCases } from "./activation-cases.ts";
 import { algebraCases } from "./algebra-cases.ts";
 import { elementwiseCases, type OperatorCase, of } from "./elementwise-cases.ts";
 import { indexingCases } from "./indexing-cases.ts";
+import { lossCases } from "./loss-cases.ts";
 import { placeCases } from "./place-cases.ts";
 import { distinct, type Input, integers, normal, positive } from "./random-tensor.ts";
 import { recurrentCases } from "./recurrent-cases.ts";
@@ -241,6 +242,7 @@ export const gradientCases: readonly OperatorCase[] = [
   ...recurrentCases,
   ...normalisation,
   ...loss,
+  ...lossCases,
 ];
 
 type ConvAttributes = Partial<Attributes<"Conv">>;

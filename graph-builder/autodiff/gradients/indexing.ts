@@ -37,8 +37,8 @@ export const indexing: Gradients<typeof operators> = {
     ),
   // values = [off, on]: d on is the sum of dY where the output is on, d off the sum elsewhere
   OneHot: (g, { I, dY, attributes }) => [
-    null,
-    null,
+    () => filled(g, I(0), 0),
+    () => filled(g, I(1), 0),
     () => {
       const zeroOne = g.constant(tensorOf(dY.elemType, [0, 1]));
       const isOn = g.OneHot(I(0), I(1), zeroOne, attributes);

@@ -1,9 +1,12 @@
-import type { Builder } from "../../builder.ts";
 import { elementsOver, fitSpatial, floatLike, spatialAxes } from "../../composites.ts";
-import type { Value } from "../../ir.ts";
+import { negativeLogLikelihood } from "../../expansions/negative-log-likelihood.ts";
 import type { neural as operators } from "../../operators/neural.ts";
 import { Tensor } from "../../tensor.ts";
 import { averagePoolGradient } from "./average-pool.ts";
+import { batchNormalizationGradient } from "./batch-normalization.ts";
+import { crossEntropyGradient } from "./cross-entropy.ts";
+import { throughExpansion } from "./expanded.ts";
+import { layerNormalizationGradient } from "./layer-normalization.ts";
 import type { Gradients } from "./rule.ts";
 
 /** The gradients of convolution, pooling, normalisation, dropout and losses. */
@@ -32,21 +35,7 @@ export const neural: Gradients<typeof operators> = {
   GlobalAveragePool: (g, { I, dY }) => [
     g.Expand(g.Div(dY, elementsOver(g, I(0), spatialAxes(I(0)))), g.Shape(I(0))),
   ],
-  BatchNormalization: (g, { I, dY, attributes: { epsilon, training_mode } }) => {
-    const [X, scale] = [I(0), I(1)];
-    const [mean, variance] = training_mode ? batchStatistics(g, X) : [I(3), I(4)];
-    const invStd = g.Reciprocal(g.Sqrt(g.Add(variance, floatLike(g, X, epsilon))));
-    if (training_mode) return g.BatchNormalizationGrad(dY, X, scale, mean, invStd, { epsilon });
-    const axes = g.int64([0, ...spatialAxes(X)]);
-    const channel = (value: Value) => g.Unsqueeze(value, g.int64(spatialAxes(X).map((axis) => axis - 1)));
-    return [
-      () => g.Mul(dY, channel(g.Mul(scale, invStd))),
-      () => g.ReduceSum(g.Mul(dY, g.Mul(g.Sub(X, channel(mean)), channel(invStd))), axes, { keepdims: 0 }),
-      () => g.ReduceSum(dY, axes, { keepdims: 0 }),
-      null,
-      null,
-    ];
-  },
+  BatchNormalization: batchNormalizationGradient,
   // with x = (X - mean) * invStd and a = dY * scale, over the pixels of each picture and channel:
   // dX = invStd * (a - mean(a) - x * mean(a * x)), dScale = sum(dY * x), dB = sum(dY)
   InstanceNormalization: (g, { I, dY, attributes: { epsilon } }) => {
@@ -67,10 +56,7 @@ export const neural: Gradients<typeof operators> = {
       () => g.ReduceSum(dY, sums, { keepdims: 0 }),
     ];
   },
-  LayerNormalization: (g, { I, optional, O, dY, attributes }) => {
-    const [dX, dScale, dB] = g.LayerNormalizationGrad(dY, I(0), I(1), O(1), O(2), attributes);
-    return optional(2) ? [dX, dScale, dB] : [dX, dScale];
-  },
+  LayerNormalization: layerNormalizationGradient,
   SimplifiedLayerNormalization: (g, { I, O, dY, attributes }) =>
     g.SimplifiedLayerNormalizationGrad(dY, I(0), I(1), O(1), attributes),
   Dropout: (g, { optional, O, dY }) => [
@@ -78,17 +64,6 @@ export const neural: Gradients<typeof operators> = {
     null,
     null,
   ],
-  SoftmaxCrossEntropyLoss: (g, { I, optional, O, dY, attributes }) => [
-    g.SoftmaxCrossEntropyLossGrad(dY, O(1), I(1), optional(2), attributes),
-  ],
+  SoftmaxCrossEntropyLoss: crossEntropyGradient,
+  NegativeLogLikelihoodLoss: throughExpansion(negativeLogLikelihood),
 };
-
-/** The mean and the biased variance of each channel. */
-function batchStatistics(g: Builder, X: Value): [mean: Value, variance: Value] {
-  const axes = [0, ...spatialAxes(X)];
-  const centred = g.Sub(X, g.ReduceMean(X, { axes }));
-  return [
-    g.ReduceMean(X, { axes, keepdims: 0 }),
-    g.ReduceMean(g.Mul(centred, centred), { axes, keepdims: 0 }),
-  ];
-}

@@ -22,6 +22,10 @@ export interface Backward<K extends OpType | FunctionType = OpType | FunctionTyp
   readonly propagate: Propagate;
   /** The gradient of the output at `index`; zeros where the loss does not depend on it. */
   readonly dO: (index: number) => Value;
+  /** The gradient of the output at `index`; undefined where the loss does not depend on it. */
+  readonly arriving: (index: number) => Value | undefined;
+  /** Whether the gradient of the input at `index` is needed. */
+  readonly isWanted: (index: number) => boolean;
 }
 
 /** Appends the backward pass from given gradients to the targets, and returns the targets' gradients. */
