@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import yargs, { type Arguments, type Argv } from "yargs";
+import { errorCode, reasonOf } from "../artifacts/read-file.ts";
 import { didYouMean, UserError } from "../graph-builder/errors.ts";
 import { type Command, flagName } from "./command.ts";
 import { benchCommand } from "./commands/bench/command.ts";
@@ -35,15 +36,39 @@ export const commands: readonly Command[] = [
  * stack for a bug.
  */
 export async function main(args: readonly string[]): Promise<number> {
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", ignoreClosedPipe);
+  process.stdout.on("error", endOnFullOutput);
+  process.stderr.on("error", () => {});
   try {
+    expectWorkingFolder();
     await startDebugging(process.env["SHAKE_DEBUG"], (line) => process.stderr.write(`${line}\n`));
     return await runCommand(args);
   } catch (error) {
-    const isOurs = error instanceof UserError;
-    const { message = String(error), stack = message } = error instanceof Error ? error : {};
-    process.stderr.write(`${colors(process.stderr).red("shake:")} ${isOurs ? message : stack}\n`);
-    return isOurs ? 2 : 1;
+    const { text, code } = failureOf(error);
+    process.stderr.write(`${colors(process.stderr).red("shake:")} ${text}\n`);
+    return code;
+  }
+}
+
+/** The text and the exit code of a failure; a call that the system refused is no bug. */
+function failureOf(error: unknown): { text: string; code: number } {
+  if (error instanceof UserError) return { text: error.message, code: 2 };
+  const system = errorCode(error);
+  if (system !== undefined && error instanceof Error) {
+    const what = "path" in error && typeof error.path === "string" ? error.path : "What this needs";
+    return { text: `${what} cannot be used: ${reasonOf(system)}.`, code: 2 };
+  }
+  return { text: error instanceof Error ? (error.stack ?? error.message) : String(error), code: 1 };
+}
+
+/** Throws UserError where the folder that the command was started in has been removed. */
+function expectWorkingFolder(): void {
+  try {
+    process.cwd();
+  } catch (error) {
+    throw new UserError("The working folder does not exist any more: go to another one.", {
+      code: "file-missing",
+      cause: error,
+    });
   }
 }
 
@@ -119,6 +144,9 @@ function refuseUnknown({ _: [name], $0: _script, ...flags }: Arguments): void {
   }
 }
 
-function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== "EPIPE") throw error;
+/** A reader that has gone needs no more output: a pipe that is closed, a terminal that has ended. */
+function endOnFullOutput(error: NodeJS.ErrnoException): void {
+  if (error.code === "EPIPE" || error.code === "EIO") return;
+  process.stderr.write(`shake: The standard output cannot be written: ${reasonOf(String(error.code))}.\n`);
+  process.exit(2);
 }

@@ -8,8 +8,15 @@ if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
   );
   process.exitCode = 2;
 } else {
-  const { main } = await import("./command-line.ts");
-  process.exitCode = await main(process.argv.slice(2));
+  try {
+    const { main } = await import("./command-line.ts");
+    process.exitCode = await main(process.argv.slice(2));
+  } catch (error) {
+    // this program's own files cannot be opened
+    if (!(error instanceof Error && "code" in error && /^E[MN]FILE$/.test(String(error.code)))) throw error;
+    process.stderr.write("shake: This process has too many open files: allow more of them (ulimit -n).\n");
+    process.exitCode = 2;
+  }
 }
 
 export {};

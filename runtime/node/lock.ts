@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
-import { link, open, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
-import { hostname } from "node:os";
-import { dirname, join } from "node:path";
+import { link, open, rm, stat, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { errorCode, refusal } from "../../artifacts/read-file.ts";
+import { errorCode, readFileBytes, refusal } from "../../artifacts/read-file.ts";
 import { UserError } from "../../graph-builder/errors.ts";
+import { isRunning, thisProcess } from "./process-identity.ts";
+import { temporaryIn } from "./temporary.ts";
 
 /** The holder touches its lock this often, so that other machines see that it lives. */
 const HEARTBEAT_MS = 10_000;
@@ -60,7 +61,7 @@ export class FileLock {
    * cannot be written.
    */
   static async acquire(path: string, what: string, { wait = false } = {}): Promise<FileLock> {
-    const holder = await thisProcess();
+    const holder = { id: randomUUID(), ...(await thisProcess()), since: new Date().toISOString() };
     for (;;) {
       if (await create(path, holder)) return new FileLock(path, holder);
       const other = await livingHolder(path);
@@ -107,33 +108,10 @@ export async function withLock<T>(
   }
 }
 
-async function thisProcess(): Promise<LockHolder> {
-  return {
-    id: randomUUID(),
-    host: hostname(),
-    namespace: await pidNamespace(),
-    pid: process.pid,
-    started: (await startOf(process.pid)) ?? "",
-    since: new Date().toISOString(),
-  };
-}
-
-/** The PID namespace of this process; empty on systems without them. */
-function pidNamespace(): Promise<string> {
-  return readlink("/proc/self/ns/pid").catch(() => "");
-}
-
-/** When a process started, from Linux's /proc/PID/stat (proc(5), field 22); undefined on other systems. */
-async function startOf(pid: number): Promise<string | undefined> {
-  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
-  // the name, in parentheses, may hold spaces
-  return text?.slice(text.lastIndexOf(")") + 2).split(" ")[19];
-}
-
 /** Makes the lock file, with its content, where there is none. Returns false where there is one. */
 async function create(path: string, holder: LockHolder): Promise<boolean> {
   const content = contentOf(holder);
-  const temporary = join(dirname(path), `.${holder.id}.tmp`);
+  const temporary = await temporaryIn(dirname(path));
   try {
     await writeFile(temporary, content, { flag: "wx" });
     await link(temporary, path).catch(async (error: unknown) => {
@@ -184,26 +162,15 @@ async function beginTakeover(takeover: string): Promise<boolean> {
 }
 
 async function isAbandoned(path: string, holder: LockHolder | undefined): Promise<boolean> {
-  if (holder && holder.host === hostname() && holder.namespace === (await pidNamespace())) {
-    return !(await isRunning(holder));
-  }
+  const { host, namespace } = await thisProcess();
+  if (holder?.host === host && holder.namespace === namespace) return !(await isRunning(holder));
   const [touched, now] = [await modifiedAt(path), await clockOf(dirname(path))];
   return touched === undefined || now - touched > ABANDONED_MS;
 }
 
-async function isRunning({ pid, started }: LockHolder): Promise<boolean> {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if (errorCode(error) === "ESRCH") return false;
-  }
-  const start = await startOf(pid);
-  return start === undefined || started === "" || start === started;
-}
-
 /** The time by the clock of the machine that has the folder, whose times are on its files. */
 async function clockOf(folder: string): Promise<number> {
-  const probe = join(folder, `.${randomUUID()}.tmp`);
+  const probe = await temporaryIn(folder);
   try {
     await writeFile(probe, "");
     return (await modifiedAt(probe)) ?? Date.now();
@@ -213,7 +180,8 @@ async function clockOf(folder: string): Promise<number> {
 }
 
 async function readHolder(path: string): Promise<LockHolder | undefined> {
-  return holderIn(await readFile(path, "utf8").catch(() => ""));
+  const bytes = await readFileBytes(path).catch(() => undefined);
+  return holderIn(new TextDecoder().decode(bytes));
 }
 
 function readHolderSync(path: string): LockHolder | undefined {

@@ -86,17 +86,23 @@ test("a run of several steps a call, killed and resumed with calls of another si
     expect(digest("cut-chunks", file), file).toBe(digest("chunks", file));
 });
 
-test("Ctrl-C finishes the step, saves it, says how to go on, and exits with 130", async () => {
-  const { child, finished } = start(folder, "train", ...flags, "--epochs", "40", "--run-dir", "stopped");
-  while (!existsSync(join(folder, "stopped/metrics.jsonl"))) await sleep(20);
-  child.kill("SIGINT");
-  const { code, stderr } = await finished;
-  expect(code).toBe(130);
-  expect(stderr).toMatch(
-    /Stopped after step \d+, which is saved\. To go on:\n {2}node \S+main\.js train --resume stopped\n$/,
-  );
-  expect(existsSync(join(folder, "stopped/model.onnx"))).toBe(false);
-});
+test.each(["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const)(
+  "%s finishes the step, saves it, says how to go on, and exits with 130",
+  async (signal) => {
+    const { child, finished } = start(folder, "train", ...flags, "--epochs", "40", "--run-dir", signal);
+    while (!existsSync(join(folder, signal, "metrics.jsonl"))) await sleep(20);
+    child.kill(signal);
+    const { code, stderr } = await finished;
+    expect(code).toBe(130);
+    const [, step] =
+      /Stopped after step (\d+), which is saved\. To go on:\n {2}node \S+ train --resume SIG\w+\n$/.exec(
+        stderr,
+      ) ?? [];
+    const { stdout } = await shake(folder, "inspect", `${signal}/checkpoints/last`, "--json");
+    expect(JSON.parse(stdout).properties.step).toBe(Number(step));
+    expect(existsSync(join(folder, signal, "model.onnx"))).toBe(false);
+  },
+);
 
 test("a run that is done is left as it is by --resume", async () => {
   const before = digest("whole", "model.onnx");

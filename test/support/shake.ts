@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
 
-const entry = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+/** The compiled entry of the command line. */
+export const shakeEntry = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
 /** The start of the commands that `shake` prints in a folder outside an npm project. */
-export const printedShake = `node ${entry}`;
+export const printedShake = `node ${shakeEntry}`;
 
 /** The exit code and the output of a finished `shake`. */
 export interface Finished {
@@ -30,7 +31,7 @@ export function start(folder: string, ...args: string[]): Started {
 
 function startWith(variables: NodeJS.ProcessEnv, folder: string, ...args: string[]): Started {
   const env = { ...process.env, ...variables };
-  const child = spawn(process.execPath, [entry, ...args], {
+  const child = spawn(process.execPath, [shakeEntry, ...args], {
     cwd: folder,
     env,
     stdio: ["ignore", "pipe", "pipe"],

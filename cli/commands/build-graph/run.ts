@@ -3,6 +3,7 @@ import { type ArtifactBytes, artifactFiles, decodeCheckpoint } from "../../../ar
 import { bindingsOf, chunkNames, decodeModel, encodeChunk, UserError } from "../../../graph-builder/index.ts";
 import { writeFileAtomic, writeTrainingArtifacts } from "../../../runtime/node/index.ts";
 import { formatFields, formatLarge } from "../../format.ts";
+import { expectOutputFolder } from "../../output.ts";
 import { complete } from "../../settings.ts";
 import { buildOfModel } from "./any-model.ts";
 import { expectFittingFlags } from "./applicable.ts";
@@ -22,6 +23,7 @@ export async function run(given: BuildGraphGiven): Promise<number> {
   }
   const build = given.from === undefined ? buildOfNetwork(given) : await buildOfModel(given.from, given);
   const { folder, artifacts } = build;
+  await expectOutputFolder(folder, given.from);
   const epoch = chunk ? epochModel(artifacts) : undefined;
   await writeTrainingArtifacts(folder, artifacts);
   if (epoch) await writeFileAtomic(join(folder, EPOCH_MODEL), epoch);

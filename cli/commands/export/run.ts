@@ -14,6 +14,7 @@ import {
 import { formatLarge } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { findTrainedModel } from "../../models/trained-model.ts";
+import { expectOutputFile } from "../../output.ts";
 import { openProgress } from "../../progress.ts";
 import { complete } from "../../settings.ts";
 import { type ExportGiven, exportCommand } from "./command.ts";
@@ -23,6 +24,7 @@ import { restoredModel } from "./restored.ts";
 export async function run(given: ExportGiven): Promise<number> {
   const { out, json } = given;
   if (out === undefined) throw new UserError("shake export needs --out FILE.", { code: "setting-missing" });
+  await expectOutputFile(out, given.source ?? "");
   const { bytes, loss } = await exported(given);
   await writeFileAtomic(out, bytes);
   if (json)

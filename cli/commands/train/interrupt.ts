@@ -1,4 +1,4 @@
-/** Ends a run on Ctrl-C or SIGTERM. */
+/** Ends a run on Ctrl-C, SIGTERM, SIGHUP or SIGUSR1. */
 export interface Interrupt {
   /** Aborted by the first signal. */
   readonly signal: AbortSignal;
@@ -6,10 +6,13 @@ export interface Interrupt {
   readonly stop: () => void;
 }
 
+/** Ctrl-C, the end of a job, the end of a terminal, and what Slurm's --signal=USR1 sends before a time limit. */
+const signals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const;
+
 /**
- * Listens for Ctrl-C and SIGTERM. The first one ends the run after its step; the second ends the process at
- * once, as the signal's default handling does, because native code cannot be stopped. The last checkpoint is
- * whole either way.
+ * Listens for the signals that end a run. The first one ends it after its step; the second ends the process
+ * at once, as the signal's default handling does, because native code cannot be stopped. The last checkpoint
+ * is whole either way.
  */
 export function listenForInterrupt({
   onFirst,
@@ -19,7 +22,6 @@ export function listenForInterrupt({
   readonly onSecond: () => void;
 }): Interrupt {
   const controller = new AbortController();
-  const signals = ["SIGINT", "SIGTERM"] as const;
   const stop = () => {
     for (const name of signals) process.off(name, listener);
   };
@@ -27,7 +29,8 @@ export function listenForInterrupt({
     if (controller.signal.aborted) {
       stop();
       onSecond();
-      process.kill(process.pid, name);
+      // by default, Node opens its debugger on SIGUSR1
+      process.kill(process.pid, name === "SIGUSR1" ? "SIGTERM" : name);
       return;
     }
     controller.abort();

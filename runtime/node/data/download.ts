@@ -1,12 +1,14 @@
 import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
-import { mkdir, mkdtemp, open, rename, rm, stat } from "node:fs/promises";
+import { open, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { extract } from "tar";
 import { UserError } from "../../../graph-builder/errors.ts";
 import { projectName } from "../../../graph-builder/project.ts";
+import { makeFolder, removeTemporaryFiles } from "../files.ts";
 import { withLock } from "../lock.ts";
+import { temporaryIn } from "../temporary.ts";
 
 /** A file that an archive holds. */
 export interface ArchiveFile {
@@ -60,10 +62,11 @@ export async function downloadArchive(
   { cacheDir = cacheFolder(), onProgress }: DownloadOptions = {},
 ): Promise<string> {
   const folder = join(cacheDir, archive.folder);
+  await removeTemporaryFiles(cacheDir);
   if (await isComplete(folder, archive.files)) return folder;
   const part = `${folder}.tar.gz.part`;
   try {
-    await mkdir(cacheDir, { recursive: true });
+    await makeFolder(cacheDir);
     await withLock(`${folder}.lock`, archive.title, { wait: true }, async () => {
       // another process may have got it while this one waited
       if (await isComplete(folder, archive.files)) return;
@@ -73,7 +76,7 @@ export async function downloadArchive(
       await rm(part, { force: true });
     });
   } catch (error) {
-    if (error instanceof UserError) throw error;
+    if (error instanceof UserError && error.code !== "file-unwritable") throw error;
     throw new UserError(
       `${archive.title} could not be stored in ${cacheDir} (${reasonOf(error)}): make room there, or name another folder with SHAKE_CACHE_DIR.`,
       { code: "file-unwritable", cause: error },
@@ -95,8 +98,9 @@ async function sizeOf(path: string): Promise<number> {
   );
 }
 
-/** The code of a system or network error; its message where it has no code. */
+/** Why a path was refused; the code of another system or network error; its message where it has no code. */
 function reasonOf(error: unknown): string {
+  if (error instanceof UserError) return String(error.details["reason"] ?? error.message);
   if (!(error instanceof Error)) return String(error);
   const { code } = error as NodeJS.ErrnoException;
   if (code !== undefined) return code;
@@ -190,9 +194,10 @@ async function verify({ title, url, sha256 }: Archive, part: string): Promise<vo
 /** Unpacks the known files of an archive, and no others. The folder appears when all of them are there. */
 async function unpack({ title, url, ...archive }: Archive, part: string, folder: string): Promise<void> {
   const wanted = new Set(archive.files.map(({ name }) => `${archive.folder}/${name}`));
-  const temporary = await mkdtemp(`${folder}.`);
+  const temporary = await temporaryIn(dirname(folder));
   const unpacked = join(temporary, archive.folder);
   try {
+    await makeFolder(temporary);
     await extract({
       file: part,
       cwd: temporary,

@@ -1,5 +1,5 @@
-import { access, readdir, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { access, readdir, realpath, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import {
   type ArtifactBytes,
   type Checkpoint,
@@ -69,12 +69,16 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     config: C,
     artifacts: TrainingArtifacts<M>,
   ): Promise<RunDirectory<C, M, L>> {
-    const isMade = await makeFolderAtomic(path, async (folder) => {
-      await writeFileAtomic(join(folder, files.config), `${JSON.stringify(config, null, 2)}\n`);
-      await writeTrainingModels(join(folder, folders.graph), artifacts);
-      await makeFolder(join(folder, folders.checkpoints));
-      await writeFileAtomic(join(folder, folders.checkpoints, "last"), artifacts.checkpoint);
-    });
+    const isMade = await makeFolderAtomic(
+      path,
+      async (folder) => {
+        await writeFileAtomic(join(folder, files.config), `${JSON.stringify(config, null, 2)}\n`);
+        await writeTrainingModels(join(folder, folders.graph), artifacts);
+        await makeFolder(join(folder, folders.checkpoints));
+        await writeFileAtomic(join(folder, folders.checkpoints, "last"), artifacts.checkpoint);
+      },
+      files.config,
+    );
     if (!isMade) throw taken(path);
     const directory = new RunDirectory(format, path, config);
     await directory.lock();
@@ -215,6 +219,21 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
 /** Whether a folder is the folder of a run. */
 export function isRun(path: string): Promise<boolean> {
   return exists(join(path, files.config));
+}
+
+/**
+ * The run that a path belongs to, as the folder, a checkpoint, a model in training, the settings or the
+ * metrics; undefined for other paths, such as that of an exported model.
+ */
+export async function runOwning(path: string): Promise<string | undefined> {
+  const own = await realpath(path).catch(() => resolve(path));
+  const parent = dirname(own);
+  if (await isRun(own)) return own;
+  const { config, metrics, table, lock } = files;
+  const names: readonly string[] = [config, metrics, table, lock, ...Object.values(folders)];
+  if (names.includes(basename(own)) && (await isRun(parent))) return parent;
+  const isInside = Object.values<string>(folders).includes(basename(parent));
+  return isInside && (await isRun(dirname(parent))) ? dirname(parent) : undefined;
 }
 
 /** The files of a run that has ended. */
