@@ -116,7 +116,8 @@ function explained<T>(file: string, bytes: Uint8Array, make: () => T): T {
     const { obstacles } = trainingCoverage(bytes);
     if (obstacles.length === 0) throw error;
     const reasons = obstacles.slice(0, 3).map(({ reason, parameters }) => {
-      return `${reason}, which keeps ${listed(parameters)} from being trained`;
+      const found = parameters.length > 0;
+      return `${reason}, ${found ? `which keeps ${listed(parameters)} from being trained` : "so no parameters are found behind it"}`;
     });
     const rest = obstacles.length > 3 ? `; and ${obstacles.length - 3} more` : "";
     const command = shakeCommand("inspect", file, "--training");

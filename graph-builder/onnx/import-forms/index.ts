@@ -6,6 +6,7 @@ import { ShapeError, UnsupportedError } from "../../operators/schema.ts";
 import { formTable } from "../forms.ts";
 import { elementwiseAndReductions } from "./elementwise-and-reductions.ts";
 import type { ForeignNode, ImportForm, NodeForm } from "./form.ts";
+import { machineLearning } from "./machine-learning.ts";
 import { neural } from "./neural.ts";
 import { normalization } from "./normalization.ts";
 import { sampling } from "./sampling.ts";
@@ -20,6 +21,7 @@ const formOf = formTable([
   ...normalization,
   ...sampling,
   ...windows,
+  ...machineLearning,
 ]);
 
 /**

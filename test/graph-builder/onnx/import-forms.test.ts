@@ -6,7 +6,7 @@ import { numbersOf, runGraph } from "../../support/run-graph.ts";
 
 const { onnx } = onnxProto;
 type Node = { opType: string; input?: string[]; output: string[]; attribute?: object[]; domain?: string };
-const { INT, INTS, FLOAT, STRINGS } = onnx.AttributeProto.AttributeType;
+const { INT, INTS, FLOAT, FLOATS, STRINGS } = onnx.AttributeProto.AttributeType;
 
 const floatInfo = (name: string, dims: readonly (number | string)[]) => ({
   name,
@@ -299,4 +299,31 @@ test("a form belongs to the operator of its domain alone", () => {
 test("a node without a name is named by the first output that it has", () => {
   const node = { opType: "NonMaxSuppression", input: ["X"], output: ["", "last"] };
   expect(() => decoded([1], [node], ["last"])).toThrow("operator NonMaxSuppression at last is not supported");
+});
+
+test("Scaler of ai.onnx.ml is a subtraction and a multiplication by column", async () => {
+  const numbers = (name: string, floats: readonly number[]) => ({ name, type: FLOATS, floats });
+  const attribute = [numbers("offset", [1, -2]), numbers("scale", [0.5, 3])];
+  const node = { opType: "Scaler", domain: "ai.onnx.ml", input: ["X"], output: ["y"], attribute };
+  const graph = decoded(["batch", 2], [node], ["y"]);
+  expect(graph.output("y").shape).toEqual(shapeOf(["batch", 2]));
+  expect(numbersOf(await runGraph(graph, { X: floats([3, 1, 1, -3], [2, 2]) }), "y")).toEqual([1, 9, 0, -3]);
+});
+
+test("Imputer of ai.onnx.ml replaces a number, or NaN, by that of its column", async () => {
+  const imputer = (replaced: number): Node => ({
+    ...{ opType: "Imputer", domain: "ai.onnx.ml", input: ["X"], output: ["y"] },
+    attribute: [
+      { name: "imputed_value_floats", type: FLOATS, floats: [10, 20] },
+      { name: "replaced_value_float", type: FLOAT, f: replaced },
+    ],
+  });
+  const X = floats([1, Number.NaN, Number.NaN, 1], [2, 2]);
+  const results = [Number.NaN, 1].map(async (replaced) =>
+    numbersOf(await runGraph(decoded(["batch", 2], [imputer(replaced)], ["y"]), { X }), "y"),
+  );
+  expect(await Promise.all(results)).toEqual([
+    [1, 20, 10, 1],
+    [10, Number.NaN, Number.NaN, 20],
+  ]);
 });

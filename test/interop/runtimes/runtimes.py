@@ -165,25 +165,15 @@ def zig_clang() -> Path:
 def onnx2torch(model: Path, batch: int) -> Iterator[Classifier]:
     import torch
 
-    import_torchvision()
+    sys.path.append(str(Path(__file__).resolve().parents[1]))
+    from torchvision_import import import_torchvision
+
+    import_torchvision()  # onnx2torch imports it for operators that a classifier has none of
     import onnx2torch as library
 
     module = library.convert(model).eval()
     with torch.inference_mode():
         yield lambda images: module(torch.from_numpy(images)).numpy()
-
-
-def import_torchvision() -> None:
-    """onnx2torch imports it for operators that a classifier has none of; beside a PyTorch without CUDA its own do not load."""
-    import torch
-
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:
-        for operator in ("nms", "qnms"):
-            signature = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            torch.library.define(f"torchvision::{operator}", signature)
-        import torchvision  # noqa: F401
 
 
 def onnxruntime_web(model: Path, device: str) -> Iterator[Classifier]:
