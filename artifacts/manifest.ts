@@ -10,6 +10,8 @@ export interface Manifest {
   readonly parameters: number;
   /** The cost of one example. */
   readonly cost: Cost;
+  /** The SHA-256 of each model beside it, hexadecimal, by the file's name. A folder's manifest has it. */
+  readonly files?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Training artifacts: the bytes of ONNX Runtime's files and of the source model, and their manifest. */

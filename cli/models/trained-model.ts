@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { artifactFiles, type Checkpoint, decodeCheckpoint, readFileBytes } from "../../artifacts/index.ts";
 import type { CheckpointKind } from "../../runtime/index.ts";
+import { endReplacement } from "../../runtime/node/file-set.ts";
 
 /** A checkpoint of a model that came from a file, and that file. */
 export interface TrainedModel {
@@ -31,6 +32,7 @@ export async function findTrainedModel(
     { graph: run === undefined ? folder : join(run, "graph"), where: path, run },
   ];
   for (const place of places) {
+    await endReplacement(place.graph);
     const isThere =
       (await isFile(join(place.graph, artifactFiles.sourceModel))) && (await isFile(place.where));
     if (isThere) {

@@ -220,7 +220,7 @@ async function writeFlushed(
  * Flushes a folder, so that a rename survives a power cut. Some systems cannot do that; the file is whole
  * anyway.
  */
-async function flushFolder(folder: string): Promise<void> {
+export async function flushFolder(folder: string): Promise<void> {
   let handle: FileHandle | undefined;
   try {
     handle = await open(folder, "r");

@@ -1,4 +1,4 @@
-import { rm, stat } from "node:fs/promises";
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import {
   type ArtifactBytes,
@@ -8,65 +8,84 @@ import {
   parseManifest,
   type TrainingArtifacts,
 } from "../../artifacts/manifest.ts";
-import { makeFolder, readFileBytes, writeFileAtomic } from "./files.ts";
-import { withLock } from "./lock.ts";
+import { UserError } from "../../graph-builder/errors.ts";
+import { endReplacement, fileOf, MANIFEST, replaceFiles } from "./file-set.ts";
+import { makeFolder, readFileBytes } from "./files.ts";
 
-const manifestFile = "manifest.json";
+const modelKeys = ["trainingModel", "evalModel", "optimizerModel", "sourceModel"] as const;
+
+/** Models of a folder by the names of their files; one that is undefined is removed. */
+export type FurtherModels = Readonly<Record<string, Uint8Array | undefined>>;
 
 /**
- * Writes the artifacts and `manifest.json` into a folder, each file atomically, and locks the folder
- * meanwhile. Throws UserError where it cannot be written, and where another process writes into it.
+ * Writes the artifacts, further models and `manifest.json` into a folder, as one: a reader finds the old ones
+ * or the new ones, also after a kill. Throws UserError where it cannot be written, and where another process
+ * writes into it.
  */
-export async function writeTrainingArtifacts(folder: string, artifacts: TrainingArtifacts): Promise<void> {
-  await makeFolder(folder);
-  await withLock(join(folder, ".lock"), folder, {}, async () => {
-    await writeTrainingModels(folder, artifacts);
-    await writeFileAtomic(join(folder, artifactFiles.checkpoint), artifacts.checkpoint);
-  });
+export async function writeTrainingArtifacts(
+  folder: string,
+  artifacts: TrainingArtifacts,
+  further: FurtherModels = {},
+): Promise<void> {
+  await write(folder, artifacts, further, [[artifactFiles.checkpoint, artifacts.checkpoint]]);
 }
 
 /**
- * Writes the models and `manifest.json`, without the checkpoint. Where there is no optimizer or
- * source model, an old one is removed.
- * Throws UserError where a file cannot be written.
+ * Writes the models and `manifest.json`, without the checkpoint, as writeTrainingArtifacts does. Throws
+ * UserError where a file cannot be written.
  */
 export async function writeTrainingModels(
   folder: string,
   artifacts: ModelBytes & Pick<TrainingArtifacts, "manifest">,
 ): Promise<void> {
-  await makeFolder(folder);
-  const write = (key: keyof ModelBytes, bytes: Uint8Array) =>
-    writeFileAtomic(join(folder, artifactFiles[key]), bytes);
-  await write("trainingModel", artifacts.trainingModel);
-  await write("evalModel", artifacts.evalModel);
-  for (const key of ["optimizerModel", "sourceModel"] as const) {
-    const bytes = artifacts[key];
-    if (bytes) await write(key, bytes);
-    else await rm(join(folder, artifactFiles[key]), { force: true });
-  }
-  await writeFileAtomic(join(folder, manifestFile), `${JSON.stringify(artifacts.manifest, null, 2)}\n`);
+  await write(folder, artifacts, {}, []);
 }
 
-/** Reads the files of a folder. Throws UserError where one is missing or cannot be read. */
-export async function readTrainingArtifacts(folder: string): Promise<ArtifactBytes> {
-  const checkpoint = await readFileBytes(join(folder, artifactFiles.checkpoint));
-  return { ...(await readTrainingModels(folder)), checkpoint };
+/** The manifest has the hashes of the models. Programs replace the checkpoint when they save theirs. */
+async function write(
+  folder: string,
+  { manifest, ...artifacts }: ModelBytes & Pick<TrainingArtifacts, "manifest">,
+  further: FurtherModels,
+  others: readonly [string, Uint8Array][],
+): Promise<void> {
+  const own = modelKeys.map((key) => [artifactFiles[key], artifacts[key]] as const);
+  const models = [...own, ...Object.entries(further)];
+  const written = models.flatMap(([name, bytes]): [string, Uint8Array][] => (bytes ? [[name, bytes]] : []));
+  const removed = models.flatMap(([name, bytes]) => (bytes ? [] : name));
+  const hashes = Object.fromEntries(written.map(([name, bytes]) => [name, sha256(bytes)]));
+  const text = `${JSON.stringify({ ...manifest, files: hashes }, null, 2)}\n`;
+  await makeFolder(folder);
+  const files = new Map<string, Uint8Array | string>([...written, ...others]).set(MANIFEST, text);
+  await replaceFiles(folder, files, removed);
 }
 
 /**
- * Reads the models of a folder. Throws UserError where one cannot be read; only the optimizer's and the
- * source may be missing.
+ * Reads the files of a folder. Throws UserError where one is missing or cannot be read, and for a model that
+ * is not the one of the manifest.
+ */
+export async function readTrainingArtifacts(folder: string): Promise<ArtifactBytes> {
+  const models = await readTrainingModels(folder);
+  return { ...models, checkpoint: await readFileBytes(await placeOf(folder, artifactFiles.checkpoint)) };
+}
+
+/**
+ * Reads the models of a folder. Throws UserError where one cannot be read, and for one that is not that of
+ * the manifest; only the optimizer's and the source may be missing.
  */
 export async function readTrainingModels(folder: string): Promise<ModelBytes> {
-  const read = (key: keyof ModelBytes) => readFileBytes(join(folder, artifactFiles[key]));
-  const [trainingModel, evalModel] = await Promise.all([read("trainingModel"), read("evalModel")]);
-  const readOptional = async <K extends keyof ModelBytes>(key: K) => {
-    const exists = await stat(join(folder, artifactFiles[key])).then(
-      () => true,
-      () => false,
-    );
-    return exists ? { [key]: await read(key) } : {};
+  await endReplacement(folder);
+  const hashes = await hashesIn(folder);
+  const read = async (key: keyof ModelBytes) => {
+    const bytes = await readFileBytes(await placeOf(folder, artifactFiles[key]));
+    expectHash(folder, artifactFiles[key], bytes, hashes);
+    return bytes;
   };
+  const readOptional = async <K extends keyof ModelBytes>(key: K) => {
+    const name = artifactFiles[key];
+    const isThere = hashes ? Object.hasOwn(hashes, name) : (await fileOf(folder, name)) !== undefined;
+    return isThere ? { [key]: await read(key) } : {};
+  };
+  const [trainingModel, evalModel] = await Promise.all([read("trainingModel"), read("evalModel")]);
   return {
     trainingModel,
     evalModel,
@@ -83,6 +102,32 @@ export async function readManifest<M extends Manifest>(
   folder: string,
   isComplete: (manifest: Manifest) => manifest is M,
 ): Promise<M> {
-  const path = join(folder, manifestFile);
+  await endReplacement(folder);
+  const path = await placeOf(folder, MANIFEST);
   return parseManifest(new TextDecoder().decode(await readFileBytes(path)), path, isComplete);
+}
+
+/** The path of a file of a folder, also where there is none. */
+async function placeOf(folder: string, name: string): Promise<string> {
+  return (await fileOf(folder, name)) ?? join(folder, name);
+}
+
+/** The hashes in a folder's manifest; undefined for artifacts of another program, or without hashes. */
+async function hashesIn(folder: string): Promise<Manifest["files"]> {
+  if ((await fileOf(folder, MANIFEST)) === undefined) return undefined;
+  return (await readManifest(folder, (manifest): manifest is Manifest => manifest.format === 1)).files;
+}
+
+function expectHash(folder: string, name: string, bytes: Uint8Array, hashes: Manifest["files"]): void {
+  if (!hashes) return;
+  const [wanted, found] = [Object.hasOwn(hashes, name) ? hashes[name] : undefined, sha256(bytes)];
+  if (found === wanted) return;
+  throw new UserError(
+    `${join(folder, name)} does not belong to ${join(folder, MANIFEST)}: its SHA-256 is not the one there. Write the artifacts again with shake build-graph.`,
+    { code: "artifacts-mismatch", details: { path: join(folder, name), wanted, found } },
+  );
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }

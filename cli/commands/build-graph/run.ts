@@ -1,7 +1,6 @@
-import { join } from "node:path";
 import { type ArtifactBytes, artifactFiles, decodeCheckpoint } from "../../../artifacts/index.ts";
 import { bindingsOf, chunkNames, decodeModel, encodeChunk, UserError } from "../../../graph-builder/index.ts";
-import { writeFileAtomic, writeTrainingArtifacts } from "../../../runtime/node/index.ts";
+import { writeTrainingArtifacts } from "../../../runtime/node/index.ts";
 import { formatFields, formatLarge } from "../../format.ts";
 import { expectOutputFolder } from "../../output.ts";
 import { complete } from "../../settings.ts";
@@ -25,8 +24,7 @@ export async function run(given: BuildGraphGiven): Promise<number> {
   const { folder, artifacts } = build;
   await expectOutputFolder(folder, given.from);
   const epoch = chunk ? epochModel(artifacts) : undefined;
-  await writeTrainingArtifacts(folder, artifacts);
-  if (epoch) await writeFileAtomic(join(folder, EPOCH_MODEL), epoch);
+  await writeTrainingArtifacts(folder, artifacts, { [EPOCH_MODEL]: epoch });
   process.stdout.write(describe(build, epoch));
   return 0;
 }

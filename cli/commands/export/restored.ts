@@ -1,13 +1,8 @@
 import { join } from "node:path";
-import {
-  adaptersOf,
-  artifactFiles,
-  encodeCheckpoint,
-  readFileBytes,
-  restoreModel,
-} from "../../../artifacts/index.ts";
+import { adaptersOf, artifactFiles, encodeCheckpoint, restoreModel } from "../../../artifacts/index.ts";
 import { decodeModel, UserError } from "../../../graph-builder/index.ts";
 import { freezeModel } from "../../../runtime/index.ts";
+import { readTrainingModels } from "../../../runtime/node/index.ts";
 import { kebabCase } from "../../../runtime/node/run/schema.ts";
 import { exportedRun, findModelRun } from "../../models/model-run.ts";
 import type { TrainedModel } from "../../models/trained-model.ts";
@@ -25,15 +20,12 @@ export async function restoredModel(
 ): Promise<Uint8Array> {
   refuseForms(given);
   if (given.adapters) return encodeCheckpoint(adaptersOf(checkpoint));
-  const read = (name: string) => readFileBytes(join(graph, name));
-  if (given.endAt === undefined) {
-    const ofRun = run === undefined ? undefined : await findModelRun(run);
-    if (ofRun) return exportedRun(ofRun, checkpoint);
-    return restoreModel(await read(artifactFiles.sourceModel), checkpoint);
-  }
-  const path = join(graph, artifactFiles.evalModel);
-  const names = given.endAt.split(",").map((name) => name.trim());
-  return freezeModel(decodeModel(await readFileBytes(path), path), checkpoint, names);
+  const ofRun = run === undefined || given.endAt !== undefined ? undefined : await findModelRun(run);
+  if (ofRun) return exportedRun(ofRun, checkpoint);
+  const { sourceModel, evalModel } = await readTrainingModels(graph);
+  if (given.endAt === undefined && sourceModel) return restoreModel(sourceModel, checkpoint);
+  const names = (given.endAt ?? "").split(",").map((name) => name.trim());
+  return freezeModel(decodeModel(evalModel, join(graph, artifactFiles.evalModel)), checkpoint, names);
 }
 
 /** Throws UserError where a setting asks for another form than the file's own. */
