@@ -27,6 +27,11 @@ export function elementsOver(g: Builder, X: Value, axes: readonly number[]): Val
     .reduce((product, size) => g.Mul(product, size), known);
 }
 
+/** The size of an axis of X as an int64 scalar. */
+export function sizeAt(g: Builder, X: Value, axis: number): Value {
+  return g.Gather(g.Shape(X), g.int64(axis));
+}
+
 /**
  * Pads X with zeros, or cuts it, at the end of its spatial axes, to spatial dimensions that may be symbols.
  * `target` computes them as int64 where they are not all known.

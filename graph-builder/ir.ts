@@ -345,10 +345,7 @@ function defaultOpset(graph: Graph): number {
   const nodes = graph.withInnerGraphs().flatMap((each) => each.nodes);
   const [kept] = nodes.flatMap(({ operator }) => operator.kept?.imports.get("") ?? []);
   if (kept !== undefined) return Math.max(11, kept);
-  return nodes.reduce(
-    (opset, { operator, attributes }) => Math.max(opset, firstOpset(operator, attributes)),
-    17,
-  );
+  return nodes.reduce((opset, node) => Math.max(opset, firstOpset(node)), 17);
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Shape, ValueType } from "../types.ts";
 import { activations } from "./activations.ts";
 import { algebra } from "./algebra.ts";
+import { attention } from "./attention.ts";
 import { cuda } from "./cuda.ts";
 import { elementwise } from "./elementwise.ts";
 import { indexing } from "./indexing.ts";
@@ -25,6 +26,7 @@ export const operators = {
   ...algebra,
   ...neural,
   ...sampling,
+  ...attention,
   ...recurrent,
   ...nchwc,
   ...cuda,
@@ -54,7 +56,7 @@ export type AnyAttributes = Readonly<Record<string, unknown>>;
  */
 export interface AnyOperator
   extends Omit<Operator<Names, Names, AttributeSpecs>, "infer" | "contents" | "obligatoryOutputs" | "since"> {
-  readonly since?: number | ((attributes: AnyAttributes) => number);
+  readonly since?: number | ((attributes: AnyAttributes, inputs: AnyInputs) => number);
   readonly infer: (inputs: AnyInputs, attributes: AnyAttributes) => readonly ValueType[];
   readonly contents?: (inputs: AnyInputs, attributes: AnyAttributes) => readonly (Shape | undefined)[];
   readonly obligatoryOutputs?: (attributes: AnyAttributes) => number;
@@ -71,9 +73,16 @@ export function operatorOf(opType: string): AnyOperator {
   return operators[opType] as unknown as AnyOperator;
 }
 
-/** The first opset of ai.onnx that has an operator with these attributes; 0 where it is not later than 11. */
-export function firstOpset({ since = 0 }: AnyOperator, attributes: AnyAttributes): number {
-  return typeof since === "number" ? since : since(attributes);
+/** What `firstOpset` reads of a node. */
+export interface OperatorUse {
+  readonly operator: AnyOperator;
+  readonly attributes: AnyAttributes;
+  readonly inputs: AnyInputs;
+}
+
+/** The first opset of ai.onnx that has what a node uses; 0 where it is not later than 11. */
+export function firstOpset({ operator: { since = 0 }, attributes, inputs }: OperatorUse): number {
+  return typeof since === "number" ? since : since(attributes, inputs);
 }
 
 /** Whether a name is a known op_type. */

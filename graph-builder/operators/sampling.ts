@@ -1,6 +1,10 @@
 import { tensorType } from "../types.ts";
+import { dimAt, mayEqual, refuse } from "./inference.ts";
 import { resizedShape } from "./resizing.ts";
 import { attribute, operator, optional } from "./schema.ts";
+
+const gridModes: ReadonlySet<string> = new Set(["nearest", "linear", "cubic"]);
+const paddingModes: ReadonlySet<string> = new Set(["zeros", "border", "reflection"]);
 
 /** Operators that read pictures between their pixels. */
 export const sampling = {
@@ -26,5 +30,23 @@ export const sampling = {
     infer: ([X, , scales = null, sizes = null], attributes) => [
       tensorType(X.elemType, resizedShape({ X, scales, sizes, attributes })),
     ],
+  }),
+  GridSample: operator({
+    since: (_, inputs) => (inputs[0]?.shape.length === 4 ? 16 : 20),
+    inputs: ["X", "grid"],
+    outputs: ["Y"],
+    attributes: {
+      align_corners: attribute("int", 0),
+      mode: attribute("string", "linear"),
+      padding_mode: attribute("string", "zeros"),
+    },
+    infer: ([X, grid], { mode, padding_mode }) => {
+      const [rank, last] = [X.shape.length, grid.shape.length - 1];
+      if (!gridModes.has(mode)) refuse(`mode ${mode} is not known`);
+      if (!paddingModes.has(padding_mode)) refuse(`padding_mode ${padding_mode} is not known`);
+      if (rank < 3 || last !== rank - 1 || !mayEqual(dimAt(grid.shape, last), rank - 2))
+        refuse(`a grid [${grid.shape.join(", ")}] does not fit pictures [${X.shape.join(", ")}]`);
+      return [tensorType(X.elemType, [...X.shape.slice(0, 2), ...grid.shape.slice(1, -1)])];
+    },
   }),
 };

@@ -110,8 +110,10 @@ export interface Operator<
   readonly domain: Domain;
   /** The op_type in files, where the name here is another. */
   readonly opType?: string;
-  /** The first opset of ai.onnx that has it, with these attributes, where that is later than 11. */
-  readonly since?: number | ((attributes: CompleteAttributes<A>) => number);
+  /** The first opset of ai.onnx that has it, with these attributes and inputs, where that is later than 11. */
+  readonly since?:
+    | number
+    | ((attributes: CompleteAttributes<A>, inputs: readonly (Operand | null)[]) => number);
   readonly inputs: I;
   readonly outputs: O;
   readonly attributes: A;

@@ -2,7 +2,9 @@ import { Tensor } from "../../graph-builder/index.ts";
 import type { Attributes } from "../../graph-builder/operators/index.ts";
 import { activationCases } from "./activation-cases.ts";
 import { algebraCases } from "./algebra-cases.ts";
+import { attentionCases } from "./attention-cases.ts";
 import { elementwiseCases, type OperatorCase, of } from "./elementwise-cases.ts";
+import { gridCases } from "./grid-cases.ts";
 import { indexingCases } from "./indexing-cases.ts";
 import { lossCases } from "./loss-cases.ts";
 import { placeCases } from "./place-cases.ts";
@@ -227,6 +229,12 @@ const loss: OperatorCase[] = ["mean", "sum", "none"].flatMap((reduction) => [
   ),
 ]);
 
+const determinants: OperatorCase[] = [
+  of("Det", "of stacks", { X: normal(["batch", 2, 3, 3]) }, (g, { X }) => g.Det(X)),
+  of("Det", "of numbers", { X: normal(["batch", 1, 1]) }, (g, { X }) => g.Det(X)),
+  of("Det", "of a singular matrix", { X: normal([2, 1]) }, (g, { X }) => g.Det(g.MatMul(X, g.Transpose(X)))),
+];
+
 /** At least one case for every operator that has a gradient rule. */
 export const gradientCases: readonly OperatorCase[] = [
   ...elementwiseCases,
@@ -243,6 +251,9 @@ export const gradientCases: readonly OperatorCase[] = [
   ...normalisation,
   ...loss,
   ...lossCases,
+  ...attentionCases,
+  ...gridCases,
+  ...determinants,
 ];
 
 type ConvAttributes = Partial<Attributes<"Conv">>;

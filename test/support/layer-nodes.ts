@@ -106,7 +106,6 @@ const windows: readonly LayerNode[] = [
       ["I", integers([1, 3, 8, 14], [1, 1, 2, 2])],
     ],
     { kernel_shape: ["ints", [2, 2]], strides: ["ints", [2, 2]] },
-    { gradient: false },
   ),
 ];
 

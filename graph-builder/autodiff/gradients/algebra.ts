@@ -1,7 +1,9 @@
 import type { Builder } from "../../builder.ts";
-import { floatLike } from "../../composites.ts";
+import { filled, floatLike } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
 import type { algebra as operators } from "../../operators/algebra.ts";
+import { staticDim } from "../../operators/inference.ts";
+import { Tensor, tensorOf } from "../../tensor.ts";
 import { einsumGradients } from "./einsum.ts";
 import type { Gradients } from "./rule.ts";
 
@@ -39,7 +41,7 @@ export const algebra: Gradients<typeof operators> = {
     optional(2) ? () => (beta === 1 ? dY : g.Mul(dY, floatLike(g, dY, beta))) : null,
   ],
   Einsum: (g, back) => einsumGradients(g, back),
-  Det: { none: "it needs the inverse of a matrix, which ONNX does not have" },
+  Det: (g, { I, dY }) => [g.Mul(g.Unsqueeze(dY, g.int64([-2, -1])), cofactors(g, I(0)))],
 };
 
 /** Exchanges the last two axes. */
@@ -47,4 +49,25 @@ function transposed(g: Builder, X: Value): Value {
   const perm = X.shape.map((_, i) => i);
   const last = perm.length - 1;
   return g.Transpose(X, { perm: [...perm.slice(0, -2), last, last - 1] });
+}
+
+/**
+ * The cofactors of square matrices, which are the derivatives of the determinant: (-1)^(i + j) times the
+ * determinant of the matrix without row i and column j. Unlike det(X) times the inverse, they are right for
+ * singular matrices.
+ */
+function cofactors(g: Builder, X: Value): Value {
+  const rank = X.shape.length;
+  const size = staticDim(X.shape, rank - 1);
+  if (size === 1) return filled(g, X, 1);
+  const each = Array.from({ length: size }, (_, i) => i);
+  const others = each.flatMap((i) => each.filter((other) => other !== i));
+  const indices = g.constant(new Tensor("int64", [size, size - 1], BigInt64Array.from(others, BigInt)));
+  // [..., i, j, rows, columns]
+  const rows = g.Gather(X, indices, { axis: rank - 2 });
+  const minors = g.Transpose(g.Gather(rows, indices, { axis: rank }), {
+    perm: [...X.shape.slice(2).map((_, axis) => axis), rank - 2, rank, rank - 1, rank + 1],
+  });
+  const signs = each.flatMap((i) => each.map((j) => ((i + j) % 2 === 0 ? 1 : -1)));
+  return g.Mul(g.Det(minors), g.constant(tensorOf(X.elemType, signs, [size, size])));
 }

@@ -15,8 +15,9 @@ function expandedGradients<K extends OpType>(
   expansion: Expansion<K>,
 ): (Value | null)[] {
   const given = node.inputs.map((_, i) => optional(i));
-  // the same value as two inputs has a gradient for each, so the second one goes through Identity
-  const inputs = given.map((input, i) => (input && given.indexOf(input) < i ? g.Identity(input) : input));
+  // the same value as two inputs has a gradient for each, so both go through Identity
+  const isShared = (input: Value) => given.indexOf(input) !== given.lastIndexOf(input);
+  const inputs = given.map((input) => (input && isShared(input) ? g.Identity(input) : input));
   const outputs = expansion(g, operationOn(node.opType as K, inputs, attributes));
   const gradients = outputs.flatMap((output, i) => {
     const gradient = arriving(i);

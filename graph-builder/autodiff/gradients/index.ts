@@ -1,6 +1,7 @@
 import type { OpType } from "../../operators/index.ts";
 import { activations } from "./activations.ts";
 import { algebra } from "./algebra.ts";
+import { attention } from "./attention.ts";
 import { elementwise } from "./elementwise.ts";
 import { indexing } from "./indexing.ts";
 import { layouts } from "./layouts.ts";
@@ -28,6 +29,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   ...algebra,
   ...neural,
   ...sampling,
+  ...attention,
   ...recurrent,
   ...training,
   ...layouts,

@@ -20,7 +20,7 @@ const formOf = formTable([...elementwiseAndReductions, ...tensors, ...neural, ..
 export function writtenNode(node: Node, opset: number): WrittenNode {
   const { domain, kept } = node.operator;
   if (kept) return writtenAsKept(node, kept, opset);
-  const since = firstOpset(node.operator, node.attributes);
+  const since = firstOpset(node);
   if (opset < since) {
     const what = typeof node.operator.since === "number" ? "the operator" : "with these attributes it";
     return refuse(node, opset, `${what} exists since opset ${since}`);

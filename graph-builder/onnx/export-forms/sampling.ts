@@ -1,7 +1,7 @@
 import { Value } from "../../ir.ts";
 import { floats } from "../../tensor.ts";
 import { tensorType } from "../../types.ts";
-import type { ExportForm } from "./form.ts";
+import { attributeOf, type ExportForm } from "./form.ts";
 
 /** Before opset 13, the inputs `roi` and `scales` must be there: an empty tensor says nothing. */
 const resize: ExportForm["write"] = (_, { inputs: [X = null, roi, scales, sizes], attributes }) => {
@@ -9,5 +9,16 @@ const resize: ExportForm["write"] = (_, { inputs: [X = null, roi, scales, sizes]
   return { inputs: [X, roi ?? empty, scales ?? empty, ...(sizes ? [sizes] : [])], attributes };
 };
 
+/** Before opset 20, the modes of GridSample are called bilinear and bicubic. */
+const gridSample: ExportForm["write"] = (_, ours) => {
+  const mode = attributeOf(ours, "mode") ?? "linear";
+  const others = ours.attributes.filter(([name]) => name !== "mode");
+  const named = mode === "nearest" ? mode : `bi${mode}`;
+  return { inputs: ours.inputs, attributes: [...others, ["mode", "string", named]] };
+};
+
 /** Operators that read pictures between their pixels. */
-export const sampling: readonly ExportForm[] = [{ domain: "", opType: "Resize", until: 13, write: resize }];
+export const sampling: readonly ExportForm[] = [
+  { domain: "", opType: "Resize", until: 13, write: resize },
+  { domain: "", opType: "GridSample", until: 20, write: gridSample },
+];

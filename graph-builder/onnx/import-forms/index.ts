@@ -9,6 +9,7 @@ import type { ForeignNode, ImportForm, NodeForm } from "./form.ts";
 import { machineLearning } from "./machine-learning.ts";
 import { neural } from "./neural.ts";
 import { normalization } from "./normalization.ts";
+import { places } from "./places.ts";
 import { sampling } from "./sampling.ts";
 import { tensors } from "./tensors.ts";
 import { windows } from "./windows.ts";
@@ -19,6 +20,7 @@ const formOf = formTable([
   ...elementwiseAndReductions,
   ...neural,
   ...normalization,
+  ...places,
   ...sampling,
   ...windows,
   ...machineLearning,

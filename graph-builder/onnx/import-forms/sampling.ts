@@ -31,9 +31,16 @@ const resizeBefore11: ImportForm["read"] = (g, { inputs: [X = null, scales = nul
   return g.nodeFrom("Resize", [X, null, scales], form, name).outputs;
 };
 
+/** Before opset 20, the modes of GridSample are called bilinear and bicubic. */
+const gridSampleBefore20: ImportForm["read"] = (_, { inputs, attributes }) => {
+  const { mode = "bilinear", ...rest } = attributes;
+  return { inputs, attributes: { ...rest, mode: String(mode).replace(/^bi/, "") } };
+};
+
 /** Operators that read pictures between their pixels. */
 export const sampling: readonly ImportForm[] = [
   { domain: "", opType: "Upsample", read: resizeBefore11 },
   { domain: "", opType: "Resize", until: 11, read: resizeBefore11 },
   { domain: "", opType: "Resize", since: 11, until: 13, read: resize },
+  { domain: "", opType: "GridSample", until: 20, read: gridSampleBefore20 },
 ];
