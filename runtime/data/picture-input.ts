@@ -149,9 +149,11 @@ export function feedingMetadata(
   };
 }
 
-/** How a model is fed by its metadata; what they do not say is left out. */
+/** How a model is fed by its metadata, ours or ONNX's; what they do not say is left out. */
 export function feedingIn(metadata: Readonly<Record<string, string>>): PictureFeeding {
-  const { pixels, scores, image_size: size = "" } = metadata;
+  const { scores, image_size: size = "", "Image.NominalPixelRange": range } = metadata;
+  const [named] = Object.entries(nominalRanges).find(([, name]) => name === range) ?? [];
+  const { pixels = named } = metadata;
   const [, height, width] = /^(\d+)x(\d+)$/.exec(size) ?? [];
   return {
     pixels,

@@ -46,6 +46,9 @@ test("build-graph --from writes the artifacts of a model with external data, and
     /^optimizer +sgd-momentum, learning rate 0.1, momentum 0.9, weight decay 0.0001, clip norm 5$/m,
   );
   expect(stdout).toMatch(/^groups +\*\.bias: weight decay 0, learning rate 2$/m);
+  expect(stdout).toMatch(
+    /^pictures +images, fed as raw \(0\.\.255\) unless shake train --pixels says otherwise: imagenet for/m,
+  );
   expect(stdout).toMatch(/^fc\.weight +\[3, 5\] +15$/m);
   expect(stdout).toMatch(/^second\.bn\.bias +\[5\] +5$/m);
   expect(stdout).toMatch(/^ +4 +running statistics of batch normalisation +first\.bn\.running_mean/m);

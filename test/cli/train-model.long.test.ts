@@ -3,7 +3,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, expect, test } from "vitest";
 import { generateArtifacts } from "../../artifacts/index.ts";
-import { decodeModel, encodeModel } from "../../graph-builder/index.ts";
+import { decodeModel, encodeModel, withMetadata } from "../../graph-builder/index.ts";
 import { writeTrainingArtifacts } from "../../runtime/node/index.ts";
 import { pictureModel } from "../support/picture-models.ts";
 import { type Finished, shake, temporaryFolder } from "../support/shake.ts";
@@ -91,10 +91,8 @@ test("shake export gives the same model again, and predict feeds it as it was tr
 });
 
 test("a run is resumed as it was begun, and other settings are refused", async () => {
-  const [more, other] = await Promise.all([
-    shake(folder, "train", "--resume", "runs/mine-shapes-s1", "--threads", "1"),
-    shake(folder, "train", "--resume", "runs/mine-shapes-s1", "--pixels", "unit"),
-  ]);
+  const other = await shake(folder, "train", "--resume", "runs/mine-shapes-s1", "--pixels", "unit");
+  const more = await shake(folder, "train", "--resume", "runs/mine-shapes-s1", "--threads", "1");
   expect(more).toMatchObject({ code: 0 });
   expect(other).toMatchObject({ code: 2 });
   expect(other.stderr).toContain("--pixels unit contradicts runs/mine-shapes-s1, which has pixels 0.5/0.25");
@@ -115,4 +113,36 @@ test("what shake train cannot train is one sentence", async () => {
   expect(pixels.stderr).toContain(
     "Pixels are fed raw, unit, imagenet or MEAN/STD such as 0.5/0.5, not bright.",
   );
+});
+
+test("pictures are fed as the metadata of the model say, unless --pixels says otherwise", async () => {
+  const said = withMetadata(file, { "Image.NominalPixelRange": "Normalized_1_1" });
+  const options = { loss: "cross-entropy", countCorrect: true } as const;
+  await writeTrainingArtifacts(join(folder, "build/said"), generateArtifacts(said, options));
+  const few = ["--train-limit", "32", "--test-limit", "8", "--epochs", "1", "--batch-size", "16"];
+  const [own, other] = await Promise.all([
+    shake(folder, "train", "--artifacts", "build/said", "--run-dir", "runs/own", ...few),
+    shake(folder, "train", "--artifacts", "build/said", "--run-dir", "runs/unit", "--pixels", "unit", ...few),
+  ]);
+  expect(own.stderr).toContain("pictures 12 x 12 x 3 fed 0.5/0.5");
+  expect(other.stderr).toContain("pictures 12 x 12 x 3 fed unit");
+  expect(own.stderr + other.stderr).not.toContain("Warning");
+});
+
+test("a loss far above a guess in the first steps, or none, is one sentence that names --pixels", async () => {
+  const options = { loss: "cross-entropy", learningRate: 0.02, countCorrect: true } as const;
+  const flags = ["--train-limit", "96", "--test-limit", "8", "--epochs", "1", "--batch-size", "16"];
+  await writeTrainingArtifacts(join(folder, "build/adam"), generateArtifacts(file, options));
+  const steep = { ...options, optimizer: "sgd", learningRate: 1e30 } as const;
+  await writeTrainingArtifacts(join(folder, "build/steep"), generateArtifacts(file, steep));
+  const [raw, diverged] = await Promise.all([
+    shake(folder, "train", "--artifacts", "build/adam", "--run-dir", "runs/raw", ...flags),
+    shake(folder, "train", "--artifacts", "build/steep", "--run-dir", "runs/steep", ...flags),
+  ]);
+  const sentence =
+    /The loss of step \d+ is \S+, and that of a guess among 10 classes is 2\.30: pictures are fed as raw, and the model may want other --pixels \(imagenet/g;
+  expect(raw).toMatchObject({ code: 0 });
+  expect(raw.stderr.match(sentence)).toHaveLength(1);
+  expect(diverged).toMatchObject({ code: 2 });
+  expect(diverged.stderr).toMatch(/The run diverged at step \d+.*pictures are fed as raw/);
 });

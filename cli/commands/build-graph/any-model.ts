@@ -10,6 +10,7 @@ import {
 } from "../../../artifacts/index.ts";
 import { listed } from "../../../artifacts/listed.ts";
 import {
+  decodeMetadata,
   decodeModel,
   decodeOutline,
   formatType,
@@ -19,10 +20,12 @@ import {
   UserError,
 } from "../../../graph-builder/index.ts";
 import { datasetNames, datasets } from "../../../runtime/data/dataset.ts";
+import { feedingIn } from "../../../runtime/data/picture-input.ts";
 import { readModelFile } from "../../../runtime/node/index.ts";
 import { constantsTable } from "../../constants-table.ts";
 import { formatLarge, formatTable } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
+import { pixelAdvice } from "../../models/pixel-advice.ts";
 import { complete } from "../../settings.ts";
 import type { Build } from "./build.ts";
 import { type BuildGraphGiven, buildGraphCommand } from "./command.ts";
@@ -57,28 +60,36 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
       seed,
     }),
   );
+  const pictures = picturesField(artifacts, loss, bytes);
   return {
     folder,
     artifacts,
-    fields: { ...sourceFields(file, outline), ...trainingFields(artifacts, given, rule) },
+    fields: { ...sourceFields(file, outline), ...trainingFields(artifacts, given, rule), pictures },
     sections: sectionsOf(artifacts, decodeModel(bytes, file, { uncovered: "keep" }).graph),
     next: [
-      ...trainCommands(artifacts, loss, folder),
+      ...(pictures === undefined ? [] : trainCommands(artifacts, folder)),
       shakeCommand("inspect", folder),
       shakeCommand("export", folder, "--out", `${name}-trained.onnx`),
     ],
   };
 }
 
-/** `shake train`, where the model takes pictures and has as many classes as one of its data sets. */
-function trainCommands({ evalModel }: ModelArtifacts, loss: Loss, folder: string): string[] {
-  const { inputs, outputs } = decodeModel(evalModel, artifactFiles.evalModel).graph;
-  const [first] = inputs;
-  const takesPictures = first?.type.kind === "tensor" && first.shape.length === 4;
+/** `shake train`, where the model has as many classes as one of its data sets. */
+function trainCommands({ evalModel }: ModelArtifacts, folder: string): string[] {
+  const { outputs } = decodeModel(evalModel, artifactFiles.evalModel).graph;
   const classes = outputs.find(({ name }) => name !== "loss")?.shape[1];
   const data = datasetNames.findLast((name) => datasets[name].classNames.length === classes);
-  if (!isClassifiers(loss) || !takesPictures || data === undefined) return [];
-  return [shakeCommand("train", "--artifacts", folder, "--data", data)];
+  return data === undefined ? [] : [shakeCommand("train", "--artifacts", folder, "--data", data)];
+}
+
+/** How `shake train` feeds a classifier of pictures; undefined for another model. */
+function picturesField({ evalModel }: ModelArtifacts, loss: Loss, source: Uint8Array): string | undefined {
+  const [first] = decodeModel(evalModel, artifactFiles.evalModel).graph.inputs;
+  if (!isClassifiers(loss) || first?.type.kind !== "tensor" || first.shape.length !== 4) return undefined;
+  if (first.elemType === "uint8") return `${first.name}, fed as raw bytes`;
+  const { pixels } = feedingIn(decodeMetadata(source));
+  if (pixels !== undefined) return `${first.name}, fed as ${pixels}, as the model's metadata say`;
+  return `${first.name}, fed as raw (0..255) unless shake train --pixels says otherwise: ${pixelAdvice}`;
 }
 
 /** Whether labels can be counted: a single cross-entropy is the loss, as `shake train` needs. */

@@ -6,6 +6,7 @@ import { openEngine, trainingSources } from "../../../runtime/node/run/engine.ts
 import { augmentationOf } from "../../../shakenet/node/run-config.ts";
 import { classifierOf } from "../../models/classifier.ts";
 import { modelOf } from "../../models/model-run.ts";
+import { feedingHint } from "../../models/pixel-advice.ts";
 import { openScalingClassifier } from "../../models/scaling-classifier.ts";
 import type { ModelConfig } from "../../models/settings.ts";
 import type { Subject } from "./prepared-run.ts";
@@ -36,6 +37,7 @@ export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts):
         { ...config, ...sets, device, augmentation: augmentationOf(config) },
         classifierOf(feeding, evalModel),
       ),
+    hint: (step) => feedingHint(step, feeding),
     freeze: (trained, _, testAccuracy) => modelOf(artifacts, trained, config, testAccuracy),
     openClassifier: (bytes, device) =>
       openScalingClassifier(bytes, device, "the model", datasets[config.data].size),

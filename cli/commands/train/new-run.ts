@@ -6,7 +6,9 @@ import {
   type TrainingArtifacts,
 } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
+import { decodeMetadata } from "../../../graph-builder/index.ts";
 import { datasetNames, datasets } from "../../../runtime/data/dataset.ts";
+import { feedingIn } from "../../../runtime/data/picture-input.ts";
 import { readManifest, readTrainingArtifacts } from "../../../runtime/node/index.ts";
 import { RunDirectory } from "../../../runtime/node/run/run-directory.ts";
 import { partOf } from "../../../runtime/node/run/schema.ts";
@@ -68,8 +70,9 @@ function newModelRun(
 ): PreparedRun {
   const { manifest } = artifacts;
   const own = givenForModel(given, folder);
-  const { pixels, imageSize: side } = own;
-  const { size: whole } = datasets[own.data ?? "shapes"];
+  const said = feedingIn(artifacts.sourceModel ? decodeMetadata(artifacts.sourceModel) : {});
+  const { pixels = said.pixels, imageSize: side } = own;
+  const whole = said.size ?? datasets[own.data ?? "shapes"].size;
   const size = side === undefined ? whole : { height: side, width: side };
   const feeding = feedingOf(artifacts, "loss" in manifest ? manifest.loss : undefined, { pixels, size });
   const { optimizer } = decodeCheckpoint(artifacts.checkpoint, folder);

@@ -69,6 +69,8 @@ export interface Subject {
   readonly takeFromData?: (checkpoint: Checkpoint, trainSet: Dataset) => void;
   readonly openEngine: (checkpoint: Uint8Array) => Promise<ShakeNetEngine>;
   readonly taskOf: (sets: DataSets, device: Device) => ClassificationTask;
+  /** A sentence about the loss of a step that looks as if the data were fed wrongly. */
+  readonly hint?: (step: { readonly step: number; readonly loss: number }) => string | undefined;
   /** The trained network as one .onnx; the accuracy is that on the test images, in percent. */
   readonly freeze: (checkpoint: Checkpoint, where: string, testAccuracy: number) => Uint8Array;
   /** Opens that .onnx. It classifies images of the size of the data set. */

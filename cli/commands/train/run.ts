@@ -15,6 +15,7 @@ import { formatFields, formatLarge } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { openProgress } from "../../progress.ts";
 import { curvesReporter, metricsReporter } from "../../reporters/files.ts";
+import { hintReporter } from "../../reporters/hint.ts";
 import type { Reporter } from "../../reporters/reporter.ts";
 import { terminalReporter } from "../../reporters/terminal.ts";
 import type { TrainGiven } from "./command.ts";
@@ -39,16 +40,21 @@ export async function run(given: TrainGiven): Promise<number> {
       terminalReporter(progress, config.epochs),
       metricsReporter(directory),
       curvesReporter(directory, prepared.description.title),
+      ...(prepared.hint ? [hintReporter(progress, prepared.hint)] : []),
     ];
     const interrupt = listenForInterrupt({
       onFirst: () => say("\nFinishing this step and saving it; Ctrl-C again stops at once."),
       onSecond: () => progress.stop(),
     });
     const task = prepared.taskOf(sets, engine.device);
-    const stoppedAt = await trainIn(directory, engine, task, reporters, interrupt.signal).finally(() => {
-      interrupt.stop();
-      progress.stop();
-    });
+    const stoppedAt = await trainIn(directory, engine, task, reporters, interrupt.signal)
+      .catch((error: unknown) => {
+        throw explained(error, directory, prepared);
+      })
+      .finally(() => {
+        interrupt.stop();
+        progress.stop();
+      });
     if (stoppedAt !== undefined) {
       say(`Stopped after step ${stoppedAt}, which is saved. To go on:\n  ${resumeCommand(directory)}`);
       return 130;
@@ -85,18 +91,15 @@ async function trainIn(
   const { config } = directory;
   const settings = { ...config, learningRate: scheduleOf(config), average: averageOf(config), store, signal };
   let stoppedAt: number | undefined;
-  try {
-    for await (const event of train(session, task, settings)) {
-      for (const reporter of reporters) await reporter.report(event);
-      if (event.type === "interrupted") stoppedAt = event.step;
-    }
-  } catch (error) {
-    throw withCheckpoint(error, directory);
+  for await (const event of train(session, task, settings)) {
+    for (const reporter of reporters) await reporter.report(event);
+    if (event.type === "interrupted") stoppedAt = event.step;
   }
   return stoppedAt;
 }
 
-function withCheckpoint(error: unknown, directory: TrainRun): unknown {
+/** An error that says which checkpoint is kept, and how the data may have been fed wrongly. */
+function explained(error: unknown, directory: TrainRun, { hint }: Subject): unknown {
   if (error instanceof ReplicaError) {
     const message = `${error.message} The last checkpoint is kept; to go on:\n  ${resumeCommand(directory)}`;
     return new ReplicaError(message, { cause: error.cause, details: error.details });
@@ -105,7 +108,9 @@ function withCheckpoint(error: unknown, directory: TrainRun): unknown {
   const { code, message, step, learningRate, savedStep, reason } = error;
   const path = directory.checkpointPath("last");
   const details = { step, learningRate, savedStep, reason, path };
-  return new UserError(`${message} It is ${path}.`, { code, details, cause: error });
+  const advice = hint?.({ step, loss: Number.NaN });
+  const sentences = [message, `It is ${path}.`, ...(advice === undefined ? [] : [advice])];
+  return new UserError(sentences.join(" "), { code, details, cause: error });
 }
 
 function resumeCommand({ path }: TrainRun): string {
