@@ -6,6 +6,8 @@ import {
   type ExternalData,
   encodeModel,
   Graph,
+  isControl,
+  isRandom,
   isStockRule,
   type Model,
   momentCounts,
@@ -30,6 +32,7 @@ import { checkpointOf } from "./initial-checkpoint.ts";
 import { type Loss, lossOutput, outputsOfLoss } from "./losses.ts";
 import type { Manifest, TrainingArtifacts } from "./manifest.ts";
 import type { StateTensor } from "./parameters.ts";
+import { randomProperties } from "./random-state.ts";
 import { type OptimizerName, ruleOf, type Target } from "./settings.ts";
 import { expectTrainedHead, type Source, sourceOf } from "./source.ts";
 import { chooseTrainable, type Trainable } from "./trainable.ts";
@@ -72,7 +75,7 @@ export interface GenerateOptions {
    * seed. The model must be a file or a `Model`.
    */
   readonly classes?: number | undefined;
-  /** The seed of new weights, which the checkpoint keeps; 0 by default. */
+  /** The seed of new weights and of the masks of dropouts, which the checkpoint keeps; 0 by default. */
   readonly seed?: number | undefined;
   /**
    * The files beside the model that hold elements of its tensors, by their location (`externalLocations`).
@@ -107,6 +110,8 @@ export interface ModelManifest extends Manifest {
   readonly trainable: readonly string[];
   /** The names of the parameters that are in the checkpoint and not trained. */
   readonly frozen: readonly string[];
+  /** The inputs of the training model that the masks of its dropouts depend on, where it has any. */
+  readonly randomInputs?: readonly string[] | undefined;
   /** The last layer where `classes` has replaced it. */
   readonly newHead?: { readonly classes: number; readonly tensors: readonly string[] } | undefined;
   readonly warnings: readonly Warning[];
@@ -178,13 +183,12 @@ function encodeArtifacts(
   const docs = { ...docStringsOf(name, plan), ...options.docStrings };
   const write = (bound: BoundGraph, docString: string) => encodeModel(bindModel(bound, { docString }));
   const trained = tensors.filter(({ kind }) => kind === "parameter");
-  const checkpoint = checkpointOf(tensors, {
-    seed: options.seed ?? 0,
-    moments: momentCounts[rule.kind],
-    fused,
-    learningRate: options.learningRate,
-    ...(options.properties ? { properties: options.properties } : {}),
-  });
+  const { seed = 0, learningRate } = options;
+  const random = training.bindings.filter(isControl).filter(isRandom);
+  const draws = random.length > 0 ? randomProperties({ seed: BigInt(seed), step: 0n }) : [];
+  const properties = new Map([...(options.properties ?? []), ...draws]);
+  const moments = momentCounts[rule.kind];
+  const checkpoint = checkpointOf(tensors, { seed, moments, fused, learningRate, properties });
   return {
     trainingModel: write(training, docs.training),
     evalModel: encodeModel(createModel(evaluation, { docString: docs.evaluation })),
@@ -201,6 +205,7 @@ function encodeArtifacts(
       fused,
       optimizer: rule,
       loss: describeLoss(options),
+      ...(random.length > 0 ? { randomInputs: random.map(({ input }) => input) } : {}),
       ...(source?.newHead ? { newHead: source.newHead } : {}),
       warnings: warningsOf(plan, source?.model),
     },

@@ -30,6 +30,7 @@ export {
 } from "./model-parameters.ts";
 export { type OtherConstant, otherConstants } from "./other-constants.ts";
 export * from "./parameters.ts";
+export { type RandomState, randomStateOf, setRandomSeed } from "./random-state.ts";
 export { readFileBytes } from "./read-file.ts";
 export * from "./restore.ts";
 export * from "./settings.ts";

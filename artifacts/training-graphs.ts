@@ -6,11 +6,14 @@ import {
   type Binding,
   type BoundGraph,
   type Builder,
+  type ControlBinding,
   createBuilder,
   explicitBindings,
   explicitState,
   Graph,
   givenNames,
+  isControl,
+  isRandom,
   lowerGraph,
   loweringPasses,
   momentCounts,
@@ -71,7 +74,8 @@ export interface TrainingGraphs {
 /**
  * Makes the graphs of a training.
  * - The inputs of both are the network's own that are needed, the targets of the loss, and the tensors of the
- *   checkpoint by their names in the network, in the order of their first use.
+ *   checkpoint by their names in the network, in the order of their first use. Where the network has dropouts,
+ *   the training graph's `random_seed` and `random_step` come behind the targets.
  * - The first output is `loss`; the additional outputs follow.
  * - The training graph with target ort-training adds the gradients into inputs
  *   `<parameter>_grad.accumulation.buffer`, or puts them there where `lazy_reset_grad`. With target standard
@@ -98,9 +102,11 @@ function trainingGraph(plan: TrainingPlan, tensors: readonly StateTensor[]): Bou
   const kept = tensors.flatMap(({ name, kind }): Binding[] =>
     kind === "statistic" || kind === "constant" ? [{ role: kind, input: name }] : [],
   );
+  const inputs = new Set(g.graph.inputs.map(({ name }) => name));
+  const random = randomBindings(form).filter(({ input }) => inputs.has(input));
   const append = target === "ort-training" ? accumulateGradients : returnGradients;
   const step = fused ? updateInPlace(g, parameters, gradients, rule) : append(g, parameters, gradients);
-  const bound = { graph: g.graph, bindings: [...kept, ...step] };
+  const bound = { graph: g.graph, bindings: [...kept, ...random, ...step] };
   if (target === "ort-training") return bound;
   // calls of functions stay single nodes, so that graph viewers show them
   const passes = [explicitState, ...loweringPasses(portable)];
@@ -123,7 +129,7 @@ function evaluationGraph(plan: TrainingPlan, tensors: readonly StateTensor[]): G
 /** Appends the network with its tensors as inputs, the loss, and the outputs. */
 function appendForward(
   g: Builder,
-  { loss, lossInput, countCorrect }: TrainingPlan,
+  { form, loss, lossInput, countCorrect }: TrainingPlan,
   network: Graph,
   tensors: readonly StateTensor[],
   { outputs, others }: { readonly outputs: readonly string[]; readonly others: readonly Value[] },
@@ -132,9 +138,9 @@ function appendForward(
   const read = outputsOfLoss(loss, network, lossInput);
   const returned = outputs.map((name) => outputNamed(network, name));
   const needed = [...read, ...returned, ...others];
-  const own = ownInputs(network, needed, tensors);
-  const replacements = new Map(own.map((input) => [input, g.inputOf(input.name ?? "", input.type)]));
-  const first = inputs.length;
+  const { own, random } = ownInputs(network, needed, tensors, form);
+  const keep = (input: Value) => [input, g.inputOf(input.name ?? "", input.type)] as const;
+  const replacements = new Map([...own, ...random].map(keep));
   const state = new Map(
     tensors
       .filter(({ kind }) => kind !== "moment")
@@ -144,12 +150,8 @@ function appendForward(
     const input = state.get(value.name ?? "");
     if (input) replacements.set(value, input);
   }
-  const isNamedLoss = lossOutput(loss, network)?.name === LOSS;
-  const reserved = [
-    ...Object.values(targetNames),
-    ...(isNamedLoss ? [] : [LOSS]),
-    ...(countCorrect ? [CORRECT] : []),
-  ];
+  const made = lossOutput(loss, network)?.name === LOSS ? [] : [LOSS];
+  const reserved = [...Object.values(targetNames), ...made, ...(countCorrect ? [CORRECT] : [])];
   const copyOf = appendGraph(g, network, { wanted: needed, replacements, reserved });
   const copies = new Map(read.map((value) => [value.name ?? "", copyOf(value)]));
   const last = inputs.length;
@@ -157,18 +159,33 @@ function appendForward(
   const result = g.output(appendLoss(g, loss, { outputs: copies, lossInput, taken }), LOSS);
   const correct = countCorrect && correctLabels(g, loss, { outputs: copies, lossInput }, inputs.slice(last));
   // the targets of the loss come behind the network's own inputs
-  inputs.splice(first, 0, ...inputs.splice(last));
+  inputs.splice(own.length, 0, ...inputs.splice(last));
   for (const [i, name] of outputs.entries()) g.output(copyOf(at(returned, i)), name);
   if (correct) g.output(correct, CORRECT);
   return { loss: result, copyOf };
 }
 
-/** The network's inputs that some values need, without those that the checkpoint holds. */
-function ownInputs(network: Graph, needed: readonly Value[], tensors: readonly StateTensor[]): Value[] {
+function randomBindings({ bindings }: TrainingForm): ControlBinding[] {
+  return bindings.filter(isControl).filter(isRandom);
+}
+
+/**
+ * The network's inputs that some values need, without those that the checkpoint holds: the user's, and those
+ * of random numbers.
+ */
+function ownInputs(
+  network: Graph,
+  needed: readonly Value[],
+  tensors: readonly StateTensor[],
+  form: TrainingForm,
+): { readonly own: readonly Value[]; readonly random: readonly Value[] } {
   const held = new Set(tensors.map(({ name }) => name));
   const read = new Set([...nodesFor(network, needed).flatMap(({ inputs }) => inputs), ...needed]);
   const own = network.inputs.filter((input) => read.has(input) && !held.has(input.name ?? ""));
-  if (!own.some(({ name }) => name === LOSS)) return own;
+  const drawn = new Set(randomBindings(form).map(({ input }) => input));
+  const isDrawn = ({ name = "" }: Value) => drawn.has(name);
+  if (!own.some(({ name }) => name === LOSS))
+    return { own: own.filter((input) => !isDrawn(input)), random: own.filter(isDrawn) };
   throw new UserError(`The model has an input named ${LOSS}, which is the name of the loss: rename it.`, {
     code: "model-unsupported",
     details: { input: LOSS },

@@ -10,6 +10,8 @@ import { createModel, type Graph, type Model } from "./ir.ts";
  * - moment: what the optimizer keeps for `parameter` between steps; `index` counts its moments from 0.
  * - learning-rate (float [1]), step (int64 [1], from 1), reset-gradients (bool [1]): inputs that tell a step
  *   what to do.
+ * - random-seed, random-step (int64 [1]): inputs from which the graph draws random numbers, such as the masks
+ *   of a dropout. Each random-step gives other numbers.
  *
  * `output` returns the next value. A file with ONNX Runtime's in-place operators has none: its kernels write
  * into `input`.
@@ -38,8 +40,33 @@ export interface MomentBinding {
 }
 
 export interface ControlBinding {
-  readonly role: "learning-rate" | "step" | "reset-gradients";
+  readonly role: ControlRole;
   readonly input: string;
+}
+
+/** The role of an input that tells a step what to do. */
+export type ControlRole = "learning-rate" | "step" | "reset-gradients" | "random-seed" | "random-step";
+
+/** Whether a binding is that of an input that tells a step what to do. */
+export function isControl(binding: Binding): binding is ControlBinding {
+  return isControlRole(binding.role);
+}
+
+/** Whether a binding is that of an input from which the graph draws random numbers. */
+export function isRandom({ role }: Binding): boolean {
+  return role === "random-seed" || role === "random-step";
+}
+
+const controlRoles: readonly ControlRole[] = [
+  "learning-rate",
+  "step",
+  "reset-gradients",
+  "random-seed",
+  "random-step",
+];
+
+function isControlRole(role: unknown): role is ControlRole {
+  return controlRoles.some((each) => each === role);
 }
 
 /** The part of a binding in a training step. */
@@ -135,6 +162,7 @@ function bindingOf(entry: unknown): Binding | undefined {
     return { role, parameter, ...(typeof input === "string" ? { input } : {}), ...end };
   }
   if (typeof input !== "string") return undefined;
+  if (isControlRole(role)) return { role, input };
   switch (role) {
     case "parameter":
     case "statistic":
@@ -143,10 +171,6 @@ function bindingOf(entry: unknown): Binding | undefined {
     case "moment":
       if (typeof parameter !== "string" || !isIndex(index)) return undefined;
       return { role, parameter, index, input, ...end };
-    case "learning-rate":
-    case "step":
-    case "reset-gradients":
-      return { role, input };
     default:
       return undefined;
   }

@@ -15,6 +15,7 @@ export * from "./bindings.ts";
 export { type Builder, createBuilder, type Given, GraphBuilder, type OperatorMethods } from "./builder.ts";
 export { checkGraph, GraphError } from "./checker.ts";
 export { type Cost, type Count, costOf, type FlopsRule, flopsOf } from "./cost.ts";
+export { DRAWN_BITS, type Draw, drawnBits } from "./counter-hash.ts";
 export { type GradientCoverage, gradientCoverage, type RefusedNode } from "./coverage.ts";
 export { bindingsOf, deriveBindings, type ModelKind, type TensorNames } from "./derived-bindings.ts";
 export * from "./dims.ts";

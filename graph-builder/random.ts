@@ -44,7 +44,7 @@ function multiplyHigh(a: number, b: number): number {
 }
 
 /** The 64-bit FNV-1a hash of the UTF-16 code units of a stream's name. */
-function hashName(name: string): bigint {
+export function hashName(name: string): bigint {
   let hash = 0xcbf29ce484222325n;
   for (let i = 0; i < name.length; i++) {
     hash = BigInt.asUintN(64, (hash ^ BigInt(name.charCodeAt(i))) * 0x100000001b3n);

@@ -1,5 +1,5 @@
 import onnxProto from "onnx-proto";
-import { type BoundGraph, outputOf } from "../bindings.ts";
+import { type BoundGraph, outputOf, type Role } from "../bindings.ts";
 import { UserError } from "../errors.ts";
 import type { Graph, Model, Value } from "../ir.ts";
 import type { Pack } from "../passes/fused-step/index.ts";
@@ -26,9 +26,9 @@ export interface ChunkNames {
 
 /**
  * What of a fused training step stays and what is new in each step, by its bindings: what the step returns
- * anew is a state, the user's inputs and the optimizer's learning rate and step number are scanned, and
- * constants are the same for all steps. Throws UserError where the step returns gradients, which a chunk
- * would have no use for.
+ * anew is a state, the user's inputs, the optimizer's learning rate and step number and the number of the
+ * random draw are scanned, and constants are the same for all steps. Throws UserError where the step returns
+ * gradients, which a chunk would have no use for.
  */
 export function chunkNames({ graph, bindings }: BoundGraph): ChunkNames {
   if (bindings.some(({ role }) => role === "gradient")) {
@@ -41,14 +41,13 @@ export function chunkNames({ graph, bindings }: BoundGraph): ChunkNames {
     const output = outputOf(binding);
     return binding.input !== undefined && output !== undefined ? [[binding.input, output]] : [];
   });
-  const kept = new Set(
-    bindings
-      .filter((binding) => binding.role !== "learning-rate" && binding.role !== "step")
-      .map(({ input }) => input),
-  );
+  const kept = new Set(bindings.filter(({ role }) => !changing.includes(role)).map(({ input }) => input));
   const scanned = graph.inputs.map(({ name = "" }) => name).filter((name) => !kept.has(name));
   return { states: new Map(states), scanned };
 }
+
+/** The roles of the inputs that have another value in each step. */
+const changing: readonly Role[] = ["learning-rate", "step", "random-step"];
 
 /** The symbolic dimension of the leading axis: how many steps a call takes. */
 export const STEPS = "steps";

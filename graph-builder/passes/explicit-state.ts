@@ -1,4 +1,4 @@
-import { type Binding, type BoundGraph, outputOf } from "../bindings.ts";
+import { type Binding, type BoundGraph, isControl, outputOf } from "../bindings.ts";
 import { type Builder, createBuilder } from "../builder.ts";
 import { UserError } from "../errors.ts";
 import { type Graph, isOp, type Node, type Value } from "../ir.ts";
@@ -33,16 +33,9 @@ export function explicitBindings({ graph, bindings }: BoundGraph): Binding[] {
   return bindings.map((binding) => {
     const output = binding.input === undefined ? undefined : outputs.get(binding.input);
     if (output === undefined || outputOf(binding) !== undefined) return binding;
-    switch (binding.role) {
-      case "constant":
-        return { ...binding, role: "statistic", output };
-      case "learning-rate":
-      case "step":
-      case "reset-gradients":
-        return binding;
-      default:
-        return { ...binding, output };
-    }
+    if (isControl(binding)) return binding;
+    if (binding.role === "constant") return { ...binding, role: "statistic", output };
+    return { ...binding, output };
   });
 }
 

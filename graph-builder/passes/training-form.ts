@@ -1,10 +1,13 @@
+import { at } from "../at.ts";
 import type { Binding, BoundGraph } from "../bindings.ts";
 import type { Builder } from "../builder.ts";
+import { drawBase } from "../counter-hash.ts";
 import { UserError } from "../errors.ts";
 import { type Graph, isOp, type Node, type Use, type Value } from "../ir.ts";
 import { layerName, statisticNames } from "../layer-names.ts";
-import { freeName, givenNames } from "../names.ts";
-import { Tensor } from "../tensor.ts";
+import { freeName, givenNames, isUsed } from "../names.ts";
+import type { Tensor } from "../tensor.ts";
+import { drawnDropout } from "./drawn-dropout.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
 /** Which layers of a graph are trained. */
@@ -17,7 +20,7 @@ export interface TrainingFormOptions {
 export interface TrainingForm extends BoundGraph {
   /**
    * The same graph for evaluation: batch normalisation reads its running statistics, and nothing is dropped.
-   * Its inputs are those of `graph`.
+   * Its inputs are those of `graph` without the random ones.
    */
   readonly evaluation: Graph;
   /** The first values of the statistics, by the names of their inputs. */
@@ -30,9 +33,10 @@ export interface TrainingForm extends BoundGraph {
  *   same momentum and epsilon. Its running mean and variance become inputs of the graph, behind the inputs
  *   that it has, with bindings of the role `statistic`. Exporters merge equal constants, so a constant that
  *   something else reads too is copied for each layer: the copy is named after the layer's scale.
- * - Dropout is switched on; without a ratio it drops half, as ONNX says. Its attribute `seed`, which ONNX
- *   Runtime's training kernel reads, is the layer's number where the file has none.
- * The nodes keep their names. Throws UserError, naming the node, where running statistics are no constants.
+ * - Dropout is switched on (`drawnDropout`); one with a constant ratio of 0 is taken out. The masks depend on
+ *   two inputs behind the others, `random_seed` and `random_step` (int64 [1], with bindings of these roles),
+ *   and on the layer's name: a training that is resumed at the same step draws the same masks.
+ * Batch normalisations keep their names. Throws UserError, naming the node, where running statistics are no constants.
  */
 export function trainingForm(
   graph: Graph,
@@ -41,31 +45,53 @@ export function trainingForm(
   const isTrained = (node: Node) => isLayer(node) && includes(node);
   const trained = new Set(graph.nodes.filter(isTrained).map(({ name }) => name));
   const { evaluation, statistics } = withStatistics(graph, trained);
-  let dropouts = 0;
+  const dropouts = new Dropouts(evaluation);
   const training = rewriteGraph(evaluation, (node, inputs, g) => {
     if (!trained.has(node.name)) return undefined;
     if (isOp(node, "BatchNormalization")) {
       const { epsilon, momentum } = node.attributes;
       return g.node("BatchNormInternal", inputs, { epsilon, momentum, training_mode: 1 }, node.name).outputs;
     }
-    return isOp(node, "Dropout") ? switchedOn(g, node, inputs, dropouts++) : undefined;
+    return isOp(node, "Dropout") ? dropouts.append(g, node, inputs) : undefined;
   });
   const bindings = [...statistics.keys()].map((input): Binding => ({ role: "statistic", input }));
-  return { graph: training, bindings, evaluation, statistics };
+  return { graph: training, bindings: [...bindings, ...dropouts.bindings], evaluation, statistics };
+}
+
+/** The dropouts of a graph in training form, which share the inputs that their masks depend on. */
+class Dropouts {
+  readonly bindings: Binding[] = [];
+  readonly #graph: Graph;
+  readonly #inputNames: Set<string>;
+  readonly #streams = new Set<string>();
+  #base: Value | undefined;
+
+  constructor(graph: Graph) {
+    this.#graph = graph;
+    this.#inputNames = givenNames(graph);
+  }
+
+  append(g: Builder, node: Node, [X, ratio = null]: readonly (Value | null)[]): readonly Value[] {
+    if (!X) throw new Error(`Dropout at ${node.name} has no data`);
+    const isMaskRead = isUsed(this.#graph, node.output(1));
+    if (ratio?.constant?.numbers()[0] === 0 && !isMaskRead) return [X];
+    const stream = freeName(node.name, this.#streams);
+    this.#base ??= this.#appendBase(g);
+    return drawnDropout(g, [X, ratio], { base: this.#base, stream });
+  }
+
+  #appendBase(g: Builder): Value {
+    const inputs = (["random-seed", "random-step"] as const).map((role) => {
+      const input = freeName(role.replace("-", "_"), this.#inputNames);
+      this.bindings.push({ role, input });
+      return g.input(input, "int64", [1]);
+    });
+    return drawBase(g, at(inputs, 0), at(inputs, 1));
+  }
 }
 
 function isLayer(node: Node): boolean {
   return isOp(node, "BatchNormalization", "Dropout");
-}
-
-function switchedOn(
-  g: Builder,
-  { name, attributes: { seed } }: Node<"Dropout">,
-  [data = null, ratio = null]: readonly (Value | null)[],
-  index: number,
-): readonly Value[] {
-  const isTraining = g.constant(new Tensor("bool", [], Uint8Array.of(1)));
-  return g.node("Dropout", [data, ratio ?? g.float(0.5), isTraining], { seed: seed ?? index }, name).outputs;
 }
 
 /** The graph in inference form, in which the statistics of the trained layers are inputs. */

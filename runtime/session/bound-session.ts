@@ -1,5 +1,5 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
-import { type Binding, type ControlBinding, outputOf, UserError } from "../../graph-builder/index.ts";
+import { type Binding, type ControlRole, isControl, outputOf, UserError } from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
 import { checkFeeds, type GraphInput } from "./feeds.ts";
@@ -9,13 +9,13 @@ import type { NamedTensors } from "./training-session.ts";
 import type { Slot } from "./training-state.ts";
 
 /** The control inputs of a step, by role. */
-export type Controls = { readonly [R in ControlBinding["role"]]?: Tensor };
+export type Controls = { readonly [R in ControlRole]?: Tensor };
 
 /** An ONNX Runtime session that reads a model's state from slots and writes the next state into them. */
 export class BoundSession {
   readonly #session: InferenceSession;
   readonly #states = new Map<string, Slot>();
-  readonly #controls = new Map<string, ControlBinding["role"]>();
+  readonly #controls = new Map<string, ControlRole>();
   readonly #nextStates = new Map<string, Slot>();
   /** The inputs that the user feeds, in the model's order. */
   readonly inputs: readonly GraphInput[];
@@ -55,7 +55,7 @@ export class BoundSession {
   }
 
   /** Whether the model has an input of that role. */
-  takes(role: ControlBinding["role"]): boolean {
+  takes(role: ControlRole): boolean {
     return [...this.#controls.values()].includes(role);
   }
 
@@ -116,8 +116,4 @@ async function openSession(bytes: Uint8Array, device: Device): Promise<Inference
       { cause: error, code: "device-refused", details: { device: device.name, reason: ortReason(error) } },
     );
   }
-}
-
-function isControl(binding: Binding): binding is ControlBinding {
-  return binding.role === "learning-rate" || binding.role === "step" || binding.role === "reset-gradients";
 }

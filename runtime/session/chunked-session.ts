@@ -23,6 +23,7 @@ import { stackFeeds } from "../replicas/shares.ts";
 import { CallGuard } from "./call-guard.ts";
 import { checkFeeds, type GraphInput, graphInputs } from "./feeds.ts";
 import { type DecodedModels, decodeSources } from "./lowered-models.ts";
+import { RandomDraws } from "./random-draws.ts";
 import { expectRate, failedStep } from "./refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
 import type { ChunkTrainer } from "./trainer.ts";
@@ -64,6 +65,7 @@ export class ChunkedSession implements ChunkTrainer {
   readonly #state: Map<string, Tensor>;
   readonly #averages: WeightAverages;
   readonly #guard = new CallGuard();
+  readonly #draws: RandomDraws;
   #steps: number;
 
   private constructor(
@@ -80,6 +82,7 @@ export class ChunkedSession implements ChunkTrainer {
     this.#model = model;
     this.#checkpoint = checkpoint;
     this.#steps = checkpoint.optimizer?.step ?? 0;
+    this.#draws = new RandomDraws(checkpoint.properties, model.step.controls);
     this.#state = initialState(model.step, checkpoint, device);
   }
 
@@ -146,13 +149,18 @@ export class ChunkedSession implements ChunkTrainer {
     const { Tensor } = this.#device.ort;
     const count = learningRates.length;
     const given: Record<string, Tensor> = { ...feeds };
+    const perStep = (first: bigint, distance: bigint) =>
+      new Tensor(
+        "int64",
+        BigInt64Array.from({ length: count }, (_, i) => first + BigInt(i) * distance),
+        [count, 1],
+      );
     for (const { role, input } of this.#model.step.controls) {
       if (input === undefined) continue;
       if (role === "learning-rate") given[input] = new Tensor("float32", learningRates, [count, 1]);
-      if (role === "step") {
-        const steps = BigInt64Array.from({ length: count }, (_, i) => BigInt(this.#steps + i + 1));
-        given[input] = new Tensor("int64", steps, [count, 1]);
-      }
+      if (role === "step") given[input] = perStep(BigInt(this.#steps + 1), 1n);
+      if (role === "random-seed") given[input] = perStep(this.#draws.seed, 0n);
+      if (role === "random-step") given[input] = perStep(this.#draws.step, 1n);
     }
     checkFeeds(this.#model.feeds, given);
     const all: Record<string, Tensor> = {};
@@ -170,6 +178,7 @@ export class ChunkedSession implements ChunkTrainer {
       else results[name] = tensor;
     }
     this.#steps += count;
+    this.#draws.step += BigInt(count);
     return results;
   }
 
@@ -197,7 +206,7 @@ export class ChunkedSession implements ChunkTrainer {
     const state = {
       trainable: current(trainable),
       frozen: current(frozen),
-      properties: new Map([...properties, ...scale]),
+      properties: new Map([...properties, ...scale, ...this.#draws.properties()]),
       optimizer: {
         step: this.#steps,
         initialLearningRate: optimizer?.initialLearningRate ?? 0.001,

@@ -115,6 +115,19 @@ export class TrainingSession {
     this.#learningRate = rate;
   }
 
+  /**
+   * The number of the next random draw, such as the masks of dropouts: every runTrainStep takes the next one,
+   * and the checkpoint keeps it.
+   */
+  get randomStep(): bigint {
+    return this.#state.draws.step;
+  }
+
+  /** A step with a number draws the same random numbers whenever it runs. */
+  set randomStep(step: bigint) {
+    this.#state.draws.step = step;
+  }
+
   /** The inputs that runTrainStep wants. */
   get trainingInputNames(): readonly string[] {
     return this.#sessions.train.inputNames;
@@ -146,6 +159,7 @@ export class TrainingSession {
       const results = await this.#sessions.train.run(feeds, this.#controls(), fetches);
       this.#resetGradients = false;
       this.#hasGradients = true;
+      this.#state.draws.step += 1n;
       return results;
     });
   }
@@ -290,7 +304,7 @@ export class TrainingSession {
 
   /**
    * The state as a checkpoint, its tensors shared with the session until the next step; its properties are
-   * those of the checkpoint that was opened.
+   * those of the checkpoint that was opened, with the number of the next random draw.
    */
   checkpoint(): Checkpoint {
     this.#guard.expectOpen("checkpoint");
@@ -341,6 +355,7 @@ export class TrainingSession {
       "learning-rate": new Tensor("float32", [this.#learningRate], [1]),
       step: new Tensor("int64", [BigInt(this.#state.steps + 1)], [1]),
       "reset-gradients": new Tensor("bool", [this.#resetGradients], [1]),
+      ...this.#state.draws.controls(this.#device.ort),
     };
   }
 

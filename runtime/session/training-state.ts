@@ -1,8 +1,9 @@
 import type * as Ort from "onnxruntime-common";
 import { joinAverages, splitAverages } from "../../artifacts/averages.ts";
 import type { Checkpoint } from "../../artifacts/checkpoint.ts";
-import { type Binding, Tensor, UserError } from "../../graph-builder/index.ts";
+import { type Binding, isControl, Tensor, UserError } from "../../graph-builder/index.ts";
 import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
+import { RandomDraws } from "./random-draws.ts";
 import { type AverageStep, averagedNames, WeightAverages } from "./weight-averages.ts";
 
 /** Holds one tensor that is kept from step to step. */
@@ -35,6 +36,8 @@ export class TrainingState {
   readonly #averages: WeightAverages;
   /** The tensors that averages are kept of: parameters and running statistics. */
   readonly #averaged: readonly string[];
+  /** What the training graph's random numbers depend on. */
+  readonly draws: RandomDraws;
   /** The number of optimizer steps since the start of the training. */
   steps: number;
 
@@ -43,6 +46,7 @@ export class TrainingState {
     this.#checkpoint = checkpoint;
     this.#averages = new WeightAverages(averages);
     this.#averaged = averagedNames(use.training);
+    this.draws = new RandomDraws(checkpoint.properties, use.training);
     this.#trainingInputs = use.trainingInputs;
     this.#ort = ort;
     this.steps = checkpoint.optimizer?.step ?? 0;
@@ -60,16 +64,9 @@ export class TrainingState {
    * tensor.
    */
   slotOf(binding: Binding): Slot | undefined {
-    switch (binding.role) {
-      case "learning-rate":
-      case "step":
-      case "reset-gradients":
-        return undefined;
-      case "gradient":
-        return this.gradient(binding.parameter);
-      default:
-        return expectSlot(this.#tensors, binding.input);
-    }
+    if (isControl(binding)) return undefined;
+    if (binding.role === "gradient") return this.gradient(binding.parameter);
+    return expectSlot(this.#tensors, binding.input);
   }
 
   /**
@@ -124,7 +121,7 @@ export class TrainingState {
     const checkpoint = {
       trainable: current(trainable.keys()),
       frozen: current(frozen.keys()),
-      properties: new Map(properties),
+      properties: new Map([...properties, ...this.draws.properties()]),
       ...(keepsOptimizer
         ? { optimizer: { step: this.steps, initialLearningRate, momenta: this.#momenta() } }
         : {}),

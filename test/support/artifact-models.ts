@@ -75,3 +75,14 @@ export function twoHeads(): Model {
   g.output(g.Gemm(hidden, weight(g, "box.weight", [5, 4])), "box");
   return modelOf(g);
 }
+
+/** From float [batch, 4] `x` to `dropped` [batch, 32], of which half is dropped, to float [batch, 2] `y`. */
+export function droppedMlp(): Model {
+  const g = createBuilder(new Graph("dropped"));
+  const x = g.Dropout(g.input("x", "float", ["batch", 4]), g.float(0.25))[0];
+  const hidden = g.Sigmoid(g.Gemm(x, weight(g, "hidden.weight", [32, 4]), null, { transB: 1 }));
+  const [dropped] = g.Dropout(hidden);
+  g.output(dropped, "dropped");
+  g.output(g.Gemm(dropped, weight(g, "out.weight", [2, 32]), null, { transB: 1 }), "y");
+  return modelOf(g);
+}

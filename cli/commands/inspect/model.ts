@@ -6,6 +6,7 @@ import {
   flopsOf,
   formatType,
   type Graph,
+  isControl,
   type Model,
   metadataBesideBindings,
   type Node,
@@ -75,7 +76,7 @@ function stateNames(model: Model): Set<string> {
   const { graph } = model;
   const flags = graph.outputs.filter(({ producer }) => producer?.opType === "InPlaceAccumulatorV2");
   const bindings = readBindings(model, "the model") ?? derivedBindings(graph);
-  const bound = bindings.filter(({ role }) => !["learning-rate", "step", "reset-gradients"].includes(role));
+  const bound = bindings.filter((binding) => !isControl(binding));
   const names = bound.flatMap((binding) => [binding.input, outputOf(binding)]);
   return new Set([...names, ...flags.map(({ name }) => name)].flatMap((name) => name ?? []));
 }

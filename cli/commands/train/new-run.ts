@@ -1,8 +1,10 @@
 import { resolve } from "node:path";
 import {
   decodeCheckpoint,
+  encodeCheckpoint,
   type Manifest,
   type ModelManifest,
+  setRandomSeed,
   type TrainingArtifacts,
 } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
@@ -75,14 +77,17 @@ function newModelRun(
   const whole = said.size ?? datasets[own.data ?? "shapes"].size;
   const size = side === undefined ? whole : { height: side, width: side };
   const feeding = feedingOf(artifacts, "loss" in manifest ? manifest.loss : undefined, { pixels, size });
-  const { optimizer } = decodeCheckpoint(artifacts.checkpoint, folder);
+  const checkpoint = decodeCheckpoint(artifacts.checkpoint, folder);
+  const { optimizer } = checkpoint;
   const isFused = artifacts.optimizerModel === undefined;
   // the checkpoint holds a float32
   const learningRate = Number((optimizer?.initialLearningRate ?? 0.001).toPrecision(7));
   const config = modelConfig(own, { folder: resolve(folder), feeding, learningRate, isFused });
-  const openDirectory = (checkpoint: Uint8Array) =>
-    createModelRun(given.runDir, config, { ...artifacts, checkpoint });
-  return { ...modelSubject(config, artifacts), openDirectory, where: given.runDir ?? "the new run" };
+  setRandomSeed(checkpoint, BigInt(config.seed));
+  const seeded = { ...artifacts, checkpoint: encodeCheckpoint(checkpoint) };
+  const openDirectory = (first: Uint8Array) =>
+    createModelRun(given.runDir, config, { ...artifacts, checkpoint: first });
+  return { ...modelSubject(config, seeded), openDirectory, where: given.runDir ?? "the new run" };
 }
 
 /** Throws UserError for settings of a model that came from a file. */

@@ -1,5 +1,5 @@
 import { at } from "../../at.ts";
-import { type Binding, type BoundGraph, outputOf } from "../../bindings.ts";
+import { type Binding, type BoundGraph, isRandom, outputOf } from "../../bindings.ts";
 import { type Builder, createBuilder } from "../../builder.ts";
 import { UserError } from "../../errors.ts";
 import type { Graph, Value } from "../../ir.ts";
@@ -35,7 +35,10 @@ export interface FusedStep {
   readonly packs: readonly Pack[];
   /** The inputs of the graph that a step replaces and the outputs that replace them, packs among them. */
   readonly states: ReadonlyMap<string, string>;
-  /** What the optimizer's inputs are, with the bindings of the moments that the packs hold. */
+  /**
+   * What the optimizer's inputs are, with the bindings of the moments that the packs hold, and the inputs of
+   * random numbers.
+   */
   readonly controls: readonly Binding[];
 }
 
@@ -74,7 +77,8 @@ export function fusedStep(
   const next = appendNextStates(graph, matrices, parts);
   const states = new Map([...next.keys()].map((name) => [name, nextName(name)]));
   replaceOutputs(graph, next, parts);
-  return { graph: removeDeadCode.run(graph), packs, states, controls: update.controls };
+  const controls = [...update.controls, ...training.bindings.filter(isRandom)];
+  return { graph: removeDeadCode.run(graph), packs, states, controls };
 }
 
 function nextName(input: string): string {

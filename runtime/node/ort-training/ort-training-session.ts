@@ -4,16 +4,19 @@ import { type Checkpoint, decodeCheckpoint } from "../../../artifacts/checkpoint
 import { at } from "../../../graph-builder/at.ts";
 import {
   type BoundGraph,
+  type ControlRole,
   decodeModel,
   explicitState,
-  type Role,
+  isControl,
   Tensor as TensorProto,
   UserError,
 } from "../../../graph-builder/index.ts";
 import { floatData } from "../../device/tensors.ts";
+import type { Controls } from "../../session/bound-session.ts";
 import { CallGuard } from "../../session/call-guard.ts";
 import { checkFeeds, type GraphInput, graphInputs } from "../../session/feeds.ts";
 import { bindDecoded } from "../../session/lowered-models.ts";
+import { RandomDraws } from "../../session/random-draws.ts";
 import { expectRate, missingGradients, missingModel, wrongBuffer } from "../../session/refusals.ts";
 import {
   readSources,
@@ -53,8 +56,9 @@ export class OrtTrainingSession implements Trainer {
   readonly #evaluate: ModelNames;
   /** The outputs that only report the update of a state. */
   readonly #flags: ReadonlySet<string>;
-  /** The inputs of a training model that updates its parameters itself. */
-  readonly #controls: { readonly rate: string | undefined; readonly step: string | undefined };
+  /** The inputs that the session feeds itself, by role. */
+  readonly #controls: ReadonlyMap<ControlRole, string>;
+  readonly #draws: RandomDraws;
   /** The inputs of the training model. */
   readonly #inputs: ReadonlyMap<string, GraphInput>;
   readonly #averages: WeightAverages;
@@ -74,8 +78,9 @@ export class OrtTrainingSession implements Trainer {
     this.#evaluate = hasEvalModel ? modelNames(wasm, handles.session, true) : { inputs: [], outputs: [] };
     const visible = new Set(explicitState.run(training.graph).outputs.map(({ name }) => name));
     this.#flags = new Set(this.#train.outputs.filter((name) => !visible.has(name)));
-    const inputOf = (role: Role) => training.bindings.find((binding) => binding.role === role)?.input;
-    this.#controls = { rate: inputOf("learning-rate"), step: inputOf("step") };
+    const controls = training.bindings.filter(isControl).filter(({ role }) => role !== "reset-gradients");
+    this.#controls = new Map(controls.map(({ role, input }) => [role, input]));
+    this.#draws = new RandomDraws(checkpoint.properties, training.bindings);
     this.#inputs = new Map(graphInputs(training.graph).map((input) => [input.name, input]));
     this.#learningRate = optimizer ? STOCK_RATE : (checkpoint.optimizer?.initialLearningRate ?? STOCK_RATE);
     this.#steps = checkpoint.optimizer?.step ?? 0;
@@ -125,7 +130,8 @@ export class OrtTrainingSession implements Trainer {
 
   /** The inputs that runTrainStep wants. */
   get trainingInputNames(): readonly string[] {
-    return this.#train.inputs.filter((name) => name !== this.#controls.rate && name !== this.#controls.step);
+    const own = new Set(this.#controls.values());
+    return this.#train.inputs.filter((name) => !own.has(name));
   }
 
   /** The outputs that runTrainStep returns. */
@@ -154,6 +160,7 @@ export class OrtTrainingSession implements Trainer {
       const given = { ...feeds, ...this.#controlFeeds() };
       const results = await this.#run("_OrtTrainingRunTrainStep", this.#train, given);
       this.#hasGradients = true;
+      this.#draws.step += 1n;
       return results;
     });
   }
@@ -166,7 +173,7 @@ export class OrtTrainingSession implements Trainer {
   async runOptimizerStep(): Promise<void> {
     this.#guard.expectIdle("runOptimizerStep");
     const { optimizer } = this.#description;
-    if (!optimizer && this.#controls.rate === undefined) throw missingModel("optimizer");
+    if (!optimizer && !this.#controls.has("learning-rate")) throw missingModel("optimizer");
     if (!this.#hasGradients) throw missingGradients();
     const { session, runOptions } = this.#handles;
     if (optimizer) this.#wasm.check("_OrtTrainingOptimizerStep", session, runOptions);
@@ -228,7 +235,8 @@ export class OrtTrainingSession implements Trainer {
   }
 
   /**
-   * The state as a checkpoint; its properties are those of the checkpoint that was opened. The WebAssembly
+   * The state as a checkpoint; its properties are those of the checkpoint that was opened, with the number of
+   * the next random draw. The WebAssembly
    * build cannot read the moments of a stock AdamW: after a step the checkpoint holds no optimizer state, and
    * AdamW restarts from zero moments. A fused model keeps its moments.
    * Throws UserError where a parameter is not float.
@@ -247,7 +255,7 @@ export class OrtTrainingSession implements Trainer {
     const current = {
       trainable: update(trainable),
       frozen: update(frozen),
-      properties: new Map(properties),
+      properties: new Map([...properties, ...this.#draws.properties()]),
       ...(isKept ? { optimizer: { step: this.#steps, initialLearningRate, momenta } } : {}),
     };
     return joinAverages({ checkpoint: current, averages: this.#averages.tensors });
@@ -310,11 +318,17 @@ export class OrtTrainingSession implements Trainer {
   }
 
   #controlFeeds(): NamedTensors {
-    const { rate, step } = this.#controls;
-    return {
-      ...(rate === undefined ? {} : { [rate]: new Tensor("float32", [this.#learningRate], [1]) }),
-      ...(step === undefined ? {} : { [step]: new Tensor("int64", [BigInt(this.#steps + 1)], [1]) }),
+    const values: Controls = {
+      "learning-rate": new Tensor("float32", [this.#learningRate], [1]),
+      step: new Tensor("int64", [BigInt(this.#steps + 1)], [1]),
+      ...this.#draws.controls({ Tensor }),
     };
+    return Object.fromEntries(
+      [...this.#controls].flatMap(([role, input]) => {
+        const tensor = values[role];
+        return tensor ? [[input, tensor]] : [];
+      }),
+    );
   }
 
   #parametersSize(trainableOnly: boolean): number {

@@ -1,7 +1,9 @@
 import { parentPort } from "node:worker_threads";
 import { splitAverages } from "../../../artifacts/averages.ts";
-import { decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
+import { randomProperties, randomStateOf } from "../../../artifacts/random-state.ts";
 import { at } from "../../../graph-builder/at.ts";
+import { drawnBits } from "../../../graph-builder/index.ts";
 import type { Device } from "../../device/device.ts";
 import { floatData } from "../../device/tensors.ts";
 import { SharedState } from "../../replicas/collective.ts";
@@ -36,6 +38,8 @@ export interface ReplicaStep {
   readonly share: Share | undefined;
   readonly fetches: readonly string[] | undefined;
   readonly reset: boolean;
+  /** The number of the step's random draw. */
+  readonly randomStep: bigint;
 }
 
 /** What a replica alone knows of a parameter that it updates. */
@@ -71,16 +75,18 @@ class Replica {
   static async open(setup: ReplicaSetup): Promise<Replica> {
     const device = await openDevice("cpu", { threads: setup.threads });
     const checkpoint = decodeCheckpoint(setup.checkpoint);
+    drawOwnNumbers(checkpoint, setup.index);
     return new Replica(await TrainingSession.open(setup.models, checkpoint, device), device, setup);
   }
 
-  async train({ share, fetches, reset }: ReplicaStep): Promise<PlainTensors> {
+  async train({ share, fetches, reset, randomStep }: ReplicaStep): Promise<PlainTensors> {
     this.#catchUp();
     if (!share) {
       if (reset) this.#state.clear();
       return {};
     }
     this.#session.lazyResetGrad();
+    this.#session.randomStep = randomStep;
     const outputs = await this.#session.runTrainStep(namedTensors(share.tensors, this.#device.ort), fetches);
     this.#state.add(this.#session.sharedGradients(), share.weight, reset);
     return plainTensors(outputs);
@@ -138,6 +144,16 @@ class Replica {
     if (this.#isBehind) this.#state.read(this.#session.sharedParameters(), this.#others);
     this.#isBehind = false;
   }
+}
+
+/**
+ * Gives every replica but the first, whose checkpoint is that of the training, random numbers of its own.
+ */
+function drawOwnNumbers({ properties }: Checkpoint, replica: number): void {
+  if (replica === 0) return;
+  const { seed, step } = randomStateOf(properties);
+  const own = BigInt.asIntN(64, drawnBits({ seed, step: replica, stream: "replica" }, 0));
+  for (const [name, value] of randomProperties({ seed: own, step })) properties.set(name, value);
 }
 
 /** The requests that a replica answers, one at a time. The first is `open`. */

@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import * as ort from "onnxruntime-common";
 import { joinAverages, splitAverages } from "../../../artifacts/averages.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
+import { randomStateOf } from "../../../artifacts/random-state.ts";
 import { at } from "../../../graph-builder/at.ts";
 import { type ErrorData, type Lowering, Tensor, UserError } from "../../../graph-builder/index.ts";
 import { dealOut, SharedState } from "../../replicas/collective.ts";
@@ -50,7 +51,7 @@ export class ReplicaError extends Error implements ErrorData {
  * thread with its share of every batch. Gradients are averaged over the images in memory that the threads
  * share; every replica then updates its part of the parameters, and the others copy them. Batch normalisation
  * sees a replica's own images; the running statistics are those of the first replica, as in PyTorch's
- * DataParallel. Beside the number of replicas, a result depends only on what the result of a single session
+ * DataParallel. Every replica draws random numbers of its own. Beside the number of replicas, a result depends only on what the result of a single session
  * depends on. A replica that fails or dies ends the session: the call under way and every later call throw a
  * ReplicaError that names the replica. Calls that overlap are refused, and so is every call after the
  * release.
@@ -62,6 +63,7 @@ export class ReplicatedSession implements Trainer {
   readonly #axes: BatchAxes;
   readonly #guard = new CallGuard();
   #resetGradients = true;
+  #randomStep: bigint;
   #learningRate: number;
 
   private constructor(
@@ -74,6 +76,7 @@ export class ReplicatedSession implements Trainer {
     const bound = new Set(bindings.map(({ input }) => input));
     this.#inputs = graphInputs(graph).filter(({ name }) => !bound.has(name));
     this.#axes = batchAxes(graph);
+    this.#randomStep = randomStateOf(checkpoint.properties).step;
     this.#learningRate = checkpoint.optimizer?.initialLearningRate ?? 0.001;
   }
 
@@ -130,12 +133,15 @@ export class ReplicatedSession implements Trainer {
   async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
     return this.#guard.run("runTrainStep", async () => {
       checkFeeds(this.#inputs, feeds);
-      const reset = this.#resetGradients;
+      const [reset, randomStep] = [this.#resetGradients, this.#randomStep];
       // the batch is copied synchronously, so the caller may reuse its buffers for the next one
       const shares = splitBatch(feeds, this.#axes, this.#threads.length);
       const outputs = await allOf(
-        this.#threads.map((thread, i) => thread.call("train", { share: shares[i], fetches, reset })),
+        this.#threads.map((thread, i) =>
+          thread.call("train", { share: shares[i], fetches, reset, randomStep }),
+        ),
       );
+      this.#randomStep += 1n;
       this.#resetGradients = false;
       const results = shares.map(({ weight }, i) => ({ tensors: at(outputs, i), weight }));
       return namedTensors(joinShares(results, this.#axes), ort);

@@ -1,18 +1,22 @@
 import { expect, test } from "vitest";
+import { drawBase } from "../../../graph-builder/counter-hash.ts";
 import {
-  appendGradients,
   type Builder,
   checkGraph,
   createBuilder,
   explicitBindings,
   explicitState,
+  floats,
   Graph,
+  int64s,
   isOp,
-  type Tensor,
+  Tensor,
   trainingForm,
   UserError,
   type Value,
 } from "../../../graph-builder/index.ts";
+import { drawnDropout } from "../../../graph-builder/passes/drawn-dropout.ts";
+import { gradientErrors } from "../../support/check-gradient.ts";
 import { normal, positive } from "../../support/random-tensor.ts";
 import { numbersOf, runGraph } from "../../support/run-graph.ts";
 
@@ -111,18 +115,108 @@ test("running statistics that the graph computes are refused with the node's nam
   expect(() => trainingForm(graph)).toThrow("BatchNormalization at BatchNormalization_0 cannot be trained");
 });
 
-test("Dropout is on in training and off in evaluation", () => {
-  const form = trainingForm(
-    inferenceGraph((g, X) => g.Dropout(g.Dropout(X, g.float(0.25), null, { seed: 9 })[0])[0]),
-  );
-  const layers = form.graph.nodes.filter((node) => isOp(node, "Dropout"));
-  expect(layers.map(({ inputs }) => inputs.map((input) => input?.constant?.numbers()[0]))).toEqual([
-    [undefined, 0.25, 1],
-    [undefined, 0.5, 1],
+test("Dropout draws its masks from two inputs in training, and is off in evaluation", async () => {
+  const form = trainingForm(inferenceGraph((g, X) => g.Dropout(X, g.float(0.25), null, { seed: 9 })[0]));
+  checkGraph(form.graph);
+  expect(form.graph.inputs.map(({ name }) => name)).toEqual(["X", "random_seed", "random_step"]);
+  expect(form.bindings).toEqual([
+    { role: "random-seed", input: "random_seed" },
+    { role: "random-step", input: "random_step" },
   ]);
-  expect(layers.map(({ attributes }) => attributes.seed)).toEqual([9, 1]);
-  expect(form.evaluation.nodes.map(({ inputs }) => inputs.length)).toEqual([2, 1]);
-  const g = createBuilder(form.graph);
-  const [dX] = appendGradients(g, form.graph.output("Y"), [form.graph.input("X")]);
-  expect(dX?.producer?.opType).toBe("DropoutGrad");
+  expect(form.graph.nodes.filter((node) => isOp(node, "Dropout"))).toEqual([]);
+  expect(form.evaluation.inputs.map(({ name }) => name)).toEqual(["X"]);
+  const X = positive(["batch", 2, 3]).tensor;
+  const [Y, again, next] = await Promise.all(
+    [5, 5, 6].map((step) => runGraph(form.graph, { X, ...draw(1, step) })),
+  );
+  expect(again).toEqual(Y);
+  expect(next).not.toEqual(Y);
+  for (const [i, y] of numbersOf(Y ?? {}, "Y").entries())
+    expect([0, Math.fround(X.numbers()[i] ?? 0) / 0.75]).toContainEqual(expect.closeTo(y, 5));
 });
+
+test("a Dropout without a ratio drops half, whatever its training_mode was, and one of 0 nothing", () => {
+  const isTraining = new Tensor("bool", [], Uint8Array.of(1));
+  const factors = (form: Graph) =>
+    form.nodes.flatMap((node) => (isOp(node, "Where") ? (node.input(2).constant?.numbers() ?? []) : []));
+  const half = trainingForm(inferenceGraph((g, X) => g.Dropout(X, null, g.constant(isTraining))[0]));
+  expect(factors(half.graph)).toEqual([2]);
+  expect(half.evaluation.nodes.map(({ inputs }) => inputs.length)).toEqual([1]);
+  const none = trainingForm(
+    inferenceGraph((g, X) => g.Neg(g.Dropout(X, g.float(0), g.constant(isTraining))[0])),
+  );
+  expect(none.graph.inputs.map(({ name }) => name)).toEqual(["X"]);
+  expect(none.graph.nodes.map(({ opType }) => opType)).toEqual(["Neg"]);
+});
+
+test("a ratio and a training_mode may be inputs of the graph", async () => {
+  const g = createBuilder(new Graph("foreign"));
+  const [X, ratio] = [g.input("X", "float", [1000]), g.input("ratio", "float", [])];
+  g.output(g.Dropout(X, ratio, g.input("training", "bool", []))[0], "Y");
+  const { graph } = trainingForm(g.graph);
+  const switchedOff = new Tensor("bool", [], Uint8Array.of(0));
+  for (const [share, factor] of [
+    [0, 1],
+    [0.75, 4],
+    [1, 0],
+  ] as const) {
+    const feeds = {
+      X: floats(Array<number>(1000).fill(1)),
+      training: switchedOff,
+      ratio: floats(share),
+      ...draw(3, 1),
+    };
+    const Y = numbersOf(await runGraph(graph, feeds), "Y");
+    expect([...new Set(Y)].filter((value) => value !== 0)).toEqual(factor === 0 ? [] : [factor]);
+    expect(Y.filter((value) => value === 0).length / 1000).toBeCloseTo(share, 1);
+  }
+});
+
+test("layers, steps and seeds draw independent masks, of the ratio's mean", async () => {
+  const g = createBuilder(new Graph("foreign"));
+  const X = g.input("X", "float", ["rows", 5]);
+  for (const name of ["a", "b"])
+    g.output(g.node("Dropout", [X, g.float(0.3), null], {}, "same").output(0), name);
+  const { graph } = trainingForm(g.graph);
+  const count = 20_000;
+  const ones = floats(Array<number>(count).fill(1), [count / 5, 5]);
+  const runs = await Promise.all(
+    [draw(1, 0), draw(1, 1), draw(2, 0)].map((feeds) => runGraph(graph, { X: ones, ...feeds })),
+  );
+  const masks = runs.flatMap((run) =>
+    ["a", "b"].map((name) => numbersOf(run, name).map((value) => Number(value > 0))),
+  );
+  const mean = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0) / values.length;
+  const deviation = Math.sqrt((0.3 * 0.7) / count);
+  for (const [i, mask] of masks.entries()) {
+    expect(Math.abs(mean(mask) - 0.7)).toBeLessThan(4 * deviation);
+    for (const other of masks.slice(0, i)) {
+      const both = mean(mask.map((kept, k) => (kept - 0.7) * ((other[k] ?? 0) - 0.7)));
+      expect(Math.abs(both)).toBeLessThan((4 * 0.21) / Math.sqrt(count));
+    }
+    // and the elements of one mask
+    const neighbours = mean(mask.slice(1).map((kept, k) => (kept - 0.7) * ((mask[k] ?? 0) - 0.7)));
+    expect(Math.abs(neighbours)).toBeLessThan((4 * 0.21) / Math.sqrt(count));
+  }
+});
+
+test("the gradient passes a dropout by the mask of the same draw", async () => {
+  const draws = { seed: 4n, step: 7n };
+  const errors = await gradientErrors("Dropout", {
+    inputs: { X: normal(["batch", 4, 5]), W: normal([5, 3]) },
+    build: (g, { X, W }) => {
+      if (!X || !W) throw new Error("an input is missing");
+      const [seed, step] = [draws.seed, draws.step].map((value) => g.int64([Number(value)]));
+      if (!seed || !step) throw new Error("a draw has a seed and a step");
+      const base = drawBase(g, seed, step);
+      const [hidden] = drawnDropout(g, [X, g.float(0.4)], { base, stream: "first" });
+      return drawnDropout(g, [g.MatMul(g.Tanh(hidden), W), null], { base, stream: "second" })[0];
+    },
+  });
+  expect(errors).toEqual([]);
+});
+
+/** The feeds of a draw. */
+function draw(seed: number, step: number): Record<string, Tensor> {
+  return { random_seed: int64s([seed]), random_step: int64s([step]) };
+}
