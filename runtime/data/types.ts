@@ -51,6 +51,8 @@ export interface LoadOptions {
   readonly seed?: number | undefined;
   /** called while a data set is downloaded, with the bytes on disk and those of the whole archive */
   readonly onProgress?: ((received: number, total: number) => void) | undefined;
+  /** called with a sentence where a file is not the published one */
+  readonly onNote?: ((sentence: string) => void) | undefined;
 }
 
 /** The number of values of a picture. */

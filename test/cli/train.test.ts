@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/index.ts";
@@ -158,4 +158,33 @@ test("a run that diverges stops with the step and the checkpoint that is kept", 
   );
   expect(existsSync(join(folder, "diverged/checkpoints/last"))).toBe(true);
   expect(existsSync(join(folder, "diverged/model.onnx"))).toBe(false);
+});
+
+test("a run whose last checkpoint is damaged goes on from the best one to the same bytes, and says so", async () => {
+  const [damaged, last] = [join(folder, "damaged"), join(folder, "damaged/checkpoints/last")];
+  cpSync(run, damaged, { recursive: true });
+  const bytes = readFileSync(last);
+  writeFileSync(last, bytes.fill(7, 2000, 2010));
+  const { code, stderr } = await shake(folder, "train", "--resume", "damaged");
+  const best = decodeCheckpoint(readFileSync(join(run, "checkpoints/best"))).properties.get("step");
+  const [named, kept] = ["damaged/checkpoints/last", "damaged/checkpoints/last.damaged"];
+  expect(stderr).toContain(
+    `${named} is damaged and kept as ${kept}: the run goes on from damaged/checkpoints/best, of step ${best}.\n`,
+  );
+  expect(code).toBe(0);
+  expect(readFileSync(join(folder, kept))).toEqual(bytes);
+  for (const file of ["model.onnx", "checkpoints/last"])
+    expect(readFileSync(join(damaged, file)).equals(readFileSync(join(run, file))), file).toBe(true);
+});
+
+test("a run without a sound checkpoint says which one is damaged, and stays as it is", async () => {
+  const lost = join(folder, "lost");
+  cpSync(run, lost, { recursive: true });
+  for (const kind of ["last", "best"]) writeFileSync(join(lost, "checkpoints", kind), "no checkpoint");
+  const { code, stderr } = await shake(folder, "train", "--resume", "lost");
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: expect.stringMatching(/^shake: lost\/checkpoints\/last is not a sound ONNX Runtime checkpoint/),
+  });
+  expect(readdirSync(join(lost, "checkpoints"))).toEqual(["best", "last"]);
 });

@@ -10,10 +10,11 @@ import {
   evaluateMirrored,
   resultOf,
 } from "../../../runtime/index.ts";
-import { loadDataset, openDevice } from "../../../runtime/node/index.ts";
+import { openDevice } from "../../../runtime/node/index.ts";
 import { openRun } from "../../../shakenet/node/run.ts";
 import { frozenModel, trainingData } from "../../../shakenet/provenance.ts";
 import { formatTable } from "../../format.ts";
+import { loadData } from "../../load-data.ts";
 import { exportedRun, findModelRun, type ModelRun } from "../../models/model-run.ts";
 import {
   feedingFrom,
@@ -28,7 +29,7 @@ export async function run(given: EvalGiven): Promise<number> {
   const { bytes, what, data, dataDir, limit } = await openModel(given);
   const { batchSize, device: name, threads, tta, json } = complete(evalCommand.settings, given);
   const device = await openDevice(name, { threads });
-  const dataset = await loadDataset(data, { split: "test", limit, dataDir });
+  const dataset = await loadData(data, { split: "test", limit, dataDir });
   const classifier = await openScalingClassifier(bytes, device, what, dataset.size, feedingFrom(given));
   const { plain: evaluation, mirrored } = await score(classifier, dataset, batchSize, tta === true);
   await classifier.release();

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { type Checkpoint, decodeCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/index.ts";
 import { type DatasetName, datasetOf } from "../../../runtime/data/dataset.ts";
-import { loadDataset, openDevice, writeFileAtomic } from "../../../runtime/node/index.ts";
+import { openDevice, writeFileAtomic } from "../../../runtime/node/index.ts";
 import { openRun, provenanceOf, runAround } from "../../../shakenet/node/run.ts";
 import type { RunConfig } from "../../../shakenet/node/run-config.ts";
 import {
@@ -13,6 +13,7 @@ import {
 } from "../../../shakenet/provenance.ts";
 import { formatLarge } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
+import { loadData } from "../../load-data.ts";
 import { findTrainedModel } from "../../models/trained-model.ts";
 import { expectOutputFile } from "../../output.ts";
 import { openProgress } from "../../progress.ts";
@@ -119,8 +120,8 @@ async function freeze(
   }
   const { calibrationImages, device, threads } = complete(exportCommand.settings, given);
   const dataDir = given.dataDir ?? config?.dataDir;
-  const trainSet = await loadDataset(data, { split: "train", limit: calibrationImages, dataDir });
-  const testSet = await loadDataset(data, {
+  const trainSet = await loadData(data, { split: "train", limit: calibrationImages, dataDir });
+  const testSet = await loadData(data, {
     split: "test",
     limit: given.testLimit ?? config?.testLimit,
     dataDir,

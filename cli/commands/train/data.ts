@@ -2,9 +2,9 @@ import { decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/index.ts"
 import { UserError } from "../../../graph-builder/errors.ts";
 import { datasetDigest, datasets } from "../../../runtime/data/dataset.ts";
 import type { Dataset, Split } from "../../../runtime/index.ts";
-import { loadDataset } from "../../../runtime/node/index.ts";
 import { DATA_DIGEST } from "../../../shakenet/provenance.ts";
 import { formatLarge } from "../../format.ts";
+import { loadData } from "../../load-data.ts";
 import type { Progress } from "../../progress.ts";
 import type { DataSets, PreparedRun } from "./prepared-run.ts";
 
@@ -15,7 +15,7 @@ export async function loadSets(
 ): Promise<DataSets> {
   const { title } = datasets[config.data];
   const load = (split: Split, count: number | undefined) =>
-    loadDataset(config.data, {
+    loadData(config.data, {
       split,
       limit: count,
       dataDir: config.dataDir,

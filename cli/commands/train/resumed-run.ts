@@ -42,6 +42,8 @@ async function resumeModel(saved: ModelRun, given: TrainGiven): Promise<Prepared
   refuseContradictions(part, { imageSize: own.feeding.height, ...own, pixels }, path, placeSettings);
   const config = changedModelConfig(own, part);
   const openDirectory = () => reopen(saved, config);
+  const note = await saved.mendLast();
+  if (note) process.stderr.write(`${note}\n`);
   const artifacts = await saved.artifacts();
   return { ...modelSubject(config, artifacts), openDirectory, where: saved.checkpointPath("last") };
 }
@@ -53,6 +55,8 @@ async function resumeShakeNet(saved: ShakeNetRun, given: TrainGiven): Promise<Pr
   refuseContradictions(part, saved.config, path, placeSettings);
   const config = runConfig({ ...saved.config, ...part });
   const openDirectory = () => reopen(saved, config);
+  const note = await saved.mendLast();
+  if (note) process.stderr.write(`${note}\n`);
   const artifacts = await saved.artifacts();
   return { ...shakeNetSubject(config, artifacts), openDirectory, where: saved.checkpointPath("last") };
 }

@@ -1,10 +1,10 @@
 import { dirname } from "node:path";
 import { type Checkpoint, decodeCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
 import { createModel, decodeMetadata, encodeModel, UserError } from "../../../graph-builder/index.ts";
-import { loadDataset } from "../../../runtime/node/index.ts";
 import { trainedGraph } from "../../../shakenet/index.ts";
 import { openRun } from "../../../shakenet/node/run.ts";
 import { checkpointSettings, trainingData } from "../../../shakenet/provenance.ts";
+import { loadData } from "../../load-data.ts";
 import { findModelRun, modelOf } from "../../models/model-run.ts";
 import { complete } from "../../settings.ts";
 import { type VerifyGiven, verifyCommand } from "./command.ts";
@@ -25,7 +25,7 @@ export async function run(given: VerifyGiven): Promise<number> {
   expectSameStep(metadata, model, checkpoint, where);
   const data = given.data ?? trainingData(metadata, model);
   const limit = given.testLimit ?? 256;
-  const dataset = await loadDataset(data, { split: "test", limit, dataDir: given.dataDir });
+  const dataset = await loadData(data, { split: "test", limit, dataDir: given.dataDir });
   const { rows, absent } = await compareDevices(
     { bytes, model },
     { bytes: reference(), where },

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { at } from "../../../graph-builder/at.ts";
@@ -19,6 +20,11 @@ interface CifarFormat {
   readonly classes: number;
 }
 
+/** A file of CIFAR-10. */
+function batch(name: string, sha256: string): ArchiveFile {
+  return { name, bytes: 10_000 * (1 + PIXELS), sha256 };
+}
+
 // https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version"
 const formats: Readonly<Record<"cifar10" | "cifar100", CifarFormat>> = {
   cifar10: {
@@ -30,8 +36,14 @@ const formats: Readonly<Record<"cifar10" | "cifar100", CifarFormat>> = {
       folder: "cifar-10-batches-bin",
     },
     files: {
-      train: [1, 2, 3, 4, 5].map((n) => ({ name: `data_batch_${n}.bin`, bytes: 10_000 * (1 + PIXELS) })),
-      test: [{ name: "test_batch.bin", bytes: 10_000 * (1 + PIXELS) }],
+      train: [
+        batch("data_batch_1.bin", "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5"),
+        batch("data_batch_2.bin", "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed"),
+        batch("data_batch_3.bin", "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67"),
+        batch("data_batch_4.bin", "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48"),
+        batch("data_batch_5.bin", "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add"),
+      ],
+      test: [batch("test_batch.bin", "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b")],
     },
     labelBytes: 1,
     classes: 10,
@@ -45,8 +57,20 @@ const formats: Readonly<Record<"cifar10" | "cifar100", CifarFormat>> = {
       folder: "cifar-100-binary",
     },
     files: {
-      train: [{ name: "train.bin", bytes: 50_000 * (2 + PIXELS) }],
-      test: [{ name: "test.bin", bytes: 10_000 * (2 + PIXELS) }],
+      train: [
+        {
+          name: "train.bin",
+          bytes: 50_000 * (2 + PIXELS),
+          sha256: "f31298fc616915fa142368359df1c4ca2ae984d6915ca468b998a5ec6aeebf29",
+        },
+      ],
+      test: [
+        {
+          name: "test.bin",
+          bytes: 10_000 * (2 + PIXELS),
+          sha256: "d8b1e6b7b3bee4020055f0699b111f60b1af1e262aeb93a0b659061746f8224a",
+        },
+      ],
     },
     labelBytes: 2,
     classes: 100,
@@ -55,27 +79,65 @@ const formats: Readonly<Record<"cifar10" | "cifar100", CifarFormat>> = {
 
 /**
  * Reads a split of CIFAR-10, or of CIFAR-100 with its fine labels, from `dataDir` or from the user's cache,
- * where it is downloaded first if it is missing.
+ * where it is downloaded first if it is missing. A file of the cache that is not the published one is
+ * downloaded again; one of `dataDir` is used as it is. Both are told to `onNote`.
  * Throws a UserError that names the file where one is missing, has another size than it should or holds a
  * label out of range.
  */
 export async function loadCifar(
   name: keyof typeof formats,
-  { split, dataDir, limit = Number.POSITIVE_INFINITY, onProgress }: LoadOptions,
+  { split, dataDir, limit = Number.POSITIVE_INFINITY, onProgress, onNote }: LoadOptions,
 ): Promise<LabelledImages> {
   const format = formats[name];
-  const { archive, labelBytes, files } = format;
-  const folder =
-    dataDir === undefined
-      ? await downloadArchive({ ...archive, files: [...files.train, ...files.test] }, { onProgress })
-      : await findFolder(dataDir, archive.folder);
-  const total = files[split].reduce((sum, { bytes }) => sum + bytes, 0) / (labelBytes + PIXELS);
+  const { title, folder: archiveFolder } = format.archive;
+  if (dataDir !== undefined) {
+    const folder = await findFolder(dataDir, archiveFolder);
+    const altered: string[] = [];
+    const loaded = await readSplit(folder, format, split, limit, (file) => altered.push(file));
+    if (altered.length > 0)
+      onNote?.(`Not as published for ${title}, and used all the same: ${altered.join(", ")} in ${folder}.`);
+    return loaded;
+  }
+  const archive = { ...format.archive, files: [...format.files.train, ...format.files.test] };
+  const folder = await downloadArchive(archive, { onProgress });
+  try {
+    return await readSplit(folder, format, split, limit, refuseAltered);
+  } catch (error) {
+    if (!(error instanceof AlteredFile)) throw error;
+    onNote?.(`${join(folder, error.message)} is not as published for ${title}: it is downloaded again.`);
+  }
+  await downloadArchive(archive, { onProgress, check: "sha256" });
+  return readSplit(folder, format, split, limit, refuseAltered);
+}
+
+/** A file of the cache has changed since it was unpacked; the message is its name. */
+class AlteredFile extends Error {}
+
+function refuseAltered(file: string): never {
+  throw new AlteredFile(file);
+}
+
+/** Reads the records of a split up to a limit; `onAltered` is called with each file of another SHA-256. */
+async function readSplit(
+  folder: string,
+  format: CifarFormat,
+  split: Split,
+  limit: number,
+  onAltered: (file: string) => void,
+): Promise<LabelledImages> {
+  const { archive, labelBytes } = format;
+  const files = format.files[split];
+  const total = files.reduce((sum, { bytes }) => sum + bytes, 0) / (labelBytes + PIXELS);
   const count = Math.min(limit, total);
   const loaded = { images: new Uint8Array(count * PIXELS), labels: new Uint8Array(count) };
-  for (const file of files[split]) await checkSize(folder, file, archive.title);
+  for (const file of files) await checkSize(folder, file, archive.title);
   let start = 0;
-  for (const { name } of files[split]) {
-    if (start < count) start += await readRecords(join(folder, name), format, start, loaded);
+  for (const { name, sha256 } of files) {
+    if (start >= count) break;
+    const path = join(folder, name);
+    const bytes = await readFileBytes(path);
+    if (createHash("sha256").update(bytes).digest("hex") !== sha256) onAltered(name);
+    start += copyRecords(bytes, path, format, start, loaded);
   }
   return loaded;
 }
@@ -108,13 +170,13 @@ async function checkSize(folder: string, { name, bytes }: ArchiveFile, title: st
 }
 
 /** Copies the records of a file after those already loaded, up to the limit. Returns their number. */
-async function readRecords(
+function copyRecords(
+  bytes: Uint8Array,
   path: string,
   { archive, labelBytes, classes }: CifarFormat,
   start: number,
   { images, labels }: LabelledImages,
-): Promise<number> {
-  const bytes = await readFileBytes(path);
+): number {
   const recordBytes = labelBytes + PIXELS;
   const count = Math.min(bytes.length / recordBytes, labels.length - start);
   for (let i = 0; i < count; i++) {

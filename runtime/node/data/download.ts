@@ -14,6 +14,8 @@ import { temporaryIn } from "../temporary.ts";
 export interface ArchiveFile {
   readonly name: string;
   readonly bytes: number;
+  /** Hexadecimal. */
+  readonly sha256: string;
 }
 
 /** A .tar.gz with one folder of files, all known beforehand. */
@@ -33,7 +35,12 @@ export interface DownloadOptions {
   readonly cacheDir?: string | undefined;
   /** Called with the number of bytes on disk and of the whole archive. */
   readonly onProgress?: ((received: number, total: number) => void) | undefined;
+  /** What the files in the cache are checked by; their sizes where left out. */
+  readonly check?: FileCheck | undefined;
 }
+
+/** Whether files are the expected ones by their sizes alone, or by their SHA-256 too. */
+export type FileCheck = "size" | "sha256";
 
 /**
  * The folder for downloads, which all runs of a user share:
@@ -53,23 +60,23 @@ export function cacheFolder(
 
 /**
  * Returns the folder of an archive's files. Downloads and unpacks the archive first where the cache lacks one
- * of them. A download that was cut is resumed, in the same call or in a later one. Nothing is
+ * of them, or has another in its place. A download that was cut is resumed, in the same call or in a later one. Nothing is
  * unpacked before its size and SHA-256 are verified.
  * Throws UserError where the archive cannot be downloaded, is another one than expected, or cannot be stored.
  */
 export async function downloadArchive(
   archive: Archive,
-  { cacheDir = cacheFolder(), onProgress }: DownloadOptions = {},
+  { cacheDir = cacheFolder(), onProgress, check = "size" }: DownloadOptions = {},
 ): Promise<string> {
   const folder = join(cacheDir, archive.folder);
   await removeTemporaryFiles(cacheDir);
-  if (await isComplete(folder, archive.files)) return folder;
+  if (await isComplete(folder, archive.files, check)) return folder;
   const part = `${folder}.tar.gz.part`;
   try {
     await makeFolder(cacheDir);
     await withLock(`${folder}.lock`, archive.title, { wait: true }, async () => {
       // another process may have got it while this one waited
-      if (await isComplete(folder, archive.files)) return;
+      if (await isComplete(folder, archive.files, check)) return;
       await receive(archive, part, onProgress);
       await verify(archive, part);
       await unpack(archive, part, folder);
@@ -85,9 +92,19 @@ export async function downloadArchive(
   return folder;
 }
 
-async function isComplete(folder: string, files: readonly ArchiveFile[]): Promise<boolean> {
-  for (const { name, bytes } of files) if ((await sizeOf(join(folder, name))) !== bytes) return false;
+async function isComplete(folder: string, files: readonly ArchiveFile[], check: FileCheck): Promise<boolean> {
+  for (const { name, bytes, sha256 } of files) {
+    const path = join(folder, name);
+    if ((await sizeOf(path)) !== bytes) return false;
+    if (check === "sha256" && (await sha256Of(path)) !== sha256) return false;
+  }
   return true;
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) hash.update(chunk);
+  return hash.digest("hex");
 }
 
 /** The size of a file in bytes, 0 where there is none. */
@@ -180,9 +197,7 @@ async function firstByte(archive: Archive, part: string, start: number, response
 
 /** Checks the SHA-256 of a download. Deletes a wrong one, so that the next run starts again. */
 async function verify({ title, url, sha256 }: Archive, part: string): Promise<void> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(part) as AsyncIterable<Buffer>) hash.update(chunk);
-  const found = hash.digest("hex");
+  const found = await sha256Of(part);
   if (found === sha256) return;
   await rm(part, { force: true });
   throw new UserError(
@@ -204,7 +219,7 @@ async function unpack({ title, url, ...archive }: Archive, part: string, folder:
       preserveOwner: false,
       filter: (path, entry) => "type" in entry && entry.type === "File" && wanted.has(path),
     });
-    if (!(await isComplete(unpacked, archive.files))) {
+    if (!(await isComplete(unpacked, archive.files, "sha256"))) {
       throw new UserError(`The archive of ${url} lacks files of ${title}: give a folder with --data-dir.`, {
         code: "data-damaged",
       });

@@ -1,4 +1,4 @@
-import { access, readdir, realpath, stat } from "node:fs/promises";
+import { access, readdir, realpath, rename, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import {
   type ArtifactBytes,
@@ -142,6 +142,27 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     const changed = new RunDirectory(this.#format, this.path, config);
     changed.#lock = this.#lock;
     return changed;
+  }
+
+  /**
+   * Where the last checkpoint is missing or damaged, puts the best one in its place, keeps the damaged one as
+   * `last.damaged`, and returns a sentence that says so. Throws UserError where neither is sound.
+   */
+  async mendLast(): Promise<string | undefined> {
+    const fault = await this.checkpoint("last").then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (fault === undefined) return undefined;
+    const [last, best] = [this.checkpointPath("last"), this.checkpointPath("best")];
+    const sound = await this.checkpoint("best").catch(() => undefined);
+    if (!(fault instanceof UserError) || !sound) throw fault;
+    const isMissing = fault.code === "file-missing";
+    const bytes = await readFileBytes(best);
+    if (!isMissing) await rename(last, `${last}.damaged`);
+    await this.save("last", bytes);
+    const what = isMissing ? "does not exist" : `is damaged and kept as ${last}.damaged`;
+    return `${last} ${what}: the run goes on from ${best}, of step ${sound.properties.get("step") ?? 0}.`;
   }
 
   /**

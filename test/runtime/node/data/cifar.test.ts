@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { link, mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { datasetDigest, datasets } from "../../../../runtime/data/dataset.ts";
 import { loadDataset } from "../../../../runtime/node/index.ts";
 import { cifar10Dir, testWithCifar10 } from "../../../support/cifar10.ts";
@@ -115,6 +115,37 @@ describe("loadDataset of CIFAR", () => {
     );
   });
 
+  test("a file of --data-dir that is not the published one is used, and told of in one line", async () => {
+    const dataDir = await folderWith("test_batch.bin", records(1));
+    const notes: string[] = [];
+    const onNote = (note: string) => notes.push(note);
+    const { count } = await loadDataset("cifar10", { split: "test", dataDir, limit: 3, onNote });
+    expect(count).toBe(3);
+    expect(notes).toEqual([
+      `Not as published for CIFAR-10, and used all the same: test_batch.bin in ${dataDir}.`,
+    ]);
+  });
+
+  test("a file of the cache that is not the published one is downloaded again, and never used", async () => {
+    const cache = await mkdtemp(join(folder, "cache-"));
+    const own = join(cache, "cifar-10-batches-bin");
+    await mkdir(own);
+    await writeFile(join(own, "test_batch.bin"), records(1));
+    for (const n of [1, 2, 3, 4, 5])
+      await link(join(own, "test_batch.bin"), join(own, `data_batch_${n}.bin`));
+    vi.stubEnv("SHAKE_CACHE_DIR", cache);
+    vi.stubGlobal("fetch", () => Promise.reject(new TypeError("no network here")));
+    const notes: string[] = [];
+    const onNote = (note: string) => notes.push(note);
+    const message = await messageOf(loadDataset("cifar10", { split: "test", limit: 3, onNote }));
+    vi.unstubAllEnvs();
+    vi.unstubAllGlobals();
+    expect(notes).toEqual([
+      `${join(own, "test_batch.bin")} is not as published for CIFAR-10: it is downloaded again.`,
+    ]);
+    expect(message).toMatch(/^CIFAR-10 could not be downloaded from .* \(no network here after 0 of/);
+  });
+
   test.each([0, -1, 2.5, Number.NaN])("a limit of %d is refused", async (limit) => {
     const message = await messageOf(loadDataset("shapes", { split: "test", limit }));
     expect(message).toBe(`The limit of images must be a positive integer, not ${limit}.`);
@@ -125,8 +156,9 @@ describe("the real CIFAR-10", () => {
   testWithCifar10(
     "has 5,000 training and 1,000 test images of each class, and the published statistics",
     async () => {
-      const train = await loadDataset("cifar10", { split: "train", dataDir: cifar10Dir });
-      const held = await loadDataset("cifar10", { split: "test", dataDir: cifar10Dir });
+      const onNote = (note: string) => expect.fail(note);
+      const train = await loadDataset("cifar10", { split: "train", dataDir: cifar10Dir, onNote });
+      const held = await loadDataset("cifar10", { split: "test", dataDir: cifar10Dir, onNote });
       const perClass = (labels: Uint8Array) =>
         train.classNames.map((_, c) => labels.filter((l) => l === c).length);
       expect(perClass(train.labels)).toEqual(new Array(10).fill(5_000));

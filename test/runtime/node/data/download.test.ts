@@ -15,7 +15,11 @@ import {
 import { messageOf } from "../../../support/user-error.ts";
 
 const contents = { "a.bin": randomBytes(100_000), "b.bin": randomBytes(50_000) };
-const files = Object.entries(contents).map(([name, { length }]) => ({ name, bytes: length }));
+const files = Object.entries(contents).map(([name, bytes]) => ({
+  name,
+  bytes: bytes.length,
+  sha256: createHash("sha256").update(bytes).digest("hex"),
+}));
 
 let folder: string;
 let cacheDir: string;
@@ -95,6 +99,16 @@ describe("downloadArchive", () => {
     const { archive } = await publish(await pack(), serve);
     await writeFile(join(await downloadArchive(archive, { cacheDir }), "b.bin"), "cut");
     await expectWhole(await downloadArchive(archive, { cacheDir }));
+  });
+
+  test("repairs a cache of which a file has other bytes, where it is asked to check them", async () => {
+    const { archive, server } = await publish(await pack(), serve);
+    await writeFile(join(await downloadArchive(archive, { cacheDir }), "b.bin"), randomBytes(50_000));
+    await downloadArchive(archive, { cacheDir });
+    expect(server.ranges).toHaveLength(1);
+    await expectWhole(await downloadArchive(archive, { cacheDir, check: "sha256" }));
+    await downloadArchive(archive, { cacheDir, check: "sha256" });
+    expect(server.ranges).toHaveLength(2);
   });
 
   test("goes on where a broken connection stopped", async () => {
@@ -205,7 +219,7 @@ describe("downloadArchive", () => {
 
   test("refuses an archive that lacks a file, and leaves no half-unpacked folder", async () => {
     const { archive } = await publish(await pack(), serve);
-    const missing = { ...archive, files: [...files, { name: "c.bin", bytes: 1 }] };
+    const missing = { ...archive, files: [...files, { name: "c.bin", bytes: 1, sha256: "" }] };
     expect(await messageOf(downloadArchive(missing, { cacheDir }))).toContain("lacks files of Data");
     expect(await readdir(cacheDir)).toEqual(["data.tar.gz.part"]);
   });
