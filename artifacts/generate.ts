@@ -17,6 +17,7 @@ import {
   stockOptimizerGraph,
   type TrainingForm,
   trainingForm,
+  UserError,
   type Value,
   withoutElements,
 } from "../graph-builder/index.ts";
@@ -28,6 +29,7 @@ import {
   withAdapters,
 } from "./adapters.ts";
 import { encodeCheckpoint } from "./checkpoint.ts";
+import { epochModels } from "./epoch-model.ts";
 import { checkpointOf } from "./initial-checkpoint.ts";
 import { type Loss, lossOutput, outputsOfLoss } from "./losses.ts";
 import type { Manifest, TrainingArtifacts } from "./manifest.ts";
@@ -70,6 +72,11 @@ export interface GenerateOptions {
   readonly target?: Target | undefined;
   /** Puts the optimizer's update into the training model; there is no optimizer model then. */
   readonly fused?: boolean | undefined;
+  /**
+   * Also makes `epochModel`, a chunk of the steps of a fused training model in one call, and `initialState`.
+   * Needs the target standard, and fuses the training model.
+   */
+  readonly chunk?: boolean | undefined;
   /**
    * Another number of classes: the last layer before the loss is replaced, with new weights drawn from the
    * seed. The model must be a file or a `Model`.
@@ -145,9 +152,11 @@ export function generateArtifacts(trained: TrainedModel, options: GenerateOption
     lossInput,
     additionalOutputs = [],
     target = "ort-training",
-    fused = false,
+    chunk = false,
+    fused = chunk,
     substitutes,
   } = options;
+  if (chunk) expectChunks(target, fused);
   const isLoss = lossOutput(loss, form.graph);
   const read = outputsOfLoss(loss, form.graph, lossInput).filter((value) => value !== isLoss);
   const evaluated = new Set([...read.flatMap(({ name }) => name ?? []), ...additionalOutputs]);
@@ -193,6 +202,7 @@ function encodeArtifacts(
     trainingModel: write(training, docs.training),
     evalModel: encodeModel(createModel(evaluation, { docString: docs.evaluation })),
     ...(fused ? {} : { optimizerModel: write(optimizerOf(trained, rule, target), docs.optimizer) }),
+    ...(options.chunk ? epochModels(training, tensors, name) : {}),
     ...(source
       ? { sourceModel: withoutElements(source.bytes, new Set(tensors.map((each) => each.name))) }
       : {}),
@@ -210,6 +220,15 @@ function encodeArtifacts(
       warnings: warningsOf(plan, source?.model),
     },
   };
+}
+
+function expectChunks(target: Target, fused: boolean): void {
+  if (target === "standard" && fused) return;
+  const message =
+    target === "standard"
+      ? "A chunk of steps needs a fused training model: leave fused out."
+      : "A chunk of steps needs the target standard: it is written in ai.onnx alone.";
+  throw new UserError(message, { code: "setting-conflict" });
 }
 
 function docStringsOf(name: string, { fused, rule }: TrainingPlan) {

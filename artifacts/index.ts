@@ -16,6 +16,7 @@ export {
   type TrainingCoverage,
   trainingCoverage,
 } from "./coverage.ts";
+export { type EpochModels, epochModels } from "./epoch-model.ts";
 export * from "./generate.ts";
 export * from "./initial-checkpoint.ts";
 export * from "./losses.ts";

@@ -25,16 +25,22 @@ export interface TrainingArtifacts<M extends Manifest = Manifest> {
    * came from no file.
    */
   readonly sourceModel?: Uint8Array | undefined;
+  /** A chunk of training steps as one model; none where it was not asked for. */
+  readonly epochModel?: Uint8Array | undefined;
+  /** A model whose outputs are the state that the first chunk is fed; none without `epochModel`. */
+  readonly initialState?: Uint8Array | undefined;
   readonly checkpoint: Uint8Array;
   readonly manifest: M;
 }
 
-/** The names of the artifacts' files; all but `source.onnx` are ONNX Runtime's. */
+/** The names of the artifacts' files; `source.onnx`, `epoch_model.onnx` and `initial_state.onnx` are ours. */
 export const artifactFiles = {
   trainingModel: "training_model.onnx",
   evalModel: "eval_model.onnx",
   optimizerModel: "optimizer_model.onnx",
   sourceModel: "source.onnx",
+  epochModel: "epoch_model.onnx",
+  initialState: "initial_state.onnx",
   checkpoint: "checkpoint",
 } as const;
 

@@ -1,5 +1,5 @@
 import type { Checkpoint } from "../artifacts/checkpoint.ts";
-import { generateArtifacts } from "../artifacts/generate.ts";
+import { type GenerateOptions, generateArtifacts } from "../artifacts/generate.ts";
 import type { Manifest, TrainingArtifacts } from "../artifacts/manifest.ts";
 import { blockCount, networkName } from "./network.ts";
 import { type ArtifactSettings, optimizerRule } from "./settings.ts";
@@ -21,10 +21,14 @@ export function isShakeNetManifest(manifest: Manifest): manifest is ShakeNetMani
 }
 
 /**
- * The training artifacts of a network; the same settings always give the same bytes. Throws UserError for
- * invalid network settings.
+ * The training artifacts of a network; the same settings always give the same bytes. With `chunk`, which
+ * needs a fused model of the target standard, also a model that takes many steps in one call. Throws
+ * UserError for invalid network settings.
  */
-export function buildTrainingArtifacts(settings: ArtifactSettings): ShakeNetArtifacts {
+export function buildTrainingArtifacts(
+  settings: ArtifactSettings,
+  { chunk }: Pick<GenerateOptions, "chunk"> = {},
+): ShakeNetArtifacts {
   const { target, fused, optimizer, seed } = settings;
   const form = shakeNetForm(settings);
   const trained = new Set(trainedNames(settings));
@@ -36,6 +40,7 @@ export function buildTrainingArtifacts(settings: ArtifactSettings): ShakeNetArti
     optimizer: optimizerRule(settings),
     target,
     fused,
+    chunk,
     seed,
     properties: new Map([["settings", JSON.stringify(settings)]]),
     docStrings: {

@@ -12,22 +12,22 @@ import { UserError } from "../../graph-builder/errors.ts";
 import { endReplacement, fileOf, MANIFEST, replaceFiles } from "./file-set.ts";
 import { makeFolder, readFileBytes } from "./files.ts";
 
-const modelKeys = ["trainingModel", "evalModel", "optimizerModel", "sourceModel"] as const;
-
-/** Models of a folder by the names of their files; one that is undefined is removed. */
-export type FurtherModels = Readonly<Record<string, Uint8Array | undefined>>;
+const modelKeys = [
+  "trainingModel",
+  "evalModel",
+  "optimizerModel",
+  "sourceModel",
+  "epochModel",
+  "initialState",
+] as const;
 
 /**
- * Writes the artifacts, further models and `manifest.json` into a folder, as one: a reader finds the old ones
- * or the new ones, also after a kill. Throws UserError where it cannot be written, and where another process
- * writes into it.
+ * Writes the artifacts and `manifest.json` into a folder, as one: a reader finds the old ones or the new ones,
+ * also after a kill, and an old file of a model that there is not is removed. Throws UserError where it
+ * cannot be written, and where another process writes into it.
  */
-export async function writeTrainingArtifacts(
-  folder: string,
-  artifacts: TrainingArtifacts,
-  further: FurtherModels = {},
-): Promise<void> {
-  await write(folder, artifacts, further, [[artifactFiles.checkpoint, artifacts.checkpoint]]);
+export async function writeTrainingArtifacts(folder: string, artifacts: TrainingArtifacts): Promise<void> {
+  await write(folder, artifacts, [[artifactFiles.checkpoint, artifacts.checkpoint]]);
 }
 
 /**
@@ -38,18 +38,16 @@ export async function writeTrainingModels(
   folder: string,
   artifacts: ModelBytes & Pick<TrainingArtifacts, "manifest">,
 ): Promise<void> {
-  await write(folder, artifacts, {}, []);
+  await write(folder, artifacts, []);
 }
 
 /** The manifest has the hashes of the models. Programs replace the checkpoint when they save theirs. */
 async function write(
   folder: string,
   { manifest, ...artifacts }: ModelBytes & Pick<TrainingArtifacts, "manifest">,
-  further: FurtherModels,
   others: readonly [string, Uint8Array][],
 ): Promise<void> {
-  const own = modelKeys.map((key) => [artifactFiles[key], artifacts[key]] as const);
-  const models = [...own, ...Object.entries(further)];
+  const models = modelKeys.map((key) => [artifactFiles[key], artifacts[key]] as const);
   const written = models.flatMap(([name, bytes]): [string, Uint8Array][] => (bytes ? [[name, bytes]] : []));
   const removed = models.flatMap(([name, bytes]) => (bytes ? [] : name));
   const hashes = Object.fromEntries(written.map(([name, bytes]) => [name, sha256(bytes)]));
@@ -70,7 +68,8 @@ export async function readTrainingArtifacts(folder: string): Promise<ArtifactByt
 
 /**
  * Reads the models of a folder. Throws UserError where one cannot be read, and for one that is not that of
- * the manifest; only the optimizer's and the source may be missing.
+ * the manifest; the optimizer's and the source may be missing. The models of a chunk of steps are left
+ * out, as no session needs them.
  */
 export async function readTrainingModels(folder: string): Promise<ModelBytes> {
   await endReplacement(folder);

@@ -237,6 +237,8 @@ test("the files have the names of ONNX Runtime's", () => {
     "eval_model.onnx",
     "optimizer_model.onnx",
     "source.onnx",
+    "epoch_model.onnx",
+    "initial_state.onnx",
     "checkpoint",
   ]);
 });

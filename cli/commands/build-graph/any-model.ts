@@ -57,6 +57,7 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
       classes,
       target,
       fused: fused || chunk,
+      chunk,
       seed,
     }),
   );

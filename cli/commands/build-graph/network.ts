@@ -13,7 +13,7 @@ export function buildOfNetwork(given: BuildGraphGiven): Build {
   const { target, fused, chunk, out } = complete(buildGraphCommand.settings, given);
   const config = runConfig(partOf(runSchemas, given));
   const folder = out ?? join("build", `${networkSlug(config)}-${config.data}`);
-  const artifacts = buildTrainingArtifacts(artifactSettings(config, target, fused || chunk));
+  const artifacts = buildTrainingArtifacts(artifactSettings(config, target, fused || chunk), { chunk });
   const { network, parameters, cost } = artifacts.manifest;
   return {
     folder,
