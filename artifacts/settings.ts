@@ -2,9 +2,9 @@ import { didYouMean, UserError } from "../graph-builder/errors.ts";
 import type { OptimizerRule } from "../graph-builder/index.ts";
 
 /**
- * The optimizers that can be written: momentum in ordinary operators, or ONNX Runtime's stock ones.
+ * The optimizers that can be written: momentum and Muon in ordinary operators, or ONNX Runtime's stock ones.
  */
-export const optimizers = ["sgd-nesterov", "sgd", "sgd-momentum", "adamw"] as const;
+export const optimizers = ["sgd-nesterov", "sgd", "sgd-momentum", "adamw", "muon"] as const;
 export type OptimizerName = (typeof optimizers)[number];
 
 /** The operators of the training model: ONNX Runtime's training operators, or ai.onnx 17 alone. */
@@ -25,6 +25,7 @@ const rules: { readonly [N in OptimizerName]: OptimizerRule } = {
     correctBias: true,
     mode: 0,
   },
+  muon: { kind: "muon", momentum: 0.95, weightDecay: 0.1, newtonSchulzSteps: 5, sgdRate: 1 },
 };
 
 /** The rule of a name, or the rule itself. Throws UserError for an unknown name. */

@@ -24,6 +24,7 @@ export const paperSettings = {
   warmUp: 0,
   finalRate: 0,
   biasRate: 1,
+  sgdRate: 1,
   labelSmoothing: 0,
   shakeSchedule: "constant",
   shakeRange: 0.5,

@@ -14,6 +14,11 @@ export interface ArtifactSettings extends NetworkSettings {
    */
   readonly fused?: boolean | undefined;
   readonly momentum: number;
+  /**
+   * With Muon: a factor of the learning rate of the parameters that SGD updates, which are the last layer and
+   * all vectors; 1 where left out. Their weight decay is divided by it.
+   */
+  readonly sgdRate?: number | undefined;
   /** The weight decay of all parameters, including batch normalisation's, as in the author's code. */
   readonly weightDecay: number;
   /** The weight decay of batch normalisation's scales and biases; that of all parameters where left out. */
@@ -46,9 +51,10 @@ export function optimizerRule(settings: ArtifactSettings): OptimizerRule {
   };
 }
 
-function updateRule({ optimizer, momentum, weightDecay }: ArtifactSettings): OptimizerRule {
+function updateRule({ optimizer, momentum, weightDecay, sgdRate = 1 }: ArtifactSettings): OptimizerRule {
   const rule = ruleOf(optimizer);
   if (rule.kind === "sgd-nesterov" || rule.kind === "sgd-momentum") return { ...rule, momentum, weightDecay };
+  if (rule.kind === "muon") return { ...rule, momentum, weightDecay, sgdRate };
   return rule.kind === "adamw" ? { ...rule, weightDecay } : rule;
 }
 
@@ -58,6 +64,8 @@ function parameterGroups(settings: ArtifactSettings): ParameterGroups {
   const decay = (value: number) => (optimizer === "sgd" ? {} : { weightDecay: value });
   const bias = { learningRate: biasRate, ...decay(normDecay / biasRate) };
   return {
+    // Muon is for hidden layers
+    ...(optimizer === "muon" ? { "fc.weight": { newtonSchulzSteps: 0 } } : {}),
     ...(normDecay === weightDecay ? {} : { "*.bn*.weight": decay(normDecay) }),
     ...(normDecay === weightDecay && biasRate === 1 ? {} : { "*.bn*.bias": bias }),
     ...(biasRate === 1 || stem === "paper" ? {} : { "stem.conv.bias": bias }),

@@ -1,5 +1,6 @@
 import { didYouMean, UserError } from "../errors.ts";
 import { globExpression } from "../glob.ts";
+import { isOrthogonalized } from "./muon.ts";
 import type { UpdateRule } from "./rules.ts";
 
 /** What the parameters of a group have in place of the rule's own settings. */
@@ -11,6 +12,8 @@ export interface GroupSettings {
   readonly alpha?: number;
   readonly beta?: number;
   readonly epsilon?: number;
+  /** Muon's iterations; 0 leaves the parameters to SGD. */
+  readonly newtonSchulzSteps?: number;
 }
 
 /**
@@ -25,15 +28,25 @@ export interface ParameterRule {
   readonly rateFactor: number;
 }
 
-/** The rule of a parameter in its groups. */
+/**
+ * The rule of a parameter of some rank in its groups. Where Muon does not update it, that is SGD with Nesterov
+ * momentum, at Muon's rate times `sgdRate` and with the weight decay over it.
+ */
 export function ruleOfParameter(
   { groups = {}, ...rule }: UpdateRule & { readonly groups?: ParameterGroups | undefined },
   name: string,
+  rank: number,
 ): ParameterRule {
   const own = Object.entries(groups).filter(([glob]) => globExpression(glob).test(name));
   const settings: GroupSettings = Object.fromEntries(own.flatMap(([, group]) => Object.entries(group)));
   const { learningRate = 1, ...changed } = settings;
-  return { rule: { ...rule, ...changed }, rateFactor: learningRate };
+  const changedRule: UpdateRule = { ...rule, ...changed };
+  if (changedRule.kind !== "muon" || isOrthogonalized(changedRule, rank)) {
+    return { rule: changedRule, rateFactor: learningRate };
+  }
+  const { momentum, weightDecay, sgdRate } = changedRule;
+  const sgd = { kind: "sgd-nesterov", momentum, weightDecay: weightDecay / sgdRate } as const;
+  return { rule: sgd, rateFactor: learningRate * sgdRate };
 }
 
 /** The settings of each rule that a group may change, beside the learning rate. */
@@ -42,6 +55,7 @@ const changeable: { readonly [K in UpdateRule["kind"]]: readonly (keyof GroupSet
   "sgd-momentum": ["momentum", "weightDecay"],
   "sgd-nesterov": ["momentum", "weightDecay"],
   adamw: ["alpha", "beta", "epsilon", "weightDecay"],
+  muon: ["momentum", "weightDecay", "newtonSchulzSteps"],
 };
 
 /**
@@ -68,6 +82,9 @@ export function expectGroups(
       }
       if (!(typeof value === "number" && Number.isFinite(value) && value >= 0)) {
         throw refused(glob, `${setting} of the group ${glob} is ${value}, and must be a number from 0.`);
+      }
+      if (setting === "newtonSchulzSteps" && !Number.isInteger(value)) {
+        throw refused(glob, `${setting} of the group ${glob} is ${value}, and must be a whole number.`);
       }
     }
   }

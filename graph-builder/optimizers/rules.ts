@@ -2,6 +2,7 @@ import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
 import type { Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
+import { type MuonSettings, muon } from "./muon.ts";
 
 /** The inputs of one parameter's optimizer step; `moments` has as many values as the optimizer keeps. */
 export interface Update {
@@ -46,9 +47,10 @@ export type UpdateRule =
   | ({ readonly kind: "sgd" } & SgdSettings)
   | ({ readonly kind: "sgd-momentum" } & MomentumSettings)
   | ({ readonly kind: "sgd-nesterov" } & MomentumSettings)
-  | ({ readonly kind: "adamw" } & AdamWSettings);
+  | ({ readonly kind: "adamw" } & AdamWSettings)
+  | ({ readonly kind: "muon" } & MuonSettings);
 
-/** Appends one parameter's update by a rule. */
+/** Appends one parameter's update by a rule. Muon's parameter must have two axes or more. */
 export function applyRule(g: Builder, rule: UpdateRule, update: Update): Updated {
   switch (rule.kind) {
     case "sgd":
@@ -59,6 +61,8 @@ export function applyRule(g: Builder, rule: UpdateRule, update: Update): Updated
       return sgdNesterov(g, update, rule);
     case "adamw":
       return adamW(g, update, rule);
+    case "muon":
+      return muon(g, update, rule);
   }
 }
 

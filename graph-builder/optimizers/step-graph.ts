@@ -17,6 +17,7 @@ export const momentCounts: { readonly [K in OptimizerRule["kind"]]: number } = {
   "sgd-momentum": 1,
   "sgd-nesterov": 1,
   adamw: 2,
+  muon: 1,
 };
 
 /**
@@ -30,7 +31,7 @@ export function momentNames(parameter: string, count: number): string[] {
 
 /** Appends the update of a parameter, which is named as its weight, with the settings of its groups. */
 export function updateParameter(g: Builder, optimizer: OptimizerRule, update: Update): Updated {
-  const { rule, rateFactor } = ruleOfParameter(optimizer, nameOf(update.weight));
+  const { rule, rateFactor } = ruleOfParameter(optimizer, nameOf(update.weight), update.weight.shape.length);
   if (rateFactor === 1) return applyRule(g, rule, update);
   return applyRule(g, rule, { ...update, learningRate: g.Mul(update.learningRate, g.float(rateFactor)) });
 }

@@ -5,7 +5,7 @@ import { type DatasetName, datasetNames, datasets } from "../../runtime/data/dat
 import { deviceNames } from "../../runtime/device/names.ts";
 import { type AverageSettings, averageKinds } from "../../runtime/loop/averaging.ts";
 import { scheduleShapes } from "../../runtime/loop/schedule.ts";
-import { engineNames, precisions, replicaCount } from "../../runtime/node/run/engine-settings.ts";
+import { engineNames, isChunked, precisions, replicaCount } from "../../runtime/node/run/engine-settings.ts";
 import {
   checkSettings,
   type Given,
@@ -90,7 +90,17 @@ export const runSettingGroups = {
       .positive()
       .optional()
       .describe("gradients of a larger norm, over all parameters, are scaled to it [default: no limit]"),
-    momentum: z.number().min(0).lt(1).default(0.9).describe("momentum of sgd-nesterov and sgd-momentum"),
+    momentum: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0.9)
+      .describe("momentum of sgd-nesterov, sgd-momentum and muon"),
+    sgdRate: z
+      .number()
+      .positive()
+      .optional()
+      .describe("with muon: factor of the learning rate of the last layer and of vectors [default: 1]"),
     labelSmoothing: z
       .number()
       .min(0)
@@ -213,6 +223,7 @@ export function runConfig(given: GivenRun): RunConfig {
     });
   }
   refuseIdleAverage(settings);
+  refuseMuonConflicts(settings);
   return { ...settings, classes, epochs, replicas: replicaCount(settings) };
 }
 
@@ -241,6 +252,7 @@ export function compiledSettings(settings: CompiledSettings): CompiledSettings {
   const { depth, width, classes, optimizer, momentum, weightDecay, seed } = settings;
   const { stem, stemStride, initialization, outputScale, normDecay, biasRate, clipNorm, labelSmoothing } =
     settings;
+  const { sgdRate } = settings;
   return {
     depth,
     width,
@@ -257,6 +269,7 @@ export function compiledSettings(settings: CompiledSettings): CompiledSettings {
     biasRate,
     clipNorm,
     labelSmoothing,
+    sgdRate,
   };
 }
 
@@ -292,6 +305,21 @@ function refuseIdleAverage(
     const sentence = `--${kebabCase(name)} needs --average ${averageKinds.join(" or ")}.`;
     throw new UserError(sentence, { code: "setting-conflict", details: { setting: name } });
   }
+}
+
+function refuseMuonConflicts({
+  optimizer,
+  sgdRate,
+  stepsPerCall,
+  precision,
+}: Pick<RunConfig, "optimizer" | "sgdRate" | "stepsPerCall" | "precision">): void {
+  const refuse = (setting: string, sentence: string) => {
+    throw new UserError(sentence, { code: "setting-conflict", details: { setting } });
+  };
+  if (optimizer !== "muon" && sgdRate !== undefined) refuse("sgdRate", "--sgd-rate needs --optimizer muon.");
+  if (optimizer !== "muon" || !isChunked({ stepsPerCall, precision })) return;
+  const whole = precision === "mixed" ? "--precision mixed" : "--steps-per-call";
+  refuse("optimizer", `--optimizer muon does not go with ${whole}, which updates all weights as one matrix.`);
 }
 
 /** The value of a setting of a run. A setting that the run does not say has the paper's value. */

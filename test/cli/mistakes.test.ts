@@ -42,6 +42,12 @@ const mistakes: readonly (readonly [what: string, args: readonly string[], sente
     ["train", "--average-decay", "0.9"],
     /^--average-decay needs --average ema or lookahead\.$/,
   ],
+  ["a rate of SGD without Muon", ["train", "--sgd-rate", "4"], /^--sgd-rate needs --optimizer muon\.$/],
+  [
+    "Muon with several steps a call",
+    ["train", "--optimizer", "muon", "--steps-per-call", "4"],
+    /^--optimizer muon does not go with --steps-per-call/,
+  ],
   ["a flag without its value", ["train", "--data-dir"], /^--data-dir needs a value/],
   [
     "a misspelt key in a config file",

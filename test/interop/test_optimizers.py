@@ -11,7 +11,7 @@ import pytest
 import torch
 
 SCRIPT = Path(__file__).parent / "write-optimizer.js"
-SHAPES = {"layer.weight": (4, 3), "layer.bias": (4,)}
+SHAPES = {"layer.weight": (4, 3), "layer.bias": (4,), "conv.weight": (3, 2, 2, 2)}
 STEPS = 20
 
 ADAMW = {"kind": "adamw", "alpha": 0.9, "beta": 0.999, "epsilon": 1e-8, "correctBias": True, "mode": 0}
@@ -23,6 +23,28 @@ def sgd(**settings):
 
 def adamw(**settings):
     return lambda groups: torch.optim.AdamW(groups, lr=1, **settings)
+
+
+MUON = {"kind": "muon", "momentum": 0.9, "weightDecay": 0.1, "newtonSchulzSteps": 5, "sgdRate": 4}
+
+
+class Muon:
+    """torch.optim.Muon in float32 for matrices, of which a filter is one, and torch.optim.SGD for vectors."""
+
+    def __init__(self, groups):
+        matrices, vectors = (group["params"] for group in groups)
+        self.param_groups = groups
+        self.matrices = [torch.nn.Parameter(p.detach().view(len(p), -1)) for p in matrices]
+        self.muon = torch.optim.Muon(self.matrices, momentum=0.9, weight_decay=0.1)
+        self.sgd = torch.optim.SGD(vectors, momentum=0.9, weight_decay=0.1 / 4, nesterov=True)
+
+    def step(self):
+        for matrix, p in zip(self.matrices, self.param_groups[0]["params"]):
+            matrix.grad = p.grad.view_as(matrix)
+        self.muon.param_groups[0]["lr"] = self.param_groups[0]["lr"]
+        self.sgd.param_groups[0]["lr"] = 4 * self.param_groups[1]["lr"]
+        self.muon.step()
+        self.sgd.step()
 
 
 # our rule, PyTorch's optimizer, the settings of the bias's group, the limits of the gradients
@@ -54,6 +76,7 @@ CASES = {
         adamw(weight_decay=0.1),
         {"weight_decay": 0, "factor": 0.1, "betas": (0.5, 0.999)},
     ),
+    "muon": (MUON, Muon, {}),
     "clipped by norm": ({"kind": "sgd", "maxNorm": 0.5}, sgd(), {}),
     "clipped by value": (
         {"kind": "sgd-momentum", "momentum": 0.5, "weightDecay": 0, "clipValue": 0.3},
@@ -64,7 +87,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_twenty_steps_are_those_of_pytorch(name: str, tmp_path: Path):
+def test_twenty_steps_are_those_of_pytorch(name: str, tmp_path: Path, monkeypatch):
+    # torch.optim.Muon iterates in bfloat16; ours stays in float32
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
     rule, optimizer_of, group = CASES[name]
     path = tmp_path / "optimizer.onnx"
     subprocess.run(["node", SCRIPT, path, json.dumps(rule)], check=True)
@@ -80,7 +105,10 @@ def test_twenty_steps_are_those_of_pytorch(name: str, tmp_path: Path):
     factor = group.get("factor", 1)
     settings = {key: value for key, value in group.items() if key != "factor"}
     optimizer = optimizer_of(
-        [{"params": [weights["layer.weight"]]}, {"params": [weights["layer.bias"]], **settings}]
+        [
+            {"params": [weights["layer.weight"], weights["conv.weight"]]},
+            {"params": [weights["layer.bias"]], **settings},
+        ]
     )
     for step in range(1, STEPS + 1):
         rate = 0.1 / step

@@ -30,6 +30,21 @@ test("batch normalisation has a decay of its own, and its biases a rate with a d
   expect(optimizerModel && decodeModel(optimizerModel).graph.nodes.length).toBeGreaterThan(0);
 });
 
+test("Muon leaves the last layer to SGD, whose rate and that of the biases multiply", () => {
+  const settings = tinySettings({ optimizer: "muon", weightDecay: 0.01, biasRate: 4, sgdRate: 20 });
+  expect(optimizerRule(settings)).toEqual({
+    kind: "muon",
+    momentum: 0.9,
+    weightDecay: 0.01,
+    newtonSchulzSteps: 5,
+    sgdRate: 20,
+    groups: {
+      "fc.weight": { newtonSchulzSteps: 0 },
+      "*.bn*.bias": { learningRate: 4, weightDecay: 0.0025 },
+    },
+  });
+});
+
 test("a bias moves as many times as far as its rate says, and the other weights as before", async () => {
   const stepped = async (biasRate: number) => {
     const { session, device } = await openTiny(

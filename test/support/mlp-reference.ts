@@ -1,7 +1,11 @@
 import { at, type Model } from "../../graph-builder/index.ts";
+import { muonStep } from "./muon-reference.ts";
+
+/** The rows of the matrices. */
+const rows: Readonly<Record<string, number>> = { "hidden.weight": 4, "out.weight": 2 };
 
 /** What a reference step may be. */
-export type ReferenceOptimizer = "sgd" | "sgd-momentum" | "sgd-nesterov" | "adamw";
+export type ReferenceOptimizer = "sgd" | "sgd-momentum" | "sgd-nesterov" | "adamw" | "muon";
 
 /** The network of `mlp()` with a mean squared error in double precision, without ONNX. */
 export class MlpReference {
@@ -69,10 +73,13 @@ export class MlpReference {
     const { loss, gradients } = this.gradients(x, target);
     this.#steps += 1;
     for (const [name, values] of this.parameters) {
-      for (const [i, value] of values.entries()) {
-        const moment = at(this.#moments.get(name) ?? [], i);
-        values[i] = this.#updated(value, at(gradients.get(name) ?? [], i), moment, optimizer, rate);
-      }
+      const [gradient, moments] = [gradients.get(name) ?? [], this.#moments.get(name) ?? []];
+      const height = rows[name];
+      const next =
+        optimizer === "muon" && height !== undefined
+          ? muonStep(values, gradient, moments, height, rate)
+          : values.map((value, i) => this.#updated(value, at(gradient, i), at(moments, i), optimizer, rate));
+      values.splice(0, values.length, ...next);
     }
     return loss;
   }
@@ -85,6 +92,11 @@ export class MlpReference {
     rate: number,
   ): number {
     if (optimizer === "sgd") return value - rate * gradient;
+    if (optimizer === "muon") {
+      const decayed = gradient + 0.1 * value;
+      moment.m = 0.95 * moment.m + decayed;
+      return value - rate * (decayed + 0.95 * moment.m);
+    }
     if (optimizer !== "adamw") {
       moment.m = 0.9 * moment.m + gradient;
       return value - rate * (optimizer === "sgd-momentum" ? moment.m : gradient + 0.9 * moment.m);

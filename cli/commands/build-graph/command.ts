@@ -7,6 +7,7 @@ const settings = [
   "optimizer",
   "learningRate",
   "momentum",
+  "sgdRate",
   "weightDecay",
   "normDecay",
   "biasRate",
@@ -30,8 +31,8 @@ export const buildGraphCommand: Command<(typeof settings)[number]> = {
     classes: "number of classes [default: that of the data set]",
     optimizer: "update rule [default: sgd-nesterov; with --from adamw]",
     learningRate: "learning rate that a session of a --from model starts with [default: 0.001]",
-    momentum: "momentum of sgd-nesterov and sgd-momentum [default: 0.9]",
-    weightDecay: "weight decay [default: 1e-4; with --from PyTorch's: 0.01 for adamw, else 0]",
+    momentum: "momentum of sgd-nesterov, sgd-momentum and muon [default: 0.9; with --from PyTorch's]",
+    weightDecay: "weight decay [default: 1e-4; with --from PyTorch's: 0.01 for adamw, 0.1 for muon, else 0]",
   },
   load: () => import("./run.ts"),
 };

@@ -7,7 +7,8 @@ const momentumRules = ["sgd-momentum", "sgd-nesterov"] as const;
 
 /** The optimizers that have each setting. */
 const settingsOf: Readonly<Record<string, readonly OptimizerName[]>> = {
-  momentum: momentumRules,
+  momentum: [...momentumRules, "muon"],
+  sgdRate: ["muon"],
   betas: ["adamw"],
   epsilon: ["adamw"],
 };
@@ -18,6 +19,7 @@ const settingsOf: Readonly<Record<string, readonly OptimizerName[]>> = {
  */
 export function ruleFrom(given: BuildGraphGiven): OptimizerRule {
   const { optimizer = "adamw", clipNorm, clipValue, groups, weightDecay, momentum, betas, epsilon } = given;
+  const { sgdRate } = given;
   for (const [setting, optimizers] of Object.entries(settingsOf)) {
     if (given[setting as keyof BuildGraphGiven] === undefined || optimizers.includes(optimizer)) continue;
     throw new UserError(
@@ -26,7 +28,7 @@ export function ruleFrom(given: BuildGraphGiven): OptimizerRule {
     );
   }
   const [alpha, beta] = betas ?? [];
-  const changed = Object.entries({ weightDecay, momentum, alpha, beta, epsilon });
+  const changed = Object.entries({ weightDecay, momentum, sgdRate, alpha, beta, epsilon });
   return {
     ...ruleOf(optimizer),
     ...Object.fromEntries(changed.filter(([, value]) => value !== undefined)),

@@ -37,6 +37,7 @@ function stepped(
 ) {
   const [m = 0, v = 0] = moments;
   if (rule.kind === "sgd") return [w - lr * (g + (rule.weightDecay ?? 0) * w)];
+  if (rule.kind === "muon") throw new Error("Muon is no rule of single elements");
   if (rule.kind !== "adamw") {
     const d = g + rule.weightDecay * w;
     const velocity = rule.momentum * m + d;

@@ -45,7 +45,9 @@ test.each(targets.flatMap((target) => optimizers.map((optimizer) => ({ target, o
   "$optimizer over the $target target learns a batch by heart",
   async ({ target, optimizer }) => {
     const { session } = await openTiny(buildTrainingArtifacts(tinySettings({ width: 4, target, optimizer })));
-    session.learningRate = { "sgd-nesterov": 0.1, "sgd-momentum": 0.1, sgd: 0.5, adamw: 0.02 }[optimizer];
+    session.learningRate = { "sgd-nesterov": 0.1, "sgd-momentum": 0.1, sgd: 0.5, adamw: 0.02, muon: 0.1 }[
+      optimizer
+    ];
     const losses: number[] = [];
     for (let step = 0; step < 12; step++) {
       session.lazyResetGrad();
@@ -109,7 +111,7 @@ test.each(targets.flatMap((target) => optimizers.map((optimizer) => ({ target, o
       const worst = Math.max(...Array.from(data as Float32Array, (x, i) => Math.abs(x - (twin[i] ?? 0))));
       expect(worst, name).toBeLessThan(1e-6);
     }
-    const moments = { "sgd-nesterov": 1, "sgd-momentum": 1, sgd: 0, adamw: 2 }[optimizer];
+    const moments = { "sgd-nesterov": 1, "sgd-momentum": 1, sgd: 0, adamw: 2, muon: 1 }[optimizer];
     const trained = fused.size - apart.size;
     expect(trained).toBe(moments * [...apart.keys()].filter((name) => !name.includes("running")).length);
   },
