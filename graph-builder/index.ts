@@ -72,6 +72,7 @@ export type { KeptForm } from "./operators/kept.ts";
 export type * from "./operators/schema.ts";
 export type { ClippingSettings } from "./optimizers/clipping.ts";
 export type { GroupSettings, ParameterGroups } from "./optimizers/groups.ts";
+export type { MuonSettings } from "./optimizers/muon.ts";
 export * from "./optimizers/rules.ts";
 export * from "./optimizers/step-graph.ts";
 export * from "./optimizers/training-outputs.ts";
