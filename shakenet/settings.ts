@@ -36,6 +36,11 @@ export interface ArtifactSettings extends NetworkSettings {
    * 1512.00567); 0 where left out.
    */
   readonly labelSmoothing?: number | undefined;
+  /**
+   * Leaves the height and the width of the training model's images free; images of 32 x 32 where left out. The
+   * evaluation model always takes 32 x 32.
+   */
+  readonly anySize?: boolean | undefined;
   /** The seed of the initial weights. */
   readonly seed: number;
 }

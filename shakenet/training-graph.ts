@@ -6,6 +6,7 @@ import {
   type Builder,
   createBuilder,
   dataTypeNumbers,
+  type GivenShape,
   Graph,
   Tensor,
   type TrainingForm,
@@ -34,7 +35,8 @@ export const shakeNetTraining = {
 } as const;
 
 /**
- * The network with its loss. Both graphs take images uint8 [batch, 3, 32, 32] and labels int64 [batch], and
+ * The network with its loss. Both graphs take images uint8 [batch, 3, 32, 32] (the training graph of any
+ * height and width where the settings say so) and labels int64 [batch], and
  * return loss (mean cross-entropy) and correct (int64, how many of the batch).
  * - The training graph also takes alpha and beta, float [blocks, batch], and normalises by the batch.
  * - The evaluation graph mixes both branches with 0.5, normalises by the running statistics, and also returns
@@ -97,7 +99,8 @@ function trainingForward(
   appendTensor: AppendTensor,
 ): { readonly graph: Graph; readonly substitutes: ReadonlyMap<Value, Value> } {
   const g = createBuilder(new Graph("training"));
-  const { images, labels } = dataInputs(g);
+  const [colours, ...sides] = imageShape;
+  const { images, labels } = dataInputs(g, [colours, ...(settings.anySize ? ["height", "width"] : sides)]);
   const blocks = blockCount(settings);
   const alpha = g.input("alpha", "float", [blocks, "batch"]);
   const beta = g.input("beta", "float", [blocks, "batch"]);
@@ -148,9 +151,9 @@ export function evenMix(g: Builder, branch1: Value, branch2: Value): Value {
   return g.Mul(g.Add(branch1, branch2), g.float(0.5));
 }
 
-function dataInputs(g: Builder): { images: Value; labels: Value } {
+function dataInputs(g: Builder, size: GivenShape = imageShape): { images: Value; labels: Value } {
   return {
-    images: g.input("images", "uint8", ["batch", ...imageShape]),
+    images: g.input("images", "uint8", ["batch", ...size]),
     labels: g.input("labels", "int64", ["batch"]),
   };
 }

@@ -11,6 +11,7 @@ import {
   withDefaults,
 } from "../../runtime/node/run/schema.ts";
 import { runSchemas, runSettingGroups } from "../../shakenet/node/run-config.ts";
+import { expectTogether } from "../../shakenet/node/setting-conflicts.ts";
 import type { Feeding } from "./feeding.ts";
 import { feedingSchema } from "./feeding.ts";
 
@@ -103,6 +104,7 @@ export function modelConfig(
   } = withDefaults(modelSchemas, { ...alone, ...given, ...sized });
   const { data, epochs: count = defaultEpochs[data], learningRate = ownRate } = settings;
   expectClasses(feeding, data);
+  expectTogether(settings);
   return {
     model: basename(folder),
     feeding,

@@ -3,7 +3,7 @@ import { elementsOver } from "../composites.ts";
 import type { Value } from "../ir.ts";
 import type { OpType } from "../operators/index.ts";
 import { staticDim } from "../operators/inference.ts";
-import { sameShape } from "../types.ts";
+import { elementCount, sameShape } from "../types.ts";
 import { convGrad } from "./convolution.ts";
 import type { Call, Lower, Lowering } from "./lower.ts";
 import {
@@ -156,8 +156,11 @@ function affine(g: Builder, X: Value, gain: Value, shift: Value | null, sum: Val
 
 /** The sum of each channel of a blocked X [N, C, H, W]. */
 function channelSum(g: Builder, X: Value, B: number): Value {
-  const [channels, height, width] = [staticDim(X.shape, 1), staticDim(X.shape, 2), staticDim(X.shape, 3)];
-  const view = g.Reshape(X, g.int64([0, channels / B, height * width, B]));
-  const pixels = g.ReduceSum(view, g.int64([2]), { keepdims: 0 });
-  return g.Reshape(g.ReduceSum(pixels, g.int64([0]), { keepdims: 0 }), g.int64([channels]));
+  const channels = staticDim(X.shape, 1);
+  const pixels = X.shape.slice(2).every((dim) => typeof dim === "number")
+    ? elementCount(X.shape.slice(2))
+    : -1;
+  const view = g.Reshape(X, g.int64([0, channels / B, pixels, B]));
+  const perImage = g.ReduceSum(view, g.int64([2]), { keepdims: 0 });
+  return g.Reshape(g.ReduceSum(perImage, g.int64([0]), { keepdims: 0 }), g.int64([channels]));
 }

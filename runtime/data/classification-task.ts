@@ -8,6 +8,8 @@ import type { EpochRecord, TrainingEvent } from "../loop/events.ts";
 import type { EvaluationProgress, Metrics, StepFeeds, Task } from "../loop/task.ts";
 import type { Augmentation } from "./augmentation.ts";
 import { stepsPerEpoch, trainBatch } from "./batches.ts";
+import { type EarlySize, sizeInEpoch } from "./early-size.ts";
+import { resizer } from "./resize.ts";
 import type { Dataset } from "./types.ts";
 
 /** The metrics of a classifier: mean cross-entropy in nats, and accuracy in percent. */
@@ -27,6 +29,8 @@ export interface ClassificationData {
   readonly seed: number;
   /** The augmentation of the paper's code where left out. */
   readonly augmentation?: Augmentation | undefined;
+  /** Images of another size in the first epochs, which the training model must take too. */
+  readonly earlySize?: EarlySize | undefined;
   /** Where the trainer takes its tensors from, and where the classifier is measured. */
   readonly device: Device;
 }
@@ -64,11 +68,14 @@ export function freezeEvalModel(evalModel: Uint8Array, output = "logits"): Freez
 
 /** The images and labels of a step. */
 export function imageFeeds(
-  { trainSet, batchSize, seed, augmentation, device }: ClassificationData,
+  { trainSet, batchSize, seed, augmentation, earlySize, device }: ClassificationData,
   step: number,
 ): StepFeeds {
-  const { images, labels } = trainBatch(trainSet, { batchSize, seed, augmentation }, step);
-  const { channels, height, width } = trainSet.size;
+  const { images: whole, labels } = trainBatch(trainSet, { batchSize, seed, augmentation }, step);
+  const epoch = Math.floor(step / stepsPerEpoch(trainSet, batchSize));
+  const size = sizeInEpoch(trainSet.size, earlySize, epoch);
+  const { channels, height, width } = size;
+  const images = size === trainSet.size ? whole : resizer(trainSet.size, size)(whole);
   const { Tensor } = device.ort;
   const examples = labels.length;
   return {

@@ -2,7 +2,7 @@ import { UserError } from "../../graph-builder/errors.ts";
 import { Classifier, type ClassifierOptions } from "../inference/classifier.ts";
 import { evaluate } from "../inference/evaluation.ts";
 import type { EvaluationProgress, Metrics, StepFeeds } from "../loop/task.ts";
-import { trainBatch } from "./batches.ts";
+import { stepsPerEpoch, trainBatch } from "./batches.ts";
 import {
   type ClassificationData,
   type ClassificationMetric,
@@ -10,6 +10,7 @@ import {
   classificationTask,
   freezeEvalModel,
 } from "./classification-task.ts";
+import { sizeInEpoch } from "./early-size.ts";
 import { type PictureInput, pictureTensor } from "./picture-input.ts";
 import { type ImageSize, pixelsOf } from "./types.ts";
 
@@ -44,16 +45,18 @@ export function pictureTask(data: ClassificationData, classifier: TrainedClassif
 }
 
 async function pictureFeeds(
-  { trainSet, batchSize, seed, augmentation, device }: ClassificationData,
+  { trainSet, batchSize, seed, augmentation, earlySize, device }: ClassificationData,
   { input, labels: labelsName, scale }: TrainedClassifier,
   step: number,
 ): Promise<StepFeeds> {
   const { images, labels } = trainBatch(trainSet, { batchSize, seed, augmentation }, step);
   const examples = labels.length;
-  const scaled = await inSizeOf(input.size, images, trainSet.size, scale);
+  const epoch = Math.floor(step / stepsPerEpoch(trainSet, batchSize));
+  const size = sizeInEpoch(input.size, earlySize, epoch);
+  const scaled = await inSizeOf(size, images, trainSet.size, scale);
   return {
     feeds: {
-      [input.name]: pictureTensor(input, scaled, examples, device),
+      [input.name]: pictureTensor({ ...input, size }, scaled, examples, device),
       [labelsName]: new device.ort.Tensor("int64", labels, [examples]),
     },
     examples,

@@ -2,7 +2,7 @@ import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { type Binding, type ControlRole, isControl, outputOf, UserError } from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
-import { checkFeeds, type GraphInput } from "./feeds.ts";
+import { checkFeeds, type GraphInput, haveSizes } from "./feeds.ts";
 import type { LoweredModel } from "./lowered-models.ts";
 import { expectName, failedStep } from "./refusals.ts";
 import type { NamedTensors } from "./training-session.ts";
@@ -57,6 +57,11 @@ export class BoundSession {
   /** Whether the model has an input of that role. */
   takes(role: ControlRole): boolean {
     return [...this.#controls.values()].includes(role);
+  }
+
+  /** Whether feeds have the sizes of the model's inputs. */
+  fits(feeds: NamedTensors): boolean {
+    return haveSizes(this.inputs, feeds);
   }
 
   /**

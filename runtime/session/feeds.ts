@@ -100,6 +100,14 @@ function checkRange(input: string, { data, dims }: Tensor, range: IndexRange): v
   );
 }
 
+/** Whether feeds have every fixed size of a graph's inputs. */
+export function haveSizes(inputs: readonly GraphInput[], feeds: Readonly<Record<string, Tensor>>): boolean {
+  return inputs.every(({ name, type }) => {
+    const dims = feeds[name]?.dims;
+    return type?.kind !== "tensor" || (dims !== undefined && fitsShape(dims, type.shape));
+  });
+}
+
 /** The index of the first number outside a range; -1 where there is none. */
 function firstOutside(data: ArrayLike<unknown>, { from, to, ignored }: IndexRange): number {
   for (let i = 0; i < data.length; i++) {
@@ -121,13 +129,17 @@ function placeOf(index: number, dims: readonly number[]): string {
   return `at [${indices.toReversed().join(", ")}]`;
 }
 
-function checkShape(input: string, dims: readonly number[], wanted: readonly Dim[]): void {
-  const fits =
+function fitsShape(dims: readonly number[], wanted: readonly Dim[]): boolean {
+  return (
     dims.length === wanted.length &&
-    wanted.every((dim, axis) => typeof dim !== "number" || dim === dims[axis]);
+    wanted.every((dim, axis) => typeof dim !== "number" || dim === dims[axis])
+  );
+}
+
+function checkShape(input: string, dims: readonly number[], wanted: readonly Dim[]): void {
   const named = wanted.map((dim) => (typeof dim === "number" ? dim : String(dim)));
   const details = { input, shape: dims, wanted: named };
-  if (!fits) {
+  if (!fitsShape(dims, wanted)) {
     throw new UserError(
       `The input ${input} has the shape [${dims.join(", ")}], and must have [${wanted.join(", ")}].`,
       { code: "input-shape", details },

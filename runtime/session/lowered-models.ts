@@ -8,12 +8,14 @@ import {
   encodeModel,
   explicitBindings,
   freezeInputs,
+  type InputSizes,
   type Lowering,
   type Model,
   type ModelKind,
   optimizerGraph,
   outputOf,
   runPasses,
+  sizedInputs,
   stockOptimizer,
   trainingPasses,
   withExplicitState,
@@ -52,6 +54,8 @@ export interface LoweredModel {
 /** The lowered models of a training. */
 export interface LoweredModels {
   readonly train: LoweredModel;
+  /** The training model for inputs of other sizes. */
+  readonly otherSizes?: readonly LoweredModel[] | undefined;
   readonly evaluate?: LoweredModel | undefined;
   readonly optimize?: LoweredModel | undefined;
 }
@@ -97,16 +101,33 @@ export function bindDecoded(
   };
 }
 
-/** The models of artifacts for a device's lowering. */
+/**
+ * The models of artifacts for a device's lowering; the training model once for each of the sizes, if there
+ * are some. Throws UserError where its inputs cannot have a size.
+ */
 export function lowerModels(
   { training, evaluation, optimizer }: DecodedModels,
   lowering: Lowering,
+  sizes: readonly InputSizes[] = [],
 ): LoweredModels {
   return {
-    train: lowerModel(training, lowering),
+    ...lowerTraining(training, lowering, sizes),
     evaluate: evaluation && lowerModel(evaluation, lowering),
     optimize: optimizer && lowerModel(optimizer, lowering),
   };
+}
+
+/** A training model for a device's lowering, once for each of the sizes of its inputs, if there are some. */
+export function lowerTraining(
+  training: BoundGraph,
+  lowering: Lowering,
+  sizes: readonly InputSizes[],
+): Pick<LoweredModels, "train" | "otherSizes"> {
+  const lowered = sizes.map((each) =>
+    lowerModel({ ...training, graph: sizedInputs(each).run(training.graph) }, lowering),
+  );
+  const [train = lowerModel(training, lowering), ...otherSizes] = lowered;
+  return otherSizes.length > 0 ? { train, otherSizes } : { train };
 }
 
 /** A model for a device's lowering: its state made explicit, in the operators of the device. */

@@ -2,7 +2,12 @@ import type { Tensor } from "onnxruntime-common";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import { restoreModel } from "../../artifacts/restore.ts";
 import { at } from "../../graph-builder/at.ts";
-import { type Binding, Tensor as TensorProto, UserError } from "../../graph-builder/index.ts";
+import {
+  type Binding,
+  type InputSizes,
+  Tensor as TensorProto,
+  UserError,
+} from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
 import { floatData, fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
 import { freezeModel } from "../inference/freeze-model.ts";
@@ -23,8 +28,18 @@ export interface ExportedFiles {
   readonly source?: Uint8Array | undefined;
 }
 
+/** The settings of a training session. */
+export interface TrainingSessionOptions {
+  /**
+   * Sizes of the training model's inputs where they are free. The model is lowered for each of them, which
+   * makes faster steps than a free size, and every step takes the one that its feeds have.
+   */
+  readonly inputSizes?: readonly InputSizes[] | undefined;
+}
+
 interface Sessions {
   readonly train: BoundSession;
+  readonly otherSizes: readonly BoundSession[];
   readonly evaluate: BoundSession | undefined;
   readonly optimize: BoundSession | undefined;
 }
@@ -68,9 +83,11 @@ export class TrainingSession {
   static async create(
     sources: TrainingSources | TrainingSessionCreateOptions,
     device: Device,
+    { inputSizes }: TrainingSessionOptions = {},
   ): Promise<TrainingSession> {
     const decoded = await decodeSources(sources);
-    return TrainingSession.open(lowerModels(decoded, device.lowering), decoded.checkpoint, device, {
+    const models = lowerModels(decoded, device.lowering, inputSizes);
+    return TrainingSession.open(models, decoded.checkpoint, device, {
       evaluation: decoded.evaluation,
       source: decoded.source,
     });
@@ -86,7 +103,7 @@ export class TrainingSession {
     device: Device,
     files: ExportedFiles = {},
   ): Promise<TrainingSession> {
-    const { train, evaluate, optimize } = models;
+    const { train, otherSizes = [], evaluate, optimize } = models;
     const use = {
       trainingInputs: train.inputs.map(({ name }) => name),
       training: train.bindings,
@@ -96,6 +113,7 @@ export class TrainingSession {
     const slotOf = (binding: Binding) => state.slotOf(binding);
     const sessions = {
       train: await BoundSession.open(train, device, slotOf),
+      otherSizes: await Promise.all(otherSizes.map((each) => BoundSession.open(each, device, slotOf))),
       evaluate: evaluate && (await BoundSession.open(evaluate, device, slotOf)),
       optimize:
         optimize && (await BoundSession.open(optimize, device, (binding) => state.optimizerSlotOf(binding))),
@@ -156,7 +174,9 @@ export class TrainingSession {
    */
   async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
     return this.#guard.run("runTrainStep", async () => {
-      const results = await this.#sessions.train.run(feeds, this.#controls(), fetches);
+      const { train, otherSizes } = this.#sessions;
+      const session = otherSizes.find((each) => each.fits(feeds)) ?? train;
+      const results = await session.run(feeds, this.#controls(), fetches);
       this.#resetGradients = false;
       this.#hasGradients = true;
       this.#state.draws.step += 1n;

@@ -2,10 +2,11 @@ import { z } from "zod";
 import { UserError } from "../../graph-builder/errors.ts";
 import { type Augmentation, borders, flips, paperAugmentation } from "../../runtime/data/augmentation.ts";
 import { type DatasetName, datasetNames, datasets } from "../../runtime/data/dataset.ts";
+import type { EarlySize } from "../../runtime/data/early-size.ts";
 import { deviceNames } from "../../runtime/device/names.ts";
 import { type AverageSettings, averageKinds } from "../../runtime/loop/averaging.ts";
 import { scheduleShapes } from "../../runtime/loop/schedule.ts";
-import { engineNames, isChunked, precisions, replicaCount } from "../../runtime/node/run/engine-settings.ts";
+import { engineNames, precisions, replicaCount } from "../../runtime/node/run/engine-settings.ts";
 import {
   checkSettings,
   type Given,
@@ -17,6 +18,7 @@ import { backwardRuleNames } from "../backward-rules.ts";
 import { branchInitializations, paperSettings, stems } from "../paper-settings.ts";
 import { type ArtifactSettings, optimizers, type Target } from "../settings.ts";
 import { shakeScheduleNames } from "../shake-schedule.ts";
+import { expectTogether } from "./setting-conflicts.ts";
 
 const count = z.int().min(1);
 const path = z.string().min(1);
@@ -60,6 +62,12 @@ export const runSettingGroups = {
       .min(0)
       .optional()
       .describe("side of a square of each image that is blanked, in pixels [default: 0]"),
+    earlySize: z
+      .int()
+      .min(8)
+      .optional()
+      .describe("side of the training images in the first part of the run, in pixels [default: that of all]"),
+    earlyShare: share.optional().describe("share of the epochs with images of --early-size [default: 0.5]"),
   },
   Training: {
     epochs: count
@@ -210,8 +218,7 @@ const defaultEpochs: Readonly<Record<DatasetName, number>> = { shapes: 4, cifar1
 
 /**
  * Completes the settings of a run with the defaults, some of which depend on the data set and on this
- * machine. Throws UserError for fewer classes than the data set has, and for settings of an average in a run
- * without one.
+ * machine. Throws UserError for fewer classes than the data set has, and for settings that do not go together.
  */
 export function runConfig(given: GivenRun): RunConfig {
   const settings = withDefaults(runSchemas, given);
@@ -222,8 +229,7 @@ export function runConfig(given: GivenRun): RunConfig {
       details: { classes, data },
     });
   }
-  refuseIdleAverage(settings);
-  refuseMuonConflicts(settings);
+  expectTogether(settings);
   return { ...settings, classes, epochs, replicas: replicaCount(settings) };
 }
 
@@ -244,7 +250,21 @@ function classCount(data: DatasetName): number {
 export function artifactSettings(config: RunConfig, target: Target, fused = false): ArtifactSettings {
   const { mean, std } = datasets[config.data];
   const { depth, width, classes, optimizer, momentum, weightDecay, seed, ...more } = compiledSettings(config);
-  return { depth, width, classes, mean, std, target, optimizer, fused, momentum, weightDecay, seed, ...more };
+  const own = {
+    depth,
+    width,
+    classes,
+    mean,
+    std,
+    target,
+    optimizer,
+    fused,
+    momentum,
+    weightDecay,
+    seed,
+    ...more,
+  };
+  return config.earlySize === undefined ? own : { ...own, anySize: true };
 }
 
 /** The settings of a run that its training artifacts were built from, and have in their manifest. */
@@ -273,7 +293,7 @@ export function compiledSettings(settings: CompiledSettings): CompiledSettings {
   };
 }
 
-type CompiledSettings = Omit<ArtifactSettings, "mean" | "std" | "target" | "fused">;
+type CompiledSettings = Omit<ArtifactSettings, "mean" | "std" | "target" | "fused" | "anySize">;
 
 /** What a run does to its training images. */
 export function augmentationOf(
@@ -287,6 +307,15 @@ export function augmentationOf(
   };
 }
 
+/** The other size of a run's first training images; undefined where there is none. */
+export function earlySizeOf({
+  earlySize: side,
+  earlyShare = 0.5,
+  epochs,
+}: Pick<RunConfig, "earlySize" | "earlyShare" | "epochs">): EarlySize | undefined {
+  return side === undefined ? undefined : { side, epochs: Math.ceil(earlyShare * epochs) };
+}
+
 /** How a run averages its weights; undefined where it does not. */
 export function averageOf({
   average: kind,
@@ -294,32 +323,6 @@ export function averageOf({
   averageEverySteps: everySteps,
 }: Pick<RunConfig, "average" | "averageDecay" | "averageEverySteps">): AverageSettings | undefined {
   return kind && { kind, decay, everySteps };
-}
-
-function refuseIdleAverage(
-  settings: Pick<RunConfig, "average" | "averageDecay" | "averageEverySteps">,
-): void {
-  if (settings.average !== undefined) return;
-  for (const name of ["averageDecay", "averageEverySteps"] as const) {
-    if (settings[name] === undefined) continue;
-    const sentence = `--${kebabCase(name)} needs --average ${averageKinds.join(" or ")}.`;
-    throw new UserError(sentence, { code: "setting-conflict", details: { setting: name } });
-  }
-}
-
-function refuseMuonConflicts({
-  optimizer,
-  sgdRate,
-  stepsPerCall,
-  precision,
-}: Pick<RunConfig, "optimizer" | "sgdRate" | "stepsPerCall" | "precision">): void {
-  const refuse = (setting: string, sentence: string) => {
-    throw new UserError(sentence, { code: "setting-conflict", details: { setting } });
-  };
-  if (optimizer !== "muon" && sgdRate !== undefined) refuse("sgdRate", "--sgd-rate needs --optimizer muon.");
-  if (optimizer !== "muon" || !isChunked({ stepsPerCall, precision })) return;
-  const whole = precision === "mixed" ? "--precision mixed" : "--steps-per-call";
-  refuse("optimizer", `--optimizer muon does not go with ${whole}, which updates all weights as one matrix.`);
 }
 
 /** The value of a setting of a run. A setting that the run does not say has the paper's value. */

@@ -1,9 +1,11 @@
 import { UserError } from "../../graph-builder/errors.ts";
+import type { InputSizes } from "../../graph-builder/index.ts";
 import type { ClassificationRecord } from "../../runtime/data/classification-task.ts";
 import { type Engine, openEngine, trainingSources } from "../../runtime/node/run/engine.ts";
 import { expectTrainable } from "../../runtime/node/run/engine-settings.ts";
 import { freeRunPath, RunDirectory, type RunFormat } from "../../runtime/node/run/run-directory.ts";
 import { fuseArtifacts, unfuseCheckpoint } from "../fusing.ts";
+import { imageShape } from "../network.ts";
 import type { Provenance } from "../provenance.ts";
 import { isShakeNetManifest, type ShakeNetArtifacts, type ShakeNetManifest } from "../training-artifacts.ts";
 import { networkSlug, type RunConfig, reproducingCommand, runConfigIn, withoutPlace } from "./run-config.ts";
@@ -65,6 +67,13 @@ export function provenanceOf(config: RunConfig, testAccuracy?: number): Provenan
   };
 }
 
+/** The sizes of the images that a run feeds; undefined where that is one. */
+function inputSizes({ earlySize }: RunConfig): InputSizes[] | undefined {
+  if (earlySize === undefined) return undefined;
+  const [colours, height, width] = imageShape;
+  return [{ images: [null, colours, height, width] }, { images: [null, colours, earlySize, earlySize] }];
+}
+
 /** An engine with a function that converts its checkpoints to the layout of the original artifacts. */
 export interface ShakeNetEngine extends Engine {
   readonly layOut: (checkpoint: Uint8Array) => Uint8Array;
@@ -79,7 +88,7 @@ export async function openShakeNetEngine(
   artifacts: ShakeNetArtifacts,
 ): Promise<ShakeNetEngine> {
   if (config.engine !== "ort-training") {
-    const engine = await openEngine(trainingSources(artifacts), config);
+    const engine = await openEngine(trainingSources(artifacts), config, inputSizes(config));
     return { ...engine, layOut: (checkpoint) => checkpoint };
   }
   expectTrainable(config);

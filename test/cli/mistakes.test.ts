@@ -48,6 +48,16 @@ const mistakes: readonly (readonly [what: string, args: readonly string[], sente
     ["train", "--optimizer", "muon", "--steps-per-call", "4"],
     /^--optimizer muon does not go with --steps-per-call/,
   ],
+  [
+    "a share of small images without their size",
+    ["train", "--early-share", "0.5"],
+    /^--early-share needs --early-size PIXELS\.$/,
+  ],
+  [
+    "small images with several steps a call",
+    ["train", "--early-size", "24", "--steps-per-call", "4"],
+    /^--early-size does not go with --steps-per-call/,
+  ],
   ["a flag without its value", ["train", "--data-dir"], /^--data-dir needs a value/],
   [
     "a misspelt key in a config file",

@@ -71,6 +71,48 @@ test("a run with every other setting, cut at any step, ends in the same bytes as
     3,
   ));
 
+test("a run that begins with small images, cut at any step, ends in the same bytes as an uncut one too", () =>
+  expectSameEndWhereverCut(
+    (checkpoint) =>
+      tinyRun(
+        {
+          earlySize: { side: 16, epochs: 1 },
+          artifacts: { anySize: true, stem: "whitening-3", stemStride: 2 },
+        },
+        checkpoint,
+      ),
+    5,
+  ));
+
+test("small images in the first epochs change the first steps, and the same network is tested", async () => {
+  const lossesOf = async (early: boolean) => {
+    const run = await tinyRun({
+      artifacts: { anySize: true },
+      ...(early ? { earlySize: { side: 24, epochs: 1 } } : {}),
+    });
+    const sides: number[] = [];
+    const { feeds } = run.task;
+    const task = {
+      ...run.task,
+      feeds: async (step: number) => {
+        const fed = await feeds(step);
+        sides.push(Number(fed.feeds["images"]?.dims[3]));
+        return fed;
+      },
+    };
+    const events = await collect({ ...run, task });
+    expect(sides).toEqual(early ? [24, 24, 24, 32, 32, 32] : Array(6).fill(32));
+    return events.flatMap((event) => (event.type === "step" ? [event.batchMetrics.loss] : []));
+  };
+  const [small, whole] = [await lossesOf(true), await lossesOf(false)];
+  expect(small[0]).not.toBe(whole[0]);
+  const plain = (await collect(await tinyRun())).flatMap((event) =>
+    event.type === "step" ? [event.batchMetrics.loss] : [],
+  );
+  // a free size computes what the fixed one does
+  for (const [i, loss] of plain.entries()) expect(whole[i]).toBeCloseTo(loss, 4);
+});
+
 test("a record has the metrics of its own epoch where others are not evaluated, and the last epoch is evaluated", async () => {
   const run = await tinyRun({ epochs: 3, evaluateEveryEpochs: 2, checkpointEverySteps: 100 });
   const events = await collect(run);

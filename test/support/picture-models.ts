@@ -16,7 +16,7 @@ export function pictureModel({
   dropout = 0,
 }: {
   readonly layout?: "nchw" | "nhwc";
-  readonly side?: number;
+  readonly side?: number | string;
   readonly batch?: string | number;
   /** The ratio of the features that are dropped in training. */
   readonly dropout?: number;

@@ -1,8 +1,10 @@
+import type { InputSizes } from "../../graph-builder/index.ts";
 import {
   ChunkedSession,
   type ChunkSettings,
   cosine,
   datasets,
+  type EarlySize,
   shapesDataset,
   TrainingSession,
   type TrainSettings,
@@ -46,7 +48,9 @@ interface TinyChanges
   extends Partial<
       Pick<TrainSettings, "epochs" | "checkpointEverySteps" | "evaluateEveryEpochs" | "average" | "signal">
     >,
-    Partial<Pick<ShakeNetTaskOptions, "forward" | "backward" | "level" | "augmentation" | "strength">> {
+    Partial<
+      Pick<ShakeNetTaskOptions, "forward" | "backward" | "level" | "augmentation" | "strength" | "earlySize">
+    > {
   /** The peak of the cosine. */
   readonly learningRate?: number;
   /** What the artifacts are built from beside the smallest settings. */
@@ -64,6 +68,7 @@ export async function tinyRun(
     level = "image",
     augmentation,
     strength,
+    earlySize,
     artifacts: built = {},
     chunk,
     ...changes
@@ -75,7 +80,7 @@ export async function tinyRun(
   const sources = { ...artifacts, checkpoint: checkpoint ?? artifacts.checkpoint };
   const session = chunk
     ? await ChunkedSession.create(sources, device, chunk)
-    : await TrainingSession.create(sources, device);
+    : await TrainingSession.create(sources, device, { inputSizes: earlySize && sizesOf(earlySize) });
   const { saved, store } = memoryStore();
   const network = artifacts.manifest.settings;
   const testSet = shapesDataset("test", 24);
@@ -87,6 +92,20 @@ export async function tinyRun(
     store,
     ...changes,
   };
-  const task = shakeNetTask({ ...data, network, forward, backward, level, augmentation, strength });
+  const task = shakeNetTask({
+    ...data,
+    network,
+    forward,
+    backward,
+    level,
+    augmentation,
+    strength,
+    earlySize,
+  });
   return { session, device, task, settings, network, testSet, saved };
+}
+
+/** The sizes of the images of a run that begins with others. */
+function sizesOf({ side }: EarlySize): InputSizes[] {
+  return [{ images: [null, 3, 32, 32] }, { images: [null, 3, side, side] }];
 }

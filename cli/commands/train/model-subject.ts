@@ -1,9 +1,10 @@
 import type { TrainingArtifacts } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
+import type { InputSizes } from "../../../graph-builder/index.ts";
 import { datasets } from "../../../runtime/data/dataset.ts";
 import { type Dataset, pictureTask, pixelsOf } from "../../../runtime/index.ts";
 import { openEngine, trainingSources } from "../../../runtime/node/run/engine.ts";
-import { augmentationOf } from "../../../shakenet/node/run-config.ts";
+import { augmentationOf, earlySizeOf } from "../../../shakenet/node/run-config.ts";
 import { classifierOf } from "../../models/classifier.ts";
 import { modelOf } from "../../models/model-run.ts";
 import { feedingHint } from "../../models/pixel-advice.ts";
@@ -29,12 +30,16 @@ export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts):
     },
     limit: (trainSet) => wholeBatches(trainSet, feeding.batch),
     openEngine: async (bytes) => {
-      const engine = await openEngine(trainingSources({ ...artifacts, checkpoint: bytes }), config);
+      const engine = await openEngine(
+        trainingSources({ ...artifacts, checkpoint: bytes }),
+        config,
+        inputSizes(config),
+      );
       return { ...engine, layOut: (saved) => saved };
     },
     taskOf: (sets, device) =>
       pictureTask(
-        { ...config, ...sets, device, augmentation: augmentationOf(config) },
+        { ...config, ...sets, device, augmentation: augmentationOf(config), earlySize: earlySizeOf(config) },
         classifierOf(feeding, evalModel),
       ),
     hint: (step) => feedingHint(step, feeding),
@@ -42,6 +47,16 @@ export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts):
     openClassifier: (bytes, device) =>
       openScalingClassifier(bytes, device, "the model", datasets[config.data].size),
   };
+}
+
+/** The sizes of the pictures that a run feeds; undefined where that is one. */
+function inputSizes({ feeding, earlySize }: ModelConfig): InputSizes[] | undefined {
+  if (earlySize === undefined) return undefined;
+  const { input, layout, channels, height, width } = feeding;
+  const sized = (rows: number, columns: number) => ({
+    [input]: layout === "nchw" ? [null, channels, rows, columns] : [null, rows, columns, channels],
+  });
+  return [sized(height, width), sized(earlySize, earlySize)];
 }
 
 /**

@@ -7,7 +7,7 @@ import {
   shakeStrength,
 } from "../../../shakenet/index.ts";
 import { openShakeNetEngine, provenanceOf } from "../../../shakenet/node/run.ts";
-import { augmentationOf, type RunConfig } from "../../../shakenet/node/run-config.ts";
+import { augmentationOf, earlySizeOf, type RunConfig } from "../../../shakenet/node/run-config.ts";
 import { frozenModel } from "../../../shakenet/provenance.ts";
 import type { Subject } from "./prepared-run.ts";
 
@@ -35,6 +35,7 @@ export function shakeNetSubject(config: RunConfig, artifacts: ShakeNetArtifacts)
         network: manifest.settings,
         device,
         augmentation: augmentationOf(config),
+        earlySize: earlySizeOf(config),
         strength: (step) => shakeStrength(config, step, steps),
       });
     },

@@ -4,7 +4,13 @@ import { joinAverages, splitAverages } from "../../../artifacts/averages.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
 import { randomStateOf } from "../../../artifacts/random-state.ts";
 import { at } from "../../../graph-builder/at.ts";
-import { type ErrorData, type Lowering, Tensor, UserError } from "../../../graph-builder/index.ts";
+import {
+  type ErrorData,
+  type InputSizes,
+  type Lowering,
+  Tensor,
+  UserError,
+} from "../../../graph-builder/index.ts";
 import { dealOut, SharedState } from "../../replicas/collective.ts";
 import { type BatchAxes, batchAxes, joinShares, namedTensors, splitBatch } from "../../replicas/shares.ts";
 import { CallGuard } from "../../session/call-guard.ts";
@@ -13,6 +19,7 @@ import {
   type DecodedModels,
   decodeSources,
   lowerModel,
+  lowerTraining,
   withoutUpdates,
 } from "../../session/lowered-models.ts";
 import { expectRate, missingGradients } from "../../session/refusals.ts";
@@ -30,6 +37,8 @@ export interface ReplicaOptions {
   readonly threads?: number | undefined;
   /** The lowering of the training operators; this machine's own where left out. */
   readonly lowering?: Lowering | undefined;
+  /** Sizes of the training model's inputs, as TrainingSession takes them. */
+  readonly inputSizes?: readonly InputSizes[] | undefined;
   /** The script of the workers, for a bundler that moves it. */
   readonly worker?: URL | undefined;
 }
@@ -101,6 +110,7 @@ export class ReplicatedSession implements Trainer {
       replicas,
       threads = 1,
       lowering,
+      inputSizes,
       worker = new URL("./replica-worker.js", import.meta.url),
     }: ReplicaOptions,
   ): Promise<ReplicatedSession> {
@@ -115,7 +125,7 @@ export class ReplicatedSession implements Trainer {
     }
     try {
       // the models are lowered while the threads start
-      const setupOf = await prepare(decoded, parameters, replicas, lowering);
+      const setupOf = await prepare(decoded, parameters, replicas, { lowering, inputSizes });
       await allOf(pool.map((thread, index) => thread.call("open", { ...setupOf(index), threads })));
     } catch (error) {
       stop(error);
@@ -342,10 +352,10 @@ async function prepare(
   { checkpoint, training, optimizer }: DecodedModels,
   { names, sizes }: SharedParameters,
   replicas: number,
-  lowering?: Lowering,
+  { lowering, inputSizes = [] }: Pick<ReplicaOptions, "lowering" | "inputSizes">,
 ): Promise<(index: number) => Setup> {
   const table = lowering ?? (await openDevice("cpu")).lowering;
-  const train = lowerModel(training, table);
+  const train = lowerTraining(training, table, inputSizes);
   const parts = dealOut(sizes, replicas);
   const common = {
     checkpoint: inSharedMemory(encodeCheckpoint(checkpoint)),
@@ -359,7 +369,7 @@ async function prepare(
     const part = optimizer && own.length > 0 ? withoutUpdates(optimizer, others) : undefined;
     const read = new Set(part?.bindings.flatMap((one) => (one.role === "gradient" ? one.parameter : [])));
     const needs = [...names.entries()].flatMap(([i, name]) => (read.has(name) ? i : []));
-    return { ...common, models: { train, optimize: part && lowerModel(part, table) }, needs, index };
+    return { ...common, models: { ...train, optimize: part && lowerModel(part, table) }, needs, index };
   };
 }
 

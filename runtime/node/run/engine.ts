@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { ArtifactBytes } from "../../../artifacts/manifest.ts";
+import type { InputSizes } from "../../../graph-builder/index.ts";
 import type { Device } from "../../device/device.ts";
 import { ChunkedSession } from "../../session/chunked-session.ts";
 import type { TrainingSources } from "../../session/sources.ts";
@@ -17,10 +18,15 @@ export interface Engine {
 }
 
 /**
- * Opens the session that settings ask for. The engine ort-training needs a fused training model.
+ * Opens the session that settings ask for; `inputSizes` are the sizes of the training model's inputs where
+ * they are free, for sessions of single steps in ONNX Runtime. The engine ort-training needs a fused training model.
  * Throws UserError where the settings do not go together, and as the sessions do.
  */
-export async function openEngine(sources: TrainingSources, settings: EngineSettings): Promise<Engine> {
+export async function openEngine(
+  sources: TrainingSources,
+  settings: EngineSettings,
+  inputSizes?: readonly InputSizes[],
+): Promise<Engine> {
   expectTrainable(settings);
   const { engine, device: name, threads, replicas } = settings;
   if (engine === "ort-training") {
@@ -28,7 +34,7 @@ export async function openEngine(sources: TrainingSources, settings: EngineSetti
     return { session, device: await openDevice("cpu", { threads }) };
   }
   if (replicas > 1) {
-    const session = await ReplicatedSession.create(sources, { replicas, threads });
+    const session = await ReplicatedSession.create(sources, { replicas, threads, inputSizes });
     return { session, device: await openDevice("cpu", { threads: threads && threads * replicas }) };
   }
   const device = await openDevice(name, { threads });
@@ -40,7 +46,7 @@ export async function openEngine(sources: TrainingSources, settings: EngineSetti
     }
     return { session: await ChunkedSession.create(sources, device, chunk), device };
   }
-  return { session: await TrainingSession.create(sources, device), device };
+  return { session: await TrainingSession.create(sources, device, { inputSizes }), device };
 }
 
 /** The part of artifacts that training needs: all but the eval model. */

@@ -72,3 +72,37 @@ test("pictures of another size are refused where nothing scales them", async () 
     "The model takes pictures of 3 x 12 x 12, and these are 3 x 32 x 32.",
   );
 });
+
+test("a model of any size takes small pictures in the first epochs, and a run cut there ends in the same bytes", () => {
+  const free = generateArtifacts(pictureModel({ side: "side" }), {
+    loss: "cross-entropy",
+    optimizer: "muon",
+    countCorrect: true,
+  });
+  const declared = { name: "x", type: "float32", shape: ["batch", 3, "side", "side"] };
+  const input = pictureInput(declared, { size: { height: 12, width: 12 } }, "the model");
+  const sizes = [12, 8].map((side) => ({ x: [null, 3, side, side] }));
+  return expectSameEndWhereverCut(async (checkpoint = free.checkpoint) => {
+    const data = {
+      trainSet: shapesDataset("train", 20),
+      testSet: shapesDataset("test", 7),
+      batchSize: 8,
+      seed: 1,
+      earlySize: { side: 8, epochs: 1 },
+    };
+    const classifier = {
+      evalModel: free.evalModel,
+      input,
+      labels: "labels",
+      scores: "y",
+      scale: scalePictures,
+    };
+    const { store, saved } = memoryStore();
+    return {
+      session: await TrainingSession.create({ ...free, checkpoint }, device, { inputSizes: sizes }),
+      task: pictureTask({ ...data, device }, classifier),
+      settings: { epochs: 2, learningRate: cosine(0.05), checkpointEverySteps: 2, store },
+      saved,
+    };
+  }, 4);
+});
