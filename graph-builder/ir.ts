@@ -321,13 +321,16 @@ const irVersions: Readonly<Record<number, number>> = {
   26: 13,
 };
 
-/** The newest IR version that this project reads (onnx/schema.ts). */
-const newestIrVersion = 14;
+/**
+ * The newest IR version that is written, which is the newest that ONNX Runtime 1.30 loads; 1.19.2 loads up to
+ * 10. Files up to version 14 are read (onnx/schema.ts).
+ */
+export const newestRunIrVersion = 13;
 
 /** The IR version that came with an opset of ai.onnx. Throws RangeError for one before 11. */
 export function irVersionOf(opset: number): number {
   if (opset < 11) throw new RangeError(`opset ${opset} is before 11`);
-  return irVersions[opset] ?? newestIrVersion;
+  return irVersions[opset] ?? newestRunIrVersion;
 }
 
 /** The newest opset of ai.onnx that a reader of an IR version knows. */

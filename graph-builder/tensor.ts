@@ -66,10 +66,14 @@ export class Tensor {
     this.data = data;
   }
 
-  /** Every element as a number. Throws TypeError for an opaque type. */
+  /** Every element as a number. Throws TypeError for a type whose elements are smaller than 16 bits of float. */
   numbers(): number[] {
-    if (isOpaque(this.elemType)) throw new TypeError(`${this.elemType} elements are not read as numbers`);
-    return Array.from(this.data as ArrayLike<number | bigint>, Number);
+    const { elemType } = this;
+    const values = Array.from(this.data as ArrayLike<number | bigint>, Number);
+    if (elemType === "float16") return values.map(float16Value);
+    if (elemType === "bfloat16") return values.map(bfloat16Value);
+    if (isOpaque(elemType)) throw new TypeError(`${elemType} elements are not read as numbers`);
+    return values;
   }
 }
 
@@ -143,6 +147,20 @@ function bfloat16Bits(value: number): number {
   if (Number.isNaN(value)) return 0x7fc0;
   const [bits = 0] = new Uint32Array(Float32Array.of(value).buffer);
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
+}
+
+/** The number whose bfloat16 has these bits. */
+function bfloat16Value(bits: number): number {
+  const [value = 0] = new Float32Array(Uint32Array.of(bits << 16).buffer);
+  return value;
+}
+
+/** The number whose IEEE 754 half has these bits. */
+export function float16Value(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const [exponent, fraction] = [(bits >> 10) & 0x1f, bits & 0x3ff];
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
 /** The bits of the IEEE 754 half nearest to a number, ties to even; beyond 65504 infinity. */

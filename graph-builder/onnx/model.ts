@@ -1,4 +1,13 @@
-import type { FunctionDefinition, Graph, Model, Node, Value } from "../ir.ts";
+import {
+  type FunctionDefinition,
+  type Graph,
+  type Model,
+  type Node,
+  newestRunIrVersion,
+  type Value,
+} from "../ir.ts";
+import { type Lowering, lower } from "../lowerings/lower.ts";
+import { normalization } from "../lowerings/normalization.ts";
 import { freeName, isUsed, nameSubgraph, nameValues, outputNames } from "../names.ts";
 import { inlineFunctions } from "../passes/inline-functions.ts";
 import { notesWithPhase } from "../phases.ts";
@@ -19,12 +28,29 @@ export type INode = Message<"NodeProto">;
 type IFunction = Message<"FunctionProto">;
 type IValueInfo = Message<"ValueInfoProto">;
 
-/** The model as the bytes of an .onnx file; the same model always gives the same bytes. */
+/**
+ * The model as the bytes of an .onnx file; the same model always gives the same bytes. What the opset cannot
+ * say is written in other operators where there are any (RMSNormalization before opset 23). Throws UserError,
+ * naming the node, where there are none.
+ */
 export function encodeModel(model: Model): Uint8Array {
-  const { irVersion, opset, graph } = model;
+  const { irVersion, opset } = model;
+  const graph = withoutSimplified(model.graph, opset);
   // functions came with IR version 8
-  const written = irVersion < 8 ? { ...model, graph: inlineFunctions.run(graph) } : model;
+  const written = { ...model, graph: irVersion < 8 ? inlineFunctions.run(graph) : graph };
   return encodeAround(written, encodeGraph(written.graph, opset));
+}
+
+/**
+ * SimplifiedLayerNormalization is known to ONNX Runtime alone: it is written as RMSNormalization where the
+ * opset has that and nothing reads the statistics, else in primitive operators.
+ */
+function withoutSimplified(graph: Graph, opset: number): Graph {
+  const isSimplified = ({ opType }: Node) => opType === "SimplifiedLayerNormalization";
+  if (!graph.withInnerGraphs().some(({ nodes }) => nodes.some(isSimplified))) return graph;
+  const rule: Lowering["SimplifiedLayerNormalization"] = (g, call) =>
+    opset >= 23 && !call.isUsed(1) ? undefined : normalization.SimplifiedLayerNormalization(g, call);
+  return lower({ SimplifiedLayerNormalization: rule }).run(graph);
 }
 
 /**
@@ -35,7 +61,7 @@ export function encodeAround(model: Model, graph: IGraph): Uint8Array {
   const { irVersion, opset } = model;
   return encodeMessage("ModelProto", {
     ...model.otherFields,
-    irVersion,
+    irVersion: Math.min(irVersion, newestRunIrVersion),
     producerName: model.producerName,
     docString: model.docString,
     opsetImport: encodeImports(model.graph, opset),
@@ -114,21 +140,17 @@ interface NodeContext {
   readonly opset: number;
 }
 
-function encodeNode(
-  node: Node,
-  { inputs, attributes }: WrittenNode,
-  { output, names, opset }: NodeContext,
-): INode {
-  const { domain, opType = node.opType, kept } = node.operator;
+function encodeNode(node: Node, written: WrittenNode, { output, names, opset }: NodeContext): INode {
+  const { domain, opType = written.opType ?? node.opType, kept } = node.operator;
   const message: INode = {
     name: node.name,
     opType,
     domain,
-    input: inputs.map((value) => (value ? (names.get(value) ?? "") : "")),
+    input: written.inputs.map((value) => (value ? (names.get(value) ?? "") : "")),
     output,
     attribute: kept
       ? keptAttributes(node, kept, names)
-      : attributes.map(([name, kind, value]) =>
+      : written.attributes.map(([name, kind, value]) =>
           kind === "graph"
             ? graphAttribute(name, encodeSubgraph(node, names, opset))
             : encodeAttribute(name, kind, value),

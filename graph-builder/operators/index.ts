@@ -6,6 +6,7 @@ import { cuda } from "./cuda.ts";
 import { elementwise } from "./elementwise.ts";
 import { indexing } from "./indexing.ts";
 import type { KeptForm } from "./kept.ts";
+import { typesSince } from "./late-types.ts";
 import { nchwc } from "./nchwc.ts";
 import { neural } from "./neural.ts";
 import { quantization } from "./quantization.ts";
@@ -75,14 +76,21 @@ export function operatorOf(opType: string): AnyOperator {
 
 /** What `firstOpset` reads of a node. */
 export interface OperatorUse {
+  readonly opType: string;
   readonly operator: AnyOperator;
   readonly attributes: AnyAttributes;
   readonly inputs: AnyInputs;
+  readonly outputs: readonly Operand[];
 }
 
 /** The first opset of ai.onnx that has what a node uses; 0 where it is not later than 11. */
-export function firstOpset({ operator: { since = 0 }, attributes, inputs }: OperatorUse): number {
-  return typeof since === "number" ? since : since(attributes, inputs);
+export function firstOpset({ opType, operator, attributes, inputs, outputs }: OperatorUse): number {
+  const { domain, since = 0 } = operator;
+  const own = typeof since === "number" ? since : since(attributes, inputs);
+  if (domain !== "") return own;
+  const values = [...inputs.filter((input) => input !== null), ...outputs];
+  const types = values.map(({ elemType }) => elemType);
+  return Math.max(own, typesSince(opType, types));
 }
 
 /** Whether a name is a known op_type. */

@@ -217,11 +217,13 @@ export const neural = {
     outputs: ["Y", "inv_std_var?"],
     attributes: layerNormAttributes,
     infer: ([X, scale], { axis }) => {
+      if (!/float|double/.test(X.elemType)) refuse(`takes floats, not ${X.elemType}`);
       broadcastShapes(X.shape, scale.shape);
       return [X.type, tensorType("float", statisticsShape(X, axis))];
     },
   }),
   Dropout: operator({
+    since: (_, [, ratio]) => (ratio?.elemType === "bfloat16" ? 22 : 0),
     inputs: ["data", "ratio?", "training_mode?"],
     outputs: ["output", "mask?"],
     attributes: { seed: optional("int") },

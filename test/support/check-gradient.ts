@@ -32,8 +32,11 @@ export interface Forward {
   readonly outputs: readonly Value[];
 }
 
-/** The forward graph of a case; with `double`, its float inputs and constants are double. */
-export function forwardOf({ inputs, build }: Case, float: "float" | "double" = "float"): Forward {
+/** The forward graph of a case; its float inputs and constants are of the type `float`. */
+export function forwardOf(
+  { inputs, build }: Case,
+  float: "float" | "double" | "float16" | "bfloat16" = "float",
+): Forward {
   const g = createBuilder(new Graph("case"));
   const values = Object.fromEntries(
     Object.entries(inputs).map(

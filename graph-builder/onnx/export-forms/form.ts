@@ -5,6 +5,8 @@ import type { FormRange } from "../forms.ts";
 
 /** A node in the form that a file of some opset needs. */
 export interface WrittenNode {
+  /** The op_type, where it is not the node's own. */
+  readonly opType?: string;
   /** The node's inputs, with new constants where the form needs them. */
   readonly inputs: readonly (Value | null)[];
   readonly attributes: readonly GivenAttribute[];
@@ -30,17 +32,22 @@ export function attributeOf({ attributes }: WrittenNode, wanted: string): unknow
 }
 
 /** Before opset 13, the second input is an attribute. */
-export function inputAsAttribute(
-  opType: "ReduceSum" | "Squeeze" | "Unsqueeze" | "Split",
-  name: string,
-): ExportForm {
-  const write: ExportForm["write"] = (node, { inputs: [data = null, input], attributes }, opset) => {
-    if (!input) return { inputs: [data], attributes };
-    const numbers = input.constant?.numbers();
-    if (!numbers) return refuse(node, opset, `its input ${name} must be a constant before opset 13`);
-    return { inputs: [data], attributes: [...attributes, [name, "ints", numbers]] };
-  };
+export function inputAsAttribute(opType: "Squeeze" | "Unsqueeze" | "Split", name: string): ExportForm {
+  const write: ExportForm["write"] = (node, ours, opset) => secondInputAsAttribute(node, ours, name, opset);
   return { domain: "", opType, until: 13, write };
+}
+
+/** A node whose second input is an attribute; it is left out where the input is. */
+export function secondInputAsAttribute(
+  node: Node,
+  { inputs: [data = null, input], attributes }: WrittenNode,
+  name: string,
+  opset: number,
+): WrittenNode {
+  if (!input) return { inputs: [data], attributes };
+  const numbers = input.constant?.numbers();
+  if (!numbers) return refuse(node, opset, `its input ${name} must be a constant before opset 13`);
+  return { inputs: [data], attributes: [...attributes, [name, "ints", numbers]] };
 }
 
 /** Refuses attributes in opsets before the first that has them, unless they have their default. */

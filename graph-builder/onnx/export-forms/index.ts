@@ -22,7 +22,8 @@ export function writtenNode(node: Node, opset: number): WrittenNode {
   if (kept) return writtenAsKept(node, kept, opset);
   const since = firstOpset(node);
   if (opset < since) {
-    const what = typeof node.operator.since === "number" ? "the operator" : "with these attributes it";
+    const own = node.operator.since;
+    const what = own === since ? "the operator" : "with these attributes and types it";
     return refuse(node, opset, `${what} exists since opset ${since}`);
   }
   const ours = { inputs: node.listedInputs, attributes: givenAttributes(node) };

@@ -5,6 +5,7 @@ import {
   type Builder,
   createBuilder,
   createModel,
+  type DataType,
   decodeModel,
   encodeModel,
   Graph,
@@ -44,6 +45,15 @@ const forms: Readonly<Record<string, (g: Builder, X: Value) => Value>> = {
   "Resize by scales": (g, X) => g.Resize(X, null, g.float([1, 2])),
   "Resize to sizes": (g, X) => g.Resize(X, null, null, g.int64([3, 2])),
   Dropout: (g, X) => g.Dropout(X, g.float(0.25))[0],
+  "ReduceSum over no axes": (g, X) => g.Neg(g.ReduceSum(X, null, { noop_with_empty_axes: 1 })),
+  "MaxPool, a window that would start in the padding": (g, X) =>
+    g.MaxPool(g.Reshape(X, g.int64([1, 1, -1, 4])), {
+      ...{ kernel_shape: [1, 2], strides: [1, 3], pads: [0, 1, 0, 1], ceil_mode: 1 },
+    })[0],
+  "AveragePool, a window that would start behind the end": (g, X) =>
+    g.AveragePool(g.Reshape(X, g.int64([1, 1, -1, 4])), {
+      ...{ kernel_shape: [1, 1], strides: [1, 5], ceil_mode: 1 },
+    }),
 };
 
 const opsets = [11, 12, 13, 17, 18, 21];
@@ -84,6 +94,57 @@ test("a constant that became an attribute is no initializer any more, unless som
   expect(initializersOf((g, X) => g.Expand(g.ReduceSum(X, g.int64([1])), g.int64([1])))).toBe(1);
 });
 
+test.each([
+  [17, ["Mul", "ReduceMean", "Add", "Sqrt", "Reciprocal", "Mul", "Mul"]],
+  [23, ["RMSNormalization"]],
+] as const)(
+  "layer normalisation without a mean is written at opset %i as onnx knows it",
+  async (opset, ops) => {
+    const g = createBuilder(new Graph("rms"));
+    const X = g.input("X", "float", [3, 4]);
+    g.output(g.SimplifiedLayerNormalization(X, g.float([1, 2, 3, 4]))[0], "Y");
+    const bytes = written(g.graph, opset);
+    expect(onnx.ModelProto.decode(bytes).graph?.node?.map(({ opType }) => opType)).toEqual(ops);
+    const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3 });
+    const { tensor } = normal([3, 4]);
+    const { Y } = await session.run({ X: toOrtTensor(tensor, ort) });
+    await session.release();
+    const row = tensor.numbers().slice(0, 4);
+    const root = Math.sqrt(row.reduce((sum, x) => sum + x * x, 0) / 4 + 1e-5);
+    for (const [i, x] of row.entries()) expect(Number(Y?.data[i])).toBeCloseTo(((i + 1) * x) / root, 5);
+  },
+);
+
+test("statistics that something reads are written in primitive operators at opset 23 too", () => {
+  const g = createBuilder(new Graph("rms"));
+  const [Y, root] = g.SimplifiedLayerNormalization(g.input("X", "float", [3, 4]), g.float([1, 2, 3, 4]));
+  g.output(Y, "Y");
+  g.output(root, "root");
+  const { graph } = onnx.ModelProto.decode(written(g.graph, 23));
+  expect(graph?.node?.map(({ opType }) => opType)).not.toContain("RMSNormalization");
+  expect(graph?.output?.map(({ name }) => name)).toEqual(["Y", "root"]);
+});
+
+test("the default opset is one that has the operators for their types", () => {
+  const opsetOf = (type: DataType, build: (g: Builder, X: Value) => Value) => {
+    const g = createBuilder(new Graph("typed"));
+    g.output(build(g, g.input("X", type, [2])), "Y");
+    return createModel(g.graph).opset;
+  };
+  expect(opsetOf("float", (g, X) => g.Sin(X))).toBe(17);
+  expect(opsetOf("bfloat16", (g, X) => g.Sin(X))).toBe(22);
+  expect(opsetOf("float16", (g, X) => g.IsInf(X))).toBe(20);
+  expect(opsetOf("bfloat16", (g, X) => g.Relu(X))).toBe(17);
+});
+
+test("what is written has an IR version that ONNX Runtime loads, whatever the file had", async () => {
+  const graph = graphOf((g, X) => g.Relu(X));
+  expect(createModel(graph, { opset: 28 }).irVersion).toBe(13);
+  const bytes = encodeModel({ ...createModel(graph), irVersion: 14 });
+  expect(Number(onnx.ModelProto.decode(bytes).irVersion)).toBe(13);
+  await (await ort.InferenceSession.create(bytes)).release();
+});
+
 test("a file of opset 18 reads as the graph that it was written from", () => {
   const graph = graphOf(forms["ReduceL2"] ?? ((_, X) => X));
   expect(printGraph(decodeModel(written(graph, 18)).graph)).toBe(printGraph(graph));
@@ -95,6 +156,18 @@ test.each([
     "LayerNormalization",
     (g, X) => g.LayerNormalization(X, g.float([1, 1, 1, 1]), null)[0],
     /exists since opset 17/,
+  ],
+  [
+    11,
+    "Pow",
+    (g, X) => g.Cast(g.Pow(g.Shape(X), g.int64(2)), { to: 1 }),
+    /a power of int64 and int64 exists since opset 12/,
+  ],
+  [
+    11,
+    "Max",
+    (g, X) => g.Cast(g.Max(g.Shape(X), g.int64(2)), { to: 1 }),
+    /with these attributes and types it exists since opset 12/,
   ],
   [12, "Unsqueeze", (g, X) => g.Unsqueeze(X, g.Shape(g.Shape(X))), /its input axes must be a constant/],
   [12, "Softmax", (g, X) => g.Softmax(X, { axis: 0 }), /only the last axis is supported/],
