@@ -2,6 +2,7 @@ import { at } from "../../at.ts";
 import { isOp, type Node } from "../../ir.ts";
 import { normalAxis } from "../../operators/inference.ts";
 import { spanOf, windowedDims, windowOf } from "../../operators/windows.ts";
+import type { GivenAttribute } from "../../printer.ts";
 import { attributeFirstIn, attributeOf, type ExportForm, refuse, type WrittenNode } from "./form.ts";
 
 /** Before opset 13, the default of `axis` was 1, and the operator normalised over all axes from `axis` on. */
@@ -45,9 +46,13 @@ function poolWithoutEmptyWindow(opType: "MaxPool" | "AveragePool"): ExportForm {
     const isPadded = pads?.some((pad, i) => pad !== (listOf(ours, "pads")?.[i] ?? 0));
     if (!pads || (isPadded && attributeOf(ours, "count_include_pad") === 1)) return ours;
     const others = ours.attributes.filter(([name]) => name !== "ceil_mode" && name !== "pads");
+    const padding: GivenAttribute[] = pads.some((pad) => pad > 0) ? [["pads", "ints", pads]] : [];
+    // in the order of the declaration, so that a file that is read and written stays the same
+    const order = Object.keys(node.operator.attributes);
+    const place = ([name]: GivenAttribute) => order.indexOf(name);
     return {
       inputs: ours.inputs,
-      attributes: pads.some((pad) => pad > 0) ? [...others, ["pads", "ints", pads]] : others,
+      attributes: [...others, ...padding].sort((a, b) => place(a) - place(b)),
     };
   };
   return { domain: "", opType, until: 22, write };
