@@ -1,3 +1,4 @@
+import { z } from "zod";
 import {
   decodeModel,
   type Graph,
@@ -13,6 +14,7 @@ import {
 import { averagedCheckpoint } from "./averages.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { initialTensor } from "./initial-checkpoint.ts";
+import { parseJson } from "./json.ts";
 
 /** Low-rank adapters of a model's weights (Hu et al. 2021, "LoRA", arXiv 2106.09685). */
 export interface LoraOptions {
@@ -36,6 +38,11 @@ export interface Adapters {
   /** From the weight's name to the names of [first axis, rank] and [rank, the other axes]. */
   readonly weights: Readonly<Record<string, readonly [left: string, right: string]>>;
 }
+
+const adaptersSchema = z.object({
+  scale: z.number(),
+  weights: z.record(z.string(), z.tuple([z.string(), z.string()])),
+});
 
 /** A graph with adapters, and their names. */
 export interface AdaptedGraph {
@@ -147,7 +154,9 @@ export function adapterNames({ weights }: Adapters): string[] {
 
 function adaptersIn({ properties }: AdaptedWeights): Adapters | undefined {
   const text = properties?.get(PROPERTY);
-  return typeof text === "string" ? JSON.parse(text) : undefined;
+  if (text === undefined) return undefined;
+  const where = `The checkpoint's property ${PROPERTY}`;
+  return parseJson(adaptersSchema, String(text), { where, code: "checkpoint-damaged" });
 }
 
 /** The tensors of a checkpoint by name, with the changes of its adapters added to the weights. */

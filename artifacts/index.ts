@@ -19,6 +19,7 @@ export {
 export { type EpochModels, epochModels } from "./epoch-model.ts";
 export * from "./generate.ts";
 export * from "./initial-checkpoint.ts";
+export { type JsonSource, parseJson, parseValue } from "./json.ts";
 export * from "./losses.ts";
 export * from "./manifest.ts";
 export {
@@ -31,6 +32,7 @@ export {
 } from "./model-parameters.ts";
 export { type OtherConstant, otherConstants } from "./other-constants.ts";
 export * from "./parameters.ts";
+export { countIn } from "./properties.ts";
 export { type RandomState, randomStateOf, setRandomSeed } from "./random-state.ts";
 export { readFileBytes } from "./read-file.ts";
 export * from "./restore.ts";

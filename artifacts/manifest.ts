@@ -1,4 +1,6 @@
+import { z } from "zod";
 import { type Cost, UserError } from "../graph-builder/index.ts";
+import { parseJson } from "./json.ts";
 
 /**
  * `manifest.json`: the size and cost of the model in the files beside it. A network's own manifest adds its
@@ -50,25 +52,35 @@ export type ArtifactBytes = Omit<TrainingArtifacts, "manifest">;
 /** The bytes of the models alone. */
 export type ModelBytes = Omit<ArtifactBytes, "checkpoint">;
 
+/** What every manifest has; a network's own has more. */
+const manifestSchema = z.looseObject({
+  format: z.literal(1),
+  parameters: z.int().min(0),
+  cost: z.object({
+    forwardFlops: z.number(),
+    backwardFlops: z.number(),
+    activationBytes: z.number(),
+  }),
+  files: z.record(z.string(), z.string()).optional(),
+});
+
 /**
  * Reads the text of a `manifest.json`; `isComplete` tells whether it has all fields of its network's
- * manifest.
- * Throws UserError, naming the file, where it is not a manifest.
+ * manifest, and may throw UserError where one is wrong.
+ * Throws UserError, naming the file and the field, where it is not a manifest.
  */
 export function parseManifest<M extends Manifest>(
   text: string,
   path: string,
-  isComplete: (manifest: Manifest) => manifest is M,
+  isComplete: (manifest: Manifest, path: string) => manifest is M,
 ): M {
-  const refusal = new UserError(
-    `${path} is not a manifest of training artifacts: write them again with shake build-graph.`,
-    { code: "manifest-damaged", details: { path } },
+  const manifest: Manifest = parseJson(manifestSchema, text, { where: path, code: "manifest-damaged" });
+  if (isComplete(manifest, path)) return manifest;
+  throw new UserError(
+    `${path} is not a manifest of such artifacts: write them again with shake build-graph.`,
+    {
+      code: "manifest-damaged",
+      details: { path },
+    },
   );
-  try {
-    const manifest = JSON.parse(text) as Manifest;
-    if (manifest.format === 1 && manifest.cost && isComplete(manifest)) return manifest;
-  } catch {
-    throw refusal;
-  }
-  throw refusal;
 }

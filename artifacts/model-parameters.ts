@@ -1,4 +1,5 @@
 import { type Graph, isOp, type Node, type Tensor, type Value } from "../graph-builder/index.ts";
+import { ownEntry } from "../graph-builder/own-entry.ts";
 
 /** A node that reads a parameter, straight or through operators that only move or join constants. */
 export interface ParameterLayer {
@@ -124,7 +125,7 @@ function weightsOf(
   behindLayers: ReadonlySet<Value>,
   constants: ReadonlyMap<Value, readonly Value[]>,
 ): Value[] {
-  const slots = weightInputs[node.opType];
+  const slots = ownEntry(weightInputs, node.opType);
   const coneOf = (value: Value | null | undefined) => (value && constants.get(value)) ?? [];
   // an operator over constants alone is a part of the weight that its result is
   if (node.outputs.some((output) => constants.has(output))) return [];

@@ -1,5 +1,6 @@
 import { type Graph, isOp, type Node, type Value } from "./ir.ts";
 import { normalAxis } from "./operators/inference.ts";
+import { ownEntry } from "./own-entry.ts";
 import { integerTypes } from "./types.ts";
 
 /** The whole numbers that an input may hold, because an operator reads them as classes or as indices. */
@@ -49,7 +50,7 @@ function rangesOf(value: Value): IndexRange[] {
     if (index === 0 && output && passing.has(node.opType)) {
       return isInteger(output) ? rangesOf(output) : [];
     }
-    const range = readers[node.opType]?.(node, index);
+    const range = ownEntry(readers, node.opType)?.(node, index);
     return range ? [range] : [];
   });
 }

@@ -1,5 +1,6 @@
 import { at } from "./at.ts";
 import { type Dim, parseDim, sameDim, sizeOf } from "./dims.ts";
+import { ownEntry } from "./own-entry.ts";
 
 /** ONNX's element types, by the names of its textual syntax; `undefined` where a type is not known. */
 export type DataType =
@@ -111,7 +112,10 @@ export function elementCount(
   symbols: Readonly<Record<string, number>> = {},
   fallback = 1,
 ): number {
-  return shape.reduce<number>((count, dim) => count * sizeOf(dim, (name) => symbols[name] ?? fallback), 1);
+  return shape.reduce<number>(
+    (count, dim) => count * sizeOf(dim, (name) => ownEntry(symbols, name) ?? fallback),
+    1,
+  );
 }
 
 /** The element types that are whole numbers of 8 to 64 bits. */

@@ -1,10 +1,13 @@
+import { z } from "zod";
 import type { Checkpoint } from "../artifacts/checkpoint.ts";
+import { parseJson } from "../artifacts/json.ts";
 import { UserError } from "../graph-builder/errors.ts";
 import { type DatasetName, datasetNames, datasets } from "../runtime/data/dataset.ts";
 import { defaultForm, type InferenceForm } from "./inference-form.ts";
 import { inferenceModel, type ModelNotes } from "./inference-model.ts";
 import { networkName } from "./network.ts";
 import type { ArtifactSettings } from "./settings.ts";
+import { settingsIn } from "./training-artifacts.ts";
 
 /** The checkpoint's property with the SHA-256 of the training images and labels. */
 export const DATA_DIGEST = "data_sha256";
@@ -86,24 +89,37 @@ function exportCommand(form: ExportForm): string | undefined {
   return flags.length > 0 ? ["shake export", ...flags].join(" ") : undefined;
 }
 
-/** The settings that a checkpoint of ours was made with. Throws UserError for one of another program. */
+/**
+ * The settings that a checkpoint of ours was made with. Throws UserError for one of another program, and for
+ * settings that are damaged.
+ */
 export function checkpointSettings({ properties }: Checkpoint, where: string): ArtifactSettings {
-  const settings = properties.get("settings");
-  if (typeof settings !== "string") {
+  const settings = settingsIn(properties, where);
+  if (!settings) {
     throw new UserError(`${where} does not say which network it belongs to: it was not made by shake.`, {
       code: "network-unknown",
       details: { checkpoint: where },
     });
   }
-  return JSON.parse(settings);
+  return settings;
 }
 
-/** The names of the classes in a model's metadata; an empty list where the metadata have none. */
-export function classNamesIn({ class_names = "[]" }: Readonly<Record<string, string>>): readonly string[] {
+/**
+ * The names of the classes in a model's metadata; an empty list where the metadata have none, and, told to
+ * `onNote`, where they are no JSON list of texts.
+ */
+export function classNamesIn(
+  { class_names = "[]" }: Readonly<Record<string, string>>,
+  onNote: (sentence: string) => void = () => {},
+): readonly string[] {
   try {
-    const names: unknown = JSON.parse(class_names);
-    return Array.isArray(names) ? names.map(String) : [];
-  } catch {
+    return parseJson(z.array(z.string()), class_names, {
+      where: "The metadata class_names",
+      code: "model-damaged",
+    });
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    onNote(`${error.message} The classes have numbers in place of names.`);
     return [];
   }
 }

@@ -1,6 +1,8 @@
-import { type OptimizerName, ruleOf, type Target } from "../artifacts/settings.ts";
+import { z } from "zod";
+import { type OptimizerName, optimizers, ruleOf, type Target, targets } from "../artifacts/settings.ts";
 import type { OptimizerRule, ParameterGroups } from "../graph-builder/index.ts";
 import type { NetworkSettings } from "./network.ts";
+import { branchInitializations, stems } from "./paper-settings.ts";
 
 export { type OptimizerName, optimizers, type Target, targets } from "../artifacts/settings.ts";
 
@@ -44,6 +46,36 @@ export interface ArtifactSettings extends NetworkSettings {
   /** The seed of the initial weights. */
   readonly seed: number;
 }
+
+const count = z.int().min(1);
+const colours = z.array(z.number());
+
+type Fields = { readonly [N in keyof ArtifactSettings]-?: z.ZodType<ArtifactSettings[N]> };
+
+/** The settings as a manifest and a checkpoint keep them. */
+export const artifactSettingsSchema = z.looseObject({
+  depth: count,
+  width: count,
+  classes: count,
+  mean: colours,
+  std: colours,
+  stem: z.enum(stems).optional(),
+  stemStride: count.optional(),
+  initialization: z.enum(branchInitializations).optional(),
+  outputScale: z.number().optional(),
+  anySize: z.boolean().optional(),
+  target: z.enum(targets),
+  optimizer: z.enum(optimizers),
+  fused: z.boolean().optional(),
+  momentum: z.number(),
+  sgdRate: z.number().optional(),
+  weightDecay: z.number(),
+  normDecay: z.number().optional(),
+  biasRate: z.number().optional(),
+  clipNorm: z.number().optional(),
+  labelSmoothing: z.number().optional(),
+  seed: z.int(),
+} satisfies Fields);
 
 /** The optimizer that settings ask for; AdamW with PyTorch's constants. */
 export function optimizerRule(settings: ArtifactSettings): OptimizerRule {

@@ -1,8 +1,10 @@
+import { z } from "zod";
 import type { Checkpoint } from "../artifacts/checkpoint.ts";
 import { type GenerateOptions, generateArtifacts } from "../artifacts/generate.ts";
+import { parseJson, parseValue } from "../artifacts/json.ts";
 import type { Manifest, TrainingArtifacts } from "../artifacts/manifest.ts";
 import { blockCount, networkName } from "./network.ts";
-import { type ArtifactSettings, optimizerRule } from "./settings.ts";
+import { type ArtifactSettings, artifactSettingsSchema, optimizerRule } from "./settings.ts";
 import { networkTensors, shakeNetForm, shakeNetTraining } from "./training-graph.ts";
 
 /** The manifest of a ShakeNet's artifacts. */
@@ -15,9 +17,20 @@ export interface ShakeNetManifest extends Manifest {
 /** The training artifacts of a ShakeNet. */
 export type ShakeNetArtifacts = TrainingArtifacts<ShakeNetManifest>;
 
-/** Whether a manifest is one of a ShakeNet's artifacts. */
-export function isShakeNetManifest(manifest: Manifest): manifest is ShakeNetManifest {
-  return "settings" in manifest;
+const shakeNetFields = z.object({
+  network: z.string(),
+  blocks: z.int().min(1),
+  settings: artifactSettingsSchema,
+});
+
+/**
+ * Whether a manifest is one of a ShakeNet's artifacts. Throws UserError, naming `where` and the field, where
+ * it has a ShakeNet's settings and one of them is wrong.
+ */
+export function isShakeNetManifest(manifest: Manifest, where = "The manifest"): manifest is ShakeNetManifest {
+  if (!("settings" in manifest)) return false;
+  parseValue(shakeNetFields, manifest, { where, code: "manifest-damaged" });
+  return true;
 }
 
 /**
@@ -62,9 +75,20 @@ export function buildTrainingArtifacts(
  * tensors.
  */
 export function parameterCount({ trainable, frozen, properties }: Checkpoint): number {
-  const settings = JSON.parse(String(properties.get("settings") ?? "{}")) as Partial<ArtifactSettings>;
-  const names = settings.fused ? trainedNames(settings as ArtifactSettings) : [...trainable.keys()];
+  const settings = settingsIn(properties, "The checkpoint");
+  const names = settings?.fused ? trainedNames(settings) : [...trainable.keys()];
   return names.reduce((sum, name) => sum + ((trainable.get(name) ?? frozen.get(name))?.data.length ?? 0), 0);
+}
+
+/** The settings of a checkpoint of ours; undefined for one of another program. Throws UserError as parseJson. */
+export function settingsIn(
+  properties: Checkpoint["properties"],
+  where: string,
+): ArtifactSettings | undefined {
+  const text = properties.get("settings");
+  if (text === undefined) return undefined;
+  const source = { where: `${where}, property settings,`, code: "checkpoint-damaged" } as const;
+  return parseJson(artifactSettingsSchema, String(text), source);
 }
 
 function trainedNames(settings: ArtifactSettings): string[] {

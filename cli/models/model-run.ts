@@ -1,9 +1,14 @@
 import { join } from "node:path";
-import { type Checkpoint, type Manifest, restoreModel } from "../../artifacts/index.ts";
+import { type Checkpoint, countIn, type Manifest, restoreModel } from "../../artifacts/index.ts";
 import type { ModelBytes, TrainingArtifacts } from "../../artifacts/manifest.ts";
 import { UserError, withMetadata } from "../../graph-builder/index.ts";
 import { datasets } from "../../runtime/data/dataset.ts";
-import { type ClassificationRecord, feedingMetadata, freezeEvalModel } from "../../runtime/index.ts";
+import {
+  type ClassificationRecord,
+  classificationRecordIn,
+  feedingMetadata,
+  freezeEvalModel,
+} from "../../runtime/index.ts";
 import { readTrainingModels } from "../../runtime/node/index.ts";
 import { freeRunPath, isRun, RunDirectory, type RunFormat } from "../../runtime/node/run/run-directory.ts";
 import { readJsonObject } from "../../runtime/node/run/schema.ts";
@@ -17,7 +22,7 @@ export type ModelRun = RunDirectory<ModelConfig, Manifest, ClassificationRecord>
 const format: RunFormat<ModelConfig, Manifest, ClassificationRecord> = {
   configOf: modelConfigIn,
   isManifest: (manifest): manifest is Manifest => manifest.format === 1,
-  recordOf: (line) => JSON.parse(line),
+  recordOf: classificationRecordIn,
 };
 
 /** Makes the folder of a new run. Throws UserError where the path is taken or cannot be written. */
@@ -75,7 +80,7 @@ export function modelOf(
 /** The model of one of a run's checkpoints. */
 export async function exportedRun(run: ModelRun, checkpoint: Checkpoint): Promise<Uint8Array> {
   const models = await readTrainingModels(join(run.path, "graph"));
-  const step = Number(checkpoint.properties.get("step"));
+  const step = countIn(checkpoint.properties, "step", "The checkpoint");
   const record = (await run.records()).find((line) => line.step === step);
   return modelOf(models, checkpoint, run.config, record?.test_accuracy);
 }

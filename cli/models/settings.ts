@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { z } from "zod";
+import { parseValue } from "../../artifacts/json.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { type DatasetName, datasets } from "../../runtime/data/dataset.ts";
 import { replicaCount } from "../../runtime/node/run/engine-settings.ts";
@@ -139,19 +140,16 @@ export function isModelConfig(raw: Readonly<Record<string, unknown>>): boolean {
   return "feeding" in raw;
 }
 
+/** What every model run's `config.json` has. */
+const ownSchema = z.object({ model: z.string(), feeding: feedingSchema, learningRate: z.number() });
+
 /** The settings in a model run's `config.json`. Throws UserError, naming the file, for a wrong one. */
 export function modelConfigIn(raw: Readonly<Record<string, unknown>>, file: string): ModelConfig {
-  const { model, feeding, ...settings } = raw;
-  const parsed = feedingSchema.safeParse(feeding);
+  const { model: _, feeding: __, ...settings } = raw;
+  const { model, feeding, learningRate } = parseValue(ownSchema, raw, { where: file, code: "file-damaged" });
   const label = (key: string) => `${key} in ${file}`;
   const given = checkSettings(modelSchemas, settings, { label, what: "a setting of a run" });
-  if (!parsed.success || typeof model !== "string" || given.learningRate === undefined) {
-    throw new UserError(`${file} does not say how the model is fed: it is damaged.`, {
-      code: "file-damaged",
-      details: { path: file },
-    });
-  }
-  const ofRun = { folder: model, feeding: parsed.data, learningRate: given.learningRate, isFused: false };
+  const ofRun = { folder: model, feeding, learningRate, isFused: false };
   return { ...modelConfig(given, ofRun), model };
 }
 

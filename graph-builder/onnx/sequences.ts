@@ -2,6 +2,7 @@ import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
 import type { Value } from "../ir.ts";
 import { constantNumbers, normalAxis, refuse, staticDim, unsupported } from "../operators/inference.ts";
+import { ownEntry } from "../own-entry.ts";
 import type { DataType } from "../types.ts";
 import type { ForeignNode } from "./import-forms/form.ts";
 import { keepNode } from "./keep.ts";
@@ -21,8 +22,8 @@ interface File {
  * other nodes. Throws UnsupportedError where the length or the position is not known.
  */
 export function resolveSequence(g: Builder, node: ForeignNode, file: File): readonly Value[] | undefined {
-  if (node.domain !== "" || !Object.hasOwn(readers, node.opType)) return undefined;
-  const read = readers[node.opType];
+  if (node.domain !== "") return undefined;
+  const read = ownEntry(readers, node.opType);
   return read && g.within(node.name, () => read(g, node, file));
 }
 

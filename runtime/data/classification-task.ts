@@ -1,4 +1,6 @@
+import { z } from "zod";
 import type { Checkpoint } from "../../artifacts/checkpoint.ts";
+import { parseJson } from "../../artifacts/json.ts";
 import { decodeModel } from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
 import { Classifier } from "../inference/classifier.ts";
@@ -19,6 +21,23 @@ export type ClassificationMetric = "loss" | "accuracy";
 export type ClassificationTask = Task<ClassificationMetric, ClassificationMetric, "images">;
 export type ClassificationEvent = TrainingEvent<ClassificationMetric, ClassificationMetric, "images">;
 export type ClassificationRecord = EpochRecord<ClassificationMetric, ClassificationMetric, "images">;
+
+const recordSchema = z.looseObject({
+  epoch: z.int().min(1),
+  step: z.int().min(1),
+  train_loss: z.number(),
+  train_accuracy: z.number(),
+  test_loss: z.number(),
+  test_accuracy: z.number(),
+  learning_rate: z.number(),
+  images_per_second: z.number(),
+  seconds: z.number(),
+});
+
+/** The record in a line of JSON, called `where` in errors. Throws UserError for a wrong or missing field. */
+export function classificationRecordIn(line: string, where: string): ClassificationRecord {
+  return parseJson(recordSchema, line, { where, code: "metrics-damaged" });
+}
 
 /** What a picture classifier is trained and measured on. */
 export interface ClassificationData {

@@ -1,5 +1,6 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { UserError } from "../../graph-builder/errors.ts";
+import { ownEntry } from "../../graph-builder/own-entry.ts";
 import {
   type PictureFeeding,
   type PictureInput,
@@ -9,6 +10,7 @@ import {
 import { type ImageSize, pixelsOf } from "../data/types.ts";
 import type { Device } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
+import { expectPassable } from "../session/refusals.ts";
 
 /**
  * Numbers by the names of inputs beside the images. A number fills its input. Names that a model lacks are
@@ -58,6 +60,7 @@ export class Classifier {
   ): Promise<Classifier> {
     const session = await openModel(bytes, device, what);
     try {
+      expectPassable([...session.inputNames, ...session.outputNames], what);
       return new Classifier(session, device, imageInput(session, what, options), options);
     } catch (error) {
       await session.release();
@@ -156,7 +159,7 @@ function filledInputs(
   fills: InputFills,
 ): Record<string, Tensor> {
   const filled = inputMetadata.flatMap((input): [string, Tensor][] => {
-    const number = fills[input.name];
+    const number = ownEntry(fills, input.name);
     if (number === undefined || !input.isTensor) return [];
     const dims = input.shape.map(Number);
     const data = new Float32Array(dims.reduce((size, dim) => size * dim, 1)).fill(number);

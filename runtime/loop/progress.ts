@@ -1,8 +1,14 @@
+import { z } from "zod";
 import type { Checkpoint } from "../../artifacts/checkpoint.ts";
+import { parseJson } from "../../artifacts/json.ts";
 import type { Metrics, Task, TrainingMetric } from "./task.ts";
 
 /** The checkpoint's property that holds the progress. */
 const PROPERTY = "progress";
+
+const progressSchema = z.object({ step: z.int().min(0) }).catchall(z.number());
+
+const source = { where: `The checkpoint's property ${PROPERTY}`, code: "checkpoint-damaged" } as const;
 
 /**
  * Where a run stands between two steps. A checkpoint keeps it as JSON, which holds doubles exactly: the step,
@@ -16,10 +22,11 @@ export class Progress<Train extends string, Test extends string> {
   #examples: number;
   #best: number;
 
-  /** The progress that a checkpoint says, or the start of a run. */
+  /** The progress that a checkpoint says, or the start of a run. Throws UserError where it is damaged. */
   constructor(task: Task<Train, Test>, { properties }: Pick<Checkpoint, "properties">) {
     const json = properties.get(PROPERTY);
-    const saved: Partial<Record<string, number>> = typeof json === "string" ? JSON.parse(json) : {};
+    const saved: Partial<Record<string, number>> =
+      json === undefined ? {} : parseJson(progressSchema, String(json), source);
     this.#task = task;
     this.#step = saved["step"] ?? 0;
     this.#sums = mapMetrics(task.metrics, (metric) => saved[sumKey(metric)] ?? 0);

@@ -9,6 +9,7 @@ import {
   type TrainingArtifacts,
 } from "../../artifacts/manifest.ts";
 import { UserError } from "../../graph-builder/errors.ts";
+import { ownEntry } from "../../graph-builder/own-entry.ts";
 import { endReplacement, fileOf, MANIFEST, replaceFiles } from "./file-set.ts";
 import { makeFolder, readFileBytes } from "./files.ts";
 
@@ -99,7 +100,7 @@ export async function readTrainingModels(folder: string): Promise<ModelBytes> {
  */
 export async function readManifest<M extends Manifest>(
   folder: string,
-  isComplete: (manifest: Manifest) => manifest is M,
+  isComplete: (manifest: Manifest, path: string) => manifest is M,
 ): Promise<M> {
   await endReplacement(folder);
   const path = await placeOf(folder, MANIFEST);
@@ -119,7 +120,7 @@ async function hashesIn(folder: string): Promise<Manifest["files"]> {
 
 function expectHash(folder: string, name: string, bytes: Uint8Array, hashes: Manifest["files"]): void {
   if (!hashes) return;
-  const [wanted, found] = [Object.hasOwn(hashes, name) ? hashes[name] : undefined, sha256(bytes)];
+  const [wanted, found] = [ownEntry(hashes, name), sha256(bytes)];
   if (found === wanted) return;
   throw new UserError(
     `${join(folder, name)} does not belong to ${join(folder, MANIFEST)}: its SHA-256 is not the one there. Write the artifacts again with shake build-graph.`,

@@ -2,6 +2,7 @@ import type * as Ort from "onnxruntime-common";
 import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import type { Graph } from "../../graph-builder/ir.ts";
+import { ownEntry } from "../../graph-builder/own-entry.ts";
 import type { NamedTensors } from "../session/training-session.ts";
 
 type TensorData = Exclude<Ort.Tensor["data"], string[]>;
@@ -167,7 +168,7 @@ function merge(parts: readonly PlainTensor[], weights: readonly number[], name: 
 }
 
 function expectTensor<T>(tensors: Readonly<Record<string, T>>, name: string): T {
-  const tensor = tensors[name];
+  const tensor = ownEntry(tensors, name);
   if (tensor) return tensor;
   throw new Error(`there is no tensor ${name}`);
 }

@@ -1,5 +1,6 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { type Binding, type ControlRole, isControl, outputOf, UserError } from "../../graph-builder/index.ts";
+import { ownEntry } from "../../graph-builder/own-entry.ts";
 import type { Device } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
 import { checkFeeds, type GraphInput, haveSizes } from "./feeds.ts";
@@ -98,7 +99,7 @@ export class BoundSession {
     const all: Record<string, Tensor> = {};
     for (const name of this.#session.inputNames) {
       const role = this.#controls.get(name);
-      const tensor = role ? controls[role] : (this.#states.get(name)?.tensor ?? feeds[name]);
+      const tensor = role ? controls[role] : (this.#states.get(name)?.tensor ?? ownEntry(feeds, name));
       if (!tensor) throw new Error(`the input ${name} of the session is not fed`);
       all[name] = tensor;
     }

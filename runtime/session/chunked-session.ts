@@ -16,6 +16,7 @@ import {
   tensorType,
   UserError,
 } from "../../graph-builder/index.ts";
+import { ownEntry } from "../../graph-builder/own-entry.ts";
 import type { Device } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
 import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
@@ -165,7 +166,7 @@ export class ChunkedSession implements ChunkTrainer {
     checkFeeds(this.#model.feeds, given);
     const all: Record<string, Tensor> = {};
     for (const name of this.#session.inputNames) {
-      const tensor = this.#state.get(name) ?? given[name];
+      const tensor = this.#state.get(name) ?? ownEntry(given, name);
       if (tensor) all[name] = tensor;
     }
     const results: Record<string, Tensor> = {};

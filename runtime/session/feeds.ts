@@ -10,6 +10,7 @@ import {
   UserError,
   type ValueType,
 } from "../../graph-builder/index.ts";
+import { ownEntry } from "../../graph-builder/own-entry.ts";
 import { ortType } from "../device/tensors.ts";
 
 /** An input of a graph. */
@@ -68,7 +69,7 @@ export function checkFeeds(inputs: readonly GraphInput[], feeds: Readonly<Record
 }
 
 function givenTensor(name: string, feeds: Readonly<Record<string, Tensor>>): Tensor {
-  const tensor = feeds[name];
+  const tensor = ownEntry(feeds, name);
   if (!tensor) {
     throw new UserError(`The input ${name} is missing.${didYouMean(name, Object.keys(feeds))}`, {
       code: "input-missing",

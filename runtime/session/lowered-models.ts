@@ -22,6 +22,7 @@ import {
 } from "../../graph-builder/index.ts";
 import { expectFit } from "./artifact-checks.ts";
 import { type GraphInput, graphInputs } from "./feeds.ts";
+import { expectPassable } from "./refusals.ts";
 import { readSources, type TrainingSessionCreateOptions, type TrainingSources } from "./sources.ts";
 
 /** A model as its file stores it. */
@@ -94,6 +95,11 @@ export function bindDecoded(
   where: string,
 ): DecodedModel {
   const tensors = { trainable: new Set(trainable.keys()), frozen: new Set(frozen.keys()) };
+  const { inputs, outputs } = model.graph;
+  expectPassable(
+    [...inputs, ...outputs].flatMap((value) => value.name ?? []),
+    where,
+  );
   return {
     graph: model.graph,
     bindings: bindingsOf(model, kind, tensors, where),

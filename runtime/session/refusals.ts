@@ -10,6 +10,18 @@ export function expectName(name: string, known: readonly string[], what: "output
   });
 }
 
+/**
+ * Throws UserError for an input or output that ONNX Runtime's JavaScript interface cannot pass: it keeps
+ * tensors in plain objects, in which `__proto__` is no key.
+ */
+export function expectPassable(names: readonly string[], what: string): void {
+  if (!names.includes("__proto__")) return;
+  throw new UserError(
+    `${what} has a tensor called __proto__, which ONNX Runtime cannot pass in JavaScript: rename it.`,
+    { code: "model-unsupported", details: { model: what, tensor: "__proto__" } },
+  );
+}
+
 /** The error of a step or an export whose model is missing. */
 export function missingModel(kind: "eval" | "optimizer" | "source"): UserError {
   return new UserError(`The session has no ${kind} model.`, {

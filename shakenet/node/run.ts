@@ -1,6 +1,6 @@
 import { UserError } from "../../graph-builder/errors.ts";
 import type { InputSizes } from "../../graph-builder/index.ts";
-import type { ClassificationRecord } from "../../runtime/data/classification-task.ts";
+import { type ClassificationRecord, classificationRecordIn } from "../../runtime/data/classification-task.ts";
 import { type Engine, openEngine, trainingSources } from "../../runtime/node/run/engine.ts";
 import { expectTrainable } from "../../runtime/node/run/engine-settings.ts";
 import { freeRunPath, RunDirectory, type RunFormat } from "../../runtime/node/run/run-directory.ts";
@@ -16,7 +16,7 @@ export type ShakeNetRun = RunDirectory<RunConfig, ShakeNetManifest, Classificati
 const format: RunFormat<RunConfig, ShakeNetManifest, ClassificationRecord> = {
   configOf: runConfigIn,
   isManifest: isShakeNetManifest,
-  recordOf: (line) => JSON.parse(line),
+  recordOf: classificationRecordIn,
 };
 
 /** Makes the folder of a new run. Throws UserError where the path is taken or cannot be written. */

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { type Checkpoint, decodeCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
+import { type Checkpoint, countIn, decodeCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/index.ts";
 import { type DatasetName, datasetOf } from "../../../runtime/data/dataset.ts";
 import { openDevice, writeFileAtomic } from "../../../runtime/node/index.ts";
@@ -87,7 +87,7 @@ async function openSource({ source = "", checkpoint: kind = "last", data }: Expo
   }
   const { config } = directory;
   expectSameData(data, config.data, source);
-  const step = Number(checkpoint.properties.get("step"));
+  const step = countIn(checkpoint.properties, "step", where);
   const record = (await directory.records()).find((line) => line.step === step);
   return { config, checkpoint, where, about: provenanceOf(config, record?.test_accuracy) };
 }

@@ -1,3 +1,4 @@
+import { countIn } from "../../../artifacts/index.ts";
 import type { ClassificationRecord } from "../../../runtime/index.ts";
 import { networkName } from "../../../shakenet/index.ts";
 import type { ShakeNetRun } from "../../../shakenet/node/run.ts";
@@ -9,9 +10,10 @@ import type { Report } from "./report.ts";
 export async function inspectRun(directory: ShakeNetRun | ModelRun): Promise<Report> {
   const { config, path } = directory;
   const records: ClassificationRecord[] = await directory.records();
+  const where = directory.checkpointPath("last");
   const { properties } = await directory.checkpoint("last");
   const last = records.at(-1);
-  const facts = { kind: "run", path, config, epochs: records, step: Number(properties.get("step")) };
+  const facts = { kind: "run", path, config, epochs: records, step: countIn(properties, "step", where) ?? 0 };
   const rows = records.map((record) => [
     String(record.epoch),
     `${record.train_accuracy.toFixed(2)} %`,

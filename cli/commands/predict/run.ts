@@ -22,7 +22,7 @@ export async function run(given: PredictGiven): Promise<number> {
   const { model, pictures } = sources(given);
   const { device, threads } = complete(predictCommand.settings, given);
   const bytes = await readFileBytes(model);
-  const classNames = classNamesIn(decodeMetadata(bytes, model));
+  const classNames = classNamesIn(decodeMetadata(bytes, model), (note) => process.stderr.write(`${note}\n`));
   const classifier = await openClassifier(
     bytes,
     await openDevice(device, { threads }),

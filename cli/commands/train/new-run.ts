@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import {
   decodeCheckpoint,
   encodeCheckpoint,
@@ -46,7 +46,8 @@ export async function prepareNewRun(given: TrainGiven): Promise<PreparedRun> {
   }
   const manifest = await readManifest(folder, (each): each is Manifest => each.format === 1);
   const artifacts = await readTrainingArtifacts(folder);
-  if (!isShakeNetManifest(manifest)) return newModelRun({ ...artifacts, manifest }, folder, given);
+  if (!isShakeNetManifest(manifest, join(folder, "manifest.json")))
+    return newModelRun({ ...artifacts, manifest }, folder, given);
   refusePictureSettings(given);
   return newShakeNet(openShakeNet({ ...artifacts, manifest }, folder, partOf(runSchemas, given)), path);
 }

@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import { type Checkpoint, decodeCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
 import { createModel, decodeMetadata, encodeModel, UserError } from "../../../graph-builder/index.ts";
+import { ownEntry } from "../../../graph-builder/own-entry.ts";
 import { trainedGraph } from "../../../shakenet/index.ts";
 import { openRun } from "../../../shakenet/node/run.ts";
 import { checkpointSettings, trainingData } from "../../../shakenet/provenance.ts";
@@ -32,10 +33,14 @@ export async function run(given: VerifyGiven): Promise<number> {
     dataset,
     complete(verifyCommand.settings, given),
   );
-  const tolerance = tolerances[metadata["precision"] ?? "float32"] ?? 1e-5;
+  const tolerance = toleranceOf(metadata["precision"]);
   const report = { model, against: where, data, images: dataset.count, tolerance, devices: rows, absent };
   process.stdout.write(json ? `${JSON.stringify(report)}\n` : `${describe(report)}\n`);
   return rows.every(({ largest_error }) => largest_error <= tolerance) ? 0 : 1;
+}
+
+function toleranceOf(precision = "float32"): number {
+  return ownEntry(tolerances, precision) ?? 1e-5;
 }
 
 /** What a model is compared with. */

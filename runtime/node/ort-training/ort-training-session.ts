@@ -11,6 +11,7 @@ import {
   Tensor as TensorProto,
   UserError,
 } from "../../../graph-builder/index.ts";
+import { ownEntry } from "../../../graph-builder/own-entry.ts";
 import { floatData } from "../../device/tensors.ts";
 import type { Controls } from "../../session/bound-session.ts";
 import { CallGuard } from "../../session/call-guard.ts";
@@ -296,7 +297,7 @@ export class OrtTrainingSession implements Trainer {
       inputs.map((name) => this.#inputs.get(name) ?? { name, type: undefined }),
       feeds,
     );
-    const tensors = inputs.flatMap((name) => feeds[name] ?? []);
+    const tensors = inputs.flatMap((name) => ownEntry(feeds, name) ?? []);
     // the event loop handles signals between two steps
     await new Promise((resolve) => setImmediate(resolve));
     const wasm = this.#wasm;

@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import {
   type ArtifactBytes,
   type Checkpoint,
+  countIn,
   decodeCheckpoint,
   type Manifest,
   readFileBytes,
@@ -23,9 +24,9 @@ export interface RunFormat<Config, M extends Manifest, Line extends EpochLine> {
   /** Reads the settings in a `config.json`. Throws UserError, naming the file, where one is wrong. */
   readonly configOf: (raw: Readonly<Record<string, unknown>>, file: string) => Config;
   /** Whether the manifest of artifacts is one of such a network. */
-  readonly isManifest: (manifest: Manifest) => manifest is M;
-  /** Reads the JSON of a line of `metrics.jsonl`. */
-  readonly recordOf: (line: string) => Line;
+  readonly isManifest: (manifest: Manifest, path: string) => manifest is M;
+  /** Reads the JSON of a line of `metrics.jsonl`. Throws UserError, naming `where`, where it is no record. */
+  readonly recordOf: (line: string, where: string) => Line;
 }
 
 /** An epoch in `metrics.jsonl`. */
@@ -162,7 +163,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     if (!isMissing) await rename(last, `${last}.damaged`);
     await this.save("last", bytes);
     const what = isMissing ? "does not exist" : `is damaged and kept as ${last}.damaged`;
-    return `${last} ${what}: the run goes on from ${best}, of step ${sound.properties.get("step") ?? 0}.`;
+    return `${last} ${what}: the run goes on from ${best}, of step ${countIn(sound.properties, "step", best) ?? 0}.`;
   }
 
   /**
@@ -173,7 +174,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     await removeTemporaryFiles(this.path);
     await removeTemporaryFiles(join(this.path, folders.checkpoints));
     const { properties } = await this.checkpoint("last");
-    const epochs = Number(properties.get("epoch") ?? 0);
+    const epochs = countIn(properties, "epoch", this.checkpointPath("last")) ?? 0;
     this.#records = (await this.records()).filter(({ epoch }) => epoch <= epochs);
   }
 
@@ -213,15 +214,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     const path = join(this.path, files.metrics);
     if (!(await exists(path))) return [];
     const text = new TextDecoder().decode(await readFileBytes(path)).trim();
-    try {
-      return text.split("\n").map(this.#format.recordOf);
-    } catch (error) {
-      throw new UserError(`${path} has a line that is not JSON.`, {
-        code: "metrics-damaged",
-        details: { path },
-        cause: error,
-      });
-    }
+    return text.split("\n").map((line, i) => this.#format.recordOf(line, `Line ${i + 1} of ${path}`));
   }
 
   /** Writes the run's exported model and returns its path. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseJson } from "../../../artifacts/json.ts";
 import { readFileBytes } from "../../../artifacts/read-file.ts";
 import { didYouMean, UserError } from "../../../graph-builder/errors.ts";
 
@@ -145,19 +146,5 @@ export function kebabCase(name: string): string {
 /** The object in a JSON file. Throws UserError where there is none. */
 export async function readJsonObject(path: string): Promise<Readonly<Record<string, unknown>>> {
   const text = new TextDecoder().decode(await readFileBytes(path));
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(`${path} is not JSON: ${reason}.`, {
-      code: "file-damaged",
-      details: { path, reason },
-      cause: error,
-    });
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new UserError(`${path} must hold one JSON object.`, { code: "file-damaged", details: { path } });
-  }
-  return value as Readonly<Record<string, unknown>>;
+  return parseJson(z.looseObject({}), text, { where: path, code: "file-damaged" });
 }

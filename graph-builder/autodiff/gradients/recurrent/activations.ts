@@ -3,6 +3,7 @@ import type { Builder } from "../../../builder.ts";
 import { floatLike } from "../../../composites.ts";
 import type { Value } from "../../../ir.ts";
 import { refuse } from "../../../operators/inference.ts";
+import { ownEntry } from "../../../own-entry.ts";
 
 /** The operators that are recurrent layers. */
 export type RecurrentOpType = "LSTM" | "GRU" | "RNN";
@@ -73,7 +74,8 @@ export function activationsOf(
     refuse(`it needs ${directions * usual.length} activations, not ${names.length}`);
   const [alphas, betas] = [[...activation_alpha], [...activation_beta]];
   const all = names.map((name): Activation => {
-    const kind = kinds[name.toLowerCase()] ?? refuse(`${name} is not an activation of recurrent layers`);
+    const kind =
+      ownEntry(kinds, name.toLowerCase()) ?? refuse(`${name} is not an activation of recurrent layers`);
     const alpha = kind.alpha === undefined ? 0 : (alphas.shift() ?? kind.alpha);
     const beta = kind.beta === undefined ? 0 : (betas.shift() ?? kind.beta);
     if (Number.isNaN(alpha) || Number.isNaN(beta)) refuse(`its activation ${name} needs an alpha and a beta`);
