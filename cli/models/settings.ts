@@ -161,7 +161,7 @@ export function givenForModel(given: Readonly<Record<string, unknown>>, folder: 
   const { Network } = runSettingGroups;
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(runSchemas, name) || Object.hasOwn(modelSchemas, name)) continue;
-    const isShakeNets = Object.hasOwn(Network, name) || /^(forward|backward|level|shake)/.test(name);
+    const isShakeNets = Object.hasOwn(Network, name) || /^(recipe|forward|backward|level|shake)/.test(name);
     const reason = isShakeNets
       ? `is for shake's own networks, and ${folder} holds a model that came from a file`
       : `is decided when artifacts are made, and ${folder} holds them`;

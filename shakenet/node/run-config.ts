@@ -18,6 +18,7 @@ import { backwardRuleNames } from "../backward-rules.ts";
 import { branchInitializations, paperSettings, stems } from "../paper-settings.ts";
 import { type ArtifactSettings, optimizers, type Target } from "../settings.ts";
 import { shakeScheduleNames } from "../shake-schedule.ts";
+import { recipeNames, settingsOfRecipe } from "./recipes.ts";
 import { expectTogether } from "./setting-conflicts.ts";
 
 const count = z.int().min(1);
@@ -70,6 +71,12 @@ export const runSettingGroups = {
     earlyShare: share.optional().describe("share of the epochs with images of --early-size [default: 0.5]"),
   },
   Training: {
+    recipe: z
+      .enum(recipeNames)
+      .optional()
+      .describe(
+        "named set of settings, which others override: the paper's on CIFAR-10, or one for short runs",
+      ),
     epochs: count
       .optional()
       .describe("passes over the training images [default: 4 for shapes, 1800 for CIFAR]"),
@@ -344,13 +351,18 @@ export function withoutPlace(config: RunConfig): Partial<RunConfig> {
 }
 
 /**
- * The command that repeats a run's training: its settings as flags, without defaults and without the settings
- * of the machine and folders.
+ * The command that repeats a run's training: its settings as flags, without the settings of the machine and
+ * folders, and without defaults. Those of a recipe are all there, as another version may change them.
  */
 export function reproducingCommand(config: RunConfig): string {
-  const defaults: Readonly<Record<string, unknown>> = runConfig({ data: config.data });
+  const { data, recipe } = config;
+  const defaults: Readonly<Record<string, unknown>> = runConfig({ data });
+  const ofRecipe: Readonly<Record<string, unknown>> = recipe ? settingsOfRecipe(recipe) : {};
   const flags = Object.entries(withoutPlace(config))
-    .filter(([name, value]) => value !== undefined && (name === "data" || value !== defaults[name]))
+    .filter(
+      ([name, value]) =>
+        value !== undefined && (name === "data" || value !== defaults[name] || name in ofRecipe),
+    )
     .map(([name, value]) => `--${kebabCase(name)} ${value}`);
   return ["shake train", ...flags].join(" ");
 }

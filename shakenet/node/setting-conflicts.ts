@@ -1,12 +1,12 @@
 import { UserError } from "../../graph-builder/errors.ts";
 import { averageKinds } from "../../runtime/loop/averaging.ts";
 import { isChunked } from "../../runtime/node/run/engine-settings.ts";
-import type { RunConfig } from "./run-config.ts";
+import type { GivenRun } from "./run-config.ts";
 
 /** The settings of a run that do not go with every other one. */
 type Settings = Partial<
   Pick<
-    RunConfig,
+    GivenRun,
     | "average"
     | "averageDecay"
     | "averageEverySteps"
@@ -22,11 +22,25 @@ type Settings = Partial<
 
 /** Throws UserError for a setting of a run that needs another one, or does not go with it. */
 export function expectTogether(settings: Settings): void {
+  const conflict = conflictIn(settings);
+  if (!conflict) return;
+  const { setting, sentence } = conflict;
+  throw new UserError(sentence, { code: "setting-conflict", details: { setting } });
+}
+
+/** A setting that does not go with others, and what is wrong with it. */
+export interface SettingConflict {
+  readonly setting: keyof Settings;
+  readonly sentence: string;
+}
+
+/** The first setting of a run that needs another one, or does not go with it. */
+export function conflictIn(settings: Settings): SettingConflict | undefined {
   const { average, averageDecay, averageEverySteps, optimizer, sgdRate, earlySize, earlyShare } = settings;
   const isMuon = optimizer === "muon";
   const averaging = `needs --average ${averageKinds.join(" or ")}`;
   const whole = wholeSteps(settings);
-  const conflicts: readonly (readonly [isOne: boolean, setting: string, sentence: string])[] = [
+  const conflicts: readonly (readonly [isOne: boolean, setting: keyof Settings, sentence: string])[] = [
     [averageDecay !== undefined && average === undefined, "averageDecay", `--average-decay ${averaging}.`],
     [
       averageEverySteps !== undefined && average === undefined,
@@ -51,8 +65,7 @@ export function expectTogether(settings: Settings): void {
     ],
   ];
   const conflict = conflicts.find(([isOne]) => isOne);
-  if (!conflict) return;
-  throw new UserError(conflict[2], { code: "setting-conflict", details: { setting: conflict[1] } });
+  return conflict && { setting: conflict[1], sentence: conflict[2] };
 }
 
 const ORT_TRAINING = "--engine ort-training";

@@ -19,6 +19,7 @@ import {
   isShakeNetManifest,
   type ShakeNetArtifacts,
 } from "../../../shakenet/index.ts";
+import { withRecipe } from "../../../shakenet/node/recipes.ts";
 import { createFreeRun, createRun } from "../../../shakenet/node/run.ts";
 import {
   artifactSettings,
@@ -42,14 +43,17 @@ export async function prepareNewRun(given: TrainGiven): Promise<PreparedRun> {
   if (path !== undefined) await RunDirectory.expectFree(path);
   if (folder === undefined) {
     refusePictureSettings(given);
-    return newShakeNet(compile(runConfig(partOf(runSchemas, given))), path);
+    return newShakeNet(compile(runConfig(withRecipe(partOf(runSchemas, given)))), path);
   }
   const manifest = await readManifest(folder, (each): each is Manifest => each.format === 1);
   const artifacts = await readTrainingArtifacts(folder);
   if (!isShakeNetManifest(manifest, join(folder, "manifest.json")))
     return newModelRun({ ...artifacts, manifest }, folder, given);
   refusePictureSettings(given);
-  return newShakeNet(openShakeNet({ ...artifacts, manifest }, folder, partOf(runSchemas, given)), path);
+  return newShakeNet(
+    openShakeNet({ ...artifacts, manifest }, folder, withRecipe(partOf(runSchemas, given))),
+    path,
+  );
 }
 
 /** The settings and artifacts of a new run. */

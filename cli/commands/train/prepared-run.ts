@@ -52,6 +52,8 @@ export interface Description {
   readonly network: string;
   /** What updates it. */
   readonly optimizer: string;
+  /** The recipe and its settings as flags. */
+  readonly recipe?: string | undefined;
   /** The name of an exported model. */
   readonly file: string;
 }

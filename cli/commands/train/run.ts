@@ -124,6 +124,7 @@ function describeRun(
 ): string {
   const steps = stepsPerEpoch(trainSet, config.batchSize);
   return formatFields({
+    recipe: description.recipe,
     network: `${description.network}, ${parameters.toLocaleString("en-US")} parameters`,
     "FLOPs an image": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
     data: `${datasets[config.data].title}, ${trainSet.count.toLocaleString("en-US")} training and ${testSet.count.toLocaleString("en-US")} test images`,

@@ -1,4 +1,5 @@
 import { stepsPerEpoch } from "../../../runtime/data/batches.ts";
+import { kebabCase } from "../../../runtime/node/run/schema.ts";
 import {
   openClassifier,
   type ShakeNetArtifacts,
@@ -6,6 +7,7 @@ import {
   shakeNetTask,
   shakeStrength,
 } from "../../../shakenet/index.ts";
+import { type RecipeName, settingsOfRecipe } from "../../../shakenet/node/recipes.ts";
 import { openShakeNetEngine, provenanceOf } from "../../../shakenet/node/run.ts";
 import { augmentationOf, earlySizeOf, type RunConfig } from "../../../shakenet/node/run-config.ts";
 import { frozenModel } from "../../../shakenet/provenance.ts";
@@ -24,6 +26,7 @@ export function shakeNetSubject(config: RunConfig, artifacts: ShakeNetArtifacts)
       file: "shakenet.onnx",
       network: `${manifest.network}, ${mix}`,
       optimizer: config.optimizer,
+      recipe: config.recipe && describeRecipe(config.recipe),
     },
     takeFromData: (first, trainSet) => setWhitening(first, manifest.settings, trainSet),
     openEngine: (bytes) => openShakeNetEngine(config, { ...artifacts, checkpoint: bytes }),
@@ -42,4 +45,11 @@ export function shakeNetSubject(config: RunConfig, artifacts: ShakeNetArtifacts)
     freeze: (trained, where, testAccuracy) => frozenModel(trained, where, provenanceOf(config, testAccuracy)),
     openClassifier: (bytes, device) => openClassifier(bytes, device, "the network"),
   };
+}
+
+function describeRecipe(name: RecipeName): string {
+  const flags = Object.entries(settingsOfRecipe(name)).map(
+    ([setting, value]) => `--${kebabCase(setting)} ${value}`,
+  );
+  return `${name}, which is ${flags.join(" ")}`;
 }
