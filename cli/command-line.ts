@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import yargs, { type Arguments, type Argv } from "yargs";
 import { errorCode, reasonOf } from "../artifacts/read-file.ts";
 import { didYouMean, UserError } from "../graph-builder/errors.ts";
-import { type Command, flagName } from "./command.ts";
+import { type Command, flagName, withPlainPaths } from "./command.ts";
 import { benchCommand } from "./commands/bench/command.ts";
 import { buildGraphCommand } from "./commands/build-graph/command.ts";
 import { doctorCommand } from "./commands/doctor/command.ts";
@@ -74,7 +74,8 @@ function expectWorkingFolder(): void {
 
 async function runCommand(args: readonly string[]): Promise<number> {
   let code = 0;
-  const parser = await createParser(args);
+  const plain = withPlainPaths(args);
+  const parser = await createParser(plain);
   for (const command of commands) {
     parser.command(
       [usageOf(command), ...(command.aliases ?? [])],
@@ -87,7 +88,7 @@ async function runCommand(args: readonly string[]): Promise<number> {
       },
       async (argv) => {
         const { readSettings } = await import("./flags.ts");
-        const given = await readSettings(command, argv);
+        const given = await readSettings(command, argv, plain);
         const work = await command.load();
         code = await work.run(given);
       },

@@ -32,3 +32,14 @@ export type GivenOf<C> = C extends Command<infer K> ? GivenSettings<K> : never;
 export function flagName(key: string): string {
   return key.length === 1 ? `-${key}` : `--${key}`;
 }
+
+/**
+ * The arguments with the words after `--`, which are paths, in a form that cannot be taken for flags:
+ * `--x.png` is `./--x.png`.
+ */
+export function withPlainPaths(args: readonly string[]): string[] {
+  const end = args.indexOf("--");
+  if (end < 0) return [...args];
+  const paths = args.slice(end + 1).map((word) => (word.startsWith("-") ? `./${word}` : word));
+  return [...args.slice(0, end), ...paths];
+}

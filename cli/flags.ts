@@ -36,6 +36,7 @@ export function declareFlags(parser: Argv, { settings, settingHelp, positional, 
 export async function readSettings(
   { name, settings, positional, rest }: Command,
   { _: words, $0: _script, ...raw }: Arguments,
+  args: readonly string[],
 ): Promise<GivenSettings> {
   const help = `see ${shakeCommand(name, "--help")}`;
   const stray = words[1];
@@ -46,7 +47,7 @@ export async function readSettings(
     });
   }
   const label = (key: string) => (key === positional || key === rest ? key : flagName(key));
-  const given = checkGiven(settings, flagValues(settings, raw), {
+  const given = checkGiven(settings, flagValues(settings, { ...raw, ...switchTexts(settings, args) }), {
     label,
     what: `a flag of shake ${name}`,
   });
@@ -64,6 +65,18 @@ export async function readSettings(
   }
   const configured = given.config ? await readConfigFile(given.config, settings) : {};
   return { ...configured, ...given };
+}
+
+/** The texts that switches were given, such as `--json=maybe`, which yargs takes for false. */
+function switchTexts(settings: Command["settings"], args: readonly string[]): Record<string, string> {
+  const schemas = Object.entries(schemasOf(settings));
+  const switches = schemas.filter(([, schema]) => describeSetting(schema).isSwitch);
+  const names = new Set(switches.map(([name]) => kebabCase(name)));
+  const texts = args.flatMap((word): [string, string][] => {
+    const [, name = "", text = ""] = /^--([^=]+)=(.*)$/s.exec(word) ?? [];
+    return names.has(name) && text !== "true" && text !== "false" ? [[name, text]] : [];
+  });
+  return Object.fromEntries(texts);
 }
 
 /**

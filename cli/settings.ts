@@ -33,7 +33,7 @@ export const settingGroups = {
     output: z.enum(outputForms).default(defaultForm.output).describe("what the model returns"),
     opset: z.int().min(11).max(21).default(17).describe("opset version of ONNX"),
     batch: z
-      .union([z.literal("dynamic"), count])
+      .union([z.literal("dynamic"), count.max(65_536)])
       .default(defaultForm.batch)
       .describe("images per call: a number, or dynamic for any number"),
     precision: z

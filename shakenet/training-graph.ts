@@ -6,10 +6,12 @@ import {
   type Builder,
   createBuilder,
   dataTypeNumbers,
+  elementCount,
   type GivenShape,
   Graph,
   Tensor,
   type TrainingForm,
+  UserError,
   type Value,
 } from "../graph-builder/index.ts";
 import { shakeForward } from "./functions.ts";
@@ -43,11 +45,27 @@ export const shakeNetTraining = {
  *   logits float [batch, classes].
  */
 export function shakeNetForm(settings: ArtifactSettings): ShakeNetForm {
-  const tensors = new Map(
-    networkTensors(settings).map((spec) => [spec.name, initialTensor(spec, settings.seed)]),
-  );
+  const specs = networkTensors(settings);
+  expectFittingCheckpoint(specs, settings);
+  const tensors = new Map(specs.map((spec) => [spec.name, initialTensor(spec, settings.seed)]));
   return formWith(settings, (spec) => tensors.get(spec.name) ?? zeros(spec));
 }
+
+/** Throws UserError where the weights and their momenta, of 4 bytes each, do not fit into one checkpoint. */
+function expectFittingCheckpoint(specs: readonly ParameterSpec[], settings: ArtifactSettings): void {
+  const count = specs.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  if (8 * count < LARGEST_CHECKPOINT) return;
+  const [width, depth, classes] = [settings.width, settings.depth, settings.classes].map((each) =>
+    each.toLocaleString("en-US"),
+  );
+  throw new UserError(
+    `A network of depth ${depth}, width ${width} and ${classes} classes has ${count.toLocaleString("en-US")} parameters, and a checkpoint holds at most ${(LARGEST_CHECKPOINT / 8).toLocaleString("en-US")}: choose smaller ones.`,
+    { code: "setting-invalid", details: { parameters: count } },
+  );
+}
+
+/** In bytes: the offsets of a FlatBuffer are int32. */
+const LARGEST_CHECKPOINT = 2 ** 31;
 
 /** The graphs of a ShakeNet's training, without initial weights. */
 function graphsOf(settings: ArtifactSettings): TrainingGraphs {

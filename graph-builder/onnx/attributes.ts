@@ -1,14 +1,11 @@
-import onnxProto from "onnx-proto";
 import protobuf from "protobufjs/minimal.js";
 import { unsupported } from "../operators/inference.ts";
 import type { AttributeKind } from "../operators/schema.ts";
 import type { Tensor } from "../tensor.ts";
-import type { Message } from "./schema.ts";
+import { AttributeType, type Message } from "./schema.ts";
 import { decodeSparseTensor, decodeTensor, encodeTensor } from "./tensors.ts";
 
 type IAttribute = Message<"AttributeProto">;
-
-const { AttributeType } = onnxProto.onnx.AttributeProto;
 
 /** An attribute as a file has it, for all but graphs. */
 export function encodeAttribute(

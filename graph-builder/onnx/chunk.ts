@@ -1,4 +1,3 @@
-import onnxProto from "onnx-proto";
 import { type BoundGraph, outputOf, type Role } from "../bindings.ts";
 import { UserError } from "../errors.ts";
 import type { Graph, Model, Value } from "../ir.ts";
@@ -7,9 +6,8 @@ import { rewriteGraph } from "../passes/rewrite.ts";
 import { tensorType, type ValueType } from "../types.ts";
 import { encodeAround, encodeGraph, type IGraph, type INode } from "./model.ts";
 import { nextName, packing } from "./packing.ts";
+import { AttributeType } from "./schema.ts";
 import { encodeType } from "./type-proto.ts";
-
-const { AttributeType } = onnxProto.onnx.AttributeProto;
 
 /** What of a training step stays from step to step, and what is new in each. */
 export interface ChunkNames {

@@ -1,11 +1,9 @@
-import onnxProto from "onnx-proto";
 import type { Pack } from "../passes/fused-step/index.ts";
 import { int64s } from "../tensor.ts";
 import { elementCount } from "../types.ts";
 import type { IGraph, INode } from "./model.ts";
+import { AttributeType } from "./schema.ts";
 import { encodeTensor } from "./tensors.ts";
-
-const { AttributeType } = onnxProto.onnx.AttributeProto;
 
 /** The nodes around a step whose state is a pack, and the file has its members. */
 export interface Packing {

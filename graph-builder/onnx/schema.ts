@@ -1,8 +1,21 @@
 /**
  * The messages of ONNX IR version 14 (onnx/onnx onnx/onnx.in.proto): the number and the proto2 type of every
- * field. The package onnx-proto has generated code for ONNX 1.10.2 (IR version 8). That code cannot be
- * extended, writes repeated numbers packed, and drops unknown fields. Only its enumerations are used here.
+ * field. Generated code, such as that of the package onnx-proto for ONNX 1.10.2, cannot be extended, writes
+ * repeated numbers packed, and drops unknown fields.
  */
+
+/** The kinds of attribute that are read and written, by their numbers (AttributeProto.AttributeType). */
+export const AttributeType = {
+  FLOAT: 1,
+  INT: 2,
+  STRING: 3,
+  TENSOR: 4,
+  GRAPH: 5,
+  FLOATS: 6,
+  INTS: 7,
+  STRINGS: 8,
+  SPARSE_TENSOR: 11,
+} as const;
 
 /** The scalar types of proto2 that ONNX uses; an enumeration is an int32. */
 export type Scalar = "string" | "bytes" | "int32" | "int64" | "uint64" | "float" | "double";

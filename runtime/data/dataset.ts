@@ -1,3 +1,4 @@
+import { UserError } from "../../graph-builder/errors.ts";
 import { drawShapes, shapeNames } from "./shapes.ts";
 import type { Dataset, DatasetSpec, LabelledImages, Split } from "./types.ts";
 
@@ -64,8 +65,18 @@ export function datasetOf(network: {
   });
 }
 
-/** Draws the first `count` pictures of a split of `shapes`, whose number is not limited. */
+/** A picture has 3,072 bytes, and all are in memory: 2 GiB of them. */
+const MOST_SHAPES = Math.floor(2 ** 31 / 3072);
+
+/** Draws the first `count` pictures of a split of `shapes`, at most 699,050. Throws UserError for more. */
 export function shapesDataset(split: Split, count = datasets.shapes.counts[split], seed = 0): Dataset {
+  if (count > MOST_SHAPES) {
+    const most = MOST_SHAPES.toLocaleString("en-US");
+    throw new UserError(`At most ${most} pictures of shapes can be drawn, not ${count}.`, {
+      code: "setting-invalid",
+      details: { count },
+    });
+  }
   return datasetWith("shapes", drawShapes(split, count, seed));
 }
 

@@ -15,7 +15,7 @@ const providers: { readonly [K in Exclude<DeviceName, "wasm">]: Provider } = {
   cuda: {
     executionProviders: ["cuda", "cpu"],
     advice:
-      "it needs Linux on x64, an NVIDIA GPU, CUDA 13 and cuDNN 9, and a provider that `shake install-cuda` installs once",
+      "it needs Linux on x64, an NVIDIA GPU, CUDA 13 and cuDNN 9, and a provider that the command install-cuda installs once",
   },
   webgpu: {
     executionProviders: ["webgpu", "cpu"],

@@ -28,7 +28,7 @@ const share = z.number().min(0).max(1);
 /** The settings of a run by subject: type, default, choices and help. */
 export const runSettingGroups = {
   Network: {
-    depth: z.int().min(8).default(8).describe("number of layers, 6n + 2: 8, 14, 20, 26, ..."),
+    depth: z.int().min(8).max(2000).default(8).describe("number of layers, 6n + 2: 8, 14, 20, 26, ..."),
     width: count.default(16).describe("channels of the first stage; later stages have 2 and 4 times as many"),
     classes: count.optional().describe("number of classes [default: that of the data set]"),
     stem: z.enum(stems).optional().describe("first layer: the paper's, or a whitening one [default: paper]"),
@@ -174,7 +174,10 @@ export const runSettingGroups = {
       .default("onnxruntime")
       .describe("what trains: today's ONNX Runtime, or the training session of version 1.19.2 (CPU only)"),
     device: z.enum(deviceNames).default("cpu").describe("device that computes"),
-    threads: count.optional().describe("CPU threads per session [default: all cores; 1 with replicas]"),
+    threads: count
+      .max(1024)
+      .optional()
+      .describe("CPU threads per session [default: all cores; 1 with replicas]"),
     replicas: z
       .union([z.literal("auto"), count])
       .default("auto")

@@ -8,6 +8,7 @@ import { shake, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 const folder = temporaryFolder();
 writeFileSync(join(folder, "typo.json"), '{ "epoch": 3 }');
 writeFileSync(join(folder, "type.json"), '{ "epochs": "many" }');
+writeFileSync(join(folder, "text.json"), '{ "json": "true" }');
 writeFileSync(join(folder, "broken.json"), '{ "epochs": ');
 writeFileSync(join(folder, "text.onnx"), "this is no model");
 
@@ -36,6 +37,27 @@ const mistakes: readonly (readonly [what: string, args: readonly string[], sente
     /^--learning-rate must be a number above 0, not -1\.$/,
   ],
   ["a depth that makes no network", ["train", "--depth", "10"], /^A depth of 10 is not of the form 6n \+ 2/],
+  [
+    "a rate that is no number",
+    ["train", "--learning-rate", "NaN"],
+    /^--learning-rate must be .*, not NaN\.$/,
+  ],
+  ["a switch with a word", ["train", "--json=maybe"], /^--json must be true or false, not maybe\.$/],
+  [
+    "a text for a switch in a config file",
+    ["train", "--config", "text.json"],
+    /^json in text\.json must be true or false, not the text "true"\.$/,
+  ],
+  [
+    "a width whose weights fit into no checkpoint",
+    ["train", "--width", "1000000000"],
+    /^A network of depth 8, width 1,000,000,000 .* holds at most 268,435,456: choose smaller ones\.$/,
+  ],
+  [
+    "more pictures than fit into memory",
+    ["train", "--width", "2", "--train-limit", "9007199254740991"],
+    /^At most 699,050 pictures of shapes can be drawn, not 9007199254740991\.$/,
+  ],
   ["too few classes", ["train", "--classes", "3"], /^--classes 3 is too few/],
   [
     "an average's decay without an average",

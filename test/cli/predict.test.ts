@@ -171,3 +171,10 @@ test("without sharp it says how to get it", () => {
   expect(stderr).toBe("shake: Pictures are read by sharp, which is not installed: npm install sharp.\n");
   expect(status).toBe(2);
 });
+
+test("a picture whose name begins like a flag is given after --", async () => {
+  await pictureOf(planes).png().toFile(join(folder, "--x.png"));
+  const { code, stdout, stderr } = await shake(folder, "predict", "--json", "--", "--x.png");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(JSON.parse(stdout).predictions).toHaveLength(1);
+});

@@ -1,5 +1,5 @@
 import { type ExecFileOptions, execFile } from "node:child_process";
-import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -103,6 +103,28 @@ test("it installs where the install script of onnxruntime-node fails, and shake 
   expect(await inProject("sh", ["-c", `${command} --prefer-offline`])).toMatchObject({ code: 0 });
   const trained = await shake("train", ...tinyRunFlags);
   expect(trained).toMatchObject({ code: 0, stdout: expect.stringContaining("Test accuracy") });
+});
+
+test("what overrides fix here is what users get too", async () => {
+  const { overrides } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+  const { packages } = JSON.parse(await readFile(join(project, "package-lock.json"), "utf8"));
+  const lock = JSON.parse(await readFile(join(root, "package-lock.json"), "utf8"));
+  for (const name of Object.keys(overrides)) {
+    const places = Object.keys(packages).filter((path) => path.endsWith(`node_modules/${name}`));
+    const versions = places.map((path) => packages[path].version);
+    expect(versions, name).toEqual([lock.packages[`node_modules/${name}`].version]);
+  }
+});
+
+test("doctor works where optional packages are missing, and advises what works there", async () => {
+  for (const name of ["onnxruntime-node", "onnxruntime-web-training", "sharp"])
+    await rm(join(project, "node_modules", name), { recursive: true, force: true });
+  const { code, stdout } = await shake("doctor", "--json");
+  expect(code).toBe(0);
+  const { devices } = JSON.parse(stdout);
+  const working = devices.filter(({ works }: { works: boolean }) => works);
+  expect(working.map(({ device }: { device: string }) => device)).toEqual(["wasm"]);
+  expect(stdout).not.toMatch(/npm run/);
 });
 
 test("every entry of the package is imported, and TypeScript finds its types", async () => {

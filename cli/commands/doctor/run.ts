@@ -18,13 +18,13 @@ import type { DoctorGiven } from "./command.ts";
 
 export async function run({ json }: DoctorGiven): Promise<number> {
   const [processor] = cpus();
-  const disk = await statfs(process.cwd());
+  const disk = await statfs(process.cwd()).catch(() => undefined);
   const machine = {
     node: process.versions.node,
     onnxruntime: env.versions.common,
     processor: `${processor?.model.trim() ?? "unknown"}, ${cpus().length} cores`,
     memory: `${formatLarge(freemem())}B free of ${formatLarge(totalmem())}B`,
-    disk: `${formatLarge(disk.bavail * disk.bsize)}B free here`,
+    disk: disk ? `${formatLarge(disk.bavail * disk.bsize)}B free here` : "unknown",
     "data cache": `${cacheFolder()} (${(await cached()).join(", ") || "empty"})`,
   };
   const cuda = await cudaReport();
@@ -41,7 +41,7 @@ export async function run({ json }: DoctorGiven): Promise<number> {
     ]);
     if (needs.length > 0) process.stdout.write(`\n${formatTable(["for CUDA", "found", "next"], needs)}\n`);
   }
-  return devices.find(({ device }) => device === "cpu")?.works ? 0 : 1;
+  return devices.some(({ works }) => works) ? 0 : 1;
 }
 
 /** What CUDA needs here; nothing where ONNX Runtime has no CUDA provider for the system. */

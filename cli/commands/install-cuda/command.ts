@@ -9,7 +9,7 @@ export const installCudaCommand: Command<(typeof settings)[number]> = {
   help:
     "Copies the CUDA provider of exactly the installed ONNX Runtime out of PyPI's onnxruntime-gpu, and links " +
     "CUDA's libraries beside it. It needs Linux on x64 and a Python with pip, for CUDA 13. " +
-    "For CUDA 12, `npm run install:cuda` runs the script of onnxruntime-node.",
+    "For CUDA 12, `node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12` fetches the provider.",
   settings,
   load: () => import("./run.ts"),
 };

@@ -118,9 +118,15 @@ function checkValue(schema: z.ZodType, value: unknown, label: string): unknown {
   if (value === "" || value === undefined || (Array.isArray(value) && value.length === 0))
     throw new UserError(`${label} needs a value: ${expectation}.`, data);
   const isTexts = Array.isArray(value) && value.every((each) => typeof each !== "object");
-  const shown = typeof value === "string" ? value : isTexts ? value.join(" ") : JSON.stringify(value);
+  const shown = typeof value === "string" ? textOf(value) : isTexts ? value.join(" ") : JSON.stringify(value);
   const hint = didYouMean(shown, choices ?? []);
   throw new UserError(`${label} must be ${expectation}, not ${shown}.${hint}`, data);
+}
+
+/** A text for a message. One that reads like a number or a switch is called a text, as in a file of JSON. */
+function textOf(value: string): string {
+  const isOther = /^(true|false)$/.test(value) || (value.trim() !== "" && Number.isFinite(Number(value)));
+  return isOther ? `the text ${JSON.stringify(value)}` : value;
 }
 
 /** The settings of some schemas, in their order, with the defaults of those not given. */
