@@ -1,3 +1,4 @@
+import { DimSymbol } from "./dims.ts";
 import { type FunctionDefinition, type Graph, Node, type Phase, Value } from "./ir.ts";
 import {
   type AnyOperator,
@@ -7,6 +8,7 @@ import {
   operatorOf,
   operators,
 } from "./operators/index.ts";
+import { runTimeDim } from "./operators/inference.ts";
 import {
   completeAttributes,
   type GivenAttributes,
@@ -304,7 +306,9 @@ export function inferTypes({
   try {
     expectArity(operator.inputs, inputs);
     expectRequired(operator, attributes);
-    return operator.infer(inputs, attributes);
+    return operator
+      .infer(inputs, attributes)
+      .map((type, i) => withNamedDims(type, `${name}_${i}`, declared?.[i]));
   } catch (error) {
     if (!(error instanceof ShapeError)) throw error;
     if (error instanceof UnsupportedError && declared) return declared;
@@ -312,6 +316,18 @@ export function inferTypes({
     const types = inputs.map((input) => (input ? formatType(input.type) : "-")).join(", ");
     throw new Kind(`${opType} at ${name}: ${error.message} (inputs: ${types})`, name);
   }
+}
+
+/** A type with a symbol, or the size that a file declares, for each size that only a run tells. */
+function withNamedDims(type: ValueType, name: string, declared: ValueType | undefined): ValueType {
+  if (type.kind !== "tensor" || !type.shape.includes(runTimeDim)) return type;
+  const sizes =
+    declared?.kind === "tensor" && declared.shape.length === type.shape.length ? declared.shape : [];
+  const stem = name.replaceAll(/\W/g, "_").replace(/^(?=\d)/, "_");
+  const shape = type.shape.map((dim, axis) =>
+    dim === runTimeDim ? (sizes[axis] ?? new DimSymbol(`${stem}_${axis}`)) : dim,
+  );
+  return tensorType(type.elemType, shape);
 }
 
 function expectArity(names: Names, inputs: readonly (Value | null)[]): void {

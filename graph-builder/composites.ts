@@ -3,7 +3,7 @@ import type { Builder } from "./builder.ts";
 import { differenceOf, sameDim } from "./dims.ts";
 import type { Value } from "./ir.ts";
 import { dataTypeNumbers } from "./operators/elementwise.ts";
-import { dimAt, normalAxis } from "./operators/inference.ts";
+import { dimAt, mayEqual, normalAxis } from "./operators/inference.ts";
 import { tensorOf } from "./tensor.ts";
 import { elementCount, type Shape } from "./types.ts";
 
@@ -53,7 +53,27 @@ export function unbroadcast(g: Builder, gradient: Value, value: Value): Value {
   const leading = gradient.shape.slice(0, Math.max(0, extra)).map((_, i) => i);
   const summed = leading.length > 0 ? g.ReduceSum(gradient, g.int64(leading), { keepdims: 0 }) : gradient;
   const stretched = value.shape.flatMap((dim, i) => (dim === 1 && summed.shape[i] !== 1 ? [i] : []));
-  return stretched.length > 0 ? g.ReduceSum(summed, g.int64(stretched), { keepdims: 1 }) : summed;
+  const known = stretched.length > 0 ? g.ReduceSum(summed, g.int64(stretched), { keepdims: 1 }) : summed;
+  const isSame = value.shape.every((dim, i) => known.shape[i] !== undefined && sameDim(dim, known.shape[i]));
+  const isWrong =
+    known.shape.length !== value.shape.length ||
+    value.shape.some((dim, i) => !mayEqual(dim, at(known.shape, i)));
+  return isSame || isWrong ? known : unbroadcastInRun(g, known, value);
+}
+
+/**
+ * The sum over the axes along which a value of size 1 was broadcast, where only a run tells which sizes
+ * are 1.
+ */
+function unbroadcastInRun(g: Builder, gradient: Value, value: Value): Value {
+  const mayDiffer = value.shape.some(
+    (dim, i) => typeof dim !== "number" && !sameDim(dim, at(gradient.shape, i)),
+  );
+  if (!mayDiffer) return g.Expand(gradient, g.Shape(value));
+  const axes = g.Squeeze(g.NonZero(g.Sub(g.Shape(gradient), g.Shape(value))), g.int64([0]));
+  const sum = g.ReduceSum(gradient, axes, { keepdims: 1, noop_with_empty_axes: 1 });
+  // not a Reshape: ONNX Runtime 1.30 fails to join two that follow each other
+  return g.Expand(sum, g.Shape(value));
 }
 
 /** A scalar constant of a value's element type, for any type that has numbers. */

@@ -78,6 +78,7 @@ export class Value {
   #knownContents(): Shape | undefined {
     if (this.constant && isOpaque(this.constant.elemType)) return undefined;
     if (this.constant) return this.constant.data.length <= 64 ? this.constant.numbers() : undefined;
+    if (this.type.kind === "tensor" && this.type.shape.includes(0)) return [];
     if (!this.producer) return undefined;
     const { operator, inputs, attributes, outputs } = this.producer;
     try {

@@ -1,4 +1,3 @@
-import { sameDim } from "../dims.ts";
 import { type Shape, tensorType } from "../types.ts";
 import { einsumShape, parseEquation } from "./einsum.ts";
 import { broadcastShapes, commonElemType, dimAt, mayEqual, refuse } from "./inference.ts";
@@ -12,7 +11,7 @@ export function matMulShape(A: Shape, B: Shape): Shape {
   if (A.length === 0 || B.length === 0)
     return refuse("MatMul needs vectors, matrices, or stacks of matrices");
   const [columns, rows] = [dimAt(A, A.length - 1), dimAt(B, B.length - 2)];
-  if (!sameDim(columns, rows)) refuse(`inner dimensions ${columns} and ${rows} differ`);
+  if (!mayEqual(columns, rows)) refuse(`inner dimensions ${columns} and ${rows} differ`);
   return [...broadcastShapes(A.slice(0, -2), B.slice(0, -2)), dimAt(A, A.length - 2), dimAt(B, B.length - 1)];
 }
 

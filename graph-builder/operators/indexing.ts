@@ -4,15 +4,17 @@ import { type Shape, tensorType } from "../types.ts";
 import { complete } from "./contents.ts";
 import {
   commonElemType,
-  constantNumbers,
   dimAt,
+  knownNumbers,
   mayEqual,
   normalAxis,
   refuse,
+  runTimeDim,
   sameAs,
+  sizesOf,
   staticDim,
 } from "./inference.ts";
-import { attribute, type Operand, operator } from "./schema.ts";
+import { attribute, type Operand, operator, optional } from "./schema.ts";
 
 /** How a scattered element joins what is there, with the first opset that has it. */
 const scatterReductions: Readonly<Record<string, number>> = { none: 11, add: 16, mul: 16, max: 18, min: 18 };
@@ -112,10 +114,25 @@ export const indexing = {
     attributes: { axis: attribute("int", -1) },
     infer: ([indices, depth, values], { axis }) => {
       const at = normalAxis(axis, indices.shape.length + 1);
-      const [count = 0] = constantNumbers(depth, "depth");
+      const [count = runTimeDim] = knownNumbers(depth) ?? [];
       return [
         tensorType(values.elemType, [...indices.shape.slice(0, at), count, ...indices.shape.slice(at)]),
       ];
+    },
+  }),
+  NonZero: operator({
+    inputs: ["X"],
+    outputs: ["Y"],
+    infer: ([X]) => [tensorType("int64", [X.shape.length, runTimeDim])],
+  }),
+  Compress: operator({
+    inputs: ["input", "condition"],
+    outputs: ["output"],
+    attributes: { axis: optional("int") },
+    infer: ([input], { axis }) => {
+      const along = axis === undefined ? undefined : normalAxis(axis, input.shape.length);
+      const shape = input.shape.map((dim, i) => (i === along ? runTimeDim : dim));
+      return [tensorType(input.elemType, along === undefined ? [runTimeDim] : shape)];
     },
   }),
   TopK: operator({
@@ -128,7 +145,7 @@ export const indexing = {
     },
     infer: ([X, K], { axis }) => {
       const along = normalAxis(axis, X.shape.length);
-      const count = elementAt(K.contents ?? constantNumbers(K, "K"), 0);
+      const count = elementAt(sizesOf(K), 0);
       const shape = X.shape.map((dim, i) => (i === along ? taken(dim, count) : dim));
       return [tensorType(X.elemType, shape), tensorType("int64", shape)];
     },

@@ -1,4 +1,4 @@
-import { type Dim, productOf, quotientOf, sameDim } from "../dims.ts";
+import { type Dim, DimSymbol, productOf, quotientOf, sameDim } from "../dims.ts";
 import { formatType, type Shape, type TensorType, tensorType } from "../types.ts";
 import { type Operand, ShapeError, UnsupportedError } from "./schema.ts";
 
@@ -65,14 +65,43 @@ export function normalAxis(axis: number, rank: number): number {
 
 /** The numbers of an input that must be known when the graph is built: shapes, axes, pads. */
 export function constantNumbers(value: Operand, what: string): number[] {
-  const numbers = value.constant?.numbers() ?? value.contents?.filter((dim) => typeof dim === "number");
-  const isWhole = value.constant !== undefined || numbers?.length === value.contents?.length;
-  return numbers && isWhole ? [...numbers] : unsupported(`${what} must be known when the graph is built`);
+  return [...(knownNumbers(value) ?? unsupported(`${what} must be known when the graph is built`))];
 }
 
 /** The shape that a shape input stands for: numbers, and symbols where it is computed from shapes. */
 export function shapeInput(value: Operand): Shape {
   return value.contents ?? unsupported("the shape must be known when the graph is built");
+}
+
+/**
+ * A size that only a run tells, in what an operator infers. The builder puts a symbol in its place that is
+ * named after the node, or the size that a file declares.
+ */
+export const runTimeDim = new DimSymbol("?");
+
+/** So many sizes that only a run tells. */
+export function runTimeDims(count: number): Shape {
+  return Array.from({ length: count }, () => runTimeDim);
+}
+
+/** How many elements a list has, such as one of axes; it must be known when the graph is built. */
+export function lengthOf(list: Operand): number {
+  const [length = 1] = list.shape;
+  return typeof length === "number"
+    ? length
+    : unsupported("how many numbers a shape or a list of axes has must be known when the graph is built");
+}
+
+/** The elements of a list of sizes; those that only a run tells are `runTimeDim`. */
+export function sizesOf(list: Operand): Shape {
+  return list.contents ?? runTimeDims(lengthOf(list));
+}
+
+/** The numbers of an input, or undefined where only a run tells them. */
+export function knownNumbers(value: Operand): readonly number[] | undefined {
+  const numbers = value.constant?.numbers() ?? value.contents?.filter((dim) => typeof dim === "number");
+  const isWhole = value.constant !== undefined || numbers?.length === value.contents?.length;
+  return isWhole ? numbers : undefined;
 }
 
 /**
@@ -113,15 +142,12 @@ export function reshapeTo(shape: Shape, target: Shape, allowZero = false): Shape
   if (rest >= 0 && allowZero && target.includes(0)) refuse(`[${target.join(", ")}] has both 0 and -1`);
   const total = productOf(shape);
   const known = productOf(dims.filter((dim) => dim !== -1));
-  if (rest >= 0) dims[rest] = quotientOf(total, known) ?? refuseReshape(shape, target);
-  else if (!sameDim(total, known)) refuseReshape(shape, target);
+  const isKnown = [...shape, ...dims].every((dim) => typeof dim === "number");
+  const isFit = rest >= 0 ? quotientOf(total, known) !== undefined : sameDim(total, known);
+  if (isKnown && !isFit) refuse(`[${shape.join(", ")}] cannot take the shape [${target.join(", ")}]`);
+  if (rest >= 0)
+    dims[rest] = dims.includes(runTimeDim) ? runTimeDim : (quotientOf(total, known) ?? runTimeDim);
   return dims;
-}
-
-function refuseReshape(shape: Shape, target: Shape): never {
-  const isKnown = [...shape, ...target].every((dim) => typeof dim === "number");
-  const message = `[${shape.join(", ")}] cannot take the shape [${target.join(", ")}]`;
-  return isKnown ? refuse(message) : unsupported(message);
 }
 
 /** The shape with the given axes reduced to 1, or removed. */
@@ -135,6 +161,22 @@ export function reduceShape(shape: Shape, axes: readonly number[], keepdims: num
 /** The axes that ReduceMean reduces: those given, or all where none are. */
 export function meanAxes(data: Operand, axes: readonly number[] = []): readonly number[] {
   return axes.length > 0 ? axes : data.shape.map((_, i) => i);
+}
+
+/**
+ * The shape of a reduction whose axes are an input. Where only a run tells them, every dimension of the
+ * result is unknown.
+ */
+export function reducedShape(
+  data: Operand,
+  axes: Operand | null | undefined,
+  {
+    keepdims,
+    noop_with_empty_axes: noop,
+  }: { readonly keepdims: number; readonly noop_with_empty_axes: number },
+): Shape {
+  if (!axes || knownNumbers(axes)) return reduceShape(data.shape, summedAxes(data, axes, noop), keepdims);
+  return runTimeDims(keepdims ? data.shape.length : data.shape.length - lengthOf(axes));
 }
 
 /** The axes that ReduceSum reduces: those given, or all where none are and `noop` is 0. */

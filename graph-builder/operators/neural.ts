@@ -1,5 +1,5 @@
 import { at } from "../at.ts";
-import { productOf, sameDim, sumOf } from "../dims.ts";
+import { productOf, sumOf } from "../dims.ts";
 import { type Shape, type TensorType, tensorType } from "../types.ts";
 import {
   broadcastShapes,
@@ -99,7 +99,7 @@ export function kernelOf(
 export function expectPerChannel(X: Operand, ...statistics: readonly Operand[]): void {
   const channels = dimAt(X.shape, 1);
   for (const { shape } of statistics) {
-    if (shape.length !== 1 || !sameDim(dimAt(shape, 0), channels)) {
+    if (shape.length !== 1 || !mayEqual(dimAt(shape, 0), channels)) {
       refuse(`scale, bias and statistics must have the shape [${channels}], not [${shape.join(", ")}]`);
     }
   }
@@ -114,10 +114,10 @@ export const neural = {
       const filters = dimAt(W.shape, 0);
       const channels = productOf([attributes.group, dimAt(W.shape, 1)]);
       if (X.shape.length !== W.shape.length) refuse(`X has rank ${X.shape.length}, W rank ${W.shape.length}`);
-      if (!sameDim(dimAt(X.shape, 1), channels)) {
+      if (!mayEqual(dimAt(X.shape, 1), channels)) {
         refuse(`X has ${X.shape[1]} channels, W wants ${channels}`);
       }
-      if (B && (B.shape.length !== 1 || !sameDim(dimAt(B.shape, 0), filters))) {
+      if (B && (B.shape.length !== 1 || !mayEqual(dimAt(B.shape, 0), filters))) {
         refuse(`B must have the shape [${filters}]`);
       }
       const window = windowOf(attributes.kernel_shape ?? W.shape.slice(2), attributes);
@@ -141,7 +141,7 @@ export const neural = {
         const strided = productOf([at(window.strides, i), sumOf(dimAt(X.shape, i + 2), -1)]);
         return sumOf(strided, sumOf(spanOf(window, i), at(extra, i) - padding));
       });
-      if (!sameDim(dimAt(X.shape, 1), dimAt(W.shape, 0)))
+      if (!mayEqual(dimAt(X.shape, 1), dimAt(W.shape, 0)))
         refuse(`X has ${X.shape[1]} channels, W wants ${W.shape[0]}`);
       const filters = staticDim(W.shape, 1) * attributes.group;
       return [tensorType(commonElemType(X, W), [dimAt(X.shape, 0), filters, ...spatial])];

@@ -1,15 +1,23 @@
 import { tensorType } from "../types.ts";
-import { meanAxes, reduceShape, sameAs, summedAxes } from "./inference.ts";
+import { meanAxes, reducedShape, reduceShape, sameAs } from "./inference.ts";
 import { attribute, operator, optional } from "./schema.ts";
 
-/** A reduction whose axes are an attribute. */
+/** A reduction whose axes are an attribute, or an input where only a run tells them. */
 const reduction = operator({
-  inputs: ["data"],
+  since: (_, inputs) => (inputs[1] ? 18 : 11),
+  inputs: ["data", "axes?"],
   outputs: ["reduced"],
-  attributes: { axes: optional("ints"), keepdims: attribute("int", 1) },
-  infer: ([data], { axes, keepdims }) => [
-    tensorType(data.elemType, reduceShape(data.shape, meanAxes(data, axes), keepdims)),
-  ],
+  attributes: {
+    axes: optional("ints"),
+    keepdims: attribute("int", 1),
+    noop_with_empty_axes: attribute("int", 0),
+  },
+  infer: ([data, input], { axes, ...attributes }) => {
+    const shape = input
+      ? reducedShape(data, input, attributes)
+      : reduceShape(data.shape, meanAxes(data, axes), attributes.keepdims);
+    return [tensorType(data.elemType, shape)];
+  },
 });
 
 /** The index of an extremum along one axis. */
@@ -46,9 +54,7 @@ export const reductions = {
     inputs: ["data", "axes?"],
     outputs: ["reduced"],
     attributes: { keepdims: attribute("int", 1), noop_with_empty_axes: attribute("int", 0) },
-    infer: ([data, axes], { keepdims, noop_with_empty_axes: noop }) => [
-      tensorType(data.elemType, reduceShape(data.shape, summedAxes(data, axes, noop), keepdims)),
-    ],
+    infer: ([data, axes], attributes) => [tensorType(data.elemType, reducedShape(data, axes, attributes))],
   }),
   ReduceMean: reduction,
   ReduceMax: reduction,

@@ -1,15 +1,7 @@
 import { at } from "../at.ts";
 import { type Dim, productOf, quotientOf } from "../dims.ts";
 import type { Shape } from "../types.ts";
-import {
-  constantNumbers,
-  dimAt,
-  normalAxis,
-  refuse,
-  shapeInput,
-  staticDim,
-  unsupported,
-} from "./inference.ts";
+import { dimAt, normalAxis, refuse, runTimeDim, sizesOf } from "./inference.ts";
 import type { Operand } from "./schema.ts";
 
 /** What decides the sizes that a Resize makes. */
@@ -41,37 +33,32 @@ export function resizedShape(resizing: Resizing): Shape {
   if (!policies.has(policy)) refuse(`keep_aspect_ratio_policy ${policy} is not known`);
   if (!scales === !sizes) refuse("needs either scales or sizes");
   const axes = resizedAxes(resizing);
-  const given = sizes ? shapeInput(sizes) : constantNumbers(scales ?? X, "scales");
+  const given = sizesOf(sizes ?? scales ?? X);
   if (given.length !== axes.length) refuse(`${axes.length} axes have ${given.length} scales or sizes`);
   const dims = axes.map((axis) => dimAt(X.shape, axis));
   const resized = scales
-    ? dims.map((dim, i) => scaledDim(dim, Number(at(given, i))))
+    ? dims.map((dim, i) => scaledDim(dim, at(given, i)))
     : policy === "stretch"
       ? given
-      : inOneScale(
-          axes.map((axis) => staticDim(X.shape, axis)),
-          given,
-          policy,
-        );
+      : inOneScale(dims, given, policy);
   return X.shape.map((dim, axis) => (axes.includes(axis) ? at(resized, axes.indexOf(axis)) : dim));
 }
 
 /** ONNX Runtime multiplies in float32. */
-function scaledDim(dim: Dim, scale: number): Dim {
+function scaledDim(dim: Dim, scale: Dim): Dim {
+  if (typeof scale !== "number") return runTimeDim;
   if (!(scale > 0)) refuse(`scale ${scale} is not above 0`);
   if (typeof dim === "number") return Math.floor(Math.fround(Math.fround(scale) * dim));
   if (Number.isInteger(scale)) return productOf([dim, scale]);
   const divisor = 1 / scale;
   const part = Number.isInteger(divisor) ? quotientOf(dim, divisor) : undefined;
-  return part ?? unsupported(`the size ${dim} times ${scale} must be known when the graph is built`);
+  return part ?? runTimeDim;
 }
 
 /** All axes times the smallest or the largest of the scales that `sizes` stands for. */
-function inOneScale(dims: readonly number[], sizes: Shape, policy: string): number[] {
-  const scales = dims.map((dim, i) => {
-    const size = at(sizes, i);
-    return typeof size === "number" ? size / dim : unsupported("sizes must be known when the graph is built");
-  });
+function inOneScale(dims: Shape, sizes: Shape, policy: string): Shape {
+  const scales = dims.map((dim, i) => Number(at(sizes, i)) / Number(dim));
+  if (scales.some(Number.isNaN)) return dims.map(() => runTimeDim);
   const scale = policy === "not_larger" ? Math.min(...scales) : Math.max(...scales);
-  return dims.map((dim) => Math.floor(dim * scale + 0.5));
+  return dims.map((dim) => Math.floor(Number(dim) * scale + 0.5));
 }

@@ -1,6 +1,6 @@
 import { at } from "../at.ts";
 import { ceilQuotientOf, type Dim, differenceOf, isNonNegative, sameDim, sumOf } from "../dims.ts";
-import { refuse } from "./inference.ts";
+import { refuse, runTimeDim } from "./inference.ts";
 
 /**
  * Where Slice starts and ends on each axis it names, negative positions counted from the end and all clamped
@@ -31,16 +31,16 @@ const END = 2 ** 31 - 1;
  * The number of elements that Slice takes from a dimension. A dimension with symbols is taken to reach as far
  * as the start. Throws ShapeError where the number is not known before a run.
  */
-export function slicedDim(size: Dim, start: Dim, end: Dim, step: number): Dim {
+export function slicedDim(size: Dim, start: Dim, end: Dim, step: Dim): Dim {
+  if (typeof step !== "number" || start === runTimeDim || end === runTimeDim) return runTimeDim;
   if (step === 0) refuse("a step must not be 0");
   if (typeof size === "number" && typeof start === "number" && typeof end === "number") {
     return sliceRange(0, size, start, end, step).count;
   }
-  if (step < 0) return refuse("a negative step over a dimension with symbols is not supported");
+  if (step < 0) return runTimeDim;
   const from = startOf(size, start);
   const to = endOf(size, end);
-  if (to === undefined)
-    return refuse(`where end ${end} lies in a dimension of ${size} is known only in a run`);
+  if (to === undefined) return runTimeDim;
   const length = differenceOf(to, from);
   return step === 1 ? length : ceilQuotientOf(length, step);
 }
@@ -71,7 +71,7 @@ export function slicedShape(
     readonly starts: readonly Dim[];
     readonly ends: readonly Dim[];
     readonly axes: readonly number[];
-    readonly steps: readonly number[];
+    readonly steps: readonly Dim[];
   },
 ): Dim[] {
   if ([starts, ends, steps].some(({ length }) => length !== axes.length)) {

@@ -1,24 +1,41 @@
 import { type Dim, productOf, quotientOf, sumOf } from "../dims.ts";
+import type { Shape } from "../types.ts";
 import { tensorType } from "../types.ts";
 import { contentsOf, joined, repeated } from "./contents.ts";
 import { dataTypeOf } from "./elementwise.ts";
 import {
   broadcastShapes,
   commonElemType,
-  constantNumbers,
   dimAt,
+  knownNumbers,
+  lengthOf,
   mayEqual,
   normalAxis,
   reduceShape,
   refuse,
   reshapeTo,
+  runTimeDim,
+  runTimeDims,
   sameAs,
   shapeInput,
+  sizesOf,
 } from "./inference.ts";
 import { attribute, type Operand, operator, optional, required } from "./schema.ts";
 import { slicedShape } from "./slicing.ts";
 
 const padModes: ReadonlySet<string> = new Set(["constant", "reflect", "edge", "wrap"]);
+
+/** The shape of an Expand: that of both, broadcast, where a size of the target may be known only in a run. */
+function expandedShape(input: Shape, target: Shape): Shape {
+  const rank = Math.max(input.length, target.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const [own = 1, wanted = 1] = [input[i - rank + input.length], target[i - rank + target.length]];
+    if (wanted === runTimeDim) return typeof own === "number" && own !== 1 ? own : runTimeDim;
+    const [dim = 1] = broadcastShapes([own], [wanted]);
+    // where both are symbols, the input's is 1 or the same
+    return typeof dim === "number" || wanted === 1 ? dim : wanted;
+  });
+}
 
 /** The dimensions of images [N, C, H, W]. */
 function imageDims({ shape }: Operand): [batch: Dim, channels: Dim, height: Dim, width: Dim] {
@@ -46,8 +63,7 @@ export const tensors = {
     attributes: { allowzero: attribute("int", 0) },
     infer: ([data, shape], { allowzero }) => {
       // a computed shape carries symbols, a constant 0 and -1
-      const target = shapeInput(shape);
-      return [tensorType(data.elemType, reshapeTo(data.shape, target, allowzero === 1))];
+      return [tensorType(data.elemType, reshapeTo(data.shape, sizesOf(shape), allowzero === 1))];
     },
     contents: ([data]) => contentsOf(data),
   }),
@@ -111,7 +127,7 @@ export const tensors = {
     outputs: ["outputs..."],
     attributes: { axis: attribute("int", 0) },
     infer: ([input, split], { axis }) => {
-      const sizes = shapeInput(split);
+      const sizes = sizesOf(split);
       const at = normalAxis(axis, input.shape.length);
       const whole = dimAt(input.shape, at);
       const total = sizes.reduce(sumOf, 0);
@@ -130,9 +146,10 @@ export const tensors = {
     inputs: ["data", "starts", "ends", "axes?", "steps?"],
     outputs: ["output"],
     infer: ([data, starts, ends, axes, steps]) => {
-      const [from, to] = [shapeInput(starts), shapeInput(ends)];
-      const along = axes ? constantNumbers(axes, "axes") : from.map((_, i) => i);
-      const by = steps ? constantNumbers(steps, "steps") : from.map(() => 1);
+      const [from, to] = [sizesOf(starts), sizesOf(ends)];
+      const along = axes ? knownNumbers(axes) : from.map((_, i) => i);
+      if (!along) return [tensorType(data.elemType, runTimeDims(data.shape.length))];
+      const by = steps ? sizesOf(steps) : from.map(() => 1);
       const places = along.map((axis) => normalAxis(axis, data.shape.length));
       const shape = slicedShape(data.shape, { starts: from, ends: to, axes: places, steps: by });
       return [tensorType(data.elemType, shape)];
@@ -151,13 +168,14 @@ export const tensors = {
     outputs: ["output"],
     attributes: { mode: attribute("string", "constant") },
     infer: ([data, pads], { mode }) => {
-      const amounts = shapeInput(pads);
+      const amounts = sizesOf(pads);
       const rank = data.shape.length;
       if (!padModes.has(mode)) refuse(`mode ${mode} is not known`);
       if (amounts.length !== 2 * rank) refuse(`pads has ${amounts.length} numbers, not ${2 * rank}`);
-      const shape = data.shape.map((dim, i) =>
-        sumOf(sumOf(dim, dimAt(amounts, i)), dimAt(amounts, i + rank)),
-      );
+      const shape = data.shape.map((dim, i) => {
+        const [before, after] = [dimAt(amounts, i), dimAt(amounts, i + rank)];
+        return before === runTimeDim || after === runTimeDim ? runTimeDim : sumOf(sumOf(dim, before), after);
+      });
       return [tensorType(data.elemType, shape)];
     },
   }),
@@ -165,10 +183,12 @@ export const tensors = {
     inputs: ["data", "axes"],
     outputs: ["squeezed"],
     infer: ([data, axes]) => {
-      const along = constantNumbers(axes, "axes");
+      const along = knownNumbers(axes);
+      if (!along) return [tensorType(data.elemType, runTimeDims(data.shape.length - lengthOf(axes)))];
       for (const axis of along) {
         const dim = dimAt(data.shape, normalAxis(axis, data.shape.length));
-        if (dim !== 1) refuse(`axis ${axis} of [${data.shape.join(", ")}] is not 1`);
+        if (typeof dim === "number" && dim !== 1)
+          refuse(`axis ${axis} of [${data.shape.join(", ")}] is not 1`);
       }
       return [tensorType(data.elemType, reduceShape(data.shape, along, 0))];
     },
@@ -178,7 +198,8 @@ export const tensors = {
     inputs: ["data", "axes"],
     outputs: ["expanded"],
     infer: ([data, axes]) => {
-      const along = constantNumbers(axes, "axes");
+      const along = knownNumbers(axes);
+      if (!along) return [tensorType(data.elemType, runTimeDims(data.shape.length + lengthOf(axes)))];
       const rank = data.shape.length + along.length;
       const inserted = new Set(along.map((axis) => normalAxis(axis, rank)));
       let next = 0;
@@ -190,7 +211,7 @@ export const tensors = {
   Expand: operator({
     inputs: ["input", "shape"],
     outputs: ["output"],
-    infer: ([input, shape]) => [tensorType(input.elemType, broadcastShapes(input.shape, shapeInput(shape)))],
+    infer: ([input, shape]) => [tensorType(input.elemType, expandedShape(input.shape, sizesOf(shape)))],
     contents: ([input, shape]) => [
       input.contents?.length === 1 ? repeated(input.contents[0], shapeInput(shape)) : undefined,
     ],
@@ -199,13 +220,16 @@ export const tensors = {
     inputs: ["input", "repeats"],
     outputs: ["output"],
     infer: ([input, repeats]) => {
-      const times = shapeInput(repeats);
+      const times = sizesOf(repeats);
       if (times.length !== input.shape.length)
         refuse(`needs ${input.shape.length} repeats, not ${times.length}`);
       return [
         tensorType(
           input.elemType,
-          input.shape.map((dim, i) => productOf([dim, dimAt(times, i)])),
+          input.shape.map((dim, i) => {
+            const count = dimAt(times, i);
+            return count === runTimeDim ? runTimeDim : productOf([dim, count]);
+          }),
         ),
       ];
     },
@@ -214,7 +238,7 @@ export const tensors = {
     inputs: ["input"],
     outputs: ["output"],
     attributes: { value: required("tensor") },
-    infer: ([input], { value }) => [tensorType(value.elemType, shapeInput(input))],
+    infer: ([input], { value }) => [tensorType(value.elemType, sizesOf(input))],
     contents: ([input], { value }) => [repeated(value.numbers()[0], shapeInput(input))],
   }),
   Range: operator({
@@ -222,11 +246,12 @@ export const tensors = {
     outputs: ["output"],
     infer: ([start, limit, delta]) => {
       const elemType = commonElemType(start, limit, delta);
-      if (elemType.startsWith("int")) {
-        const [[first], [end], [step]] = [shapeInput(start), shapeInput(limit), shapeInput(delta)];
-        if (first === 0 && step === 1 && end !== undefined) return [tensorType(elemType, [end])];
-      }
-      const [from = 0, to = 0, by = 1] = [start, limit, delta].map((v) => constantNumbers(v, "the range")[0]);
+      const [[first], [end], [step]] = [sizesOf(start), sizesOf(limit), sizesOf(delta)];
+      const isCount = elemType.startsWith("int") && first === 0 && step === 1;
+      if (isCount && end !== undefined) return [tensorType(elemType, [end])];
+      const [from, to, by] = [start, limit, delta].map((value) => knownNumbers(value)?.[0]);
+      if (from === undefined || to === undefined || by === undefined)
+        return [tensorType(elemType, [runTimeDim])];
       return [tensorType(elemType, [Math.max(0, Math.ceil((to - from) / by))])];
     },
   }),

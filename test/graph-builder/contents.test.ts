@@ -135,10 +135,10 @@ test("a shape that is computed types what is reshaped, expanded and summed by it
   expect(g.ReduceSumTraining(X, axes, { keepdims: 0 }).shape).toEqual([4]);
 });
 
-test("a shape that depends on data is refused with the node's path", () => {
+test("a shape of unknown length is refused with the node's path", () => {
   const [g, X] = open();
   expect(() => g.scope("head", () => g.Reshape(X, g.Cast(X, { to: 7 })))).toThrow(
-    /Reshape at head\/Reshape_0: the shape must be known when the graph is built/,
+    /Reshape at head\/Reshape_0: how many numbers a shape or a list of axes has must be known/,
   );
 });
 

@@ -1,10 +1,12 @@
 import {
   at,
+  type Dim,
   elementCount,
   type GivenShape,
   int64s,
   RandomStream,
   shapeOf,
+  sizeOf,
   Tensor,
 } from "../../graph-builder/index.ts";
 
@@ -33,6 +35,16 @@ function fill(
 /** The shape with its symbols replaced. */
 export function dimsOf(shape: GivenShape): number[] {
   return shapeOf(shape).map((dim) => elementCount([dim], symbols));
+}
+
+/** Whether every symbol of a dimension has a size in tests; that of a size which only a run tells has none. */
+export function isSized(dim: Dim): boolean {
+  let known = true;
+  sizeOf(dim, (name) => {
+    known &&= Object.hasOwn(symbols, name);
+    return symbols[name] ?? 1;
+  });
+  return known;
 }
 
 /** Standard normal numbers. */

@@ -63,6 +63,7 @@ const more: readonly ShapeCase[] = [
     g.EyeLike(X, { k: 1, dtype: 7 }),
     g.Det(X),
   ]),
+  of("NonZero", matrix, (g, { X }) => g.NonZero(g.Round(X))),
   of("Shape", image, (g, { X }) => [g.Shape(X), g.Shape(X, { start: 1, end: -1 })]),
   of("Size", image, (g, { X }) => g.Size(X)),
   of("Sign, Mod", matrix, (g, { X }) => [g.Sign(X), g.Mod(g.Shape(X), g.int64([2, 3]))]),

@@ -4,6 +4,7 @@ import type { Value } from "../../ir.ts";
 import type { indexing as operators } from "../../operators/indexing.ts";
 import { tensorOf } from "../../tensor.ts";
 import { otherFactors } from "./factors.ts";
+import { movedBack } from "./moved-back.ts";
 import type { Gradients } from "./rule.ts";
 
 /** The gradients of operators that take and put elements at places that are inputs. */
@@ -46,6 +47,11 @@ export const indexing: Gradients<typeof operators> = {
       const on = total(g.Mul(dY, isOn));
       return g.Concat(g.Sub(total(dY), on), on, { axis: 0 });
     },
+  ],
+  NonZero: "zero",
+  Compress: (g, { I, dY, attributes }) => [
+    movedBack(g, I(0), dY, (places) => g.Compress(places, I(1), attributes)),
+    null,
   ],
   TopK: (g, { I, O, dY, attributes: { axis } }) => [
     g.ScatterElements(filled(g, I(0), 0), O(1), dY, { axis }),

@@ -1,44 +1,44 @@
 import type { Builder } from "../../builder.ts";
 import { castLike, elementsOver, floatLike } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
-import { meanAxes, summedAxes } from "../../operators/inference.ts";
+import { knownNumbers, meanAxes, summedAxes } from "../../operators/inference.ts";
 import type { reductions as operators } from "../../operators/reductions.ts";
 import { otherFactors } from "./factors.ts";
 import type { Backward, Gradients } from "./rule.ts";
+
+type Reduction = Exclude<keyof typeof operators, "ArgMax" | "ArgMin" | "CumSum">;
 
 /** The gradients of reductions. */
 export const reductions: Gradients<typeof operators> = {
   ArgMax: "zero",
   ArgMin: "zero",
-  ReduceSum: (g, { I, optional, dY, attributes: { keepdims, noop_with_empty_axes: noop } }) => {
-    const apart = () => g.Unsqueeze(dY, g.int64(summedAxes(I(0), optional(1), noop)));
-    return [g.Expand(keepdims ? dY : apart(), g.Shape(I(0))), null];
-  },
+  ReduceSum: (g, back) => [g.Expand(over(g, back, back.dY), g.Shape(back.I(0))), null],
   // dX = dY / n, with n the number of elements in each mean
-  ReduceMean: (g, { I, dY, attributes }) => {
-    const axes = meanAxes(I(0), attributes.axes);
-    const mean = g.Div(overReduced(g, I(0), dY, attributes), elementsOver(g, I(0), axes));
-    return [g.Expand(mean, g.Shape(I(0)))];
+  ReduceMean: (g, back) => {
+    const mean = g.Div(over(g, back, back.dY), countOf(g, back));
+    return [g.Expand(mean, g.Shape(back.I(0))), null];
   },
-  ReduceMax: (g, back) => [reducedExtremum(g, back)],
-  ReduceMin: (g, back) => [reducedExtremum(g, back)],
+  ReduceMax: (g, back) => [reducedExtremum(g, back), null],
+  ReduceMin: (g, back) => [reducedExtremum(g, back), null],
   // dX = dY times the product of the other factors
-  ReduceProd: (g, { I, dY, attributes }) => {
-    const [X, axes] = [I(0), meanAxes(I(0), attributes.axes)];
-    const product = g.ReduceProd(otherFactors.nonZero(g, X), { axes });
-    const zeros = g.ReduceSum(otherFactors.isZero(g, X), g.int64(axes));
-    return [g.Mul(overReduced(g, X, dY, attributes), otherFactors.of(g, X, product, zeros))];
+  ReduceProd: (g, back) => {
+    const X = back.I(0);
+    const factors = otherFactors.nonZero(g, X);
+    const axes = axesInRun(back);
+    const product = axes
+      ? g.ReduceProd(factors, axes, { noop_with_empty_axes: back.attributes.noop_with_empty_axes })
+      : g.ReduceProd(factors, { axes: knownAxes(back) });
+    const zeros = sumOver(g, back, otherFactors.isZero(g, X));
+    return [g.Mul(over(g, back, back.dY), otherFactors.of(g, X, product, zeros)), null];
   },
   // dX = dY * 2X
-  ReduceSumSquare: (g, { I, dY, attributes }) => [
-    g.Mul(overReduced(g, I(0), dY, attributes), g.Add(I(0), I(0))),
-  ],
+  ReduceSumSquare: (g, back) => [g.Mul(over(g, back, back.dY), g.Add(back.I(0), back.I(0))), null],
   // dX = dY * sign(X)
-  ReduceL1: (g, { I, dY, attributes }) => [g.Mul(overReduced(g, I(0), dY, attributes), g.Sign(I(0)))],
+  ReduceL1: (g, back) => [g.Mul(over(g, back, back.dY), g.Sign(back.I(0))), null],
   // dX = dY / sum(X)
-  ReduceLogSum: (g, { I, dY, attributes }) => {
-    const sum = g.ReduceSum(I(0), g.int64(meanAxes(I(0), attributes.axes)));
-    return [g.Expand(g.Div(overReduced(g, I(0), dY, attributes), sum), g.Shape(I(0)))];
+  ReduceLogSum: (g, back) => {
+    const sum = sumOver(g, back, back.I(0));
+    return [g.Expand(g.Div(over(g, back, back.dY), sum), g.Shape(back.I(0))), null];
   },
   // the same sum the other way
   CumSum: (g, { I, dY, attributes: { exclusive, reverse } }) => [
@@ -46,34 +46,59 @@ export const reductions: Gradients<typeof operators> = {
     null,
   ],
   // dX = dY * X / Y, and 0 where Y is 0
-  ReduceL2: (g, { I, O, dY, attributes }) => {
-    const share = g.Where(g.Equal(O(0), floatLike(g, dY, 0)), floatLike(g, dY, 0), g.Div(dY, O(0)));
-    return [g.Mul(I(0), overReduced(g, I(0), share, attributes))];
+  ReduceL2: (g, back) => {
+    const [Y, dY] = [back.O(0), back.dY];
+    const share = g.Where(g.Equal(Y, floatLike(g, dY, 0)), floatLike(g, dY, 0), g.Div(dY, Y));
+    return [g.Mul(back.I(0), over(g, back, share)), null];
   },
   // dX = dY * exp(X - Y)
-  ReduceLogSumExp: (g, { I, O, dY, attributes }) => {
-    const [Y, dX] = [overReduced(g, I(0), O(0), attributes), overReduced(g, I(0), dY, attributes)];
-    return [g.Mul(g.Exp(g.Sub(I(0), Y)), dX)];
+  ReduceLogSumExp: (g, back) => {
+    const [Y, dX] = [over(g, back, back.O(0)), over(g, back, back.dY)];
+    return [g.Mul(g.Exp(g.Sub(back.I(0), Y)), dX), null];
   },
 };
 
-/** dX = dY / n where X is the extremum, and n elements are equal to it. */
-function reducedExtremum(
-  g: Builder,
-  { I, O, dY, attributes }: Backward<"ReduceMax"> | Backward<"ReduceMin">,
-): Value {
-  const X = I(0);
-  const isExtreme = castLike(g, g.Equal(X, overReduced(g, X, O(0), attributes)), dY);
-  const count = g.ReduceSum(isExtreme, g.int64(meanAxes(X, attributes.axes)));
-  return g.Mul(isExtreme, g.Div(overReduced(g, X, dY, attributes), count));
+/** The axes that only a run tells; null where they are known. */
+function axesInRun({ optional }: Backward<Reduction>): Value | null {
+  const axes = optional(1);
+  return axes && !knownNumbers(axes) ? axes : null;
 }
 
-/** Restores the reduced axes of a reduction's output as 1, so that it broadcasts over X. */
-function overReduced(
-  g: Builder,
-  X: Value,
-  value: Value,
-  { axes, keepdims }: { readonly axes?: readonly number[] | undefined; readonly keepdims: number },
-): Value {
-  return keepdims ? value : g.Unsqueeze(value, g.int64(meanAxes(X, axes)));
+/** The axes that are reduced, where they are known. */
+function knownAxes({ I, optional, attributes }: Backward<Reduction>): readonly number[] {
+  const axes = optional(1);
+  if (axes || attributes.noop_with_empty_axes) return summedAxes(I(0), axes, attributes.noop_with_empty_axes);
+  return meanAxes(I(0), "axes" in attributes ? attributes.axes : undefined);
+}
+
+/** dX = dY / n where X is the extremum, and n elements are equal to it. */
+function reducedExtremum(g: Builder, back: Backward<"ReduceMax"> | Backward<"ReduceMin">): Value {
+  const isExtreme = castLike(g, g.Equal(back.I(0), over(g, back, back.O(0))), back.dY);
+  const count = sumOver(g, back, isExtreme);
+  return g.Mul(isExtreme, g.Div(over(g, back, back.dY), count));
+}
+
+/** The sum over the reduced axes, which stay as 1. */
+function sumOver(g: Builder, back: Backward<Reduction>, value: Value): Value {
+  const axes = axesInRun(back);
+  if (!axes) return g.ReduceSum(value, g.int64(knownAxes(back)));
+  return g.ReduceSum(value, axes, { noop_with_empty_axes: back.attributes.noop_with_empty_axes });
+}
+
+/** How many elements each element of the result reduces. */
+function countOf(g: Builder, back: Backward<Reduction>): Value {
+  const X = back.I(0);
+  if (!axesInRun(back)) return elementsOver(g, X, knownAxes(back));
+  return castLike(g, g.Div(g.Size(X), g.Size(back.O(0))), X);
+}
+
+/**
+ * Restores the reduced axes of a reduction's output as 1, so that it broadcasts over X; where only a run
+ * tells the axes, it is repeated along them.
+ */
+function over(g: Builder, back: Backward<Reduction>, value: Value): Value {
+  const { keepdims } = back.attributes;
+  const axes = axesInRun(back);
+  if (!axes) return keepdims ? value : g.Unsqueeze(value, g.int64(knownAxes(back)));
+  return g.Expand(keepdims ? value : g.Unsqueeze(value, axes), g.Shape(back.I(0)));
 }

@@ -2,8 +2,9 @@ import { at } from "../../at.ts";
 import type { Builder } from "../../builder.ts";
 import { castLike, floatLike } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
-import { constantNumbers, dimAt, staticDim } from "../../operators/inference.ts";
+import { constantNumbers, dimAt, knownNumbers, normalAxis, staticDim } from "../../operators/inference.ts";
 import type { tensors as operators } from "../../operators/tensors.ts";
+import { movedBack } from "./moved-back.ts";
 import type { Gradients } from "./rule.ts";
 
 /** The gradients of operators that compute shapes and move elements. */
@@ -41,9 +42,17 @@ export const tensors: Gradients<typeof operators> = {
     g.Concat(...node.outputs.map((_, i) => dO(i)), { axis }),
     null,
   ],
-  Slice: (g, { I, optional, dY }) => [g.SliceGrad(dY, g.Shape(I(0)), I(1), I(2), optional(3), optional(4))],
+  Slice: (g, { I, optional, dY }) => {
+    const range = [I(1), I(2), optional(3), optional(4)] as const;
+    if (isKnownSlice(I(0), range)) return [g.SliceGrad(dY, g.Shape(I(0)), ...range)];
+    return [movedBack(g, I(0), dY, (places) => g.Slice(places, ...range))];
+  },
   Pad: (g, { I, optional, dY, attributes: { mode } }) => {
-    if (mode !== "constant") return [unpadded(g, I(0), dY, I(1), mode), null, null];
+    if (mode !== "constant") {
+      const isKnown = knownNumbers(I(1)) && I(0).shape.every((dim) => typeof dim === "number");
+      if (isKnown) return [unpadded(g, I(0), dY, I(1), mode), null, null];
+      return [movedBack(g, I(0), dY, (places) => g.Pad(places, I(1), null, { mode })), null, null];
+    }
     const known = I(1).constant?.numbers();
     // Pad with negative pads crops
     const dX = g.Pad(dY, known ? g.int64(known.map((pad) => -pad)) : g.Neg(I(1)));
@@ -72,9 +81,24 @@ export const tensors: Gradients<typeof operators> = {
     const columns = [I(1), g.Shape(I(0))].map((dims) => g.Unsqueeze(dims, g.int64([1])));
     const apart = g.Reshape(dY, g.Reshape(g.Concat(...columns, { axis: 1 }), g.int64([-1])));
     const repeats = I(0).shape.map((_, axis) => 2 * axis);
-    return [g.ReduceSum(apart, g.int64(repeats), { keepdims: 0 }), null];
+    return [likeInput(g, I(0), g.ReduceSum(apart, g.int64(repeats), { keepdims: 0 })), null];
   },
 };
+
+/** Whether SliceGrad can place the elements of a slice: it is known where each lies, or where the first does. */
+function isKnownSlice(X: Value, [starts, ends, axes, steps]: readonly (Value | null)[]): boolean {
+  const along = axes ? knownNumbers(axes) : starts?.contents?.map((_, i) => i);
+  if (!along || !starts?.contents || !ends?.contents) return false;
+  const by = steps ? knownNumbers(steps) : along.map(() => 1);
+  return along.every((axis, i) => {
+    const isStatic = [
+      dimAt(X.shape, normalAxis(axis, X.shape.length)),
+      starts.contents?.[i],
+      ends.contents?.[i],
+    ];
+    return by?.[i] === 1 || (by !== undefined && isStatic.every((dim) => typeof dim === "number"));
+  });
+}
 
 /** dY in the shape of X. */
 function likeInput(g: Builder, X: Value, dY: Value): Value {

@@ -7,6 +7,7 @@ import { attributeOf, type ExportForm, refuse, secondInputAsAttribute } from "./
 /** From opset 18 on, the axes are an input. */
 function axesAsInput(opType: AttributeReduction): ExportForm {
   const write: ExportForm["write"] = (_, ours) => {
+    if (ours.inputs[1]) return ours;
     const axes = attributeOf(ours, "axes") as readonly number[] | undefined;
     const attributes = ours.attributes.filter(([name]) => name !== "axes");
     if (!axes || axes.length === 0) return { inputs: ours.inputs, attributes };

@@ -2,7 +2,7 @@ import type { Builder } from "../../builder.ts";
 import { floatLike } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
 import { dataTypeNumbers } from "../../operators/elementwise.ts";
-import { constantNumbers, normalAxis, refuse } from "../../operators/inference.ts";
+import { knownNumbers, normalAxis, refuse } from "../../operators/inference.ts";
 import type { AttributeReduction } from "../../operators/reductions.ts";
 import { attributeAsInput, type ImportForm } from "./form.ts";
 
@@ -17,7 +17,8 @@ function axesAsInput(
   const read: ImportForm["read"] = (g, { inputs: [data, axes], attributes }) => {
     const { noop_with_empty_axes, ...rest } = attributes;
     if (!data) return refuse("input data is missing");
-    const known = axes ? constantNumbers(axes, "axes") : [];
+    const known = axes ? knownNumbers(axes) : [];
+    if (!known) return { inputs: [data, axes ?? null], attributes };
     if (known.length > 0) return { inputs: [data], attributes: { ...rest, axes: known } };
     return noop_with_empty_axes ? [unreduced(g, data)] : { inputs: [data], attributes: rest };
   };

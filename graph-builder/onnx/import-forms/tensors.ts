@@ -1,7 +1,8 @@
 import { at } from "../../at.ts";
 import type { Builder } from "../../builder.ts";
 import type { Value } from "../../ir.ts";
-import { constantNumbers, normalAxis, refuse, staticDim } from "../../operators/inference.ts";
+import { dataTypeNumbers } from "../../operators/elementwise.ts";
+import { knownNumbers, normalAxis, refuse, staticDim } from "../../operators/inference.ts";
 import { floats, Tensor } from "../../tensor.ts";
 import { attributeAsInput, type ImportForm, numberList } from "./form.ts";
 
@@ -37,20 +38,44 @@ function equalParts(data: Value, axis: number, count: number): number[] {
   return [...Array(count - 1).fill(size), whole - size * (count - 1)];
 }
 
+/** The sizes of equal parts of an axis whose size only a run tells. */
+function equalPartsInRun(g: Builder, data: Value, axis: number, count: number): Value {
+  const along = normalAxis(axis, data.shape.length);
+  const whole = g.Shape(data, { start: along, end: along + 1 });
+  const size = g.Div(g.Add(whole, g.int64([count - 1])), g.int64([count]));
+  const last = g.Sub(whole, g.Mul(size, g.int64([count - 1])));
+  return g.Concat(...Array<Value>(count - 1).fill(size), last, { axis: 0 });
+}
+
 const split: ImportForm["read"] = (g, { inputs: [data, sizes], attributes, declared }) => {
   const { split: listed, num_outputs: _, ...rest } = attributes;
   if (!data) return refuse("input data is missing");
   const axis = Number(attributes["axis"] ?? 0);
-  const parts = () =>
-    g.int64(listed === undefined ? equalParts(data, axis, declared.length) : numberList("split", listed));
+  const isKnown = typeof data.shape[normalAxis(axis, data.shape.length)] === "number";
+  const parts = () => {
+    if (listed !== undefined) return g.int64(numberList("split", listed));
+    if (isKnown) return g.int64(equalParts(data, axis, declared.length));
+    return equalPartsInRun(g, data, axis, declared.length);
+  };
   return { inputs: [data, sizes ?? parts()], attributes: rest };
 };
+
+/** The pads of all axes, from those of some: both numbers only a run tells. */
+function padsInRun(g: Builder, pads: Value, axes: Value, rank: number): Value {
+  const counted = g.Add(axes, g.Cast(g.int64(rank), { to: dataTypeNumbers[axes.elemType] }));
+  const places = g.Cast(g.Mod(counted, g.Cast(g.int64(rank), { to: dataTypeNumbers[axes.elemType] })), {
+    to: dataTypeNumbers.int64,
+  });
+  const whole = g.Concat(places, g.Add(places, g.int64(rank)), { axis: 0 });
+  return g.ScatterElements(g.int64(Array(2 * rank).fill(0)), whole, pads, { axis: 0 });
+}
 
 /** From opset 18 on, Pad has an input with the axes to pad; ours pads all axes. */
 const pad: ImportForm["read"] = (g, { inputs: [data = null, pads, value = null, axes], attributes }) => {
   if (!data || !pads || !axes) return { inputs: [data, pads ?? null, value], attributes };
-  const [given, along] = [constantNumbers(pads, "pads"), constantNumbers(axes, "axes")];
   const rank = data.shape.length;
+  const [given, along] = [knownNumbers(pads), knownNumbers(axes)];
+  if (!given || !along) return { inputs: [data, padsInRun(g, pads, axes, rank), value], attributes };
   const whole: number[] = Array(2 * rank).fill(0);
   for (const [i, axis] of along.entries()) {
     const place = normalAxis(axis, rank);
