@@ -10,6 +10,7 @@ export type ErrorCode =
   | "checkpoint-damaged"
   | "command-unknown"
   | "data-damaged"
+  | "data-invalid"
   | "data-mismatch"
   | "data-missing"
   | "data-unknown"

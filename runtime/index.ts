@@ -9,6 +9,7 @@ export type { EarlySize } from "./data/early-size.ts";
 export * from "./data/picture-input.ts";
 export * from "./data/picture-task.ts";
 export type { Pixels } from "./data/pixels.ts";
+export * from "./data/statistics.ts";
 export * from "./data/types.ts";
 export * from "./device/device.ts";
 export * from "./device/lowerings.ts";

@@ -3,7 +3,7 @@ export const outputForms = ["logits", "probabilities"] as const;
 
 /** The inputs, outputs and precision of a frozen network. */
 export interface InferenceForm {
-  /** Raw pixels 0..255 as float [batch, 3, 32, 32] or as uint8 [batch, 32, 32, 3]. */
+  /** Raw pixels 0..255 as float [batch, channels, side, side] or as uint8 [batch, side, side, channels]. */
   readonly input: (typeof inputForms)[number];
   readonly output: (typeof outputForms)[number];
   /** A fixed number of images per run, or any number. */

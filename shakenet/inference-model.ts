@@ -13,7 +13,7 @@ import {
   type Value,
 } from "../graph-builder/index.ts";
 import { defaultForm, type InferenceForm } from "./inference-form.ts";
-import { appendNetwork, blockCount, imageShape, type NetworkSettings } from "./network.ts";
+import { appendNetwork, blockCount, imageShapeOf, type NetworkSettings } from "./network.ts";
 import { evenMix } from "./training-graph.ts";
 
 /** The documentation, metadata and opset of a file. */
@@ -24,7 +24,7 @@ export interface ModelNotes {
 }
 
 /**
- * The trained network as one plain .onnx: float [batch, 3, 32, 32] `images` of raw pixels 0..255 in, float
+ * The trained network as one plain .onnx: float [batch, channels, side, side] `images` of raw pixels 0..255 in, float
  * [batch, classes] `logits` out, or as `form` says; normalisation inside, batch normalisation folded, both
  * branches merged into one. A checkpoint with averaged weights gives a network of the averages. Throws
  * UserError where the checkpoint lacks a tensor of the network or has it in another shape.
@@ -67,7 +67,8 @@ export function trainedGraph(
   const { input, output, batch, alphaInput } = { ...defaultForm, ...form };
   const g = createBuilder(new Graph("shakenet"));
   const weights = averagedCheckpoint(checkpoint);
-  const images = imageInput(g, input, batch === "dynamic" ? "batch" : batch);
+  const shape = imageShapeOf(settings);
+  const images = imageInput(g, input, batch === "dynamic" ? "batch" : batch, shape);
   const alpha = alphaInput ? g.input("alpha", "float", [blockCount(settings)]) : undefined;
   const logits = appendNetwork(g, images, settings, {
     isTraining: false,
@@ -81,9 +82,13 @@ export function trainedGraph(
   return g.graph;
 }
 
-function imageInput(g: Builder, form: InferenceForm["input"], batch: number | string): Value {
-  if (form === "float32-nchw") return g.input("images", "float", [batch, ...imageShape]);
-  const [channels, height, width] = imageShape;
+function imageInput(
+  g: Builder,
+  form: InferenceForm["input"],
+  batch: number | string,
+  [channels, height, width]: ReturnType<typeof imageShapeOf>,
+): Value {
+  if (form === "float32-nchw") return g.input("images", "float", [batch, channels, height, width]);
   const images = g.input("images", "uint8", [batch, height, width, channels]);
   return g.Transpose(g.Cast(images, { to: dataTypeNumbers.float }), { perm: [0, 3, 1, 2] });
 }

@@ -11,7 +11,12 @@ export interface NetworkSettings {
   /** Channels of the first stage; the second has twice, the third four times as many. */
   readonly width: number;
   readonly classes: number;
-  /** The data set's mean and standard deviation of each colour, in pixel units 0..255. */
+  /** The side of the pictures in pixels, a multiple of 4; 32 where left out. */
+  readonly imageSize?: number | undefined;
+  /**
+   * The data set's mean and standard deviation of each channel, in pixel units 0..255. There are three for
+   * colours, one for grey, and four for colours and alpha.
+   */
   readonly mean: readonly number[];
   readonly std: readonly number[];
   /** The first layer; the paper's where left out. */
@@ -31,8 +36,16 @@ export interface NetworkMode {
   readonly isTraining: boolean;
 }
 
-/** Pictures are 32 x 32 with three colours. */
+/** The shape of the pictures that a network takes by default: three colours, 32 x 32. */
 export const imageShape = [3, 32, 32] as const;
+
+/** The shape of the pictures that a network takes: [channels, height, width]. */
+export function imageShapeOf({
+  imageSize = 32,
+  mean,
+}: Pick<NetworkSettings, "imageSize" | "mean">): readonly [channels: number, height: number, width: number] {
+  return [mean.length, imageSize, imageSize];
+}
 
 const stemChannels = 16;
 
@@ -54,8 +67,8 @@ export function blockCount({ depth }: Pick<NetworkSettings, "depth">): number {
 }
 
 /**
- * Appends ShakeNet from raw pixels to logits: images uint8 or float [batch, 3, 32, 32] (0..255) to float
- * [batch, classes]. Exact to the author's code (xgastaldi/shake-shake models/shakeshake.lua): stem without
+ * Appends ShakeNet from raw pixels to logits: images uint8 or float [batch, channels, side, side] (0..255) to
+ * float [batch, classes]. Exact to the author's code (xgastaldi/shake-shake models/shakeshake.lua): stem without
  * ReLU, pre-activation branches, no ReLU after a block's sum, none of the convolutions with a bias.
  * Throws UserError where the settings do not make a network.
  */
@@ -68,6 +81,7 @@ export function appendNetwork(
   const perStage = blockCount(settings) / 3;
   expectCount("width", settings.width);
   expectCount("classes", settings.classes);
+  expectImageSize(settings);
   const layers = new Layers(g, mode, settings.initialization === "dirac" ? "dirac" : "he-fan-out");
   let x = g.scope("normalize", () => normalize(g, images, settings));
   x = g.scope("stem", () => appendStem(g, layers, x, settings));
@@ -178,7 +192,7 @@ function shortcut(
   return layers.batchNorm(`${prefix}.bn`, g.Concat(straight, shifted, { axis: 1 }));
 }
 
-/** ReLU, 8x8 average pooling (the whole map), and the classifier. */
+/** ReLU, average pooling of the whole map (8x8 of pictures of 32x32), and the classifier. */
 function head(g: Builder, layers: Layers, x: Value, { classes, outputScale = 1 }: NetworkSettings): Value {
   const features = g.Flatten(g.GlobalAveragePool(g.Relu(x)));
   const count = Number(features.shape[1]);
@@ -245,6 +259,16 @@ class Layers {
       ? this.g.BatchNormInternal(x, scale, bias, mean, variance, { training_mode: 1 })[0]
       : this.g.BatchNormalization(x, scale, bias, mean, variance)[0];
   }
+}
+
+/** Throws UserError for a side of pictures that no network takes. */
+export function expectImageSize({ imageSize = 32 }: Pick<NetworkSettings, "imageSize">): void {
+  if (Number.isInteger(imageSize) && imageSize >= 4 && imageSize % 4 === 0) return;
+  const nearest = Math.max(4, 4 * Math.round(imageSize / 4)) || 32;
+  throw new UserError(
+    `ShakeNet takes pictures with a side that is a multiple of 4, not ${imageSize}; the nearest is ${nearest}.`,
+    { code: "setting-invalid", details: { imageSize } },
+  );
 }
 
 function expectCount(name: string, value: number): void {

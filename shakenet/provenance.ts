@@ -2,7 +2,8 @@ import { z } from "zod";
 import type { Checkpoint } from "../artifacts/checkpoint.ts";
 import { parseJson } from "../artifacts/json.ts";
 import { UserError } from "../graph-builder/errors.ts";
-import { type DatasetName, datasetNames, datasets } from "../runtime/data/dataset.ts";
+import { describeData, isDatasetName } from "../runtime/data/dataset.ts";
+import type { PictureFacts } from "../runtime/data/types.ts";
 import { defaultForm, type InferenceForm } from "./inference-form.ts";
 import { inferenceModel, type ModelNotes } from "./inference-model.ts";
 import { networkName } from "./network.ts";
@@ -18,7 +19,10 @@ export interface Provenance {
   readonly settings?: object | undefined;
   /** The command that repeats the training. */
   readonly command?: string | undefined;
-  readonly data?: DatasetName | undefined;
+  /** The name of the data set. */
+  readonly data?: string | undefined;
+  /** What the run knows of pictures of one's own. */
+  readonly pictures?: PictureFacts | undefined;
   /** In percent. */
   readonly testAccuracy?: number | undefined;
 }
@@ -46,13 +50,13 @@ export function frozenModel(
 export function modelNotes(
   { properties }: Checkpoint,
   settings: ArtifactSettings,
-  { settings: ofRun = settings, command, data, testAccuracy }: Provenance,
+  { settings: ofRun = settings, command, data, pictures, testAccuracy }: Provenance,
   form: ExportForm = defaultExport,
 ): ModelNotes {
   const text = (name: string) => (properties.has(name) ? String(properties.get(name)) : undefined);
   const fields: Readonly<Record<string, string | undefined>> = {
     network: `ShakeNet ${networkName(settings)}`,
-    class_names: data && JSON.stringify(datasets[data].classNames),
+    class_names: data && JSON.stringify(describeData({ data, pictures }).classNames),
     settings: JSON.stringify(ofRun),
     data,
     data_sha256: text(DATA_DIGEST),
@@ -60,6 +64,8 @@ export function modelNotes(
     steps: text("step"),
     test_accuracy: testAccuracy?.toFixed(2),
     precision: form.precision,
+    background: pictures?.background.join(),
+    "Image.BitmapPixelFormat": pixelFormats[settings.mean.length],
     command,
     export_command: exportCommand(form),
   };
@@ -71,6 +77,9 @@ export function modelNotes(
     opset: form.opset,
   };
 }
+
+/** ONNX's names of the pixels by the number of channels; that of colours is the default. */
+const pixelFormats: Readonly<Record<number, string>> = { 1: "Gray8", 4: "Rgba8" };
 
 const exportFlags: Readonly<Record<keyof ExportForm, string>> = {
   input: "input",
@@ -124,12 +133,24 @@ export function classNamesIn(
   }
 }
 
-/** The data set that a model's metadata say it was trained on. Throws UserError where they do not. */
-export function trainingData({ data = "" }: Readonly<Record<string, string>>, what: string): DatasetName {
-  const name = datasetNames.find((candidate) => candidate === data);
-  if (name !== undefined) return name;
-  throw new UserError(`${what} does not say what it was trained on: give --data.`, {
+/**
+ * The data set that a model's metadata say it was trained on. Throws UserError where they do not, and where
+ * they name pictures of somebody's own.
+ */
+export function trainingData({ data = "" }: Readonly<Record<string, string>>, what: string): string {
+  if (isDatasetName(data)) return data;
+  const known =
+    data === "" ? "does not say what it was trained on" : `was trained on the pictures of ${data}`;
+  throw new UserError(`${what} ${known}: give ${data === "" ? "--data" : "their folder with --data"}.`, {
     code: "data-unknown",
-    details: { model: what },
+    details: { model: what, ...(data === "" ? {} : { data }) },
   });
+}
+
+/** The colour behind transparent pictures, by a model's metadata; undefined where they do not say it. */
+export function backgroundIn({
+  background = "",
+}: Readonly<Record<string, string>>): readonly number[] | undefined {
+  const colour = background.split(",").map(Number);
+  return background !== "" && colour.every((value) => value >= 0 && value <= 255) ? colour : undefined;
 }

@@ -63,6 +63,7 @@ export const artifactSettingsSchema = z.looseObject({
   stemStride: count.optional(),
   initialization: z.enum(branchInitializations).optional(),
   outputScale: z.number().optional(),
+  imageSize: z.int().optional(),
   anySize: z.boolean().optional(),
   target: z.enum(targets),
   optimizer: z.enum(optimizers),

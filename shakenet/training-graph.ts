@@ -15,7 +15,7 @@ import {
   type Value,
 } from "../graph-builder/index.ts";
 import { shakeForward } from "./functions.ts";
-import { appendNetwork, blockCount, imageShape } from "./network.ts";
+import { appendNetwork, blockCount, imageShapeOf } from "./network.ts";
 import { type ArtifactSettings, optimizerRule } from "./settings.ts";
 
 /** A graph with the tensors of the checkpoint that it reads, in the order of its inputs. */
@@ -37,8 +37,8 @@ export const shakeNetTraining = {
 } as const;
 
 /**
- * The network with its loss. Both graphs take images uint8 [batch, 3, 32, 32] (the training graph of any
- * height and width where the settings say so) and labels int64 [batch], and
+ * The network with its loss. Both graphs take images uint8 [batch, channels, side, side] (the training graph of
+ * any height and width where the settings say so) and labels int64 [batch], and
  * return loss (mean cross-entropy) and correct (int64, how many of the batch).
  * - The training graph also takes alpha and beta, float [blocks, batch], and normalises by the batch.
  * - The evaluation graph mixes both branches with 0.5, normalises by the running statistics, and also returns
@@ -117,8 +117,8 @@ function trainingForward(
   appendTensor: AppendTensor,
 ): { readonly graph: Graph; readonly substitutes: ReadonlyMap<Value, Value> } {
   const g = createBuilder(new Graph("training"));
-  const [colours, ...sides] = imageShape;
-  const { images, labels } = dataInputs(g, [colours, ...(settings.anySize ? ["height", "width"] : sides)]);
+  const [channels, ...sides] = imageShapeOf(settings);
+  const { images, labels } = dataInputs(g, [channels, ...(settings.anySize ? ["height", "width"] : sides)]);
   const blocks = blockCount(settings);
   const alpha = g.input("alpha", "float", [blocks, "batch"]);
   const beta = g.input("beta", "float", [blocks, "batch"]);
@@ -138,7 +138,7 @@ function trainingForward(
 
 function evaluationForward(settings: ArtifactSettings, appendTensor: AppendTensor): Graph {
   const g = createBuilder(new Graph("evaluation"));
-  const { images, labels } = dataInputs(g);
+  const { images, labels } = dataInputs(g, imageShapeOf(settings));
   const logits = appendNetwork(g, images, settings, {
     isTraining: false,
     tensor: appendTensor(g),
@@ -153,7 +153,7 @@ function evaluationForward(settings: ArtifactSettings, appendTensor: AppendTenso
 export function networkTensors(settings: ArtifactSettings): ParameterSpec[] {
   const g = createBuilder(new Graph("tensors"));
   const specs: ParameterSpec[] = [];
-  appendNetwork(g, dataInputs(g).images, settings, {
+  appendNetwork(g, dataInputs(g, imageShapeOf(settings)).images, settings, {
     isTraining: false,
     tensor: (spec) => {
       specs.push(spec);
@@ -169,7 +169,7 @@ export function evenMix(g: Builder, branch1: Value, branch2: Value): Value {
   return g.Mul(g.Add(branch1, branch2), g.float(0.5));
 }
 
-function dataInputs(g: Builder, size: GivenShape = imageShape): { images: Value; labels: Value } {
+function dataInputs(g: Builder, size: GivenShape): { images: Value; labels: Value } {
   return {
     images: g.input("images", "uint8", ["batch", ...size]),
     labels: g.input("labels", "int64", ["batch"]),

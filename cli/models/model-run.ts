@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type Checkpoint, countIn, type Manifest, restoreModel } from "../../artifacts/index.ts";
 import type { ModelBytes, TrainingArtifacts } from "../../artifacts/manifest.ts";
 import { UserError, withMetadata } from "../../graph-builder/index.ts";
-import { datasets } from "../../runtime/data/dataset.ts";
+import { describeData } from "../../runtime/data/dataset.ts";
 import {
   type ClassificationRecord,
   classificationRecordIn,
@@ -12,6 +12,7 @@ import {
 import { readTrainingModels } from "../../runtime/node/index.ts";
 import { freeRunPath, isRun, RunDirectory, type RunFormat } from "../../runtime/node/run/run-directory.ts";
 import { readJsonObject } from "../../runtime/node/run/schema.ts";
+import { dataSlug } from "../../shakenet/node/run-data.ts";
 import { DATA_DIGEST } from "../../shakenet/provenance.ts";
 import { inputOf } from "./classifier.ts";
 import { isModelConfig, type ModelConfig, modelConfigIn } from "./settings.ts";
@@ -33,7 +34,7 @@ export async function createModelRun(
 ): Promise<ModelRun> {
   if (path !== undefined) return RunDirectory.create(format, path, config, artifacts);
   for (;;) {
-    const free = await freeRunPath(`${config.model}-${config.data}-s${config.seed}`);
+    const free = await freeRunPath(`${config.model}-${dataSlug(config)}-s${config.seed}`);
     try {
       return await RunDirectory.create(format, free, config, artifacts);
     } catch (error) {
@@ -57,7 +58,7 @@ export async function findModelRun(path: string): Promise<ModelRun | undefined> 
 export function modelOf(
   { sourceModel, evalModel }: Pick<ModelBytes, "sourceModel" | "evalModel">,
   checkpoint: Checkpoint,
-  { feeding, data, ...config }: ModelConfig,
+  { feeding, pictures, ...config }: ModelConfig,
   testAccuracy?: number,
 ): Uint8Array {
   const bytes = sourceModel
@@ -65,14 +66,18 @@ export function modelOf(
     : freezeEvalModel(evalModel, feeding.scores)(checkpoint);
   const { properties } = checkpoint;
   const digest = properties.get(DATA_DIGEST);
-  const { model: _, dataDir: __, ...settings } = config;
+  const { title, classNames } = describeData({ data: config.data, pictures });
+  const { model: _, dataDir: __, classMap: ___, ...settings } = config;
+  // a path says nothing to others
+  const data = pictures ? `./${title}` : config.data;
   return withMetadata(bytes, {
     ...feedingMetadata(inputOf(feeding), feeding.scores),
-    class_names: JSON.stringify(datasets[data].classNames),
+    class_names: JSON.stringify(classNames),
     data,
     ...(digest === undefined ? {} : { data_sha256: String(digest) }),
     steps: String(properties.get("step") ?? 0n),
     settings: JSON.stringify({ ...settings, data }),
+    ...(pictures ? { background: pictures.background.join() } : {}),
     ...(testAccuracy === undefined ? {} : { test_accuracy: testAccuracy.toFixed(2) }),
   });
 }

@@ -2,7 +2,8 @@ import { basename } from "node:path";
 import { z } from "zod";
 import { parseValue } from "../../artifacts/json.ts";
 import { UserError } from "../../graph-builder/errors.ts";
-import { type DatasetName, datasets } from "../../runtime/data/dataset.ts";
+import { type DatasetName, describeData, isDatasetName } from "../../runtime/data/dataset.ts";
+import type { PictureFacts } from "../../runtime/index.ts";
 import { replicaCount } from "../../runtime/node/run/engine-settings.ts";
 import {
   checkSettings,
@@ -12,6 +13,7 @@ import {
   withDefaults,
 } from "../../runtime/node/run/schema.ts";
 import { runSchemas, runSettingGroups } from "../../shakenet/node/run-config.ts";
+import { ownEpochs, pictureFactsIn } from "../../shakenet/node/run-data.ts";
 import { expectTogether } from "../../shakenet/node/setting-conflicts.ts";
 import type { Feeding } from "./feeding.ts";
 import { feedingSchema } from "./feeding.ts";
@@ -25,14 +27,11 @@ export const pictureSettings = {
     .describe(
       "numbers that a model is fed: raw (0..255), unit (0..1), imagenet, or MEAN/STD such as 0.5/0.5 [default: raw, or what the model says]",
     ),
-  imageSize: z
-    .int()
-    .min(1)
-    .optional()
-    .describe("side of the pictures that a model of any size is fed, in pixels"),
+  imageSize: runSettingGroups.Data.imageSize,
 } as const;
 
 const { Data, Training, Machine } = runSettingGroups;
+const { channels: _channels, imageSize: _imageSize, ...ofData } = Data;
 const { epochs, batchSize, schedule, warmUp, finalRate, seed, tta, evaluateEveryEpochs } = Training;
 const { average, averageDecay, averageEverySteps } = Training;
 
@@ -40,7 +39,7 @@ const { average, averageDecay, averageEverySteps } = Training;
  * The settings of a run that trains a model that came from a file; `config.json` keeps them in this order.
  */
 export const modelSchemas = {
-  ...Data,
+  ...ofData,
   ...pictureSettings,
   epochs,
   batchSize,
@@ -63,6 +62,8 @@ export type GivenModelRun = Given<typeof modelSchemas>;
 export type ModelConfig = Omit<Settings<typeof modelSchemas>, "pixels" | "imageSize"> & {
   /** The name of the model: that of the artifacts' folder. */
   readonly model: string;
+  /** What the run keeps of pictures of one's own. */
+  readonly pictures?: PictureFacts | undefined;
   readonly feeding: Feeding;
   readonly epochs: number;
   readonly learningRate: number;
@@ -76,6 +77,8 @@ export interface ModelOfRun {
   /** The rate that the artifacts were made with. */
   readonly learningRate: number;
   readonly isFused: boolean;
+  /** Describes pictures of one's own. */
+  readonly pictures?: PictureFacts | undefined;
 }
 
 const defaultEpochs: Readonly<Record<DatasetName, number>> = { shapes: 4, cifar10: 10, cifar100: 10 };
@@ -86,7 +89,7 @@ const defaultEpochs: Readonly<Record<DatasetName, number>> = { shapes: 4, cifar1
  */
 export function modelConfig(
   given: GivenModelRun,
-  { folder, feeding, learningRate: ownRate, isFused }: ModelOfRun,
+  { folder, feeding, learningRate: ownRate, isFused, pictures }: ModelOfRun,
 ): ModelConfig {
   const { batch } = feeding;
   if (batch !== undefined && given.batchSize !== undefined && given.batchSize !== batch) {
@@ -103,8 +106,9 @@ export function modelConfig(
     imageSize: __,
     ...settings
   } = withDefaults(modelSchemas, { ...alone, ...given, ...sized });
-  const { data, epochs: count = defaultEpochs[data], learningRate = ownRate } = settings;
-  expectClasses(feeding, data);
+  const { data, learningRate = ownRate } = settings;
+  const { epochs: count = isDatasetName(data) ? defaultEpochs[data] : ownEpochs } = settings;
+  expectClasses(feeding, describeData({ data, pictures }));
   expectTogether(settings);
   return {
     model: basename(folder),
@@ -113,15 +117,18 @@ export function modelConfig(
     epochs: count,
     learningRate,
     replicas: replicaCount(settings),
+    ...(pictures ? { pictures } : {}),
   };
 }
 
-function expectClasses({ classes }: Feeding, data: DatasetName): void {
-  const { title, classNames } = datasets[data];
+function expectClasses(
+  { classes }: Feeding,
+  { title, classNames }: Pick<ReturnType<typeof describeData>, "title" | "classNames">,
+): void {
   if (classes >= classNames.length) return;
   throw new UserError(
     `The model has ${classes} classes, and ${title} has ${classNames.length}: give the model a layer of so many with shake build-graph --classes ${classNames.length}.`,
-    { code: "data-mismatch", details: { classes, data } },
+    { code: "data-mismatch", details: { classes, data: title } },
   );
 }
 
@@ -130,9 +137,9 @@ export function changedModelConfig(
   config: ModelConfig,
   { pixels: _, imageSize: __, ...changed }: GivenModelRun,
 ): ModelConfig {
-  const { model, feeding, learningRate, ...own } = config;
+  const { model, feeding, learningRate, pictures, ...own } = config;
   const given = { ...own, learningRate, ...changed };
-  return { ...modelConfig(given, { folder: model, feeding, learningRate, isFused: false }), model };
+  return { ...modelConfig(given, { folder: model, feeding, learningRate, isFused: false, pictures }), model };
 }
 
 /** Whether the settings in a `config.json` are those of a model's run. */
@@ -145,11 +152,12 @@ const ownSchema = z.object({ model: z.string(), feeding: feedingSchema, learning
 
 /** The settings in a model run's `config.json`. Throws UserError, naming the file, for a wrong one. */
 export function modelConfigIn(raw: Readonly<Record<string, unknown>>, file: string): ModelConfig {
-  const { model: _, feeding: __, ...settings } = raw;
+  const { model: _, feeding: __, pictures: facts, ...settings } = raw;
   const { model, feeding, learningRate } = parseValue(ownSchema, raw, { where: file, code: "file-damaged" });
   const label = (key: string) => `${key} in ${file}`;
   const given = checkSettings(modelSchemas, settings, { label, what: "a setting of a run" });
-  const ofRun = { folder: model, feeding, learningRate, isFused: false };
+  const pictures = pictureFactsIn(facts, file);
+  const ofRun = { folder: model, feeding, learningRate, isFused: false, pictures };
   return { ...modelConfig(given, ofRun), model };
 }
 

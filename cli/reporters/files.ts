@@ -1,4 +1,4 @@
-import { datasets } from "../../runtime/data/dataset.ts";
+import { describeData } from "../../runtime/data/dataset.ts";
 import type { TrainRun } from "../commands/train/prepared-run.ts";
 import { drawCurves } from "./curves.ts";
 import type { Reporter } from "./reporter.ts";
@@ -18,7 +18,7 @@ export function curvesReporter(directory: TrainRun, network: string): Reporter {
   return {
     report() {},
     async finish() {
-      const title = `${network} on ${datasets[config.data].title}`;
+      const title = `${network} on ${describeData(config).title}`;
       const svg = await drawCurves(title, await directory.records());
       return { path: await directory.write("curves.svg", svg), what: "loss and accuracy" };
     },

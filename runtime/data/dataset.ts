@@ -1,6 +1,6 @@
 import { UserError } from "../../graph-builder/errors.ts";
 import { drawShapes, shapeNames } from "./shapes.ts";
-import type { Dataset, DatasetSpec, LabelledImages, Split } from "./types.ts";
+import type { Dataset, DatasetSpec, LabelledImages, PictureFacts, Split } from "./types.ts";
 
 /** The data sets that are known by name. */
 export const datasetNames = ["cifar10", "cifar100", "shapes"] as const;
@@ -50,6 +50,28 @@ export const datasets: Readonly<Record<DatasetName, DatasetSpec>> = {
   },
 };
 
+/** The data set of a run: one that is known by name, or pictures of one's own, which the run describes. */
+export interface DataReference {
+  /** The name, or the absolute path of one's own pictures. */
+  readonly data: string;
+  readonly pictures?: PictureFacts | undefined;
+}
+
+/** Whether a text is the name of a known data set. */
+export function isDatasetName(data: string): data is DatasetName {
+  return datasetNames.some((name) => name === data);
+}
+
+/** What is known of a run's data set. Throws UserError for a name that is not known. */
+export function describeData({ data, pictures }: DataReference): Omit<DatasetSpec, "counts"> {
+  if (pictures) return { title: data.split(/[/\\]/).findLast((part) => part !== "") ?? data, ...pictures };
+  if (isDatasetName(data)) return datasets[data];
+  throw new UserError(`${data} is not the name of a data set: it is one of ${datasetNames.join(", ")}.`, {
+    code: "data-unknown",
+    details: { data },
+  });
+}
+
 /** The data set whose statistics and classes a network has; undefined where no known one has them. */
 export function datasetOf(network: {
   readonly mean: readonly number[];
@@ -95,13 +117,4 @@ export function cifarRecords({ images, labels }: LabelledImages): Uint8Array<Arr
     records.set(images.subarray(i * pixels, (i + 1) * pixels), i * (pixels + 1) + 1);
   });
   return records;
-}
-
-/**
- * The SHA-256, in hexadecimal, of a data set in the binary format of CIFAR-10. For all of CIFAR-10's test
- * split that is the digest of test_batch.bin.
- */
-export async function datasetDigest(data: LabelledImages): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", cifarRecords(data)));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

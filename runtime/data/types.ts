@@ -13,7 +13,7 @@ export interface LabelledImages {
   /** [count, channels, height, width], raw pixels 0..255 */
   readonly images: Uint8Array;
   /** [count], indices into classNames */
-  readonly labels: Uint8Array;
+  readonly labels: Uint8Array | Uint16Array;
 }
 
 /** What is known of a data set before it is loaded. */
@@ -30,6 +30,12 @@ export interface DatasetSpec {
   readonly std: readonly number[];
   /** number of images of each split where no limit is given */
   readonly counts: Readonly<Record<Split, number>>;
+}
+
+/** What a run keeps of pictures of one's own: what its network was built for, and how pictures are fed. */
+export interface PictureFacts extends Pick<DatasetSpec, "classNames" | "size" | "mean" | "std"> {
+  /** The colour behind transparent pictures. */
+  readonly background: readonly number[];
 }
 
 /** A split of a data set in memory. */

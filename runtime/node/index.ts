@@ -3,8 +3,21 @@
  * session.
  */
 export * from "./chunks/chunked-thread.ts";
+export * from "./data/digest.ts";
 export * from "./data/load-dataset.ts";
-export { type PictureSize, readPicture, scalePictures } from "./data/pictures.ts";
+export type { DivisionOptions } from "./data/own/division.ts";
+export type { ListedPicture, PictureListing, PictureSplit } from "./data/own/listing.ts";
+export {
+  type ListedPictures,
+  listPictures,
+  type OwnPicture,
+  OwnPictures,
+  type OwnPicturesOptions,
+} from "./data/own/own-pictures.ts";
+export type { PackedPicture } from "./data/own/pack.ts";
+export type { PackingOptions } from "./data/own/packing.ts";
+
+export { type Colour, type PictureSize, readPicture, scalePictures } from "./data/pictures.ts";
 export * from "./devices.ts";
 export * from "./files.ts";
 export * from "./folder.ts";

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { UserError } from "../../graph-builder/errors.ts";
 import { type Augmentation, borders, flips, paperAugmentation } from "../../runtime/data/augmentation.ts";
-import { type DatasetName, datasetNames, datasets } from "../../runtime/data/dataset.ts";
+import { type DatasetName, datasetNames, describeData, isDatasetName } from "../../runtime/data/dataset.ts";
 import type { EarlySize } from "../../runtime/data/early-size.ts";
+import type { PictureFacts } from "../../runtime/data/types.ts";
 import { deviceNames } from "../../runtime/device/names.ts";
 import { type AverageSettings, averageKinds } from "../../runtime/loop/averaging.ts";
 import { scheduleShapes } from "../../runtime/loop/schedule.ts";
@@ -19,6 +20,7 @@ import { branchInitializations, paperSettings, stems } from "../paper-settings.t
 import { type ArtifactSettings, optimizers, type Target } from "../settings.ts";
 import { shakeScheduleNames } from "../shake-schedule.ts";
 import { recipeNames, settingsOfRecipe } from "./recipes.ts";
+import { ownEpochs, pictureChannels, pictureFactsIn } from "./run-data.ts";
 import { expectTogether } from "./setting-conflicts.ts";
 
 const count = z.int().min(1);
@@ -40,7 +42,26 @@ export const runSettingGroups = {
     outputScale: z.number().positive().optional().describe("factor of the logits [default: 1]"),
   },
   Data: {
-    data: z.enum(datasetNames).default("shapes").describe("name of the data set"),
+    data: path
+      .default("shapes")
+      .describe(
+        `name of a data set (${datasetNames.join(", ")}), or a folder of pictures, FOLDER/<class>/*, a .zip or .tar of one, or a .csv of path,label`,
+      ),
+    imageSize: count
+      .optional()
+      .describe("side of the pictures that a model of any size is fed, in pixels [default: 64 for a folder]"),
+    channels: z
+      .enum(pictureChannels)
+      .optional()
+      .describe("channels of one's own pictures; without grey or rgba, they become colours [default: rgb]"),
+    valSplit: z
+      .number()
+      .min(0)
+      .lt(1)
+      .optional()
+      .describe("share of one's own pictures to hold out where there is no folder val [default: 0.1]"),
+    splitSeed: z.int().min(0).optional().describe("seed of the pictures that are held out [default: 0]"),
+    classMap: path.optional().describe("file whose line n is the name of class n [default: sorted names]"),
     dataDir: path.optional().describe("folder with CIFAR's .bin files [default: download once and cache]"),
     trainLimit: count.optional().describe("use only the first N training images"),
     testLimit: count.optional().describe("use only the first N test images"),
@@ -219,6 +240,8 @@ export const placeSettings: readonly RunSettingName[] = [
 
 /** The settings of a run, complete. */
 export type RunConfig = Settings<typeof runSchemas> & {
+  /** What the run keeps of pictures of one's own. */
+  readonly pictures?: PictureFacts | undefined;
   readonly classes: number;
   readonly epochs: number;
   readonly replicas: number;
@@ -228,19 +251,24 @@ const defaultEpochs: Readonly<Record<DatasetName, number>> = { shapes: 4, cifar1
 
 /**
  * Completes the settings of a run with the defaults, some of which depend on the data set and on this
- * machine. Throws UserError for fewer classes than the data set has, and for settings that do not go together.
+ * machine. `pictures` describes one's own. Throws UserError for fewer classes than the data set has, and for
+ * settings that do not go together.
  */
-export function runConfig(given: GivenRun): RunConfig {
+export function runConfig(given: GivenRun, pictures?: PictureFacts): RunConfig {
   const settings = withDefaults(runSchemas, given);
-  const { data, classes = classCount(data), epochs = defaultEpochs[data] } = settings;
-  if (classes < classCount(data)) {
-    throw new UserError(`--classes ${classes} is too few: ${datasets[data].title} has ${classCount(data)}.`, {
+  const { data } = settings;
+  const { title, classNames } = describeData({ data, pictures });
+  const { classes = classNames.length, epochs = isDatasetName(data) ? defaultEpochs[data] : ownEpochs } =
+    settings;
+  if (classes < classNames.length) {
+    throw new UserError(`--classes ${classes} is too few: ${title} has ${classNames.length}.`, {
       code: "setting-conflict",
       details: { classes, data },
     });
   }
   expectTogether(settings);
-  return { ...settings, classes, epochs, replicas: replicaCount(settings) };
+  const complete = { ...settings, classes, epochs, replicas: replicaCount(settings) };
+  return pictures ? { ...complete, pictures } : complete;
 }
 
 /**
@@ -249,21 +277,23 @@ export function runConfig(given: GivenRun): RunConfig {
  */
 export function runConfigIn(raw: Readonly<Record<string, unknown>>, file: string): RunConfig {
   const label = (key: string) => `${key} in ${file}`;
-  return runConfig(checkSettings(runSchemas, raw, { label, what: "a setting of a run" }));
-}
-
-function classCount(data: DatasetName): number {
-  return datasets[data].classNames.length;
+  const { pictures, ...settings } = raw;
+  return runConfig(
+    checkSettings(runSchemas, settings, { label, what: "a setting of a run" }),
+    pictureFactsIn(pictures, file),
+  );
 }
 
 /** What the training artifacts of a run are built from. */
 export function artifactSettings(config: RunConfig, target: Target, fused = false): ArtifactSettings {
-  const { mean, std } = datasets[config.data];
+  const { mean, std, size } = describeData(config);
+  const imageSize = size.height === 32 ? undefined : size.height;
   const { depth, width, classes, optimizer, momentum, weightDecay, seed, ...more } = compiledSettings(config);
   const own = {
     depth,
     width,
     classes,
+    imageSize,
     mean,
     std,
     target,
@@ -303,7 +333,7 @@ export function compiledSettings(settings: CompiledSettings): CompiledSettings {
   };
 }
 
-type CompiledSettings = Omit<ArtifactSettings, "mean" | "std" | "target" | "fused" | "anySize">;
+type CompiledSettings = Omit<ArtifactSettings, "imageSize" | "mean" | "std" | "target" | "fused" | "anySize">;
 
 /** What a run does to its training images. */
 export function augmentationOf(
@@ -348,7 +378,7 @@ export function networkSlug({ depth, width }: Pick<RunConfig, "depth" | "width">
 }
 
 /** The settings of the computation, without those of the machine and the folders. */
-export function withoutPlace(config: RunConfig): Partial<RunConfig> {
+export function withoutPlace(config: Omit<RunConfig, "pictures">): Partial<RunConfig> {
   const places: readonly string[] = placeSettings;
   return Object.fromEntries(Object.entries(config).filter(([name]) => !places.includes(name)));
 }
@@ -358,10 +388,11 @@ export function withoutPlace(config: RunConfig): Partial<RunConfig> {
  * folders, and without defaults. Those of a recipe are all there, as another version may change them.
  */
 export function reproducingCommand(config: RunConfig): string {
-  const { data, recipe } = config;
-  const defaults: Readonly<Record<string, unknown>> = runConfig({ data });
+  const { pictures, ...settings } = config;
+  const { data, recipe } = settings;
+  const defaults: Readonly<Record<string, unknown>> = runConfig({ data }, pictures);
   const ofRecipe: Readonly<Record<string, unknown>> = recipe ? settingsOfRecipe(recipe) : {};
-  const flags = Object.entries(withoutPlace(config))
+  const flags = Object.entries(withoutPlace(settings))
     .filter(
       ([name, value]) =>
         value !== undefined && (name === "data" || value !== defaults[name] || name in ofRecipe),

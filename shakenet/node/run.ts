@@ -9,6 +9,7 @@ import { imageShape } from "../network.ts";
 import type { Provenance } from "../provenance.ts";
 import { isShakeNetManifest, type ShakeNetArtifacts, type ShakeNetManifest } from "../training-artifacts.ts";
 import { networkSlug, type RunConfig, reproducingCommand, runConfigIn, withoutPlace } from "./run-config.ts";
+import { dataSlug, publicConfig } from "./run-data.ts";
 
 /** The folder of a run that trains a ShakeNet. */
 export type ShakeNetRun = RunDirectory<RunConfig, ShakeNetManifest, ClassificationRecord>;
@@ -47,7 +48,7 @@ export function runAround(checkpoint: string): Promise<ShakeNetRun | undefined> 
  */
 export async function createFreeRun(config: RunConfig, artifacts: ShakeNetArtifacts): Promise<ShakeNetRun> {
   for (;;) {
-    const path = await freeRunPath(`${networkSlug(config)}-${config.data}-s${config.seed}`);
+    const path = await freeRunPath(`${networkSlug(config)}-${dataSlug(config)}-s${config.seed}`);
     try {
       return await createRun(path, config, artifacts);
     } catch (error) {
@@ -59,10 +60,12 @@ export async function createFreeRun(config: RunConfig, artifacts: ShakeNetArtifa
 
 /** The provenance of a model that is exported from a run. */
 export function provenanceOf(config: RunConfig, testAccuracy?: number): Provenance {
+  const { pictures, ...settings } = publicConfig(config);
   return {
-    settings: withoutPlace(config),
-    command: reproducingCommand(config),
-    data: config.data,
+    settings: withoutPlace(settings),
+    command: reproducingCommand({ ...settings, pictures }),
+    data: settings.data,
+    pictures,
     testAccuracy,
   };
 }

@@ -1,6 +1,6 @@
 import { readFileBytes } from "../../../artifacts/index.ts";
 import { decodeMetadata, UserError } from "../../../graph-builder/index.ts";
-import { type DatasetName, datasets } from "../../../runtime/data/dataset.ts";
+import { datasets, isDatasetName } from "../../../runtime/data/dataset.ts";
 import {
   type Dataset,
   type Evaluation,
@@ -11,10 +11,11 @@ import {
   resultOf,
 } from "../../../runtime/index.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
+import { openClassifier } from "../../../shakenet/index.ts";
 import { openRun } from "../../../shakenet/node/run.ts";
-import { frozenModel, trainingData } from "../../../shakenet/provenance.ts";
+import { frozenModel } from "../../../shakenet/provenance.ts";
+import { loadMeasured, type RunData } from "../../data/measured.ts";
 import { formatTable } from "../../format.ts";
-import { loadData } from "../../load-data.ts";
 import { exportedRun, findModelRun, type ModelRun } from "../../models/model-run.ts";
 import {
   feedingFrom,
@@ -26,10 +27,18 @@ import { complete } from "../../settings.ts";
 import { type EvalGiven, evalCommand } from "./command.ts";
 
 export async function run(given: EvalGiven): Promise<number> {
-  const { bytes, what, data, dataDir, limit } = await openModel(given);
+  const { bytes, what, run: ofRun, limit } = await openModel(given);
   const { batchSize, device: name, threads, tta, json } = complete(evalCommand.settings, given);
   const device = await openDevice(name, { threads });
-  const dataset = await loadData(data, { split: "test", limit, dataDir });
+  const size = async () => {
+    const classifier = await openClassifier(bytes, device, what, feedingFrom(given));
+    await classifier.release();
+    return classifier.imageSize;
+  };
+  const { data: named, dataDir } = given;
+  const choice = { given: { data: named, dataDir }, run: ofRun, metadata: decodeMetadata(bytes, what), what };
+  const dataset = await loadMeasured({ ...choice, size, limit }, openProgress());
+  const { name: data } = dataset;
   const classifier = await openScalingClassifier(bytes, device, what, dataset.size, feedingFrom(given));
   const { plain: evaluation, mirrored } = await score(classifier, dataset, batchSize, tta === true);
   await classifier.release();
@@ -55,7 +64,7 @@ export async function run(given: EvalGiven): Promise<number> {
   ]);
   process.stdout.write(
     `${formatTable(["class", "images", "correct", "accuracy"], rows)}\n\n` +
-      `${what} on ${datasets[data].title}: loss ${evaluation.loss.toFixed(4)}, accuracy ${evaluation.accuracy.toFixed(2)} % of ${evaluation.images.toLocaleString("en-US")} images\n${mirrored ? `with mirrored images too: loss ${mirrored.loss.toFixed(4)}, accuracy ${mirrored.accuracy.toFixed(2)} %\n` : ""}`,
+      `${what} on ${describeName(data)}: loss ${evaluation.loss.toFixed(4)}, accuracy ${evaluation.accuracy.toFixed(2)} % of ${evaluation.images.toLocaleString("en-US")} images\n${mirrored ? `with mirrored images too: loss ${mirrored.loss.toFixed(4)}, accuracy ${mirrored.accuracy.toFixed(2)} %\n` : ""}`,
   );
   return 0;
 }
@@ -63,8 +72,8 @@ export async function run(given: EvalGiven): Promise<number> {
 interface OpenedModel {
   readonly bytes: Uint8Array;
   readonly what: string;
-  readonly data: DatasetName;
-  readonly dataDir: string | undefined;
+  /** What the run of the model says of its data. */
+  readonly run?: RunData | undefined;
   readonly limit: number | undefined;
 }
 
@@ -74,8 +83,7 @@ async function openModel(given: EvalGiven): Promise<OpenedModel> {
   }
   if (given.model !== undefined) {
     const bytes = await readFileBytes(given.model);
-    const data = given.data ?? trainingData(decodeMetadata(bytes, given.model), given.model);
-    return { bytes, what: given.model, data, dataDir: given.dataDir, limit: given.testLimit };
+    return { bytes, what: given.model, limit: given.testLimit };
   }
   const ofModel = await findModelRun(given.run ?? "");
   if (ofModel) return openModelRun(ofModel, given);
@@ -84,14 +92,7 @@ async function openModel(given: EvalGiven): Promise<OpenedModel> {
   const kind = given.checkpoint ?? "last";
   const path = directory.checkpointPath(kind);
   const bytes = frozenModel(await directory.checkpoint(kind), path);
-  const dataDir = given.dataDir ?? config.dataDir;
-  return {
-    bytes,
-    what: path,
-    data: given.data ?? config.data,
-    dataDir,
-    limit: given.testLimit ?? config.testLimit,
-  };
+  return { bytes, what: path, run: config, limit: given.testLimit ?? config.testLimit };
 }
 
 async function openModelRun(run: ModelRun, given: EvalGiven): Promise<OpenedModel> {
@@ -100,8 +101,7 @@ async function openModelRun(run: ModelRun, given: EvalGiven): Promise<OpenedMode
   return {
     bytes: await exportedRun(run, await run.checkpoint(kind)),
     what: run.checkpointPath(kind),
-    data: given.data ?? config.data,
-    dataDir: given.dataDir ?? config.dataDir,
+    run: config,
     limit: given.testLimit ?? config.testLimit,
   };
 }
@@ -135,6 +135,11 @@ async function score(
   } finally {
     progress.stop();
   }
+}
+
+/** The title of a data set that is known by name; other names as they are. */
+function describeName(name: string): string {
+  return isDatasetName(name) ? datasets[name].title : name;
 }
 
 function percent(part: number, whole: number): string {

@@ -1,7 +1,8 @@
 import { stat } from "node:fs/promises";
 import { type Checkpoint, countIn, decodeCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/index.ts";
-import { type DatasetName, datasetOf } from "../../../runtime/data/dataset.ts";
+import { datasetOf, isDatasetName } from "../../../runtime/data/dataset.ts";
+import { ownDataPath } from "../../../runtime/node/data/own/own-pictures.ts";
 import { openDevice, writeFileAtomic } from "../../../runtime/node/index.ts";
 import { openRun, provenanceOf, runAround } from "../../../shakenet/node/run.ts";
 import type { RunConfig } from "../../../shakenet/node/run-config.ts";
@@ -11,9 +12,9 @@ import {
   frozenModel,
   type Provenance,
 } from "../../../shakenet/provenance.ts";
+import { type DataChoice, openData } from "../../data/open-data.ts";
 import { formatLarge } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
-import { loadData } from "../../load-data.ts";
 import { findTrainedModel } from "../../models/trained-model.ts";
 import { expectOutputFile } from "../../output.ts";
 import { openProgress } from "../../progress.ts";
@@ -70,9 +71,16 @@ interface Source {
   readonly checkpoint: Checkpoint;
   readonly where: string;
   readonly about: Provenance;
+  /** The data set that int8 is calibrated on. */
+  readonly data: string | undefined;
 }
 
-async function openSource({ source = "", checkpoint: kind = "last", data }: ExportGiven): Promise<Source> {
+async function openSource({
+  source = "",
+  checkpoint: kind = "last",
+  data: named,
+}: ExportGiven): Promise<Source> {
+  const data = named === undefined ? undefined : ((await ownDataPath(named)) ?? named);
   const isFolder = await stat(source).then(
     (found) => found.isDirectory(),
     () => false,
@@ -83,20 +91,20 @@ async function openSource({ source = "", checkpoint: kind = "last", data }: Expo
   if (!directory) {
     const known = datasetOf(checkpointSettings(checkpoint, where));
     expectSameData(data, known, source);
-    return { checkpoint, where, about: { data: data ?? known } };
+    const trained = data ?? known;
+    const about = trained !== undefined && isDatasetName(trained) ? { data: trained } : {};
+    return { checkpoint, where, about, data: trained };
   }
   const { config } = directory;
-  expectSameData(data, config.data, source);
+  // pictures of one's own may be in another folder now
+  if (!config.pictures) expectSameData(data, config.data, source);
   const step = countIn(checkpoint.properties, "step", where);
   const record = (await directory.records()).find((line) => line.step === step);
-  return { config, checkpoint, where, about: provenanceOf(config, record?.test_accuracy) };
+  const about = provenanceOf(config, record?.test_accuracy);
+  return { config, checkpoint, where, about, data: data ?? config.data };
 }
 
-function expectSameData(
-  given: DatasetName | undefined,
-  known: DatasetName | undefined,
-  source: string,
-): void {
+function expectSameData(given: string | undefined, known: string | undefined, source: string): void {
   if (given === undefined || known === undefined || given === known) return;
   throw new UserError(`--data ${given} contradicts ${source}, which was trained on ${known}: leave it out.`, {
     code: "setting-conflict",
@@ -104,14 +112,10 @@ function expectSameData(
   });
 }
 
-async function freeze(
-  { config, checkpoint, where, about }: Source,
-  form: ExportForm,
-  given: ExportGiven,
-): Promise<Exported> {
+async function freeze(source: Source, form: ExportForm, given: ExportGiven): Promise<Exported> {
+  const { config, checkpoint, where, about, data } = source;
   const { precision } = form;
   if (precision !== "int8") return { bytes: frozenModel(checkpoint, where, about, { ...form, precision }) };
-  const { data } = about;
   if (data === undefined) {
     throw new UserError(
       `int8 is calibrated on training images, and ${where} does not name them: give --data.`,
@@ -119,15 +123,12 @@ async function freeze(
     );
   }
   const { calibrationImages, device, threads } = complete(exportCommand.settings, given);
-  const dataDir = given.dataDir ?? config?.dataDir;
-  const trainSet = await loadData(data, { split: "train", limit: calibrationImages, dataDir });
-  const testSet = await loadData(data, {
-    split: "test",
-    limit: given.testLimit ?? config?.testLimit,
-    dataDir,
-  });
-  const opened = await openDevice(device, { threads });
-  const sets = { trainSet, testSet, device: opened, progress: openProgress() };
+  const progress = openProgress();
+  const from = await openData(dataOf(source, data, given), progress);
+  const trainSet = await from.load("train", calibrationImages);
+  const testSet = await from.load("test", given.testLimit ?? config?.testLimit);
+  await from.close();
+  const sets = { trainSet, testSet, device: await openDevice(device, { threads }), progress };
   const made = await quantizedModel(checkpoint, where, about, form, sets);
   if (made.loss.float32 - made.loss.int8 >= 0.5) {
     process.stderr.write(
@@ -135,6 +136,15 @@ async function freeze(
     );
   }
   return made;
+}
+
+/** The data set of a checkpoint. One's own pictures of a checkpoint without a run are read in its size. */
+function dataOf({ config, checkpoint, where }: Source, data: string, { dataDir }: ExportGiven): DataChoice {
+  if (isDatasetName(data)) return { data, dataDir: dataDir ?? config?.dataDir };
+  if (config) return { ...config, data };
+  const { mean, std, imageSize: side = 32 } = checkpointSettings(checkpoint, where);
+  const size = { channels: mean.length, height: side, width: side };
+  return { data, pictures: { classNames: [], size, mean, std, background: mean.map(Math.round) } };
 }
 
 function lossFacts(loss: QuantizationLoss | undefined): Readonly<Record<string, number>> {

@@ -4,7 +4,7 @@ import { decodeMetadata, UserError } from "../../../graph-builder/index.ts";
 import { floatData } from "../../../runtime/device/tensors.ts";
 import { readPicture } from "../../../runtime/node/data/pictures.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
-import { classNamesIn, openClassifier } from "../../../shakenet/index.ts";
+import { backgroundIn, classNamesIn, openClassifier } from "../../../shakenet/index.ts";
 import { formatTable } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { packagedModel } from "../../models/packaged-model.ts";
@@ -22,7 +22,9 @@ export async function run(given: PredictGiven): Promise<number> {
   const { model, pictures } = sources(given);
   const { device, threads } = complete(predictCommand.settings, given);
   const bytes = await readFileBytes(model);
-  const classNames = classNamesIn(decodeMetadata(bytes, model), (note) => process.stderr.write(`${note}\n`));
+  const metadata = decodeMetadata(bytes, model);
+  const classNames = classNamesIn(metadata, (note) => process.stderr.write(`${note}\n`));
+  const background = backgroundIn(metadata);
   const classifier = await openClassifier(
     bytes,
     await openDevice(device, { threads }),
@@ -31,7 +33,7 @@ export async function run(given: PredictGiven): Promise<number> {
   );
   const found: { picture: string; candidates: readonly Candidate[] }[] = [];
   for (const picture of pictures) {
-    const logits = await classifier.logits(await readPicture(picture, classifier.imageSize));
+    const logits = await classifier.logits(await readPicture(picture, classifier.imageSize, background));
     found.push({ picture, candidates: ranked(floatData(logits), classNames) });
   }
   await classifier.release();

@@ -59,9 +59,7 @@ export async function finish(directory: TrainRun, subject: Subject, ending: Endi
     parameters: subject.manifest.parameters,
     model,
   };
-  process.stdout.write(
-    json ? `${JSON.stringify(result)}\n` : `${summary(result, files, subject.description.file)}\n`,
-  );
+  process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${summary(result, files, subject)}\n`);
 }
 
 async function accuracyWithMirrors(
@@ -87,11 +85,11 @@ async function accuracyWithMirrors(
 function summary(
   { run_dir, test_accuracy, test_accuracy_tta, model }: Result,
   files: readonly ReportFile[],
-  file: string,
+  { description: { file }, config: { pictures } }: Subject,
 ): string {
   return [
     "",
-    `Test accuracy ${test_accuracy.toFixed(2)} %`,
+    `${pictures ? "Validation" : "Test"} accuracy ${test_accuracy.toFixed(2)} %`,
     ...(test_accuracy_tta === undefined
       ? []
       : [`With mirrored images too ${test_accuracy_tta.toFixed(2)} %`]),

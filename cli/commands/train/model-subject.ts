@@ -1,7 +1,7 @@
 import type { TrainingArtifacts } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import type { InputSizes } from "../../../graph-builder/index.ts";
-import { datasets } from "../../../runtime/data/dataset.ts";
+import { describeData } from "../../../runtime/data/dataset.ts";
 import { type Dataset, pictureTask, pixelsOf } from "../../../runtime/index.ts";
 import { openEngine, trainingSources } from "../../../runtime/node/run/engine.ts";
 import { augmentationOf, earlySizeOf } from "../../../shakenet/node/run-config.ts";
@@ -45,7 +45,7 @@ export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts):
     hint: (step) => feedingHint(step, feeding),
     freeze: (trained, _, testAccuracy) => modelOf(artifacts, trained, config, testAccuracy),
     openClassifier: (bytes, device) =>
-      openScalingClassifier(bytes, device, "the model", datasets[config.data].size),
+      openScalingClassifier(bytes, device, "the model", describeData(config).size),
   };
 }
 

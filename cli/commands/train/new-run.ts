@@ -9,13 +9,16 @@ import {
 } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import { decodeMetadata } from "../../../graph-builder/index.ts";
-import { datasetNames, datasets } from "../../../runtime/data/dataset.ts";
+import { datasetNames, datasets, isDatasetName } from "../../../runtime/data/dataset.ts";
 import { feedingIn } from "../../../runtime/data/picture-input.ts";
+import type { ImageSize, PictureFacts } from "../../../runtime/index.ts";
+import { ownDataPath } from "../../../runtime/node/data/own/own-pictures.ts";
 import { readManifest, readTrainingArtifacts } from "../../../runtime/node/index.ts";
 import { RunDirectory } from "../../../runtime/node/run/run-directory.ts";
 import { partOf } from "../../../runtime/node/run/schema.ts";
 import {
   buildTrainingArtifacts,
+  expectImageSize,
   isShakeNetManifest,
   type ShakeNetArtifacts,
 } from "../../../shakenet/index.ts";
@@ -29,31 +32,77 @@ import {
   runConfig,
   runSchemas,
 } from "../../../shakenet/node/run-config.ts";
-import { feedingOf } from "../../models/classifier.ts";
+import { channelCounts } from "../../../shakenet/node/run-data.ts";
+import {
+  absolutePaths,
+  type OpenedData,
+  openData,
+  openNewPictures,
+  refuseOwnSettings,
+} from "../../data/open-data.ts";
+import { feedingOf, inputOf } from "../../models/classifier.ts";
 import { createModelRun } from "../../models/model-run.ts";
 import { givenForModel, modelConfig } from "../../models/settings.ts";
+import type { Progress } from "../../progress.ts";
 import type { TrainGiven } from "./command.ts";
 import { modelSubject } from "./model-subject.ts";
 import { type PreparedRun, refuseContradictions } from "./prepared-run.ts";
 import { shakeNetSubject } from "./shakenet-subject.ts";
 
 /** Prepares a new run. Throws UserError for invalid network settings, and where its folder exists. */
-export async function prepareNewRun(given: TrainGiven): Promise<PreparedRun> {
-  const { artifacts: folder, runDir: path } = given;
+export async function prepareNewRun(said: TrainGiven, progress: Progress): Promise<PreparedRun> {
+  const { artifacts: folder, runDir: path } = said;
   if (path !== undefined) await RunDirectory.expectFree(path);
+  const given = await withDataPath(said);
   if (folder === undefined) {
-    refusePictureSettings(given);
-    return newShakeNet(compile(runConfig(withRecipe(partOf(runSchemas, given)))), path);
+    const { opened, facts } = await dataOfShakeNet(given, progress);
+    const settings = withRecipe(partOf(runSchemas, given));
+    return newShakeNet(compile(runConfig(settings, facts)), path, opened);
   }
   const manifest = await readManifest(folder, (each): each is Manifest => each.format === 1);
   const artifacts = await readTrainingArtifacts(folder);
   if (!isShakeNetManifest(manifest, join(folder, "manifest.json")))
-    return newModelRun({ ...artifacts, manifest }, folder, given);
-  refusePictureSettings(given);
+    return newModelRun({ ...artifacts, manifest }, folder, given, progress);
+  const own = withRecipe(partOf(runSchemas, given));
+  if (given.data === undefined || isDatasetName(given.data)) {
+    refusePictureSettings(given);
+    const plan = openShakeNet({ ...artifacts, manifest }, folder, own);
+    return newShakeNet(plan, path, await openData(plan.config, progress));
+  }
+  const { mean } = manifest.settings;
+  const side = manifest.settings.imageSize ?? 32;
+  const size = { channels: mean.length, height: side, width: side };
+  const { facts, data } = await openNewPictures(given.data, size, given, progress);
+  const { std } = manifest.settings;
   return newShakeNet(
-    openShakeNet({ ...artifacts, manifest }, folder, withRecipe(partOf(runSchemas, given))),
+    openShakeNet({ ...artifacts, manifest }, folder, own, { ...facts, mean, std }),
     path,
+    data,
   );
+}
+
+/** The settings with an absolute path of one's own pictures, and of other files that a run keeps. */
+async function withDataPath(given: TrainGiven): Promise<TrainGiven> {
+  const { data } = given;
+  const own = data === undefined ? undefined : await ownDataPath(data);
+  return absolutePaths(own === undefined ? given : { ...given, data: own });
+}
+
+/** The side of one's own pictures where nothing says another one, in pixels. */
+const ownSide = 64;
+
+/** The data of a new ShakeNet, and what its network takes from one's own pictures. */
+async function dataOfShakeNet(
+  given: TrainGiven,
+  progress: Progress,
+): Promise<{ readonly opened: OpenedData; readonly facts: PictureFacts | undefined }> {
+  const { data = "shapes", dataDir, imageSize = ownSide, channels = "rgb" } = given;
+  refusePictureSettings(given);
+  if (isDatasetName(data)) return { opened: await openData({ data, dataDir }, progress), facts: undefined };
+  expectImageSize({ imageSize });
+  const size = { channels: channelCounts[channels], height: imageSize, width: imageSize };
+  const { data: opened, facts } = await openNewPictures(data, size, given, progress);
+  return { opened, facts };
 }
 
 /** The settings and artifacts of a new run. */
@@ -62,24 +111,25 @@ interface Plan {
   readonly artifacts: ShakeNetArtifacts;
 }
 
-function newShakeNet({ config, artifacts }: Plan, path: string | undefined): PreparedRun {
+function newShakeNet({ config, artifacts }: Plan, path: string | undefined, data: OpenedData): PreparedRun {
   const openDirectory = (checkpoint: Uint8Array) => {
     const complete = { ...artifacts, checkpoint };
     return path === undefined ? createFreeRun(config, complete) : createRun(path, config, complete);
   };
-  return { ...shakeNetSubject(config, artifacts), openDirectory, where: path ?? "the new run" };
+  return { ...shakeNetSubject(config, artifacts), data, openDirectory, where: path ?? "the new run" };
 }
 
-function newModelRun(
+async function newModelRun(
   artifacts: TrainingArtifacts<ModelManifest | Manifest>,
   folder: string,
   given: TrainGiven,
-): PreparedRun {
+  progress: Progress,
+): Promise<PreparedRun> {
   const { manifest } = artifacts;
   const own = givenForModel(given, folder);
   const said = feedingIn(artifacts.sourceModel ? decodeMetadata(artifacts.sourceModel) : {});
-  const { pixels = said.pixels, imageSize: side } = own;
-  const whole = said.size ?? datasets[own.data ?? "shapes"].size;
+  const { pixels = said.pixels, imageSize: side, data = "shapes" } = own;
+  const whole = said.size ?? (isDatasetName(data) ? datasets[data].size : undefined);
   const size = side === undefined ? whole : { height: side, width: side };
   const feeding = feedingOf(artifacts, "loss" in manifest ? manifest.loss : undefined, { pixels, size });
   const checkpoint = decodeCheckpoint(artifacts.checkpoint, folder);
@@ -87,21 +137,50 @@ function newModelRun(
   const isFused = artifacts.optimizerModel === undefined;
   // the checkpoint holds a float32
   const learningRate = Number((optimizer?.initialLearningRate ?? 0.001).toPrecision(7));
-  const config = modelConfig(own, { folder: resolve(folder), feeding, learningRate, isFused });
+  const { opened, facts } = await dataOfModel(given, inputOf(feeding).size, progress);
+  const model = { folder: resolve(folder), feeding, learningRate, isFused, pictures: facts };
+  const config = modelConfig(own, model);
   setRandomSeed(checkpoint, BigInt(config.seed));
   const seeded = { ...artifacts, checkpoint: encodeCheckpoint(checkpoint) };
   const openDirectory = (first: Uint8Array) =>
     createModelRun(given.runDir, config, { ...artifacts, checkpoint: first });
-  return { ...modelSubject(config, seeded), openDirectory, where: given.runDir ?? "the new run" };
+  const where = given.runDir ?? "the new run";
+  return { ...modelSubject(config, seeded), data: opened, openDirectory, where };
 }
 
-/** Throws UserError for settings of a model that came from a file. */
-function refusePictureSettings({ pixels, imageSize }: TrainGiven): void {
-  if (pixels === undefined && imageSize === undefined) return;
-  const flag = pixels === undefined ? "--image-size" : "--pixels";
-  throw new UserError(`${flag} is for a model that came from a file; shake's own networks take raw pixels.`, {
-    code: "setting-conflict",
-  });
+/** The data of a model that came from a file: one's own pictures are decoded in the model's size. */
+async function dataOfModel(
+  given: TrainGiven,
+  size: ImageSize,
+  progress: Progress,
+): Promise<{ readonly opened: OpenedData; readonly facts: PictureFacts | undefined }> {
+  const { data = "shapes", dataDir } = given;
+  if (isDatasetName(data)) {
+    refuseOwnSettings(given, data);
+    return { opened: await openData({ data, dataDir }, progress), facts: undefined };
+  }
+  const { data: opened, facts } = await openNewPictures(data, size, given, progress);
+  return { opened, facts };
+}
+
+/** Throws UserError for settings that a ShakeNet does not take, with this data set or with any. */
+function refusePictureSettings(given: TrainGiven): void {
+  const { pixels, imageSize, data = "shapes" } = given;
+  if (pixels !== undefined) {
+    throw new UserError(
+      "--pixels is for a model that came from a file; shake's own networks take raw pixels.",
+      {
+        code: "setting-conflict",
+      },
+    );
+  }
+  if (!isDatasetName(data)) return;
+  refuseOwnSettings(given, data);
+  if (imageSize === undefined) return;
+  throw new UserError(
+    `--image-size is for pictures of one's own, and for a model that came from a file: ${datasets[data].title} has its size.`,
+    { code: "setting-conflict" },
+  );
 }
 
 function compile(config: RunConfig): Plan {
@@ -110,16 +189,21 @@ function compile(config: RunConfig): Plan {
 }
 
 /** Completes the run's settings with the settings that the artifacts of a folder were compiled from. */
-function openShakeNet(artifacts: ShakeNetArtifacts, folder: string, given: GivenRun): Plan {
+function openShakeNet(
+  artifacts: ShakeNetArtifacts,
+  folder: string,
+  given: GivenRun,
+  pictures?: PictureFacts,
+): Plan {
   const { manifest } = artifacts;
   const { fused } = manifest.settings;
-  const data = datasetByMean(manifest.settings.mean);
+  const data = pictures ? undefined : datasetByMean(manifest.settings.mean);
   const compiled = compiledSettings(manifest.settings);
   const fixed = { ...compiled, ...(data ? { data } : {}) };
   refuseContradictions(given, fixed, folder);
   // a fused model updates its weights in the step, so replicas cannot share it
   const alone = fused ? { replicas: 1 } : {};
-  return { artifacts, config: runConfig({ ...fixed, ...alone, ...given }) };
+  return { artifacts, config: runConfig({ ...fixed, ...alone, ...given }, pictures) };
 }
 
 function datasetByMean(mean: readonly number[]): RunConfig["data"] | undefined {

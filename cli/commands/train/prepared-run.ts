@@ -11,11 +11,13 @@ import type { RunDirectory } from "../../../runtime/node/run/run-directory.ts";
 import { kebabCase } from "../../../runtime/node/run/schema.ts";
 import type { ShakeNetEngine } from "../../../shakenet/node/run.ts";
 import { type RunConfig, settingOf } from "../../../shakenet/node/run-config.ts";
+import type { OpenedData } from "../../data/open-data.ts";
 
 /** The settings that every training has. */
 export type TrainConfig = Pick<
   RunConfig,
   | "data"
+  | "pictures"
   | "dataDir"
   | "trainLimit"
   | "testLimit"
@@ -86,6 +88,7 @@ export interface Subject {
  * A run before its first step. Its folder is created or changed last, after everything else has succeeded.
  */
 export interface PreparedRun extends Subject {
+  readonly data: OpenedData;
   /** Makes or opens the folder. The checkpoint is the first one of a new run. */
   readonly openDirectory: (checkpoint: Uint8Array) => Promise<TrainRun>;
   /** The checkpoint's path in errors. */

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { Manifest } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import type { ClassificationRecord } from "../../../runtime/index.ts";
@@ -5,9 +6,11 @@ import type { RunDirectory } from "../../../runtime/node/run/run-directory.ts";
 import { partOf } from "../../../runtime/node/run/schema.ts";
 import { openRun, type ShakeNetRun } from "../../../shakenet/node/run.ts";
 import { type GivenRun, placeSettings, runConfig, runSchemas } from "../../../shakenet/node/run-config.ts";
+import { absolutePaths, openData } from "../../data/open-data.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { findModelRun, type ModelRun } from "../../models/model-run.ts";
 import { changedModelConfig, givenForModel } from "../../models/settings.ts";
+import type { Progress } from "../../progress.ts";
 import type { TrainGiven } from "./command.ts";
 import { modelSubject } from "./model-subject.ts";
 import { type PreparedRun, refuseContradictions, type TrainConfig } from "./prepared-run.ts";
@@ -17,7 +20,8 @@ import { shakeNetSubject } from "./shakenet-subject.ts";
  * Prepares a run to resume, and locks it. Throws UserError where there is none, where another process trains
  * it, and for settings that differ from its own.
  */
-export async function prepareResumedRun(given: TrainGiven): Promise<PreparedRun> {
+export async function prepareResumedRun(said: TrainGiven, progress: Progress): Promise<PreparedRun> {
+  const given = absolutePaths(said);
   const path = given.resume || given.runDir;
   if (!path) {
     throw new UserError(
@@ -31,42 +35,58 @@ export async function prepareResumedRun(given: TrainGiven): Promise<PreparedRun>
     });
   }
   const model = await findModelRun(path);
-  return model ? resumeModel(model, given) : resumeShakeNet(await openRun(path), given);
+  return model ? resumeModel(model, given, progress) : resumeShakeNet(await openRun(path), given, progress);
 }
 
-async function resumeModel(saved: ModelRun, given: TrainGiven): Promise<PreparedRun> {
+async function resumeModel(saved: ModelRun, given: TrainGiven, progress: Progress): Promise<PreparedRun> {
   const { path, config: own } = saved;
   await saved.lock();
-  const part = withOwnReplicas(givenForModel(given, path), own);
+  const part = withOwnPlace(givenForModel(given, path), own);
   const { pixels } = own.feeding;
-  refuseContradictions(part, { imageSize: own.feeding.height, ...own, pixels }, path, placeSettings);
+  refuseContradictions(part, { imageSize: own.feeding.height, ...own, pixels }, path, freeSettings(own));
   const config = changedModelConfig(own, part);
   const openDirectory = () => reopen(saved, config);
   const note = await saved.mendLast();
   if (note) process.stderr.write(`${note}\n`);
   const artifacts = await saved.artifacts();
-  return { ...modelSubject(config, artifacts), openDirectory, where: saved.checkpointPath("last") };
+  const data = await openData(config, progress);
+  return { ...modelSubject(config, artifacts), data, openDirectory, where: saved.checkpointPath("last") };
 }
 
-async function resumeShakeNet(saved: ShakeNetRun, given: TrainGiven): Promise<PreparedRun> {
+async function resumeShakeNet(
+  saved: ShakeNetRun,
+  given: TrainGiven,
+  progress: Progress,
+): Promise<PreparedRun> {
   const { path } = saved;
   await saved.lock();
-  const part = withOwnReplicas(partOf(runSchemas, given), saved.config);
-  refuseContradictions(part, saved.config, path, placeSettings);
-  const config = runConfig({ ...saved.config, ...part });
+  const { pictures, ...own } = saved.config;
+  const part = withOwnPlace(partOf(runSchemas, given), saved.config);
+  refuseContradictions(part, saved.config, path, freeSettings(saved.config));
+  const config = runConfig({ ...own, ...part }, pictures);
   const openDirectory = () => reopen(saved, config);
   const note = await saved.mendLast();
   if (note) process.stderr.write(`${note}\n`);
   const artifacts = await saved.artifacts();
-  return { ...shakeNetSubject(config, artifacts), openDirectory, where: saved.checkpointPath("last") };
+  const data = await openData(config, progress);
+  return { ...shakeNetSubject(config, artifacts), data, openDirectory, where: saved.checkpointPath("last") };
 }
 
-/** The settings in which `auto` keeps the run's own number of replicas. */
-function withOwnReplicas<G extends { readonly replicas?: GivenRun["replicas"] }>(
+/** The settings that a resumed run may change: pictures of one's own may be in another place. */
+function freeSettings({ pictures }: TrainConfig): readonly string[] {
+  return pictures ? [...placeSettings, "data", "classMap"] : placeSettings;
+}
+
+/**
+ * The settings in which `auto` keeps the run's own number of replicas, and pictures of one's own have an absolute
+ * path.
+ */
+function withOwnPlace<G extends Pick<GivenRun, "replicas" | "data">>(
   given: G,
-  { replicas }: TrainConfig,
+  { replicas, pictures }: TrainConfig,
 ): G {
-  return given.replicas === "auto" ? { ...given, replicas } : given;
+  const kept = given.replicas === "auto" ? { ...given, replicas } : given;
+  return pictures && given.data !== undefined ? { ...kept, data: resolve(given.data) } : kept;
 }
 
 async function reopen<C extends TrainConfig, M extends Manifest>(

@@ -1,6 +1,6 @@
 import { UserError } from "../../../graph-builder/errors.ts";
 import { stepsPerEpoch } from "../../../runtime/data/batches.ts";
-import { datasets } from "../../../runtime/data/dataset.ts";
+import { describeData } from "../../../runtime/data/dataset.ts";
 import {
   type CheckpointKind,
   type ClassificationTask,
@@ -11,6 +11,7 @@ import {
 import { ReplicaError } from "../../../runtime/node/index.ts";
 import type { ShakeNetEngine } from "../../../shakenet/node/run.ts";
 import { averageOf } from "../../../shakenet/node/run-config.ts";
+import { countsTable, warningsOf } from "../../data/describe.ts";
 import { formatFields, formatLarge } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { openProgress } from "../../progress.ts";
@@ -28,14 +29,18 @@ import { prepareResumedRun } from "./resumed-run.ts";
 
 export async function run(given: TrainGiven): Promise<number> {
   const progress = openProgress();
-  const prepared = await (given.resume === undefined ? prepareNewRun(given) : prepareResumedRun(given));
+  const prepared = await (given.resume === undefined
+    ? prepareNewRun(given, progress)
+    : prepareResumedRun(given, progress));
   const { config } = prepared;
-  const sets = await loadSets(prepared, progress);
-  const checkpoint = await withData(prepared, sets.trainSet);
+  const sets = await loadSets(prepared);
+  const checkpoint = withData(prepared, sets.trainSet);
   const engine = await prepared.openEngine(checkpoint);
   try {
     const directory = await prepared.openDirectory(checkpoint);
     say(describeRun(directory, prepared, sets));
+    const { own } = prepared.data;
+    if (own) say(["", countsTable(own), "", ...warningsOf(own)].join("\n"));
     const reporters = [
       terminalReporter(progress, config.epochs),
       metricsReporter(directory),
@@ -127,7 +132,7 @@ function describeRun(
     recipe: description.recipe,
     network: `${description.network}, ${parameters.toLocaleString("en-US")} parameters`,
     "FLOPs an image": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
-    data: `${datasets[config.data].title}, ${trainSet.count.toLocaleString("en-US")} training and ${testSet.count.toLocaleString("en-US")} test images`,
+    data: `${describeData(config).title}, ${trainSet.count.toLocaleString("en-US")} training and ${testSet.count.toLocaleString("en-US")} ${config.pictures ? "validation" : "test"} images`,
     training: `${config.epochs} epochs of ${steps} steps, batch ${config.batchSize}, learning rate ${config.learningRate}, ${description.optimizer}`,
     device: describeDevice(config),
     run: path,

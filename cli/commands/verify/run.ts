@@ -2,11 +2,13 @@ import { dirname } from "node:path";
 import { type Checkpoint, decodeCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
 import { createModel, decodeMetadata, encodeModel, UserError } from "../../../graph-builder/index.ts";
 import { ownEntry } from "../../../graph-builder/own-entry.ts";
-import { trainedGraph } from "../../../shakenet/index.ts";
+import { openDevice } from "../../../runtime/node/index.ts";
+import { openClassifier, trainedGraph } from "../../../shakenet/index.ts";
 import { openRun } from "../../../shakenet/node/run.ts";
-import { checkpointSettings, trainingData } from "../../../shakenet/provenance.ts";
-import { loadData } from "../../load-data.ts";
+import { checkpointSettings } from "../../../shakenet/provenance.ts";
+import { loadMeasured, type RunData } from "../../data/measured.ts";
 import { findModelRun, modelOf } from "../../models/model-run.ts";
+import { openProgress } from "../../progress.ts";
 import { complete } from "../../settings.ts";
 import { type VerifyGiven, verifyCommand } from "./command.ts";
 import { compareDevices } from "./compare.ts";
@@ -22,11 +24,18 @@ export async function run(given: VerifyGiven): Promise<number> {
   const { model = "", json } = given;
   const bytes = await readFileBytes(model);
   const metadata = decodeMetadata(bytes, model);
-  const { checkpoint, where, reference } = await openTrained(given);
+  const { checkpoint, where, reference, run: ofRun } = await openTrained(given);
   expectSameStep(metadata, model, checkpoint, where);
-  const data = given.data ?? trainingData(metadata, model);
   const limit = given.testLimit ?? 256;
-  const dataset = await loadData(data, { split: "test", limit, dataDir: given.dataDir });
+  const size = async () => {
+    const classifier = await openClassifier(bytes, await openDevice("cpu", given), model);
+    await classifier.release();
+    return classifier.imageSize;
+  };
+  const { data: named, dataDir } = given;
+  const choice = { given: { data: named, dataDir }, run: ofRun, metadata, what: model, size, limit };
+  const dataset = await loadMeasured(choice, openProgress());
+  const { name: data } = dataset;
   const { rows, absent } = await compareDevices(
     { bytes, model },
     { bytes: reference(), where },
@@ -49,6 +58,8 @@ interface Trained {
   readonly where: string;
   /** The network as its evaluation in training computes it, as one .onnx. */
   readonly reference: () => Uint8Array;
+  /** What the run of the checkpoint says of its data. */
+  readonly run?: RunData | undefined;
 }
 
 async function openTrained(given: VerifyGiven): Promise<Trained> {
@@ -60,7 +71,8 @@ async function openTrained(given: VerifyGiven): Promise<Trained> {
       await ofModel.checkpoint(kind ?? "last"),
       ofModel.checkpointPath(kind ?? "last"),
     ];
-    return { checkpoint, where, reference: () => modelOf({ evalModel }, checkpoint, ofModel.config) };
+    const reference = () => modelOf({ evalModel }, checkpoint, ofModel.config);
+    return { checkpoint, where, reference, run: ofModel.config };
   }
   const opened = await openCheckpoint(given);
   const { checkpoint, where } = opened;
@@ -68,7 +80,7 @@ async function openTrained(given: VerifyGiven): Promise<Trained> {
   return { ...opened, reference: () => encodeModel(createModel(graph())) };
 }
 
-async function openCheckpoint(given: VerifyGiven): Promise<{ checkpoint: Checkpoint; where: string }> {
+async function openCheckpoint(given: VerifyGiven): Promise<Omit<Trained, "reference">> {
   const { model = "", run, against, checkpoint: kind = "last" } = given;
   if (run !== undefined && against !== undefined) {
     throw new UserError("shake verify takes --run DIR or --against CHECKPOINT, not both.", {
@@ -86,7 +98,8 @@ async function openCheckpoint(given: VerifyGiven): Promise<{ checkpoint: Checkpo
       cause: error,
     });
   });
-  return { checkpoint: await directory.checkpoint(kind), where: directory.checkpointPath(kind) };
+  const checkpoint = await directory.checkpoint(kind);
+  return { checkpoint, where: directory.checkpointPath(kind), run: directory.config };
 }
 
 /** Throws UserError for a model that was frozen at another step of the training. */

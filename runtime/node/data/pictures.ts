@@ -6,26 +6,97 @@ import { type ImageSize, pixelsOf } from "../../data/types.ts";
 /** The size that a picture is scaled to; 3 channels where left out. */
 export type PictureSize = Pick<ImageSize, "height" | "width"> & { readonly channels?: number | undefined };
 
+/** A colour: red, green and blue, or one grey, 0..255. */
+export type Colour = readonly number[];
+
+const white: Colour = [255, 255, 255];
+
 /**
- * Reads a PNG or JPEG file as uint8 [channels, height, width], 0..255: red, green and blue, or their luma for
- * one channel. The picture is turned as its EXIF data say, cropped to its centre and scaled to the size;
- * transparent pixels become white.
+ * Reads a picture file as uint8 [channels, height, width], 0..255: red, green and blue; their luma for one
+ * channel; and alpha too for four. The picture is turned as its EXIF data say, cropped to its centre and scaled
+ * to the size; transparent pixels become the background's colour.
  * Throws UserError where sharp is not installed, and where the file is missing or not a picture.
  */
-export async function readPicture(path: string, size: PictureSize): Promise<Uint8Array> {
-  const { default: sharp } = await loadSharp();
+export async function readPicture(path: string, size: PictureSize, background?: Colour): Promise<Uint8Array> {
   const file = await readFileBytes(path);
-  try {
-    const picture = scaled(sharp(file).rotate(), size).flatten({ background: "white" });
-    const pixels = await picture.toColourspace("srgb").removeAlpha().raw().toBuffer();
-    return planes(pixels, size);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UserError(`${path} is not a picture that can be read: ${reason}.`, {
+  const { pixels } = await decodePicture(file, size, path, background ?? white);
+  return pixels;
+}
+
+/** A decoded picture. */
+export interface DecodedPicture {
+  /** uint8 [channels, height, width] */
+  readonly pixels: Uint8Array;
+  /** Whether some pixels are transparent that the size has no channel for. */
+  readonly isTransparent: boolean;
+  /** The size of the picture in its file, in pixels. */
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * Decodes a picture file as `readPicture` does. Throws UserError, naming `path`, where it is not a picture
+ * that can be read.
+ */
+export async function decodePicture(
+  file: Uint8Array,
+  size: PictureSize,
+  path: string,
+  background: Colour,
+): Promise<DecodedPicture> {
+  const { default: sharp } = await loadSharp();
+  const refuse = (reason: string, cause?: unknown) => {
+    const details = { path, reason };
+    return new UserError(`${path} is not a picture that can be read: ${reason}.`, {
       code: "picture-unreadable",
-      cause: error,
+      details,
+      cause,
     });
+  };
+  const unread = unreadFormat(file);
+  if (unread) throw refuse(`${unread} is not read here, save it as PNG or JPEG`);
+  try {
+    const { hasAlpha, width, height } = await sharp(file).metadata();
+    const picture = scaled(sharp(file).rotate(), size);
+    const isFlat = !hasAlpha || size.channels === 4;
+    const isTransparent = !isFlat && (await hasTransparentPixel(picture.clone()));
+    const [r = 0, g = r, b = r] = background;
+    const opaque = size.channels === 4 ? picture.ensureAlpha() : picture.flatten({ background: { r, g, b } });
+    const seen = opaque.toColourspace("srgb");
+    const pixels = await (size.channels === 4 ? seen : seen.removeAlpha()).raw().toBuffer();
+    return { pixels: planes(pixels, size), isTransparent, width, height };
+  } catch (error) {
+    throw refuse(reasonOf(error), error);
   }
+}
+
+async function hasTransparentPixel(picture: Sharp): Promise<boolean> {
+  const alpha = await picture.extractChannel("alpha").raw().toBuffer();
+  return alpha.some((value) => value < 255);
+}
+
+/** The sentences of sharp that say too little, and better ones. */
+const reasons: readonly (readonly [text: RegExp, reason: string])[] = [
+  [/pixel limit/, "it has more pixels than can be decoded"],
+  [/premature end|failOn|truncated|unexpected end/i, "it is damaged or was cut off"],
+  [/unsupported image format/, "its format is unknown"],
+];
+
+function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const known = reasons.find(([text]) => text.test(message));
+  return known?.[1] ?? message.replace(/\s*\n\s*/g, "; ").replace(/[.;\s]+$/, "");
+}
+
+/** The name of a format of pictures that sharp's binaries do not read; undefined for other files. */
+function unreadFormat(file: Uint8Array): string | undefined {
+  const text = (from: number, to: number) => String.fromCharCode(...file.subarray(from, to));
+  if (text(4, 8) === "ftyp" && /^(heic|heix|hevc|heim|heis|mif1|msf1)/.test(text(8, 12))) {
+    return text(8, 40).includes("avif") ? undefined : "HEIC";
+  }
+  if (text(0, 2) === "BM") return "BMP";
+  const isJxl = (file[0] === 0xff && file[1] === 0x0a) || text(4, 8) === "JXL ";
+  return isJxl ? "JPEG XL" : undefined;
 }
 
 /**
@@ -57,18 +128,27 @@ function interleaved(picture: Uint8Array, channels: number): Uint8Array {
   return Uint8Array.from(picture, (_, i) => picture[(i % channels) * area + Math.floor(i / channels)] ?? 0);
 }
 
-/** Interleaved pixels of 1 or 3 channels as [channels, height, width]. */
+/**
+ * Interleaved pixels, grey or colours, with or without alpha, as [channels, height, width]. A grey channel is
+ * made of colours by ITU-R BT.601.
+ */
 function planes(pixels: Uint8Array, { height, width, channels = 3 }: PictureSize): Uint8Array {
   const area = width * height;
   const given = pixels.length / area;
-  const value = (place: number, channel: number) => pixels[place * given + (given === 1 ? 0 : channel)] ?? 0;
-  if (channels === 1) {
-    // ITU-R BT.601
-    const luma = (place: number) =>
-      0.299 * value(place, 0) + 0.587 * value(place, 1) + 0.114 * value(place, 2);
-    return Uint8Array.from({ length: area }, (_, place) => Math.round(luma(place)));
+  const out = new Uint8Array(channels * area);
+  const green = given < 3 ? 0 : 1;
+  for (let place = 0, from = 0; place < area; place++, from += given) {
+    const [r = 0, g = 0, b = 0] = [pixels[from], pixels[from + green], pixels[from + 2 * green]];
+    if (channels === 1) {
+      out[place] = Math.round(0.299 * r + 0.587 * g + 0.114 * b);
+      continue;
+    }
+    out[place] = r;
+    out[area + place] = g;
+    out[2 * area + place] = b;
+    if (channels === 4) out[3 * area + place] = given % 2 === 0 ? (pixels[from + given - 1] ?? 255) : 255;
   }
-  return Uint8Array.from({ length: channels * area }, (_, i) => value(i % area, Math.floor(i / area)));
+  return out;
 }
 
 async function loadSharp(): Promise<typeof import("sharp")> {

@@ -1,0 +1,93 @@
+import { createHash } from "node:crypto";
+import { mkdir, stat, writeFile } from "node:fs/promises";
+import { dirname, join, normalize, resolve, sep } from "node:path";
+import { extract } from "tar";
+import { refusal } from "../../../../artifacts/read-file.ts";
+import { UserError } from "../../../../graph-builder/errors.ts";
+import { makeFolderAtomic } from "../../files.ts";
+import { picturesCache, shrinkCache, touch } from "./cache.ts";
+import { entriesOf, isPictureName, missing } from "./listing.ts";
+import { readZipEntry, withZip, zipEntries } from "./zip.ts";
+
+const archiveNames = /\.(zip|tar|tar\.gz|tgz)$/i;
+
+/** Whether a path has the name of an archive: .zip, .tar, .tar.gz or .tgz. */
+export function isArchive(path: string): boolean {
+  return archiveNames.test(path);
+}
+
+/**
+ * The folder that an archive of pictures is unpacked to, once, in the cache; where the archive holds a single
+ * folder, that folder. Throws UserError where the archive is missing or damaged.
+ */
+export async function unpackPictures(path: string): Promise<string> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined);
+  if (!found) throw missing(path);
+  const identity = [resolve(path), found.size, found.mtimeNs, found.ctimeNs].join("\n");
+  const key = createHash("sha256").update(identity).digest("hex").slice(0, 32);
+  const folder = join(picturesCache(), `${key}.unpacked`);
+  const isThere = await stat(folder).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) {
+    await makeFolderAtomic(folder, (temporary) =>
+      /\.zip$/i.test(path) ? unpackZip(path, temporary) : unpackTar(path, temporary),
+    );
+    await shrinkCache(folder);
+  }
+  await touch(folder);
+  return withoutWrapper(folder);
+}
+
+/** The folder in a folder that holds nothing else. */
+async function withoutWrapper(folder: string): Promise<string> {
+  const { folders, files } = await entriesOf(folder);
+  const real = folders.filter((name) => name !== "__MACOSX");
+  const [only] = real;
+  return only !== undefined && real.length === 1 && files.length === 0
+    ? withoutWrapper(join(folder, only))
+    : folder;
+}
+
+async function unpackTar(path: string, folder: string): Promise<void> {
+  try {
+    await extract({
+      file: path,
+      cwd: folder,
+      preserveOwner: false,
+      strict: true,
+      filter: (name, entry) => "type" in entry && entry.type === "File" && isPictureName(baseName(name)),
+    });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UserError(`${path} cannot be unpacked: ${reason}.`, {
+      code: "data-damaged",
+      details: { path, reason },
+      cause: error,
+    });
+  }
+}
+
+async function unpackZip(path: string, folder: string): Promise<void> {
+  await withZip(path, async (file) => {
+    for (const entry of await zipEntries(file, path)) {
+      const name = normalize(entry.name.replaceAll("\\", "/"));
+      if (!isPictureName(baseName(entry.name))) continue;
+      const target = resolve(folder, name);
+      // a name such as ../../x would be written outside of the folder
+      if (!target.startsWith(resolve(folder) + sep)) continue;
+      const content = await readZipEntry(file, entry, path);
+      try {
+        await mkdir(dirname(target), { recursive: true });
+        await writeFile(target, content);
+      } catch (error) {
+        throw refusal(target, "written", error);
+      }
+    }
+  });
+}
+
+function baseName(name: string): string {
+  return name.split(/[/\\]/).at(-1) ?? name;
+}

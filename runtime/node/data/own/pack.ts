@@ -1,0 +1,198 @@
+import { createHash } from "node:crypto";
+import { type FileHandle, open, readdir, rename, rm, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { parseJson } from "../../../../artifacts/json.ts";
+import { refusal } from "../../../../artifacts/read-file.ts";
+import type { ImageSize } from "../../../data/types.ts";
+import { pixelsOf } from "../../../data/types.ts";
+import { makeFolder } from "../../files.ts";
+import { temporaryIn } from "../../temporary.ts";
+import { picturesCache } from "./cache.ts";
+
+/** Another number for other rows: of other rounding, or of another decoder. */
+const FORMAT = 1;
+
+const pictureSchema = z.object({
+  path: z.string(),
+  bytes: z.number(),
+  modified: z.number(),
+  changed: z.number(),
+  hash: z.string(),
+  width: z.number(),
+  height: z.number(),
+  fault: z.string().optional(),
+  isTransparent: z.boolean().optional(),
+});
+
+const indexSchema = z.object({
+  format: z.literal(FORMAT),
+  size: z.object({ channels: z.int(), height: z.int(), width: z.int() }),
+  background: z.array(z.number()),
+  begun: z.number(),
+  pictures: z.array(pictureSchema),
+});
+
+/** What a pack knows of a picture file, and by what it knows that the file is the same. */
+export interface PackedPicture {
+  readonly path: string;
+  readonly bytes: number;
+  readonly modified: number;
+  readonly changed: number;
+  /** SHA-256 of the file, hexadecimal. */
+  readonly hash: string;
+  /** The size of the picture in its file; 0 where it is broken. */
+  readonly width: number;
+  readonly height: number;
+  /** Why the picture cannot be read. */
+  readonly fault?: string | undefined;
+  readonly isTransparent?: boolean | undefined;
+}
+
+/** The end of a pack file: what its rows are. */
+export interface PackIndex {
+  readonly format: typeof FORMAT;
+  readonly size: ImageSize;
+  /** The colour behind transparent pictures. */
+  readonly background: readonly number[];
+  /** When the pack was begun, in milliseconds since 1970. */
+  readonly begun: number;
+  /** In the order of the rows. */
+  readonly pictures: readonly PackedPicture[];
+}
+
+/** The last bytes of a pack: the length of its index in front of them, and a word to know it by. */
+const [MAGIC, FOOTER] = ["SHAKEPCK", 16];
+
+/**
+ * A file of decoded pictures: a row of pixels uint8 [channels, height, width] for each, then the index as
+ * JSON, its length and a mark. A pack is written once and appears whole.
+ */
+export class Pack {
+  readonly path: string;
+  readonly index: PackIndex;
+  readonly #file: FileHandle;
+
+  private constructor(path: string, index: PackIndex, file: FileHandle) {
+    this.path = path;
+    this.index = index;
+    this.#file = file;
+  }
+
+  /** Opens a pack; undefined where it is missing, damaged, or of another format. */
+  static async open(path: string): Promise<Pack | undefined> {
+    const file = await open(path, "r").catch(() => undefined);
+    if (!file) return undefined;
+    const index = await readIndex(file).catch(() => undefined);
+    if (index) {
+      const now = new Date();
+      await utimes(path, now, now).catch(() => {});
+      return new Pack(path, index, file);
+    }
+    await file.close();
+    return undefined;
+  }
+
+  /** Copies `count` rows from `row` on into `out`. */
+  async read(row: number, count: number, out: Uint8Array): Promise<void> {
+    const bytes = pixelsOf(this.index.size);
+    await readWhole(this.#file, out.subarray(0, count * bytes), row * bytes);
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+}
+
+/** The path of the pack of a data set's pictures in a size, in the cache. */
+export function packPath(dataPath: string, size: ImageSize): string {
+  const key = createHash("sha256").update(dataPath).digest("hex").slice(0, 32);
+  return join(picturesCache(), `${sizeName(size)}-${key}.pack`);
+}
+
+/** The paths of all packs of a size. */
+export async function packsOf(size: ImageSize): Promise<string[]> {
+  const names = await readdir(picturesCache()).catch(() => []);
+  const wanted = names.filter((name) => name.startsWith(`${sizeName(size)}-`) && name.endsWith(".pack"));
+  return wanted.map((name) => join(picturesCache(), name));
+}
+
+function sizeName({ channels, height, width }: ImageSize): string {
+  return `${channels}x${height}x${width}`;
+}
+
+/** A pack that is being written. */
+export interface PackWriter {
+  write(row: number, pixels: Uint8Array): Promise<void>;
+}
+
+/**
+ * Writes a pack atomically: `fill` writes its rows and returns its index. Throws UserError where the system
+ * refuses, and what `fill` throws.
+ */
+export async function writePack(
+  path: string,
+  size: ImageSize,
+  fill: (writer: PackWriter) => Promise<Omit<PackIndex, "format" | "size">>,
+): Promise<void> {
+  const folder = picturesCache();
+  await makeFolder(folder);
+  const temporary = await temporaryIn(folder);
+  const bytes = pixelsOf(size);
+  try {
+    const file = await open(temporary, "wx");
+    try {
+      const filled = await fill({ write: (row, pixels) => writeWhole(file, pixels, row * bytes) });
+      const index: PackIndex = { format: FORMAT, size, ...filled };
+      const text = new TextEncoder().encode(JSON.stringify(index));
+      const start = filled.pictures.length * bytes;
+      await writeWhole(file, text, start);
+      const footer = Buffer.alloc(FOOTER);
+      footer.writeBigUInt64LE(BigInt(text.length));
+      footer.write(MAGIC, 8, "latin1");
+      await writeWhole(file, footer, start + text.length);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {});
+    throw refusal(path, "written", error);
+  }
+}
+
+async function readIndex(file: FileHandle): Promise<PackIndex | undefined> {
+  const { size } = await file.stat();
+  const footer = Buffer.alloc(FOOTER);
+  await readWhole(file, footer, size - FOOTER);
+  if (footer.toString("latin1", 8) !== MAGIC) return undefined;
+  const length = Number(footer.readBigUInt64LE());
+  const text = Buffer.alloc(length);
+  await readWhole(file, text, size - FOOTER - length);
+  const source = { where: "the index of a pack", code: "file-damaged" } as const;
+  return parseJson(indexSchema, text.toString("utf8"), source);
+}
+
+/** The most bytes of one call of the system. */
+const CALL = 1 << 28;
+
+async function readWhole(file: FileHandle, out: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < out.length; ) {
+    const { bytesRead } = await file.read(out, done, Math.min(CALL, out.length - done), position + done);
+    if (bytesRead === 0) throw new Error("the file of decoded pictures was cut off");
+    done += bytesRead;
+  }
+}
+
+async function writeWhole(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(
+      bytes,
+      done,
+      Math.min(CALL, bytes.length - done),
+      position + done,
+    );
+    done += bytesWritten;
+  }
+}

@@ -1,0 +1,136 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { promisify } from "node:util";
+import { inflateRaw } from "node:zlib";
+import { UserError } from "../../../../graph-builder/errors.ts";
+
+const inflate = promisify(inflateRaw);
+
+/** A file in a .zip. */
+export interface ZipEntry {
+  readonly name: string;
+  readonly method: number;
+  readonly compressed: number;
+  readonly bytes: number;
+  /** Where its local header starts. */
+  readonly offset: number;
+}
+
+const signatures = { local: 0x04034b50, central: 0x02014b50, end: 0x06054b50, end64: 0x06064b50 } as const;
+
+/** The bytes of the end record, and of the locator of the 64-bit one in front of it. */
+const [endBytes, locatorBytes] = [22, 20];
+
+/**
+ * The files of a .zip (PKWARE's APPNOTE.TXT, sections 4.3 and 4.5.3), with 64-bit sizes too. Throws UserError
+ * for a file that is none, and where it is encrypted.
+ */
+export async function zipEntries(file: FileHandle, path: string): Promise<ZipEntry[]> {
+  const { size } = await file.stat();
+  const tail = await readAt(file, Math.max(0, size - 65_535 - endBytes - locatorBytes), size, path);
+  const end = lastSignature(tail, signatures.end);
+  if (end < 0) throw damaged(path, "it has no directory, so it was cut off or is no .zip");
+  let [count, length, start] = [
+    tail.readUInt16LE(end + 10),
+    tail.readUInt32LE(end + 12),
+    tail.readUInt32LE(end + 16),
+  ];
+  if (count === 0xffff || start === 0xffffffff || length === 0xffffffff) {
+    const at = Number(tail.readBigUInt64LE(end - locatorBytes + 8));
+    const record = await readAt(file, at, at + 56, path);
+    if (record.readUInt32LE(0) !== signatures.end64) throw damaged(path, "its directory is damaged");
+    [count, length, start] = [32, 40, 48].map((offset) => Number(record.readBigUInt64LE(offset))) as [
+      number,
+      number,
+      number,
+    ];
+  }
+  return directory(await readAt(file, start, start + length, path), count, path);
+}
+
+function lastSignature(bytes: Buffer, signature: number): number {
+  const wanted = Buffer.alloc(4);
+  wanted.writeUInt32LE(signature);
+  return bytes.lastIndexOf(wanted);
+}
+
+function directory(bytes: Buffer, count: number, path: string): ZipEntry[] {
+  const entries: ZipEntry[] = [];
+  let at = 0;
+  for (let i = 0; i < count; i++) {
+    if (at + 46 > bytes.length || bytes.readUInt32LE(at) !== signatures.central) {
+      throw damaged(path, "its directory is damaged");
+    }
+    const [nameLength, extraLength, commentLength] = [28, 30, 32].map((offset) =>
+      bytes.readUInt16LE(at + offset),
+    );
+    const name = bytes.subarray(at + 46, at + 46 + (nameLength ?? 0)).toString("utf8");
+    const isEncrypted = (bytes.readUInt16LE(at + 8) & 1) === 1;
+    if (isEncrypted) throw damaged(path, `${name} is encrypted`);
+    const extra = bytes.subarray(
+      at + 46 + (nameLength ?? 0),
+      at + 46 + (nameLength ?? 0) + (extraLength ?? 0),
+    );
+    entries.push({ name, method: bytes.readUInt16LE(at + 10), ...sizes(bytes, at, extra) });
+    at += 46 + (nameLength ?? 0) + (extraLength ?? 0) + (commentLength ?? 0);
+  }
+  return entries.filter(({ name }) => !name.endsWith("/"));
+}
+
+/** The sizes and the offset, of which those that do not fit 32 bits are in the extra field 1. */
+function sizes(bytes: Buffer, at: number, extra: Buffer): Pick<ZipEntry, "compressed" | "bytes" | "offset"> {
+  const wide: number[] = [];
+  for (let field = 0; field + 4 <= extra.length; field += 4 + extra.readUInt16LE(field + 2)) {
+    if (extra.readUInt16LE(field) !== 1) continue;
+    const end = field + 4 + extra.readUInt16LE(field + 2);
+    for (let value = field + 4; value + 8 <= end; value += 8) wide.push(Number(extra.readBigUInt64LE(value)));
+  }
+  const read = (offset: number) => {
+    const narrow = bytes.readUInt32LE(at + offset);
+    return narrow === 0xffffffff ? (wide.shift() ?? narrow) : narrow;
+  };
+  // the order of the extra field: size, compressed size, offset
+  const whole = read(24);
+  const compressed = read(20);
+  return { bytes: whole, compressed, offset: read(42) };
+}
+
+/** The content of a file in a .zip. Throws UserError where it is damaged or compressed in another way. */
+export async function readZipEntry(file: FileHandle, entry: ZipEntry, path: string): Promise<Uint8Array> {
+  const { name, method, compressed, bytes, offset } = entry;
+  const header = await readAt(file, offset, offset + 30, path);
+  if (header.readUInt32LE(0) !== signatures.local) throw damaged(path, `${name} is damaged`);
+  const start = offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28);
+  const content = await readAt(file, start, start + compressed, path);
+  if (method === 0) return content;
+  if (method !== 8) throw damaged(path, `${name} is compressed in another way than Deflate`);
+  try {
+    // a file that inflates to more than its directory says is an attack or damaged
+    const inflated = await inflate(content, { maxOutputLength: Math.max(1, bytes) });
+    if (inflated.length === bytes) return inflated;
+  } catch {}
+  throw damaged(path, `${name} is damaged`);
+}
+
+async function readAt(file: FileHandle, start: number, end: number, path: string): Promise<Buffer> {
+  const buffer = Buffer.alloc(Math.max(0, end - start));
+  const { bytesRead } = await file.read(buffer, 0, buffer.length, start);
+  if (bytesRead < buffer.length) throw damaged(path, "it was cut off");
+  return buffer;
+}
+
+function damaged(path: string, reason: string): UserError {
+  return new UserError(`${path} cannot be unpacked: ${reason}.`, {
+    code: "data-damaged",
+    details: { path, reason },
+  });
+}
+
+/** Calls `use` with an opened .zip. */
+export async function withZip<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
+  const file = await open(path, "r");
+  try {
+    return await use(file);
+  } finally {
+    await file.close();
+  }
+}

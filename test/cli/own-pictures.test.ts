@@ -1,0 +1,139 @@
+import { mkdirSync, readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { colourPictures, png, writeFiles } from "../support/picture-folder.ts";
+import { shakeWith, temporaryFolder } from "../support/shake.ts";
+
+const folder = temporaryFolder();
+const elsewhere = join(folder, "elsewhere");
+const run = join(folder, "run");
+const shake = (where: string, ...args: string[]) =>
+  shakeWith({ SHAKE_CACHE_DIR: join(folder, "cache") }, where, ...args);
+
+let trained: Awaited<ReturnType<typeof shake>>;
+
+beforeAll(async () => {
+  mkdirSync(elsewhere);
+  const photos = join(folder, "photos");
+  writeFiles(photos, await colourPictures({ red: 30, blue: 30, green: 2 }));
+  writeFiles(photos, { "red/broken.png": "no picture" });
+  writeFiles(folder, { "more/green/1.png": await png("#00fe00"), "more/green/2.png": await png("#00fd00") });
+  const flags = [
+    "--width",
+    "2",
+    "--epochs",
+    "2",
+    "--image-size",
+    "8",
+    "--batch-size",
+    "16",
+    "--run-dir",
+    "run",
+  ];
+  trained = await shake(folder, "train", "--data", "photos", ...flags);
+});
+
+test("a folder of pictures is trained on, with its counts, its rare class and its broken picture said", () => {
+  const { code, stderr, stdout } = trained;
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  expect(stderr).toMatch(/photos, 55 training and 7 validation images/);
+  expect(stderr).toMatch(/class +train +validation\nblue +27 +3\ngreen +1 +1\nred +27 +3/);
+  expect(stderr).toMatch(/The class green is rare: 1 training pictures, and 18 on average/);
+  expect(stderr).toMatch(/1 picture is broken and left out:\n {2}red\/broken\.png: its format is unknown/);
+  expect(stdout).toMatch(/Validation accuracy/);
+});
+
+test("config.json has absolute paths and what the network took from the pictures", () => {
+  const config = JSON.parse(readFileSync(join(run, "config.json"), "utf8"));
+  expect(config).toMatchObject({
+    data: join(folder, "photos"),
+    imageSize: 8,
+    pictures: { classNames: ["blue", "green", "red"], size: { channels: 3, height: 8, width: 8 } },
+  });
+  const [red, , blue] = config.pictures.mean;
+  expect(red + blue).toBeGreaterThan(240);
+});
+
+test("the model says how it is fed, and nothing of this machine", () => {
+  const text = readFileSync(join(run, "model.onnx")).toString("latin1");
+  expect(text).toContain('["blue","green","red"]');
+  expect(text).toContain("./photos");
+  expect(text).not.toContain(folder);
+});
+
+describe("from another folder", () => {
+  test("eval finds the held-out pictures of a run", async () => {
+    const { stdout } = await shake(elsewhere, "eval", "--run", run, "--json");
+    expect(JSON.parse(stdout)).toMatchObject({ images: 7, data: "photos" });
+  });
+
+  test("verify finds them too", async () => {
+    const { code, stdout } = await shake(elsewhere, "verify", join(run, "model.onnx"), "--json");
+    expect(JSON.parse(stdout)).toMatchObject({ images: 7, data: "photos" });
+    expect(code).toBe(0);
+  });
+
+  test("predict knows the classes and the size", async () => {
+    const picture = join(folder, "photos/red/3.png");
+    const { stdout } = await shake(elsewhere, "predict", join(run, "model.onnx"), picture, "--json");
+    expect(["blue", "green", "red"]).toContain(JSON.parse(stdout).predictions[0].class);
+  });
+
+  test("a model is measured on all pictures of a folder that it was not trained on, by its own classes", async () => {
+    const model = join(run, "model.onnx");
+    const { stdout } = await shake(
+      elsewhere,
+      "eval",
+      "--model",
+      model,
+      "--data",
+      join(folder, "more"),
+      "--json",
+    );
+    expect(JSON.parse(stdout)).toMatchObject({ images: 2, per_class: [{ class: "green", images: 2 }] });
+  });
+
+  test("a model is measured on the held-out part of the folder that it was trained on", async () => {
+    const model = join(run, "model.onnx");
+    const { stdout } = await shake(
+      elsewhere,
+      "eval",
+      "--model",
+      model,
+      "--data",
+      join(folder, "photos"),
+      "--json",
+    );
+    expect(JSON.parse(stdout)).toMatchObject({ images: 7 });
+  });
+
+  test("a folder that was moved is asked for, and taken with --data", async () => {
+    renameSync(join(folder, "photos"), join(folder, "moved"));
+    const lost = await shake(elsewhere, "eval", "--run", run);
+    expect(lost.code).toBe(2);
+    expect(lost.stderr).toMatch(
+      /^shake: The pictures of \S+photos are not there: give their folder with --data\.\n$/,
+    );
+    const { stdout } = await shake(elsewhere, "eval", "--run", run, "--data", "../moved", "--json");
+    expect(JSON.parse(stdout)).toMatchObject({ images: 7 });
+  });
+});
+
+test.each([
+  [
+    "a side that no ShakeNet takes",
+    ["--data", ".", "--image-size", "30"],
+    /multiple of 4, not 30; the nearest is 32/,
+  ],
+  [
+    "a setting of pictures beside a known data set",
+    ["--val-split", "0.2"],
+    /--val-split is for pictures of one's own/,
+  ],
+  ["a folder that is not there", ["--data", "./nowhere"], /--data must be one of .* not \.\/nowhere/],
+])("%s is refused in one sentence", async (_, flags, message) => {
+  const { code, stderr } = await shake(folder, "train", ...flags);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(message);
+  expect(stderr.trim().split("\n")).toHaveLength(1);
+});
