@@ -24,7 +24,7 @@ export interface LoraOptions {
   readonly alpha?: number | undefined;
   /**
    * Globs that are compared with the names of weights and of the nodes that read them; by default all weights
-   * of MatMul, Gemm and Conv have adapters.
+   * of MatMul, Gemm and Conv that are not trained themselves have adapters.
    */
   readonly targets?: string | readonly string[] | undefined;
 }
@@ -57,13 +57,14 @@ export type AdaptedWeights = Pick<Checkpoint, "trainable" | "frozen"> &
 /**
  * Adds `<weight>.lora_A` and `<weight>.lora_B` to the weights of MatMul, Gemm and Conv: the layer reads
  * weight + alpha / rank * B A. A is U(-1/sqrt(inputs), 1/sqrt(inputs)), drawn from the seed as in the paper's
- * code, and B is 0, so the graph computes what it did. Only the layers in `needed`, a part of the graph, have
- * adapters. Throws UserError for a rank below 1, and where no weight is a target.
+ * code, and B is 0, so the graph computes what it did. Only the layers of a part of the graph have adapters, and
+ * no weight that is trained itself. Throws UserError for a rank below 1, where no weight is a target, and where
+ * `targets` name a weight that is trained itself.
  */
 export function withAdapters(
   graph: Graph,
-  needed: Graph,
-  { rank, alpha = rank, targets = "*" }: LoraOptions,
+  { part, trained }: { readonly part: Graph; readonly trained: ReadonlySet<string> },
+  { rank, alpha = rank, targets }: LoraOptions,
   seed: number,
 ): AdaptedGraph {
   if (!Number.isInteger(rank) || rank < 1 || !(alpha > 0)) {
@@ -72,16 +73,20 @@ export function withAdapters(
       { code: "setting-invalid", details: { setting: "lora", rank, alpha } },
     );
   }
-  const globs = [targets].flat().map((target) => globExpression(target));
+  const globs = [targets ?? "*"].flat().map((target) => globExpression(target));
   const isTarget = (node: Node, name: string) =>
     globs.some((glob) => glob.test(name) || glob.test(node.name));
-  const layers = new Set(needed.nodes);
+  const layers = new Set(part.nodes);
   const weights: Record<string, readonly [string, string]> = {};
   const adapted = rewriteGraph(graph, (node, inputs, g) => {
     const weight = layers.has(node) ? weightOf(node) : undefined;
     const own = inputs[1];
     if (!weight?.constant || !own || weight.name === undefined || !isTarget(node, weight.name))
       return undefined;
+    if (trained.has(weight.name)) {
+      if (targets === undefined) return undefined;
+      throw trainedItself(weight.name);
+    }
     const { left, right } = factorsOf(node, weight.name, weight.constant.dims, rank, seed);
     weights[weight.name] = [left.name, right.name];
     const change = g.MatMul(g.constant(left.tensor, left.name), g.constant(right.tensor, right.name));
@@ -91,10 +96,17 @@ export function withAdapters(
     return g.copy(node, inputs.toSpliced(1, 1, g.Add(own, shaped)), node.name).outputs;
   });
   if (Object.keys(weights).length > 0) return { graph: adapted, adapters: { scale: alpha / rank, weights } };
-  throw new UserError(`No weight of a MatMul, Gemm or Conv matches ${[targets].flat().join(", ")}.`, {
-    code: "parameter-unknown",
-    details: { setting: "lora", targets },
-  });
+  const reason = targets
+    ? `No weight of a MatMul, Gemm or Conv matches ${[targets].flat().join(", ")}.`
+    : "No weight of a MatMul, Gemm or Conv is left for adapters.";
+  throw new UserError(reason, { code: "parameter-unknown", details: { setting: "lora", targets } });
+}
+
+function trainedItself(weight: string): UserError {
+  return new UserError(
+    `${weight} is trained itself, so it has no adapter: leave it out of trainable, or out of the targets of lora.`,
+    { code: "setting-conflict", details: { setting: "lora", parameter: weight } },
+  );
 }
 
 /** The constant that a layer multiplies by, where one node alone reads it. */

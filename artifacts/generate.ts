@@ -31,7 +31,7 @@ import {
 import { encodeCheckpoint } from "./checkpoint.ts";
 import { epochModels } from "./epoch-model.ts";
 import { checkpointOf } from "./initial-checkpoint.ts";
-import { type Loss, lossOutput, outputsOfLoss } from "./losses.ts";
+import { type Loss, lossOutput, valuesOfLoss } from "./losses.ts";
 import type { Manifest, TrainingArtifacts } from "./manifest.ts";
 import type { StateTensor } from "./parameters.ts";
 import { randomProperties } from "./random-state.ts";
@@ -48,13 +48,16 @@ export interface GenerateOptions {
   /** Which parameters are trained; `all` by default. The others are kept in the checkpoint as they are. */
   readonly trainable?: Trainable | undefined;
   readonly loss: Loss;
-  /** The output of the model that the loss reads, where the model has several and the loss says none. */
+  /**
+   * The output of the model that the loss reads, where the model has several and the loss says none; or the
+   * name of a value inside the model.
+   */
   readonly lossInput?: string | undefined;
   /** A rule, or its name with PyTorch's constants; AdamW by default. */
   readonly optimizer?: OptimizerName | OptimizerRule | undefined;
   /** The learning rate that a session starts with; 0.001 by default. */
   readonly learningRate?: number | undefined;
-  /** Outputs of the model that the training and the evaluation model return behind `loss`. */
+  /** Outputs of the model, or values inside it, that both models return behind `loss`. */
   readonly additionalOutputs?: readonly string[] | undefined;
   /**
    * Also returns `correct`, int64: how many labels have the highest score of their row. Only with
@@ -158,7 +161,7 @@ export function generateArtifacts(trained: TrainedModel, options: GenerateOption
   } = options;
   if (chunk) expectChunks(target, fused);
   const isLoss = lossOutput(loss, form.graph);
-  const read = outputsOfLoss(loss, form.graph, lossInput).filter((value) => value !== isLoss);
+  const read = valuesOfLoss(loss, form.graph, lossInput).filter((value) => value !== isLoss);
   const evaluated = new Set([...read.flatMap(({ name }) => name ?? []), ...additionalOutputs]);
   const plan: TrainingPlan = {
     form,
@@ -263,18 +266,27 @@ function openModel(trained: TrainedModel, options: GenerateOptions): OpenedModel
     return { form: trained, choice: choiceIn(trained.graph, options), source: undefined };
   const source = sourceOf(trained, options);
   const base = trained instanceof Graph ? trained : (source?.model.graph ?? new Graph(""));
-  const { lora, loss, lossInput, seed = 0 } = options;
-  const adapted = lora && withAdapters(base, partFor(base, outputsOfLoss(loss, base, lossInput)), lora, seed);
+  const { lora, seed = 0 } = options;
+  const newHead = source?.newHead?.tensors ?? [];
+  const adapted = lora && withAdapters(base, besideAdapters(base, options, newHead), lora, seed);
   const graph = adapted?.graph ?? base;
   const choice = choiceIn(
     graph,
-    adapted
-      ? withTrainedAdapters(options, [...adapterNames(adapted.adapters), ...(source?.newHead?.tensors ?? [])])
-      : options,
+    adapted ? withTrainedAdapters(options, [...adapterNames(adapted.adapters), ...newHead]) : options,
   );
   expectTrainedHead(source?.newHead, choice.trained);
   const form = trainingForm(graph, { includes: trainsLayer(graph, choice.trained) });
   return { form, choice, source, adapters: adapted?.adapters };
+}
+
+/** The part of a graph that may have adapters, and what is trained beside them. */
+function besideAdapters(graph: Graph, options: GenerateOptions, newHead: readonly string[]) {
+  const { trainable, loss, lossInput } = options;
+  const chosen = trainable === undefined ? new Set<string>() : choiceIn(graph, options).trained;
+  return {
+    part: partFor(graph, valuesOfLoss(loss, graph, lossInput)),
+    trained: new Set([...chosen, ...newHead]),
+  };
 }
 
 /** Options that train the adapters and a new last layer, and beside them what the options name. */
@@ -288,7 +300,7 @@ function withTrainedAdapters(options: GenerateOptions, names: readonly string[])
 }
 
 function choiceIn(graph: Graph, { trainable, loss, lossInput }: GenerateOptions): OpenedModel["choice"] {
-  const part = partFor(graph, outputsOfLoss(loss, graph, lossInput));
+  const part = partFor(graph, valuesOfLoss(loss, graph, lossInput));
   expectKnownTypes(part);
   const { trained, frozen } = chooseTrainable(graph, part, trainable);
   return {

@@ -10,12 +10,13 @@ import {
   type Value,
 } from "../graph-builder/index.ts";
 import { type LossName, lossNames } from "./loss-names.ts";
+import { outputNamed } from "./outputs.ts";
 
 export { type LossName, lossNames } from "./loss-names.ts";
 
 /** What every named loss may say. */
 interface TargetedLoss {
-  /** The output of the model that the loss reads, where the model has several. */
+  /** The output of the model, or a value inside it, that the loss reads, where the model has several. */
   readonly input?: string | undefined;
   /**
    * The name of the graph's input with what is wanted: `labels` for cross-entropy, `target` for the others.
@@ -85,9 +86,9 @@ export const targetNames = {
 
 /** What a loss is appended to. */
 export interface LossContext {
-  /** The model's outputs by name, in their order. */
+  /** What the loss reads (`valuesOfLoss`), by name. */
   readonly outputs: ReadonlyMap<string, Value>;
-  /** The output that a loss reads where it says none itself. */
+  /** The value that a loss reads where it says none itself. */
   readonly lossInput: string | undefined;
   /** The names of the graph's inputs so far, to which the names of targets are added. */
   readonly taken: Set<string>;
@@ -108,21 +109,28 @@ export function appendLoss(g: Builder, loss: Loss, context: LossContext): Value 
 }
 
 /**
- * The outputs of a graph that a loss reads; for a function `lossInput`, or all of them. Throws UserError for
- * an output that the graph does not have.
+ * The values of a graph that a loss reads: outputs, in their order, then values inside the graph. A function
+ * reads `lossInput`, or all outputs. Throws UserError for a value that the graph does not have.
  */
-export function outputsOfLoss(loss: Loss, { outputs }: Graph, lossInput: string | undefined): Value[] {
+export function valuesOfLoss(loss: Loss, graph: Graph, lossInput: string | undefined): Value[] {
+  const { outputs } = graph;
   const names = outputs.map(({ name = "" }) => name);
   const singles = isList(loss) ? loss.map((term) => term.loss) : [loss];
   if (singles.length === 0) throw invalidLoss("A weighted sum needs at least one loss.");
   const read = new Set(
     singles.flatMap((single) => {
-      if (typeof single === "function")
-        return lossInput === undefined ? names : chosenOutput(names, lossInput);
-      return chosenOutput(names, isOutput(single) ? single.output : (withName(single).input ?? lossInput));
+      if (typeof single === "function") return lossInput === undefined ? names : [lossInput];
+      const said = isOutput(single) ? single.output : (withName(single).input ?? lossInput);
+      return [said ?? onlyOutput(names)];
     }),
   );
-  return outputs.filter(({ name = "" }) => read.has(name));
+  const inner = [...read].filter((name) => !names.includes(name)).map((name) => outputNamed(graph, name));
+  return [...outputs.filter(({ name = "" }) => read.has(name)), ...inner];
+}
+
+/** The value that a loss reads where it says none itself. */
+export function lossInputOf({ outputs }: Graph, lossInput: string | undefined): string | undefined {
+  return lossInput ?? (outputs.length === 1 ? outputs[0]?.name : undefined);
 }
 
 /** The output of a graph that is its loss already; undefined where the loss is another. */
@@ -153,12 +161,9 @@ function appendSingle(g: Builder, loss: SingleLoss, context: LossContext): Value
   const names = [...context.outputs.keys()];
   if (typeof loss === "function")
     return asScalar(g, loss(g, Object.fromEntries(context.outputs)), "its result");
-  if (isOutput(loss)) {
-    const name = chosenOutput(names, loss.output);
-    return asScalar(g, outputOf(context, name), "it");
-  }
+  if (isOutput(loss)) return asScalar(g, outputOf(context, loss.output), "it");
   const named = withName(loss);
-  const output = outputOf(context, chosenOutput(names, named.input ?? context.lossInput));
+  const output = outputOf(context, named.input ?? context.lossInput ?? onlyOutput(names));
   return g.scope("loss", () => appendNamed(g, named, asFloat(g, output), context));
 }
 
@@ -203,7 +208,7 @@ export function correctLabels(
   if (!isKnown || !labels) {
     throw invalidLoss("correct labels are counted with cross-entropy alone: leave countCorrect out.");
   }
-  const name = chosenOutput([...outputs.keys()], named.input ?? lossInput);
+  const name = named.input ?? lossInput ?? onlyOutput([...outputs.keys()]);
   const scores = outputOf({ outputs }, name);
   return g.scope("correct", () => {
     const hits = g.Equal(g.ArgMax(scores, { axis: 1, keepdims: 0 }), labels);
@@ -296,24 +301,17 @@ function asScalar(g: Builder, value: Value, what: string): Value {
   throw misfit(`${what} is not one number, and a loss is a float scalar`, value);
 }
 
-/** The output of that name; the only one, where none is said. */
-function chosenOutput(names: readonly string[], name: string | undefined): string {
+/** The only output of a model. Throws UserError where there are several. */
+function onlyOutput(names: readonly string[]): string {
   const [only, ...others] = names;
-  if (name === undefined && only !== undefined && others.length === 0) return only;
-  if (name === undefined) {
-    throw new UserError(
-      `The model has the outputs ${names.join(", ")}: say which the loss reads (lossInput).`,
-      {
-        code: "setting-missing",
-        details: { setting: "lossInput", outputs: names },
-      },
-    );
-  }
-  if (names.includes(name)) return name;
-  throw new UserError(`The model has no output ${name}.${didYouMean(name, names)}`, {
-    code: "output-unknown",
-    details: { output: name, outputs: names },
-  });
+  if (only !== undefined && others.length === 0) return only;
+  throw new UserError(
+    `The model has the outputs ${names.join(", ")}: say which the loss reads (lossInput).`,
+    {
+      code: "setting-missing",
+      details: { setting: "lossInput", outputs: names },
+    },
+  );
 }
 
 function outputOf({ outputs }: Pick<LossContext, "outputs">, name: string): Value {

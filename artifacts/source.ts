@@ -8,7 +8,7 @@ import {
   withDataInside,
   withOwnStatistics,
 } from "../graph-builder/index.ts";
-import { type Loss, outputsOfLoss } from "./losses.ts";
+import { type Loss, valuesOfLoss } from "./losses.ts";
 import { replaceHead } from "./replace-head.ts";
 
 /** The file that a model comes from. */
@@ -65,7 +65,7 @@ function singleOutput(graph: Graph, { loss, lossInput, classes }: SourceOptions)
       details: { setting: "classes", value: classes },
     });
   }
-  const [output, ...others] = outputsOfLoss(loss, graph, lossInput);
+  const [output, ...others] = valuesOfLoss(loss, graph, lossInput);
   if (output?.name !== undefined && others.length === 0) return output.name;
   throw new UserError("classes needs a loss that reads one output: say which with lossInput.", {
     code: "setting-conflict",

@@ -29,7 +29,15 @@ import {
   updateInPlace,
   type Value,
 } from "../graph-builder/index.ts";
-import { appendLoss, correctLabels, type Loss, lossOutput, outputsOfLoss, targetNames } from "./losses.ts";
+import {
+  appendLoss,
+  correctLabels,
+  type Loss,
+  lossInputOf,
+  lossOutput,
+  targetNames,
+  valuesOfLoss,
+} from "./losses.ts";
 import { outputNamed } from "./outputs.ts";
 import type { StateTensor } from "./parameters.ts";
 import type { Target } from "./settings.ts";
@@ -135,7 +143,7 @@ function appendForward(
   { outputs, others }: { readonly outputs: readonly string[]; readonly others: readonly Value[] },
 ): { readonly loss: Value; readonly copyOf: (value: Value) => Value } {
   const { inputs } = g.graph;
-  const read = outputsOfLoss(loss, network, lossInput);
+  const read = valuesOfLoss(loss, network, lossInput);
   const returned = outputs.map((name) => outputNamed(network, name));
   const needed = [...read, ...returned, ...others];
   const { own, random } = ownInputs(network, needed, tensors, form);
@@ -156,8 +164,9 @@ function appendForward(
   const copies = new Map(read.map((value) => [value.name ?? "", copyOf(value)]));
   const last = inputs.length;
   const taken = givenNames(g.graph);
-  const result = g.output(appendLoss(g, loss, { outputs: copies, lossInput, taken }), LOSS);
-  const correct = countCorrect && correctLabels(g, loss, { outputs: copies, lossInput }, inputs.slice(last));
+  const context = { outputs: copies, lossInput: lossInputOf(network, lossInput) };
+  const result = g.output(appendLoss(g, loss, { ...context, taken }), LOSS);
+  const correct = countCorrect && correctLabels(g, loss, context, inputs.slice(last));
   // the targets of the loss come behind the network's own inputs
   inputs.splice(own.length, 0, ...inputs.splice(last));
   for (const [i, name] of outputs.entries()) g.output(copyOf(at(returned, i)), name);
@@ -205,7 +214,7 @@ function stateOf({
 }: TrainingPlan): StateTensor[] {
   const { graph, statistics } = form;
   const returned = additionalOutputs.map((name) => outputNamed(graph, name));
-  const needed = [...outputsOfLoss(loss, graph, lossInput), ...returned];
+  const needed = [...valuesOfLoss(loss, graph, lossInput), ...returned];
   const found = new Map<string, StateTensor>();
   for (const value of [...nodesFor(graph, needed).flatMap(({ inputs }) => inputs), ...needed]) {
     const name = value?.name;

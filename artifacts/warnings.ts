@@ -1,5 +1,5 @@
 import { isOp, type Model, type Node, type Value } from "../graph-builder/index.ts";
-import { outputsOfLoss } from "./losses.ts";
+import { valuesOfLoss } from "./losses.ts";
 import type { TrainingPlan } from "./training-graphs.ts";
 
 /** Something that a user of the artifacts should know. */
@@ -31,7 +31,7 @@ function doubledActivation({ form, loss, lossInput }: TrainingPlan): Warning[] {
   const type = typeof loss === "object" && "type" in loss ? loss.type : loss;
   if (type !== "cross-entropy" && type !== "bce-with-logits") return [];
   const activation = ownActivations[type];
-  const doubled = outputsOfLoss(loss, form.graph, lossInput).filter((output) =>
+  const doubled = valuesOfLoss(loss, form.graph, lossInput).filter((output) =>
     isOp(makerOf(output), activation),
   );
   return doubled.map(({ name = "" }) => ({

@@ -15,12 +15,18 @@ export const anyModelSettings = {
     .min(1)
     .optional()
     .describe("train low-rank adapters of this rank in place of the weights of MatMul, Gemm and Conv"),
-  loss: text
+  loraAlpha: z
+    .number()
+    .positive()
     .optional()
-    .describe(
-      `what training minimises: ${lossNames.join(", ")}, or output:NAME for an output that is the loss`,
-    ),
-  lossInput: text.optional().describe("output of the model that the loss reads [default: the only one]"),
+    .describe("factor of the adapters, over the rank [default: --lora]"),
+  loraTargets: texts.describe("weights with adapters, by globs of them or of their nodes [default: all]"),
+  loss: texts.describe(
+    `what training minimises: ${lossNames.join(", ")}, or output:NAME for an output that is the loss; several are added, such as cross-entropy:logits 0.4*mse:box`,
+  ),
+  lossInput: text
+    .optional()
+    .describe("output of the model, or value inside it, that the loss reads [default: the only output]"),
   classWeights: z
     .array(z.number().min(0))
     .min(1)
@@ -53,5 +59,7 @@ export const anyModelSettings = {
     .positive()
     .optional()
     .describe("elements of gradients beyond this absolute value are set to it [default: no limit]"),
-  additionalOutputs: texts.describe("outputs of the model that a training step returns beside the loss"),
+  additionalOutputs: texts.describe(
+    "outputs of the model, or values inside it, that a training step returns beside the loss",
+  ),
 } as const;

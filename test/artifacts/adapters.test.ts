@@ -157,3 +157,59 @@ test("a rank that is none, targets that match nothing, and changes of another mo
     "The model has no weight hidden.weight",
   );
 });
+
+test("what is trained itself has no adapter, and a target that is trained itself is refused", () => {
+  const file = encodeModel(mlp());
+  const trainedOf = (options: object) =>
+    generateArtifacts(file, { loss: "mse", ...options }).manifest.trainable;
+  expect(trainedOf({ lora: { rank: 2 }, trainable: "out.*" })).toEqual([
+    ...["hidden.weight.lora_B", "hidden.weight.lora_A", "out.weight", "out.bias"],
+  ]);
+  expect(() => trainedOf({ lora: { rank: 2, targets: "*.weight" }, trainable: "out.weight" })).toThrow(
+    "out.weight is trained itself, so it has no adapter: leave it out of trainable, or out of the targets of lora.",
+  );
+  expect(() => trainedOf({ lora: { rank: 2 }, trainable: "all" })).toThrow(
+    "No weight of a MatMul, Gemm or Conv is left for adapters.",
+  );
+});
+
+test("a new last layer is trained whole beside the adapters of the others, and both are exported", async () => {
+  const file = encodeModel(smallCnn());
+  const artifacts = generateArtifacts(file, {
+    loss: "cross-entropy",
+    learningRate: 0.05,
+    classes: 5,
+    lora: { rank: 2 },
+    seed: 6,
+  });
+  const { trainable, newHead } = artifacts.manifest;
+  expect(newHead).toEqual({ classes: 5, tensors: ["fc.weight", "fc.bias"] });
+  expect([...trainable].sort()).toEqual([
+    ...["fc.bias", "fc.weight", "first.conv.weight.lora_A", "first.conv.weight.lora_B"],
+    ...["second.conv.weight.lora_A", "second.conv.weight.lora_B"],
+  ]);
+  const session = await TrainingSession.create(artifacts, device);
+  const feeds = {
+    images: random([5, 2, 6, 6]),
+    labels: new Tensor("int64", BigInt64Array.from([0n, 1n, 2n, 3n, 4n]), [5]),
+  };
+  const losses: number[] = [];
+  for (let step = 0; step < 20; step++) {
+    session.lazyResetGrad();
+    losses.push(Number((await session.runTrainStep(feeds))["loss"]?.data[0]));
+    await session.runOptimizerStep();
+  }
+  expect(losses.at(-1)).toBeLessThan(0.7 * Number(losses[0]));
+  const evaluation = await session.runEvalStep(feeds);
+  const exported = await session.exportModel();
+  const [before, after] = [constantsOf(file), constantsOf(exported)];
+  expect(after.get("first.conv.weight")).not.toEqual(before.get("first.conv.weight"));
+  expect([...after.keys()].some((name) => name?.includes("lora"))).toBe(false);
+  const model = await InferenceSession.create(exported);
+  const { logits } = await model.run({ images: feeds.images });
+  expect(logits?.dims).toEqual([5, 5]);
+  for (const [i, value] of numbers(logits).entries())
+    expect(value).toBeCloseTo(numbers(evaluation["logits"])[i] ?? Number.NaN, 4);
+  await model.release();
+  await session.release();
+});

@@ -242,3 +242,53 @@ describe("other losses", () => {
     expect(() => generateArtifacts(scorer([3], normal("scores", [rows, 3])), { loss })).toThrow(sentence);
   });
 });
+
+describe("a loss that reads a value inside the model", () => {
+  /** relu(x w), of which the file returns the sum of each row alone. */
+  function withInner(): Model {
+    const g = createBuilder(new Graph("inner"));
+    const hidden = g.Relu(
+      g.MatMul(g.input("x", "float", ["batch", 2]), g.constant(floats([1, -1, 2, 0.5], [2, 2]), "w")),
+    );
+    hidden.name = "hidden";
+    g.output(g.ReduceSum(hidden, g.int64([1]), { keepdims: 0 }), "y");
+    return createModel(g.graph);
+  }
+  const feeds = {
+    x: floats([1, 2, 3, 4], [2, 2]),
+    w: floats([1, -1, 2, 0.5], [2, 2]),
+    target: floats([1, 1, 1, 1], [2, 2]),
+    target_1: floats([2, 3]),
+  };
+
+  test("has the gradient of that value, and the eval model returns it", async () => {
+    const { trainingModel, evalModel } = generateArtifacts(withInner(), {
+      loss: "mse",
+      lossInput: "hidden",
+      target: "standard",
+    });
+    // hidden = [[5, 0], [11, 0]], the error [[4, -1], [10, -1]], and relu'(0) = 0 in the second column
+    const results = await runGraph(decodeModel(trainingModel).graph, feeds);
+    expect(at(numbersOf(results, "loss"), 0)).toBeCloseTo((16 + 1 + 100 + 1) / 4, 5);
+    expect(numbersOf(results, "w_grad")).toEqual([(1 * 4 + 3 * 10) / 2, 0, (2 * 4 + 4 * 10) / 2, 0]);
+    const evaluated = await runGraph(decodeModel(evalModel).graph, feeds);
+    expect(numbersOf(evaluated, "hidden")).toEqual([5, 0, 11, 0]);
+  });
+
+  test("may be a term beside a loss of the only output", async () => {
+    const loss: Loss = [
+      { loss: "mse" as const, weight: 2 },
+      { loss: { type: "l1", input: "hidden", target: "wanted" } },
+    ];
+    const { trainingModel } = generateArtifacts(withInner(), { loss, target: "standard" });
+    const given = { ...feeds, target: feeds.target_1, wanted: feeds.target };
+    const results = await runGraph(decodeModel(trainingModel).graph, given);
+    expect(at(numbersOf(results, "loss"), 0)).toBeCloseTo(2 * ((9 + 64) / 2) + (4 + 1 + 10 + 1) / 4, 5);
+  });
+
+  test("is refused with the nearest name where there is no such value", () => {
+    expect(() => generateArtifacts(withInner(), { loss: "mse", lossInput: "hiden" })).toThrow(
+      "The model has no output hiden. Did you mean hidden?",
+    );
+  });
+});

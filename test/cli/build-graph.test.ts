@@ -131,7 +131,7 @@ test.each([
     "--depth does not apply to --from m.onnx: it is a setting of ShakeNet's own network.",
   ],
   [{ from: "m.onnx", data: "shapes" as const }, "--data does not apply to --from m.onnx"],
-  [{ loss: "mse" }, "--loss needs --from MODEL.onnx: without it, build-graph compiles ShakeNet."],
+  [{ loss: ["mse"] }, "--loss needs --from MODEL.onnx: without it, build-graph compiles ShakeNet."],
   [{ learningRate: 1 }, "--learning-rate needs --from MODEL.onnx"],
 ])("a flag that does not apply is refused: %j", (given, sentence) => {
   expect(() => expectFittingFlags(given)).toThrow(sentence);
@@ -142,19 +142,78 @@ test.each([
     {},
     "--from needs --loss: cross-entropy, mse, l1, bce-with-logits, or output:NAME. The model's outputs are logits.",
   ],
-  [{ loss: "cross-entrpy" }, /not cross-entrpy\. Did you mean cross-entropy\?$/],
-  [{ loss: "logits" }, /Did you mean output:logits\?$/],
-  [{ loss: "mse", classWeights: [1] }, "--class-weights is an option of cross-entropy, not of mse."],
+  [{ loss: ["cross-entrpy"] }, /not cross-entrpy\. Did you mean cross-entropy\?$/],
+  [{ loss: ["logits"] }, /Did you mean output:logits\?$/],
   [
-    { loss: "output:logits", lossInput: "logits" },
+    { loss: ["mse", "0.4*l1"], classWeights: [1] },
+    "--class-weights is an option of cross-entropy, not of mse and 0.4*l1.",
+  ],
+  [{ loss: ["x*mse"] }, "--loss x*mse has no number in front of *: write 0.4*mse, for instance."],
+  [{ loss: ["*mse"] }, "--loss *mse has no number in front of *"],
+  [{ loss: ["0.4*mes:logits"] }, "not 0.4*mes:logits. Did you mean mse?"],
+  [{ loss: ["mse:"] }, "or output:NAME, not mse:."],
+  [{ loss: ["output"] }, "or output:NAME, not output."],
+  [
+    { loss: ["output:logits"], lossInput: "logits" },
     /^--loss-input is an option of .*, not of output:logits\.$/,
   ],
 ])("a loss that cannot be is refused: %j", (given, sentence) => {
   expect(() => lossOf(given, ["logits"])).toThrow(sentence);
 });
 
+test("several losses are a weighted sum, and each says what it reads", () => {
+  const given = { loss: ["cross-entropy:scores", "0.4 * mse:onnx::Gemm_7", "-1e-3*output:sparsity", "l1"] };
+  expect(lossOf({ ...given, classWeights: [1, 2] }, [])).toEqual([
+    { loss: { type: "cross-entropy", classWeights: [1, 2], input: "scores" }, weight: 1 },
+    { loss: { type: "mse", input: "onnx::Gemm_7" }, weight: 0.4 },
+    { loss: { output: "sparsity" }, weight: -1e-3 },
+    { loss: { type: "l1" }, weight: 1 },
+  ]);
+  expect(lossOf({ loss: ["mse:a"], reduction: "sum" }, [])).toEqual({
+    type: "mse",
+    input: "a",
+    reduction: "sum",
+  });
+  expect(lossOf({ loss: ["0.5*output:a"] }, [])).toEqual([{ loss: { output: "a" }, weight: 0.5 }]);
+});
+
+test("build-graph --from sums losses, and has adapters of some weights", async () => {
+  writeFileSync(join(folder, "both.onnx"), encodeModel(twoHeads()));
+  const [made, refused] = await Promise.all([
+    shake(
+      folder,
+      ...["build-graph", "--from", "both.onnx", "--out", "both", "--lora", "2", "--lora-alpha", "4"],
+      ...[
+        "--lora-targets",
+        "trunk.*",
+        "--trainable",
+        "head",
+        "--loss",
+        "cross-entropy:scores",
+        "0.4*mse:box",
+      ],
+    ),
+    shake(folder, "build-graph", "--from", "both.onnx", "--loss", "mse", "--lora-alpha", "4"),
+  ]);
+  expect(made).toMatchObject({ code: 0, stderr: "" });
+  expect(made.stdout).toMatch(
+    /^inputs +x float\[batch, 3\]; labels int64\[batch\]; target float\[batch, 4\]$/m,
+  );
+  expect(made.stdout).toMatch(/^loss +cross-entropy:scores \+ 0\.4\*mse:box$/m);
+  const { trainable, loss } = manifestIn("both");
+  expect(trainable).toContain("trunk.weight.lora_A");
+  expect(trainable).not.toContain("scores.weight.lora_A");
+  expect(loss).toMatchObject([{ loss: { type: "cross-entropy", input: "scores" } }, { weight: 0.4 }]);
+  const { properties } = decodeCheckpoint(read("both", artifactFiles.checkpoint));
+  expect(JSON.parse(String(properties.get("lora")))).toMatchObject({ scale: 2 });
+  expect(refused).toMatchObject({
+    code: 2,
+    stderr: "shake: --lora-alpha is a setting of low-rank adapters: give --lora RANK too.\n",
+  });
+});
+
 test.each([
-  [{ momentum: 0.5 }, "--momentum is a setting of sgd-momentum and sgd-nesterov, not of adamw."],
+  [{ momentum: 0.5 }, "--momentum is a setting of sgd-momentum and sgd-nesterov and muon, not of adamw."],
   [{ optimizer: "sgd" as const, betas: [0.9, 0.99] }, "--betas is a setting of adamw, not of sgd."],
   [{ groups: ["*.bias"] }, /^--groups must be a glob and settings, such as .*, not \*\.bias\.$/],
   [{ groups: ["*.bias:decay"] }, /^--groups must be a glob and settings/],

@@ -47,7 +47,7 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
     generateArtifacts(bytes, {
       name,
       trainable,
-      lora: given.lora === undefined ? undefined : { rank: given.lora },
+      lora: loraOf(given),
       loss,
       lossInput,
       optimizer: rule,
@@ -73,6 +73,17 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
       shakeCommand("export", folder, "--out", `${name}-trained.onnx`),
     ],
   };
+}
+
+/** The adapters that the flags ask for. Throws UserError for settings of adapters without --lora. */
+function loraOf({ lora: rank, loraAlpha: alpha, loraTargets: targets }: BuildGraphGiven) {
+  if (rank !== undefined) return { rank, alpha, targets };
+  const flag = alpha !== undefined ? "--lora-alpha" : targets && "--lora-targets";
+  if (flag === undefined) return undefined;
+  throw new UserError(`${flag} is a setting of low-rank adapters: give --lora RANK too.`, {
+    code: "setting-missing",
+    details: { setting: "lora" },
+  });
 }
 
 /** `shake train`, where the model has as many classes as one of its data sets. */
@@ -145,7 +156,7 @@ function sourceFields(file: string, { producerName, opsets, irVersion }: Outline
 
 function trainingFields(
   { manifest, evalModel, checkpoint }: ModelArtifacts,
-  { loss, lossInput, learningRate = 0.001, fused, chunk, seed = 1 }: BuildGraphGiven,
+  { loss = [], lossInput, learningRate = 0.001, fused, chunk, seed = 1 }: BuildGraphGiven,
   rule: OptimizerRule,
 ): Build["fields"] {
   const { trainable, parameters, cost, target, newHead } = manifest;
@@ -158,7 +169,7 @@ function trainingFields(
   return {
     inputs: typed(graph.inputs.filter(({ name = "" }) => !held.has(name))),
     outputs: `loss float[]${evaluated.length > 0 ? `; when evaluated also ${typed(evaluated)}` : ""}`,
-    loss: lossInput === undefined ? loss : `${loss} of ${lossInput}`,
+    loss: lossInput === undefined ? loss.join(" + ") : `${loss.join(" + ")} of ${lossInput}`,
     trained: `${formatLarge(parameters)} values in ${trainable.length} ${trainable.length === 1 ? "tensor" : "tensors"}`,
     "new last layer":
       newHead &&
