@@ -15,7 +15,7 @@ import { trainCommand } from "./commands/train/command.ts";
 import { verifyCommand } from "./commands/verify/command.ts";
 import { startDebugging } from "./debug.ts";
 import { shakeCommand } from "./invocation.ts";
-import { colors } from "./terminal.ts";
+import { say, sayFailure } from "./terminal.ts";
 
 /** The commands in the order of the help. */
 export const commands: readonly Command[] = [
@@ -40,11 +40,11 @@ export async function main(args: readonly string[]): Promise<number> {
   process.stderr.on("error", () => {});
   try {
     expectWorkingFolder();
-    await startDebugging(process.env["SHAKE_DEBUG"], (line) => process.stderr.write(`${line}\n`));
+    await startDebugging(process.env["SHAKE_DEBUG"], say);
     return await runCommand(args);
   } catch (error) {
     const { text, code } = failureOf(error);
-    process.stderr.write(`${colors(process.stderr).red("shake:")} ${text}\n`);
+    sayFailure(text);
     return code;
   }
 }
@@ -148,6 +148,6 @@ function refuseUnknown({ _: [name], $0: _script, ...flags }: Arguments): void {
 /** A reader that has gone needs no more output: a pipe that is closed, a terminal that has ended. */
 function endOnFullOutput(error: NodeJS.ErrnoException): void {
   if (error.code === "EPIPE" || error.code === "EIO") return;
-  process.stderr.write(`shake: The standard output cannot be written: ${reasonOf(String(error.code))}.\n`);
+  sayFailure(`The standard output cannot be written: ${reasonOf(String(error.code))}.`);
   process.exit(2);
 }

@@ -1,3 +1,5 @@
+import { visibleName } from "./terminal.ts";
+
 /** Lines of text columns: numbers to the right, the rest to the left, two spaces between. */
 export function formatTable(
   header: readonly string[],
@@ -18,13 +20,14 @@ export function formatTable(
 
 /** Lines of names and values, for example of a summary. */
 export function formatFields(fields: Readonly<Record<string, string | number | undefined>>): string {
-  const known = Object.entries(fields).filter(([, value]) => value !== undefined);
+  const all = Object.entries(fields).map(([name, value]) => [visibleName(name), value] as const);
+  const known = all.filter(([, value]) => value !== undefined);
   const width = Math.max(...known.map(([name]) => name.length));
   return known.map(([name, value]) => `${name.padEnd(width)}  ${formatCell(value ?? "")}`).join("\n");
 }
 
 function formatCell(cell: string | number): string {
-  return typeof cell === "number" ? cell.toLocaleString("en-US") : cell;
+  return typeof cell === "number" ? cell.toLocaleString("en-US") : visibleName(cell);
 }
 
 /** A count with its thousand, million or billion: 12.3 M. */

@@ -1,5 +1,5 @@
 import { MultiBar, type SingleBar } from "cli-progress";
-import { colors } from "./terminal.ts";
+import { colors, visible } from "./terminal.ts";
 
 /**
  * Shows the progress of a long command: a live line on a terminal, a plain line every few seconds elsewhere.
@@ -35,12 +35,13 @@ function liveProgress(stream: NodeJS.WriteStream): Progress {
   let bar: SingleBar | undefined;
   return {
     update(done, total, text) {
-      bar ??= bars.create(total, done, { text });
+      const shown = { text: visible(text) };
+      bar ??= bars.create(total, done, shown);
       bar.setTotal(total);
-      bar.update(done, { text });
+      bar.update(done, shown);
     },
     log(line) {
-      bars.log(`${line}\n`);
+      bars.log(`${visible(line)}\n`);
       bars.update();
     },
     stop() {
@@ -56,11 +57,11 @@ function plainProgress(stream: NodeJS.WriteStream): Progress {
     update(_done, _total, text) {
       if (performance.now() - last < PLAIN_INTERVAL_MS) return;
       last = performance.now();
-      stream.write(`${text}\n`);
+      stream.write(`${visible(text)}\n`);
     },
     log(line) {
       last = performance.now();
-      stream.write(`${line}\n`);
+      stream.write(`${visible(line)}\n`);
     },
     stop() {},
   };

@@ -37,7 +37,7 @@ export async function openDevice(
   expectDevice(name);
   const threads = options.threads === undefined ? {} : { intraOpNumThreads: options.threads };
   // memory patterns are 5 % faster, but allocate a second block beside the memory of the first step
-  const common = { ...threads, logSeverityLevel: 3 as const, enableMemPattern: false };
+  const common = { ...threads, logSeverityLevel: 4 as const, enableMemPattern: false };
   if (name === "wasm") return openWasm(common, options.threads ?? 1);
   const ort = await loadRuntime();
   // a device that cannot be opened throws an error, so ONNX Runtime need not log it too

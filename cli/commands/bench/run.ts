@@ -4,6 +4,7 @@ import { measurePeak } from "../../../runtime/measure/peak.ts";
 import { Profiler } from "../../../runtime/node/profile.ts";
 import { expectTrainable, replicaCount } from "../../../runtime/node/run/engine-settings.ts";
 import { complete } from "../../settings.ts";
+import { print } from "../../terminal.ts";
 import { type BenchGiven, type BenchSettings, benchCommand } from "./command.ts";
 import { measureSteps, openBenchDevice } from "./measure.ts";
 import { describe, summarize } from "./report.ts";
@@ -17,7 +18,7 @@ export async function run(given: BenchGiven): Promise<number> {
   try {
     const measured = await measureSteps(config, profiler?.device ?? device, profiler);
     const result = summarize(config, measured, await measurePeak(device));
-    process.stdout.write(config.json ? `${JSON.stringify(result)}\n` : `${describe(result)}\n`);
+    print(config.json ? JSON.stringify(result) : describe(result));
   } finally {
     await profiler?.close();
   }

@@ -4,6 +4,7 @@ import { writeTrainingArtifacts } from "../../../runtime/node/index.ts";
 import { formatFields, formatLarge } from "../../format.ts";
 import { expectOutputFolder } from "../../output.ts";
 import { complete } from "../../settings.ts";
+import { print } from "../../terminal.ts";
 import { buildOfModel } from "./any-model.ts";
 import { expectFittingFlags } from "./applicable.ts";
 import type { Build } from "./build.ts";
@@ -22,7 +23,7 @@ export async function run(given: BuildGraphGiven): Promise<number> {
   const { folder, artifacts } = build;
   await expectOutputFolder(folder, given.from);
   await writeTrainingArtifacts(folder, artifacts);
-  process.stdout.write(describe(build));
+  print(describe(build).trimEnd());
   return 0;
 }
 

@@ -14,6 +14,7 @@ import { buildTrainingArtifacts } from "../../../shakenet/index.ts";
 import { artifactSettings, runConfig } from "../../../shakenet/node/run-config.ts";
 import { formatFields, formatLarge, formatTable } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
+import { print } from "../../terminal.ts";
 import type { DoctorGiven } from "./command.ts";
 
 export async function run({ json }: DoctorGiven): Promise<number> {
@@ -30,16 +31,16 @@ export async function run({ json }: DoctorGiven): Promise<number> {
   const cuda = await cudaReport();
   const devices: { device: DeviceName; works: boolean; says: string }[] = [];
   for (const name of deviceNames) devices.push({ device: name, ...(await tryDevice(name)) });
-  if (json) process.stdout.write(`${JSON.stringify({ ...machine, cuda, devices })}\n`);
+  if (json) print(JSON.stringify({ ...machine, cuda, devices }));
   else {
     const rows = devices.map(({ device, works, says }) => [device, works ? "yes" : "no", says]);
-    process.stdout.write(`${formatFields(machine)}\n\n${formatTable(["device", "works", ""], rows)}\n`);
+    print(`${formatFields(machine)}\n\n${formatTable(["device", "works", ""], rows)}`);
     const needs = cuda.map(({ what, found, next }) => [
       what,
       found ?? "missing",
       found === undefined ? next : "",
     ]);
-    if (needs.length > 0) process.stdout.write(`\n${formatTable(["for CUDA", "found", "next"], needs)}\n`);
+    if (needs.length > 0) print(`\n${formatTable(["for CUDA", "found", "next"], needs)}`);
   }
   return devices.some(({ works }) => works) ? 0 : 1;
 }

@@ -24,6 +24,7 @@ import {
 } from "../../models/scaling-classifier.ts";
 import { openProgress } from "../../progress.ts";
 import { complete } from "../../settings.ts";
+import { print } from "../../terminal.ts";
 import { type EvalGiven, evalCommand } from "./command.ts";
 
 export async function run(given: EvalGiven): Promise<number> {
@@ -51,9 +52,7 @@ export async function run(given: EvalGiven): Promise<number> {
       correct,
     }));
     const averaged = mirrored && { tta_loss: mirrored.loss, tta_accuracy: mirrored.accuracy };
-    process.stdout.write(
-      `${JSON.stringify({ model: what, data, images, loss, accuracy, ...averaged, per_class: rows })}\n`,
-    );
+    print(JSON.stringify({ model: what, data, images, loss, accuracy, ...averaged, per_class: rows }));
     return 0;
   }
   const rows = perClass.map(({ className, images, correct }) => [
@@ -62,9 +61,9 @@ export async function run(given: EvalGiven): Promise<number> {
     correct,
     percent(correct, images),
   ]);
-  process.stdout.write(
+  print(
     `${formatTable(["class", "images", "correct", "accuracy"], rows)}\n\n` +
-      `${what} on ${describeName(data)}: loss ${evaluation.loss.toFixed(4)}, accuracy ${evaluation.accuracy.toFixed(2)} % of ${evaluation.images.toLocaleString("en-US")} images\n${mirrored ? `with mirrored images too: loss ${mirrored.loss.toFixed(4)}, accuracy ${mirrored.accuracy.toFixed(2)} %\n` : ""}`,
+      `${what} on ${describeName(data)}: loss ${evaluation.loss.toFixed(4)}, accuracy ${evaluation.accuracy.toFixed(2)} % of ${evaluation.images.toLocaleString("en-US")} images${mirrored ? `\nwith mirrored images too: loss ${mirrored.loss.toFixed(4)}, accuracy ${mirrored.accuracy.toFixed(2)} %` : ""}`,
   );
   return 0;
 }

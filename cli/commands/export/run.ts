@@ -19,6 +19,7 @@ import { findTrainedModel } from "../../models/trained-model.ts";
 import { expectOutputFile } from "../../output.ts";
 import { openProgress } from "../../progress.ts";
 import { complete } from "../../settings.ts";
+import { print, say } from "../../terminal.ts";
 import { type ExportGiven, exportCommand } from "./command.ts";
 import { describeLoss, type QuantizationLoss, quantizedModel } from "./quantize.ts";
 import { restoredModel } from "./restored.ts";
@@ -29,14 +30,13 @@ export async function run(given: ExportGiven): Promise<number> {
   await expectOutputFile(out, given.source ?? "");
   const { bytes, loss } = await exported(given);
   await writeFileAtomic(out, bytes);
-  if (json)
-    process.stdout.write(`${JSON.stringify({ model: out, bytes: bytes.length, ...lossFacts(loss) })}\n`);
+  if (json) print(JSON.stringify({ model: out, bytes: bytes.length, ...lossFacts(loss) }));
   else {
     const lines = [
       `${out}  ${formatLarge(bytes.length)}B`,
       ...(loss ? [`accuracy loss ${describeLoss(loss)}`] : []),
     ];
-    process.stdout.write(`${lines.join("\n")}\n\nNext:\n  ${shakeCommand("inspect", out)}\n`);
+    print(`${lines.join("\n")}\n\nNext:\n  ${shakeCommand("inspect", out)}`);
   }
   return 0;
 }
@@ -131,8 +131,8 @@ async function freeze(source: Source, form: ExportForm, given: ExportGiven): Pro
   const sets = { trainSet, testSet, device: await openDevice(device, { threads }), progress };
   const made = await quantizedModel(checkpoint, where, about, form, sets);
   if (made.loss.float32 - made.loss.int8 >= 0.5) {
-    process.stderr.write(
-      `int8 loses half a point or more: --calibration-images above ${calibrationImages} may help, and --precision float16 loses less.\n`,
+    say(
+      `int8 loses half a point or more: --calibration-images above ${calibrationImages} may help, and --precision float16 loses less.`,
     );
   }
   return made;

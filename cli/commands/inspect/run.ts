@@ -19,6 +19,7 @@ import { isRun } from "../../../runtime/node/run/run-directory.ts";
 import { shakeNetFunctions } from "../../../shakenet/functions.ts";
 import { openRun } from "../../../shakenet/node/run.ts";
 import { findModelRun } from "../../models/model-run.ts";
+import { print } from "../../terminal.ts";
 import { inspectArtifacts } from "./artifacts.ts";
 import { inspectCheckpoint } from "./checkpoint.ts";
 import type { InspectGiven } from "./command.ts";
@@ -34,8 +35,8 @@ export async function run({ file = "", graph, lowered, dot, training, json }: In
   if (graph || lowered || dot) {
     const model = expectModel(report, file);
     const shown = lowered ? await modelOn(lowered, model) : model;
-    process.stdout.write(`${dot ? toDot(shown.graph) : printModel(shown)}\n`);
-  } else process.stdout.write(json ? `${JSON.stringify(report.facts)}\n` : `${report.text}\n`);
+    print(dot ? toDot(shown.graph) : printModel(shown));
+  } else print(json ? JSON.stringify(report.facts) : report.text);
   return 0;
 }
 

@@ -14,6 +14,7 @@ import {
 import { formatTable } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { openProgress } from "../../progress.ts";
+import { print } from "../../terminal.ts";
 import type { InstallCudaGiven } from "./command.ts";
 
 export async function run({
@@ -42,7 +43,7 @@ export async function run({
       found ?? "missing",
       found === undefined ? next : "",
     ]);
-    process.stdout.write(`${formatTable(["", "found", "next"], rows)}\n`);
+    print(formatTable(["", "found", "next"], rows));
     return 0;
   } finally {
     process.off("SIGINT", interrupt);

@@ -10,6 +10,7 @@ import { shakeCommand } from "../../invocation.ts";
 import { packagedModel } from "../../models/packaged-model.ts";
 import { feedingFrom } from "../../models/scaling-classifier.ts";
 import { complete } from "../../settings.ts";
+import { print, say } from "../../terminal.ts";
 import { type PredictGiven, predictCommand } from "./command.ts";
 
 interface Candidate {
@@ -23,7 +24,7 @@ export async function run(given: PredictGiven): Promise<number> {
   const { device, threads } = complete(predictCommand.settings, given);
   const bytes = await readFileBytes(model);
   const metadata = decodeMetadata(bytes, model);
-  const classNames = classNamesIn(metadata, (note) => process.stderr.write(`${note}\n`));
+  const classNames = classNamesIn(metadata, say);
   const background = backgroundIn(metadata);
   const classifier = await openClassifier(
     bytes,
@@ -43,7 +44,7 @@ export async function run(given: PredictGiven): Promise<number> {
       ...first,
       runners_up: others.slice(0, 3),
     }));
-    process.stdout.write(`${JSON.stringify({ model, predictions })}\n`);
+    print(JSON.stringify({ model, predictions }));
     return 0;
   }
   const rows = found.map(({ picture, candidates }) => [
@@ -55,7 +56,7 @@ export async function run(given: PredictGiven): Promise<number> {
       .map((other) => `${other.class} ${percent(other)}`)
       .join(", "),
   ]);
-  process.stdout.write(`${formatTable(["picture", "class", "probability", "runners-up"], rows)}\n`);
+  print(formatTable(["picture", "class", "probability", "runners-up"], rows));
   return 0;
 }
 

@@ -10,6 +10,7 @@ import {
 import { shakeCommand } from "../../invocation.ts";
 import type { Progress } from "../../progress.ts";
 import type { Reporter, ReportFile } from "../../reporters/reporter.ts";
+import { print } from "../../terminal.ts";
 import type { Subject, TrainRun } from "./prepared-run.ts";
 
 /** The result of a run, as `--json` prints it. */
@@ -59,7 +60,7 @@ export async function finish(directory: TrainRun, subject: Subject, ending: Endi
     parameters: subject.manifest.parameters,
     model,
   };
-  process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${summary(result, files, subject)}\n`);
+  print(json ? JSON.stringify(result) : summary(result, files, subject));
 }
 
 async function accuracyWithMirrors(

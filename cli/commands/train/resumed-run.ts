@@ -11,6 +11,7 @@ import { shakeCommand } from "../../invocation.ts";
 import { findModelRun, type ModelRun } from "../../models/model-run.ts";
 import { changedModelConfig, givenForModel } from "../../models/settings.ts";
 import type { Progress } from "../../progress.ts";
+import { say } from "../../terminal.ts";
 import type { TrainGiven } from "./command.ts";
 import { modelSubject } from "./model-subject.ts";
 import { type PreparedRun, refuseContradictions, type TrainConfig } from "./prepared-run.ts";
@@ -47,7 +48,7 @@ async function resumeModel(saved: ModelRun, given: TrainGiven, progress: Progres
   const config = changedModelConfig(own, part);
   const openDirectory = () => reopen(saved, config);
   const note = await saved.mendLast();
-  if (note) process.stderr.write(`${note}\n`);
+  if (note) say(note);
   const artifacts = await saved.artifacts();
   const data = await openData(config, progress);
   return { ...modelSubject(config, artifacts), data, openDirectory, where: saved.checkpointPath("last") };
@@ -66,7 +67,7 @@ async function resumeShakeNet(
   const config = runConfig({ ...own, ...part }, pictures);
   const openDirectory = () => reopen(saved, config);
   const note = await saved.mendLast();
-  if (note) process.stderr.write(`${note}\n`);
+  if (note) say(note);
   const artifacts = await saved.artifacts();
   const data = await openData(config, progress);
   return { ...shakeNetSubject(config, artifacts), data, openDirectory, where: saved.checkpointPath("last") };

@@ -19,6 +19,7 @@ import { curvesReporter, metricsReporter } from "../../reporters/files.ts";
 import { hintReporter } from "../../reporters/hint.ts";
 import type { Reporter } from "../../reporters/reporter.ts";
 import { terminalReporter } from "../../reporters/terminal.ts";
+import { say } from "../../terminal.ts";
 import type { TrainGiven } from "./command.ts";
 import { loadSets, withData } from "./data.ts";
 import { finish } from "./finish.ts";
@@ -76,10 +77,6 @@ export async function run(given: TrainGiven): Promise<number> {
   } finally {
     await engine.session.release();
   }
-}
-
-function say(line: string): void {
-  process.stderr.write(`${line}\n`);
 }
 
 /** Trains to the end. Returns the step at which Ctrl-C stopped it, else undefined. */

@@ -10,6 +10,7 @@ import { loadMeasured, type RunData } from "../../data/measured.ts";
 import { findModelRun, modelOf } from "../../models/model-run.ts";
 import { openProgress } from "../../progress.ts";
 import { complete } from "../../settings.ts";
+import { print } from "../../terminal.ts";
 import { type VerifyGiven, verifyCommand } from "./command.ts";
 import { compareDevices } from "./compare.ts";
 import { describe } from "./report.ts";
@@ -44,7 +45,7 @@ export async function run(given: VerifyGiven): Promise<number> {
   );
   const tolerance = toleranceOf(metadata["precision"]);
   const report = { model, against: where, data, images: dataset.count, tolerance, devices: rows, absent };
-  process.stdout.write(json ? `${JSON.stringify(report)}\n` : `${describe(report)}\n`);
+  print(json ? JSON.stringify(report) : describe(report));
   return rows.every(({ largest_error }) => largest_error <= tolerance) ? 0 : 1;
 }
 
