@@ -11,6 +11,7 @@ import {
 } from "../graph-builder/index.ts";
 import { type LossName, lossNames } from "./loss-names.ts";
 import { outputNamed } from "./outputs.ts";
+import { softCrossEntropy } from "./soft-cross-entropy.ts";
 
 export { type LossName, lossNames } from "./loss-names.ts";
 
@@ -38,6 +39,11 @@ export interface CrossEntropy extends TargetedLoss {
   readonly ignoreIndex?: number | undefined;
   /** The part of a label that is spread over all classes evenly, from 0 to 1; 0 by default. */
   readonly labelSmoothing?: number | undefined;
+  /**
+   * Labels are float [batch, classes, ...], the share of every class, as mixup and cutmix make them. All labels
+   * count, so there is no `ignoreIndex`, and the mean is over all of them.
+   */
+  readonly softLabels?: boolean | undefined;
 }
 
 /** The mean squared or absolute error of the output and a target of the same shape. */
@@ -182,7 +188,9 @@ function appendNamed(
         output,
       );
     }
-    const labels = g.input(name, "int64", output.shape.toSpliced(1, 1));
+    const labels = loss.softLabels
+      ? g.input(name, "float", output.shape)
+      : g.input(name, "int64", output.shape.toSpliced(1, 1));
     return crossEntropy(g, loss, output, labels, classes);
   }
   const target = g.input(name, "float", output.shape);
@@ -211,7 +219,8 @@ export function correctLabels(
   const name = named.input ?? lossInput ?? onlyOutput([...outputs.keys()]);
   const scores = outputOf({ outputs }, name);
   return g.scope("correct", () => {
-    const hits = g.Equal(g.ArgMax(scores, { axis: 1, keepdims: 0 }), labels);
+    const best = (value: Value) => g.ArgMax(value, { axis: 1, keepdims: 0 });
+    const hits = g.Equal(best(scores), named.softLabels ? best(labels) : labels);
     const count = g.ReduceSum(g.Cast(hits, { to: dataTypeNumbers.float }), null, { keepdims: 0 });
     return g.Cast(count, { to: dataTypeNumbers.int64 });
   });
@@ -249,6 +258,10 @@ function crossEntropy(g: Builder, loss: CrossEntropy, scores: Value, labels: Val
     throw invalidLoss(`ignoreIndex must be a whole number, not ${ignoreIndex}.`);
   if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
     throw invalidLoss(`labelSmoothing must be between 0 and 1, not ${labelSmoothing}.`);
+  }
+  if (loss.softLabels) {
+    if (loss.ignoreIndex !== undefined) throw invalidLoss("Soft labels have no ignoreIndex: leave it out.");
+    return softCrossEntropy(g, scores, labels, { labelSmoothing, reduction, classWeights });
   }
   const weights = classWeights ? g.float(classWeights) : null;
   const settings = { ignore_index: ignoreIndex, reduction };

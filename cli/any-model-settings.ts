@@ -36,6 +36,10 @@ export const anyModelSettings = {
     .int()
     .optional()
     .describe("labels of this value do not count in cross-entropy [default: -100]"),
+  softLabels: z
+    .boolean()
+    .optional()
+    .describe("labels of cross-entropy are the shares of all classes, as --mixup and --cutmix of train need"),
   positiveWeights: z
     .array(z.number().min(0))
     .min(1)

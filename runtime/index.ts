@@ -6,6 +6,7 @@ export * from "./data/batches.ts";
 export * from "./data/classification-task.ts";
 export * from "./data/dataset.ts";
 export type { EarlySize } from "./data/early-size.ts";
+export type { Mixing } from "./data/mixing.ts";
 export * from "./data/picture-input.ts";
 export * from "./data/picture-task.ts";
 export type { Pixels } from "./data/pixels.ts";

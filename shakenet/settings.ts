@@ -43,6 +43,11 @@ export interface ArtifactSettings extends NetworkSettings {
    * evaluation model always takes 32 x 32.
    */
   readonly anySize?: boolean | undefined;
+  /**
+   * The training model takes labels float [batch, classes], the shares of all classes; the number of a class
+   * where left out.
+   */
+  readonly softLabels?: boolean | undefined;
   /** The seed of the initial weights. */
   readonly seed: number;
 }
@@ -65,6 +70,7 @@ export const artifactSettingsSchema = z.looseObject({
   outputScale: z.number().optional(),
   imageSize: z.int().optional(),
   anySize: z.boolean().optional(),
+  softLabels: z.boolean().optional(),
   target: z.enum(targets),
   optimizer: z.enum(optimizers),
   fused: z.boolean().optional(),

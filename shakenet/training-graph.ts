@@ -1,5 +1,6 @@
 import { type ParameterSpec, type TrainingGraphs, trainingGraphs } from "../artifacts/index.ts";
 import { initialTensor } from "../artifacts/initial-checkpoint.ts";
+import { softCrossEntropy } from "../artifacts/soft-cross-entropy.ts";
 import {
   type Binding,
   type BoundGraph,
@@ -118,7 +119,8 @@ function trainingForward(
 ): { readonly graph: Graph; readonly substitutes: ReadonlyMap<Value, Value> } {
   const g = createBuilder(new Graph("training"));
   const [channels, ...sides] = imageShapeOf(settings);
-  const { images, labels } = dataInputs(g, [channels, ...(settings.anySize ? ["height", "width"] : sides)]);
+  const size = [channels, ...(settings.anySize ? ["height", "width"] : sides)];
+  const { images, labels } = dataInputs(g, size, settings.softLabels ? settings.classes : undefined);
   const blocks = blockCount(settings);
   const alpha = g.input("alpha", "float", [blocks, "batch"]);
   const beta = g.input("beta", "float", [blocks, "batch"]);
@@ -169,10 +171,14 @@ export function evenMix(g: Builder, branch1: Value, branch2: Value): Value {
   return g.Mul(g.Add(branch1, branch2), g.float(0.5));
 }
 
-function dataInputs(g: Builder, size: GivenShape): { images: Value; labels: Value } {
+/** Labels are the shares of some number of classes where that is given. */
+function dataInputs(g: Builder, size: GivenShape, classes?: number): { images: Value; labels: Value } {
   return {
     images: g.input("images", "uint8", ["batch", ...size]),
-    labels: g.input("labels", "int64", ["batch"]),
+    labels:
+      classes === undefined
+        ? g.input("labels", "int64", ["batch"])
+        : g.input("labels", "float", ["batch", classes]),
   };
 }
 
@@ -182,9 +188,13 @@ function dataInputs(g: Builder, size: GivenShape): { images: Value; labels: Valu
  */
 function appendLoss(g: Builder, logits: Value, labels: Value, smoothing = 0): void {
   g.scope("loss", () => {
-    const plain = g.SoftmaxCrossEntropyLoss(logits, labels)[0];
+    const isSoft = labels.elemType === "float";
+    const best = (value: Value) => g.ArgMax(value, { axis: 1, keepdims: 0 });
+    const plain = isSoft
+      ? softCrossEntropy(g, logits, labels, { labelSmoothing: 0, reduction: "mean" })
+      : g.SoftmaxCrossEntropyLoss(logits, labels)[0];
     g.output(smoothing === 0 ? plain : smooth(g, plain, logits, smoothing), "loss");
-    const hits = g.Equal(g.ArgMax(logits, { axis: 1, keepdims: 0 }), labels);
+    const hits = g.Equal(best(logits), isSoft ? best(labels) : labels);
     const count = g.ReduceSum(g.Cast(hits, { to: dataTypeNumbers.float }), null, { keepdims: 0 });
     g.output(g.Cast(count, { to: dataTypeNumbers.int64 }), "correct");
   });

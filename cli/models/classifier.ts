@@ -25,7 +25,8 @@ export function feedingOf(
   const bound = new Set(bindingsOf(model, "training", tensors, where).map(({ input }) => input));
   expectCorrect(model.graph, loss);
   const fed = model.graph.inputs.filter(({ name }) => !bound.has(name ?? ""));
-  const labels = fed.find(({ elemType, shape }) => elemType === "int64" && shape.length === 1);
+  const hard = fed.find(({ elemType, shape }) => elemType === "int64" && shape.length === 1);
+  const labels = hard ?? fed.find(isScores);
   const [pictures, ...others] = fed.filter((input) => input !== labels);
   if (!labels || !pictures || others.length > 0) {
     const names = fed.map(({ name }) => name).join(", ");
@@ -48,6 +49,7 @@ export function feedingOf(
     ...(batch ? { batch } : {}),
     pixels,
     classes,
+    ...(hard ? {} : { softLabels: true }),
   };
 }
 
@@ -95,6 +97,7 @@ export function inputOf({
 
 /** The classifier that a feeding describes, with its evaluation model. */
 export function classifierOf(feeding: Feeding, evalModel: Uint8Array): TrainedClassifier {
-  const { labels, scores } = feeding;
-  return { evalModel, input: inputOf(feeding), labels, scores, scale: scalePictures };
+  const { labels, scores, softLabels, classes } = feeding;
+  const soft = softLabels ? { softLabels: classes } : {};
+  return { evalModel, input: inputOf(feeding), labels, ...soft, scores, scale: scalePictures };
 }

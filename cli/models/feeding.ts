@@ -14,6 +14,8 @@ export const feedingSchema = z.object({
   batch: count.optional(),
   pixels: z.string(),
   labels: z.string(),
+  /** Whether labels are the shares of all classes. */
+  softLabels: z.boolean().optional(),
   scores: z.string(),
   classes: count,
 });

@@ -11,6 +11,7 @@ import type { EvaluationProgress, Metrics, StepFeeds, Task } from "../loop/task.
 import type { Augmentation } from "./augmentation.ts";
 import { stepsPerEpoch, trainBatch } from "./batches.ts";
 import { type EarlySize, sizeInEpoch } from "./early-size.ts";
+import { type Mixing, mixBatch } from "./mixing.ts";
 import { resizer } from "./resize.ts";
 import type { Dataset } from "./types.ts";
 
@@ -48,6 +49,8 @@ export interface ClassificationData {
   readonly seed: number;
   /** The augmentation of the paper's code where left out. */
   readonly augmentation?: Augmentation | undefined;
+  /** Mixes images in pairs; the training model must take labels float [batch, classes]. */
+  readonly mixing?: Mixing | undefined;
   /** Images of another size in the first epochs, which the training model must take too. */
   readonly earlySize?: EarlySize | undefined;
   /** Where the trainer takes its tensors from, and where the classifier is measured. */
@@ -59,7 +62,7 @@ export type FreezeClassifier = (checkpoint: Checkpoint) => Uint8Array;
 
 /**
  * Trains a picture classifier. The training model takes `images` uint8 [batch, channels, height, width] and
- * `labels` int64 [batch], and returns `loss` (mean cross-entropy) and `correct` (how many of the batch). The
+ * `labels` int64 [batch], or float [batch, classes] where images are mixed, and returns `loss` (mean cross-entropy) and `correct` (how many of the batch). The
  * best checkpoint is the one of the highest accuracy on the test set.
  */
 export function classificationTask(data: ClassificationData, freeze: FreezeClassifier): ClassificationTask {
@@ -87,20 +90,24 @@ export function freezeEvalModel(evalModel: Uint8Array, output = "logits"): Freez
 
 /** The images and labels of a step. */
 export function imageFeeds(
-  { trainSet, batchSize, seed, augmentation, earlySize, device }: ClassificationData,
+  { trainSet, batchSize, seed, augmentation, mixing, earlySize, device }: ClassificationData,
   step: number,
 ): StepFeeds {
-  const { images: whole, labels } = trainBatch(trainSet, { batchSize, seed, augmentation }, step);
+  const batch = trainBatch(trainSet, { batchSize, seed, augmentation }, step);
+  const soft = mixing && mixBatch(batch, trainSet.size, mixing, seed, step);
+  const { images: whole } = soft ?? batch;
   const epoch = Math.floor(step / stepsPerEpoch(trainSet, batchSize));
   const size = sizeInEpoch(trainSet.size, earlySize, epoch);
   const { channels, height, width } = size;
   const images = size === trainSet.size ? whole : resizer(trainSet.size, size)(whole);
   const { Tensor } = device.ort;
-  const examples = labels.length;
+  const examples = batch.labels.length;
   return {
     feeds: {
       images: new Tensor("uint8", images, [examples, channels, height, width]),
-      labels: new Tensor("int64", labels, [examples]),
+      labels: soft
+        ? new Tensor("float32", soft.labels, [examples, soft.labels.length / examples])
+        : new Tensor("int64", batch.labels, [examples]),
     },
     examples,
   };

@@ -11,6 +11,7 @@ import {
   freezeEvalModel,
 } from "./classification-task.ts";
 import { sizeInEpoch } from "./early-size.ts";
+import { mixBatch, oneHot } from "./mixing.ts";
 import { type PictureInput, pictureTensor } from "./picture-input.ts";
 import { type ImageSize, pixelsOf } from "./types.ts";
 
@@ -22,8 +23,10 @@ export interface TrainedClassifier {
   readonly evalModel: Uint8Array;
   /** The models' input of pictures. */
   readonly input: PictureInput;
-  /** The name of their input of labels, int64 [batch]. */
+  /** The name of their input of labels, int64 [batch]; float [batch, classes] with `softLabels`. */
   readonly labels: string;
+  /** The number of classes where labels are the shares of all classes. */
+  readonly softLabels?: number | undefined;
   /** The output of the evaluation model with a number for each class, float [batch, classes]. */
   readonly scores: string;
   /** Scales pictures of another size than the model's. Without it a data set must have the model's size. */
@@ -37,6 +40,12 @@ export interface TrainedClassifier {
  */
 export function pictureTask(data: ClassificationData, classifier: TrainedClassifier): ClassificationTask {
   const freeze = freezeEvalModel(classifier.evalModel, classifier.scores);
+  if (data.mixing && classifier.softLabels === undefined) {
+    throw new UserError(
+      "Mixed pictures need soft labels, and the model takes the number of a class: make its artifacts with softLabels (shake build-graph --soft-labels).",
+      { code: "setting-conflict", details: { setting: "mixing" } },
+    );
+  }
   return {
     ...classificationTask(data, freeze),
     feeds: (step) => pictureFeeds(data, classifier, step),
@@ -45,19 +54,27 @@ export function pictureTask(data: ClassificationData, classifier: TrainedClassif
 }
 
 async function pictureFeeds(
-  { trainSet, batchSize, seed, augmentation, earlySize, device }: ClassificationData,
-  { input, labels: labelsName, scale }: TrainedClassifier,
+  { trainSet, batchSize, seed, augmentation, mixing, earlySize, device }: ClassificationData,
+  { input, labels: labelsName, softLabels, scale }: TrainedClassifier,
   step: number,
 ): Promise<StepFeeds> {
-  const { images, labels } = trainBatch(trainSet, { batchSize, seed, augmentation }, step);
-  const examples = labels.length;
+  const batch = trainBatch(trainSet, { batchSize, seed, augmentation }, step);
+  const examples = batch.labels.length;
+  const mixed = mixing && mixBatch(batch, trainSet.size, mixing, seed, step);
+  const { images } = mixed ?? batch;
   const epoch = Math.floor(step / stepsPerEpoch(trainSet, batchSize));
   const size = sizeInEpoch(input.size, earlySize, epoch);
   const scaled = await inSizeOf(size, images, trainSet.size, scale);
   return {
     feeds: {
       [input.name]: pictureTensor({ ...input, size }, scaled, examples, device),
-      [labelsName]: new device.ort.Tensor("int64", labels, [examples]),
+      [labelsName]:
+        softLabels === undefined
+          ? new device.ort.Tensor("int64", batch.labels, [examples])
+          : new device.ort.Tensor("float32", mixed?.labels ?? oneHot(batch.labels, softLabels), [
+              examples,
+              softLabels,
+            ]),
     },
     examples,
   };

@@ -1,11 +1,10 @@
 import { z } from "zod";
 import { UserError } from "../../graph-builder/errors.ts";
-import { type Augmentation, borders, flips, paperAugmentation } from "../../runtime/data/augmentation.ts";
+import { borders, flips } from "../../runtime/data/augmentation.ts";
 import { type DatasetName, datasetNames, describeData, isDatasetName } from "../../runtime/data/dataset.ts";
-import type { EarlySize } from "../../runtime/data/early-size.ts";
 import type { PictureFacts } from "../../runtime/data/types.ts";
 import { deviceNames } from "../../runtime/device/names.ts";
-import { type AverageSettings, averageKinds } from "../../runtime/loop/averaging.ts";
+import { averageKinds } from "../../runtime/loop/averaging.ts";
 import { scheduleShapes } from "../../runtime/loop/schedule.ts";
 import { engineNames, precisions, replicaCount } from "../../runtime/node/run/engine-settings.ts";
 import {
@@ -19,6 +18,7 @@ import { backwardRuleNames } from "../backward-rules.ts";
 import { branchInitializations, paperSettings, stems } from "../paper-settings.ts";
 import { type ArtifactSettings, optimizers, type Target } from "../settings.ts";
 import { shakeScheduleNames } from "../shake-schedule.ts";
+import { mixingOf } from "./loop-settings.ts";
 import { recipeNames, settingsOfRecipe } from "./recipes.ts";
 import { ownEpochs, pictureChannels, pictureFactsIn } from "./run-data.ts";
 import { expectTogether } from "./setting-conflicts.ts";
@@ -84,6 +84,16 @@ export const runSettingGroups = {
       .min(0)
       .optional()
       .describe("side of a square of each image that is blanked, in pixels [default: 0]"),
+    mixup: z
+      .number()
+      .positive()
+      .optional()
+      .describe("blends training images in pairs; the share is drawn from Beta(ALPHA, ALPHA) [default: off]"),
+    cutmix: z
+      .number()
+      .positive()
+      .optional()
+      .describe("puts boxes of images into others; the area is drawn from Beta(ALPHA, ALPHA) [default: off]"),
     earlySize: z
       .int()
       .min(8)
@@ -304,7 +314,11 @@ export function artifactSettings(config: RunConfig, target: Target, fused = fals
     seed,
     ...more,
   };
-  return config.earlySize === undefined ? own : { ...own, anySize: true };
+  return {
+    ...own,
+    ...(config.earlySize === undefined ? {} : { anySize: true }),
+    ...(mixingOf(config) ? { softLabels: true } : {}),
+  };
 }
 
 /** The settings of a run that its training artifacts were built from, and have in their manifest. */
@@ -333,37 +347,10 @@ export function compiledSettings(settings: CompiledSettings): CompiledSettings {
   };
 }
 
-type CompiledSettings = Omit<ArtifactSettings, "imageSize" | "mean" | "std" | "target" | "fused" | "anySize">;
-
-/** What a run does to its training images. */
-export function augmentationOf(
-  config: Pick<RunConfig, "flip" | "translate" | "border" | "cutout">,
-): Augmentation {
-  return {
-    flip: config.flip ?? paperAugmentation.flip,
-    translate: config.translate ?? paperAugmentation.translate,
-    border: config.border ?? paperAugmentation.border,
-    cutout: config.cutout ?? paperAugmentation.cutout,
-  };
-}
-
-/** The other size of a run's first training images; undefined where there is none. */
-export function earlySizeOf({
-  earlySize: side,
-  earlyShare = 0.5,
-  epochs,
-}: Pick<RunConfig, "earlySize" | "earlyShare" | "epochs">): EarlySize | undefined {
-  return side === undefined ? undefined : { side, epochs: Math.ceil(earlyShare * epochs) };
-}
-
-/** How a run averages its weights; undefined where it does not. */
-export function averageOf({
-  average: kind,
-  averageDecay: decay,
-  averageEverySteps: everySteps,
-}: Pick<RunConfig, "average" | "averageDecay" | "averageEverySteps">): AverageSettings | undefined {
-  return kind && { kind, decay, everySteps };
-}
+type CompiledSettings = Omit<
+  ArtifactSettings,
+  "imageSize" | "mean" | "std" | "target" | "fused" | "anySize" | "softLabels"
+>;
 
 /** The value of a setting of a run. A setting that the run does not say has the paper's value. */
 export function settingOf(config: GivenRun, name: string): unknown {

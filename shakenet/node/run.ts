@@ -5,7 +5,7 @@ import { type Engine, openEngine, trainingSources } from "../../runtime/node/run
 import { expectTrainable } from "../../runtime/node/run/engine-settings.ts";
 import { freeRunPath, RunDirectory, type RunFormat } from "../../runtime/node/run/run-directory.ts";
 import { fuseArtifacts, unfuseCheckpoint } from "../fusing.ts";
-import { imageShape } from "../network.ts";
+import { imageShapeOf } from "../network.ts";
 import type { Provenance } from "../provenance.ts";
 import { isShakeNetManifest, type ShakeNetArtifacts, type ShakeNetManifest } from "../training-artifacts.ts";
 import { networkSlug, type RunConfig, reproducingCommand, runConfigIn, withoutPlace } from "./run-config.ts";
@@ -71,10 +71,10 @@ export function provenanceOf(config: RunConfig, testAccuracy?: number): Provenan
 }
 
 /** The sizes of the images that a run feeds; undefined where that is one. */
-function inputSizes({ earlySize }: RunConfig): InputSizes[] | undefined {
+function inputSizes({ earlySize }: RunConfig, { manifest }: ShakeNetArtifacts): InputSizes[] | undefined {
   if (earlySize === undefined) return undefined;
-  const [colours, height, width] = imageShape;
-  return [{ images: [null, colours, height, width] }, { images: [null, colours, earlySize, earlySize] }];
+  const [channels, height, width] = imageShapeOf(manifest.settings);
+  return [{ images: [null, channels, height, width] }, { images: [null, channels, earlySize, earlySize] }];
 }
 
 /** An engine with a function that converts its checkpoints to the layout of the original artifacts. */
@@ -91,7 +91,7 @@ export async function openShakeNetEngine(
   artifacts: ShakeNetArtifacts,
 ): Promise<ShakeNetEngine> {
   if (config.engine !== "ort-training") {
-    const engine = await openEngine(trainingSources(artifacts), config, inputSizes(config));
+    const engine = await openEngine(trainingSources(artifacts), config, inputSizes(config, artifacts));
     return { ...engine, layOut: (checkpoint) => checkpoint };
   }
   expectTrainable(config);

@@ -34,7 +34,8 @@ const identity = floats(
 async function lossAndGradient(loss: Loss, shape: readonly number[], scores: Tensor, target: Tensor) {
   const { trainingModel } = generateArtifacts(scorer(shape, scores), { loss, target: "standard" });
   const { graph } = decodeModel(trainingModel);
-  const input = target.elemType === "int64" ? "labels" : "target";
+  const isSoft = typeof loss === "object" && "softLabels" in loss;
+  const input = target.elemType === "int64" || isSoft ? "labels" : "target";
   const results = await runGraph(graph, { x: identity, w: scores, [input]: target });
   return { loss: at(numbersOf(results, "loss"), 0), gradient: numbersOf(results, "w_grad") };
 }
@@ -289,6 +290,53 @@ describe("a loss that reads a value inside the model", () => {
   test("is refused with the nearest name where there is no such value", () => {
     expect(() => generateArtifacts(withInner(), { loss: "mse", lossInput: "hiden" })).toThrow(
       "The model has no output hiden. Did you mean hidden?",
+    );
+  });
+});
+
+describe("cross-entropy with soft labels", () => {
+  const shares = floats([0.7, 0.3, 0, 0, 1, 0, 0.25, 0.25, 0.5, 0, 0.9, 0.1], [rows, 3]);
+  /** torch.nn.CrossEntropyLoss of probabilities, as its documentation defines it. */
+  const soft =
+    (smoothing: number, weights: readonly number[] = [1, 1, 1]) =>
+    (scores: readonly number[]) =>
+      mean(
+        Array.from({ length: rows }, (_, row) => {
+          const own = scores.slice(3 * row, 3 * row + 3);
+          const total = Math.log(sum(own.map(Math.exp)));
+          return sum(
+            own.map((score, c) => {
+              const share = (1 - smoothing) * Number(shares.data[3 * row + c]) + smoothing / 3;
+              return -at(weights, c) * share * (score - total);
+            }),
+          );
+        }),
+      );
+
+  test("is the mean of -sum share log softmax", () =>
+    expectLoss({ type: "cross-entropy", softLabels: true }, [3], shares, soft(0)));
+
+  test("smooths the shares and weighs the classes", () =>
+    expectLoss(
+      { type: "cross-entropy", softLabels: true, labelSmoothing: 0.2, classWeights: [2, 0.5, 1] },
+      [3],
+      shares,
+      soft(0.2, [2, 0.5, 1]),
+    ));
+
+  test("of whole labels is the cross-entropy of their classes", async () => {
+    const scores = normal("scores", [rows, 3], 1.5);
+    const whole = floats([0, 1, 0, 1, 0, 0, 0, 0, 1, 0, 1, 0], [rows, 3]);
+    const found = await lossAndGradient({ type: "cross-entropy", softLabels: true }, [3], scores, whole);
+    const hard = await lossAndGradient("cross-entropy", [3], scores, int64s([1, 0, 2, 1]));
+    expect(found.loss).toBeCloseTo(hard.loss, 6);
+    for (const [i, value] of hard.gradient.entries()) expect(found.gradient[i]).toBeCloseTo(value, 6);
+  });
+
+  test("has no ignoreIndex", () => {
+    const loss = { type: "cross-entropy", softLabels: true, ignoreIndex: 1 } as const;
+    expect(() => generateArtifacts(scorer([3], normal("w", [rows, 3])), { loss })).toThrow(
+      "Soft labels have no ignoreIndex: leave it out.",
     );
   });
 });

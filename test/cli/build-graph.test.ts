@@ -73,6 +73,19 @@ test("build-graph --from writes the artifacts of a model with external data, and
   expect(weights(restored)).toEqual(weights(smallCnn()));
 });
 
+test("build-graph --from takes soft labels, and Muon with weights that are left to SGD", async () => {
+  writeFileSync(join(folder, "soft.onnx"), encodeModel(smallCnn()));
+  const { code, stdout, stderr } = await shake(
+    folder,
+    ...["build-graph", "--from", "soft.onnx", "--out", "soft", "--loss", "cross-entropy", "--soft-labels"],
+    ...["--optimizer", "muon", "--sgd-rate", "4", "--groups", "fc.weight:newton-schulz-steps=0"],
+  );
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toMatch(/^inputs +images float\[batch, 2, 6, 6\]; labels float\[batch, 3\]$/m);
+  expect(stdout).toMatch(/^optimizer +muon, .*momentum 0.95, weight decay 0.1, .*sgd rate 4$/m);
+  expect(stdout).toMatch(/^groups +fc\.weight: newton schulz steps 0$/m);
+});
+
 test("build-graph --from writes one training model with its update, and a chunk of steps, in standard ONNX", async () => {
   writeFileSync(join(folder, "mlp.onnx"), encodeModel(mlp()));
   const flags = [
@@ -213,7 +226,8 @@ test("build-graph --from sums losses, and has adapters of some weights", async (
 });
 
 test.each([
-  [{ momentum: 0.5 }, "--momentum is a setting of sgd-momentum and sgd-nesterov and muon, not of adamw."],
+  [{ momentum: 0.5 }, "--momentum is a setting of sgd-momentum, sgd-nesterov, muon, not of adamw."],
+  [{ sgdRate: 2 }, "--sgd-rate is a setting of muon, not of adamw."],
   [{ optimizer: "sgd" as const, betas: [0.9, 0.99] }, "--betas is a setting of adamw, not of sgd."],
   [{ groups: ["*.bias"] }, /^--groups must be a glob and settings, such as .*, not \*\.bias\.$/],
   [{ groups: ["*.bias:decay"] }, /^--groups must be a glob and settings/],

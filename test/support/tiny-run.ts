@@ -49,7 +49,10 @@ interface TinyChanges
       Pick<TrainSettings, "epochs" | "checkpointEverySteps" | "evaluateEveryEpochs" | "average" | "signal">
     >,
     Partial<
-      Pick<ShakeNetTaskOptions, "forward" | "backward" | "level" | "augmentation" | "strength" | "earlySize">
+      Pick<
+        ShakeNetTaskOptions,
+        "forward" | "backward" | "level" | "augmentation" | "strength" | "earlySize" | "mixing"
+      >
     > {
   /** The peak of the cosine. */
   readonly learningRate?: number;
@@ -69,6 +72,7 @@ export async function tinyRun(
     augmentation,
     strength,
     earlySize,
+    mixing,
     artifacts: built = {},
     chunk,
     ...changes
@@ -100,6 +104,7 @@ export async function tinyRun(
     level,
     augmentation,
     strength,
+    mixing,
     earlySize,
   });
   return { session, device, task, settings, network, testSet, saved };

@@ -16,6 +16,7 @@ const optionsOf = {
   classWeights: ["cross-entropy"],
   ignoreIndex: ["cross-entropy"],
   labelSmoothing: ["cross-entropy"],
+  softLabels: ["cross-entropy"],
   positiveWeights: ["bce-with-logits"],
   reduction: lossNames,
   lossInput: lossNames,
@@ -72,14 +73,14 @@ function termOf(text: string, outputs: readonly string[]): Term {
 }
 
 function singleLoss({ name, value }: Term, given: BuildGraphGiven): SingleLoss {
-  const { classWeights, ignoreIndex, labelSmoothing, positiveWeights, reduction } = given;
+  const { classWeights, ignoreIndex, labelSmoothing, softLabels, positiveWeights, reduction } = given;
   const type = lossNames.find((each) => each === name);
   const common = { reduction, ...(value === undefined ? {} : { input: value }) };
   switch (type) {
     case undefined:
       return { output: value ?? "" };
     case "cross-entropy":
-      return { type, classWeights, ignoreIndex, labelSmoothing, ...common };
+      return { type, classWeights, ignoreIndex, labelSmoothing, softLabels, ...common };
     case "bce-with-logits":
       return { type, positiveWeights, ...common };
     default:

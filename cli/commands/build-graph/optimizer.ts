@@ -1,4 +1,5 @@
 import { type OptimizerName, ruleOf } from "../../../artifacts/index.ts";
+import { listed } from "../../../artifacts/listed.ts";
 import { type GroupSettings, type OptimizerRule, UserError } from "../../../graph-builder/index.ts";
 import { kebabCase } from "../../../runtime/node/run/schema.ts";
 import type { BuildGraphGiven } from "./command.ts";
@@ -23,7 +24,7 @@ export function ruleFrom(given: BuildGraphGiven): OptimizerRule {
   for (const [setting, optimizers] of Object.entries(settingsOf)) {
     if (given[setting as keyof BuildGraphGiven] === undefined || optimizers.includes(optimizer)) continue;
     throw new UserError(
-      `--${kebabCase(setting)} is a setting of ${optimizers.join(" and ")}, not of ${optimizer}.`,
+      `--${kebabCase(setting)} is a setting of ${listed(optimizers)}, not of ${optimizer}.`,
       { code: "setting-conflict", details: { setting, optimizer } },
     );
   }

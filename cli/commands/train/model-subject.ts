@@ -4,7 +4,7 @@ import type { InputSizes } from "../../../graph-builder/index.ts";
 import { describeData } from "../../../runtime/data/dataset.ts";
 import { type Dataset, pictureTask, pixelsOf } from "../../../runtime/index.ts";
 import { openEngine, trainingSources } from "../../../runtime/node/run/engine.ts";
-import { augmentationOf, earlySizeOf } from "../../../shakenet/node/run-config.ts";
+import { augmentationOf, earlySizeOf, mixingOf } from "../../../shakenet/node/loop-settings.ts";
 import { classifierOf } from "../../models/classifier.ts";
 import { modelOf } from "../../models/model-run.ts";
 import { feedingHint } from "../../models/pixel-advice.ts";
@@ -39,7 +39,14 @@ export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts):
     },
     taskOf: (sets, device) =>
       pictureTask(
-        { ...config, ...sets, device, augmentation: augmentationOf(config), earlySize: earlySizeOf(config) },
+        {
+          ...config,
+          ...sets,
+          device,
+          augmentation: augmentationOf(config),
+          mixing: mixingOf({ ...config, classes: feeding.classes }),
+          earlySize: earlySizeOf(config),
+        },
         classifierOf(feeding, evalModel),
       ),
     hint: (step) => feedingHint(step, feeding),

@@ -9,8 +9,8 @@ import {
   train,
 } from "../../../runtime/index.ts";
 import { ReplicaError } from "../../../runtime/node/index.ts";
+import { averageOf } from "../../../shakenet/node/loop-settings.ts";
 import type { ShakeNetEngine } from "../../../shakenet/node/run.ts";
-import { averageOf } from "../../../shakenet/node/run-config.ts";
 import { countsTable, warningsOf } from "../../data/describe.ts";
 import { formatFields, formatLarge } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";

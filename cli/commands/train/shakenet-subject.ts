@@ -7,9 +7,10 @@ import {
   shakeNetTask,
   shakeStrength,
 } from "../../../shakenet/index.ts";
+import { augmentationOf, earlySizeOf, mixingOf } from "../../../shakenet/node/loop-settings.ts";
 import { type RecipeName, settingsOfRecipe } from "../../../shakenet/node/recipes.ts";
 import { openShakeNetEngine, provenanceOf } from "../../../shakenet/node/run.ts";
-import { augmentationOf, earlySizeOf, type RunConfig } from "../../../shakenet/node/run-config.ts";
+import type { RunConfig } from "../../../shakenet/node/run-config.ts";
 import { frozenModel } from "../../../shakenet/provenance.ts";
 import type { Subject } from "./prepared-run.ts";
 
@@ -38,6 +39,7 @@ export function shakeNetSubject(config: RunConfig, artifacts: ShakeNetArtifacts)
         network: manifest.settings,
         device,
         augmentation: augmentationOf(config),
+        mixing: mixingOf(config),
         earlySize: earlySizeOf(config),
         strength: (step) => shakeStrength(config, step, steps),
       });

@@ -3,8 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { expect, test } from "vitest";
-import { generateArtifacts } from "../../../artifacts/index.ts";
-import { cosine, pictureInput, pictureTask, shapesDataset, TrainingSession } from "../../../runtime/index.ts";
+import { type ArtifactBytes, generateArtifacts } from "../../../artifacts/index.ts";
+import {
+  cosine,
+  type Mixing,
+  pictureInput,
+  pictureTask,
+  shapesDataset,
+  TrainingSession,
+} from "../../../runtime/index.ts";
 import { openDevice, readPicture, scalePictures } from "../../../runtime/node/index.ts";
 import { pictureModel } from "../../support/picture-models.ts";
 import { expectSameEndWhereverCut, memoryStore } from "../../support/training-runs.ts";
@@ -39,7 +46,12 @@ const artifacts = generateArtifacts(pictureModel(), {
   countCorrect: true,
 });
 
-async function open(checkpoint = artifacts.checkpoint) {
+interface Changes extends Partial<Pick<ArtifactBytes, "trainingModel" | "evalModel" | "optimizerModel">> {
+  readonly mixing?: Mixing;
+  readonly softLabels?: number;
+}
+
+async function open(checkpoint = artifacts.checkpoint, { mixing, softLabels, ...models }: Changes = {}) {
   const declared = { name: "x", type: "float32", shape: ["batch", 3, 12, 12] };
   const input = pictureInput(declared, { pixels: "imagenet" }, "the model");
   const { evalModel } = artifacts;
@@ -48,11 +60,12 @@ async function open(checkpoint = artifacts.checkpoint) {
     testSet: shapesDataset("test", 7),
     batchSize: 8,
     seed: 1,
+    mixing,
   };
-  const classifier = { evalModel, input, labels: "labels", scores: "y", scale: scalePictures };
+  const classifier = { evalModel, input, labels: "labels", softLabels, scores: "y", scale: scalePictures };
   const { store, saved } = memoryStore();
   return {
-    session: await TrainingSession.create({ ...artifacts, checkpoint }, device),
+    session: await TrainingSession.create({ ...artifacts, ...models, checkpoint }, device),
     task: pictureTask({ ...data, device }, classifier),
     settings: { epochs: 2, learningRate: cosine(0.05), checkpointEverySteps: 2, store },
     saved,
@@ -105,4 +118,13 @@ test("a model of any size takes small pictures in the first epochs, and a run cu
       saved,
     };
   }, 4);
+});
+
+test("mixed pictures need soft labels, and a run with them, cut at any step, ends in the same bytes", async () => {
+  const mixing = { mixup: 0.4, cutmix: 1, classes: 10 };
+  await expect(async () => open(undefined, { mixing })).rejects.toThrow("Mixed pictures need soft labels");
+  const loss = { type: "cross-entropy", softLabels: true } as const;
+  const soft = generateArtifacts(pictureModel(), { loss, optimizer: "sgd-nesterov", countCorrect: true });
+  await expectSameEndWhereverCut((checkpoint) => open(checkpoint, { mixing, ...soft, softLabels: 10 }), 2);
+  await expectSameEndWhereverCut((checkpoint) => open(checkpoint, { ...soft, softLabels: 10 }), 0);
 });
