@@ -334,6 +334,9 @@ export function irVersionOf(opset: number): number {
   return irVersions[opset] ?? newestRunIrVersion;
 }
 
+/** The newest opset of ai.onnx that is released, which is the newest that ONNX Runtime 1.30 loads. */
+export const newestRunOpset = Math.max(...Object.keys(irVersions).map(Number));
+
 /** The newest opset of ai.onnx that a reader of an IR version knows. */
 export function newestOpset(irVersion: number): number {
   const known = Object.keys(irVersions).map(Number);

@@ -1,6 +1,6 @@
 import { at } from "../at.ts";
 import { didYouMean, UserError } from "../errors.ts";
-import { createModel, type Graph, type Model, Value } from "../ir.ts";
+import { createModel, type Graph, type Model, newestRunOpset, Value } from "../ir.ts";
 import type { Lowering } from "../lowerings/lower.ts";
 import { portable } from "../lowerings/portable.ts";
 import { freeName, givenNames, nameValues } from "../names.ts";
@@ -81,7 +81,8 @@ function modelOf(source: Model | Graph, graph: Graph, lowering: Lowering): Model
   const needed = freezeInputs(lowered, new Map(), wanted);
   if (!("graph" in source)) return createModel(needed);
   const { docString, opset } = source;
-  return createModel(needed, { docString, opset: Math.max(opset, createModel(needed).opset) });
+  const own = Math.min(opset, newestRunOpset);
+  return createModel(needed, { docString, opset: Math.max(own, createModel(needed).opset) });
 }
 
 function findValue(graph: Graph, names: ReadonlyMap<Value, string>, reference: ValueReference): Value {

@@ -28,15 +28,18 @@ const question = operator({
   outputs: ["Y"],
   infer: ([X]) => [tensorType("bool", X.shape)],
 });
-const logical = operator({
-  inputs: ["A", "B"],
-  outputs: ["C"],
-  infer: ([A, B]) => {
-    for (const { elemType } of [A, B])
-      if (elemType !== "bool") refuse(`inputs must be bool, not ${elemType}`);
-    return comparison(A, B);
-  },
-});
+/** An operator of truth values. */
+const logical = (decide: (a: boolean, b: boolean) => boolean) =>
+  operator({
+    inputs: ["A", "B"],
+    outputs: ["C"],
+    infer: ([A, B]) => {
+      for (const { elemType } of [A, B])
+        if (elemType !== "bool") refuse(`inputs must be bool, not ${elemType}`);
+      return comparison(A, B);
+    },
+    contents: elementwiseContents((a, b) => Number(decide(a !== 0, b !== 0))),
+  });
 function expectIntegers(...values: readonly Operand[]): void {
   for (const { elemType } of values) {
     if (!integerTypes.has(elemType)) refuse(`inputs must be integers, not ${elemType}`);
@@ -131,7 +134,12 @@ export const elementwise = {
     attributes: { detect_negative: attribute("int", 1), detect_positive: attribute("int", 1) },
     infer: ([X]) => [tensorType("bool", X.shape)],
   }),
-  Not: unary,
+  Not: operator({
+    inputs: ["X"],
+    outputs: ["Y"],
+    infer: ([X]) => sameAs(X),
+    contents: ([X]) => [X.contents?.map((truth) => (truth === 0 ? 1 : 0))],
+  }),
   BitwiseNot: operator({
     since: 18,
     inputs: ["X"],
@@ -188,9 +196,9 @@ export const elementwise = {
   Less: compare,
   GreaterOrEqual: { ...compare, since: 12 },
   LessOrEqual: { ...compare, since: 12 },
-  And: logical,
-  Or: logical,
-  Xor: logical,
+  And: logical((a, b) => a && b),
+  Or: logical((a, b) => a || b),
+  Xor: logical((a, b) => a !== b),
   BitwiseAnd: bitwise,
   BitwiseOr: bitwise,
   BitwiseXor: bitwise,

@@ -1,6 +1,6 @@
 import { int64s, Tensor } from "../../graph-builder/index.ts";
 import { type LayerNode, layer } from "./layer-nodes.ts";
-import { integers, normal, positive } from "./random-tensor.ts";
+import { distinct, integers, normal, positive } from "./random-tensor.ts";
 
 const pixels = () => integers([2, 0, -7, 1, 1, -7, 0, 2, 2, 1, 0, 1], ["batch", 2, 2]);
 
@@ -141,5 +141,45 @@ const grids: readonly LayerNode[] = [
   ),
 ];
 
-/** Operators that have an expansion, in the forms of files. */
-export const expansionNodes: readonly LayerNode[] = [...losses, ...attention, ...grids];
+/** Operators whose inputs were attributes, or that had another name, before opset 10 or 11. */
+const before11: readonly LayerNode[] = [
+  layer("Pad", 10, "constant", [["X", normal(["batch", 3])]], {
+    pads: ["ints", [0, 2, 1, 1]],
+    value: ["float", 1.5],
+  }),
+  layer("Pad", 9, "reflect, negative", [["X", normal([3, 4])]], {
+    pads: ["ints", [2, 1, 0, -1]],
+    mode: ["string", "reflect"],
+  }),
+  layer("Slice", 9, "", [["X", normal(["batch", 5])]], {
+    starts: ["ints", [1]],
+    ends: ["ints", [-1]],
+    axes: ["ints", [1]],
+  }),
+  layer("Slice", 9, "without axes", [["X", normal([4, 5])]], {
+    starts: ["ints", [1, 2]],
+    ends: ["ints", [3, 9]],
+  }),
+  layer(
+    "TopK",
+    9,
+    "",
+    [["X", distinct(["batch", 5])]],
+    { k: ["int", 2], axis: ["int", 1] },
+    { outputs: ["Y", "I"], gradient: false },
+  ),
+  layer(
+    "Scatter",
+    10,
+    "",
+    [
+      ["X", normal([3, 3])],
+      ["I", integers([0, 1, 2, 1, 2, 0], [2, 3])],
+      ["U", normal([2, 3])],
+    ],
+    { axis: ["int", 0] },
+  ),
+];
+
+/** Operators that have an expansion, and old ones, in the forms of files. */
+export const expansionNodes: readonly LayerNode[] = [...losses, ...attention, ...grids, ...before11];

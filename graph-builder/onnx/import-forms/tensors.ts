@@ -1,10 +1,11 @@
 import { at } from "../../at.ts";
 import type { Builder } from "../../builder.ts";
+import { floatLike } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
 import { dataTypeNumbers } from "../../operators/elementwise.ts";
-import { knownNumbers, normalAxis, refuse, staticDim } from "../../operators/inference.ts";
+import { knownNumbers, normalAxis, refuse, staticDim, unsupported } from "../../operators/inference.ts";
 import { floats, Tensor } from "../../tensor.ts";
-import { attributeAsInput, type ImportForm, numberList } from "./form.ts";
+import { attributeAsInput, type ForeignNode, type ImportForm, numberList } from "./form.ts";
 
 const constant: ImportForm["read"] = (
   g,
@@ -18,14 +19,20 @@ const constant: ImportForm["read"] = (
   return refuse("its value is not a tensor of numbers");
 };
 
-/** The axes of a Squeeze without axes: those whose dimension is 1. */
-function emptyAxes(g: Builder, data: Value | null): Value {
+/**
+ * The axes of a Squeeze without axes: those whose dimension is 1. Where a dimension is a symbol, the file must
+ * declare a result that keeps it.
+ */
+function emptyAxes(g: Builder, data: Value | null, [declared]: ForeignNode["declared"]): Value {
   if (!data) return refuse("input data is missing");
   const { shape } = data;
-  if (shape.some((dim) => typeof dim !== "number")) {
-    refuse(`axes must be given, because a dimension of [${shape.join(", ")}] may be 1`);
+  const empty = shape.flatMap((dim, axis) => (dim === 1 ? [axis] : []));
+  const isKnown = shape.every((dim) => typeof dim === "number");
+  const rank = declared?.kind === "tensor" ? declared.shape.length : undefined;
+  if (!isKnown && rank !== shape.length - empty.length) {
+    unsupported(`axes must be given, because a dimension of [${shape.join(", ")}] may be 1`);
   }
-  return g.int64(shape.flatMap((dim, axis) => (dim === 1 ? [axis] : [])));
+  return g.int64(empty);
 }
 
 /**
@@ -85,17 +92,46 @@ const pad: ImportForm["read"] = (g, { inputs: [data = null, pads, value = null, 
   return { inputs: [data, g.int64(whole), value], attributes };
 };
 
-/** Before opset 13, the axes of Squeeze are an attribute; our operator always has them as an input. */
-const squeezeBefore13: ImportForm["read"] = (
+/** Before opset 11, the pads and the value are attributes. */
+const padBefore11: ImportForm["read"] = (g, { inputs: [data], attributes: { pads, value = 0, ...rest } }) => {
+  if (!data) return refuse("input data is missing");
+  return {
+    inputs: [data, g.int64(numberList("pads", pads)), floatLike(g, data, Number(value))],
+    attributes: rest,
+  };
+};
+
+/** Before opset 10, where a slice starts and ends is in attributes. */
+const sliceBefore10: ImportForm["read"] = (
   g,
-  { inputs: [data = null], attributes: { axes, ...rest } },
-) => ({
-  inputs: [data, axes === undefined ? emptyAxes(g, data) : g.int64(numberList("axes", axes))],
+  { inputs: [data = null], attributes: { starts, ends, axes } },
+) => {
+  const from = numberList("starts", starts);
+  const along = axes === undefined ? from.map((_, axis) => axis) : numberList("axes", axes);
+  return { inputs: [data, g.int64(from), g.int64(numberList("ends", ends)), g.int64(along)], attributes: {} };
+};
+
+/** Before opset 10, the number of elements is an attribute. */
+const topKBefore10: ImportForm["read"] = (g, { inputs: [X = null], attributes: { k, ...rest } }) => ({
+  inputs: [X, g.int64([Number(k)])],
   attributes: rest,
 });
 
-const squeeze: ImportForm["read"] = (g, { inputs: [data = null, axes], attributes }) => ({
-  inputs: [data, axes ?? emptyAxes(g, data)],
+/** Scatter is the name that ScatterElements had before opset 11. */
+const scatter: ImportForm["read"] = (g, { inputs, attributes, name }) =>
+  g.nodeFrom("ScatterElements", inputs, attributes, name).outputs;
+
+/** Before opset 13, the axes of Squeeze are an attribute; our operator always has them as an input. */
+const squeezeBefore13: ImportForm["read"] = (
+  g,
+  { inputs: [data = null], attributes: { axes, ...rest }, declared },
+) => ({
+  inputs: [data, axes === undefined ? emptyAxes(g, data, declared) : g.int64(numberList("axes", axes))],
+  attributes: rest,
+});
+
+const squeeze: ImportForm["read"] = (g, { inputs: [data = null, axes], attributes, declared }) => ({
+  inputs: [data, axes ?? emptyAxes(g, data, declared)],
   attributes,
 });
 
@@ -121,4 +157,8 @@ export const tensors: readonly ImportForm[] = [
   { domain: "", opType: "Squeeze", since: 13, read: squeeze },
   { domain: "", opType: "Split", read: split },
   { domain: "", opType: "Pad", since: 18, read: pad },
+  { domain: "", opType: "Pad", until: 11, read: padBefore11 },
+  { domain: "", opType: "Slice", until: 10, read: sliceBefore10 },
+  { domain: "", opType: "TopK", until: 10, read: topKBefore10 },
+  { domain: "", opType: "Scatter", read: scatter },
 ];

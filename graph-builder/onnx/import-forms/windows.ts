@@ -226,10 +226,12 @@ const maxUnpool: ImportForm["read"] = (g, { inputs: [X, indices, shape], attribu
   );
   const sizes = kernel.map((size, i) => size - at(pads, i) - at(pads, i + kernel.length) - at(strides, i));
   const spatial = () => g.Add(g.Mul(g.Shape(X, { start: 2 }), g.int64(strides)), g.int64(sizes));
-  const dims = shape ?? g.Concat(g.Shape(X, { end: 2 }), spatial(), { axis: 0 });
+  const dims = g.Concat(g.Shape(X, { end: 2 }), spatial(), { axis: 0 });
   const zeros = g.Reshape(g.Expand(floatLike(g, X, 0), dims), g.int64([-1]));
   const [places, updates] = [g.Reshape(indices, g.int64([-1])), g.Reshape(X, g.int64([-1]))];
-  return [g.Reshape(g.ScatterElements(zeros, places, updates), dims)];
+  const Y = g.Reshape(g.ScatterElements(zeros, places, updates), dims);
+  // the indices count in the picture without output_shape, which adds zeros behind it
+  return [shape ? g.Pad(Y, g.Concat(g.int64(X.shape.map(() => 0)), g.Sub(shape, dims), { axis: 0 })) : Y];
 };
 
 /** Convolutions and pools: windows that move over pictures. */
