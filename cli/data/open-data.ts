@@ -133,6 +133,18 @@ export interface NewPictures {
 /** The settings of a new run that say how its pictures are read. */
 export type PictureChoice = Pick<GivenRun, "valSplit" | "splitSeed" | "classMap" | "trainLimit">;
 
+/** Opens pictures in a size. Throws UserError for classes that do not fit. */
+export async function openPictures(
+  path: string,
+  size: ImageSize,
+  choice: PictureChoice,
+  progress: Progress,
+): Promise<OwnPictures> {
+  const listing = await listPictures(path);
+  const classNames = choice.classMap === undefined ? undefined : await readClassMap(choice.classMap);
+  return openOwn(listing, { ...choice, size, classNames }, progress);
+}
+
 /**
  * Opens pictures for a new run and measures what its network is built for: classes, mean and standard deviation
  * of the training pictures. Throws UserError where a classifier cannot be trained on them.
@@ -143,9 +155,7 @@ export async function openNewPictures(
   choice: PictureChoice,
   progress: Progress,
 ): Promise<NewPictures> {
-  const listing = await listPictures(path);
-  const classNames = choice.classMap === undefined ? undefined : await readClassMap(choice.classMap);
-  const own = await openOwn(listing, { ...choice, size, classNames }, progress);
+  const own = await openPictures(path, size, choice, progress);
   own.expectTrainable();
   const { trainLimit } = choice;
   const loaded = await own.load("train", trainLimit);

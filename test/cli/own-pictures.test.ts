@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { colourPictures, png, writeFiles } from "../support/picture-folder.ts";
 import { shakeWith, temporaryFolder } from "../support/shake.ts";
@@ -59,6 +60,46 @@ test("the model says how it is fed, and nothing of this machine", () => {
   expect(text).toContain('["blue","green","red"]');
   expect(text).toContain("./photos");
   expect(text).not.toContain(folder);
+});
+
+test("shake data counts classes, lists broken and equal pictures, and draws a contact sheet", async () => {
+  const look = join(folder, "look");
+  writeFiles(look, await colourPictures({ red: 12, blue: 12 }, "train/"));
+  writeFiles(look, await colourPictures({ red: 2 }, "valid/"));
+  writeFiles(look, { "valid/blue/new.png": await png("#0000f0", 0, 40), "train/red/broken.png": "" });
+  const { stdout } = await shake(folder, "data", "look", "--out", "sheet.png", "--json");
+  expect(JSON.parse(stdout)).toMatchObject({
+    classes: [
+      { class: "blue", train: 12, validation: 1, test: 0 },
+      { class: "red", train: 12, validation: 2, test: 0 },
+    ],
+    sizes: ["smallest 12 x 12", "median 12 x 12", "largest 40 x 40"],
+    broken: [{ picture: "train/red/broken.png", reason: "it is empty" }],
+    duplicates: [
+      { names: ["train/red/0.png", "valid/red/0.png"], splits: ["train", "val"], labels: ["red"] },
+      { names: ["train/red/1.png", "valid/red/1.png"] },
+    ],
+  });
+  const { width, height } = await sharp(join(folder, "sheet.png")).metadata();
+  expect([width, height]).toEqual([12 * 68 + 4, 2 * 88 + 4]);
+  // the last pixel of the first tile is blue, that below it red
+  const pixels = await sharp(join(folder, "sheet.png")).removeAlpha().raw().toBuffer();
+  const pixel = (x: number, y: number) => [...pixels.subarray(3 * (y * width + x), 3 * (y * width + x) + 3)];
+  expect([pixel(40, 60), pixel(40, 60 + 88)]).toEqual([
+    [0, 0, 255],
+    [255, 0, 0],
+  ]);
+});
+
+test("a finished run goes on for more epochs, with a sentence about its learning rate", async () => {
+  const { code, stderr } = await shake(folder, "train", "--resume", "run", "--epochs", "3");
+  expect(code).toBe(0);
+  expect(stderr).toMatch(
+    /from epoch 2 to 3\. Its schedule now counts 3 epochs instead of 2, so the learning rate is 0\.025 at this place, not 0\./,
+  );
+  expect(stderr).toMatch(/epoch 3\/3/);
+  const fewer = await shake(folder, "train", "--resume", "run", "--epochs", "1");
+  expect(fewer.stderr).toMatch(/--epochs 1 contradicts run, which has epochs 3/);
 });
 
 describe("from another folder", () => {

@@ -13,6 +13,7 @@ import { changedModelConfig, givenForModel } from "../../models/settings.ts";
 import type { Progress } from "../../progress.ts";
 import { say } from "../../terminal.ts";
 import type { TrainGiven } from "./command.ts";
+import { extensionNote, isExtended } from "./extension.ts";
 import { modelSubject } from "./model-subject.ts";
 import { type PreparedRun, refuseContradictions, type TrainConfig } from "./prepared-run.ts";
 import { shakeNetSubject } from "./shakenet-subject.ts";
@@ -44,12 +45,18 @@ async function resumeModel(saved: ModelRun, given: TrainGiven, progress: Progres
   await saved.lock();
   const part = withOwnPlace(givenForModel(given, path), own);
   const { pixels } = own.feeding;
-  refuseContradictions(part, { imageSize: own.feeding.height, ...own, pixels }, path, freeSettings(own));
+  refuseContradictions(
+    part,
+    { imageSize: own.feeding.height, ...own, pixels },
+    path,
+    freeSettings(own, given),
+  );
   const config = changedModelConfig(own, part);
   const openDirectory = () => reopen(saved, config);
   const note = await saved.mendLast();
   if (note) say(note);
   const artifacts = await saved.artifacts();
+  await tellExtension(saved, config);
   const data = await openData(config, progress);
   return { ...modelSubject(config, artifacts), data, openDirectory, where: saved.checkpointPath("last") };
 }
@@ -63,19 +70,36 @@ async function resumeShakeNet(
   await saved.lock();
   const { pictures, ...own } = saved.config;
   const part = withOwnPlace(partOf(runSchemas, given), saved.config);
-  refuseContradictions(part, saved.config, path, freeSettings(saved.config));
+  refuseContradictions(part, saved.config, path, freeSettings(saved.config, given));
   const config = runConfig({ ...own, ...part }, pictures);
   const openDirectory = () => reopen(saved, config);
   const note = await saved.mendLast();
   if (note) say(note);
   const artifacts = await saved.artifacts();
+  await tellExtension(saved, config);
   const data = await openData(config, progress);
   return { ...shakeNetSubject(config, artifacts), data, openDirectory, where: saved.checkpointPath("last") };
 }
 
-/** The settings that a resumed run may change: pictures of one's own may be in another place. */
-function freeSettings({ pictures }: TrainConfig): readonly string[] {
-  return pictures ? [...placeSettings, "data", "classMap"] : placeSettings;
+/**
+ * The settings that a resumed run may change: pictures of one's own may be in another place, and there may be more
+ * epochs.
+ */
+function freeSettings(own: TrainConfig, given: TrainGiven): readonly string[] {
+  return [
+    ...placeSettings,
+    ...(own.pictures ? ["data", "classMap"] : []),
+    ...(isExtended(own, given) ? ["epochs"] : []),
+  ];
+}
+
+/** Says what more epochs mean for the learning rate. */
+async function tellExtension<C extends TrainConfig, M extends Manifest>(
+  saved: RunDirectory<C, M, ClassificationRecord>,
+  config: TrainConfig,
+): Promise<void> {
+  if (!isExtended(saved.config, config)) return;
+  process.stderr.write(`${extensionNote(saved.config, config, await saved.checkpoint("last"))}\n`);
 }
 
 /**
@@ -96,5 +120,8 @@ async function reopen<C extends TrainConfig, M extends Manifest>(
 ): Promise<RunDirectory<C, M, ClassificationRecord>> {
   const directory = saved.withConfig(config);
   await directory.prepareToResume();
+  // the next resume, eval and verify must know them too
+  const isChanged = config.epochs !== saved.config.epochs || config.data !== saved.config.data;
+  if (isChanged) await directory.saveConfig();
   return directory;
 }

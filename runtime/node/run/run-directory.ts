@@ -73,7 +73,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     const isMade = await makeFolderAtomic(
       path,
       async (folder) => {
-        await writeFileAtomic(join(folder, files.config), `${JSON.stringify(config, null, 2)}\n`);
+        await writeFileAtomic(join(folder, files.config), textOf(config));
         await writeTrainingModels(join(folder, folders.graph), artifacts);
         await makeFolder(join(folder, folders.checkpoints));
         await writeFileAtomic(join(folder, folders.checkpoints, "last"), artifacts.checkpoint);
@@ -136,6 +136,11 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
   async close(): Promise<void> {
     await this.#lock?.release();
     this.#lock = undefined;
+  }
+
+  /** Writes the settings into config.json. */
+  async saveConfig(): Promise<void> {
+    await this.write(files.config, textOf(this.config));
   }
 
   /** The same run, with its lock, with other settings, for a resume that changes some. */
@@ -228,6 +233,11 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     await writeFileAtomic(path, content);
     return path;
   }
+}
+
+/** The settings as config.json has them. */
+function textOf(config: unknown): string {
+  return `${JSON.stringify(config, null, 2)}\n`;
 }
 
 /** Whether a folder is the folder of a run. */

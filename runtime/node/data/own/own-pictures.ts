@@ -181,6 +181,13 @@ export class OwnPictures {
     return { images, labels };
   }
 
+  /** The pixels of a picture, uint8 [channels, height, width]. */
+  async pixels({ row }: OwnPicture): Promise<Uint8Array> {
+    const out = new Uint8Array(pixelsOf(this.size));
+    await this.#pack.read(row, 1, out);
+    return out;
+  }
+
   close(): Promise<void> {
     return this.#pack.close();
   }
