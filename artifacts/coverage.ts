@@ -13,6 +13,7 @@ import {
   UserError,
   type Value,
 } from "../graph-builder/index.ts";
+import { withFloatWeights } from "./float-weights.ts";
 import { type ParameterLayer, parametersOf } from "./model-parameters.ts";
 import { type OtherConstant, otherConstants } from "./other-constants.ts";
 import { outputNamed } from "./outputs.ts";
@@ -76,7 +77,7 @@ export function trainingCoverage(
   model: Uint8Array | Model | Graph,
   { outputs }: CoverageOptions = {},
 ): TrainingCoverage {
-  const graph = graphOf(model);
+  const graph = withFloatWeights(graphOf(model));
   const considered = outputs?.map((name) => outputNamed(graph, name)) ?? graph.outputs;
   const parameters = parametersOf(partFor(graph, considered));
   const names = new Set(parameters.map(({ name }) => name));
@@ -111,7 +112,7 @@ function graphOf(model: Uint8Array | Model | Graph): Graph {
   return model.graph;
 }
 
-const lossTypes: readonly string[] = ["float", "float16", "double"];
+const lossTypes: readonly string[] = ["float", "float16", "bfloat16", "double"];
 
 function coveredOutput({ name = "", type, producer }: Value): CoveredOutput {
   const isRead = type.kind === "tensor" && lossTypes.includes(type.elemType);

@@ -30,6 +30,7 @@ import {
 } from "./adapters.ts";
 import { encodeCheckpoint } from "./checkpoint.ts";
 import { epochModels } from "./epoch-model.ts";
+import { withFloatWeights } from "./float-weights.ts";
 import { checkpointOf } from "./initial-checkpoint.ts";
 import { type Loss, lossOutput, valuesOfLoss } from "./losses.ts";
 import type { Manifest, TrainingArtifacts } from "./manifest.ts";
@@ -265,7 +266,8 @@ function openModel(trained: TrainedModel, options: GenerateOptions): OpenedModel
   if ("evaluation" in trained)
     return { form: trained, choice: choiceIn(trained.graph, options), source: undefined };
   const source = sourceOf(trained, options);
-  const base = trained instanceof Graph ? trained : (source?.model.graph ?? new Graph(""));
+  const given = trained instanceof Graph ? trained : (source?.model.graph ?? new Graph(""));
+  const base = withFloatWeights(given);
   const { lora, seed = 0 } = options;
   const newHead = source?.newHead?.tensors ?? [];
   const adapted = lora && withAdapters(base, besideAdapters(base, options, newHead), lora, seed);

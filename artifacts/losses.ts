@@ -302,7 +302,7 @@ function smoothLoss(
 
 function asFloat(g: Builder, value: Value): Value {
   if (value.elemType === "float") return value;
-  if (value.elemType === "float16" || value.elemType === "double")
+  if (["float16", "bfloat16", "double"].includes(value.elemType))
     return g.Cast(value, { to: dataTypeNumbers.float });
   throw misfit(`a loss reads floats, and this output is ${value.elemType}`, value);
 }

@@ -18,12 +18,13 @@ export function otherConstants(graph: Graph, parameters: ReadonlySet<string>): O
   });
 }
 
-const otherFloats: readonly string[] = ["float16", "bfloat16", "double"];
+const halves: readonly string[] = ["float16", "bfloat16"];
 
 function reasonFor(value: Value): string {
   const { elemType, constant } = value;
   if (isStatistic(value)) return "running statistics of batch normalisation";
-  if (otherFloats.includes(elemType)) return `${elemType}, and only float tensors are trained`;
+  if (elemType === "double") return "double, and only float tensors are trained";
+  if (halves.includes(elemType)) return `${elemType}, and no layer reads them as a weight, bias or scale`;
   if (elemType !== "float") return "whole numbers: shapes, axes, indices";
   if (constant?.data.length === 1) return "single numbers";
   return "no layer reads them as a weight, bias or scale; each can be trained by its full name";

@@ -56,7 +56,7 @@ function tiedWeights(constants: readonly Value[], trained: ReadonlySet<string>):
 }
 
 /** Types of weights that have no gradient here. */
-const otherTypes = new Set(["float16", "bfloat16", "double", "int8", "uint8", "int4", "uint4"]);
+const otherTypes = new Set(["double", "int8", "uint8", "int4", "uint4"]);
 
 function weightsLeftAlone(constants: readonly Value[]): Warning[] {
   const others = constants.filter(

@@ -1,5 +1,6 @@
 import { UserError } from "../errors.ts";
-import type { Tensor } from "../tensor.ts";
+import { dataTypeNumbers } from "../operators/elementwise.ts";
+import { type Tensor, tensorOf } from "../tensor.ts";
 import type { IGraph, INode } from "./model.ts";
 import { parseModel } from "./parse.ts";
 import type { Message } from "./schema.ts";
@@ -22,7 +23,8 @@ export function withoutElements(
 }
 
 /**
- * An .onnx file with other elements in its constants of these names; everything else in it stays as it is.
+ * An .onnx file with other elements in its constants of these names; everything else in it stays as it is, and
+ * floats become float16 or bfloat16 where the constant is.
  * Throws UserError where a constant that has no elements gets none, where a tensor has another shape than
  * the constant, and where the file would be larger than a protobuf message can be.
  */
@@ -36,9 +38,17 @@ export function withElements(
     const tensor = tensors.get(name);
     if (!tensor) return expectElements(name, old, where);
     expectShape(name, old, tensor, where);
-    return { ...emptied(old), ...encodeTensor(tensor, old.name ?? name), name: old.name };
+    return { ...emptied(old), ...encodeTensor(inTypeOf(old, tensor), old.name ?? name), name: old.name };
   });
 }
+
+/** A tensor of floats in the type of a constant of 16 bits; another one as it is. */
+function inTypeOf({ dataType }: ITensor, tensor: Tensor): Tensor {
+  const half = halves.find((each) => dataTypeNumbers[each] === dataType);
+  return half && tensor.elemType === "float" ? tensorOf(half, tensor.numbers(), tensor.dims) : tensor;
+}
+
+const halves = ["float16", "bfloat16"] as const;
 
 /** The most bytes of a protobuf message, whose lengths are signed 32-bit numbers. */
 const LARGEST_FILE = 2 ** 31 - 1;
@@ -89,16 +99,15 @@ function emptied(tensor: ITensor): ITensor {
 
 function expectElements(name: string, tensor: ITensor, where: string): ITensor {
   const count = (tensor.dims ?? []).reduce<number>((product, dim) => product * Number(dim), 1);
-  const { rawData, floatData, externalData } = tensor;
-  const hasElements = [rawData, floatData, externalData].some((data) => data && data.length > 0);
-  if (hasElements || count === 0 || tensor.dataType !== FLOAT) return tensor;
+  const { rawData, floatData, int32Data, externalData } = tensor;
+  const hasElements = [rawData, floatData, int32Data, externalData].some((data) => data && data.length > 0);
+  const isFloat = (["float", ...halves] as const).some((each) => dataTypeNumbers[each] === tensor.dataType);
+  if (hasElements || count === 0 || !isFloat) return tensor;
   throw new UserError(`The checkpoint has no tensor ${name}, which ${where} needs.`, {
     code: "parameter-unknown",
     details: { parameter: name, where },
   });
 }
-
-const FLOAT = 1;
 
 function expectShape(name: string, old: ITensor, { dims }: Tensor, where: string): void {
   const wanted = (old.dims ?? []).map(Number);

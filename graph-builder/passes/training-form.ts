@@ -36,7 +36,8 @@ export interface TrainingForm extends BoundGraph {
  * - Dropout is switched on (`drawnDropout`); one with a constant ratio of 0 is taken out. The masks depend on
  *   two inputs behind the others, `random_seed` and `random_step` (int64 [1], with bindings of these roles),
  *   and on the layer's name: a training that is resumed at the same step draws the same masks.
- * Batch normalisations keep their names. Throws UserError, naming the node, where running statistics are no constants.
+ * Batch normalisations keep their names. Throws UserError, naming the node, where running statistics are no
+ * constants, or have 16 bits.
  */
 export function trainingForm(
   graph: Graph,
@@ -103,7 +104,8 @@ function withStatistics(
   const taken = givenNames(graph);
   const statisticOf = (g: Builder, node: Node, index: number): Value => {
     const { name, type, constant, uses } = originOf(node.input(index));
-    if (!constant) return refuseStatistic(node, index);
+    if (!constant) return refuseStatistic(node, index, "is no constant");
+    if (isHalf(constant)) return refuseStatistic(node, index, `is ${constant.elemType} and must be float`);
     const own = name !== undefined && readers(uses) === 1 ? name : undefined;
     const input = own ?? freeName(`${layerName(node)}.${statisticNames[index - 3]}`, taken);
     statistics.set(input, constant);
@@ -132,9 +134,14 @@ function readers(uses: readonly Use[]): number {
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-function refuseStatistic({ name, operator }: Node, index: number): never {
+/** A momentum of 16 bits would not move, and checkpoints have no such tensors. */
+function isHalf({ elemType }: Tensor): boolean {
+  return elemType === "float16" || elemType === "bfloat16";
+}
+
+function refuseStatistic({ name, operator }: Node, index: number, reason: string): never {
   const input = operator.inputs[index];
-  throw new UserError(`BatchNormalization at ${name} cannot be trained: its ${input} is no constant.`, {
+  throw new UserError(`BatchNormalization at ${name} cannot be trained: its ${input} ${reason}.`, {
     code: "model-unsupported",
     details: { node: name, opType: "BatchNormalization", input },
   });

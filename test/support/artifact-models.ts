@@ -8,6 +8,7 @@ import {
   Tensor,
   type Value,
 } from "../../graph-builder/index.ts";
+import { tensorOf } from "../../graph-builder/tensor.ts";
 
 /** A float tensor of normal numbers, decided by its name alone. */
 export function normal(name: string, dims: readonly number[], deviation = 0.5): Tensor {
@@ -84,5 +85,16 @@ export function droppedMlp(): Model {
   const [dropped] = g.Dropout(hidden);
   g.output(dropped, "dropped");
   g.output(g.Gemm(dropped, weight(g, "out.weight", [2, 32]), null, { transB: 1 }), "y");
+  return modelOf(g);
+}
+
+/** tanh(x w1 + b1) w2 from `x` [batch, 3] to `y` [batch, 2], all in a type of 16 bits. */
+export function halfMlp(type: "float16" | "bfloat16"): Model {
+  const g = createBuilder(new Graph("half"));
+  const half = (name: string, dims: readonly number[]) =>
+    g.constant(tensorOf(type, normal(name, dims).numbers(), dims), name);
+  const product = g.MatMul(g.input("x", type, ["batch", 3]), half("hidden.weight", [3, 8]));
+  const hidden = g.Tanh(g.Add(product, half("hidden.bias", [8])));
+  g.output(g.MatMul(hidden, half("out.weight", [8, 2])), "y");
   return modelOf(g);
 }

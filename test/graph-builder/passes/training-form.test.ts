@@ -16,6 +16,7 @@ import {
   type Value,
 } from "../../../graph-builder/index.ts";
 import { drawnDropout } from "../../../graph-builder/passes/drawn-dropout.ts";
+import { tensorOf } from "../../../graph-builder/tensor.ts";
 import { gradientErrors } from "../../support/check-gradient.ts";
 import { normal, positive } from "../../support/random-tensor.ts";
 import { numbersOf, runGraph } from "../../support/run-graph.ts";
@@ -113,6 +114,16 @@ test("running statistics that the graph computes are refused with the node's nam
   });
   expect(() => trainingForm(graph)).toThrow(UserError);
   expect(() => trainingForm(graph)).toThrow("BatchNormalization at BatchNormalization_0 cannot be trained");
+});
+
+test("running statistics of 16 bits are refused with the node's name", () => {
+  const g = createBuilder(new Graph("half"));
+  const half = (value: number) => g.constant(tensorOf("float16", [value, value]));
+  const X = g.input("X", "float16", ["batch", 2, 3]);
+  g.output(g.BatchNormalization(X, half(1), half(0), half(0), half(1))[0], "Y");
+  expect(() => trainingForm(g.graph)).toThrow(
+    "BatchNormalization at BatchNormalization_0 cannot be trained: its input_mean is float16 and must be float.",
+  );
 });
 
 test("Dropout draws its masks from two inputs in training, and is off in evaluation", async () => {
