@@ -17,6 +17,7 @@ import { verifyCommand } from "./commands/verify/command.ts";
 import { startDebugging } from "./debug.ts";
 import { shakeCommand } from "./invocation.ts";
 import { say, sayFailure } from "./terminal.ts";
+import { isInsideTimeout, runWithin } from "./timeout.ts";
 
 /** The commands in the order of the help. */
 export const commands: readonly Command[] = [
@@ -91,6 +92,10 @@ async function runCommand(args: readonly string[]): Promise<number> {
       async (argv) => {
         const { readSettings } = await import("./flags.ts");
         const given = await readSettings(command, argv, plain);
+        if (given.timeout !== undefined && !isInsideTimeout()) {
+          code = await runWithin(given.timeout, args);
+          return;
+        }
         const work = await command.load();
         code = await work.run(given);
       },

@@ -6,7 +6,7 @@ export function formatTable(
   rows: readonly (readonly (string | number)[])[],
 ): string {
   const lines = [header, ...rows.map((row) => row.map(formatCell))];
-  const widths = header.map((_, i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)));
+  const widths = header.map((_, i) => longest(lines.map((line) => line[i] ?? "")));
   const isRight = header.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === "number"));
   return lines
     .map((line) =>
@@ -22,8 +22,13 @@ export function formatTable(
 export function formatFields(fields: Readonly<Record<string, string | number | undefined>>): string {
   const all = Object.entries(fields).map(([name, value]) => [visibleName(name), value] as const);
   const known = all.filter(([, value]) => value !== undefined);
-  const width = Math.max(...known.map(([name]) => name.length));
+  const width = longest(known.map(([name]) => name));
   return known.map(([name, value]) => `${name.padEnd(width)}  ${formatCell(value ?? "")}`).join("\n");
+}
+
+/** The length of the longest text. A call of Math.max with more than about 100,000 arguments overflows the stack. */
+function longest(texts: readonly string[]): number {
+  return texts.reduce((most, { length }) => Math.max(most, length), 0);
 }
 
 function formatCell(cell: string | number): string {

@@ -80,6 +80,12 @@ export const settingGroups = {
     pictures: z.array(path).optional().describe("PNG or JPEG files of any size"),
     checkpoint: z.enum(["last", "best"]).default("last").describe("checkpoint of the run to use"),
     config: path.optional().describe("JSON file with settings; flags override it"),
+    timeout: z
+      .number()
+      .positive()
+      .max(2_000_000)
+      .optional()
+      .describe("seconds after which the command is ended, for models that are not trusted [default: never]"),
   },
   Benchmark: {
     steps: count.default(10).describe("number of timed steps"),

@@ -60,6 +60,7 @@ export type ErrorCode =
   | "source-missing"
   | "source-unreachable"
   | "thread-died"
+  | "timed-out"
   | "value-type"
   | "value-unknown";
 

@@ -10,6 +10,7 @@ import {
 import { type ImageSize, pixelsOf } from "../data/types.ts";
 import type { Device } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
+import { CallGuard } from "../session/call-guard.ts";
 import { expectPassable } from "../session/refusals.ts";
 
 /**
@@ -34,13 +35,17 @@ export class Classifier {
   readonly #input: PictureInput;
   readonly #scores: string;
   readonly #fills: Readonly<Record<string, Tensor>>;
+  readonly #what: string;
+  readonly #guard = new CallGuard();
 
   private constructor(
     session: InferenceSession,
     device: Device,
     input: PictureInput,
+    what: string,
     { fills = {}, scores = outputName(session) }: ClassifierOptions,
   ) {
+    this.#what = what;
     this.#session = session;
     this.#device = device;
     this.#input = input;
@@ -50,7 +55,7 @@ export class Classifier {
 
   /**
    * Opens a model. Errors call it `what`. Throws UserError where ONNX Runtime refuses it or it does not take
-   * images.
+   * images, or declares more memory than LARGEST_TENSOR.
    */
   static async open(
     bytes: Uint8Array,
@@ -61,7 +66,9 @@ export class Classifier {
     const session = await openModel(bytes, device, what);
     try {
       expectPassable([...session.inputNames, ...session.outputNames], what);
-      return new Classifier(session, device, imageInput(session, what, options), options);
+      const input = imageInput(session, what, options);
+      expectWithinLimits(session, input, what);
+      return new Classifier(session, device, input, what, options);
     } catch (error) {
       await session.release();
       throw error;
@@ -81,14 +88,19 @@ export class Classifier {
   /**
    * Runs the model on raw pixels 0..255 [images, channels, height, width]. Returns the logits, float [images,
    * classes]. For a model that returns probabilities these are their logarithms, which differ from the logits
-   * by a constant.
+   * by a constant. Calls that overlap wait for each other. Throws UserError for no images, for a part of one,
+   * and where ONNX Runtime fails.
    */
   async logits(images: Uint8Array): Promise<Tensor> {
+    return this.#guard.enqueue("logits", () => this.#logits(images));
+  }
+
+  async #logits(images: Uint8Array): Promise<Tensor> {
     const count = this.#count(images);
     const batch = this.#input.batch ?? count;
     const rows: Float32Array[] = [];
     for (let first = 0; first < count; first += batch) {
-      const results = await this.run(this.#part(images, first, first + batch));
+      const results = await this.#run(this.#part(images, first, first + batch), [this.#scores]);
       const scores = scoresIn(results, this.#scores);
       const classes = scores.length / batch;
       for (let i = 0; i < Math.min(batch, count - first); i++)
@@ -103,20 +115,44 @@ export class Classifier {
 
   /**
    * Every output of one run. A model of a fixed batch takes at most so many images; black ones fill the rest.
+   * Throws UserError as `logits` does.
    */
   async run(images: Uint8Array): Promise<InferenceSession.ReturnType> {
+    return this.#guard.enqueue("run", () => this.#run(images));
+  }
+
+  async #run(images: Uint8Array, fetches?: readonly string[]): Promise<InferenceSession.ReturnType> {
     const { name } = this.#input;
     const batch = this.#input.batch ?? this.#count(images);
     const pixels = pictureTensor(this.#input, images, batch, this.#device);
-    return this.#session.run({ ...this.#fills, [name]: pixels });
+    const feeds = { ...this.#fills, [name]: pixels };
+    try {
+      return await (fetches ? this.#session.run(feeds, fetches) : this.#session.run(feeds));
+    } catch (error) {
+      const reason = ortReason(error);
+      throw new UserError(`ONNX Runtime could not run ${this.#what}: ${reason}.`, {
+        code: "onnxruntime-failed",
+        details: { model: this.#what, reason },
+        cause: error,
+      });
+    }
   }
 
+  /** Frees the session after the calls under way have ended. Throws UserError where it was freed before. */
   async release(): Promise<void> {
+    await this.#guard.close();
     await this.#session.release();
   }
 
   #count(images: Uint8Array): number {
-    return images.length / pixelsOf(this.#input.size);
+    const { size, batch } = this.#input;
+    const count = images.length / pixelsOf(size);
+    if (Number.isInteger(count) && count > 0) return count;
+    const { channels, height, width } = size;
+    throw new UserError(
+      `${this.#what} takes pictures of ${channels} x ${height} x ${width} values, and was given ${images.length} values.`,
+      { code: "input-shape", details: { size, batch, values: images.length } },
+    );
   }
 
   #part(images: Uint8Array, first: number, last: number): Uint8Array {
@@ -150,6 +186,34 @@ async function openModel(bytes: Uint8Array, device: Device, what: string): Promi
 
 function outputName({ outputNames }: InferenceSession): string {
   return outputNames.find((name) => name === "logits") ?? outputNames[0] ?? "";
+}
+
+/** The largest tensor that a model may declare, in bytes: 1 GiB. */
+const LARGEST_TENSOR = 2 ** 30;
+
+/**
+ * Throws UserError where the pictures of a run, or an output as it is declared, are larger than
+ * LARGEST_TENSOR. A dimension that is not declared counts as 1.
+ */
+function expectWithinLimits({ outputMetadata }: InferenceSession, input: PictureInput, what: string): void {
+  const { name, size, batch = 1, type } = input;
+  expectSmall(what, name, batch * pixelsOf(size) * (type === "uint8" ? 1 : 4));
+  for (const output of outputMetadata) {
+    if (!output.isTensor) continue;
+    const values = output.shape.reduce<number>(
+      (product, dim) => product * (typeof dim === "number" && dim > 0 ? dim : 1),
+      1,
+    );
+    expectSmall(what, output.name, 4 * values);
+  }
+}
+
+function expectSmall(what: string, tensor: string, bytes: number): void {
+  if (bytes <= LARGEST_TENSOR) return;
+  throw new UserError(
+    `${what} declares ${tensor} with ${(bytes / 2 ** 30).toFixed(1)} GiB, and the limit is ${LARGEST_TENSOR / 2 ** 30} GiB.`,
+    { code: "model-unsupported", details: { model: what, tensor, bytes, limit: LARGEST_TENSOR } },
+  );
 }
 
 /** The inputs that are filled with a number. */

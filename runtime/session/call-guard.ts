@@ -1,6 +1,6 @@
 import { UserError } from "../../graph-builder/errors.ts";
 
-/** Refuses calls to a session that overlap, and calls after its release. */
+/** Refuses calls to a session that overlap, or lets them wait, and refuses calls after its release. */
 export class CallGuard {
   #running: { readonly call: string; readonly end: Promise<unknown> } | undefined;
   #isReleased = false;
@@ -14,6 +14,22 @@ export class CallGuard {
       return await result;
     } finally {
       this.#running = undefined;
+    }
+  }
+
+  /** Runs a call after those that were made before it. Throws UserError after the release. */
+  async enqueue<T>(call: string, work: () => Promise<T>): Promise<T> {
+    this.expectOpen(call);
+    const before = this.#running?.end;
+    const result = (async () => {
+      await before?.catch(() => undefined);
+      return work();
+    })();
+    this.#running = { call, end: result };
+    try {
+      return await result;
+    } finally {
+      if (this.#running?.end === result) this.#running = undefined;
     }
   }
 

@@ -13,6 +13,7 @@ const settings = [
   "threads",
   "tta",
   "config",
+  "timeout",
   "json",
 ] as const;
 

@@ -1,6 +1,6 @@
 import type { Command, GivenOf } from "../../command.ts";
 
-const settings = ["model", "pictures", "Pictures", "device", "threads", "config", "json"] as const;
+const settings = ["model", "pictures", "Pictures", "device", "threads", "config", "timeout", "json"] as const;
 
 /** `shake predict`: classifies pictures with an exported model, or with the network of the package. */
 export const predictCommand: Command<(typeof settings)[number]> = {

@@ -74,7 +74,7 @@ function sources({ model, pictures = [] }: PredictGiven): { model: string; pictu
 
 /** Every class with its probability, the likeliest first. */
 function ranked(logits: Float32Array, classNames: readonly string[]): Candidate[] {
-  const largest = Math.max(...logits);
+  const largest = logits.reduce((most, logit) => Math.max(most, logit), Number.NEGATIVE_INFINITY);
   const odds = Array.from(logits, (logit) => Math.exp(logit - largest));
   const sum = odds.reduce((total, value) => total + value, 0);
   return odds

@@ -11,6 +11,7 @@ const settings = [
   "batchSize",
   "threads",
   "config",
+  "timeout",
   "json",
 ] as const;
 

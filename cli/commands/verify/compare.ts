@@ -1,6 +1,7 @@
 import { at } from "../../../graph-builder/at.ts";
 import { UserError } from "../../../graph-builder/index.ts";
 import { evalBatches } from "../../../runtime/data/batches.ts";
+import { pixelsOf } from "../../../runtime/data/types.ts";
 import { floatData } from "../../../runtime/device/tensors.ts";
 import { type Dataset, type Device, deviceNames } from "../../../runtime/index.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
@@ -53,14 +54,18 @@ async function scores(
   batchSize: number,
 ): Promise<Scores> {
   const classifier = await openScalingClassifier(bytes, device, what, dataset.size);
-  const parts: Float32Array[] = [];
+  let logits = new Float32Array();
+  let done = 0;
   const start = performance.now();
   for (const { images } of evalBatches(dataset, batchSize)) {
-    parts.push(floatData(await classifier.logits(images)));
+    const part = floatData(await classifier.logits(images));
+    if (done === 0)
+      logits = new Float32Array((part.length / (images.length / pixelsOf(dataset.size))) * dataset.count);
+    logits.set(part, done);
+    done += part.length;
   }
   const seconds = (performance.now() - start) / 1000;
   await classifier.release();
-  const logits = Float32Array.from(parts.flatMap((part) => [...part]));
   const { isProbabilities } = classifier;
   return {
     logits,

@@ -43,6 +43,32 @@ describe("a classifier", () => {
     ).toBeLessThan(1e-5);
   });
 
+  test("refuses no pictures and a part of one, lets calls wait for each other, and ends once", async () => {
+    const classifier = await openClassifier(inferenceModel(settings, checkpoint), device, "model.onnx");
+    for (const length of [0, 100, 3073]) {
+      const sentence = `model.onnx takes pictures of 3 x 32 x 32 values, and was given ${length} values.`;
+      const refusal = { message: sentence, code: "input-shape" };
+      await expect(classifier.logits(new Uint8Array(length))).rejects.toMatchObject(refusal);
+      await expect(classifier.run(new Uint8Array(length))).rejects.toMatchObject(refusal);
+    }
+    const expected = await classifier.logits(images);
+    const together = [classifier.logits(images), classifier.logits(images), classifier.logits(images)];
+    const released = Promise.all(together).then(() => classifier.release());
+    for (const { data } of await Promise.all(together)) expect(data).toEqual(expected.data);
+    await released;
+    await expect(classifier.release()).rejects.toMatchObject({ code: "session-released" });
+    await expect(classifier.logits(images)).rejects.toThrow(
+      "The session was released: logits cannot be called any more.",
+    );
+  });
+
+  test("finishes the calls under way when it is released", async () => {
+    const classifier = await openClassifier(inferenceModel(settings, checkpoint), device, "model.onnx");
+    const running = [classifier.logits(images), classifier.logits(images)];
+    await classifier.release();
+    for (const { dims } of await Promise.all(running)) expect(dims).toEqual([5, 10]);
+  });
+
   test("of probabilities gives logits up to a constant for each image", async () => {
     const expected = await logitsOf(inferenceModel(settings, checkpoint));
     const found = await logitsOf(inferenceModel(settings, checkpoint, {}, { output: "probabilities" }));
