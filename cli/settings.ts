@@ -112,6 +112,10 @@ export const settingGroups = {
       .boolean()
       .default(false)
       .describe("show which parameters can be trained, and which operators have no gradient"),
+    branches: z
+      .boolean()
+      .default(false)
+      .describe("measure how alike the two branches of every block of a run are, as the paper's figure 3"),
     dot: z.boolean().default(false).describe("print the graph in Graphviz's language, for a drawing"),
   },
 } as const;

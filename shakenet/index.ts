@@ -1,5 +1,7 @@
 /** ShakeNet: its network, training artifacts, training loop and frozen form. */
+
 export * from "./backward-rules.ts";
+export { branchCorrelations } from "./branch-correlation.ts";
 export * from "./classifier.ts";
 export * from "./functions.ts";
 export * from "./fusing.ts";

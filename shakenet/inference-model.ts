@@ -57,12 +57,13 @@ export function inferenceGraph(
 
 /**
  * The network as its evaluation in training computes it, layer by layer: the reference for
- * `inferenceGraph`.
+ * `inferenceGraph`. `onBranches` may append nodes that read both branches of a block.
  */
 export function trainedGraph(
   settings: NetworkSettings,
   checkpoint: Checkpoint,
   form: Partial<Omit<InferenceForm, "precision">> = {},
+  onBranches?: (g: Builder, branch1: Value, branch2: Value) => void,
 ): Graph {
   const { input, output, batch, alphaInput } = { ...defaultForm, ...form };
   const g = createBuilder(new Graph("shakenet"));
@@ -73,8 +74,10 @@ export function trainedGraph(
   const logits = appendNetwork(g, images, settings, {
     isTraining: false,
     tensor: ({ name, shape }) => g.constant(tensorOf(weights, name, shape), name),
-    mix: (branch1, branch2, block) =>
-      alpha ? mixBy(g, branch1, branch2, alpha, block) : evenMix(g, branch1, branch2),
+    mix: (branch1, branch2, block) => {
+      onBranches?.(g, branch1, branch2);
+      return alpha ? mixBy(g, branch1, branch2, alpha, block) : evenMix(g, branch1, branch2);
+    },
   });
   if (output === "logits") g.output(logits, "logits");
   // the axis is explicit, because the default was 1 before opset 13 and is -1 since

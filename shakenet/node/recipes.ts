@@ -29,7 +29,7 @@ const recipes: { readonly [N in RecipeName]: GivenRun } = {
     translate: 2,
     border: "reflect",
     earlySize: 24,
-    epochs: 17,
+    epochs: 16,
     batchSize: 512,
     learningRate: 0.1,
     schedule: "linear",

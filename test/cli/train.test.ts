@@ -13,6 +13,16 @@ beforeAll(async () => {
   trained = await shake(folder, "train", ...tinyRunFlags);
 });
 
+test("inspect --branches measures every block of a run, and refuses what is no run of a ShakeNet", async () => {
+  const path = "runs/8-2x2d-shapes-s1";
+  const { code, stdout } = await shake(folder, "inspect", path, "--branches", "--test-limit", "10");
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^stage1\.block0 +-?0\.\d\d/m);
+  expect(stdout.match(/^stage\d\.block0 /gm)).toHaveLength(3);
+  const refused = await shake(folder, "inspect", `${path}/model.onnx`, "--branches");
+  expect(refused.code).toBe(2);
+});
+
 test("a run leaves every file that it promises", () => {
   expect(trained).toMatchObject({ code: 0 });
   const files = [

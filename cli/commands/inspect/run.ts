@@ -21,6 +21,7 @@ import { openRun } from "../../../shakenet/node/run.ts";
 import { findModelRun } from "../../models/model-run.ts";
 import { print } from "../../terminal.ts";
 import { inspectArtifacts } from "./artifacts.ts";
+import { inspectBranches } from "./branches.ts";
 import { inspectCheckpoint } from "./checkpoint.ts";
 import type { InspectGiven } from "./command.ts";
 import { inspectModel } from "./model.ts";
@@ -29,8 +30,9 @@ import type { Report } from "./report.ts";
 import { inspectRun } from "./run-folder.ts";
 import { inspectTraining } from "./training.ts";
 
-export async function run({ file = "", graph, lowered, dot, training, json }: InspectGiven): Promise<number> {
-  const found = await inspect(file);
+export async function run(given: InspectGiven): Promise<number> {
+  const { file = "", graph, lowered, dot, training, branches, testLimit, json } = given;
+  const found = await (branches ? inspectBranches(file, testLimit) : inspect(file));
   const report = training ? inspectTraining(expectModel(found, file), file) : found;
   if (graph || lowered || dot) {
     const model = expectModel(report, file);
