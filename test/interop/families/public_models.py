@@ -1,8 +1,8 @@
 """Public models with random weights: what of them can be trained, and one step's gradients beside PyTorch's.
 
-Not a test, and not in the gate: run it with a Python that has torch, torchvision, transformers, onnx and onnxscript.
+Run it with a Python that has torch, torchvision, transformers, onnx and onnxscript. It prints a row of a Markdown table
+for each model; test_public_models.py tests some of them.
     python test/interop/families/public_models.py [--exporter dynamo] [NAME...]
-It prints a row of a Markdown table for each model.
 """
 
 import argparse
@@ -20,13 +20,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision.models as vision
-import transformers
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from tensors import encode  # noqa: E402
+from torchvision_import import import_torchvision  # noqa: E402
+
+import_torchvision()
+import torchvision.models as vision  # noqa: E402
+from torchvision.ops import StochasticDepth  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -69,11 +71,18 @@ def segmentation(build: Callable[..., nn.Module]) -> Subject:
     return Subject(lambda: Masked(build(**options)), lambda: torch.randn(2, 3, 64, 64))
 
 
-def text(model: type[nn.Module], config: transformers.PretrainedConfig) -> Subject:
-    return Subject(lambda: Hidden(model(config)), lambda: torch.randint(1, 100, (2, 12)))
+def text(model: str, config: str, **options) -> Subject:
+    """A model of transformers, which is imported where one is made."""
+
+    def module() -> nn.Module:
+        import transformers
+
+        return Hidden(getattr(transformers, model)(getattr(transformers, config)(vocab_size=100, **options)))
+
+    return Subject(module, lambda: torch.randint(1, 100, (2, 12)))
 
 
-WIDTH = {"vocab_size": 100, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+WIDTH = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 SUBJECTS = {
@@ -97,22 +106,19 @@ SUBJECTS = {
     "swin_t": image(vision.swin_t),
     "fcn_resnet50": segmentation(vision.segmentation.fcn_resnet50),
     "lraspp_mobilenet_v3_large": segmentation(vision.segmentation.lraspp_mobilenet_v3_large),
-    "bert": text(transformers.BertModel, transformers.BertConfig(intermediate_size=64, **WIDTH, **NO_DROPOUT)),
+    "bert": text("BertModel", "BertConfig", intermediate_size=64, **WIDTH, **NO_DROPOUT),
     "distilbert": text(
-        transformers.DistilBertModel,
-        transformers.DistilBertConfig(
-            vocab_size=100, dim=32, n_layers=2, n_heads=2, hidden_dim=64, dropout=0.0, attention_dropout=0.0
-        ),
+        "DistilBertModel",
+        "DistilBertConfig",
+        **{"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64, "dropout": 0.0, "attention_dropout": 0.0},
     ),
     "gpt2": text(
-        transformers.GPT2Model,
-        transformers.GPT2Config(
-            vocab_size=100, n_embd=32, n_layer=2, n_head=2, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0
-        ),
+        "GPT2Model",
+        "GPT2Config",
+        **{"n_embd": 32, "n_layer": 2, "n_head": 2, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0},
     ),
     "t5 encoder": text(
-        transformers.T5EncoderModel,
-        transformers.T5Config(vocab_size=100, d_model=32, d_ff=64, num_layers=2, num_heads=2, dropout_rate=0.0),
+        "T5EncoderModel", "T5Config", d_model=32, d_ff=64, num_layers=2, num_heads=2, dropout_rate=0.0
     ),
 }
 
@@ -153,14 +159,31 @@ def export(module: nn.Module, inputs: Tensor, exporter: str) -> bytes:
     return program.model_proto.SerializeToString()
 
 
-def measure(name: str, exporter: str) -> str:
-    """The cells of a model: its parameters, those whose gradients are compared, the relative errors of the loss, of the
-    gradients and of PyTorch's own in float32 against PyTorch in float64, and how long `generateArtifacts` takes, or why
-    it refuses."""
+@dataclass(frozen=True)
+class Comparison:
+    """A training step of a model beside PyTorch in float64: relative errors of the loss, of all gradients that are
+    compared, and of PyTorch's own in float32; and how long `generateArtifacts` takes."""
+
+    parameters: int
+    compared: int
+    loss: float
+    gradients: float
+    torch: float
+    seconds: float
+
+    def __str__(self) -> str:
+        errors = [f"{error:.0e}" for error in (self.loss, self.gradients, self.torch)]
+        return " | ".join(map(str, [self.parameters, self.compared, *errors, f"{self.seconds:.1f} s"]))
+
+
+class RefusedError(Exception):
+    """Ours refuses a model, in a sentence."""
+
+
+def compare(name: str, exporter: str) -> Comparison:
     torch.manual_seed(0)
     module = prepared(SUBJECTS[name].module())
     inputs = SUBJECTS[name].inputs()
-    count = sum(1 for _ in module.parameters())
     with torch.no_grad():
         target = torch.randn_like(module.eval()(inputs))
     with tempfile.TemporaryDirectory() as folder:
@@ -172,17 +195,28 @@ def measure(name: str, exporter: str) -> str:
         script = ROOT / "test/interop/families/gradients.js"
         done = subprocess.run(["node", script, run, results, elements], capture_output=True, text=True)
         if done.returncode:
-            sentence = next((line for line in done.stderr.splitlines() if "Error: " in line), "no sentence")
-            return f"{count} | | | | | {sentence}"
+            raise RefusedError(next((line for line in done.stderr.splitlines() if "Error: " in line), done.stderr))
         outcome = json.loads(results.read_text())
         gradients = split(np.fromfile(elements, np.float32), outcome["dims"])
     loss, expected = gradients_in_torch(module.double(), widened(inputs), target.double())
     _, single = gradients_in_torch(module.float(), inputs, target)
     found = [key for key in expected if key in gradients and gradients[key].shape == expected[key].shape]
-    error = abs(outcome["loss"] - loss) / abs(loss)
-    cells = [count, len(found), f"{error:.0e}", f"{distance(gradients, expected, found):.0e}"]
-    cells += [f"{distance(single, expected, found):.0e}", f"{outcome['seconds']:.1f} s"]
-    return " | ".join(map(str, cells))
+    return Comparison(
+        parameters=sum(1 for _ in module.parameters()),
+        compared=len(found),
+        loss=abs(outcome["loss"] - loss) / abs(loss),
+        gradients=distance(gradients, expected, found),
+        torch=distance(single, expected, found),
+        seconds=outcome["seconds"],
+    )
+
+
+def measure(name: str, exporter: str) -> str:
+    """The cells of a model, or why it is refused."""
+    try:
+        return str(compare(name, exporter))
+    except RefusedError as error:
+        return f" | | | | | {error}"
 
 
 def widened(inputs: Tensor) -> Tensor:
