@@ -1,5 +1,6 @@
 #!/bin/sh
-# What our compiler makes of ONNX's backend node tests, by operator: run.sh [PART of the tests' names] [--reasons].
+# What our compiler makes of ONNX's backend node tests, by operator, against exclusions.txt:
+# run.sh [PART of the tests' names] [--sample N] [--reasons] [--update].
 # The first run makes .venv-onnx with python3.11, or with what PYTHON names, and downloads four older releases of onnx.
 set -eu
 cd "$(dirname "$0")/../../.."

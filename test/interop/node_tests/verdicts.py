@@ -186,7 +186,13 @@ def wrong_gradient(test: NodeTest, point: Point, result: dict) -> str | None:
         for _ in range(DIRECTIONS):
             direction = rng.standard_normal(x.shape)
             along = float((gradient.astype(np.float64) * direction).sum())
-            if not any(is_near(along, differences.along(name, direction, step), gradient, error) for step, error in STEPS):
+            try:
+                matches = any(
+                    is_near(along, differences.along(name, direction, step), gradient, error) for step, error in STEPS
+                )
+            except ValueError:
+                return f"not checked: the shape of an output varies with {name}"
+            if not matches:
                 expected = differences.along(name, direction, STEPS[0][0])
                 return f"the gradient of {name} along a direction is {along:.4g}, not {expected:.4g}"
     return None
