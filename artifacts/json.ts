@@ -19,7 +19,8 @@ export function parseJson<T>(schema: z.ZodType<T>, text: string, source: JsonSou
   try {
     value = JSON.parse(text);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    // the message quotes the text with its line ends
+    const reason = (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, " ");
     throw refusalOf(source, `is not JSON: ${reason}`, { reason }, error);
   }
   return parseValue(schema, value, source);

@@ -87,12 +87,20 @@ export class Wheel {
   async #unpack(name: string): Promise<Buffer> {
     const entry = this.#entries.find((one) => one.name === name);
     if (!entry) throw new UserError(`${this.#path} does not hold ${name}.`, { code: "file-damaged" });
+    try {
+      return await this.#inflate(entry);
+    } catch (error) {
+      throw new UserError(`${this.#path} is damaged at ${name}.`, { code: "file-damaged", cause: error });
+    }
+  }
+
+  /** The bytes of an entry. Throws Error where they are cut off or damaged, or more than 2 GiB. */
+  async #inflate(entry: Entry): Promise<Buffer> {
     const header = await readAt(this.#file, entry.headerAt, 30);
-    if (header.readUInt32LE(0) !== LOCAL)
-      throw new UserError(`${this.#path} is damaged at ${name}.`, { code: "file-damaged" });
+    if (header.readUInt32LE(0) !== LOCAL) throw new Error("there is no header of a file");
     const dataAt = entry.headerAt + 30 + header.readUInt16LE(26) + header.readUInt16LE(28);
     const packed = await readAt(this.#file, dataAt, entry.packedSize);
-    return entry.isDeflated ? inflateRawSync(packed) : packed;
+    return entry.isDeflated ? inflateRawSync(packed, { maxOutputLength: 2 ** 31 - 1 }) : packed;
   }
 }
 
@@ -121,6 +129,8 @@ async function readEntries(file: FileHandle): Promise<Entry[]> {
 }
 
 async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  // a damaged length must not take memory
+  if (position + length > (await file.stat()).size) throw new Error("the file is cut off");
   const buffer = Buffer.alloc(length);
   const { bytesRead } = await file.read(buffer, 0, length, position);
   if (bytesRead !== length) throw new Error("the file is cut off");
