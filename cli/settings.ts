@@ -64,6 +64,16 @@ export const settingGroups = {
     artifacts: path
       .optional()
       .describe("folder of training artifacts that build-graph wrote [default: build them]"),
+    init: path
+      .optional()
+      .describe(
+        "take the weights, all but those of the last layer, from an .onnx model, a run or a checkpoint",
+      ),
+    freeze: z
+      .array(path)
+      .min(1)
+      .optional()
+      .describe("parameters of the --init model that are not trained: names, or globs with * and ?"),
     target: z
       .enum(targets)
       .default("ort-training")

@@ -1,5 +1,6 @@
 import type { OwnPicture, OwnPictures, PictureSplit } from "../../runtime/node/index.ts";
 import { formatTable } from "../format.ts";
+import { visibleName } from "../terminal.ts";
 
 const splits: readonly { readonly split: PictureSplit; readonly title: string }[] = [
   { split: "train", title: "train" },
@@ -23,7 +24,13 @@ export function countsTable(own: OwnPictures): string {
 
 /** Sentences about what is wrong with pictures, or unusual. All broken ones are listed where asked for. */
 export function warningsOf(own: OwnPictures, listsAll = false): string[] {
-  return [...own.notices, ...classWarnings(own), ...duplicateWarnings(own), ...brokenWarnings(own, listsAll)];
+  const sentences = [
+    ...own.notices,
+    ...classWarnings(own),
+    ...duplicateWarnings(own),
+    ...brokenWarnings(own, listsAll),
+  ];
+  return sentences.map(visibleName);
 }
 
 function classWarnings(own: OwnPictures): string[] {

@@ -3,6 +3,7 @@ import { readFileBytes } from "../../artifacts/index.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { describeData, isDatasetName } from "../../runtime/data/dataset.ts";
 import { channelStatistics, type Dataset, type ImageSize, type PictureFacts } from "../../runtime/index.ts";
+import { classesOf } from "../../runtime/node/data/own/division.ts";
 import { type ListedPictures, listPictures, OwnPictures } from "../../runtime/node/index.ts";
 import { kebabCase } from "../../runtime/node/run/schema.ts";
 import type { GivenRun } from "../../shakenet/node/run-config.ts";
@@ -164,6 +165,12 @@ export async function openNewPictures(
   const { title } = describeData({ data: path, pictures: facts });
   const trainSet: Dataset = { name: title, ...facts, ...loaded, count: loaded.labels.length };
   return { facts, data: openedPictures(own, { data: path, pictures: facts }, trainSet) };
+}
+
+/** The names of the classes of one's own pictures, which are not decoded. */
+export async function readClasses(path: string, classMap: string | undefined): Promise<readonly string[]> {
+  const known = classMap === undefined ? undefined : await readClassMap(classMap);
+  return classesOf(await listPictures(path), path, known);
 }
 
 /** The names of the classes in a file: line n is class n. */

@@ -108,6 +108,11 @@ describe("from another folder", () => {
     expect(JSON.parse(stdout)).toMatchObject({ images: 7, data: "photos" });
   });
 
+  test("eval of the model in the run's folder finds them too", async () => {
+    const { stdout } = await shake(elsewhere, "eval", "--model", join(run, "model.onnx"), "--json");
+    expect(JSON.parse(stdout)).toMatchObject({ images: 7, data: "photos" });
+  });
+
   test("verify finds them too", async () => {
     const { code, stdout } = await shake(elsewhere, "verify", join(run, "model.onnx"), "--json");
     expect(JSON.parse(stdout)).toMatchObject({ images: 7, data: "photos" });

@@ -6,6 +6,7 @@ import { openPictures } from "../../data/open-data.ts";
 import { formatFields } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { openProgress } from "../../progress.ts";
+import { print } from "../../terminal.ts";
 import type { DataGiven } from "./command.ts";
 import { drawContactSheet } from "./contact-sheet.ts";
 
@@ -22,7 +23,7 @@ export async function run(given: DataGiven): Promise<number> {
   const own = await openPictures(path, size, given, openProgress());
   try {
     await writeFileAtomic(out, await drawContactSheet(own));
-    process.stdout.write(json ? `${JSON.stringify(factsOf(own, out))}\n` : `${describe(own, data, out)}\n`);
+    print(json ? JSON.stringify(factsOf(own, out)) : describe(own, data, out));
   } finally {
     await own.close();
   }

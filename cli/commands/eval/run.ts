@@ -1,3 +1,4 @@
+import { basename, dirname } from "node:path";
 import { readFileBytes } from "../../../artifacts/index.ts";
 import { decodeMetadata, UserError } from "../../../graph-builder/index.ts";
 import { datasets, isDatasetName } from "../../../runtime/data/dataset.ts";
@@ -11,6 +12,7 @@ import {
   resultOf,
 } from "../../../runtime/index.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
+import { isRun } from "../../../runtime/node/run/run-directory.ts";
 import { openClassifier } from "../../../shakenet/index.ts";
 import { openRun } from "../../../shakenet/node/run.ts";
 import { frozenModel } from "../../../shakenet/provenance.ts";
@@ -82,7 +84,8 @@ async function openModel(given: EvalGiven): Promise<OpenedModel> {
   }
   if (given.model !== undefined) {
     const bytes = await readFileBytes(given.model);
-    return { bytes, what: given.model, limit: given.testLimit };
+    const config = await configBeside(given.model);
+    return { bytes, what: given.model, run: config, limit: given.testLimit };
   }
   const ofModel = await findModelRun(given.run ?? "");
   if (ofModel) return openModelRun(ofModel, given);
@@ -92,6 +95,13 @@ async function openModel(given: EvalGiven): Promise<OpenedModel> {
   const path = directory.checkpointPath(kind);
   const bytes = frozenModel(await directory.checkpoint(kind), path);
   return { bytes, what: path, run: config, limit: given.testLimit ?? config.testLimit };
+}
+
+/** The settings of the run that a model lies in the folder of; undefined where it lies elsewhere. */
+async function configBeside(model: string): Promise<RunData | undefined> {
+  const path = dirname(model);
+  if (basename(model) !== "model.onnx" || !(await isRun(path))) return undefined;
+  return ((await findModelRun(path)) ?? (await openRun(path))).config;
 }
 
 async function openModelRun(run: ModelRun, given: EvalGiven): Promise<OpenedModel> {

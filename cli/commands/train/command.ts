@@ -9,6 +9,8 @@ const settings = [
   "runDir",
   "resume",
   "artifacts",
+  "init",
+  "freeze",
   "config",
   "json",
 ] as const;

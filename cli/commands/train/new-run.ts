@@ -17,6 +17,7 @@ import { readManifest, readTrainingArtifacts } from "../../../runtime/node/index
 import { RunDirectory } from "../../../runtime/node/run/run-directory.ts";
 import { partOf } from "../../../runtime/node/run/schema.ts";
 import {
+  type ArtifactSettings,
   buildTrainingArtifacts,
   expectImageSize,
   isShakeNetManifest,
@@ -45,6 +46,8 @@ import { createModelRun } from "../../models/model-run.ts";
 import { givenForModel, modelConfig } from "../../models/settings.ts";
 import type { Progress } from "../../progress.ts";
 import type { TrainGiven } from "./command.ts";
+import { readInitialCheckpoint, withInitialWeights } from "./initial-checkpoint.ts";
+import { expectInitialModel, isModelFile, openInitialModel } from "./initial-model.ts";
 import { modelSubject } from "./model-subject.ts";
 import { type PreparedRun, refuseContradictions } from "./prepared-run.ts";
 import { shakeNetSubject } from "./shakenet-subject.ts";
@@ -53,11 +56,22 @@ import { shakeNetSubject } from "./shakenet-subject.ts";
 export async function prepareNewRun(said: TrainGiven, progress: Progress): Promise<PreparedRun> {
   const { artifacts: folder, runDir: path } = said;
   if (path !== undefined) await RunDirectory.expectFree(path);
+  expectInitialModel(said);
   const given = await withDataPath(said);
+  if (given.init !== undefined && isModelFile(given.init)) {
+    const { artifacts, name, given: rest } = await openInitialModel(given.init, given);
+    return newModelRun(artifacts, name, rest, progress);
+  }
   if (folder === undefined) {
     const { opened, facts } = await dataOfShakeNet(given, progress);
     const settings = withRecipe(partOf(runSchemas, given));
-    return newShakeNet(compile(runConfig(settings, facts)), path, opened);
+    if (given.init === undefined) return newShakeNet(compile(runConfig(settings, facts)), path, opened);
+    const initial = await readInitialCheckpoint(given.init);
+    const { config, artifacts } = compile(runConfig({ ...networkOf(initial.settings), ...settings }, facts));
+    const checkpoint = withInitialWeights(artifacts.checkpoint, initial);
+    const prepared = newShakeNet({ config, artifacts: { ...artifacts, checkpoint } }, path, opened);
+    // the filters of a whitening stem came with the other weights
+    return { ...prepared, takeFromData: () => {} };
   }
   const manifest = await readManifest(folder, (each): each is Manifest => each.format === 1);
   const artifacts = await readTrainingArtifacts(folder);
@@ -181,6 +195,11 @@ function refusePictureSettings(given: TrainGiven): void {
     `--image-size is for pictures of one's own, and for a model that came from a file: ${datasets[data].title} has its size.`,
     { code: "setting-conflict" },
   );
+}
+
+/** The settings of a network that its weights depend on. */
+function networkOf({ depth, width, stem, stemStride, outputScale }: ArtifactSettings): GivenRun {
+  return { depth, width, stem, stemStride, outputScale };
 }
 
 function compile(config: RunConfig): Plan {

@@ -71,7 +71,7 @@ export async function listFolder(root: string): Promise<PictureListing> {
     );
   }
   const listing = await listClasses(root, root, undefined);
-  const note = loose > 0 ? [`${loose} pictures beside the folders of classes are left out.`] : [];
+  const note = loose > 0 ? [`Pictures beside the folders of classes are left out: ${loose}.`] : [];
   return { ...listing, notices: [...listing.notices, ...note] };
 }
 

@@ -72,7 +72,7 @@ describe("a folder", () => {
     expect(pictures.map(([, label]) => label)).toEqual(["a", "b"]);
     expect(notices).toEqual([
       "The folder runs is not taken for a class.",
-      "1 pictures beside the folders of classes are left out.",
+      "Pictures beside the folders of classes are left out: 1.",
     ]);
   });
 

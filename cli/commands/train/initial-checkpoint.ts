@@ -1,0 +1,68 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type Checkpoint,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  readFileBytes,
+} from "../../../artifacts/index.ts";
+import { UserError } from "../../../graph-builder/errors.ts";
+import type { Tensor } from "../../../graph-builder/index.ts";
+import { type ArtifactSettings, checkpointSettings } from "../../../shakenet/index.ts";
+
+/** The checkpoint that a new ShakeNet takes its weights from. */
+export interface InitialCheckpoint {
+  readonly checkpoint: Checkpoint;
+  readonly where: string;
+  readonly settings: ArtifactSettings;
+}
+
+/** Reads a checkpoint, or the last one of a run. Throws UserError where it is not one of a ShakeNet. */
+export async function readInitialCheckpoint(path: string): Promise<InitialCheckpoint> {
+  const isFolder = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  const where = isFolder ? join(path, "checkpoints", "last") : path;
+  const checkpoint = decodeCheckpoint(await readFileBytes(where), where);
+  return { checkpoint, where, settings: checkpointSettings(checkpoint, where) };
+}
+
+/** The last layer, whose weights belong to the classes. */
+const head = /^fc\./;
+
+/**
+ * A network's first checkpoint with the weights and statistics of another one, all but those of the last layer.
+ * Throws UserError where the networks differ.
+ */
+export function withInitialWeights(
+  bytes: Uint8Array,
+  { checkpoint: from, where }: InitialCheckpoint,
+): Uint8Array {
+  const checkpoint = decodeCheckpoint(bytes, "the new network");
+  const copied = (own: ReadonlyMap<string, Tensor>) =>
+    new Map(
+      [...own].map(([name, tensor]) => [
+        name,
+        head.test(name) ? tensor : tensorOf(from, name, tensor, where),
+      ]),
+    );
+  return encodeCheckpoint({
+    ...checkpoint,
+    trainable: copied(checkpoint.trainable),
+    frozen: copied(checkpoint.frozen),
+  });
+}
+
+function tensorOf({ trainable, frozen }: Checkpoint, name: string, own: Tensor, where: string): Tensor {
+  const found = trainable.get(name) ?? frozen.get(name);
+  if (found && found.dims.join() === own.dims.join()) return found;
+  const has = found ? `has ${name} [${found.dims.join(", ")}]` : `has no ${name}`;
+  throw new UserError(
+    `${where} ${has}, and the network wants it [${own.dims.join(", ")}]: it is another network.`,
+    {
+      code: "artifacts-mismatch",
+      details: { path: where, name },
+    },
+  );
+}
