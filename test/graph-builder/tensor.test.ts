@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { createBuilder, Graph } from "../../graph-builder/index.ts";
 import { float16Bits, float16Value, Tensor, tensorOf } from "../../graph-builder/tensor.ts";
 
 test("every half but NaN is the number whose bits it has", () => {
@@ -28,5 +29,15 @@ test.each(["float8e4m3fn", "float8e5m2fnuz", "int4", "uint4", "float4e2m1", "uin
     expect(() => new Tensor(type, [1], Uint8Array.of(1)).numbers()).toThrow(
       `${type} elements are not read as numbers`,
     );
+  },
+);
+
+test.each(["float16", "bfloat16", "float"] as const)(
+  "a Range of %s has the length of its numbers",
+  (type) => {
+    const g = createBuilder(new Graph("range"));
+    const [start, limit, delta] = [1, 4, 0.5].map((value) => g.constant(tensorOf(type, value)));
+    if (!start || !limit || !delta) throw new Error("a range has three numbers");
+    expect(g.Range(start, limit, delta).shape).toEqual([6]);
   },
 );
