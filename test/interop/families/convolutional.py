@@ -17,6 +17,21 @@ class LeNet(nn.Module):
         return self.classifier(self.features(x).flatten(1))
 
 
+class Sampler(nn.Module):
+    """A network that reads its pictures at places that it computes, by PyTorch's grid_sample."""
+
+    def __init__(self):
+        super().__init__()
+        self.places = nn.Sequential(nn.Conv2d(2, 8, 3), nn.Tanh(), nn.Conv2d(8, 2, 1))
+        self.features = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Tanh(), nn.AvgPool2d(2))
+        self.classifier = nn.Linear(64, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        grid = self.places(x).permute(0, 2, 3, 1)
+        read = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        return self.classifier(self.features(read).flatten(1))
+
+
 class VGG(nn.Module):
     def __init__(self):
         super().__init__()

@@ -3,6 +3,7 @@
 import io
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import onnx
@@ -16,7 +17,7 @@ from torch import nn
 from registry import BATCHES, Inputs
 
 
-def export_dynamo(module: nn.Module, inputs: Inputs) -> bytes:
+def export_dynamo(module: nn.Module, inputs: Inputs, opset: int | None = None) -> bytes:
     """torch.onnx.export(dynamo=True). Its optimizer folds batch normalisation into convolutions, so a network that
     has some is exported without it, and only constants are folded."""
     batch = torch.export.Dim("batch")
@@ -25,6 +26,7 @@ def export_dynamo(module: nn.Module, inputs: Inputs) -> bytes:
         module.eval(),
         tuple(inputs.values()),
         dynamo=True,
+        opset_version=opset,
         optimize=not is_normalised,
         verbose=False,
         input_names=list(inputs),
@@ -78,6 +80,7 @@ def export_scikit_learn(module: nn.Module, inputs: Inputs) -> bytes:
 
 EXPORTERS: dict[str, Callable[[nn.Module, Inputs], bytes]] = {
     "dynamo": export_dynamo,
+    "dynamo-23": partial(export_dynamo, opset=23),
     "torchscript": export_torchscript,
     "skl2onnx": export_scikit_learn,
 }

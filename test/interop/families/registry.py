@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+import onnx
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ import tabular
 
 Inputs = dict[str, Tensor]
 
+# the exporter that writes Attention, where onnx has it
+WITH_ATTENTION = ("dynamo-23",) if onnx.defs.onnx_opset_version() >= 23 else ()
 BATCHES = (8, 5)  # the batch axis is dynamic
 
 
@@ -93,6 +96,7 @@ FAMILIES = {
     "mlp": Family(tabular.mlp, rows(12), quick=True),
     "mlp-l1": Family(tabular.mlp, rows(12), L1),
     "lenet": Family(convolutional.LeNet, images(1, 28)),
+    "sampler": Family(convolutional.Sampler, images(2, 12)),
     "vgg": Family(convolutional.VGG, images(3, 16)),
     "resnet": Family(convolutional.ResNet, images(3, 32), quick=True),
     "mobilenet-v2": Family(convolutional.mobilenet_v2, images(3, 16)),
@@ -109,7 +113,7 @@ FAMILIES = {
     "bert": Family(sequences.Bert, padded_tokens),
     "torch-encoder": Family(sequences.TorchEncoder, padded_tokens),
     "gpt": Family(sequences.GPT, tokens, quick=True),
-    "gpt-fused": Family(sequences.FusedGPT, tokens),
+    "gpt-fused": Family(sequences.FusedGPT, tokens, exporters=("dynamo", "torchscript", *WITH_ATTENTION)),
     "lstm": recurrent(nn.LSTM),
     "lstm-bidirectional": recurrent(nn.LSTM, bidirectional=True, layers=2),
     "gru": recurrent(nn.GRU),
