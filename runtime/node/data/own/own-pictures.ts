@@ -101,9 +101,10 @@ export class OwnPictures {
   static async open(listing: ListedPictures, options: OwnPicturesOptions): Promise<OwnPictures> {
     const classNames = classesOf(listing, listing.path, options.classNames);
     const pack = await packPictures(listing.path, listing.pictures, options);
-    const hashed = listing.pictures.map((picture, i) => ({ ...picture, ...packedAt(pack, i) }));
+    const packed = new Map(pack.index.pictures.map((picture, row) => [picture.path, { ...picture, row }]));
+    const hashed = listing.pictures.map((picture) => ({ ...picture, ...packedOf(packed, picture.path) }));
     const splits = divide(hashed, options);
-    const pictures = hashed.map((picture, row) => ({ ...picture, split: splits[row] ?? "train", row }));
+    const pictures = hashed.map((picture, i) => ({ ...picture, split: splits[i] ?? "train" }));
     return new OwnPictures(listing, classNames, pictures, pack);
   }
 
@@ -193,8 +194,8 @@ export class OwnPictures {
   }
 }
 
-function packedAt(pack: Pack, row: number): PackedPicture {
-  const packed = pack.index.pictures[row];
-  if (!packed) throw new RangeError(`the pack has no row ${row}`);
-  return packed;
+function packedOf<P>(packed: ReadonlyMap<string, P>, path: string): P {
+  const found = packed.get(path);
+  if (!found) throw new RangeError(`the pack has no row of ${path}`);
+  return found;
 }

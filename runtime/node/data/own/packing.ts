@@ -28,7 +28,7 @@ interface KnownRow {
 }
 
 /**
- * The pack of a data set's pictures, in their order. A picture is decoded once: a later call finds it by the
+ * The pack of a data set's pictures, in the order of their hashes, in which they are read too. A picture is decoded once: a later call finds it by the
  * SHA-256 of its file, in this pack or in another one of the same size. A file whose size and times are those
  * of the pack is not read again. The caller closes the pack.
  */
@@ -40,6 +40,7 @@ export async function packPictures(
   const path = packPath(dataPath, options.size);
   const own = await Pack.open(path);
   const { stamps, isFresh } = await stampAll(pictures, own);
+  stamps.sort((a, b) => (a.hash < b.hash ? -1 : a.hash > b.hash ? 1 : 0));
   const isSame = isFresh && own?.index.pictures.length === pictures.length;
   if (own && isSame && hasBackground(own, options.background)) return own;
   const known = new Map<string, KnownRow>();
@@ -84,7 +85,6 @@ async function stampAll(
   pack: Pack | undefined,
 ): Promise<{ readonly stamps: Stamp[]; readonly isFresh: boolean }> {
   const before = new Map(pack?.index.pictures.map((picture) => [picture.path, picture]));
-  const order = pack?.index.pictures.map(({ path }) => path) ?? [];
   let isFresh = pack !== undefined;
   const stamps: Stamp[] = new Array(pictures.length);
   await forEachAtOnce(pictures.length, 16, async (i) => {
@@ -93,7 +93,7 @@ async function stampAll(
     const found = await stat(path).catch((error: unknown) => errorCode(error) ?? "");
     if (typeof found === "string") {
       stamps[i] = { path, bytes: 0, modified: 0, changed: 0, hash: "", fault: reasonFor(found) };
-      isFresh &&= known?.fault === stamps[i]?.fault && order[i] === path;
+      isFresh &&= known?.fault === stamps[i]?.fault;
       return;
     }
     const now = { path, bytes: found.size, modified: found.mtimeMs, changed: found.ctimeMs };
@@ -102,8 +102,7 @@ async function stampAll(
     const isSame =
       known?.bytes === now.bytes && known.modified === now.modified && known.changed === now.changed;
     if (known && isSame && isSettled) {
-      stamps[i] = { ...now, hash: known.hash };
-      isFresh &&= order[i] === path;
+      stamps[i] = { ...now, hash: known.hash, ...(known.hash === "" ? { fault: known.fault } : {}) };
       return;
     }
     isFresh = false;
