@@ -6,12 +6,21 @@ import { expectDevice } from "./names.ts";
 /** The parts of ONNX Runtime's module that are used here. */
 export type OnnxRuntime = Pick<typeof Ort, "InferenceSession" | "Tensor" | "env">;
 
+/** Memory of a device's own, in which tensors stay from call to call. */
+export interface DeviceMemory {
+  readonly location: "gpu-buffer";
+  /** A copy of a tensor in that memory, which `dispose` frees. */
+  upload(tensor: Ort.Tensor): Promise<Ort.Tensor>;
+}
+
 /** An opened device: Node's come from `openDevice`, a browser's from `webDevice`. */
 export interface Device {
   readonly name: string;
   readonly ort: OnnxRuntime;
   readonly sessionOptions: Ort.InferenceSession.SessionOptions;
   readonly lowering: Lowering;
+  /** The device's own memory; none where sessions compute in JavaScript's, or cannot leave tensors there. */
+  readonly memory?: DeviceMemory | undefined;
   /** A clause for the user whose session cannot be opened on the device. */
   readonly advice: string;
 }
@@ -30,5 +39,34 @@ export function webDevice(ort: OnnxRuntime, name: "wasm" | "webgpu"): Device {
     sessionOptions: { executionProviders: [name], logSeverityLevel: 3 },
     lowering: deviceLowering(name),
     advice: webAdvice[name],
+    ...(name === "webgpu" ? { memory: gpuMemory(ort) } : {}),
   };
+}
+
+/** WebGPU's GPUBufferUsage: COPY_SRC, COPY_DST and STORAGE. */
+const BUFFER_USAGE = 0x04 | 0x08 | 0x80;
+
+/** The buffers of the GPU that onnxruntime-web computes on. */
+function gpuMemory(ort: OnnxRuntime): DeviceMemory {
+  return {
+    location: "gpu-buffer",
+    upload: async ({ type, data, dims }) => {
+      if (Array.isArray(data) || !isBufferType(type)) throw new TypeError(`a ${type} tensor is in no buffer`);
+      const device = await ort.env.webgpu.device;
+      const buffer = device.createBuffer({
+        // ONNX Runtime binds whole multiples of 16 bytes
+        size: Math.max(16, 16 * Math.ceil(data.byteLength / 16)),
+        usage: BUFFER_USAGE,
+        mappedAtCreation: true,
+      });
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      new Uint8Array(buffer.getMappedRange()).set(bytes);
+      buffer.unmap();
+      return ort.Tensor.fromGpuBuffer(buffer, { dataType: type, dims, dispose: () => buffer.destroy() });
+    },
+  };
+}
+
+function isBufferType(type: Ort.Tensor.Type): type is Ort.Tensor.GpuBufferDataTypes {
+  return type === "float32" || type === "float16" || type === "int32" || type === "int64" || type === "bool";
 }

@@ -12,7 +12,7 @@ import type { DeviceName } from "./names.ts";
 const lowerings: Readonly<Record<DeviceName, LoweringName>> = {
   cpu: "cpu",
   cuda: "cuda",
-  webgpu: "portable",
+  webgpu: "webgpu",
   coreml: "portable",
   dml: "portable",
   wasm: "cpu",

@@ -1,16 +1,18 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { type Binding, type ControlRole, isControl, outputOf, UserError } from "../../graph-builder/index.ts";
 import { ownEntry } from "../../graph-builder/own-entry.ts";
-import type { Device } from "../device/device.ts";
+import type { Device, DeviceMemory } from "../device/device.ts";
 import { ortReason } from "../device/ort-errors.ts";
 import { checkFeeds, type GraphInput, haveSizes } from "./feeds.ts";
 import type { LoweredModel } from "./lowered-models.ts";
 import { expectName, failedStep } from "./refusals.ts";
+import type { Slot } from "./slot.ts";
 import type { NamedTensors } from "./training-session.ts";
-import type { Slot } from "./training-state.ts";
 
 /** The control inputs of a step, by role. */
 export type Controls = { readonly [R in ControlRole]?: Tensor };
+
+type Place = readonly [Binding, Slot | undefined];
 
 /** An ONNX Runtime session that reads a model's state from slots and writes the next state into them. */
 export class BoundSession {
@@ -18,6 +20,7 @@ export class BoundSession {
   readonly #states = new Map<string, Slot>();
   readonly #controls = new Map<string, ControlRole>();
   readonly #nextStates = new Map<string, Slot>();
+  readonly #memory: DeviceMemory | undefined;
   /** The inputs that the user feeds, in the model's order. */
   readonly inputs: readonly GraphInput[];
   /** The outputs that a run returns, in the model's order. */
@@ -26,9 +29,11 @@ export class BoundSession {
   private constructor(
     session: InferenceSession,
     inputs: readonly GraphInput[],
-    places: readonly (readonly [Binding, Slot | undefined])[],
+    places: readonly Place[],
+    memory: DeviceMemory | undefined,
   ) {
     this.#session = session;
+    this.#memory = memory;
     for (const [binding, slot] of places) {
       if (slot) this.#bind(binding, slot);
       else if (isControl(binding)) this.#controls.set(binding.input, binding.role);
@@ -47,7 +52,8 @@ export class BoundSession {
     slotOf: (binding: Binding) => Slot | undefined,
   ): Promise<BoundSession> {
     const places = bindings.map((binding) => [binding, slotOf(binding)] as const);
-    return new BoundSession(await openSession(bytes, device), inputs, places);
+    const session = await openSession(bytes, device, nextStatesOf(places));
+    return new BoundSession(session, inputs, places, device.memory);
   }
 
   /** The names of the inputs that the user feeds. */
@@ -74,10 +80,11 @@ export class BoundSession {
   async run(feeds: NamedTensors, controls: Controls, fetches?: readonly string[]): Promise<NamedTensors> {
     for (const name of fetches ?? []) expectName(name, this.outputNames, "output");
     checkFeeds(this.inputs, feeds);
+    if (this.#memory) await this.#placeConstants(this.#memory);
     const results: Record<string, Tensor> = {};
     for (const [name, tensor] of Object.entries(await this.#call(this.#allFeeds(feeds, controls)))) {
       const slot = this.#nextStates.get(name);
-      if (slot) slot.tensor = tensor;
+      if (slot) slot.replace(tensor);
       else if (fetches?.includes(name) ?? true) results[name] = tensor;
     }
     return results;
@@ -85,6 +92,12 @@ export class BoundSession {
 
   async release(): Promise<void> {
     await this.#session.release();
+  }
+
+  /** Puts the states that the model does not replace into the device's memory. */
+  async #placeConstants(memory: DeviceMemory): Promise<void> {
+    const replaced = new Set(this.#nextStates.values());
+    for (const slot of this.#states.values()) if (!replaced.has(slot)) await slot.place(memory);
   }
 
   async #call(feeds: Record<string, Tensor>): Promise<InferenceSession.ReturnType> {
@@ -113,13 +126,26 @@ export class BoundSession {
   }
 }
 
-async function openSession(bytes: Uint8Array, device: Device): Promise<InferenceSession> {
+/** The outputs that are next states. */
+function nextStatesOf(places: readonly Place[]): string[] {
+  return places.flatMap(([binding, slot]) => (slot && outputOf(binding)) ?? []);
+}
+
+/** Opens a model whose outputs `kept` stay in the device's memory. */
+async function openSession(
+  bytes: Uint8Array,
+  { ort, name, sessionOptions, memory, advice }: Device,
+  kept: readonly string[],
+): Promise<InferenceSession> {
+  const locations = memory && Object.fromEntries(kept.map((output) => [output, memory.location]));
+  const options = locations ? { ...sessionOptions, preferredOutputLocation: locations } : sessionOptions;
   try {
-    return await device.ort.InferenceSession.create(bytes, device.sessionOptions);
+    return await ort.InferenceSession.create(bytes, options);
   } catch (error) {
-    throw new UserError(
-      `The device ${device.name} cannot run the model (${ortReason(error)}); ${device.advice}.`,
-      { cause: error, code: "device-refused", details: { device: device.name, reason: ortReason(error) } },
-    );
+    throw new UserError(`The device ${name} cannot run the model (${ortReason(error)}); ${advice}.`, {
+      cause: error,
+      code: "device-refused",
+      details: { device: name, reason: ortReason(error) },
+    });
   }
 }

@@ -197,7 +197,7 @@ export class ChunkedSession implements ChunkTrainer {
   }
 
   /** The state as a checkpoint; its tensors share their data with the session until the next call. */
-  checkpoint(): Checkpoint {
+  async checkpoint(): Promise<Checkpoint> {
     this.#guard.expectOpen("checkpoint");
     const { trainable, frozen, optimizer, properties } = this.#checkpoint;
     const current = (tensors: ReadonlyMap<string, TensorProto>) =>
@@ -218,8 +218,8 @@ export class ChunkedSession implements ChunkTrainer {
   }
 
   /** The state as the bytes of ONNX Runtime's checkpoint file. */
-  saveCheckpoint(): Uint8Array {
-    return encodeCheckpoint(this.checkpoint());
+  async saveCheckpoint(): Promise<Uint8Array> {
+    return encodeCheckpoint(await this.checkpoint());
   }
 
   /** Frees the session after the call under way has ended. Throws UserError where it was freed before. */

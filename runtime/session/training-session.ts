@@ -1,7 +1,6 @@
 import type { Tensor } from "onnxruntime-common";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import { restoreModel } from "../../artifacts/restore.ts";
-import { at } from "../../graph-builder/at.ts";
 import {
   type Binding,
   type InputSizes,
@@ -15,6 +14,7 @@ import { BoundSession, type Controls } from "./bound-session.ts";
 import { CallGuard } from "./call-guard.ts";
 import { type DecodedModel, decodeSources, type LoweredModels, lowerModels } from "./lowered-models.ts";
 import { expectName, expectRate, missingGradients, missingModel, wrongBuffer } from "./refusals.ts";
+import type { Slot } from "./slot.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
 import { TrainingState } from "./training-state.ts";
 import type { AverageStep } from "./weight-averages.ts";
@@ -210,9 +210,8 @@ export class TrainingSession {
    * Lets the running averages of parameters and statistics follow them, or those that `isAveraged` accepts.
    * The checkpoint holds the averages from then on, and exportInferenceModel exports them.
    */
-  averageWeights(step: AverageStep, isAveraged?: (name: string) => boolean): void {
-    this.#guard.expectIdle("averageWeights");
-    this.#state.average(step, isAveraged);
+  async averageWeights(step: AverageStep, isAveraged?: (name: string) => boolean): Promise<void> {
+    return this.#guard.run("averageWeights", () => this.#state.average(step, isAveraged));
   }
 
   /**
@@ -235,10 +234,8 @@ export class TrainingSession {
   }
 
   /** A copy of a parameter. Throws UserError for an unknown name. */
-  getParameter(name: string): Tensor {
-    this.#guard.expectOpen("getParameter");
-    expectName(name, this.parameterNames(false), "parameter");
-    return toOrtTensor(this.#state.tensor(name), this.#device.ort);
+  async getParameter(name: string): Promise<Tensor> {
+    return this.#guard.read("getParameter", async () => this.#copyOf(this.#parameterSlot(name)));
   }
 
   /**
@@ -247,7 +244,8 @@ export class TrainingSession {
    */
   setParameter(name: string, tensor: Tensor): void {
     this.#guard.expectIdle("setParameter");
-    const { type, dims } = this.getParameter(name);
+    const slot = this.#parameterSlot(name);
+    const { type, dims } = slot.tensor;
     if (tensor.type !== type || tensor.dims.join() !== dims.join()) {
       throw new UserError(
         `${name} is ${type} [${dims.join(", ")}] and cannot take ${tensor.type} [${tensor.dims.join(", ")}].`,
@@ -257,51 +255,55 @@ export class TrainingSession {
         },
       );
     }
-    this.#state.set(name, fromOrtTensor(tensor));
+    slot.set(fromOrtTensor(tensor));
   }
 
   /** A copy of the accumulated gradient of a parameter. Throws UserError for a parameter that has none. */
-  getGradient(parameter: string): Tensor {
-    this.#guard.expectOpen("getGradient");
-    expectName(parameter, this.parameterNames(), "parameter");
-    return toOrtTensor(fromOrtTensor(this.#state.gradient(parameter).tensor), this.#device.ort);
+  async getGradient(parameter: string): Promise<Tensor> {
+    return this.#guard.read("getGradient", async () => {
+      expectName(parameter, this.parameterNames(), "parameter");
+      return this.#copyOf(this.#state.gradient(parameter));
+    });
   }
 
   /**
    * The gradients of the parameters in the order of parameterNames, their data shared with the session until
-   * the next train step: the next optimizer step reads the values that the caller writes into them.
+   * the next train step: the next optimizer step reads the values that the caller writes into them. Throws
+   * TypeError where they are in the memory of a device.
    */
   sharedGradients(): readonly Float32Array[] {
     this.#guard.expectIdle("sharedGradients");
     this.#hasGradients = true;
-    return this.parameterNames().map((name) => floatData(this.#state.gradient(name).tensor));
+    return this.parameterNames().map((name) => floatData(this.#state.gradient(name).shared()));
   }
 
   /**
    * The parameters in the order of parameterNames, their data shared with the session until the next
-   * optimizer step.
+   * optimizer step. Throws TypeError where they are in the memory of a device.
    */
   sharedParameters(): readonly Float32Array[] {
     this.#guard.expectIdle("sharedParameters");
-    return this.parameterNames().map((name) => floatData(this.#state.tensor(name)));
+    return this.parameterNames().map((name) => floatData(this.#state.slot(name).shared()));
   }
 
   /** The number of values of all parameters. */
   async getParametersSize(trainableOnly = true): Promise<number> {
     this.#guard.expectOpen("getParametersSize");
-    return this.#parameters(trainableOnly).reduce((size, { data }) => size + data.length, 0);
+    return this.#parameters(trainableOnly).reduce((size, { tensor }) => size + tensor.size, 0);
   }
 
   /** All parameters one after the other as a float32 vector. Throws UserError where one has another type. */
   async getContiguousParameters(trainableOnly = true): Promise<Tensor> {
-    this.#guard.expectOpen("getContiguousParameters");
-    const buffer = new Float32Array(await this.getParametersSize(trainableOnly));
-    let offset = 0;
-    for (const tensor of this.#parameters(trainableOnly)) {
-      buffer.set(floatData(tensor), offset);
-      offset += tensor.data.length;
-    }
-    return new this.#device.ort.Tensor("float32", buffer, [buffer.length]);
+    return this.#guard.read("getContiguousParameters", async () => {
+      const buffer = new Float32Array(await this.getParametersSize(trainableOnly));
+      let offset = 0;
+      for (const slot of this.#parameters(trainableOnly)) {
+        const data = floatData(await slot.read());
+        buffer.set(data, offset);
+        offset += data.length;
+      }
+      return new this.#device.ort.Tensor("float32", buffer, [buffer.length]);
+    });
   }
 
   /**
@@ -313,12 +315,11 @@ export class TrainingSession {
     const size = await this.getParametersSize(trainableOnly);
     if (buffer.byteLength !== 4 * size) throw wrongBuffer(4 * size, buffer.byteLength);
     const values = new Float32Array(new Uint8Array(buffer).buffer);
-    const tensors = this.#parameters(trainableOnly);
     let offset = 0;
-    for (const [i, name] of this.parameterNames(trainableOnly).entries()) {
-      const { dims, data } = at(tensors, i);
-      this.#state.set(name, new TensorProto("float", dims, values.subarray(offset, offset + data.length)));
-      offset += data.length;
+    for (const slot of this.#parameters(trainableOnly)) {
+      const { dims, size: length } = slot.tensor;
+      slot.set(new TensorProto("float", dims, values.subarray(offset, offset + length)));
+      offset += length;
     }
   }
 
@@ -326,9 +327,8 @@ export class TrainingSession {
    * The state as a checkpoint, its tensors shared with the session until the next step; its properties are
    * those of the checkpoint that was opened, with the number of the next random draw.
    */
-  checkpoint(): Checkpoint {
-    this.#guard.expectOpen("checkpoint");
-    return this.#state.checkpoint();
+  async checkpoint(): Promise<Checkpoint> {
+    return this.#guard.read("checkpoint", () => this.#state.checkpoint());
   }
 
   /**
@@ -336,7 +336,7 @@ export class TrainingSession {
    * `includeOptimizerState` is false.
    */
   async saveCheckpoint(includeOptimizerState = true): Promise<Uint8Array> {
-    const { optimizer, ...checkpoint } = this.checkpoint();
+    const { optimizer, ...checkpoint } = await this.checkpoint();
     return encodeCheckpoint(includeOptimizerState ? { ...checkpoint, optimizer } : checkpoint);
   }
 
@@ -347,7 +347,7 @@ export class TrainingSession {
   async exportModel(): Promise<Uint8Array> {
     this.#guard.expectOpen("exportModel");
     if (!this.#files.source) throw missingModel("source");
-    return restoreModel(this.#files.source, this.checkpoint());
+    return restoreModel(this.#files.source, await this.checkpoint());
   }
 
   /**
@@ -358,15 +358,16 @@ export class TrainingSession {
   async exportInferenceModel(outputNames: readonly string[]): Promise<Uint8Array> {
     this.#guard.expectOpen("exportInferenceModel");
     if (!this.#files.evaluation) throw missingModel("eval");
-    return freezeModel(this.#files.evaluation, this.checkpoint(), outputNames);
+    return freezeModel(this.#files.evaluation, await this.checkpoint(), outputNames);
   }
 
   /** Frees the sessions after the call under way has ended. Throws UserError where they were freed before. */
   async release(): Promise<void> {
     await this.#guard.close();
-    const { train, evaluate, optimize } = this.#sessions;
-    for (const session of [train, evaluate, optimize]) await session?.release();
+    const { train, otherSizes, evaluate, optimize } = this.#sessions;
+    // tensors in a device's memory belong to the session that has made them
     this.#state.clear();
+    for (const session of [train, ...otherSizes, evaluate, optimize]) await session?.release();
   }
 
   #controls(): Controls {
@@ -379,13 +380,23 @@ export class TrainingSession {
     };
   }
 
-  #parameters(trainableOnly: boolean): TensorProto[] {
+  #parameterSlot(name: string): Slot {
+    expectName(name, this.parameterNames(false), "parameter");
+    return this.#state.slot(name);
+  }
+
+  async #copyOf(slot: Slot): Promise<Tensor> {
+    return toOrtTensor(await slot.read(), this.#device.ort);
+  }
+
+  #parameters(trainableOnly: boolean): Slot[] {
     return this.parameterNames(trainableOnly).map((name) => {
-      const tensor = this.#state.tensor(name);
-      if (tensor.elemType === "float") return tensor;
-      throw new UserError(`${name} is ${tensor.elemType}, and only float parameters go into one buffer.`, {
+      const slot = this.#state.slot(name);
+      const { type } = slot.tensor;
+      if (type === "float32") return slot;
+      throw new UserError(`${name} is ${type}, and only float32 parameters go into one buffer.`, {
         code: "parameter-type",
-        details: { parameter: name, type: tensor.elemType },
+        details: { parameter: name, type },
       });
     });
   }

@@ -2,14 +2,9 @@ import type * as Ort from "onnxruntime-common";
 import { joinAverages, splitAverages } from "../../artifacts/averages.ts";
 import type { Checkpoint } from "../../artifacts/checkpoint.ts";
 import { type Binding, isControl, Tensor, UserError } from "../../graph-builder/index.ts";
-import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
 import { RandomDraws } from "./random-draws.ts";
+import { Slot } from "./slot.ts";
 import { type AverageStep, averagedNames, WeightAverages } from "./weight-averages.ts";
-
-/** Holds one tensor that is kept from step to step. */
-export interface Slot {
-  tensor: Ort.Tensor;
-}
 
 /** The parts of the training and the optimizer graph that the state depends on. */
 export interface StateUse {
@@ -87,7 +82,7 @@ export class TrainingState {
 
   /** Replaces a tensor of the checkpoint by a copy of another one. */
   set(name: string, tensor: Tensor): void {
-    expectSlot(this.#tensors, name).tensor = toOrtTensor(tensor, this.#ort);
+    this.slot(name).set(tensor);
   }
 
   /** The checkpoint's tensors that the training graph reads, in the order of its inputs. */
@@ -96,63 +91,64 @@ export class TrainingState {
     return this.#trainingInputs.filter((name) => trainable.has(name) || (!trainableOnly && frozen.has(name)));
   }
 
-  /**
-   * A tensor of the checkpoint, its data shared until the next step. Throws UserError where there is none.
-   */
-  tensor(name: string): Tensor {
-    return fromOrtTensor(expectSlot(this.#tensors, name).tensor);
+  /** The slot of a tensor of the checkpoint. Throws UserError where there is none. */
+  slot(name: string): Slot {
+    return expectSlot(this.#tensors, name);
   }
 
   /** Lets the averages follow the tensors, or those of them that `isAveraged` accepts. */
-  average(step: AverageStep, isAveraged: (name: string) => boolean = () => true): void {
-    const names = this.#averaged.filter(isAveraged);
-    this.#averages.follow(
-      names.map((name) => [name, this.tensor(name)] as const),
-      step,
-    );
+  async average(step: AverageStep, isAveraged: (name: string) => boolean = () => true): Promise<void> {
+    this.#averages.follow(await this.#read(this.#averaged.filter(isAveraged)), step);
   }
 
   /** The state as a checkpoint, whose tensors share their data with the state until the next step. */
-  checkpoint(): Checkpoint {
+  async checkpoint(): Promise<Checkpoint> {
     const { trainable, frozen, optimizer, properties } = this.#checkpoint;
-    const current = (names: Iterable<string>) => new Map([...names].map((name) => [name, this.tensor(name)]));
     const keepsOptimizer = optimizer !== undefined || this.steps > 0;
     const initialLearningRate = optimizer?.initialLearningRate ?? 0.001;
     const checkpoint = {
-      trainable: current(trainable.keys()),
-      frozen: current(frozen.keys()),
+      trainable: await this.#read(trainable.keys()),
+      frozen: await this.#read(frozen.keys()),
       properties: new Map([...properties, ...this.draws.properties()]),
       ...(keepsOptimizer
-        ? { optimizer: { step: this.steps, initialLearningRate, momenta: this.#momenta() } }
+        ? { optimizer: { step: this.steps, initialLearningRate, momenta: await this.#momenta() } }
         : {}),
     };
     return joinAverages({ checkpoint, averages: this.#averages.tensors });
   }
 
   clear(): void {
+    const moments = [...this.#moments.values()].flat();
+    for (const slot of [...this.#tensors.values(), ...this.#gradients.values(), ...moments]) slot.clear();
     for (const slots of [this.#tensors, this.#gradients, this.#moments]) slots.clear();
   }
 
   /** ONNX Runtime's SGD requires one moment per parameter, which it neither reads nor writes. */
-  #momenta(): Map<string, Tensor[]> {
+  async #momenta(): Promise<Map<string, Tensor[]>> {
     const { trainable, optimizer } = this.#checkpoint;
-    return new Map(
-      [...trainable].map(([parameter, { dims }]): [string, Tensor[]] => {
-        const moments = this.#moments.get(parameter)?.map(({ tensor }) => fromOrtTensor(tensor));
-        return [parameter, moments ?? optimizer?.momenta.get(parameter) ?? [zeros(dims)]];
-      }),
-    );
+    const all = new Map<string, Tensor[]>();
+    for (const [parameter, { dims }] of trainable) {
+      const slots = this.#moments.get(parameter);
+      const moments = slots && (await Promise.all(slots.map((slot) => slot.read())));
+      all.set(parameter, moments ?? optimizer?.momenta.get(parameter) ?? [zeros(dims)]);
+    }
+    return all;
+  }
+
+  async #read(names: Iterable<string>): Promise<Map<string, Tensor>> {
+    const read = [...names].map(async (name) => [name, await this.slot(name).read()] as const);
+    return new Map(await Promise.all(read));
   }
 
   #addMoment(parameter: string, index: number): void {
     const moments = this.#moments.get(parameter) ?? [];
-    const { dims } = this.tensor(parameter);
+    const { dims } = this.slot(parameter).tensor;
     moments[index] = this.#slot(this.#checkpoint.optimizer?.momenta.get(parameter)?.[index] ?? zeros(dims));
     this.#moments.set(parameter, moments);
   }
 
   #slot(tensor: Tensor): Slot {
-    return { tensor: toOrtTensor(tensor, this.#ort) };
+    return new Slot(tensor, this.#ort);
   }
 }
 

@@ -102,7 +102,7 @@ describe.each(Object.entries(cases))(
     test("are merged into the file, whose outputs are those of the adapted graph to 1e-6", async () => {
       const session = await train(5);
       const base = constantsOf(file);
-      const { frozen } = session.checkpoint();
+      const { frozen } = await session.checkpoint();
       for (const name of weights) expect(frozen.get(name)?.numbers()).toEqual(base.get(name));
       const bytes = await session.exportModel();
       expect(constantsOf(bytes).get(weights[0])).not.toEqual(base.get(weights[0]));
@@ -118,7 +118,7 @@ describe.each(Object.entries(cases))(
 
     test("are a file of changes of their own, which is applied to the base model", async () => {
       const session = await train(5);
-      const changes = encodeCheckpoint(adaptersOf(session.checkpoint()));
+      const changes = encodeCheckpoint(adaptersOf(await session.checkpoint()));
       expect([...decodeCheckpoint(changes).trainable.keys()].sort()).toEqual(
         [...artifacts.manifest.trainable].sort(),
       );

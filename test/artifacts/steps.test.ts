@@ -48,7 +48,7 @@ describe("twenty steps", () => {
         expect(Number(results["loss"]?.data[0])).toBeCloseTo(expected, 5);
       }
       for (const [name, values] of reference.parameters) {
-        const found = session.getParameter(name).data;
+        const found = (await session.getParameter(name)).data;
         for (const [i, value] of values.entries()) expect(Number(found[i])).toBeCloseTo(value, 4);
       }
       await session.release();

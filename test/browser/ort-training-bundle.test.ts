@@ -90,21 +90,23 @@ async function allParameters(session: Ours["session"]): Promise<number[]> {
 }
 
 /** For each parameter the distance between theirs and ours, divided by how far ours moved. */
-function differences(
+async function differences(
   session: Ours["session"],
   before: readonly number[],
   ours: Training,
   theirs: Training,
-): [string, number][] {
+): Promise<[string, number][]> {
   expect(theirs.parameters).toHaveLength(ours.parameters.length);
   let offset = 0;
-  return session.parameterNames(false).map((name) => {
-    const [from, to] = [offset, offset + session.getParameter(name).data.length];
+  const found: [string, number][] = [];
+  for (const name of session.parameterNames(false)) {
+    const [from, to] = [offset, offset + (await session.getParameter(name)).size];
     offset = to;
     const moved = distance(ours.parameters.slice(from, to), before.slice(from, to));
     const apart = distance(ours.parameters.slice(from, to), theirs.parameters.slice(from, to));
-    return [name, apart / moved];
-  });
+    found.push([name, apart / moved]);
+  }
+  return found;
 }
 
 function expectClose(actual: readonly number[], expected: readonly number[], tolerance: number): void {
@@ -135,7 +137,7 @@ test.each([
   expectClose(theirs.losses, ours.losses, 1e-4);
   expect(theirs.losses.at(-1)).toBeLessThan(at(theirs.losses, 0));
   expectClose(theirs.evaluation, ours.evaluation, 1e-3);
-  for (const [name, difference] of differences(open.session, before, ours, theirs)) {
+  for (const [name, difference] of await differences(open.session, before, ours, theirs)) {
     expect(difference, name).toBeLessThan(0.01);
   }
 });

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { type Lowering, loweringOf, RandomStream } from "../../graph-builder/index.ts";
+import { floatData } from "../../runtime/device/tensors.ts";
 import { TrainingSession } from "../../runtime/index.ts";
 import { openDevice } from "../../runtime/node/index.ts";
 import { buildTrainingArtifacts, shakeCoefficients } from "../../shakenet/index.ts";
@@ -28,7 +29,8 @@ async function stepWith(lowering: Lowering) {
     alpha: new Tensor("float32", alpha as Float32Array<ArrayBuffer>, [blocks, BATCH]),
     beta: new Tensor("float32", beta as Float32Array<ArrayBuffer>, [blocks, BATCH]),
   });
-  const gradients = session.parameterNames().map((name) => session.getGradient(name).data as Float32Array);
+  const names = session.parameterNames();
+  const gradients = await Promise.all(names.map(async (name) => floatData(await session.getGradient(name))));
   await session.release();
   return { loss: Number(loss?.data[0]), gradients };
 }

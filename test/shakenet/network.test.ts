@@ -140,7 +140,7 @@ test("label smoothing and the output's scale change the loss as PyTorch's formul
     };
     const { loss } = await session.runTrainStep({ ...feeds, alpha: half(), beta: half() });
     // the head's bias has the gradient mean(softmax - target) times the scale
-    const gradient = [...(session.getGradient("fc.bias").data as Float32Array)];
+    const gradient = [...((await session.getGradient("fc.bias")).data as Float32Array)];
     await session.release();
     return { loss: Number(loss?.data[0]), gradient };
   };

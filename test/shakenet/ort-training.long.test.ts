@@ -51,8 +51,8 @@ async function step(session: Trainer, number: number, learningRate: number): Pro
   return Number(loss?.data[0]);
 }
 
-function values(session: TrainingSession | OrtTrainingSession): Map<string, Float32Array> {
-  const { trainable, frozen } = session.checkpoint();
+async function values(session: TrainingSession | OrtTrainingSession): Promise<Map<string, Float32Array>> {
+  const { trainable, frozen } = await session.checkpoint();
   return new Map([...trainable, ...frozen].map(([name, { data }]) => [name, data as Float32Array]));
 }
 
@@ -83,7 +83,7 @@ test.each([
       const [a, b] = [await step(theirs, i, learningRate), await step(ours, i, learningRate)];
       expect(Math.abs(a - b) / b, `step ${i + 1}: ${a} and ${b}`).toBeLessThan(i < 3 ? 1e-6 : 1e-3);
     }
-    const [a, b] = [values(theirs), values(ours)];
+    const [a, b] = [await values(theirs), await values(ours)];
     expect([...a.keys()].sort()).toEqual([...b.keys()].sort());
     for (const [name, data] of a) expect(difference(data, b.get(name)), name).toBeLessThan(0.02);
     await theirs.release();
@@ -94,8 +94,8 @@ test.each([
 test("the first update of a fused model is the other engine's to the last digits, moments too", async () => {
   const [theirs, ours] = [await OrtTrainingSession.create(fused), await openOurs(fused)];
   for (const session of [theirs, ours]) await step(session, 0, 0.05);
-  const reference = values(ours);
-  for (const [name, data] of values(theirs))
+  const reference = await values(ours);
+  for (const [name, data] of await values(theirs))
     expect(difference(data, reference.get(name)), name).toBeLessThan(2e-6);
   expect(reference.get("stem.conv.weight.momentum")?.some((value) => value !== 0)).toBe(true);
   await theirs.release();
@@ -194,15 +194,11 @@ test("a session without an eval or optimizer model says so", async () => {
 test("gradients add up until they are reset", async () => {
   const session = await OrtTrainingSession.create(stock);
   const moved = async (steps: number) => {
-    const before = values(session).get("fc.bias");
+    const before = (await values(session)).get("fc.bias");
     session.lazyResetGrad();
     for (let i = 0; i < steps; i++) await session.runTrainStep(feeds(0));
     await session.runOptimizerStep();
-    return (
-      values(session)
-        .get("fc.bias")
-        ?.map((value, i) => value - (before?.[i] ?? 0)) ?? []
-    );
+    return (await values(session)).get("fc.bias")?.map((value, i) => value - (before?.[i] ?? 0)) ?? [];
   };
   const [once, twice] = [await moved(1), await moved(2)];
   for (const [i, change] of once.entries()) expect(twice[i]).toBeCloseTo(2 * change, 5);
@@ -237,17 +233,17 @@ test("a checkpoint opens in the other engine and steps on alike", async () => {
   ] as const) {
     const theirs = await OrtTrainingSession.create(artifacts);
     for (let i = 0; i < 3; i++) await step(theirs, i, rate);
-    const checkpoint = encodeCheckpoint(theirs.checkpoint());
+    const checkpoint = encodeCheckpoint(await theirs.checkpoint());
     expect(decodeCheckpoint(checkpoint).optimizer?.step).toBe(3);
     const ours = await openOurs({ ...artifacts, checkpoint });
     const again = await OrtTrainingSession.create({ ...artifacts, checkpoint });
     const [a, b, c] = [await step(theirs, 3, rate), await step(ours, 3, rate), await step(again, 3, rate)];
     expect(c).toBe(a);
     expect(Math.abs(a - b) / b).toBeLessThan(1e-6);
-    const reference = values(ours);
-    for (const [name, data] of values(theirs))
+    const reference = await values(ours);
+    for (const [name, data] of await values(theirs))
       expect(difference(data, reference.get(name)), name).toBeLessThan(1e-4);
-    expect(encodeCheckpoint(again.checkpoint())).toEqual(encodeCheckpoint(theirs.checkpoint()));
+    expect(encodeCheckpoint(await again.checkpoint())).toEqual(encodeCheckpoint(await theirs.checkpoint()));
     await theirs.release();
     await again.release();
   }
@@ -256,10 +252,10 @@ test("a checkpoint opens in the other engine and steps on alike", async () => {
 test("a stock AdamW that has stepped leaves its moments out of the checkpoint, as they cannot be read", async () => {
   const artifacts = buildTrainingArtifacts(tinySettings({ optimizer: "adamw" }));
   const session = await OrtTrainingSession.create(artifacts);
-  expect(session.checkpoint().optimizer?.momenta.size).toBeGreaterThan(0);
+  expect((await session.checkpoint()).optimizer?.momenta.size).toBeGreaterThan(0);
   await step(session, 0, 0.001);
-  expect(session.checkpoint().optimizer).toBeUndefined();
-  const checkpoint = encodeCheckpoint(session.checkpoint());
+  expect((await session.checkpoint()).optimizer).toBeUndefined();
+  const checkpoint = encodeCheckpoint(await session.checkpoint());
   const again = await OrtTrainingSession.create({ ...artifacts, checkpoint });
   expect(await step(again, 1, 0.001)).toBeGreaterThan(0);
   await session.release();
@@ -288,15 +284,15 @@ test.each(["sgd-nesterov", "sgd", "adamw"] as const)(
     const artifacts = buildTrainingArtifacts(tinySettings({ optimizer }));
     const ours = await openOurs(artifacts);
     for (let i = 0; i < 2; i++) await step(ours, i, 0.002);
-    const begun = { ...artifacts, checkpoint: encodeCheckpoint(ours.checkpoint()) };
+    const begun = { ...artifacts, checkpoint: encodeCheckpoint(await ours.checkpoint()) };
     const made = fuseArtifacts(begun);
     expect(unfuseCheckpoint(made.checkpoint, begun)).toEqual(begun.checkpoint);
     const theirs = await OrtTrainingSession.create(made);
     const [a, b] = [await step(theirs, 2, 0.002), await step(ours, 2, 0.002)];
     expect(Math.abs(a - b) / b).toBeLessThan(1e-6);
     const [mine, reference] = [
-      decodeCheckpoint(unfuseCheckpoint(encodeCheckpoint(theirs.checkpoint()), begun)),
-      ours.checkpoint(),
+      decodeCheckpoint(unfuseCheckpoint(encodeCheckpoint(await theirs.checkpoint()), begun)),
+      await ours.checkpoint(),
     ];
     expect(mine.optimizer?.step).toBe(3);
     for (const [name, { data }] of reference.trainable) {
@@ -322,12 +318,12 @@ test("averages of ONNX Runtime's own training equal those of our session, and ou
       await step(session, number, 0.05);
       await session.averageWeights(lookahead);
     }
-    const bytes = encodeCheckpoint(session.checkpoint());
+    const bytes = encodeCheckpoint(await session.checkpoint());
     await session.release();
     const again = await OrtTrainingSession.create({ ...fused, checkpoint: bytes });
     await step(again, 2, 0.05);
     await again.averageWeights(lookahead);
-    const { checkpoint, averages } = splitAverages(again.checkpoint());
+    const { checkpoint, averages } = splitAverages(await again.checkpoint());
     for (const [name, tensor] of averages) {
       expect(tensor.data, name).toEqual(checkpoint.frozen.get(name)?.data);
     }

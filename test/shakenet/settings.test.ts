@@ -61,7 +61,7 @@ test("a bias moves as many times as far as its rate says, and the other weights 
       beta: half(),
     });
     await session.runOptimizerStep();
-    const { trainable } = session.checkpoint();
+    const { trainable } = await session.checkpoint();
     const copies = new Map([...trainable].map(([name, tensor]) => [name, tensor.numbers()]));
     await session.release();
     return copies;

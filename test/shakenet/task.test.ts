@@ -146,7 +146,11 @@ test("an epoch is evaluated as the frozen network, which is what the eval model 
     images: new Tensor("uint8", images, [labels.length, 3, 32, 32]),
     labels: new Tensor("int64", labels, [labels.length]),
   });
-  const classifier = await Classifier.open(inferenceModel(run.network, session.checkpoint()), device, "tiny");
+  const classifier = await Classifier.open(
+    inferenceModel(run.network, await session.checkpoint()),
+    device,
+    "tiny",
+  );
   const frozen = (await classifier.logits(images)).data as Float32Array;
   for (const [i, value] of frozen.entries()) expect(value).toBeCloseTo(Number(logits?.data[i]), 5);
   expect(epoch?.record.test_loss).toBeCloseTo(Number(loss?.data[0]), 5);

@@ -1,5 +1,4 @@
 import { parentPort } from "node:worker_threads";
-import { encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
 import type { DeviceName } from "../../device/names.ts";
 import { namedTensors, type PlainTensors, plainTensors } from "../../replicas/shares.ts";
 import { ChunkedSession, type ChunkSettings } from "../../session/chunked-session.ts";
@@ -45,7 +44,7 @@ async function resultOf(request: ChunkRequest): Promise<PlainTensors | Uint8Arra
       opened.session.averageWeights(request.step);
       return undefined;
     case "checkpoint":
-      return encodeCheckpoint(opened.session.checkpoint());
+      return opened.session.saveCheckpoint();
     case "close":
       return process.exit();
   }

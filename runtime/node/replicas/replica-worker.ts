@@ -113,7 +113,7 @@ class Replica {
     const names = this.#session.parameterNames();
     const own = new Set(this.#own.map((i) => at(names, i)));
     const isOthers = (name: string) => this.#index > 0 || names.includes(name);
-    this.#session.averageWeights(step, (name) => own.has(name) || !isOthers(name));
+    await this.#session.averageWeights(step, (name) => own.has(name) || !isOthers(name));
     if (!step.pull) return;
     this.#state.publish(this.#session.sharedParameters(), this.#own);
     this.#isBehind = true;
@@ -121,11 +121,11 @@ class Replica {
 
   async checkpoint(): Promise<Uint8Array> {
     this.#catchUp();
-    return encodeCheckpoint(this.#session.checkpoint());
+    return encodeCheckpoint(await this.#session.checkpoint());
   }
 
   async ownState(): Promise<readonly OwnState[]> {
-    const { checkpoint, averages } = splitAverages(this.#session.checkpoint());
+    const { checkpoint, averages } = splitAverages(await this.#session.checkpoint());
     const names = this.#session.parameterNames();
     return this.#own.map((i) => {
       const parameter = at(names, i);

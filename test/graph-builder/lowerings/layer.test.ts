@@ -40,3 +40,14 @@ test("the blocked layout leaves what fills no block to the layers below", () => 
   expect(operatorsBy(8)).toEqual(operatorsBy());
   expect(operatorsBy(8)).not.toContain("ReluGrad");
 });
+
+test("on WebGPU, which has no kernel for Sum, a sum is a chain of additions", () => {
+  const g = createBuilder(new Graph("sums"));
+  const [a, b, c] = ["a", "b", "c"].map((name) => g.input(name, "float", [2]));
+  if (!a || !b || !c) throw new Error("inputs are missing");
+  g.output(g.Sum(a, b, c), "three");
+  g.output(g.Exp(g.Sum(a)), "one");
+  const { nodes, outputs } = lowerGraph(g.graph, loweringOf("webgpu"));
+  expect(nodes.map(({ opType }) => opType)).toEqual(["Add", "Add", "Exp"]);
+  expect(outputs.map(({ name }) => name)).toEqual(["three", "one"]);
+});

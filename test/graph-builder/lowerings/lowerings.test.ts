@@ -22,6 +22,7 @@ import { tinySettings } from "../../support/tiny-run.ts";
 const tables: Readonly<Record<string, Lowering>> = {
   portable: portable,
   cpu: loweringOf("cpu"),
+  webgpu: loweringOf("webgpu"),
 };
 
 /** Runs a graph over inputs and returns its outputs in order. */

@@ -35,8 +35,8 @@ test.each([true, false])(
       expect(a?.filter((value) => value === 0).length).toBeGreaterThan(50);
       for (const [i, value] of (a ?? []).entries()) expect(value).toBeCloseTo(b?.[i] ?? Number.NaN, 4);
     }
-    expect(theirs.checkpoint().properties).toEqual(ours.checkpoint().properties);
-    expect(theirs.checkpoint().properties.get("random_step")).toBe(4n);
+    expect((await theirs.checkpoint()).properties).toEqual((await ours.checkpoint()).properties);
+    expect((await theirs.checkpoint()).properties.get("random_step")).toBe(4n);
     await theirs.release();
     await ours.release();
   },

@@ -46,7 +46,7 @@ async function trainIn(sizes: readonly number[], settings: { mixed?: boolean } =
     const feeds = feedsOf(opened, first, size);
     const { loss } = await session.runSteps(feeds, rates.slice(first, first + size));
     losses.push(...((loss?.data ?? []) as Float32Array));
-    checkpoint = session.saveCheckpoint();
+    checkpoint = await session.saveCheckpoint();
     first += size;
     await session.release();
   }
@@ -79,12 +79,12 @@ test("a call of several steps trains the parameters bit for bit as a TrainingSes
   }
   const chunk = decodeCheckpoint((await trainIn([8])).checkpoint, "the chunk's checkpoint");
   for (const name of session.parameterNames()) {
-    expect(chunk.trainable.get(name)?.data).toEqual(session.getParameter(name).data);
+    expect(chunk.trainable.get(name)?.data).toEqual((await session.getParameter(name)).data);
   }
   expect(chunk.optimizer?.step).toBe(STEPS);
-  const mean = session.getParameter("stem.bn.running_mean").data as Float32Array;
+  const mean = (await session.getParameter("stem.bn.running_mean")).data as Float32Array;
   expect(chunk.frozen.get("stem.bn.running_mean")?.data).toEqual(mean);
-  const variance = session.getParameter("stem.bn.running_var").data as Float32Array;
+  const variance = (await session.getParameter("stem.bn.running_var")).data as Float32Array;
   for (const [i, value] of variance.entries()) {
     expect(Number(chunk.frozen.get("stem.bn.running_var")?.data[i]) / value).toBeCloseTo(1, 5);
   }
@@ -105,13 +105,13 @@ test("a step whose gradients overflow changes nothing but the loss scale, which 
   const before = decodeCheckpoint(checkpoint, "checkpoint");
   const session = await ChunkedSession.create({ checkpoint, ...models }, opened, { mixed: true });
   await session.runSteps(feedsOf(opened, 0, 1), rates.slice(0, 1));
-  const scaled = session.checkpoint();
+  const scaled = await session.checkpoint();
   scaled.properties.set("loss_scale", 2 ** 40);
   const high = await ChunkedSession.create({ checkpoint: encodeCheckpoint(scaled), ...models }, opened, {
     mixed: true,
   });
   await high.runSteps(feedsOf(opened, 1, 2), rates.slice(1, 3));
-  const after = high.checkpoint();
+  const after = await high.checkpoint();
   expect(high.lossScale).toBe(2 ** 38);
   expect(after.properties.get("good_steps")).toBe(0);
   for (const [name, tensor] of scaled.trainable) expect(after.trainable.get(name)?.data).toEqual(tensor.data);

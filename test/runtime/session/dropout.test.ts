@@ -133,7 +133,7 @@ test("six steps in one call are those of calls of 2 and 4, resumed in between, a
       const given = feeds(losses.length, size);
       const results = await session.runSteps(given, new Float32Array(size).fill(0.05));
       losses.push(...Array.from(results["loss"]?.data ?? [], Number));
-      checkpoint = session.saveCheckpoint();
+      checkpoint = await session.saveCheckpoint();
       await session.release();
     }
     return { losses, checkpoint };

@@ -115,8 +115,8 @@ async function train(names: Names, form: Form): Promise<unknown> {
     await session.runOptimizerStep();
     seen.push(results["loss"]?.data, results[names.output]?.data);
   }
-  for (const name of [names.first, names.second]) seen.push(session.getParameter(name).data);
-  const { optimizer, frozen } = session.checkpoint();
+  for (const name of [names.first, names.second]) seen.push((await session.getParameter(name)).data);
+  const { optimizer, frozen } = await session.checkpoint();
   for (const name of [names.first, names.second])
     seen.push(optimizer?.momenta.get(name)?.map(({ data }) => data));
   // in the order of their names, which are others

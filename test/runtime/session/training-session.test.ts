@@ -56,7 +56,7 @@ test.each(targets.flatMap((target) => optimizers.map((optimizer) => ({ target, o
       await session.runOptimizerStep();
     }
     expect(losses.at(-1)).toBeLessThan(0.6 * (losses[0] ?? 0));
-    expect(session.checkpoint().optimizer?.step).toBe(12);
+    expect((await session.checkpoint()).optimizer?.step).toBe(12);
     await session.release();
   },
 );
@@ -73,7 +73,7 @@ test("both targets and both lowerings take the same steps", async () => {
       await session.runTrainStep(feeds(3, step));
       await session.runOptimizerStep();
     }
-    const { trainable, frozen } = session.checkpoint();
+    const { trainable, frozen } = await session.checkpoint();
     const copy = [...trainable, ...frozen].flatMap(([, { data }]) => Array.from(data as Float32Array));
     await session.release();
     return copy;
@@ -100,7 +100,7 @@ test.each(targets.flatMap((target) => optimizers.map((optimizer) => ({ target, o
         await session.runTrainStep(feeds(3, step));
         await session.runOptimizerStep();
       }
-      const { trainable, frozen, optimizer: state } = session.checkpoint();
+      const { trainable, frozen, optimizer: state } = await session.checkpoint();
       expect(state?.step).toBe(3);
       await session.release();
       return new Map([...trainable, ...frozen]);
@@ -120,12 +120,12 @@ test.each(targets.flatMap((target) => optimizers.map((optimizer) => ({ target, o
 test("gradients add up until they are reset", async () => {
   const { session } = await openTiny(buildTrainingArtifacts(tinySettings({ optimizer: "sgd" })));
   const moved = async (steps: number) => {
-    const before = Array.from(session.checkpoint().trainable.get("fc.bias")?.data as Float32Array);
+    const before = Array.from((await session.checkpoint()).trainable.get("fc.bias")?.data as Float32Array);
     session.lazyResetGrad();
     for (let i = 0; i < steps; i++) await session.runTrainStep(feeds());
     session.learningRate = 1e-3;
     await session.runOptimizerStep();
-    const after = Array.from(session.checkpoint().trainable.get("fc.bias")?.data as Float32Array);
+    const after = Array.from((await session.checkpoint()).trainable.get("fc.bias")?.data as Float32Array);
     return after.map((value, i) => value - (before[i] ?? 0));
   };
   const [once, twice] = [await moved(1), await moved(2)];
@@ -137,8 +137,8 @@ test("running statistics move by a tenth towards the batch's, and evaluation rea
   const { session } = await openTiny(buildTrainingArtifacts(tinySettings()));
   const before = numbers((await session.runEvalStep(feeds())).logits);
   await session.runTrainStep(feeds());
-  const mean = session.checkpoint().frozen.get("stem.bn.running_mean")?.data as Float32Array;
-  const variance = session.checkpoint().frozen.get("stem.bn.running_var")?.data as Float32Array;
+  const mean = (await session.checkpoint()).frozen.get("stem.bn.running_mean")?.data as Float32Array;
+  const variance = (await session.checkpoint()).frozen.get("stem.bn.running_var")?.data as Float32Array;
   expect(mean.some((value) => value !== 0)).toBe(true);
   expect(variance.every((value) => value >= 0.9)).toBe(true);
   expect(numbers((await session.runEvalStep(feeds())).logits)).not.toEqual(before);
@@ -153,7 +153,7 @@ test("a checkpoint opens into the same state and steps on alike", async () => {
     session.lazyResetGrad();
     await session.runTrainStep(feeds());
     await session.runOptimizerStep();
-    return encodeCheckpoint(session.checkpoint());
+    return encodeCheckpoint(await session.checkpoint());
   };
   const first = await openTiny(artifacts);
   const middle = await step(first.session);
@@ -195,8 +195,7 @@ test("the same artifacts train on onnxruntime-web's WebAssembly", async () => {
     await session.runTrainStep(feeds());
     await session.runOptimizerStep();
   }
-  const [a, b] = [web, node].map(
-    (session) => session.checkpoint().trainable.get("stem.conv.weight")?.data as Float32Array,
-  );
+  const checkpoints = [await web.checkpoint(), await node.checkpoint()];
+  const [a, b] = checkpoints.map(({ trainable }) => trainable.get("stem.conv.weight")?.data as Float32Array);
   expect(Math.max(...Array.from(a ?? [], (value, i) => Math.abs(value - (b?.[i] ?? 0))))).toBeLessThan(1e-4);
 });

@@ -7,6 +7,7 @@ import {
   splitAverages,
 } from "../../../../artifacts/index.ts";
 import { RandomStream, UserError } from "../../../../graph-builder/index.ts";
+import { floatData } from "../../../../runtime/device/tensors.ts";
 import { type NamedTensors, train } from "../../../../runtime/index.ts";
 import { ReplicaError, ReplicatedSession } from "../../../../runtime/node/index.ts";
 import { buildTrainingArtifacts, type ShakeNetArtifacts } from "../../../../shakenet/index.ts";
@@ -64,12 +65,12 @@ test("two replicas step by the average of their halves' gradients, weighted by t
   ] as const) {
     const { session } = await openTiny(artifacts);
     const { loss, correct } = await session.runTrainStep(feeds(from, to));
-    const gradients = new Map(
-      session.parameterNames().map((name) => [name, session.getGradient(name).data as Float32Array]),
-    );
-    const weights = new Map(
-      session.parameterNames().map((name) => [name, session.getParameter(name).data as Float32Array]),
-    );
+    const gradients = new Map<string, Float32Array>();
+    const weights = new Map<string, Float32Array>();
+    for (const name of session.parameterNames()) {
+      gradients.set(name, floatData(await session.getGradient(name)));
+      weights.set(name, floatData(await session.getParameter(name)));
+    }
     halves.push({
       share: (to - from) / 5,
       loss: Number(loss?.data[0]),
@@ -141,7 +142,7 @@ test("every replica has the parameters that any of them updated, and a checkpoin
     await single.runOptimizerStep();
     if (outputs) expect(Number(outputs.loss?.data[0])).toBeCloseTo(Number(loss?.data[0]), 6);
   }
-  const [ours, theirs] = [await replicas.checkpoint(), single.checkpoint()];
+  const [ours, theirs] = [await replicas.checkpoint(), await single.checkpoint()];
   for (const [name, { data }] of theirs.trainable) {
     expect(ours.trainable.get(name)?.data, name).toEqual(data);
     expect(ours.optimizer?.momenta.get(name)?.[0]?.data, name).toEqual(

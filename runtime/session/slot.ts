@@ -1,0 +1,72 @@
+import type * as Ort from "onnxruntime-common";
+import type { Tensor, TensorData } from "../../graph-builder/tensor.ts";
+import type { DeviceMemory } from "../device/device.ts";
+import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
+
+/** Holds one tensor that is kept from step to step: in JavaScript's memory, in the device's, or in both. */
+export class Slot {
+  readonly #ort: Pick<typeof Ort, "Tensor">;
+  #host: Ort.Tensor | undefined;
+  #device: Ort.Tensor | undefined;
+
+  /** Starts with a copy of a tensor. */
+  constructor(tensor: Tensor, ort: Pick<typeof Ort, "Tensor">) {
+    this.#ort = ort;
+    this.#host = toOrtTensor(tensor, ort);
+  }
+
+  /** What a session is fed. */
+  get tensor(): Ort.Tensor {
+    const tensor = this.#device ?? this.#host;
+    if (!tensor) throw new Error("the slot is empty");
+    return tensor;
+  }
+
+  /** Takes a copy of a tensor. */
+  set(tensor: Tensor): void {
+    this.replace(toOrtTensor(tensor, this.#ort));
+  }
+
+  /** Takes a tensor that a session has returned. */
+  replace(tensor: Ort.Tensor): void {
+    this.clear();
+    if (isOnDevice(tensor)) this.#device = tensor;
+    else this.#host = tensor;
+  }
+
+  /** Copies the tensor into a device's memory where it is not there, so that it is uploaded once. */
+  async place(memory: DeviceMemory): Promise<void> {
+    if (!this.#device) this.#device = await memory.upload(this.tensor);
+  }
+
+  /**
+   * The tensor, its data shared until the next step. From the device's memory it is downloaded, and then kept
+   * in JavaScript's memory alone.
+   */
+  async read(): Promise<Tensor> {
+    if (!this.#host) {
+      const { type, dims } = this.tensor;
+      const data = (await this.tensor.getData(true)) as TensorData;
+      this.#device = undefined;
+      this.#host = new this.#ort.Tensor(type, data, dims);
+    }
+    return fromOrtTensor(this.#host);
+  }
+
+  /** The tensor, whose data the caller may write. Throws TypeError where it is in a device's memory. */
+  shared(): Tensor {
+    if (this.#device || !this.#host) throw new TypeError("the tensor is in the memory of a device");
+    return fromOrtTensor(this.#host);
+  }
+
+  /** Frees the memory. */
+  clear(): void {
+    this.#device?.dispose();
+    this.#device = undefined;
+    this.#host = undefined;
+  }
+}
+
+function isOnDevice({ location }: Ort.Tensor): boolean {
+  return location === "gpu-buffer";
+}

@@ -1,0 +1,82 @@
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { build } from "vite";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openBrowser, openPage, type StaticServer, serveFolders } from "../support/browser.ts";
+import { temporaryFolder } from "../support/shake.ts";
+
+/** Bytes of a batch of four, as they are fed. */
+const batchBytes = { shakenet: 4 * 3072 + 4 * 8 + 2 * 4 * 3 * 4, perceptron: 4 * 32 * 4 + 4 * 8 } as const;
+
+interface Steps {
+  readonly losses: readonly number[];
+  readonly written: number;
+  readonly read: number;
+  readonly buffers: number;
+}
+
+const site = join(temporaryFolder(), "site");
+let browser: Browser;
+let server: StaticServer;
+
+beforeAll(async () => {
+  const options = { outDir: site, chunkSizeWarningLimit: 2000 };
+  await build({ configFile: false, root: "test/browser/device-state", logLevel: "silent", build: options });
+  [browser, server] = await Promise.all([openBrowser({ webgpu: true }), serveFolders({ "/": site })]);
+});
+
+afterAll(() => Promise.all([browser?.close(), server?.close()]));
+
+async function openSession(device: "wasm" | "webgpu", subject: keyof typeof batchBytes) {
+  const { page, errors } = await openPage(browser, server.origin);
+  await page.waitForFunction("globalThis.release");
+  const bytes: number = await page.evaluate(`open("${device}", "${subject}")`);
+  return { page, errors, bytes };
+}
+
+const train = (page: Page, first: number, count: number): Promise<Steps> =>
+  page.evaluate(`train(${first}, ${count})`);
+
+function expectClose(actual: readonly number[], expected: readonly number[], tolerance: number): void {
+  expect(actual.length).toBe(expected.length);
+  const apart = actual.map((value, i) => Math.abs(value - (expected[i] ?? Number.NaN)));
+  expect(Math.max(...apart)).toBeLessThan(tolerance);
+}
+
+test.each([
+  ["perceptron", 197],
+  ["shakenet", 2],
+] as const)(
+  "on WebGPU a step of a %s moves its batch and hardly a byte more, and no buffer is left behind in %i steps",
+  async (subject, steps) => {
+    const { page, errors, bytes } = await openSession("webgpu", subject);
+    const { buffers } = await train(page, 0, 3);
+    const later = await train(page, 3, steps);
+    expect(later.written / steps).toBeLessThan(batchBytes[subject] + 0.01 * bytes);
+    expect(later.read / steps).toBeLessThan(0.01 * bytes);
+    expect(later.buffers - buffers).toBeLessThan(10);
+    await page.evaluate("release()");
+    expect(errors).toEqual([]);
+  },
+);
+
+test.each(["perceptron", "shakenet"] as const)(
+  "on WebGPU steps, evaluations, reads and a checkpoint of a %s give what WebAssembly gives",
+  async (subject) => {
+    const [gpu, wasm] = [await openSession("webgpu", subject), await openSession("wasm", subject)];
+    for (const { page } of [gpu, wasm]) await train(page, 0, 2);
+    for (const name of ["evaluate", "parameters", "momentum"] as const) {
+      const [actual, expected] = await Promise.all(
+        [gpu, wasm].map(({ page }): Promise<number | number[]> => page.evaluate(`${name}()`)),
+      );
+      expectClose([actual ?? []].flat(), [expected ?? []].flat(), 1e-3);
+    }
+    // a read moves the state to JavaScript's memory, from where the next step takes it
+    const [actual, expected] = await Promise.all([gpu, wasm].map(({ page }) => train(page, 2, 2)));
+    expectClose(actual?.losses ?? [], expected?.losses ?? [], 1e-3);
+    for (const { page, errors } of [gpu, wasm]) {
+      await page.evaluate("release()");
+      expect(errors).toEqual([]);
+    }
+  },
+);
