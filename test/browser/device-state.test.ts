@@ -44,25 +44,11 @@ function expectClose(actual: readonly number[], expected: readonly number[], tol
 }
 
 test.each([
-  ["perceptron", 197],
+  ["perceptron", 195],
   ["shakenet", 2],
 ] as const)(
-  "on WebGPU a step of a %s moves its batch and hardly a byte more, and no buffer is left behind in %i steps",
+  "on WebGPU a %s learns what it learns in WebAssembly, a step moves its batch and hardly a byte more, and no buffer is left behind in %i steps",
   async (subject, steps) => {
-    const { page, errors, bytes } = await openSession("webgpu", subject);
-    const { buffers } = await train(page, 0, 3);
-    const later = await train(page, 3, steps);
-    expect(later.written / steps).toBeLessThan(batchBytes[subject] + 0.01 * bytes);
-    expect(later.read / steps).toBeLessThan(0.01 * bytes);
-    expect(later.buffers - buffers).toBeLessThan(10);
-    await page.evaluate("release()");
-    expect(errors).toEqual([]);
-  },
-);
-
-test.each(["perceptron", "shakenet"] as const)(
-  "on WebGPU steps, evaluations, reads and a checkpoint of a %s give what WebAssembly gives",
-  async (subject) => {
     const [gpu, wasm] = [await openSession("webgpu", subject), await openSession("wasm", subject)];
     for (const { page } of [gpu, wasm]) await train(page, 0, 2);
     for (const name of ["evaluate", "parameters", "momentum"] as const) {
@@ -72,11 +58,16 @@ test.each(["perceptron", "shakenet"] as const)(
       expectClose([actual ?? []].flat(), [expected ?? []].flat(), 1e-3);
     }
     // a read moves the state to JavaScript's memory, from where the next step takes it
-    const [actual, expected] = await Promise.all([gpu, wasm].map(({ page }) => train(page, 2, 2)));
-    expectClose(actual?.losses ?? [], expected?.losses ?? [], 1e-3);
+    const [actual, expected] = [await train(gpu.page, 2, 2), await train(wasm.page, 2, 2)];
+    expectClose(actual.losses, expected.losses, 1e-3);
+    const later = await train(gpu.page, 4, steps);
+    expect(later.written / steps).toBeLessThan(batchBytes[subject] + 0.01 * gpu.bytes);
+    expect(later.read / steps).toBeLessThan(0.01 * gpu.bytes);
+    expect(later.buffers - actual.buffers).toBeLessThan(10);
     for (const { page, errors } of [gpu, wasm]) {
       await page.evaluate("release()");
       expect(errors).toEqual([]);
     }
   },
+  600_000,
 );
