@@ -47,7 +47,7 @@ test("a float16 model is trained with float weights, and comes back in float16",
   expect(types(graph)).toEqual(types(decodeModel(file).graph));
   for (const name of names) {
     const found = graph.initializers.find((value) => value.name === name)?.constant?.numbers() ?? [];
-    const trained = Array.from(session.getParameter(name).data, Number);
+    const trained = Array.from((await session.getParameter(name)).data, Number);
     expect(found).toEqual(trained.map((value) => float16Value(float16Bits(value))));
   }
   const model = await InferenceSession.create(exported);
