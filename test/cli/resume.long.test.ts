@@ -58,6 +58,7 @@ describe("a run killed by SIGKILL goes on to the same bytes", () => {
       join(folder, run, "checkpoints", ".0b6f1a2c-5d3e-4f60-8a71-92b3c4d5e6f7.tmp"),
       "half a checkpoint",
     );
+    writeFileSync(join(folder, run, "graph", ".0b6f1a2c-5d3e-4f60-8a71-92b3c4d5e6f7.tmp"), "half a lock");
     ({ child, finished } = start(folder, "train", "--resume", run));
     await sleep(1200);
     child.kill("SIGKILL");
@@ -65,6 +66,7 @@ describe("a run killed by SIGKILL goes on to the same bytes", () => {
     expect((await shake(folder, "train", "--resume", run)).code).toBe(0);
     expectLikeWhole(run);
     expect(readdirSync(join(folder, run, "checkpoints"))).toEqual(["best", "last"]);
+    expect(readdirSync(join(folder, run, "graph")).filter((name) => name.endsWith(".tmp"))).toEqual([]);
   });
 });
 

@@ -177,7 +177,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
    */
   async prepareToResume(): Promise<void> {
     await removeTemporaryFiles(this.path);
-    await removeTemporaryFiles(join(this.path, folders.checkpoints));
+    for (const folder of Object.values(folders)) await removeTemporaryFiles(join(this.path, folder));
     const { properties } = await this.checkpoint("last");
     const epochs = countIn(properties, "epoch", this.checkpointPath("last")) ?? 0;
     this.#records = (await this.records()).filter(({ epoch }) => epoch <= epochs);
