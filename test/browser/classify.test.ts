@@ -325,7 +325,7 @@ test("the built site has one WebAssembly, and nothing of Node", async () => {
   const files = (await readdir(demo.site, { recursive: true })).filter((file) => file.includes("."));
   expect(files.filter((file) => file.includes(".wasm"))).toHaveLength(1);
   for (const file of files.filter((name) => name.startsWith("assets") && name.endsWith(".js"))) {
-    expect((await stat(join(demo.site, file))).size).toBeLessThan(560_000);
+    expect((await stat(join(demo.site, file))).size).toBeLessThan(580_000);
     expect(await readFile(join(demo.site, file), "utf8")).not.toMatch(/["'](node:|fs["'])/);
   }
 });

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -135,6 +135,8 @@ test("a folder that is no run, and a damaged or foreign checkpoint, are refused 
   });
   const whole = readFileSync(join(folder, "whole/checkpoints/last"));
   expect((await shake(folder, "train", ...flags, "--epochs", "1", "--run-dir", "damaged")).code).toBe(0);
+  // with a sound checkpoint beside it, the run would go on from there
+  rmSync(join(folder, "damaged/checkpoints/best"));
   const path = join(folder, "damaged/checkpoints/last");
   for (const bytes of [
     whole.subarray(0, whole.length / 2),

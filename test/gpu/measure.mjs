@@ -133,9 +133,10 @@ async function gradients(artifacts, name, blocks) {
     new device.ort.Tensor(type, data, dims.slice(1)),
   ]);
   const { loss } = await session.runTrainStep(Object.fromEntries(feeds));
-  const values = session
-    .parameterNames()
-    .flatMap((parameter) => Array.from(session.getGradient(parameter).data));
+  const values = [];
+  for (const parameter of session.parameterNames()) {
+    values.push(...(await session.getGradient(parameter)).data);
+  }
   await session.release();
   return { loss: Number(loss.data[0]), values };
 }
@@ -145,7 +146,7 @@ async function fusedGradients(artifacts, name, mixed) {
   const device = await openDevice(name);
   const session = await ChunkedSession.create(artifacts, device, { mixed });
   const { loss } = await session.runSteps(randomFeeds(device, 1, 64, 3), Float32Array.of(0.1));
-  const { optimizer } = session.checkpoint();
+  const { optimizer } = await session.checkpoint();
   const values = [...optimizer.momenta.values()].flatMap(([momentum]) => Array.from(momentum.data));
   await session.release();
   return { loss: Number(loss.data[0]), values };

@@ -99,7 +99,7 @@ async function tellExtension<C extends TrainConfig, M extends Manifest>(
   config: TrainConfig,
 ): Promise<void> {
   if (!isExtended(saved.config, config)) return;
-  process.stderr.write(`${extensionNote(saved.config, config, await saved.checkpoint("last"))}\n`);
+  say(extensionNote(saved.config, config, await saved.checkpoint("last")));
 }
 
 /**

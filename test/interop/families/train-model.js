@@ -26,12 +26,15 @@ const artifacts = generateArtifacts(await readFile(run.model), {
   loss: loss === "nll-of-probabilities" ? nllOfProbabilities : loss,
 });
 const session = await TrainingSession.create(artifacts, device);
-const parameters = () =>
+const { trainable } = artifacts.manifest;
+const parameters = async () =>
   encodeTensors(
-    Object.fromEntries(artifacts.manifest.trainable.map((name) => [name, session.getParameter(name)])),
+    Object.fromEntries(
+      await Promise.all(trainable.map(async (name) => [name, await session.getParameter(name)])),
+    ),
   );
 
-const initial = parameters();
+const initial = await parameters();
 const losses = [];
 for (const feeds of run.batches) {
   const { loss } = await session.runTrainStep(decodeTensors(ort, feeds));
@@ -45,6 +48,12 @@ const inference = await ort.InferenceSession.create(restored);
 const outputs = encodeTensors(await inference.run(decodeTensors(ort, run.evaluation)));
 await writeFile(
   resultsPath,
-  JSON.stringify({ initial, trained: parameters(), losses, outputs, warnings: artifacts.manifest.warnings }),
+  JSON.stringify({
+    initial,
+    trained: await parameters(),
+    losses,
+    outputs,
+    warnings: artifacts.manifest.warnings,
+  }),
 );
 await session.release();
