@@ -160,7 +160,11 @@ const mistakes: readonly (readonly [what: string, flags: readonly string[], sent
     ["run", "--opset", "10"],
     /^--opset must be a whole number from 11 to 21, not 10\.$/,
   ],
-  ["a batch of none", ["run", "--batch", "0"], /^--batch must be dynamic or a whole number from 1 to 65536, not 0\.$/],
+  [
+    "a batch of none",
+    ["run", "--batch", "0"],
+    /^--batch must be dynamic or a whole number from 1 to 65536, not 0\.$/,
+  ],
   [
     "a batch in words",
     ["run", "--batch", "many"],
