@@ -79,13 +79,14 @@ export class ChunkedThread implements ChunkTrainer {
 
   /**
    * Takes steps as ChunkedSession does. The memory of the feeds moves to the thread: they cannot be read any
-   * more.
+   * more. Throws UserError for feeds that an earlier call has moved.
    */
   async runSteps(feeds: NamedTensors, learningRates: Float32Array): Promise<NamedTensors> {
     return this.#guard.run("runSteps", async () => {
       const plain: PlainTensors = Object.fromEntries(
         Object.entries(feeds).map(([name, { type, dims, data }]) => {
           if (Array.isArray(data)) throw new TypeError(`${name} has no numbers`);
+          expectHere(name, data, dims);
           return [name, { type, dims, data }];
         }),
       );
@@ -148,4 +149,13 @@ export class ChunkedThread implements ChunkTrainer {
     const death = this.#death;
     this.#settle((waiting) => waiting.reject(death));
   }
+}
+
+/** A moved tensor has no elements left. The thread could not even receive it, and would never answer. */
+function expectHere(name: string, data: { readonly length: number }, dims: readonly number[]): void {
+  if (data.length > 0 || dims.includes(0)) return;
+  throw new UserError(`The input ${name} was moved to the thread by an earlier call: give new tensors.`, {
+    code: "input-value",
+    details: { input: name, shape: dims },
+  });
 }

@@ -1,7 +1,9 @@
+import { Tensor } from "onnxruntime-common";
 import { expect, test } from "vitest";
 import { UserError } from "../../../../graph-builder/index.ts";
 import { ChunkedThread } from "../../../../runtime/node/index.ts";
 import { buildTrainingArtifacts } from "../../../../shakenet/index.ts";
+import { classifierArtifacts } from "../../../support/tiny-classifier.ts";
 import { tinyRun, tinySettings } from "../../../support/tiny-run.ts";
 import { collect, untimedRecords } from "../../../support/training-runs.ts";
 
@@ -41,6 +43,22 @@ test("mistakes in the thread are UserErrors here, and the session goes on", asyn
   const running = session.checkpoint();
   await expect(session.checkpoint()).rejects.toMatchObject({ code: "session-busy" });
   await running;
+  await session.release();
+});
+
+test("feeds that an earlier call has moved are refused, and the session goes on", async () => {
+  const session = await ChunkedThread.create(classifierArtifacts(), options);
+  const feeds = () => ({
+    images: new Tensor("uint8", new Uint8Array(240), [1, 2, 2, 6, 10]),
+    labels: new Tensor("int64", [0n, 1n], [1, 2]),
+  });
+  const [once, rates] = [feeds(), Float32Array.of(0.1)];
+  await session.runSteps(once, rates);
+  await expect(session.runSteps(once, rates)).rejects.toMatchObject({
+    message: "The input images was moved to the thread by an earlier call: give new tensors.",
+    code: "input-value",
+  });
+  await session.runSteps(feeds(), rates);
   await session.release();
 });
 
