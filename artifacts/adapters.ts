@@ -57,9 +57,9 @@ export type AdaptedWeights = Pick<Checkpoint, "trainable" | "frozen"> &
 /**
  * Adds `<weight>.lora_A` and `<weight>.lora_B` to the weights of MatMul, Gemm and Conv: the layer reads
  * weight + alpha / rank * B A. A is U(-1/sqrt(inputs), 1/sqrt(inputs)), drawn from the seed as in the paper's
- * code, and B is 0, so the graph computes what it did. Only the layers of a part of the graph have adapters, and
- * no weight that is trained itself. Throws UserError for a rank below 1, where no weight is a target, and where
- * `targets` name a weight that is trained itself.
+ * code, and B is 0, so the graph computes what it did. Only the layers of a part of the graph have adapters,
+ * and no weight that is trained itself. Throws UserError for a rank below 1, where no weight is a target, and
+ * where `targets` name a weight that is trained itself.
  */
 export function withAdapters(
   graph: Graph,

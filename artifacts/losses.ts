@@ -40,8 +40,8 @@ export interface CrossEntropy extends TargetedLoss {
   /** The part of a label that is spread over all classes evenly, from 0 to 1; 0 by default. */
   readonly labelSmoothing?: number | undefined;
   /**
-   * Labels are float [batch, classes, ...], the share of every class, as mixup and cutmix make them. All labels
-   * count, so there is no `ignoreIndex`, and the mean is over all of them.
+   * Labels are float [batch, classes, ...], the share of every class, as mixup and cutmix make them. All
+   * labels count, so there is no `ignoreIndex`, and the mean is over all of them.
    */
   readonly softLabels?: boolean | undefined;
 }

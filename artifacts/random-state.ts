@@ -6,7 +6,9 @@ import type { Checkpoint, Property } from "./checkpoint.ts";
  */
 export interface RandomState {
   readonly seed: bigint;
-  /** How many training steps have drawn numbers since the training began. Each accumulated batch is a step. */
+  /**
+   * How many training steps have drawn numbers since the training began. Each accumulated batch is a step.
+   */
   readonly step: bigint;
 }
 

@@ -82,8 +82,8 @@ export interface TrainingGraphs {
 /**
  * Makes the graphs of a training.
  * - The inputs of both are the network's own that are needed, the targets of the loss, and the tensors of the
- *   checkpoint by their names in the network, in the order of their first use. Where the network has dropouts,
- *   the training graph's `random_seed` and `random_step` come behind the targets.
+ *   checkpoint by their names in the network, in the order of their first use. Where the network has
+ *   dropouts, the training graph's `random_seed` and `random_step` come behind the targets.
  * - The first output is `loss`; the additional outputs follow.
  * - The training graph with target ort-training adds the gradients into inputs
  *   `<parameter>_grad.accumulation.buffer`, or puts them there where `lazy_reset_grad`. With target standard

@@ -26,7 +26,10 @@ export function formatFields(fields: Readonly<Record<string, string | number | u
   return known.map(([name, value]) => `${name.padEnd(width)}  ${formatCell(value ?? "")}`).join("\n");
 }
 
-/** The length of the longest text. A call of Math.max with more than about 100,000 arguments overflows the stack. */
+/**
+ * The length of the longest text. A call of Math.max with more than about 100,000 arguments overflows the
+ * stack.
+ */
 function longest(texts: readonly string[]): number {
   return texts.reduce((most, { length }) => Math.max(most, length), 0);
 }

@@ -7,9 +7,9 @@ import { Tensor } from "./tensor.ts";
 
 /**
  * What random numbers in a graph depend on: a graph that computes them from a seed and the number of the draw
- * draws the same ones wherever and whenever it runs. The generator is SplitMix64 (Steele, Lea and Flood, "Fast
- * splittable pseudorandom number generators", OOPSLA 2014). RandomStream's Philox4x32-10 would take five times
- * as many operators.
+ * draws the same ones wherever and whenever it runs. The generator is SplitMix64 (Steele, Lea and Flood,
+ * "Fast splittable pseudorandom number generators", OOPSLA 2014). RandomStream's Philox4x32-10 would take
+ * five times as many operators.
  */
 export interface Draw {
   readonly seed: number | bigint;
@@ -51,8 +51,9 @@ export function drawBase(g: Builder, seed: Value, step: Value): Value {
 }
 
 /**
- * Appends uniform whole numbers from 0 to 2^DRAWN_BITS - 1, int32, one for each element of a value. The highest and the lowest bits at an index of the stream give a number each; all numbers of
- * the highest bits come first. Where the number of elements may be odd, the highest bits alone are used.
+ * Appends uniform whole numbers from 0 to 2^DRAWN_BITS - 1, int32, one for each element of a value. The
+ * highest and the lowest bits at an index of the stream give a number each; all numbers of the highest bits
+ * come first. Where the number of elements may be odd, the highest bits alone are used.
  */
 export function drawnNumbers(
   g: Builder,

@@ -66,7 +66,9 @@ export class Tensor {
     this.data = data;
   }
 
-  /** Every element as a number. Throws TypeError for a type whose elements are smaller than 16 bits of float. */
+  /**
+   * Every element as a number. Throws TypeError for a type whose elements are smaller than 16 bits of float.
+   */
   numbers(): number[] {
     const { elemType } = this;
     const values = Array.from(this.data as ArrayLike<number | bigint>, Number);

@@ -24,10 +24,10 @@ export interface ModelNotes {
 }
 
 /**
- * The trained network as one plain .onnx: float [batch, channels, side, side] `images` of raw pixels 0..255 in, float
- * [batch, classes] `logits` out, or as `form` says; normalisation inside, batch normalisation folded, both
- * branches merged into one. A checkpoint with averaged weights gives a network of the averages. Throws
- * UserError where the checkpoint lacks a tensor of the network or has it in another shape.
+ * The trained network as one plain .onnx: float [batch, channels, side, side] `images` of raw pixels 0..255
+ * in, float [batch, classes] `logits` out, or as `form` says; normalisation inside, batch normalisation
+ * folded, both branches merged into one. A checkpoint with averaged weights gives a network of the averages.
+ * Throws UserError where the checkpoint lacks a tensor of the network or has it in another shape.
  */
 export function inferenceModel(
   settings: NetworkSettings,

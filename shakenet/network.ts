@@ -68,8 +68,8 @@ export function blockCount({ depth }: Pick<NetworkSettings, "depth">): number {
 
 /**
  * Appends ShakeNet from raw pixels to logits: images uint8 or float [batch, channels, side, side] (0..255) to
- * float [batch, classes]. Exact to the author's code (xgastaldi/shake-shake models/shakeshake.lua): stem without
- * ReLU, pre-activation branches, no ReLU after a block's sum, none of the convolutions with a bias.
+ * float [batch, classes]. Exact to the author's code (xgastaldi/shake-shake models/shakeshake.lua): stem
+ * without ReLU, pre-activation branches, no ReLU after a block's sum, none of the convolutions with a bias.
  * Throws UserError where the settings do not make a network.
  */
 export function appendNetwork(

@@ -39,8 +39,8 @@ export interface ArtifactSettings extends NetworkSettings {
    */
   readonly labelSmoothing?: number | undefined;
   /**
-   * Leaves the height and the width of the training model's images free; images of 32 x 32 where left out. The
-   * evaluation model always takes 32 x 32.
+   * Leaves the height and the width of the training model's images free; images of 32 x 32 where left out.
+   * The evaluation model always takes 32 x 32.
    */
   readonly anySize?: boolean | undefined;
   /**

@@ -80,7 +80,9 @@ export function parameterCount({ trainable, frozen, properties }: Checkpoint): n
   return names.reduce((sum, name) => sum + ((trainable.get(name) ?? frozen.get(name))?.data.length ?? 0), 0);
 }
 
-/** The settings of a checkpoint of ours; undefined for one of another program. Throws UserError as parseJson. */
+/**
+ * The settings of a checkpoint of ours; undefined for one of another program. Throws UserError as parseJson.
+ */
 export function settingsIn(
   properties: Checkpoint["properties"],
   where: string,

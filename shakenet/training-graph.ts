@@ -38,9 +38,9 @@ export const shakeNetTraining = {
 } as const;
 
 /**
- * The network with its loss. Both graphs take images uint8 [batch, channels, side, side] (the training graph of
- * any height and width where the settings say so) and labels int64 [batch], and
- * return loss (mean cross-entropy) and correct (int64, how many of the batch).
+ * The network with its loss. Both graphs take images uint8 [batch, channels, side, side] (the training graph
+ * of any height and width where the settings say so) and labels int64 [batch], and return loss (mean
+ * cross-entropy) and correct (int64, how many of the batch).
  * - The training graph also takes alpha and beta, float [blocks, batch], and normalises by the batch.
  * - The evaluation graph mixes both branches with 0.5, normalises by the running statistics, and also returns
  *   logits float [batch, classes].

@@ -33,9 +33,10 @@ export interface MeasuredChoice {
 }
 
 /**
- * The images to measure a model on: the test split of a data set, or those of one's own pictures that the model
- * was not trained on. Pictures of one's own that it was not trained on at all are measured whole. Nothing is
- * downloaded that the run read from a folder. Throws UserError where the images are not known, or are missing.
+ * The images to measure a model on: the test split of a data set, or those of one's own pictures that the
+ * model was not trained on. Pictures of one's own that it was not trained on at all are measured whole.
+ * Nothing is downloaded that the run read from a folder. Throws UserError where the images are not known, or
+ * are missing.
  */
 export async function loadMeasured(choice: MeasuredChoice, progress: Progress): Promise<Dataset> {
   const { given, run, metadata, what, limit } = choice;

@@ -12,8 +12,8 @@ import { loadData } from "../load-data.ts";
 import type { Progress } from "../progress.ts";
 
 /**
- * The part of a data set. A data set that is known by name has two parts, and all but `train` are its test split.
- * Where one's own pictures have no folder `test`, that is the validation.
+ * The part of a data set. A data set that is known by name has two parts, and all but `train` are its test
+ * split. Where one's own pictures have no folder `test`, that is the validation.
  */
 export type DataPart = "train" | "validation" | "test" | "all";
 
@@ -31,7 +31,10 @@ export interface DataChoice {
   /** The name of a data set, or the path of one's own pictures. */
   readonly data: string;
   readonly dataDir?: string | undefined;
-  /** What a run or a model knows of one's own pictures; where it names no classes, they are those of the folders. */
+  /**
+   * What a run or a model knows of one's own pictures; where it names no classes, they are those of the
+   * folders.
+   */
   readonly pictures?: PictureFacts | undefined;
   readonly valSplit?: number | undefined;
   readonly splitSeed?: number | undefined;
@@ -147,8 +150,8 @@ export async function openPictures(
 }
 
 /**
- * Opens pictures for a new run and measures what its network is built for: classes, mean and standard deviation
- * of the training pictures. Throws UserError where a classifier cannot be trained on them.
+ * Opens pictures for a new run and measures what its network is built for: classes, mean and standard
+ * deviation of the training pictures. Throws UserError where a classifier cannot be trained on them.
  */
 export async function openNewPictures(
   path: string,

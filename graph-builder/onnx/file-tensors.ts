@@ -23,10 +23,10 @@ export function withoutElements(
 }
 
 /**
- * An .onnx file with other elements in its constants of these names; everything else in it stays as it is, and
- * floats become float16 or bfloat16 where the constant is.
- * Throws UserError where a constant that has no elements gets none, where a tensor has another shape than
- * the constant, and where the file would be larger than a protobuf message can be.
+ * An .onnx file with other elements in its constants of these names; everything else in it stays as it is,
+ * and floats become float16 or bfloat16 where the constant is. Throws UserError where a constant that has no
+ * elements gets none, where a tensor has another shape than the constant, and where the file would be larger
+ * than a protobuf message can be.
  */
 export function withElements(
   bytes: Uint8Array,

@@ -3,7 +3,9 @@ import { type Shape, tensorType } from "../types.ts";
 import { dimAt, refuse, sameAs } from "./inference.ts";
 import { attribute, type Operand, operator, optional } from "./schema.ts";
 
-/** Queries, keys or values as [batch, heads, length, size of a head]; 3-D ones have the heads side by side. */
+/**
+ * Queries, keys or values as [batch, heads, length, size of a head]; 3-D ones have the heads side by side.
+ */
 function headsOf({ shape }: Operand, heads: number | undefined): readonly [Dim, Dim, Dim, Dim] {
   if (shape.length === 4) return [dimAt(shape, 0), dimAt(shape, 1), dimAt(shape, 2), dimAt(shape, 3)];
   if (shape.length !== 3) return refuse("needs Q, K and V with 3 or 4 axes");

@@ -110,7 +110,9 @@ export interface Operator<
   readonly domain: Domain;
   /** The op_type in files, where the name here is another. */
   readonly opType?: string;
-  /** The first opset of ai.onnx that has it, with these attributes and inputs, where that is later than 11. */
+  /**
+   * The first opset of ai.onnx that has it, with these attributes and inputs, where that is later than 11.
+   */
   readonly since?:
     | number
     | ((attributes: CompleteAttributes<A>, inputs: readonly (Operand | null)[]) => number);

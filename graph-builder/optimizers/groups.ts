@@ -29,8 +29,8 @@ export interface ParameterRule {
 }
 
 /**
- * The rule of a parameter of some rank in its groups. Where Muon does not update it, that is SGD with Nesterov
- * momentum, at Muon's rate times `sgdRate` and with the weight decay over it.
+ * The rule of a parameter of some rank in its groups. Where Muon does not update it, that is SGD with
+ * Nesterov momentum, at Muon's rate times `sgdRate` and with the weight decay over it.
  */
 export function ruleOfParameter(
   { groups = {}, ...rule }: UpdateRule & { readonly groups?: ParameterGroups | undefined },

@@ -62,8 +62,9 @@ export type FreezeClassifier = (checkpoint: Checkpoint) => Uint8Array;
 
 /**
  * Trains a picture classifier. The training model takes `images` uint8 [batch, channels, height, width] and
- * `labels` int64 [batch], or float [batch, classes] where images are mixed, and returns `loss` (mean cross-entropy) and `correct` (how many of the batch). The
- * best checkpoint is the one of the highest accuracy on the test set.
+ * `labels` int64 [batch], or float [batch, classes] where images are mixed, and returns `loss` (mean
+ * cross-entropy) and `correct` (how many of the batch). The best checkpoint is the one of the highest
+ * accuracy on the test set.
  */
 export function classificationTask(data: ClassificationData, freeze: FreezeClassifier): ClassificationTask {
   return {

@@ -5,8 +5,8 @@ import { type ImageSize, pixelsOf } from "./types.ts";
 /** How the images of a batch are mixed in pairs, and their labels with them. */
 export interface Mixing {
   /**
-   * Both images are blended; the share of the first one is drawn from Beta(mixup, mixup) for each batch (Zhang
-   * et al. 2018, arXiv 1710.09412). 0 for none.
+   * Both images are blended; the share of the first one is drawn from Beta(mixup, mixup) for each batch
+   * (Zhang et al. 2018, arXiv 1710.09412). 0 for none.
    */
   readonly mixup: number;
   /**

@@ -10,8 +10,8 @@ export interface ChannelStatistics {
 const smallest = 1;
 
 /**
- * The statistics of images uint8 [count, channels, height, width] over all their pixels, rounded to a hundredth.
- * The sums are exact.
+ * The statistics of images uint8 [count, channels, height, width] over all their pixels, rounded to a
+ * hundredth. The sums are exact.
  */
 export function channelStatistics(
   images: Uint8Array,

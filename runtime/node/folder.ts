@@ -23,8 +23,8 @@ const modelKeys = [
 ] as const;
 
 /**
- * Writes the artifacts and `manifest.json` into a folder, as one: a reader finds the old ones or the new ones,
- * also after a kill, and an old file of a model that there is not is removed. Throws UserError where it
+ * Writes the artifacts and `manifest.json` into a folder, as one: a reader finds the old ones or the new
+ * ones, also after a kill, and an old file of a model that there is not is removed. Throws UserError where it
  * cannot be written, and where another process writes into it.
  */
 export async function writeTrainingArtifacts(folder: string, artifacts: TrainingArtifacts): Promise<void> {

@@ -23,8 +23,8 @@ const pictureFactsSchema = z.object({
 });
 
 /**
- * What a `config.json` keeps of pictures of one's own; undefined where it keeps nothing. Throws UserError, naming
- * the file, for something else.
+ * What a `config.json` keeps of pictures of one's own; undefined where it keeps nothing. Throws UserError,
+ * naming the file, for something else.
  */
 export function pictureFactsIn(raw: unknown, file: string): PictureFacts | undefined {
   if (raw === undefined) return undefined;
@@ -32,8 +32,8 @@ export function pictureFactsIn(raw: unknown, file: string): PictureFacts | undef
 }
 
 /**
- * The settings as others may read them: a path of one's own pictures becomes `./NAME`, which says nothing of this
- * machine and is never the name of a known data set.
+ * The settings as others may read them: a path of one's own pictures becomes `./NAME`, which says nothing of
+ * this machine and is never the name of a known data set.
  */
 export function publicConfig<C extends DataReference>(config: C): C {
   if (!config.pictures) return config;

@@ -37,7 +37,9 @@ export function dimsOf(shape: GivenShape): number[] {
   return shapeOf(shape).map((dim) => elementCount([dim], symbols));
 }
 
-/** Whether every symbol of a dimension has a size in tests; that of a size which only a run tells has none. */
+/**
+ * Whether every symbol of a dimension has a size in tests; that of a size which only a run tells has none.
+ */
 export function isSized(dim: Dim): boolean {
   let known = true;
   sizeOf(dim, (name) => {

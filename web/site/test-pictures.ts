@@ -16,8 +16,8 @@ export interface TestPictures {
 
 /**
  * The first test pictures of the data set of a run. The result is undefined for `shapes`, which the page
- * draws, for pictures of one's own, and where the data set is not on this disk: nothing is downloaded. Throws UserError where the
- * settings of the run are damaged.
+ * draws, for pictures of one's own, and where the data set is not on this disk: nothing is downloaded. Throws
+ * UserError where the settings of the run are damaged.
  */
 export async function testPictures(run: string): Promise<TestPictures | undefined> {
   const { data, dataDir = cacheFolder() } = (await openRun(run)).config;

@@ -32,8 +32,8 @@ export async function readInitialCheckpoint(path: string): Promise<InitialCheckp
 const head = /^fc\./;
 
 /**
- * A network's first checkpoint with the weights and statistics of another one, all but those of the last layer.
- * Throws UserError where the networks differ.
+ * A network's first checkpoint with the weights and statistics of another one, all but those of the last
+ * layer. Throws UserError where the networks differ.
  */
 export function withInitialWeights(
   bytes: Uint8Array,

@@ -6,7 +6,9 @@ export interface Interrupt {
   readonly stop: () => void;
 }
 
-/** Ctrl-C, the end of a job, the end of a terminal, and what Slurm's --signal=USR1 sends before a time limit. */
+/**
+ * Ctrl-C, the end of a job, the end of a terminal, and what Slurm's --signal=USR1 sends before a time limit.
+ */
 const signals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const;
 
 /**

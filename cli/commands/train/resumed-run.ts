@@ -82,8 +82,8 @@ async function resumeShakeNet(
 }
 
 /**
- * The settings that a resumed run may change: pictures of one's own may be in another place, and there may be more
- * epochs.
+ * The settings that a resumed run may change: pictures of one's own may be in another place, and there may be
+ * more epochs.
  */
 function freeSettings(own: TrainConfig, given: TrainGiven): readonly string[] {
   return [
@@ -103,8 +103,8 @@ async function tellExtension<C extends TrainConfig, M extends Manifest>(
 }
 
 /**
- * The settings in which `auto` keeps the run's own number of replicas, and pictures of one's own have an absolute
- * path.
+ * The settings in which `auto` keeps the run's own number of replicas, and pictures of one's own have an
+ * absolute path.
  */
 function withOwnPlace<G extends Pick<GivenRun, "replicas" | "data">>(
   given: G,

@@ -85,7 +85,9 @@ export const tensors: Gradients<typeof operators> = {
   },
 };
 
-/** Whether SliceGrad can place the elements of a slice: it is known where each lies, or where the first does. */
+/**
+ * Whether SliceGrad can place the elements of a slice: it is known where each lies, or where the first does.
+ */
 function isKnownSlice(X: Value, [starts, ends, axes, steps]: readonly (Value | null)[]): boolean {
   const along = axes ? knownNumbers(axes) : starts?.contents?.map((_, i) => i);
   if (!along || !starts?.contents || !ends?.contents) return false;

@@ -20,8 +20,8 @@ const constant: ImportForm["read"] = (
 };
 
 /**
- * The axes of a Squeeze without axes: those whose dimension is 1. Where a dimension is a symbol, the file must
- * declare a result that keeps it.
+ * The axes of a Squeeze without axes: those whose dimension is 1. Where a dimension is a symbol, the file
+ * must declare a result that keeps it.
  */
 function emptyAxes(g: Builder, data: Value | null, [declared]: ForeignNode["declared"]): Value {
   if (!data) return refuse("input data is missing");

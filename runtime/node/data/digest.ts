@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import type { LabelledImages } from "../../data/types.ts";
 
 /**
- * The SHA-256, in hexadecimal, of a data set in the binary format of CIFAR-10: for each image its label, in two
- * bytes (the low one first) where the labels are 16-bit numbers, then its pixels. For all of CIFAR-10's test
- * split that is the digest of test_batch.bin.
+ * The SHA-256, in hexadecimal, of a data set in the binary format of CIFAR-10: for each image its label, in
+ * two bytes (the low one first) where the labels are 16-bit numbers, then its pixels. For all of CIFAR-10's
+ * test split that is the digest of test_batch.bin.
  */
 export function datasetDigest({ images, labels }: LabelledImages): string {
   const hash = createHash("sha256");

@@ -60,9 +60,9 @@ export function cacheFolder(
 
 /**
  * Returns the folder of an archive's files. Downloads and unpacks the archive first where the cache lacks one
- * of them, or has another in its place. A download that was cut is resumed, in the same call or in a later one. Nothing is
- * unpacked before its size and SHA-256 are verified.
- * Throws UserError where the archive cannot be downloaded, is another one than expected, or cannot be stored.
+ * of them, or has another in its place. A download that was cut is resumed, in the same call or in a later
+ * one. Nothing is unpacked before its size and SHA-256 are verified. Throws UserError where the archive
+ * cannot be downloaded, is another one than expected, or cannot be stored.
  */
 export async function downloadArchive(
   archive: Archive,

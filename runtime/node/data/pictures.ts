@@ -13,9 +13,9 @@ const white: Colour = [255, 255, 255];
 
 /**
  * Reads a picture file as uint8 [channels, height, width], 0..255: red, green and blue; their luma for one
- * channel; and alpha too for four. The picture is turned as its EXIF data say, cropped to its centre and scaled
- * to the size; transparent pixels become the background's colour.
- * Throws UserError where sharp is not installed, and where the file is missing or not a picture.
+ * channel; and alpha too for four. The picture is turned as its EXIF data say, cropped to its centre and
+ * scaled to the size; transparent pixels become the background's colour. Throws UserError where sharp is not
+ * installed, and where the file is missing or not a picture.
  */
 export async function readPicture(path: string, size: PictureSize, background?: Colour): Promise<Uint8Array> {
   const file = await readFileBytes(path);

@@ -60,10 +60,10 @@ export class ReplicaError extends Error implements ErrorData {
  * thread with its share of every batch. Gradients are averaged over the images in memory that the threads
  * share; every replica then updates its part of the parameters, and the others copy them. Batch normalisation
  * sees a replica's own images; the running statistics are those of the first replica, as in PyTorch's
- * DataParallel. Every replica draws random numbers of its own. Beside the number of replicas, a result depends only on what the result of a single session
- * depends on. A replica that fails or dies ends the session: the call under way and every later call throw a
- * ReplicaError that names the replica. Calls that overlap are refused, and so is every call after the
- * release.
+ * DataParallel. Every replica draws random numbers of its own. Beside the number of replicas, a result
+ * depends only on what the result of a single session depends on. A replica that fails or dies ends the
+ * session: the call under way and every later call throw a ReplicaError that names the replica. Calls that
+ * overlap are refused, and so is every call after the release.
  */
 export class ReplicatedSession implements Trainer {
   readonly #first: ReplicaThread;

@@ -19,8 +19,8 @@ export interface Engine {
 
 /**
  * Opens the session that settings ask for; `inputSizes` are the sizes of the training model's inputs where
- * they are free, for sessions of single steps in ONNX Runtime. The engine ort-training needs a fused training model.
- * Throws UserError where the settings do not go together, and as the sessions do.
+ * they are free, for sessions of single steps in ONNX Runtime. The engine ort-training needs a fused training
+ * model. Throws UserError where the settings do not go together, and as the sessions do.
  */
 export async function openEngine(
   sources: TrainingSources,

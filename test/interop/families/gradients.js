@@ -1,5 +1,7 @@
-// the loss and the gradients of all parameters of a model, by the mean squared error: gradients.js RUN RESULTS ELEMENTS
-// RUN is JSON with the tensors of ../tensors.js, RESULTS is JSON with the gradients' dims, and ELEMENTS has their bytes
+// the loss and the gradients of all parameters of a model, by the mean squared error
+// gradients.js RUN RESULTS ELEMENTS
+// RUN is JSON with the tensors of ../tensors.js, RESULTS is JSON with the gradients' dims, and ELEMENTS has
+// their bytes
 
 import { readFile, writeFile } from "node:fs/promises";
 import { decodeCheckpoint, generateArtifacts } from "../../../dist/artifacts/index.js";

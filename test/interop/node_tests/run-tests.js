@@ -1,5 +1,6 @@
 // reads, writes and runs models and their gradients: run-tests.js JOBS, printing a line of JSON for each job
-// JOBS is JSON: [{ name, model, again, feeds, gradient: { feeds, outputs, inputs } | null }], tensors as in ../tensors.js
+// JOBS is JSON: [{ name, model, again, feeds, gradient: { feeds, outputs, inputs } | null }], tensors as in
+// ../tensors.js
 
 import { readFile, writeFile } from "node:fs/promises";
 import { decodeModel, encodeModel, gradients } from "../../../dist/graph-builder/index.js";

@@ -1,4 +1,5 @@
-// writes graphs of every operator at every opset from 11 to 23 into the folder OUT, and their list, cases.json
+// writes graphs of every operator at every opset from 11 to 23 into the folder OUT, and their list,
+// cases.json
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,6 @@
 // onnxruntime-web at the end of a pipe: onnxruntime-web.js MODEL wasm|webgpu
-// says its version in a line, then for every frame of float32 pixels, a uint32 of its bytes before it, sends a frame of logits
+// says its version in a line, then for every frame of float32 pixels, a uint32 of its bytes before it, sends
+// a frame of logits
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

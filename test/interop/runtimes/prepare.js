@@ -1,6 +1,7 @@
 // prepare.js RUN FOLDER writes what a run's exported model is compared with:
-// unfolded.onnx, the network layer by layer with the checkpoint's tensors under their names; settings.json, the
-// network's settings; images.bin, up to 1,000 test images of the run's data as raw pixels [images, 3, 32, 32]
+// unfolded.onnx, the network layer by layer with the checkpoint's tensors under their names; settings.json,
+// the network's settings; images.bin, up to 1,000 test images of the run's data as raw pixels [images, 3, 32,
+// 32]
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";

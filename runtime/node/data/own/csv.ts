@@ -63,8 +63,8 @@ function damaged(file: string, reason: string): UserError {
 }
 
 /**
- * The rows of a CSV text without empty ones. Cells may be in quotes; a quote in one is doubled. Undefined where
- * a quote is not closed.
+ * The rows of a CSV text without empty ones. Cells may be in quotes; a quote in one is doubled. Undefined
+ * where a quote is not closed.
  */
 export function parseCsv(text: string): string[][] | undefined {
   const rows: string[][] = [];

@@ -10,9 +10,9 @@ export interface DivisionOptions {
 }
 
 /**
- * The names of the classes, in the order of their numbers: those of the training pictures, sorted, or `known`.
- * Throws UserError for a class without pictures, for a single class, and for a class that validation has and
- * training has not.
+ * The names of the classes, in the order of their numbers: those of the training pictures, sorted, or
+ * `known`. Throws UserError for a class without pictures, for a single class, and for a class that validation
+ * has and training has not.
  */
 export function classesOf(
   { pictures, empty }: PictureListing,

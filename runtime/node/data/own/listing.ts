@@ -64,9 +64,9 @@ export async function listFolder(root: string): Promise<PictureListing> {
   if (parts) return listParts(root, parts, folders);
   const loose = files.filter(isPictureName).length;
   if (folders.every((name) => otherFolders.has(name))) {
-    const found = loose > 0 ? `it has ${loose} pictures` : "it has no pictures";
+    const found = loose > 0 ? `but ${loose} pictures` : "and no pictures";
     throw new UserError(
-      `${root} has no folders of classes, ${found}: put the pictures of each class into a folder of its name.`,
+      `${root} has no folders of classes ${found}: put the pictures of each class into a folder of its name.`,
       { code: "data-missing", details: { path: root } },
     );
   }

@@ -119,7 +119,8 @@ export class OwnPictures {
   }
 
   /**
-   * The pictures of a split, or of all splits, that can be read, in an order that depends on their contents alone.
+   * The pictures of a split, or of all splits, that can be read, in an order that depends on their contents
+   * alone.
    */
   split(split?: PictureSplit): readonly OwnPicture[] {
     return this.pictures
@@ -135,8 +136,8 @@ export class OwnPictures {
   }
 
   /**
-   * Throws UserError where more than a tenth of the pictures are broken, where a class has no training picture
-   * that can be read, and where nothing is left to measure on.
+   * Throws UserError where more than a tenth of the pictures are broken, where a class has no training
+   * picture that can be read, and where nothing is left to measure on.
    */
   expectTrainable(): void {
     this.expectReadable();

@@ -28,9 +28,9 @@ interface KnownRow {
 }
 
 /**
- * The pack of a data set's pictures, in the order of their hashes, in which they are read too. A picture is decoded once: a later call finds it by the
- * SHA-256 of its file, in this pack or in another one of the same size. A file whose size and times are those
- * of the pack is not read again. The caller closes the pack.
+ * The pack of a data set's pictures, in the order of their hashes, in which they are read too. A picture is
+ * decoded once: a later call finds it by the SHA-256 of its file, in this pack or in another one of the same
+ * size. A file whose size and times are those of the pack is not read again. The caller closes the pack.
  */
 export async function packPictures(
   dataPath: string,
