@@ -42,6 +42,7 @@ test("a wheel whose file is longer than the wheel, or is not deflated, is refuse
   central.write(name, 46);
   const end = Buffer.alloc(22);
   end.writeUInt32LE(0x06054b50);
+  end.writeUInt16LE(1, 10);
   end.writeUInt32LE(central.length, 12);
   const local = Buffer.alloc(40, 0xff);
   local.writeUInt32LE(0x04034b50);

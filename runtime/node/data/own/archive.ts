@@ -5,9 +5,9 @@ import { extract } from "tar";
 import { refusal } from "../../../../artifacts/read-file.ts";
 import { UserError } from "../../../../graph-builder/errors.ts";
 import { makeFolderAtomic } from "../../files.ts";
+import { readZipEntry, withZip, zipEntries } from "../../zip.ts";
 import { picturesCache, shrinkCache, touch } from "./cache.ts";
 import { entriesOf, isPictureName, missing } from "./listing.ts";
-import { readZipEntry, withZip, zipEntries } from "./zip.ts";
 
 const archiveNames = /\.(zip|tar|tar\.gz|tgz)$/i;
 

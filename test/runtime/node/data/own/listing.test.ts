@@ -84,7 +84,7 @@ describe("a folder", () => {
 
   test("without folders is refused with what it has", async () => {
     await expect(listPictures(made("1.png", "2.png"))).rejects.toThrow(
-      /no folders of classes, it has 2 pictures/,
+      /no folders of classes but 2 pictures/,
     );
   });
 

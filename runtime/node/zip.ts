@@ -1,7 +1,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { promisify } from "node:util";
 import { inflateRaw } from "node:zlib";
-import { UserError } from "../../../../graph-builder/errors.ts";
+import { UserError } from "../../graph-builder/errors.ts";
 
 const inflate = promisify(inflateRaw);
 
@@ -95,7 +95,7 @@ function sizes(bytes: Buffer, at: number, extra: Buffer): Pick<ZipEntry, "compre
 }
 
 /** The content of a file in a .zip. Throws UserError where it is damaged or compressed in another way. */
-export async function readZipEntry(file: FileHandle, entry: ZipEntry, path: string): Promise<Uint8Array> {
+export async function readZipEntry(file: FileHandle, entry: ZipEntry, path: string): Promise<Buffer> {
   const { name, method, compressed, bytes, offset } = entry;
   const header = await readAt(file, offset, offset + 30, path);
   if (header.readUInt32LE(0) !== signatures.local) throw damaged(path, `${name} is damaged`);
@@ -105,13 +105,15 @@ export async function readZipEntry(file: FileHandle, entry: ZipEntry, path: stri
   if (method !== 8) throw damaged(path, `${name} is compressed in another way than Deflate`);
   try {
     // a file that inflates to more than its directory says is an attack or damaged
-    const inflated = await inflate(content, { maxOutputLength: Math.max(1, bytes) });
+    const inflated = await inflate(content, { maxOutputLength: Math.min(Math.max(1, bytes), 2 ** 31 - 1) });
     if (inflated.length === bytes) return inflated;
   } catch {}
   throw damaged(path, `${name} is damaged`);
 }
 
 async function readAt(file: FileHandle, start: number, end: number, path: string): Promise<Buffer> {
+  // a damaged length must not take memory
+  if (end > (await file.stat()).size) throw damaged(path, "it was cut off");
   const buffer = Buffer.alloc(Math.max(0, end - start));
   const { bytesRead } = await file.read(buffer, 0, buffer.length, start);
   if (bytesRead < buffer.length) throw damaged(path, "it was cut off");
