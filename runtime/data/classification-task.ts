@@ -9,7 +9,7 @@ import { freezeModel } from "../inference/freeze-model.ts";
 import type { EpochRecord, TrainingEvent } from "../loop/events.ts";
 import type { EvaluationProgress, Metrics, StepFeeds, Task } from "../loop/task.ts";
 import type { Augmentation } from "./augmentation.ts";
-import { stepsPerEpoch, trainBatch } from "./batches.ts";
+import { stepsPerEpoch, type TrainBatch, trainBatch } from "./batches.ts";
 import { type EarlySize, sizeInEpoch } from "./early-size.ts";
 import { type Mixing, mixBatch } from "./mixing.ts";
 import { resizer } from "./resize.ts";
@@ -89,26 +89,40 @@ export function freezeEvalModel(evalModel: Uint8Array, output = "logits"): Freez
   return (checkpoint) => freezeModel(model, checkpoint, [output]);
 }
 
-/** The images and labels of a step. */
-export function imageFeeds(
-  { trainSet, batchSize, seed, augmentation, mixing, earlySize, device }: ClassificationData,
+/** The pictures that a step trains on. */
+export interface StepBatch extends TrainBatch {
+  /** The shares of all classes, float [batch, classes], where pictures are mixed. */
+  readonly shares: Float32Array<ArrayBuffer> | undefined;
+  /** The epoch of the step, counted from 0. */
+  readonly epoch: number;
+}
+
+/** The batch of a step, augmented, and mixed where the settings say so. */
+export function batchOfStep(
+  { trainSet, batchSize, seed, augmentation, mixing }: ClassificationData,
   step: number,
-): StepFeeds {
-  const batch = trainBatch(trainSet, { batchSize, seed, augmentation }, step);
-  const soft = mixing && mixBatch(batch, trainSet.size, mixing, seed, step);
-  const { images: whole } = soft ?? batch;
+): StepBatch {
+  const { images, labels } = trainBatch(trainSet, { batchSize, seed, augmentation }, step);
+  const mixed = mixing && mixBatch({ images, labels }, trainSet.size, mixing, seed, step);
   const epoch = Math.floor(step / stepsPerEpoch(trainSet, batchSize));
+  return { images: mixed?.images ?? images, labels, shares: mixed?.labels, epoch };
+}
+
+/** The images and labels of a step. */
+export function imageFeeds(data: ClassificationData, step: number): StepFeeds {
+  const { trainSet, earlySize, device } = data;
+  const { images: whole, labels, shares, epoch } = batchOfStep(data, step);
   const size = sizeInEpoch(trainSet.size, earlySize, epoch);
   const { channels, height, width } = size;
   const images = size === trainSet.size ? whole : resizer(trainSet.size, size)(whole);
   const { Tensor } = device.ort;
-  const examples = batch.labels.length;
+  const examples = labels.length;
   return {
     feeds: {
       images: new Tensor("uint8", images, [examples, channels, height, width]),
-      labels: soft
-        ? new Tensor("float32", soft.labels, [examples, soft.labels.length / examples])
-        : new Tensor("int64", batch.labels, [examples]),
+      labels: shares
+        ? new Tensor("float32", shares, [examples, shares.length / examples])
+        : new Tensor("int64", labels, [examples]),
     },
     examples,
   };

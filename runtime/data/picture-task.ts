@@ -2,8 +2,8 @@ import { UserError } from "../../graph-builder/errors.ts";
 import { Classifier, type ClassifierOptions } from "../inference/classifier.ts";
 import { evaluate } from "../inference/evaluation.ts";
 import type { EvaluationProgress, Metrics, StepFeeds } from "../loop/task.ts";
-import { stepsPerEpoch, trainBatch } from "./batches.ts";
 import {
+  batchOfStep,
   type ClassificationData,
   type ClassificationMetric,
   type ClassificationTask,
@@ -11,7 +11,7 @@ import {
   freezeEvalModel,
 } from "./classification-task.ts";
 import { sizeInEpoch } from "./early-size.ts";
-import { mixBatch, oneHot } from "./mixing.ts";
+import { oneHot } from "./mixing.ts";
 import { type PictureInput, pictureTensor } from "./picture-input.ts";
 import { type ImageSize, pixelsOf } from "./types.ts";
 
@@ -54,15 +54,13 @@ export function pictureTask(data: ClassificationData, classifier: TrainedClassif
 }
 
 async function pictureFeeds(
-  { trainSet, batchSize, seed, augmentation, mixing, earlySize, device }: ClassificationData,
+  data: ClassificationData,
   { input, labels: labelsName, softLabels, scale }: TrainedClassifier,
   step: number,
 ): Promise<StepFeeds> {
-  const batch = trainBatch(trainSet, { batchSize, seed, augmentation }, step);
-  const examples = batch.labels.length;
-  const mixed = mixing && mixBatch(batch, trainSet.size, mixing, seed, step);
-  const { images } = mixed ?? batch;
-  const epoch = Math.floor(step / stepsPerEpoch(trainSet, batchSize));
+  const { trainSet, earlySize, device } = data;
+  const { images, labels, shares, epoch } = batchOfStep(data, step);
+  const examples = labels.length;
   const size = sizeInEpoch(input.size, earlySize, epoch);
   const scaled = await inSizeOf(size, images, trainSet.size, scale);
   return {
@@ -70,11 +68,8 @@ async function pictureFeeds(
       [input.name]: pictureTensor({ ...input, size }, scaled, examples, device),
       [labelsName]:
         softLabels === undefined
-          ? new device.ort.Tensor("int64", batch.labels, [examples])
-          : new device.ort.Tensor("float32", mixed?.labels ?? oneHot(batch.labels, softLabels), [
-              examples,
-              softLabels,
-            ]),
+          ? new device.ort.Tensor("int64", labels, [examples])
+          : new device.ort.Tensor("float32", shares ?? oneHot(labels, softLabels), [examples, softLabels]),
     },
     examples,
   };
