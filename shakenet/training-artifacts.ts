@@ -3,9 +3,10 @@ import type { Checkpoint } from "../artifacts/checkpoint.ts";
 import { type GenerateOptions, generateArtifacts } from "../artifacts/generate.ts";
 import { parseJson, parseValue } from "../artifacts/json.ts";
 import type { Manifest, TrainingArtifacts } from "../artifacts/manifest.ts";
+import { costOf } from "../graph-builder/cost.ts";
 import { blockCount, networkName } from "./network.ts";
 import { type ArtifactSettings, artifactSettingsSchema, optimizerRule } from "./settings.ts";
-import { networkTensors, shakeNetForm, shakeNetTraining } from "./training-graph.ts";
+import { networkTensors, shakeNetForm, shakeNetTraining, trainingModel } from "./training-graph.ts";
 
 /** The manifest of a ShakeNet's artifacts. */
 export interface ShakeNetManifest extends Manifest {
@@ -62,7 +63,11 @@ export function buildTrainingArtifacts(
       optimizer: `${name}: ${optimizer} step`,
     },
   });
-  const { format, parameters, cost } = manifest;
+  const { format, parameters } = manifest;
+  // a graph whose heights and widths are free does not tell what an image costs
+  const cost = settings.anySize
+    ? costOf(trainingModel({ ...settings, anySize: undefined }).graph)
+    : manifest.cost;
   const network = networkName(settings);
   return {
     ...files,

@@ -32,6 +32,11 @@ test.each([
   expect(backwardFlops / forwardFlops).toBeLessThan(2.1);
 });
 
+test("an image costs the same where the training model takes images of any size", () => {
+  const { cost } = buildTrainingArtifacts(tinySettings()).manifest;
+  expect(buildTrainingArtifacts(tinySettings({ anySize: true })).manifest.cost).toEqual(cost);
+});
+
 test("parameters are named and shaped as PyTorch's", () => {
   const { parameters } = trainingModel(tinySettings({ depth: 14, width: 8 }));
   const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]));
