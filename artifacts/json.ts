@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { type ErrorCode, UserError } from "../graph-builder/errors.ts";
 
 // zod compiles schemas with `new Function` otherwise, which a page's Content-Security-Policy reports
@@ -14,7 +14,7 @@ export interface JsonSource {
  * The value in a text of JSON, as a schema describes it. Throws UserError, which names the source and the
  * first field that is missing or wrong, and for a text that is not JSON.
  */
-export function parseJson<T>(schema: z.ZodType<T>, text: string, source: JsonSource): T {
+export function parseJson<T>(schema: z.core.$ZodType<T>, text: string, source: JsonSource): T {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -27,8 +27,8 @@ export function parseJson<T>(schema: z.ZodType<T>, text: string, source: JsonSou
 }
 
 /** A value as a schema describes it. Throws UserError as parseJson does. */
-export function parseValue<T>(schema: z.ZodType<T>, value: unknown, source: JsonSource): T {
-  const { success, data, error } = schema.safeParse(value, { reportInput: true });
+export function parseValue<T>(schema: z.core.$ZodType<T>, value: unknown, source: JsonSource): T {
+  const { success, data, error } = z.safeParse(schema, value, { reportInput: true });
   if (success) return data;
   const [issue] = error.issues;
   const [field, found] = [fieldOf(issue?.path ?? []), kindOf(issue?.input)];

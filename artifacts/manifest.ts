@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { type Cost, UserError } from "../graph-builder/index.ts";
 import { parseJson } from "./json.ts";
 
@@ -55,13 +55,13 @@ export type ModelBytes = Omit<ArtifactBytes, "checkpoint">;
 /** What every manifest has; a network's own has more. */
 const manifestSchema = z.looseObject({
   format: z.literal(1),
-  parameters: z.int().min(0),
+  parameters: z.int().check(z.minimum(0)),
   cost: z.object({
     forwardFlops: z.number(),
     backwardFlops: z.number(),
     activationBytes: z.number(),
   }),
-  files: z.record(z.string(), z.string()).optional(),
+  files: z.optional(z.record(z.string(), z.string())),
 });
 
 /**

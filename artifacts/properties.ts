@@ -1,8 +1,8 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Checkpoint } from "./checkpoint.ts";
 import { parseValue } from "./json.ts";
 
-const countSchema = z.bigint().min(0n).max(BigInt(Number.MAX_SAFE_INTEGER));
+const countSchema = z.bigint().check(z.minimum(0n), z.maximum(BigInt(Number.MAX_SAFE_INTEGER)));
 
 /**
  * A count among a checkpoint's properties, such as `step`; undefined where there is none. Throws UserError,

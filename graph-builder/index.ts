@@ -49,10 +49,11 @@ export { type Call, type Lower, type Lowering, layer, lower } from "./lowerings/
 export { portable } from "./lowerings/portable.ts";
 export { freeName, givenNames, nameOf, nameValues } from "./names.ts";
 export { type ChunkNames, chunkNames, encodeChunk, STEPS } from "./onnx/chunk.ts";
-export { type DecodeOptions, decodeMetadata, decodeModel } from "./onnx/decode.ts";
+export { type DecodeOptions, decodeModel } from "./onnx/decode.ts";
 export { type ExternalData, externalLocations, withDataInside } from "./onnx/external-data.ts";
 export { withMetadata } from "./onnx/file-metadata.ts";
 export { withElements, withoutElements } from "./onnx/file-tensors.ts";
+export { decodeMetadata } from "./onnx/metadata.ts";
 export { encodeModel } from "./onnx/model.ts";
 export { decodeOutline, type Outline } from "./onnx/outline.ts";
 export { withOwnStatistics } from "./onnx/own-statistics.ts";

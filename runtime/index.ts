@@ -13,6 +13,7 @@ export type { Pixels } from "./data/pixels.ts";
 export * from "./data/statistics.ts";
 export * from "./data/types.ts";
 export * from "./device/device.ts";
+export * from "./device/inference-device.ts";
 export * from "./device/lowerings.ts";
 export * from "./device/names.ts";
 export * from "./inference/calibration.ts";

@@ -1,6 +1,6 @@
-import { decodeMetadata } from "../graph-builder/index.ts";
+import { decodeMetadata } from "../graph-builder/onnx/metadata.ts";
 import { feedingIn, type PictureFeeding } from "../runtime/data/picture-input.ts";
-import type { Device } from "../runtime/device/device.ts";
+import type { InferenceDevice } from "../runtime/device/inference-device.ts";
 import { Classifier } from "../runtime/inference/classifier.ts";
 
 /**
@@ -16,7 +16,7 @@ export const evenMixFill = { alpha: 0.5 } as const;
  */
 export async function openClassifier(
   bytes: Uint8Array,
-  device: Device,
+  device: InferenceDevice,
   what: string,
   feeding: PictureFeeding = {},
 ): Promise<Classifier> {

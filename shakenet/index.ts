@@ -2,6 +2,7 @@
 
 export * from "./backward-rules.ts";
 export { branchCorrelations } from "./branch-correlation.ts";
+export * from "./class-names.ts";
 export * from "./classifier.ts";
 export * from "./functions.ts";
 export * from "./fusing.ts";

@@ -13,8 +13,7 @@ import {
   type Value,
 } from "../graph-builder/index.ts";
 import { defaultForm, type InferenceForm } from "./inference-form.ts";
-import { appendNetwork, blockCount, imageShapeOf, type NetworkSettings } from "./network.ts";
-import { evenMix } from "./training-graph.ts";
+import { appendNetwork, blockCount, evenMix, imageShapeOf, type NetworkSettings } from "./network.ts";
 
 /** The documentation, metadata and opset of a file. */
 export interface ModelNotes {

@@ -275,3 +275,8 @@ function expectCount(name: string, value: number): void {
   if (!Number.isInteger(value) || value < 1)
     throw new UserError(`${name} must be a whole number from 1, not ${value}.`, { code: "setting-invalid" });
 }
+
+/** (branch1 + branch2) / 2, which equals ShakeForward with alpha = 0.5. */
+export function evenMix(g: Builder, branch1: Value, branch2: Value): Value {
+  return g.Mul(g.Add(branch1, branch2), g.float(0.5));
+}

@@ -1,14 +1,11 @@
-import { z } from "zod";
 import type { Checkpoint } from "../artifacts/checkpoint.ts";
-import { parseJson } from "../artifacts/json.ts";
 import { UserError } from "../graph-builder/errors.ts";
 import { describeData, isDatasetName } from "../runtime/data/dataset.ts";
 import type { PictureFacts } from "../runtime/data/types.ts";
 import { defaultForm, type InferenceForm } from "./inference-form.ts";
 import { inferenceModel, type ModelNotes } from "./inference-model.ts";
 import { networkName } from "./network.ts";
-import type { ArtifactSettings } from "./settings.ts";
-import { settingsIn } from "./training-artifacts.ts";
+import { type ArtifactSettings, settingsIn } from "./settings.ts";
 
 /** The checkpoint's property with the SHA-256 of the training images and labels. */
 export const DATA_DIGEST = "data_sha256";
@@ -111,26 +108,6 @@ export function checkpointSettings({ properties }: Checkpoint, where: string): A
     });
   }
   return settings;
-}
-
-/**
- * The names of the classes in a model's metadata; an empty list where the metadata have none, and, told to
- * `onNote`, where they are no JSON list of texts.
- */
-export function classNamesIn(
-  { class_names = "[]" }: Readonly<Record<string, string>>,
-  onNote: (sentence: string) => void = () => {},
-): readonly string[] {
-  try {
-    return parseJson(z.array(z.string()), class_names, {
-      where: "The metadata class_names",
-      code: "model-damaged",
-    });
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    onNote(`${error.message} The classes have numbers in place of names.`);
-    return [];
-  }
 }
 
 /**

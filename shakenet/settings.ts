@@ -1,4 +1,6 @@
-import { z } from "zod";
+import * as z from "zod/mini";
+import type { Checkpoint } from "../artifacts/checkpoint.ts";
+import { parseJson } from "../artifacts/json.ts";
 import { type OptimizerName, optimizers, ruleOf, type Target, targets } from "../artifacts/settings.ts";
 import type { OptimizerRule, ParameterGroups } from "../graph-builder/index.ts";
 import type { NetworkSettings } from "./network.ts";
@@ -52,10 +54,10 @@ export interface ArtifactSettings extends NetworkSettings {
   readonly seed: number;
 }
 
-const count = z.int().min(1);
+const count = z.int().check(z.minimum(1));
 const colours = z.array(z.number());
 
-type Fields = { readonly [N in keyof ArtifactSettings]-?: z.ZodType<ArtifactSettings[N]> };
+type Fields = { readonly [N in keyof ArtifactSettings]-?: z.ZodMiniType<ArtifactSettings[N]> };
 
 /** The settings as a manifest and a checkpoint keep them. */
 export const artifactSettingsSchema = z.looseObject({
@@ -64,25 +66,38 @@ export const artifactSettingsSchema = z.looseObject({
   classes: count,
   mean: colours,
   std: colours,
-  stem: z.enum(stems).optional(),
-  stemStride: count.optional(),
-  initialization: z.enum(branchInitializations).optional(),
-  outputScale: z.number().optional(),
-  imageSize: z.int().optional(),
-  anySize: z.boolean().optional(),
-  softLabels: z.boolean().optional(),
+  stem: z.optional(z.enum(stems)),
+  stemStride: z.optional(count),
+  initialization: z.optional(z.enum(branchInitializations)),
+  outputScale: z.optional(z.number()),
+  imageSize: z.optional(z.int()),
+  anySize: z.optional(z.boolean()),
+  softLabels: z.optional(z.boolean()),
   target: z.enum(targets),
   optimizer: z.enum(optimizers),
-  fused: z.boolean().optional(),
+  fused: z.optional(z.boolean()),
   momentum: z.number(),
-  sgdRate: z.number().optional(),
+  sgdRate: z.optional(z.number()),
   weightDecay: z.number(),
-  normDecay: z.number().optional(),
-  biasRate: z.number().optional(),
-  clipNorm: z.number().optional(),
-  labelSmoothing: z.number().optional(),
+  normDecay: z.optional(z.number()),
+  biasRate: z.optional(z.number()),
+  clipNorm: z.optional(z.number()),
+  labelSmoothing: z.optional(z.number()),
   seed: z.int(),
 } satisfies Fields);
+
+/**
+ * The settings of a checkpoint of ours; undefined for one of another program. Throws UserError as parseJson.
+ */
+export function settingsIn(
+  properties: Checkpoint["properties"],
+  where: string,
+): ArtifactSettings | undefined {
+  const text = properties.get("settings");
+  if (text === undefined) return undefined;
+  const source = { where: `${where}, property settings,`, code: "checkpoint-damaged" } as const;
+  return parseJson(artifactSettingsSchema, String(text), source);
+}
 
 /** The optimizer that settings ask for; AdamW with PyTorch's constants. */
 export function optimizerRule(settings: ArtifactSettings): OptimizerRule {

@@ -1,11 +1,11 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Checkpoint } from "../artifacts/checkpoint.ts";
 import { type GenerateOptions, generateArtifacts } from "../artifacts/generate.ts";
-import { parseJson, parseValue } from "../artifacts/json.ts";
+import { parseValue } from "../artifacts/json.ts";
 import type { Manifest, TrainingArtifacts } from "../artifacts/manifest.ts";
 import { costOf } from "../graph-builder/cost.ts";
 import { blockCount, networkName } from "./network.ts";
-import { type ArtifactSettings, artifactSettingsSchema, optimizerRule } from "./settings.ts";
+import { type ArtifactSettings, artifactSettingsSchema, optimizerRule, settingsIn } from "./settings.ts";
 import { networkTensors, shakeNetForm, shakeNetTraining, trainingModel } from "./training-graph.ts";
 
 /** The manifest of a ShakeNet's artifacts. */
@@ -20,7 +20,7 @@ export type ShakeNetArtifacts = TrainingArtifacts<ShakeNetManifest>;
 
 const shakeNetFields = z.object({
   network: z.string(),
-  blocks: z.int().min(1),
+  blocks: z.int().check(z.minimum(1)),
   settings: artifactSettingsSchema,
 });
 
@@ -83,19 +83,6 @@ export function parameterCount({ trainable, frozen, properties }: Checkpoint): n
   const settings = settingsIn(properties, "The checkpoint");
   const names = settings?.fused ? trainedNames(settings) : [...trainable.keys()];
   return names.reduce((sum, name) => sum + ((trainable.get(name) ?? frozen.get(name))?.data.length ?? 0), 0);
-}
-
-/**
- * The settings of a checkpoint of ours; undefined for one of another program. Throws UserError as parseJson.
- */
-export function settingsIn(
-  properties: Checkpoint["properties"],
-  where: string,
-): ArtifactSettings | undefined {
-  const text = properties.get("settings");
-  if (text === undefined) return undefined;
-  const source = { where: `${where}, property settings,`, code: "checkpoint-damaged" } as const;
-  return parseJson(artifactSettingsSchema, String(text), source);
 }
 
 function trainedNames(settings: ArtifactSettings): string[] {

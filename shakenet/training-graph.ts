@@ -16,7 +16,7 @@ import {
   type Value,
 } from "../graph-builder/index.ts";
 import { shakeForward } from "./functions.ts";
-import { appendNetwork, blockCount, imageShapeOf } from "./network.ts";
+import { appendNetwork, blockCount, evenMix, imageShapeOf } from "./network.ts";
 import { type ArtifactSettings, optimizerRule } from "./settings.ts";
 
 /** A graph with the tensors of the checkpoint that it reads, in the order of its inputs. */
@@ -164,11 +164,6 @@ export function networkTensors(settings: ArtifactSettings): ParameterSpec[] {
     mix: (branch1, branch2) => evenMix(g, branch1, branch2),
   });
   return specs;
-}
-
-/** (branch1 + branch2) / 2, which equals ShakeForward with alpha = 0.5. */
-export function evenMix(g: Builder, branch1: Value, branch2: Value): Value {
-  return g.Mul(g.Add(branch1, branch2), g.float(0.5));
 }
 
 /** Labels are the shares of some number of classes where that is given. */

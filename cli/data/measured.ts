@@ -4,7 +4,8 @@ import { type DataReference, describeData, isDatasetName } from "../../runtime/d
 import type { Dataset, ImageSize, PictureFacts } from "../../runtime/index.ts";
 import { ownDataPath } from "../../runtime/node/data/own/own-pictures.ts";
 import { datasetDigest } from "../../runtime/node/index.ts";
-import { backgroundIn, classNamesIn, trainingData } from "../../shakenet/provenance.ts";
+import { classNamesIn } from "../../shakenet/class-names.ts";
+import { backgroundIn, trainingData } from "../../shakenet/provenance.ts";
 import type { Progress } from "../progress.ts";
 import { type OpenedData, openData } from "./open-data.ts";
 

@@ -11,7 +11,7 @@ import { keepTensor } from "./keep.ts";
 import { type IGraph, type INode, isSameFunction } from "./model.ts";
 import { decodeMetadataProps, decodeNotes } from "./notes.ts";
 import { decodeImports } from "./opset-imports.ts";
-import { parseModel } from "./parse.ts";
+import { messagesReadWhole, parseModel } from "./parse.ts";
 import { type Message, type MessageName, schema } from "./schema.ts";
 import { capturedNames } from "./subgraphs.ts";
 import { decodeSparseTensor, decodeTensor, isHeld } from "./tensors.ts";
@@ -34,20 +34,6 @@ const readFields = {
     Object.keys(schema.TensorProto).filter((name) => name !== "docString" && name !== "metadataProps"),
   ),
 };
-
-/** The messages of which nothing is kept but what is read here: what else they say would be lost. */
-const messagesReadWhole = new Set<string>([
-  "AttributeProto",
-  "TensorProto",
-  "TypeProto",
-  "TensorType",
-  "SequenceType",
-  "TensorShapeProto",
-  "Dimension",
-  "OperatorSetIdProto",
-  "StringStringEntryProto",
-  "FunctionProto",
-] satisfies readonly MessageName[]);
 
 function fieldSet<K extends MessageName>(...names: readonly (keyof Message<K>)[]): ReadonlySet<string> {
   return new Set(names.map(String));
@@ -103,14 +89,6 @@ export function decodeModel(bytes: Uint8Array, where = "the model", options: Dec
       details: { where, reason },
     });
   }
-}
-
-/**
- * The metadata in an .onnx file's bytes, of whatever operators. Throws UserError where they are no ONNX
- * model.
- */
-export function decodeMetadata(bytes: Uint8Array, where = "the model"): Record<string, string> {
-  return decodeMetadataProps(parseModel(bytes, where, messagesReadWhole).metadataProps);
 }
 
 function decodeGraph(

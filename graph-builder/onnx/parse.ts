@@ -1,9 +1,23 @@
 import { UserError } from "../errors.ts";
-import type { Message } from "./schema.ts";
+import type { Message, MessageName } from "./schema.ts";
 import { decodeMessage, UnknownFieldError } from "./wire.ts";
 
 /** A model's message that holds a graph. */
 export type ParsedModel = Message<"ModelProto"> & { readonly graph: Message<"GraphProto"> };
+
+/** The messages of which nothing is kept but what `decode.ts` reads: what else they say would be lost. */
+export const messagesReadWhole = new Set<string>([
+  "AttributeProto",
+  "TensorProto",
+  "TypeProto",
+  "TensorType",
+  "SequenceType",
+  "TensorShapeProto",
+  "Dimension",
+  "OperatorSetIdProto",
+  "StringStringEntryProto",
+  "FunctionProto",
+] satisfies readonly MessageName[]);
 
 /**
  * The message in an .onnx file's bytes. `where` names the file in errors. Throws UserError where the bytes

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Checkpoint } from "../../artifacts/checkpoint.ts";
 import { parseJson } from "../../artifacts/json.ts";
 import { decodeModel } from "../../graph-builder/index.ts";
@@ -24,8 +24,8 @@ export type ClassificationEvent = TrainingEvent<ClassificationMetric, Classifica
 export type ClassificationRecord = EpochRecord<ClassificationMetric, ClassificationMetric, "images">;
 
 const recordSchema = z.looseObject({
-  epoch: z.int().min(1),
-  step: z.int().min(1),
+  epoch: z.int().check(z.minimum(1)),
+  step: z.int().check(z.minimum(1)),
   train_loss: z.number(),
   train_accuracy: z.number(),
   test_loss: z.number(),

@@ -1,6 +1,6 @@
 import type { Tensor } from "onnxruntime-common";
 import { UserError } from "../../graph-builder/errors.ts";
-import type { Device } from "../device/device.ts";
+import type { InferenceDevice } from "../device/inference-device.ts";
 import { type Pixels, type PixelTable, pixelTable } from "./pixels.ts";
 import { type ImageSize, pixelsOf } from "./types.ts";
 
@@ -86,7 +86,7 @@ export function pictureTensor(
   input: PictureInput,
   images: Uint8Array,
   batch: number,
-  { ort }: Device,
+  { ort }: InferenceDevice,
 ): Tensor {
   const { type, isNhwc, size, pixels } = input;
   const { channels, height, width } = size;

@@ -1,10 +1,8 @@
 import type * as Ort from "onnxruntime-common";
 import type { Lowering } from "../../graph-builder/index.ts";
+import { type InferenceDevice, type OnnxRuntime, webInferenceDevice } from "./inference-device.ts";
 import { deviceLowering } from "./lowerings.ts";
 import { expectDevice } from "./names.ts";
-
-/** The parts of ONNX Runtime's module that are used here. */
-export type OnnxRuntime = Pick<typeof Ort, "InferenceSession" | "Tensor" | "env">;
 
 /** Memory of a device's own, in which tensors stay from call to call. */
 export interface DeviceMemory {
@@ -14,10 +12,7 @@ export interface DeviceMemory {
 }
 
 /** An opened device: Node's come from `openDevice`, a browser's from `webDevice`. */
-export interface Device {
-  readonly name: string;
-  readonly ort: OnnxRuntime;
-  readonly sessionOptions: Ort.InferenceSession.SessionOptions;
+export interface Device extends InferenceDevice {
   readonly lowering: Lowering;
   /** The device's own memory; none where sessions compute in JavaScript's, or cannot leave tensors there. */
   readonly memory?: DeviceMemory | undefined;
@@ -34,9 +29,7 @@ const webAdvice = { wasm: "another browser may", webgpu: "wasm runs everywhere" 
 export function webDevice(ort: OnnxRuntime, name: "wasm" | "webgpu"): Device {
   expectDevice(name);
   return {
-    name,
-    ort,
-    sessionOptions: { executionProviders: [name], logSeverityLevel: 3 },
+    ...webInferenceDevice(ort, name),
     lowering: deviceLowering(name),
     advice: webAdvice[name],
     ...(name === "webgpu" ? { memory: gpuMemory(ort) } : {}),

@@ -8,7 +8,7 @@ import {
   pictureTensor,
 } from "../data/picture-input.ts";
 import { type ImageSize, pixelsOf } from "../data/types.ts";
-import type { Device } from "../device/device.ts";
+import type { InferenceDevice } from "../device/inference-device.ts";
 import { ortReason } from "../device/ort-errors.ts";
 import { CallGuard } from "../session/call-guard.ts";
 import { expectPassable } from "../session/refusals.ts";
@@ -31,7 +31,7 @@ export interface ClassifierOptions extends PictureFeeding {
  */
 export class Classifier {
   readonly #session: InferenceSession;
-  readonly #device: Device;
+  readonly #device: InferenceDevice;
   readonly #input: PictureInput;
   readonly #scores: string;
   readonly #fills: Readonly<Record<string, Tensor>>;
@@ -40,7 +40,7 @@ export class Classifier {
 
   private constructor(
     session: InferenceSession,
-    device: Device,
+    device: InferenceDevice,
     input: PictureInput,
     what: string,
     { fills = {}, scores = outputName(session) }: ClassifierOptions,
@@ -59,7 +59,7 @@ export class Classifier {
    */
   static async open(
     bytes: Uint8Array,
-    device: Device,
+    device: InferenceDevice,
     what: string,
     options: ClassifierOptions = {},
   ): Promise<Classifier> {
@@ -173,7 +173,11 @@ function scoresIn(results: InferenceSession.ReturnType, output: string): Float32
 /** The smallest normal float32, in place of a probability that was rounded to zero. */
 const smallest = 2 ** -126;
 
-async function openModel(bytes: Uint8Array, device: Device, what: string): Promise<InferenceSession> {
+async function openModel(
+  bytes: Uint8Array,
+  device: InferenceDevice,
+  what: string,
+): Promise<InferenceSession> {
   try {
     return await device.ort.InferenceSession.create(bytes, device.sessionOptions);
   } catch (error) {
@@ -219,7 +223,7 @@ function expectSmall(what: string, tensor: string, bytes: number): void {
 /** The inputs that are filled with a number. */
 function filledInputs(
   { inputMetadata }: InferenceSession,
-  { ort: { Tensor } }: Device,
+  { ort: { Tensor } }: InferenceDevice,
   fills: InputFills,
 ): Record<string, Tensor> {
   const filled = inputMetadata.flatMap((input): [string, Tensor][] => {

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Checkpoint } from "../../artifacts/checkpoint.ts";
 import { parseJson } from "../../artifacts/json.ts";
 import type { Metrics, Task, TrainingMetric } from "./task.ts";
@@ -6,7 +6,7 @@ import type { Metrics, Task, TrainingMetric } from "./task.ts";
 /** The checkpoint's property that holds the progress. */
 const PROPERTY = "progress";
 
-const progressSchema = z.object({ step: z.int().min(0) }).catchall(z.number());
+const progressSchema = z.catchall(z.object({ step: z.int().check(z.minimum(0)) }), z.number());
 
 const source = { where: `The checkpoint's property ${PROPERTY}`, code: "checkpoint-damaged" } as const;
 

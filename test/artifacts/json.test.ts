@@ -4,8 +4,9 @@ import { countIn, parseManifest } from "../../artifacts/index.ts";
 import { modelConfigIn } from "../../cli/models/settings.ts";
 import { type ClassificationTask, classificationRecordIn } from "../../runtime/index.ts";
 import { Progress } from "../../runtime/loop/progress.ts";
+import { classNamesIn } from "../../shakenet/class-names.ts";
 import { isShakeNetManifest } from "../../shakenet/index.ts";
-import { checkpointSettings, classNamesIn } from "../../shakenet/provenance.ts";
+import { checkpointSettings } from "../../shakenet/provenance.ts";
 import { tinySettings } from "../support/tiny-run.ts";
 
 const record = {
