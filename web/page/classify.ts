@@ -1,17 +1,19 @@
-import type { Answer, DeviceReport, Devices, ModelInfo } from "../protocol.ts";
+import type { Answer, DeviceReport, Devices, ModelInfo } from "../calls/model.ts";
 import { Bars, bestOf, className, percent } from "./bars.ts";
 import { deviceChoice } from "./device-choice.ts";
 import { find, make, showFacts } from "./dom.ts";
 import { testPictures } from "./examples.ts";
 import type { Messages } from "./messages.ts";
+import type { Page } from "./page.ts";
 import { type Picture, paint, picturesOf, thumbnail } from "./pictures.ts";
 import type { State, Store } from "./state.ts";
+import type { TabContent } from "./tabs.ts";
 import { latest, type WorkerClient } from "./worker-client.ts";
 
 const EXAMPLES = 20;
 
 /** The tab Classify: a picture with its probabilities, test pictures, the model and the device. */
-export class ClassifyPage {
+export class ClassifyTab implements TabContent {
   readonly #worker: WorkerClient;
   readonly #store: Store;
   readonly #messages: Messages;
@@ -21,7 +23,7 @@ export class ClassifyPage {
   readonly #classify: (picture: Picture) => void;
   #firstExample = 0;
 
-  constructor(worker: WorkerClient, store: Store, messages: Messages) {
+  constructor({ worker, store, messages }: Page) {
     this.#worker = worker;
     this.#store = store;
     this.#messages = messages;
@@ -29,18 +31,22 @@ export class ClassifyPage {
     store.watch((state, changes) => this.#update(state, changes));
     find("more-examples", HTMLButtonElement).addEventListener("click", () => {
       this.#firstExample += EXAMPLES;
-      void messages.guard(() => this.showExamples());
+      void messages.guard(() => this.#showExamples());
     });
     find("devices", HTMLFieldSetElement).addEventListener("change", () => {
-      void messages.guard(() => this.chooseDevice());
+      void messages.guard(() => this.#chooseDevice());
     });
+  }
+
+  show(): void {
+    if (this.#store.state.model) this.#messages.say("Ready");
   }
 
   /**
    * Classifies test pictures of the model's data set, if the page has them. If no picture is shown yet, the
    * first of them is.
    */
-  async showExamples(): Promise<void> {
+  async #showExamples(): Promise<void> {
     const { model } = this.#store.state;
     const first = this.#firstExample;
     const found = await testPictures(this.#worker, model?.data, EXAMPLES, first);
@@ -61,7 +67,7 @@ export class ClassifyPage {
   }
 
   /** Measures the devices and uses the one that is selected. */
-  async chooseDevice(): Promise<void> {
+  async #chooseDevice(): Promise<void> {
     const selected = document.querySelector<HTMLInputElement>("#devices input:checked");
     const choice = deviceChoice(selected?.value);
     this.#messages.say("Measuring the devices");
@@ -70,7 +76,7 @@ export class ClassifyPage {
   }
 
   #update({ model, picture }: State, changes: State): void {
-    if (changes.model) showModel(changes.model);
+    if (changes.model) this.#open(changes.model);
     if (changes.devices) showDevices(changes.devices);
     if (changes.picture) {
       paint(find("picture", HTMLCanvasElement), changes.picture);
@@ -78,6 +84,14 @@ export class ClassifyPage {
     }
     const isNew = changes.model || changes.devices || changes.picture;
     if (model && picture && isNew) this.#classify(picture);
+  }
+
+  #open(model: ModelInfo): void {
+    showModel(model);
+    void this.#messages.guard(async () => {
+      await this.#showExamples();
+      await this.#chooseDevice();
+    });
   }
 
   async #answerFor({ name, pixels }: Picture): Promise<void> {

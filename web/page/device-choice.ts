@@ -1,4 +1,4 @@
-import { type DeviceChoice, deviceNames } from "../protocol.ts";
+import { type DeviceChoice, deviceNames } from "../calls/model.ts";
 
 const choices: readonly DeviceChoice[] = ["auto", ...deviceNames];
 

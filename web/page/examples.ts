@@ -1,7 +1,7 @@
 import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { imageShape } from "../../shakenet/network.ts";
-import type { Examples } from "../protocol.ts";
+import type { Examples } from "../calls/model.ts";
 import { assets } from "./assets.ts";
 import type { WorkerClient } from "./worker-client.ts";
 

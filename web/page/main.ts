@@ -1,30 +1,25 @@
 import { UserError } from "../../graph-builder/errors.ts";
-import type { ModelFile } from "../protocol.ts";
+import type { ModelFile } from "../calls/model.ts";
 import { assets } from "./assets.ts";
 import { connectCamera } from "./camera.ts";
-import { ClassifyPage } from "./classify.ts";
+import { find } from "./dom.ts";
 import { connectFiles } from "./files.ts";
 import { Messages } from "./messages.ts";
+import type { Page } from "./page.ts";
 import { readPicture } from "./pictures.ts";
-import { ShakePage } from "./shake.ts";
 import { Store } from "./state.ts";
-import { connectTabs } from "./tabs.ts";
-import { TrainPage } from "./train.ts";
+import { tabs } from "./tab-list.ts";
+import { Tabs } from "./tabs.ts";
 import { WorkerClient } from "./worker-client.ts";
 
 const messages = new Messages();
 const store = new Store();
-const worker = new WorkerClient();
-const classify = new ClassifyPage(worker, store, messages);
-const shake = new ShakePage(worker, store, messages);
-const showTab = connectTabs((id) => {
-  shake.isShown = id === "shake";
-  if (store.state.model) messages.say("Ready");
-});
-new TrainPage(worker, messages, async (file) => {
-  await openModel(file);
-  showTab("classify");
-});
+// without its worker the page can do nothing, so this error is shown at once
+const worker = new WorkerClient((error) => messages.fail(error));
+const row = new Tabs(tabs);
+const page: Page = { worker, store, messages, openModel, showTab: (id) => row.show(id) };
+row.create(page);
+find("not-started", HTMLElement).remove();
 
 worker.listen((event) => {
   if (event.type === "download") messages.downloading(event.received, event.total);
@@ -32,17 +27,14 @@ worker.listen((event) => {
 
 async function openModel(file: ModelFile): Promise<void> {
   const { info, devices } = await worker.call("open", file);
-  if (info.data !== store.state.model?.data) store.set({ examples: [] });
   store.set({ model: info, devices });
-  await classify.showExamples();
-  await classify.chooseDevice();
 }
 
 connectFiles({
   takePicture: (file, name) =>
     void messages.guard(async () => {
       store.set({ picture: await readPicture(file, name) });
-      showTab("classify");
+      page.showTab("classify");
     }),
   takeModel: (file) =>
     void messages.guard(async () =>

@@ -4,8 +4,10 @@ import { deviceTitle } from "./classify.ts";
 import { find, make } from "./dom.ts";
 import type { Messages } from "./messages.ts";
 import { NetworkPicture } from "./network-picture.ts";
+import type { Page } from "./page.ts";
 import { type Picture, paint, thumbnail } from "./pictures.ts";
 import type { State, Store } from "./state.ts";
+import type { TabContent } from "./tabs.ts";
 import { latest, type WorkerClient } from "./worker-client.ts";
 
 const DRAWS = 200;
@@ -14,7 +16,7 @@ const DRAWS_AT_ONCE = 20;
 const NO_DRAWS = "Each draw marks its probabilities on the bars.";
 
 /** The tab Shake: a slider for the weight of branch 1 in each block, and the answer with these weights. */
-export class ShakePage {
+export class ShakeTab implements TabContent {
   readonly #worker: WorkerClient;
   readonly #store: Store;
   readonly #messages: Messages;
@@ -26,7 +28,7 @@ export class ShakePage {
   #draws: Float32Array[] = [];
   #isShown = false;
 
-  constructor(worker: WorkerClient, store: Store, messages: Messages) {
+  constructor({ worker, store, messages }: Page) {
     this.#worker = worker;
     this.#store = store;
     this.#messages = messages;
@@ -39,10 +41,14 @@ export class ShakePage {
     store.watch((state, changes) => this.#update(state, changes));
   }
 
-  /** Tells whether the tab is visible. A hidden tab does not classify. */
-  set isShown(isShown: boolean) {
-    this.#isShown = isShown;
-    if (isShown) this.#ask(this.#network.alphas);
+  show(): void {
+    this.#isShown = true;
+    this.#ask(this.#network.alphas);
+  }
+
+  /** A hidden tab does not classify. */
+  hide(): void {
+    this.#isShown = false;
   }
 
   #showExamples(examples: readonly Picture[]): void {

@@ -1,4 +1,4 @@
-import type { Devices, ModelInfo } from "../protocol.ts";
+import type { Devices, ModelInfo } from "../calls/model.ts";
 import type { Picture } from "./pictures.ts";
 
 /** The state that the tabs share. */

@@ -1,10 +1,12 @@
-import type { ModelFile, TrainChoices, Trained, TrainingEnd, WorkerEvent } from "../protocol.ts";
-import { Chart } from "./chart.ts";
+import type { TrainChoices, Trained, TrainingEnd } from "../calls/training.ts";
+import type { WorkerEvent } from "../protocol.ts";
+import { Chart, type Line } from "./chart.ts";
 import { deviceTitle } from "./classify.ts";
 import { deviceChoice } from "./device-choice.ts";
 import { find, showFacts } from "./dom.ts";
-import type { Messages } from "./messages.ts";
+import type { Page } from "./page.ts";
 import { RecentMean } from "./recent-mean.ts";
+import type { TabContent } from "./tabs.ts";
 import type { WorkerClient } from "./worker-client.ts";
 
 type StepEvent = Extract<WorkerEvent, { type: "step" }>;
@@ -12,13 +14,13 @@ type StepEvent = Extract<WorkerEvent, { type: "step" }>;
 /** The span of the moving averages, in steps. */
 const SPAN = 10;
 
-const lines = [
-  { label: "training", color: "--branch1" },
-  { label: "test", color: "--branch2", isSparse: true },
+const lines: readonly Line[] = [
+  { label: "training", color: "--training" },
+  { label: "test", color: "--test", isSparse: true },
 ];
 
 /** The tab Train: trains a small network, draws its curves and offers the result. */
-export class TrainPage {
+export class TrainTab implements TabContent {
   readonly #worker: WorkerClient;
   readonly #status = find("training-status", HTMLParagraphElement);
   readonly #form = find("train-form", HTMLFormElement);
@@ -27,13 +29,17 @@ export class TrainPage {
   readonly #results = ["use-trained", "download-onnx", "download-checkpoint"].map((id) =>
     find(id, HTMLButtonElement),
   );
-  readonly #loss = new Chart(find("loss-chart", HTMLDivElement), lines);
-  readonly #accuracy = new Chart(find("accuracy-chart", HTMLDivElement), lines, [0, 100]);
+  readonly #loss = new Chart(find("loss-chart", HTMLDivElement), { title: "Loss", lines });
+  readonly #accuracy = new Chart(find("accuracy-chart", HTMLDivElement), {
+    title: "Accuracy in percent",
+    lines,
+    range: [0, 100],
+  });
   #recent = { loss: new RecentMean(SPAN), accuracy: new RecentMean(SPAN) };
   #facts: Readonly<Record<string, string>> = {};
   #testAccuracy: number | undefined;
 
-  constructor(worker: WorkerClient, messages: Messages, use: (file: ModelFile) => Promise<void>) {
+  constructor({ worker, messages, openModel, showTab }: Page) {
     this.#worker = worker;
     worker.listen((event) => this.#receive(event));
     this.#form.addEventListener("submit", (event) => {
@@ -51,9 +57,22 @@ export class TrainPage {
       find(id, HTMLButtonElement).addEventListener("click", () => {
         void messages.guard(async () => task(await worker.call("trained")));
       });
-    onClick("use-trained", ({ name, onnx, checkpoint }) => use({ name, bytes: onnx, checkpoint }));
+    onClick("use-trained", async ({ name, onnx, checkpoint }) => {
+      await openModel({ name, bytes: onnx, checkpoint });
+      showTab("classify");
+    });
     onClick("download-onnx", ({ name, onnx }) => download(name, onnx));
     onClick("download-checkpoint", ({ checkpoint }) => download("checkpoint", checkpoint));
+  }
+
+  /** Fills the form with the settings of a link, such as `#train?width=16&epochs=10`. */
+  show(settings: URLSearchParams): void {
+    for (const [name, value] of settings) {
+      const field = this.#form.elements.namedItem(name);
+      if (field instanceof HTMLInputElement) field.value = value;
+      const isChoice = field instanceof HTMLSelectElement;
+      if (isChoice && [...field.options].some((option) => option.value === value)) field.value = value;
+    }
   }
 
   async #start(choices: TrainChoices): Promise<void> {

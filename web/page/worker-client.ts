@@ -12,36 +12,26 @@ import type {
 } from "../protocol.ts";
 import { assets } from "./assets.ts";
 
-interface Waiting<Result> {
-  readonly resolve: (result: Result) => void;
+/** A call that waits for its answer. */
+interface Waiting {
+  readonly answer: (message: ResultMessage | ErrorMessage) => void;
   readonly reject: (error: Error) => void;
 }
-
-/** For each function the calls that have no answer yet, by their ids. */
-type WaitingCalls = { readonly [K in CallName]: Map<number, Waiting<CallResults[K]>> };
 
 /** The worker of the page: its functions as promises, and its events. */
 export class WorkerClient {
   readonly #worker = new Worker(new URL("../worker/worker.ts", import.meta.url), { type: "module" });
-  readonly #waiting: WaitingCalls = {
-    open: new Map(),
-    chooseDevice: new Map(),
-    drawExamples: new Map(),
-    classify: new Map(),
-    shake: new Map(),
-    train: new Map(),
-    resume: new Map(),
-    stop: new Map(),
-    trained: new Map(),
-  };
+  readonly #waiting = new Map<number, Waiting>();
   readonly #listeners = new Set<(event: WorkerEvent) => void>();
+  readonly #onFailure: (error: Error) => void;
+  #failure: Error | undefined;
   #next = 0;
 
-  constructor() {
+  /** Starts the worker. `onFailure` is told where its script cannot be loaded or ends with an error. */
+  constructor(onFailure: (error: Error) => void) {
+    this.#onFailure = onFailure;
     this.#worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => this.#receive(data));
-    this.#worker.addEventListener("error", (event) => {
-      this.#rejectAll(new Error(event.message || "the worker could not be loaded"));
-    });
+    this.#worker.addEventListener("error", (event) => this.#fail(failureOf(event)));
     const { module, wasm, bytes } = assets.onnxruntime;
     const absolute = (path: string) => new URL(path, document.baseURI).href;
     this.#post({ type: "start", module: absolute(module), wasm: absolute(wasm), bytes });
@@ -49,12 +39,17 @@ export class WorkerClient {
 
   /** Calls a function of the worker. Rejects with its UserError, or with Error where the worker failed. */
   call<K extends CallName>(call: K, ...args: CallArguments[K]): Promise<CallResults[K]> {
+    if (this.#failure) return Promise.reject(this.#failure);
     const id = this.#next++;
-    const waiting: WaitingCalls[K] = this.#waiting[call];
-    const result = new Promise<CallResults[K]>((resolve, reject) => waiting.set(id, { resolve, reject }));
     const message: CallMessage<K> = { type: "call", id, call, args };
     this.#post(message);
-    return result;
+    return new Promise((resolve, reject) => {
+      const answer = (message: ResultMessage | ErrorMessage) => {
+        if (message.type === "error") reject(errorOf(message));
+        else if (isResultOf(call, message)) resolve(message.result);
+      };
+      this.#waiting.set(id, { answer, reject });
+    });
   }
 
   listen(listener: (event: WorkerEvent) => void): void {
@@ -62,32 +57,44 @@ export class WorkerClient {
   }
 
   #receive(message: FromWorker): void {
-    if (message.type === "event") for (const listener of this.#listeners) listener(message.event);
-    else if (message.type === "result") this.#resolve(message);
-    else this.#reject(message);
-  }
-
-  #resolve<K extends CallName>({ id, call, result }: ResultMessage<K>): void {
-    const waiting: WaitingCalls[K] = this.#waiting[call];
-    waiting.get(id)?.resolve(result);
-    waiting.delete(id);
-  }
-
-  #reject({ id, call, message, mistake }: ErrorMessage): void {
-    this.#waiting[call].get(id)?.reject(mistake ? new UserError(message, mistake) : new Error(message));
-    this.#waiting[call].delete(id);
-  }
-
-  #rejectAll(error: Error): void {
-    for (const calls of Object.values(this.#waiting)) {
-      for (const { reject } of calls.values()) reject(error);
-      calls.clear();
+    if (message.type === "event") {
+      for (const listener of this.#listeners) listener(message.event);
+      return;
     }
+    this.#waiting.get(message.id)?.answer(message);
+    this.#waiting.delete(message.id);
+  }
+
+  #fail(error: Error): void {
+    this.#failure = error;
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+    this.#onFailure(error);
   }
 
   #post<K extends CallName>(message: Start | CallMessage<K>): void {
     this.#worker.postMessage(message);
   }
+}
+
+function isResultOf<K extends CallName>(
+  call: K,
+  message: { readonly call: CallName },
+): message is ResultMessage<K> {
+  return message.call === call;
+}
+
+function errorOf({ message, mistake }: ErrorMessage): Error {
+  return mistake ? new UserError(message, mistake) : new Error(message);
+}
+
+function failureOf({ message }: ErrorEvent): Error {
+  // the event of a script that could not be loaded has no message
+  if (message) return new Error(message);
+  return new UserError(
+    "The page's worker could not be loaded: reload the page, or build it again with npm run build:web.",
+    { code: "package-missing" },
+  );
 }
 
 /**

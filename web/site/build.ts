@@ -47,7 +47,12 @@ export async function buildSite(outDir: string, run?: FinishedRun): Promise<void
     define: { ASSETS: JSON.stringify(assets) },
     // keeps ONNX Runtime's JavaScript in a file of its own, because the workers of its threads load it too
     resolve: { conditions: ["onnxruntime-web-use-extern-wasm", "module", "browser", "production"] },
-    worker: { format: "es" },
+    worker: {
+      format: "es",
+      rolldownOptions: {
+        output: { codeSplitting: { groups: [{ name: "onnxruntime", test: /node_modules.onnxruntime/ }] } },
+      },
+    },
     build: {
       outDir: resolve(outDir),
       emptyOutDir: true,

@@ -1,7 +1,9 @@
 import * as ort from "onnxruntime-web/webgpu";
 import { UserError } from "../../graph-builder/errors.ts";
-import { type Device, webDevice } from "../../runtime/device/device.ts";
-import type { DeviceName, Start, WorkerEvent } from "../protocol.ts";
+import type { Device } from "../../runtime/device/device.ts";
+import { type InferenceDevice, webInferenceDevice } from "../../runtime/device/inference-device.ts";
+import type { DeviceName } from "../calls/model.ts";
+import type { Start, WorkerEvent } from "../protocol.ts";
 
 /**
  * Downloads ONNX Runtime's WebAssembly, reports the progress, and configures ONNX Runtime.
@@ -30,8 +32,18 @@ export function threadsReason(): string | undefined {
     : "more threads need the headers Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy, which this host does not send";
 }
 
-/** Opens a device of this browser. Throws UserError with the reason where the browser has no such device. */
-export async function openDevice(name: DeviceName): Promise<Device> {
+/**
+ * Opens a device of this browser for frozen models. Throws UserError with the reason where the browser has no
+ * such device.
+ */
+export async function openDevice(name: DeviceName): Promise<InferenceDevice> {
+  if (name === "webgpu") await expectWebGpu();
+  return webInferenceDevice(ort, name);
+}
+
+/** Opens a device for training, as `openDevice` does. */
+export async function openTrainingDevice(name: DeviceName): Promise<Device> {
+  const { webDevice } = await import("../../runtime/device/device.ts");
   if (name === "webgpu") await expectWebGpu();
   return webDevice(ort, name);
 }

@@ -1,10 +1,12 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
-import { at, UserError } from "../../graph-builder/index.ts";
-import type { Device } from "../../runtime/device/device.ts";
+import { at } from "../../graph-builder/at.ts";
+import { UserError } from "../../graph-builder/errors.ts";
+import type { InferenceDevice } from "../../runtime/device/inference-device.ts";
 import { ortReason } from "../../runtime/device/ort-errors.ts";
 import type { Classifier } from "../../runtime/inference/classifier.ts";
-import { imageShape, openClassifier } from "../../shakenet/index.ts";
-import type { Answer, DeviceChoice, DeviceName, DeviceReport, Devices } from "../protocol.ts";
+import { openClassifier } from "../../shakenet/classifier.ts";
+import { imageShape } from "../../shakenet/network.ts";
+import type { Answer, DeviceChoice, DeviceName, DeviceReport, Devices } from "../calls/model.ts";
 import { openDevice, threads, threadsReason } from "./devices.ts";
 import type { Model } from "./models.ts";
 import type { Queue } from "./queue.ts";
@@ -99,8 +101,8 @@ export class ShownModel {
     const { blocks } = info;
     if (!shakeable || blocks === undefined)
       throw new UserError(`The branches of ${info.name} are merged.`, { code: "model-unsupported" });
-    const session = await cached(this.#shakers, this.#chosen, ({ ort, sessionOptions }) =>
-      ort.InferenceSession.create(shakeable(), sessionOptions),
+    const session = await cached(this.#shakers, this.#chosen, async ({ ort, sessionOptions }) =>
+      ort.InferenceSession.create(await shakeable(), sessionOptions),
     );
     const start = performance.now();
     const { Tensor } = (await openDevice(this.#chosen)).ort;
@@ -168,7 +170,7 @@ export class ShownModel {
 async function cached<T>(
   sessions: Map<DeviceName, T>,
   name: DeviceName,
-  open: (device: Device) => Promise<T>,
+  open: (device: InferenceDevice) => Promise<T>,
 ): Promise<T> {
   const known = sessions.get(name);
   if (known) return known;

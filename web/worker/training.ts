@@ -18,8 +18,9 @@ import {
   type ShakeNetArtifacts,
   shakeNetTask,
 } from "../../shakenet/index.ts";
-import type { DeviceName, TrainChoices, Trained, TrainingEnd, WorkerEvent } from "../protocol.ts";
-import { expectGraphicsCard, openDevice } from "./devices.ts";
+import type { DeviceName } from "../calls/model.ts";
+import type { TrainChoices, Trained, TrainingEnd, TrainingEvent } from "../calls/training.ts";
+import { expectGraphicsCard, openTrainingDevice } from "./devices.ts";
 import type { Queue } from "./queue.ts";
 
 const TEST_IMAGES = 500;
@@ -34,7 +35,7 @@ export class PageTraining {
   readonly #artifacts: ShakeNetArtifacts;
   readonly #settings: ArtifactSettings;
   readonly #queue: Queue;
-  readonly #tell: (event: WorkerEvent) => void;
+  readonly #tell: (event: TrainingEvent) => void;
   readonly #trainSet: Dataset;
   readonly #testSet: Dataset;
   #checkpoint: Uint8Array;
@@ -42,7 +43,7 @@ export class PageTraining {
   #stopping: AbortController | undefined;
 
   /** Compiles the network. Throws UserError for a depth or a width that no network has. */
-  constructor(choices: TrainChoices, queue: Queue, tell: (event: WorkerEvent) => void) {
+  constructor(choices: TrainChoices, queue: Queue, tell: (event: TrainingEvent) => void) {
     const { mean, std, classNames } = datasets.shapes;
     this.#choices = choices;
     this.#settings = {
@@ -178,7 +179,7 @@ export class PageTraining {
   async #open(name: DeviceName): Promise<{ device: Device; session: TrainingSession }> {
     const { trainingModel, optimizerModel } = this.#artifacts;
     const sources = { checkpoint: this.#checkpoint, trainingModel, optimizerModel };
-    const device = await openDevice(name);
+    const device = await openTrainingDevice(name);
     return { device, session: await TrainingSession.create(sources, device) };
   }
 

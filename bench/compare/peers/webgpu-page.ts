@@ -1,6 +1,6 @@
 // the page that trains on WebGPU; train-shakenet-webgpu.ts opens it and calls `openSession` and `train`
 import { TrainingSession } from "../../../runtime/session/training-session.ts";
-import { loadOnnxRuntime, openDevice } from "../../../web/worker/devices.ts";
+import { loadOnnxRuntime, openTrainingDevice } from "../../../web/worker/devices.ts";
 import { readTensors, type WorkloadFile, workloadFiles } from "../workload.ts";
 import { batchFeeds, type Turn, timeSteps, trainStep } from "./steps.ts";
 
@@ -28,7 +28,7 @@ async function openSession(workload: string, onnxruntime: string): Promise<strin
   );
   if (!settings || !tensors || !checkpoint || !trainingModel) throw new Error("the workload is incomplete");
   const file: WorkloadFile = JSON.parse(new TextDecoder().decode(settings));
-  const device = await openDevice("webgpu");
+  const device = await openTrainingDevice("webgpu");
   const session = await TrainingSession.create(
     {
       checkpoint: new Uint8Array(checkpoint),

@@ -1,0 +1,74 @@
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
+import { openBrowser, serveFolders } from "../support/browser.ts";
+import { demoSite } from "../support/demo-site.ts";
+
+const demo = demoSite();
+
+const shownTab = (page: Page) => page.innerText("[role=tab][aria-selected=true]");
+
+test("the address names the tab, and Back and Forward show the tabs before and after", async () => {
+  const { page, errors } = await demo.open();
+  expect(await shownTab(page)).toBe("Classify");
+  await page.click("#tab-shake");
+  await page.click("#tab-train");
+  expect(await page.evaluate("location.hash")).toBe("#train");
+  await page.goBack();
+  expect(await shownTab(page)).toBe("Shake");
+  expect(await page.isVisible("#shake")).toBe(true);
+  await page.goBack();
+  expect(await shownTab(page)).toBe("Classify");
+  await page.goForward();
+  expect(await shownTab(page)).toBe("Shake");
+  expect(errors).toEqual([]);
+});
+
+test("a link shows its tab with its settings, and leaves out those that no field can have", async () => {
+  const { page, errors } = await demo.open({ hash: "#train?width=16&epochs=9&depth=99&nothing=1" });
+  expect(await shownTab(page)).toBe("Train");
+  expect(await page.evaluate("scrollY")).toBe(0);
+  const value = (name: string) => page.locator(`#train-form [name=${name}]`).inputValue();
+  expect([await value("width"), await value("epochs"), await value("depth")]).toEqual(["16", "9", "8"]);
+  expect(errors).toEqual([]);
+});
+
+/** Opens the page where the requests of one kind of script are answered so, and returns what it says. */
+async function openWithout(script: RegExp, status: number): Promise<{ page: Page; close(): Promise<void> }> {
+  const browser = await openBrowser();
+  const server = await serveFolders({ "/": demo.site });
+  const page = await browser.newPage();
+  await page.route(script, (route) => route.fulfill({ status, contentType: "text/plain", body: "" }));
+  await page.goto(server.origin);
+  return {
+    page,
+    close: async () => {
+      await browser.close();
+      await server.close();
+    },
+  };
+}
+
+test("a worker that is missing or refused is a sentence, whatever is tried afterwards", async () => {
+  for (const status of [404, 200]) {
+    const { page, close } = await openWithout(/\/assets\/worker-/, status);
+    const sentence = /^The page's worker could not be loaded: reload the page, or build it again/;
+    await expect.poll(() => page.innerText("#error p")).toMatch(sentence);
+    await page.click("#error button");
+    await page.click("#tab-train");
+    await page.click("#start-training");
+    await expect.poll(() => page.innerText("#error p")).toMatch(sentence);
+    await close();
+  }
+});
+
+test("a main script that is missing or refused is a sentence, and an early one is not shown", async () => {
+  for (const status of [404, 200]) {
+    const { page, close } = await openWithout(/\/assets\/index-.*\.js/, status);
+    expect(await page.isVisible("#not-started")).toBe(false);
+    await expect.poll(() => page.isVisible("#not-started")).toBe(true);
+    expect(await page.innerText("#not-started")).toMatch(/^The page has not started\. .+\.$/);
+    await close();
+  }
+  const { page } = await demo.open();
+  expect(await page.locator("#not-started").count()).toBe(0);
+});

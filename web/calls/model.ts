@@ -1,0 +1,71 @@
+/** The file of a model or of a checkpoint, as the user opened it. */
+export interface ModelFile {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /**
+   * The checkpoint that the model was frozen from. Its branches are separate, so their weights can be set.
+   */
+  readonly checkpoint?: Uint8Array | undefined;
+}
+
+/** What the metadata of a model say. */
+export interface ModelInfo {
+  readonly name: string;
+  /** Such as `ShakeNet 8 2x16d`. */
+  readonly network?: string | undefined;
+  readonly data?: string | undefined;
+  readonly classNames: readonly string[];
+  /** In percent. */
+  readonly testAccuracy?: number | undefined;
+  readonly bytes: number;
+  /** The number of residual blocks; undefined where the branches are merged and there is no checkpoint. */
+  readonly blocks?: number | undefined;
+}
+
+export const deviceNames = ["wasm", "webgpu"] as const;
+export type DeviceName = (typeof deviceNames)[number];
+export type DeviceChoice = DeviceName | "auto";
+
+/** How long a device takes for one picture, or why it is not used: a clause without a full stop. */
+export type DeviceReport = { readonly milliseconds: number } | { readonly reason: string };
+
+/** The devices of the page, measured with the model that is shown. */
+export interface Devices {
+  readonly chosen: DeviceName;
+  readonly threads: number;
+  /** Why wasm has one thread; undefined where it has more. */
+  readonly threadsReason?: string | undefined;
+  readonly wasm?: DeviceReport | undefined;
+  /** Undefined until WebGPU has been measured. */
+  readonly webgpu?: DeviceReport | undefined;
+}
+
+/** Labelled pictures: raw pixels uint8 [count, 3, 32, 32] and their classes. */
+export interface Examples {
+  readonly images: Uint8Array;
+  readonly labels: Uint8Array;
+}
+
+/** Probabilities float [rows, classes], and how they were computed. */
+export interface Answer {
+  readonly probabilities: Float32Array;
+  readonly device: DeviceName;
+  readonly milliseconds: number;
+}
+
+/** The functions of the worker for the model that is shown. */
+export interface ModelCalls {
+  /** Opens a model and measures it on wasm. */
+  open(file: ModelFile): Promise<{ info: ModelInfo; devices: Devices }>;
+  /** Measures WebGPU unless wasm is chosen. `auto` takes the faster device. */
+  chooseDevice(choice: DeviceChoice): Promise<Devices>;
+  /** Draws `count` test pictures of `shapes` after the first `from`. */
+  drawExamples(count: number, from: number): Promise<Examples>;
+  /** Classifies images uint8 [count, 3, 32, 32]. Returns probabilities [count, classes]. */
+  classify(images: Uint8Array): Promise<Answer>;
+  /** Classifies one image with each row of alphas [rows, blocks]. Returns probabilities [rows, classes]. */
+  shake(image: Uint8Array, alphas: Float32Array): Promise<Answer>;
+}
+
+/** What the worker tells while it starts. */
+export type StartEvent = { readonly type: "download"; readonly received: number; readonly total: number };

@@ -1,0 +1,14 @@
+import type { ModelFile } from "../calls/model.ts";
+import type { Messages } from "./messages.ts";
+import type { Store } from "./state.ts";
+import type { WorkerClient } from "./worker-client.ts";
+
+/** What a tab can use: the worker, what the tabs share, and the page around it. */
+export interface Page {
+  readonly worker: WorkerClient;
+  readonly store: Store;
+  readonly messages: Messages;
+  /** Opens a model for all tabs. Rejects with UserError where it cannot be opened. */
+  openModel(file: ModelFile): Promise<void>;
+  showTab(id: string): void;
+}

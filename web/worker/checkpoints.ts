@@ -1,0 +1,22 @@
+import { decodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { datasetOf } from "../../runtime/data/dataset.ts";
+import { blockCount, checkpointSettings, frozenModel, inferenceModel } from "../../shakenet/index.ts";
+import type { ModelFile } from "../calls/model.ts";
+import type { Model } from "./models.ts";
+
+/** The model frozen from the file of a checkpoint. Throws UserError where it is damaged or not of shake. */
+export function frozen({ name, bytes }: ModelFile): ModelFile {
+  const checkpoint = decodeCheckpoint(bytes, name);
+  const data = datasetOf(checkpointSettings(checkpoint, name));
+  return { name, bytes: frozenModel(checkpoint, name, { data }), checkpoint: bytes };
+}
+
+/** The branches of a network as its checkpoint has them. Throws UserError as `frozen`. */
+export function branchesOf(bytes: Uint8Array, name: string): Pick<Model, "shakeable"> & { blocks: number } {
+  const checkpoint = decodeCheckpoint(bytes, name);
+  const settings = checkpointSettings(checkpoint, name);
+  return {
+    blocks: blockCount(settings),
+    shakeable: async () => inferenceModel(settings, checkpoint, {}, { alphaInput: true }),
+  };
+}
