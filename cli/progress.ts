@@ -1,47 +1,88 @@
 import { MultiBar, type SingleBar } from "cli-progress";
 import { colors, visible } from "./terminal.ts";
 
+/** A line, or the same line at several lengths, the longest first: the first one that fits is shown. */
+export type Line = string | readonly string[];
+
 /**
  * Shows the progress of a long command: a live line on a terminal, a plain line every few seconds elsewhere.
+ * Lines fit the columns of the terminal, and 80 elsewhere.
  */
 export interface Progress {
   /** Shows `done` of `total` with a text. */
-  update(done: number, total: number, text: string): void;
-  /** Prints a permanent line. */
-  log(line: string): void;
+  update(done: number, total: number, text: Line): void;
+  /** Prints a permanent line. One of a single length is never cut. */
+  log(line: Line): void;
   /** Ends the live line. */
   stop(): void;
 }
 
 const PLAIN_INTERVAL_MS = 10_000;
 
+/** The columns of a line where nothing says how many there are. */
+const COLUMNS = 80;
+
+/** The lengths of the bar of a live line; there is none where less is left. */
+const [LONGEST_BAR, SHORTEST_BAR] = [20, 5];
+
+/** A line of so many columns leaves room for a bar of so many. */
+const [WIDE, USUAL_BAR] = [60, 10];
+
 /** A progress display on standard error. */
 export function openProgress(stream: NodeJS.WriteStream = process.stderr): Progress {
   return stream.isTTY ? liveProgress(stream) : plainProgress(stream);
 }
 
+/** The longest of a line's texts that fits, else the shortest one. */
+export function fitting(line: Line, columns: number): string {
+  const texts = typeof line === "string" ? [line] : line;
+  return texts.find(({ length }) => length <= columns) ?? texts.at(-1) ?? "";
+}
+
+/**
+ * A live line that fits: a bar of the share that is done in the room that the text leaves, and the text,
+ * which is cut where even its shortest form is too long. `paint` colours the bar.
+ */
+export function liveLine(
+  share: number,
+  text: Line,
+  columns: number,
+  paint: (bar: string) => string = (bar) => bar,
+): string {
+  const fit = fitting(text, columns < WIDE ? columns : columns - USUAL_BAR - 1);
+  const shown = fit.length <= columns ? fit : `${fit.slice(0, Math.max(0, columns - 1))}…`;
+  const room = Math.min(LONGEST_BAR, columns - shown.length - 1);
+  if (room < SHORTEST_BAR) return shown;
+  const full = Math.round(Math.min(1, Math.max(0, share)) * room);
+  return `${paint("━".repeat(full) + "╌".repeat(room - full))} ${shown}`;
+}
+
+function visibleLine(line: Line): Line {
+  return typeof line === "string" ? visible(line) : line.map(visible);
+}
+
 function liveProgress(stream: NodeJS.WriteStream): Progress {
   const { cyan } = colors(stream);
+  // the last column stays free: some terminals wrap a line that fills it
+  const columns = () => (stream.columns || COLUMNS) - 1;
+  let text: Line = "";
   const bars = new MultiBar({
     stream,
-    format: `${cyan("{bar}")} {text}`,
-    barCompleteChar: "━",
-    barIncompleteChar: "╌",
-    barsize: 20,
+    format: (_options, { progress }) => liveLine(progress, text, columns(), cyan),
     hideCursor: true,
     clearOnComplete: true,
     gracefulExit: false,
   });
   let bar: SingleBar | undefined;
   return {
-    update(done, total, text) {
-      const shown = { text: visible(text) };
-      bar ??= bars.create(total, done, shown);
+    update(done, total, line) {
+      text = visibleLine(line);
+      bar ??= bars.create(total, done);
       bar.setTotal(total);
-      bar.update(done, shown);
+      bar.update(done);
     },
     log(line) {
-      bars.log(`${visible(line)}\n`);
+      bars.log(`${fitting(visibleLine(line), columns())}\n`);
       bars.update();
     },
     stop() {
@@ -53,16 +94,15 @@ function liveProgress(stream: NodeJS.WriteStream): Progress {
 
 function plainProgress(stream: NodeJS.WriteStream): Progress {
   let last = performance.now();
+  const write = (line: Line) => {
+    last = performance.now();
+    stream.write(`${fitting(visibleLine(line), COLUMNS)}\n`);
+  };
   return {
     update(_done, _total, text) {
-      if (performance.now() - last < PLAIN_INTERVAL_MS) return;
-      last = performance.now();
-      stream.write(`${visible(text)}\n`);
+      if (performance.now() - last >= PLAIN_INTERVAL_MS) write(text);
     },
-    log(line) {
-      last = performance.now();
-      stream.write(`${visible(line)}\n`);
-    },
+    log: write,
     stop() {},
   };
 }

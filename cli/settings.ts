@@ -10,13 +10,23 @@ import {
 import { defaultForm, inputForms, outputForms } from "../shakenet/inference-form.ts";
 import { runSettingGroups } from "../shakenet/node/run-config.ts";
 import { targets } from "../shakenet/settings.ts";
-
 import { anyModelSettings } from "./any-model-settings.ts";
-
+import { secondsIn } from "./duration.ts";
 import { pictureSettings } from "./models/settings.ts";
 
 const count = z.int().min(1);
 const path = z.string().min(1);
+
+/** A time in seconds. */
+const duration = z
+  .union([z.number().positive(), z.string()])
+  .transform((value, context) => {
+    const seconds = typeof value === "number" ? value : secondsIn(value);
+    if (seconds !== undefined) return seconds;
+    context.issues.push({ code: "custom", message: "no time", input: value });
+    return z.NEVER;
+  })
+  .meta({ expectation: "a time above 0, such as 90s, 15m, 1h30m or a number of seconds" });
 
 /**
  * Every setting of every command: its type, default, choices and help. Flags, config files and messages
@@ -90,6 +100,11 @@ export const settingGroups = {
     pictures: z.array(path).optional().describe("PNG or JPEG files of any size"),
     checkpoint: z.enum(["last", "best"]).default("last").describe("checkpoint of the run to use"),
     config: path.optional().describe("JSON file with settings; flags override it"),
+    maxTime: duration
+      .optional()
+      .describe(
+        "time after which training ends; what is trained is tested and exported then: 90s, 15m, 1h30m [default: none]",
+      ),
     timeout: z
       .number()
       .positive()
@@ -126,6 +141,10 @@ export const settingGroups = {
       .boolean()
       .default(false)
       .describe("measure how alike the two branches of every block of a run are, as the paper's figure 3"),
+    dryRun: z
+      .boolean()
+      .default(false)
+      .describe("say what would be trained, time one step, and say when the run would end; write nothing"),
     dot: z.boolean().default(false).describe("print the graph in Graphviz's language, for a drawing"),
   },
 } as const;

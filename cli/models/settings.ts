@@ -32,7 +32,8 @@ export const pictureSettings = {
 
 const { Data, Training, Machine } = runSettingGroups;
 const { channels: _channels, imageSize: _imageSize, ...ofData } = Data;
-const { epochs, batchSize, schedule, warmUp, finalRate, seed, tta, evaluateEveryEpochs } = Training;
+const { epochs, batchSize, schedule, warmUp, finalRate, seed, tta } = Training;
+const { evaluateEveryEpochs, patienceEpochs } = Training;
 const { average, averageDecay, averageEverySteps } = Training;
 
 /**
@@ -53,6 +54,7 @@ export const modelSchemas = {
   seed,
   tta,
   evaluateEveryEpochs,
+  patienceEpochs,
   ...Machine,
 } as const;
 

@@ -23,15 +23,21 @@ export type ClassificationTask = Task<ClassificationMetric, ClassificationMetric
 export type ClassificationEvent = TrainingEvent<ClassificationMetric, ClassificationMetric, "images">;
 export type ClassificationRecord = EpochRecord<ClassificationMetric, ClassificationMetric, "images">;
 
+/** JSON has no NaN: a metric that is not finite is written as null. */
+const metric = z.pipe(
+  z.nullable(z.number()),
+  z.transform((value: number | null) => value ?? Number.NaN),
+);
+
 const recordSchema = z.looseObject({
   epoch: z.int().check(z.minimum(1)),
   step: z.int().check(z.minimum(1)),
-  train_loss: z.number(),
-  train_accuracy: z.number(),
-  test_loss: z.number(),
-  test_accuracy: z.number(),
+  train_loss: metric,
+  train_accuracy: metric,
+  test_loss: metric,
+  test_accuracy: metric,
   learning_rate: z.number(),
-  images_per_second: z.number(),
+  images_per_second: metric,
   seconds: z.number(),
 });
 

@@ -65,3 +65,10 @@ export interface LoadOptions {
 export function pixelsOf({ channels, height, width }: ImageSize): number {
   return channels * height * width;
 }
+
+/** The first images of a data set, with their labels; all of them where it has fewer. */
+export function firstImages(dataset: Dataset, most: number): Dataset {
+  const count = Math.min(most, dataset.count);
+  const images = dataset.images.subarray(0, count * pixelsOf(dataset.size));
+  return { ...dataset, images, labels: dataset.labels.subarray(0, count), count };
+}

@@ -1,13 +1,11 @@
-/** Wall time, steps and examples since an epoch began, or since a run went on within it. */
+/** Wall time and examples since an epoch began, or since a run went on within it. */
 export class Clock {
   readonly #start = performance.now();
   #examples = 0;
-  #steps = 0;
 
   /** Counts a step. */
   count(examples: number): void {
     this.#examples += examples;
-    this.#steps += 1;
   }
 
   get seconds(): number {
@@ -17,9 +15,5 @@ export class Clock {
   /** Examples per second. */
   get rate(): number {
     return this.#examples / this.seconds;
-  }
-
-  get secondsPerStep(): number {
-    return this.seconds / Math.max(1, this.#steps);
   }
 }

@@ -34,7 +34,9 @@ export type TrainingEvent<
       /** The metrics of this step alone. */
       readonly batchMetrics: Metrics<Train>;
       readonly learningRate: number;
+      /** The usual rate of the last steps, without pauses. */
       readonly examplesPerSecond: number;
+      /** The time of the other steps and evaluations, by what the last ones usually took. */
       readonly secondsLeft: number;
     }
   | { readonly type: "evaluation"; readonly done: number; readonly of: number }

@@ -9,6 +9,7 @@ import { prepareCall, takeCall } from "./calls.ts";
 import { Clock } from "./clock.ts";
 import { DivergedError } from "./diverged-error.ts";
 import type { CheckpointKind, EpochRecord, TrainingEvent } from "./events.ts";
+import { Pace } from "./pace.ts";
 import { mapMetrics, Progress } from "./progress.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Metrics, Task } from "./task.ts";
@@ -54,7 +55,7 @@ export async function* train<Train extends string, Test extends string, Unit ext
 ): AsyncGenerator<TrainingEvent<Train, Test, Unit>> {
   const { epochs, learningRate, checkpointEverySteps, evaluateEveryEpochs = 1, average, signal } = settings;
   const steps = task.stepsPerEpoch * epochs;
-  const run = new Run(trainer, task, settings.store, await trainer.checkpoint());
+  const run = new Run(trainer, task, settings, await trainer.checkpoint());
   const { progress } = run;
   yield await run.save("last");
   const stride = average && averageStride(average);
@@ -69,16 +70,18 @@ export async function* train<Train extends string, Test extends string, Unit ext
     const outputs = await running;
     const averaging = average && averageStep(average, first + examples.length, steps);
     if (averaging) await trainer.averageWeights(averaging);
+    run.pace.countSteps(examples);
     for (const [i, rate] of rates.entries()) {
       const batchMetrics = run.count(outputs, i, at(examples, i), rate);
       clock.count(at(examples, i));
-      yield { type: "step", ...run.position(steps, clock), batchMetrics };
+      yield { type: "step", ...run.position(), batchMetrics };
     }
     const isEpochEnd = progress.step % task.stepsPerEpoch === 0;
     const isEvaluated = progress.epochs % evaluateEveryEpochs === 0 || progress.step === steps;
     const isDue = progress.step % checkpointEverySteps < examples.length;
     if (isEpochEnd && isEvaluated) {
       yield* run.finishEpoch(clock);
+      run.pace.countEvaluation();
       clock = new Clock();
     } else if (isEpochEnd || isDue || signal?.aborted) {
       yield await run.save("last");
@@ -93,21 +96,22 @@ export async function* train<Train extends string, Test extends string, Unit ext
 /** What a run holds on to between its steps. */
 class Run<Train extends string, Test extends string, Unit extends string> {
   readonly progress: Progress<Train, Test>;
+  readonly pace = new Pace();
   readonly #trainer: Trainer | ChunkTrainer;
   readonly #task: Task<Train, Test, Unit>;
-  readonly #store: CheckpointStore;
+  readonly #settings: TrainSettings;
   #learningRate = 0;
   #savedStep: number | undefined;
 
   constructor(
     trainer: Trainer | ChunkTrainer,
     task: Task<Train, Test, Unit>,
-    store: CheckpointStore,
+    settings: TrainSettings,
     checkpoint: Pick<Checkpoint, "properties">,
   ) {
     this.#trainer = trainer;
     this.#task = task;
-    this.#store = store;
+    this.#settings = settings;
     this.progress = new Progress(task, checkpoint);
   }
 
@@ -129,16 +133,25 @@ class Run<Train extends string, Test extends string, Unit extends string> {
   }
 
   /** What an event says of the run behind a step. */
-  position(steps: number, clock: Clock) {
+  position() {
     const { step, metrics } = this.progress;
+    const { stepsPerEpoch } = this.#task;
+    const { epochs, evaluateEveryEpochs = 1 } = this.#settings;
+    const steps = stepsPerEpoch * epochs;
+    const evaluations = (epoch: number) => Math.floor(epoch / evaluateEveryEpochs);
+    const done = Math.floor((step - 1) / stepsPerEpoch);
+    const isLastExtra = epochs % evaluateEveryEpochs > 0;
     return {
-      epoch: Math.ceil(step / this.#task.stepsPerEpoch),
+      epoch: done + 1,
       step,
       steps,
       metrics,
       learningRate: this.#learningRate,
-      examplesPerSecond: clock.rate,
-      secondsLeft: (steps - step) * clock.secondsPerStep,
+      examplesPerSecond: this.pace.examplesPerSecond,
+      secondsLeft: this.pace.secondsFor(
+        steps - step,
+        evaluations(epochs) - evaluations(done) + Number(isLastExtra),
+      ),
     };
   }
 
@@ -186,7 +199,7 @@ class Run<Train extends string, Test extends string, Unit extends string> {
       }
     }
     this.progress.writeTo(checkpoint);
-    await this.#store.save(kind, encodeCheckpoint(checkpoint));
+    await this.#settings.store.save(kind, encodeCheckpoint(checkpoint));
     this.#savedStep = step;
     return { type: "checkpoint", kind, step };
   }

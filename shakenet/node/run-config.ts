@@ -198,6 +198,9 @@ export const runSettingGroups = {
     evaluateEveryEpochs: count
       .optional()
       .describe("evaluate every N epochs, and after the last [default: 1]"),
+    patienceEpochs: count
+      .optional()
+      .describe("end the run after N epochs without a better accuracy [default: train all epochs]"),
   },
   Machine: {
     engine: z
@@ -222,6 +225,18 @@ export const runSettingGroups = {
       .optional()
       .describe("steps that the device takes in one call, on cpu, cuda and wasm [default: parts of a step]"),
     checkpointEverySteps: count.default(200).describe("save a checkpoint every N steps"),
+    saveEvery: count
+      .optional()
+      .describe(
+        "keep the checkpoint of every Nth epoch, as checkpoints/epoch-N [default: none; 1 with --checkpoint-hist]",
+      ),
+    checkpointHist: count
+      .optional()
+      .describe("how many of those checkpoints are kept, the newest ones [default: all]"),
+    tensorboard: z
+      .boolean()
+      .optional()
+      .describe("write event files for TensorBoard into the run's folder tensorboard"),
   },
 } as const;
 
@@ -246,6 +261,9 @@ export const placeSettings: readonly RunSettingName[] = [
   "threads",
   "stepsPerCall",
   "checkpointEverySteps",
+  "saveEvery",
+  "checkpointHist",
+  "tensorboard",
 ];
 
 /** The settings of a run, complete. */

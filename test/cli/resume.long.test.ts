@@ -114,10 +114,10 @@ test("a run that is done is left as it is by --resume", async () => {
 });
 
 test("flags that contradict the run are refused by name, those that say where are not", async () => {
-  const refused = await shake(folder, "train", "--resume", "whole", "--learning-rate", "0.3");
+  const refused = await shake(folder, "train", "--resume", "whole", "--batch-size", "32");
   expect(refused.code).toBe(2);
   expect(refused.stderr).toBe(
-    "shake: --learning-rate 0.3 contradicts whole, which has learning-rate 0.1: leave it out.\n",
+    "shake: --batch-size 32 contradicts whole, which has batch-size 16: leave it out.\n",
   );
   const unsaid = await shake(folder, "train", "--resume", "whole", "--label-smoothing", "0.3");
   expect(unsaid.stderr).toBe(

@@ -46,7 +46,7 @@ test("a run leaves every file that it promises", () => {
 
 test("it says what it does on standard error and what came out, with the next commands, on standard output", () => {
   expect(trained.stderr).toMatch(/network +8 2x2d, shake-shake-image, [\d,]+ parameters/);
-  expect(trained.stderr).toMatch(/epoch 2\/2 {2}train \d+\.\d\d % .* test \d+\.\d\d % .* images\/s/);
+  expect(trained.stderr).toMatch(/^epoch 2\/2 {2}train \d+\.\d\d % .* test \d+\.\d\d % .* \d+ s/m);
   expect(trained.stdout).toMatch(/Test accuracy \d+\.\d\d %/);
   for (const next of ["eval --run", "inspect", "export"])
     expect(trained.stdout).toContain(`  ${printedShake} ${next} runs/8-2x2d-shapes-s1`);
@@ -164,10 +164,37 @@ test("a run that diverges stops with the step and the checkpoint that is kept", 
   );
   expect(result.code).toBe(2);
   expect(result.stderr).toMatch(
-    /shake: The run diverged at step \d+, .* The checkpoint of step 0 is kept\. It is diverged\/checkpoints\/last\.\n$/,
+    /shake: The run diverged at step \d+, .* The checkpoint of step 0 is kept\. It is diverged\/checkpoints\/last\.\n/,
+  );
+  const command = `${printedShake} train --resume diverged --learning-rate `;
+  expect(result.stderr).toMatch(
+    new RegExp(`To go on from the last checkpoint at a tenth of the learning rate:\n  ${command}1e\\+29\n$`),
   );
   expect(existsSync(join(folder, "diverged/checkpoints/last"))).toBe(true);
   expect(existsSync(join(folder, "diverged/model.onnx"))).toBe(false);
+  const inspected = await shake(folder, "inspect", "diverged");
+  expect(inspected.stdout).toMatch(/^progress +0 of 2 epochs, step 0$/m);
+  // the command's flags, at a rate that trains
+  const lower = await shake(folder, "train", "--resume", "diverged", "--learning-rate", "0.01");
+  expect(lower.code, lower.stderr).toBe(0);
+  expect(lower.stderr).toContain(
+    "The run goes on from epoch 0 with a highest learning rate of 0.01 instead of 1e+30: the learning rate is 0.01 at this place, not 1e+30.",
+  );
+  expect(JSON.parse(readFileSync(join(folder, "diverged/config.json"), "utf8"))).toMatchObject({
+    learningRate: 0.01,
+  });
+});
+
+test("a run with an epoch of NaN, which metrics.jsonl has as null, is inspected and goes on", async () => {
+  cpSync(run, join(folder, "nan"), { recursive: true });
+  const file = join(folder, "nan/metrics.jsonl");
+  const lines = readFileSync(file, "utf8").trim().split("\n");
+  const second = { ...JSON.parse(lines[1] ?? ""), train_loss: null, test_loss: null };
+  writeFileSync(file, `${lines[0]}\n${JSON.stringify(second)}\n`);
+  const { code, stdout } = await shake(folder, "inspect", "nan");
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^2 +\S+ % +NaN /m);
+  expect((await shake(folder, "train", "--resume", "nan")).code).toBe(0);
 });
 
 test("a run whose last checkpoint is damaged goes on from the best one to the same bytes, and says so", async () => {

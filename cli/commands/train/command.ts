@@ -11,6 +11,8 @@ const settings = [
   "artifacts",
   "init",
   "freeze",
+  "maxTime",
+  "dryRun",
   "config",
   "json",
 ] as const;

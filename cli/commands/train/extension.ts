@@ -10,10 +10,24 @@ export function isExtended(
   return given.epochs !== undefined && given.epochs > epochs;
 }
 
-/** What more epochs mean for the learning rate of a run, in a sentence. */
-export function extensionNote(own: TrainConfig, config: TrainConfig, { properties }: Checkpoint): string {
+/** What other settings mean for the learning rate of a run that goes on from a checkpoint, in sentences. */
+export function resumeNotes(
+  own: TrainConfig,
+  config: TrainConfig,
+  { properties }: Checkpoint,
+): readonly string[] {
   const done = Number(properties.get("epoch") ?? 0);
   const rate = (of: TrainConfig) =>
     Number(scheduleOf(of)(Math.min(done, of.epochs), of.epochs).toPrecision(3));
-  return `The run goes on from epoch ${done} to ${config.epochs}. Its schedule now counts ${config.epochs} epochs instead of ${own.epochs}, so the learning rate is ${rate(config)} at this place, not ${rate(own)}.`;
+  const instead = `the learning rate is ${rate(config)} at this place, not ${rate(own)}.`;
+  const from = `The run goes on from epoch ${done}`;
+  if (isExtended(own, config)) {
+    return [
+      `${from} to ${config.epochs}. Its schedule now counts ${config.epochs} epochs instead of ${own.epochs}, so ${instead}`,
+    ];
+  }
+  if (config.learningRate === own.learningRate) return [];
+  return [
+    `${from} with a highest learning rate of ${config.learningRate} instead of ${own.learningRate}: ${instead}`,
+  ];
 }

@@ -2,7 +2,8 @@ import type { TrainingArtifacts } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import type { InputSizes } from "../../../graph-builder/index.ts";
 import { describeData } from "../../../runtime/data/dataset.ts";
-import { type Dataset, pictureTask, pixelsOf } from "../../../runtime/index.ts";
+import { firstImages } from "../../../runtime/data/types.ts";
+import { type Dataset, pictureTask } from "../../../runtime/index.ts";
 import { openEngine, trainingSources } from "../../../runtime/node/run/engine.ts";
 import { augmentationOf, earlySizeOf, mixingOf } from "../../../shakenet/node/loop-settings.ts";
 import { classifierOf } from "../../models/classifier.ts";
@@ -78,6 +79,5 @@ function wholeBatches(dataset: Dataset, batch = 1): Dataset {
       details: { batch, images: dataset.count },
     });
   }
-  const images = dataset.images.subarray(0, count * pixelsOf(dataset.size));
-  return { ...dataset, images, labels: dataset.labels.subarray(0, count), count };
+  return firstImages(dataset, count);
 }

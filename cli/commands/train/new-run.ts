@@ -54,45 +54,54 @@ import { shakeNetSubject } from "./shakenet-subject.ts";
 
 /** Prepares a new run. Throws UserError for invalid network settings, and where its folder exists. */
 export async function prepareNewRun(said: TrainGiven, progress: Progress): Promise<PreparedRun> {
-  const { artifacts: folder, runDir: path } = said;
-  if (path !== undefined) await RunDirectory.expectFree(path);
+  if (said.runDir !== undefined) await RunDirectory.expectFree(said.runDir);
   expectInitialModel(said);
   const given = await withDataPath(said);
-  if (given.init !== undefined && isModelFile(given.init)) {
-    const { artifacts, name, given: rest } = await openInitialModel(given.init, given);
+  const { init, artifacts: folder } = given;
+  if (init !== undefined && isModelFile(init)) {
+    const { artifacts, name, given: rest } = await openInitialModel(init, given);
     return newModelRun(artifacts, name, rest, progress);
   }
-  if (folder === undefined) {
-    const { opened, facts } = await dataOfShakeNet(given, progress);
-    const settings = withRecipe(partOf(runSchemas, given));
-    if (given.init === undefined) return newShakeNet(compile(runConfig(settings, facts)), path, opened);
-    const initial = await readInitialCheckpoint(given.init);
-    const { config, artifacts } = compile(runConfig({ ...networkOf(initial.settings), ...settings }, facts));
-    const checkpoint = withInitialWeights(artifacts.checkpoint, initial);
-    const prepared = newShakeNet({ config, artifacts: { ...artifacts, checkpoint } }, path, opened);
-    // the filters of a whitening stem came with the other weights
-    return { ...prepared, takeFromData: () => {} };
-  }
+  if (folder === undefined) return newNetworkRun(given, progress);
   const manifest = await readManifest(folder, (each): each is Manifest => each.format === 1);
   const artifacts = await readTrainingArtifacts(folder);
-  if (!isShakeNetManifest(manifest, join(folder, "manifest.json")))
-    return newModelRun({ ...artifacts, manifest }, folder, given, progress);
+  return isShakeNetManifest(manifest, join(folder, "manifest.json"))
+    ? newArtifactsRun({ ...artifacts, manifest }, folder, given, progress)
+    : newModelRun({ ...artifacts, manifest }, folder, given, progress);
+}
+
+/** A run of a ShakeNet that is compiled for it, with the weights of --init where that is given. */
+async function newNetworkRun(given: TrainGiven, progress: Progress): Promise<PreparedRun> {
+  const { opened, facts } = await dataOfShakeNet(given, progress);
+  const { init, runDir } = given;
+  const settings = withRecipe(partOf(runSchemas, given));
+  if (init === undefined) return newShakeNet(compile(runConfig(settings, facts)), runDir, opened);
+  const initial = await readInitialCheckpoint(init);
+  const { config, artifacts } = compile(runConfig({ ...networkOf(initial.settings), ...settings }, facts));
+  const checkpoint = withInitialWeights(artifacts.checkpoint, initial);
+  const prepared = newShakeNet({ config, artifacts: { ...artifacts, checkpoint } }, runDir, opened);
+  // the filters of a whitening stem came with the other weights
+  return { ...prepared, takeFromData: () => {} };
+}
+
+/** A run of a ShakeNet that build-graph compiled into a folder. */
+async function newArtifactsRun(
+  artifacts: ShakeNetArtifacts,
+  folder: string,
+  given: TrainGiven,
+  progress: Progress,
+): Promise<PreparedRun> {
+  const { data, runDir } = given;
   const own = withRecipe(partOf(runSchemas, given));
-  if (given.data === undefined || isDatasetName(given.data)) {
+  if (data === undefined || isDatasetName(data)) {
     refusePictureSettings(given);
-    const plan = openShakeNet({ ...artifacts, manifest }, folder, own);
-    return newShakeNet(plan, path, await openData(plan.config, progress));
+    const plan = openShakeNet(artifacts, folder, own);
+    return newShakeNet(plan, runDir, await openData(plan.config, progress));
   }
-  const { mean } = manifest.settings;
-  const side = manifest.settings.imageSize ?? 32;
+  const { mean, std, imageSize: side = 32 } = artifacts.manifest.settings;
   const size = { channels: mean.length, height: side, width: side };
-  const { facts, data } = await openNewPictures(given.data, size, given, progress);
-  const { std } = manifest.settings;
-  return newShakeNet(
-    openShakeNet({ ...artifacts, manifest }, folder, own, { ...facts, mean, std }),
-    path,
-    data,
-  );
+  const { facts, data: opened } = await openNewPictures(data, size, given, progress);
+  return newShakeNet(openShakeNet(artifacts, folder, own, { ...facts, mean, std }), runDir, opened);
 }
 
 /** The settings with an absolute path of one's own pictures, and of other files that a run keeps. */

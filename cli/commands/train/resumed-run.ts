@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
-import type { Manifest } from "../../../artifacts/index.ts";
+import { decodeCheckpoint, type Manifest, type TrainingArtifacts } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import type { ClassificationRecord } from "../../../runtime/index.ts";
-import type { RunDirectory } from "../../../runtime/node/run/run-directory.ts";
+import { type RunDirectory, runOfCheckpoint } from "../../../runtime/node/run/run-directory.ts";
 import { partOf } from "../../../runtime/node/run/schema.ts";
 import { openRun, type ShakeNetRun } from "../../../shakenet/node/run.ts";
 import { type GivenRun, placeSettings, runConfig, runSchemas } from "../../../shakenet/node/run-config.ts";
@@ -13,93 +13,115 @@ import { changedModelConfig, givenForModel } from "../../models/settings.ts";
 import type { Progress } from "../../progress.ts";
 import { say } from "../../terminal.ts";
 import type { TrainGiven } from "./command.ts";
-import { extensionNote, isExtended } from "./extension.ts";
+import { isExtended, resumeNotes } from "./extension.ts";
 import { modelSubject } from "./model-subject.ts";
 import { type PreparedRun, refuseContradictions, type TrainConfig } from "./prepared-run.ts";
 import { shakeNetSubject } from "./shakenet-subject.ts";
 
+/** The folder of a run and the checkpoint to go on from. */
+interface ResumePoint {
+  readonly path: string;
+  /** A checkpoint that was named; undefined for the last one. */
+  readonly checkpoint: string | undefined;
+}
+
 /**
- * Prepares a run to resume, and locks it. Throws UserError where there is none, where another process trains
- * it, and for settings that differ from its own.
+ * Prepares a run to resume, and locks it; a dry run leaves it as it is. Throws UserError where there is none,
+ * where another process trains it, and for settings that differ from its own.
  */
 export async function prepareResumedRun(said: TrainGiven, progress: Progress): Promise<PreparedRun> {
   const given = absolutePaths(said);
-  const path = given.resume || given.runDir;
-  if (!path) {
-    throw new UserError(
-      `--resume needs the folder of a run: ${shakeCommand("train", "--resume", "runs/NAME")}.`,
-      { code: "setting-missing", details: { setting: "resume" } },
-    );
-  }
   if (given.artifacts !== undefined) {
     throw new UserError("--artifacts does not go with --resume: a run keeps its own.", {
       code: "setting-conflict",
     });
   }
-  const model = await findModelRun(path);
-  return model ? resumeModel(model, given, progress) : resumeShakeNet(await openRun(path), given, progress);
+  const point = await resumePoint(given.resume || given.runDir);
+  const model = await findModelRun(point.path);
+  return model
+    ? resumeModel(model, point, given, progress)
+    : resumeShakeNet(await openRun(point.path), point, given, progress);
 }
 
-async function resumeModel(saved: ModelRun, given: TrainGiven, progress: Progress): Promise<PreparedRun> {
+/** What --resume names: the folder of a run, or one of its checkpoints. */
+async function resumePoint(path: string | undefined): Promise<ResumePoint> {
+  if (path) {
+    const run = await runOfCheckpoint(path);
+    return run === undefined ? { path, checkpoint: undefined } : { path: run, checkpoint: path };
+  }
+  throw new UserError(
+    `--resume needs the folder of a run: ${shakeCommand("train", "--resume", "runs/NAME")}.`,
+    { code: "setting-missing", details: { setting: "resume" } },
+  );
+}
+
+async function resumeModel(
+  saved: ModelRun,
+  point: ResumePoint,
+  given: TrainGiven,
+  progress: Progress,
+): Promise<PreparedRun> {
   const { path, config: own } = saved;
-  await saved.lock();
   const part = withOwnPlace(givenForModel(given, path), own);
   const { pixels } = own.feeding;
-  refuseContradictions(
-    part,
-    { imageSize: own.feeding.height, ...own, pixels },
-    path,
-    freeSettings(own, given),
-  );
+  const fixed = { imageSize: own.feeding.height, ...own, pixels };
+  refuseContradictions(part, fixed, path, freeSettings(own, given));
   const config = changedModelConfig(own, part);
-  const openDirectory = () => reopen(saved, config);
-  const note = await saved.mendLast();
-  if (note) say(note);
-  const artifacts = await saved.artifacts();
-  await tellExtension(saved, config);
+  const resumed = await openCheckpoint(saved, point, config, given);
   const data = await openData(config, progress);
-  return { ...modelSubject(config, artifacts), data, openDirectory, where: saved.checkpointPath("last") };
+  return { ...modelSubject(config, resumed.artifacts), data, ...resumed };
 }
 
 async function resumeShakeNet(
   saved: ShakeNetRun,
+  point: ResumePoint,
   given: TrainGiven,
   progress: Progress,
 ): Promise<PreparedRun> {
-  const { path } = saved;
-  await saved.lock();
   const { pictures, ...own } = saved.config;
   const part = withOwnPlace(partOf(runSchemas, given), saved.config);
-  refuseContradictions(part, saved.config, path, freeSettings(saved.config, given));
+  refuseContradictions(part, saved.config, saved.path, freeSettings(saved.config, given));
   const config = runConfig({ ...own, ...part }, pictures);
-  const openDirectory = () => reopen(saved, config);
-  const note = await saved.mendLast();
-  if (note) say(note);
-  const artifacts = await saved.artifacts();
-  await tellExtension(saved, config);
+  const resumed = await openCheckpoint(saved, point, config, given);
   const data = await openData(config, progress);
-  return { ...shakeNetSubject(config, artifacts), data, openDirectory, where: saved.checkpointPath("last") };
+  return { ...shakeNetSubject(config, resumed.artifacts), data, ...resumed };
+}
+
+/** Locks a run and opens its checkpoint. What its folder takes over it takes when it is opened. */
+async function openCheckpoint<C extends TrainConfig, M extends Manifest>(
+  saved: RunDirectory<C, M, ClassificationRecord>,
+  { checkpoint: named }: ResumePoint,
+  config: C,
+  { dryRun }: TrainGiven,
+): Promise<Pick<PreparedRun, "where" | "openDirectory"> & { readonly artifacts: TrainingArtifacts<M> }> {
+  if (!dryRun) {
+    await saved.lock();
+    const note = named === undefined ? await saved.mendLast() : undefined;
+    if (note) say(note);
+  }
+  const where = named ?? saved.checkpointPath("last");
+  const artifacts = await saved.artifacts(where);
+  for (const note of resumeNotes(saved.config, config, decodeCheckpoint(artifacts.checkpoint, where)))
+    say(note);
+  const openDirectory = async () => {
+    if (named !== undefined) await saved.save("last", artifacts.checkpoint);
+    return reopen(saved, config);
+  };
+  return { artifacts, where, openDirectory };
 }
 
 /**
- * The settings that a resumed run may change: pictures of one's own may be in another place, and there may be
- * more epochs.
+ * The settings that a resumed run may change: pictures of one's own may be in another place, there may be
+ * more epochs, another rate and another patience.
  */
 function freeSettings(own: TrainConfig, given: TrainGiven): readonly string[] {
   return [
     ...placeSettings,
+    "learningRate",
+    "patienceEpochs",
     ...(own.pictures ? ["data", "classMap"] : []),
     ...(isExtended(own, given) ? ["epochs"] : []),
   ];
-}
-
-/** Says what more epochs mean for the learning rate. */
-async function tellExtension<C extends TrainConfig, M extends Manifest>(
-  saved: RunDirectory<C, M, ClassificationRecord>,
-  config: TrainConfig,
-): Promise<void> {
-  if (!isExtended(saved.config, config)) return;
-  say(extensionNote(saved.config, config, await saved.checkpoint("last")));
 }
 
 /**
@@ -114,6 +136,18 @@ function withOwnPlace<G extends Pick<GivenRun, "replicas" | "data">>(
   return pictures && given.data !== undefined ? { ...kept, data: resolve(given.data) } : kept;
 }
 
+/** What a resume may change for good. */
+const kept = [
+  "data",
+  "dataDir",
+  "epochs",
+  "learningRate",
+  "patienceEpochs",
+  "saveEvery",
+  "checkpointHist",
+  "tensorboard",
+] as const;
+
 async function reopen<C extends TrainConfig, M extends Manifest>(
   saved: RunDirectory<C, M, ClassificationRecord>,
   config: C,
@@ -121,7 +155,7 @@ async function reopen<C extends TrainConfig, M extends Manifest>(
   const directory = saved.withConfig(config);
   await directory.prepareToResume();
   // the next resume, eval and verify must know them too
-  const isChanged = config.epochs !== saved.config.epochs || config.data !== saved.config.data;
+  const isChanged = kept.some((name) => config[name] !== saved.config[name]);
   if (isChanged) await directory.saveConfig();
   return directory;
 }

@@ -1,20 +1,8 @@
-import { UserError } from "../../../graph-builder/errors.ts";
-import { stepsPerEpoch } from "../../../runtime/data/batches.ts";
-import { describeData } from "../../../runtime/data/dataset.ts";
-import {
-  type CheckpointKind,
-  type ClassificationTask,
-  DivergedError,
-  scheduleOf,
-  train,
-} from "../../../runtime/index.ts";
-import { ReplicaError } from "../../../runtime/node/index.ts";
-import { averageOf } from "../../../shakenet/node/loop-settings.ts";
-import type { ShakeNetEngine } from "../../../shakenet/node/run.ts";
 import { countsTable, warningsOf } from "../../data/describe.ts";
-import { formatFields, formatLarge } from "../../format.ts";
-import { shakeCommand } from "../../invocation.ts";
+import { measuredPart } from "../../data/part-name.ts";
+import type { Progress } from "../../progress.ts";
 import { openProgress } from "../../progress.ts";
+import { checkpointsReporter } from "../../reporters/checkpoints.ts";
 import { curvesReporter, metricsReporter } from "../../reporters/files.ts";
 import { hintReporter } from "../../reporters/hint.ts";
 import type { Reporter } from "../../reporters/reporter.ts";
@@ -22,55 +10,82 @@ import { terminalReporter } from "../../reporters/terminal.ts";
 import { say } from "../../terminal.ts";
 import type { TrainGiven } from "./command.ts";
 import { loadSets, withData } from "./data.ts";
+import { tryRun } from "./dry-run.ts";
+import { explained, resumeCommand } from "./failure.ts";
 import { finish } from "./finish.ts";
-import { listenForInterrupt } from "./interrupt.ts";
 import { prepareNewRun } from "./new-run.ts";
-import type { DataSets, Subject, TrainConfig, TrainRun } from "./prepared-run.ts";
+import { describeRun } from "./opening-lines.ts";
+import type { DataSets, PreparedRun, TrainRun } from "./prepared-run.ts";
 import { prepareResumedRun } from "./resumed-run.ts";
+import { handleSignals, type SignalHandling, Stopping } from "./stopping.ts";
+import { trainRun } from "./training.ts";
 
 export async function run(given: TrainGiven): Promise<number> {
   const progress = openProgress();
-  const prepared = await (given.resume === undefined
-    ? prepareNewRun(given, progress)
-    : prepareResumedRun(given, progress));
-  const { config } = prepared;
-  const sets = await loadSets(prepared);
-  const checkpoint = withData(prepared, sets.trainSet);
+  const stopping = new Stopping();
+  const signals = handleSignals(stopping, {
+    onStop: () => say("\nFinishing this step and saving it; Ctrl-C again stops at once."),
+    onEnd: () => progress.stop(),
+  });
+  try {
+    const prepared = await (given.resume === undefined
+      ? prepareNewRun(given, progress)
+      : prepareResumedRun(given, progress));
+    const sets = await loadSets(prepared);
+    const checkpoint = withData(prepared, sets.trainSet);
+    if (given.dryRun) return await tryRun(prepared, sets, checkpoint, { ...given, progress });
+    return await trainAndFinish(prepared, sets, checkpoint, { given, progress, stopping, signals });
+  } finally {
+    signals.close();
+  }
+}
+
+/** What a command that trains has opened. */
+interface Opened {
+  readonly given: TrainGiven;
+  readonly progress: Progress;
+  readonly stopping: Stopping;
+  readonly signals: SignalHandling;
+}
+
+async function trainAndFinish(
+  prepared: PreparedRun,
+  sets: DataSets,
+  checkpoint: Uint8Array,
+  { given, progress, stopping, signals }: Opened,
+): Promise<number> {
   const engine = await prepared.openEngine(checkpoint);
   try {
     const directory = await prepared.openDirectory(checkpoint);
-    say(describeRun(directory, prepared, sets));
+    say(describeRun(directory.path, prepared, sets));
     const { own } = prepared.data;
     if (own) say(["", countsTable(own), "", ...warningsOf(own)].join("\n"));
-    const reporters = [
-      terminalReporter(progress, config.epochs),
-      metricsReporter(directory),
-      curvesReporter(directory, prepared.description.title),
-      ...(prepared.hint ? [hintReporter(progress, prepared.hint)] : []),
-    ];
-    const interrupt = listenForInterrupt({
-      onFirst: () => say("\nFinishing this step and saving it; Ctrl-C again stops at once."),
-      onSecond: () => progress.stop(),
-    });
     const task = prepared.taskOf(sets, engine.device);
-    const stoppedAt = await trainIn(directory, engine, task, reporters, interrupt.signal)
-      .catch((error: unknown) => {
-        throw explained(error, directory, prepared);
+    const reporters = reportersOf(directory, prepared, task.stepsPerEpoch, progress);
+    const deadline = 1000 * (given.maxTime ?? Number.POSITIVE_INFINITY);
+    const trained = await signals
+      .whileTraining(() => trainRun({ directory, engine, task, reporters, stopping, deadline }))
+      .catch(async (error: unknown) => {
+        throw await explained(error, directory, prepared);
       })
-      .finally(() => {
-        interrupt.stop();
-        progress.stop();
-      });
-    if (stoppedAt !== undefined) {
-      say(`Stopped after step ${stoppedAt}, which is saved. To go on:\n  ${resumeCommand(directory)}`);
+      .finally(() => progress.stop());
+    if (trained && stopping.reason === "signal") {
+      await directory.close();
+      say(`Stopped after step ${trained.step}, which is saved. To go on:\n  ${resumeCommand(directory)}`);
       return 130;
     }
+    const { device } = engine;
+    const { testSet } = sets;
+    const json = given.json === true;
     await finish(directory, prepared, {
       reporters,
-      json: given.json === true,
+      json,
       progress,
-      device: engine.device,
-      testSet: sets.testSet,
+      device,
+      task,
+      testSet,
+      trained,
+      stopping,
     });
     await directory.close();
     return 0;
@@ -79,64 +94,17 @@ export async function run(given: TrainGiven): Promise<number> {
   }
 }
 
-/** Trains to the end. Returns the step at which Ctrl-C stopped it, else undefined. */
-async function trainIn(
+function reportersOf(
   directory: TrainRun,
-  { session, layOut }: ShakeNetEngine,
-  task: ClassificationTask,
-  reporters: readonly Reporter[],
-  signal: AbortSignal,
-): Promise<number | undefined> {
-  const store = {
-    save: (kind: CheckpointKind, bytes: Uint8Array) => directory.save(kind, layOut(bytes)),
-  };
-  const { config } = directory;
-  const settings = { ...config, learningRate: scheduleOf(config), average: averageOf(config), store, signal };
-  let stoppedAt: number | undefined;
-  for await (const event of train(session, task, settings)) {
-    for (const reporter of reporters) await reporter.report(event);
-    if (event.type === "interrupted") stoppedAt = event.step;
-  }
-  return stoppedAt;
-}
-
-/** An error that says which checkpoint is kept, and how the data may have been fed wrongly. */
-function explained(error: unknown, directory: TrainRun, { hint }: Subject): unknown {
-  if (error instanceof ReplicaError) {
-    const message = `${error.message} The last checkpoint is kept; to go on:\n  ${resumeCommand(directory)}`;
-    return new ReplicaError(message, { cause: error.cause, details: error.details });
-  }
-  if (!(error instanceof DivergedError)) return error;
-  const { code, message, step, learningRate, savedStep, reason } = error;
-  const path = directory.checkpointPath("last");
-  const details = { step, learningRate, savedStep, reason, path };
-  const advice = hint?.({ step, loss: Number.NaN });
-  const sentences = [message, `It is ${path}.`, ...(advice === undefined ? [] : [advice])];
-  return new UserError(sentences.join(" "), { code, details, cause: error });
-}
-
-function resumeCommand({ path }: TrainRun): string {
-  return shakeCommand("train", "--resume", path);
-}
-
-function describeRun(
-  { path, config }: TrainRun,
-  { description, manifest: { parameters, cost } }: Subject,
-  { trainSet, testSet }: DataSets,
-): string {
-  const steps = stepsPerEpoch(trainSet, config.batchSize);
-  return formatFields({
-    recipe: description.recipe,
-    network: `${description.network}, ${parameters.toLocaleString("en-US")} parameters`,
-    "FLOPs an image": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
-    data: `${describeData(config).title}, ${trainSet.count.toLocaleString("en-US")} training and ${testSet.count.toLocaleString("en-US")} ${config.pictures ? "validation" : "test"} images`,
-    training: `${config.epochs} epochs of ${steps} steps, batch ${config.batchSize}, learning rate ${config.learningRate}, ${description.optimizer}`,
-    device: describeDevice(config),
-    run: path,
-  });
-}
-
-function describeDevice({ engine, device, replicas }: TrainConfig): string {
-  if (engine === "ort-training") return "cpu, by ONNX Runtime 1.19.2's own training";
-  return replicas > 1 ? `${device}, ${replicas} replicas` : device;
+  { config, description, hint }: PreparedRun,
+  stepsPerEpoch: number,
+  progress: Progress,
+): readonly Reporter[] {
+  return [
+    terminalReporter(progress, { epochs: config.epochs, part: measuredPart(config) }),
+    metricsReporter(directory),
+    checkpointsReporter(directory, stepsPerEpoch),
+    curvesReporter(directory, description.title),
+    ...(hint ? [hintReporter(progress, hint)] : []),
+  ];
 }

@@ -1,4 +1,4 @@
-import { access, readdir, realpath, rename, stat } from "node:fs/promises";
+import { access, readdir, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import {
   type ArtifactBytes,
@@ -43,6 +43,9 @@ const files = {
   lock: ".lock",
 } as const;
 const folders = { graph: "graph", checkpoints: "checkpoints" } as const;
+
+/** The name of a checkpoint that is kept of an epoch. */
+const keptName = /^epoch-([1-9]\d*)$/;
 
 /**
  * The folder of a run: its settings, training models, checkpoints and metrics, and the model that it exports.
@@ -118,10 +121,8 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     format: RunFormat<C, M, L>,
     checkpoint: string,
   ): Promise<RunDirectory<C, M, L> | undefined> {
-    const folder = dirname(checkpoint);
-    const path = dirname(folder);
-    const isOfRun = basename(folder) === folders.checkpoints && (await isRun(path));
-    return isOfRun ? RunDirectory.open(format, path) : undefined;
+    const path = await runOfCheckpoint(checkpoint);
+    return path === undefined ? undefined : RunDirectory.open(format, path);
   }
 
   /**
@@ -151,8 +152,8 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
   }
 
   /**
-   * Where the last checkpoint is missing or damaged, puts the best one in its place, keeps the damaged one as
-   * `last.damaged`, and returns a sentence that says so. Throws UserError where neither is sound.
+   * Where the last checkpoint is missing or damaged, puts the newest of the others in its place, keeps the
+   * damaged one as `last.damaged`, and returns a sentence that says so. Throws UserError where none is sound.
    */
   async mendLast(): Promise<string | undefined> {
     const fault = await this.checkpoint("last").then(
@@ -160,33 +161,50 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
       (error: unknown) => error,
     );
     if (fault === undefined) return undefined;
-    const [last, best] = [this.checkpointPath("last"), this.checkpointPath("best")];
-    const sound = await this.checkpoint("best").catch(() => undefined);
-    if (!(fault instanceof UserError) || !sound) throw fault;
+    const last = this.checkpointPath("last");
+    const other = await this.#newestSound();
+    if (!(fault instanceof UserError) || !other) throw fault;
     const isMissing = fault.code === "file-missing";
-    const bytes = await readFileBytes(best);
+    const bytes = await readFileBytes(other.path);
     if (!isMissing) await rename(last, `${last}.damaged`);
     await this.save("last", bytes);
     const what = isMissing ? "does not exist" : `is damaged and kept as ${last}.damaged`;
-    return `${last} ${what}: the run goes on from ${best}, of step ${countIn(sound.properties, "step", best) ?? 0}.`;
+    return `${last} ${what}: the run goes on from ${other.path}, of step ${other.step}.`;
+  }
+
+  /** The sound checkpoint of the highest step among the best one and those that were kept of epochs. */
+  async #newestSound(): Promise<{ readonly path: string; readonly step: number } | undefined> {
+    const sound = async (path: string) => {
+      const { properties } = decodeCheckpoint(await readFileBytes(path), path);
+      return { path, step: countIn(properties, "step", path) ?? 0 };
+    };
+    const best = await sound(this.checkpointPath("best")).catch(() => undefined);
+    for (const epoch of (await this.keptEpochs()).toReversed()) {
+      const kept = await sound(this.keptPath(epoch)).catch(() => undefined);
+      if (kept) return best && best.step >= kept.step ? best : kept;
+    }
+    return best;
   }
 
   /**
-   * Removes temporary files of killed writes, and the metrics of epochs that the last checkpoint has not
-   * finished.
+   * Removes temporary files of killed writes, and what belongs to epochs that the last checkpoint has not
+   * finished: their metrics, and their checkpoints, which a run leaves behind that goes on from an older one.
    */
   async prepareToResume(): Promise<void> {
     await removeTemporaryFiles(this.path);
     for (const folder of Object.values(folders)) await removeTemporaryFiles(join(this.path, folder));
     const { properties } = await this.checkpoint("last");
     const epochs = countIn(properties, "epoch", this.checkpointPath("last")) ?? 0;
-    this.#records = (await this.records()).filter(({ epoch }) => epoch <= epochs);
+    const all = await this.records();
+    this.#records = all.filter(({ epoch }) => epoch <= epochs);
+    if (this.#records.length < all.length) await this.#writeRecords();
+    for (const epoch of await this.keptEpochs()) if (epoch > epochs) await rm(this.keptPath(epoch));
   }
 
-  /** The run's training models and manifest with its last checkpoint. */
-  async artifacts(): Promise<ArtifactBytes & { readonly manifest: M }> {
+  /** The run's training models and manifest with its last checkpoint, or another one. */
+  async artifacts(path = this.checkpointPath("last")): Promise<ArtifactBytes & { readonly manifest: M }> {
     const folder = join(this.path, folders.graph);
-    const checkpoint = await readFileBytes(this.checkpointPath("last"));
+    const checkpoint = await readFileBytes(path);
     const manifest = await readManifest(folder, this.#format.isManifest);
     return { ...(await readTrainingModels(folder)), manifest, checkpoint };
   }
@@ -205,11 +223,42 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     await writeFileAtomic(this.checkpointPath(kind), bytes);
   }
 
+  /**
+   * Keeps the last checkpoint as that of an epoch too, and removes the oldest of those that were kept beyond
+   * a number of them. The best checkpoint is a file of its own, which is never removed.
+   */
+  async keepEpoch(epoch: number, most = Number.POSITIVE_INFINITY): Promise<void> {
+    await writeFileAtomic(this.keptPath(epoch), await readFileBytes(this.checkpointPath("last")));
+    const epochs = await this.keptEpochs();
+    for (const old of epochs.slice(0, Math.max(0, epochs.length - most))) await rm(this.keptPath(old));
+  }
+
+  /** The epochs whose checkpoints are kept, in their order. */
+  async keptEpochs(): Promise<number[]> {
+    const names = await readdir(join(this.path, folders.checkpoints)).catch(() => []);
+    const epochs = names.flatMap((name) => keptName.exec(name)?.[1] ?? []);
+    return epochs.map(Number).toSorted((a, b) => a - b);
+  }
+
+  /** The path of the checkpoint that is kept of an epoch. */
+  keptPath(epoch: number): string {
+    return join(this.path, folders.checkpoints, `epoch-${epoch}`);
+  }
+
   /** Adds an epoch to metrics.jsonl and metrics.csv. */
   async addRecord(record: Line): Promise<void> {
     this.#records.push(record);
+    await this.#writeRecords();
+  }
+
+  async #writeRecords(): Promise<void> {
+    const [first] = this.#records;
+    if (!first) {
+      for (const name of [files.metrics, files.table]) await rm(join(this.path, name), { force: true });
+      return;
+    }
     const lines = this.#records.map((line) => JSON.stringify(line));
-    const rows = [Object.keys(record), ...this.#records.map((line) => Object.values(line))];
+    const rows = [Object.keys(first), ...this.#records.map((line) => Object.values(line))];
     await this.write(files.metrics, `${lines.join("\n")}\n`);
     await this.write(files.table, `${rows.map((row) => row.join(",")).join("\n")}\n`);
   }
@@ -238,6 +287,13 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
 /** The settings as config.json has them. */
 function textOf(config: unknown): string {
   return `${JSON.stringify(config, null, 2)}\n`;
+}
+
+/** The folder of the run that a path is a checkpoint of; undefined where it is none. */
+export async function runOfCheckpoint(path: string): Promise<string | undefined> {
+  const folder = dirname(path);
+  const run = dirname(folder);
+  return basename(folder) === folders.checkpoints && (await isRun(run)) ? run : undefined;
 }
 
 /** Whether a folder is the folder of a run. */

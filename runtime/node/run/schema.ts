@@ -45,7 +45,9 @@ function itemOf({ items }: z.core.JSONSchema.BaseSchema): z.core.JSONSchema.Base
   return typeof items === "object" && !Array.isArray(items) ? items : {};
 }
 
+/** The allowed values; a schema may say them itself, as `expectation` of its metadata. */
 function expectationOf(schema: z.core.JSONSchema.BaseSchema): string {
+  if (typeof schema["expectation"] === "string") return schema["expectation"];
   if (schema.type !== "array") return expectationOfSingle(schema);
   const { minItems, maxItems } = schema;
   const each = expectationOfSingle(itemOf(schema));

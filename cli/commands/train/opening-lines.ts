@@ -1,0 +1,29 @@
+import { stepsPerEpoch } from "../../../runtime/data/batches.ts";
+import { describeData } from "../../../runtime/data/dataset.ts";
+import { measuredPart } from "../../data/part-name.ts";
+import { formatFields, formatLarge } from "../../format.ts";
+import type { DataSets, Subject, TrainConfig } from "./prepared-run.ts";
+
+/** What a run is about to do, as lines of names and values. */
+export function describeRun(
+  path: string | undefined,
+  { config, description, manifest: { parameters, cost } }: Subject,
+  { trainSet, testSet }: DataSets,
+): string {
+  const steps = stepsPerEpoch(trainSet, config.batchSize);
+  const [training, measured] = [trainSet, testSet].map(({ count }) => count.toLocaleString("en-US"));
+  return formatFields({
+    recipe: description.recipe,
+    network: `${description.network}, ${parameters.toLocaleString("en-US")} parameters`,
+    "FLOPs an image": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
+    data: `${describeData(config).title}, ${training} training and ${measured} ${measuredPart(config)} images`,
+    training: `${config.epochs} epochs of ${steps} steps, batch ${config.batchSize}, learning rate ${config.learningRate}, ${description.optimizer}`,
+    device: describeDevice(config),
+    run: path,
+  });
+}
+
+function describeDevice({ engine, device, replicas }: TrainConfig): string {
+  if (engine === "ort-training") return "cpu, by ONNX Runtime 1.19.2's own training";
+  return replicas > 1 ? `${device}, ${replicas} replicas` : device;
+}

@@ -1,0 +1,75 @@
+/** Why a run ends before its last epoch. */
+export type StopReason = "signal" | "time" | "patience";
+
+/** Ends a run after the step under way. The first reason counts, and a signal before the others. */
+export class Stopping {
+  readonly #controller = new AbortController();
+  #reason: StopReason | undefined;
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Undefined where nothing ends the run. */
+  get reason(): StopReason | undefined {
+    return this.#reason;
+  }
+
+  because(reason: StopReason): void {
+    if (this.#reason === undefined || reason === "signal") this.#reason = reason;
+    this.#controller.abort();
+  }
+}
+
+/**
+ * Ctrl-C, the end of a job, the end of a terminal, and what Slurm's --signal=USR1 sends before a time limit.
+ */
+const signals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const;
+
+/** What the signals that end a run do. */
+export interface SignalHandling {
+  /** Stops a run for a signal that comes while `work` runs. A second one ends the process at once. */
+  whileTraining<T>(work: () => Promise<T>): Promise<T>;
+  /** Restores the default handling of signals. */
+  close(): void;
+}
+
+/**
+ * Listens for the signals that end a run. While it trains, the first one stops it after its step; the second
+ * ends the process at once, as a signal does before and after training: native code cannot be stopped, and
+ * the last checkpoint is whole either way.
+ */
+export function handleSignals(
+  stopping: Stopping,
+  { onStop, onEnd }: { readonly onStop: () => void; readonly onEnd: () => void },
+): SignalHandling {
+  let isTraining = false;
+  let isStopped = false;
+  const close = () => {
+    for (const name of signals) process.off(name, listener);
+  };
+  const listener = (name: NodeJS.Signals) => {
+    if (isTraining && !isStopped) {
+      isStopped = true;
+      stopping.because("signal");
+      onStop();
+      return;
+    }
+    close();
+    onEnd();
+    // by default, Node opens its debugger on SIGUSR1
+    process.kill(process.pid, name === "SIGUSR1" ? "SIGTERM" : name);
+  };
+  for (const name of signals) process.on(name, listener);
+  return {
+    async whileTraining(work) {
+      isTraining = true;
+      try {
+        return await work();
+      } finally {
+        isTraining = false;
+      }
+    },
+    close,
+  };
+}

@@ -1,0 +1,60 @@
+import { type CheckpointKind, type ClassificationTask, scheduleOf, train } from "../../../runtime/index.ts";
+import { averageOf } from "../../../shakenet/node/loop-settings.ts";
+import type { ShakeNetEngine } from "../../../shakenet/node/run.ts";
+import type { Reporter } from "../../reporters/reporter.ts";
+import { Patience } from "./patience.ts";
+import type { TrainRun } from "./prepared-run.ts";
+import type { Stopping } from "./stopping.ts";
+
+/** What a run is when its training has ended. */
+export interface Trained {
+  /** Steps since the start of the run. */
+  readonly step: number;
+  /** Metrics over the epoch so far, in which it was stopped. */
+  readonly train_accuracy: number;
+  readonly images_per_second: number;
+}
+
+/** How a run is trained. */
+export interface Training {
+  readonly directory: TrainRun;
+  readonly engine: ShakeNetEngine;
+  readonly task: ClassificationTask;
+  readonly reporters: readonly Reporter[];
+  readonly stopping: Stopping;
+  /** The moment after which no further step begins, on the clock of `performance.now`. */
+  readonly deadline: number;
+}
+
+/**
+ * Trains a run to its end, or until something stops it. Returns where it was stopped, undefined where its
+ * last epoch is done, or its patience was over before.
+ */
+export async function trainRun(training: Training): Promise<Trained | undefined> {
+  const { directory, engine, task, reporters, stopping, deadline } = training;
+  const { config } = directory;
+  const patience = new Patience(config.patienceEpochs, await directory.records());
+  if (patience.isOver) {
+    stopping.because("patience");
+    return undefined;
+  }
+  const store = {
+    save: (kind: CheckpointKind, bytes: Uint8Array) => directory.save(kind, engine.layOut(bytes)),
+  };
+  const [learningRate, average] = [scheduleOf(config), averageOf(config)];
+  const settings = { ...config, learningRate, average, store, signal: stopping.signal };
+  let trained: Trained | undefined;
+  let isStopped = false;
+  for await (const event of train(engine.session, task, settings)) {
+    for (const reporter of reporters) await reporter.report(event);
+    if (event.type === "step") {
+      const { step, metrics, examplesPerSecond } = event;
+      trained = { step, train_accuracy: metrics.accuracy, images_per_second: examplesPerSecond };
+      if (performance.now() > deadline) stopping.because("time");
+    } else if (event.type === "epoch") {
+      patience.count(event.record);
+      if (patience.isOver) stopping.because("patience");
+    } else if (event.type === "interrupted") isStopped = true;
+  }
+  return isStopped ? trained : undefined;
+}

@@ -1,0 +1,62 @@
+/** The number of measurements that an estimate is made of. */
+const WINDOW = 64;
+
+/**
+ * What is usual among the last measurements: their mean without the largest and the smallest eighth (a
+ * trimmed mean). A pause, such as a suspended laptop, is one large measurement and has no effect.
+ */
+export class TrimmedMean {
+  readonly #values: number[] = [];
+
+  add(value: number): void {
+    this.#values.push(value);
+    if (this.#values.length > WINDOW) this.#values.shift();
+  }
+
+  /** NaN before the first measurement. */
+  get value(): number {
+    const { length } = this.#values;
+    const cut = length < 3 ? 0 : Math.ceil(length / 8);
+    const kept = this.#values.toSorted((a, b) => a - b).slice(cut, length - cut);
+    return kept.reduce((sum, value) => sum + value, 0) / kept.length;
+  }
+}
+
+/**
+ * The speed of a run by its last steps and evaluations, for the display of a rate and of the time left. It
+ * goes on from epoch to epoch, and pauses do not change it.
+ */
+export class Pace {
+  #since = performance.now();
+  readonly #secondsPerStep = new TrimmedMean();
+  readonly #secondsPerExample = new TrimmedMean();
+  readonly #secondsPerEvaluation = new TrimmedMean();
+
+  /** Counts the steps of a call by their numbers of examples. The call ends now. */
+  countSteps(examples: readonly number[]): void {
+    const seconds = this.#lap();
+    this.#secondsPerStep.add(seconds / examples.length);
+    this.#secondsPerExample.add(seconds / examples.reduce((sum, count) => sum + count, 0));
+  }
+
+  /** Counts an evaluation, which ends now, with the checkpoints that were saved after it. */
+  countEvaluation(): void {
+    this.#secondsPerEvaluation.add(this.#lap());
+  }
+
+  get examplesPerSecond(): number {
+    return 1 / this.#secondsPerExample.value;
+  }
+
+  /** The time of so many steps and evaluations. An evaluation counts nothing before the first one. */
+  secondsFor(steps: number, evaluations: number): number {
+    return steps * this.#secondsPerStep.value + evaluations * (this.#secondsPerEvaluation.value || 0);
+  }
+
+  #lap(): number {
+    const now = performance.now();
+    const seconds = (now - this.#since) / 1000;
+    this.#since = now;
+    return seconds;
+  }
+}

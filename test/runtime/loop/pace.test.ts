@@ -1,0 +1,64 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Pace, TrimmedMean } from "../../../runtime/loop/pace.ts";
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Takes steps of 10 images, of so many milliseconds each. */
+function steps(pace: Pace, milliseconds: readonly number[]): void {
+  for (const each of milliseconds) {
+    vi.advanceTimersByTime(each);
+    pace.countSteps([10]);
+  }
+}
+
+test("a trimmed mean leaves out the largest and the smallest eighth", () => {
+  const mean = new TrimmedMean();
+  expect(mean.value).toBeNaN();
+  for (const value of [5, 1]) mean.add(value);
+  expect(mean.value).toBe(3);
+  for (const value of [2, 3, 1000, 4, 0, 3]) mean.add(value);
+  expect(mean.value).toBe((1 + 2 + 3 + 3 + 4 + 5) / 6);
+});
+
+test("the time left and the rate are those of the usual step, whatever one step took", () => {
+  const pace = new Pace();
+  steps(pace, [100, 100, 100]);
+  expect(pace.secondsFor(6000, 0)).toBeCloseTo(600);
+  steps(pace, [3_600_000]);
+  expect(pace.secondsFor(6000, 0)).toBeCloseTo(600);
+  expect(pace.examplesPerSecond).toBeCloseTo(100);
+  for (let i = 0; i < 7; i++) steps(pace, [100, 100, 100, 100, 100, 100, 100, 90_000]);
+  expect(pace.secondsFor(6000, 0)).toBeCloseTo(600);
+});
+
+test("a slower machine is seen within the steps of the window", () => {
+  const pace = new Pace();
+  steps(pace, Array(200).fill(100));
+  steps(pace, Array(64).fill(300));
+  expect(pace.secondsFor(100, 0)).toBeCloseTo(30);
+});
+
+test("evaluations count as long as they took, and not as steps", () => {
+  const pace = new Pace();
+  steps(pace, [100, 100, 100]);
+  expect(pace.secondsFor(10, 4)).toBeCloseTo(1);
+  vi.advanceTimersByTime(5000);
+  pace.countEvaluation();
+  steps(pace, [100]);
+  expect(pace.secondsFor(10, 4)).toBeCloseTo(21);
+});
+
+test("a call of several steps counts each of them", () => {
+  const pace = new Pace();
+  for (let call = 0; call < 3; call++) {
+    vi.advanceTimersByTime(800);
+    pace.countSteps([10, 10, 10, 10, 10, 10, 10, 2]);
+  }
+  expect(pace.secondsFor(10, 0)).toBeCloseTo(1);
+  expect(pace.examplesPerSecond).toBeCloseTo(72 / 0.8);
+});
