@@ -8,7 +8,7 @@ import {
 } from "../../runtime/index.ts";
 import { buildTrainingArtifacts, inferenceModel } from "../../shakenet/index.ts";
 import { openTiny, tinyRun, tinySettings } from "../support/tiny-run.ts";
-import { collect, divergenceOf, eventsOf, expectSameEndWhereverCut } from "../support/training-runs.ts";
+import { collect, divergenceOf, eventsOf } from "../support/training-runs.ts";
 
 test("a run yields its steps, evaluations, epochs and checkpoints in order", async () => {
   const run = await tinyRun();
@@ -52,44 +52,6 @@ test("a run yields its steps, evaluations, epochs and checkpoints in order", asy
   expect(last.properties.get("step")).toBe(6n);
   expect(last.properties.get("seed")).toBe(1n);
 });
-
-test("a run cut at any step and opened again ends in the same bytes as an uncut one", () =>
-  expectSameEndWhereverCut((checkpoint) => tinyRun({}, checkpoint), 6));
-
-test("a run with every other setting, cut at any step, ends in the same bytes as an uncut one too", () =>
-  expectSameEndWhereverCut(
-    (checkpoint) =>
-      tinyRun(
-        {
-          evaluateEveryEpochs: 2,
-          augmentation: { flip: "alternating", translate: 2, border: "reflect", cutout: 8 },
-          strength: (step) => step / 6,
-          mixing: { mixup: 1, cutmix: 1, classes: 10 },
-          artifacts: {
-            stem: "whitening-2",
-            initialization: "dirac",
-            outputScale: 0.5,
-            labelSmoothing: 0.1,
-            softLabels: true,
-          },
-        },
-        checkpoint,
-      ),
-    3,
-  ));
-
-test("a run that begins with small images, cut at any step, ends in the same bytes as an uncut one too", () =>
-  expectSameEndWhereverCut(
-    (checkpoint) =>
-      tinyRun(
-        {
-          earlySize: { side: 16, epochs: 1 },
-          artifacts: { anySize: true, stem: "whitening-3", stemStride: 2 },
-        },
-        checkpoint,
-      ),
-    5,
-  ));
 
 test("small images in the first epochs change the first steps, and the same network is tested", async () => {
   const lossesOf = async (early: boolean) => {
