@@ -20,6 +20,7 @@ export const paperSettings = {
   initialization: "he",
   outputScale: 1,
   ...paperAugmentation,
+  lastBatch: "smaller",
   schedule: "cosine",
   warmUp: 0,
   finalRate: 0,

@@ -132,6 +132,8 @@ function openedPictures(
 export interface NewPictures {
   readonly facts: PictureFacts;
   readonly data: OpenedData;
+  /** The number of training pictures. */
+  readonly count: number;
 }
 
 /** The settings of a new run that say how its pictures are read. */
@@ -167,7 +169,8 @@ export async function openNewPictures(
   const facts = { classNames: own.classNames, size, ...statistics, background: own.background };
   const { title } = describeData({ data: path, pictures: facts });
   const trainSet: Dataset = { name: title, ...facts, ...loaded, count: loaded.labels.length };
-  return { facts, data: openedPictures(own, { data: path, pictures: facts }, trainSet) };
+  const data = openedPictures(own, { data: path, pictures: facts }, trainSet);
+  return { facts, data, count: trainSet.count };
 }
 
 /** The names of the classes of one's own pictures, which are not decoded. */

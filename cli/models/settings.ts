@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { z } from "zod";
 import { parseValue } from "../../artifacts/json.ts";
 import { UserError } from "../../graph-builder/errors.ts";
-import { type DatasetName, describeData, isDatasetName } from "../../runtime/data/dataset.ts";
+import { type DatasetName, describeData } from "../../runtime/data/dataset.ts";
 import type { PictureFacts } from "../../runtime/index.ts";
 import { replicaCount } from "../../runtime/node/run/engine-settings.ts";
 import {
@@ -12,8 +12,9 @@ import {
   type Settings,
   withDefaults,
 } from "../../runtime/node/run/schema.ts";
+import { defaultEpochs } from "../../shakenet/node/data-defaults.ts";
 import { runSchemas, runSettingGroups } from "../../shakenet/node/run-config.ts";
-import { ownEpochs, pictureFactsIn } from "../../shakenet/node/run-data.ts";
+import { pictureFactsIn } from "../../shakenet/node/run-data.ts";
 import { expectTogether } from "../../shakenet/node/setting-conflicts.ts";
 import type { Feeding } from "./feeding.ts";
 import { feedingSchema } from "./feeding.ts";
@@ -32,7 +33,7 @@ export const pictureSettings = {
 
 const { Data, Training, Machine } = runSettingGroups;
 const { channels: _channels, imageSize: _imageSize, ...ofData } = Data;
-const { epochs, batchSize, schedule, warmUp, finalRate, seed, tta } = Training;
+const { epochs, batchSize, lastBatch, schedule, warmUp, finalRate, seed, tta } = Training;
 const { evaluateEveryEpochs, patienceEpochs } = Training;
 const { average, averageDecay, averageEverySteps } = Training;
 
@@ -44,6 +45,7 @@ export const modelSchemas = {
   ...pictureSettings,
   epochs,
   batchSize,
+  lastBatch,
   learningRate: z.number().positive().optional(),
   schedule,
   warmUp,
@@ -83,7 +85,15 @@ export interface ModelOfRun {
   readonly pictures?: PictureFacts | undefined;
 }
 
-const defaultEpochs: Readonly<Record<DatasetName, number>> = { shapes: 4, cifar10: 10, cifar100: 10 };
+/** A model from a file has learnt before, so it needs fewer passes than a new network. */
+const knownEpochs: Readonly<Record<DatasetName, number>> = {
+  shapes: 4,
+  cifar10: 10,
+  cifar100: 10,
+  mnist: 5,
+  "fashion-mnist": 10,
+  stl10: 20,
+};
 
 /**
  * Completes the settings of a new run. Throws UserError for fewer classes than the data set has, and for
@@ -109,7 +119,7 @@ export function modelConfig(
     ...settings
   } = withDefaults(modelSchemas, { ...alone, ...given, ...sized });
   const { data, learningRate = ownRate } = settings;
-  const { epochs: count = isDatasetName(data) ? defaultEpochs[data] : ownEpochs } = settings;
+  const { epochs: count = defaultEpochs(data, knownEpochs) } = settings;
   expectClasses(feeding, describeData({ data, pictures }));
   expectTogether(settings);
   return {

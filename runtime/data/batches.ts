@@ -11,16 +11,25 @@ export interface TrainBatch {
 /** A batch without crops and flips. */
 export type EvaluationBatch = TrainBatch;
 
+/**
+ * What becomes of the images of an epoch that do not fill a batch: they are a smaller last batch, as in the
+ * paper's code, or they are spread, so that no two batches of an epoch differ by more than one image.
+ */
+export const lastBatches = ["smaller", "spread"] as const;
+export type LastBatch = (typeof lastBatches)[number];
+
 /** How a data set is cut into training batches. */
 export interface TrainBatchSettings {
   readonly seed: number;
-  /** images of every batch but the last of an epoch */
+  /** images of a batch, at most */
   readonly batchSize: number;
+  /** `smaller` where left out. */
+  readonly lastBatch?: LastBatch | undefined;
   /** The augmentation of the paper's code where left out. */
   readonly augmentation?: Augmentation | undefined;
 }
 
-/** The number of training steps of an epoch. The last one may have a smaller batch. */
+/** The number of training steps of an epoch. */
 export function stepsPerEpoch({ count }: Pick<Dataset, "count">, batchSize: number): number {
   return Math.ceil(count / batchSize);
 }
@@ -29,22 +38,22 @@ export function stepsPerEpoch({ count }: Pick<Dataset, "count">, batchSize: numb
  * The training batch of a step, counted from 0 over the whole run. It is a pure function of (data set,
  * settings, step).
  *
- * Every epoch shuffles the images anew and keeps its last, smaller batch, as the author's loader does
- * (fb.resnet.torch, dataloader.lua: `torch.randperm`, `math.min(batchSize, size - idx + 1)`): every image is
- * seen once in an epoch, and the cosine of the learning rate counts ceil(count / batchSize) steps in each.
+ * Every epoch shuffles the images anew and, unless they are spread, keeps its last, smaller batch, as the
+ * author's loader does (fb.resnet.torch, dataloader.lua: `torch.randperm`,
+ * `math.min(batchSize, size - idx + 1)`): every image is seen once in an epoch, and the cosine of the learning rate counts ceil(count / batchSize) steps in each.
  * With the paper's augmentation an image is flipped with probability 1/2, then cropped at one of 9 x 9 places
  * after padding by 4 pixels. The author pads with zeros after normalising (transforms.lua: RandomCrop), which
  * in raw pixels is the data set's mean, here rounded.
  */
 export function trainBatch(
   dataset: Dataset,
-  { seed, batchSize, augmentation = paperAugmentation }: TrainBatchSettings,
+  { seed, batchSize, lastBatch, augmentation = paperAugmentation }: TrainBatchSettings,
   step: number,
 ): TrainBatch {
   const perEpoch = stepsPerEpoch(dataset, batchSize);
   const epoch = Math.floor(step / perEpoch);
-  const first = (step % perEpoch) * batchSize;
-  const order = epochOrder(dataset, seed, epoch).subarray(first, first + batchSize);
+  const [first, end] = placesOf(step % perEpoch, dataset.count, { batchSize, lastBatch });
+  const order = epochOrder(dataset, seed, epoch).subarray(first, end);
   const augment = augmenter(dataset, seed, augmentation);
   const pixels = pixelsOf(dataset.size);
   const images = new Uint8Array(order.length * pixels);
@@ -52,6 +61,19 @@ export function trainBatch(
     augment({ source, epoch, place: first + i }, images.subarray(i * pixels, (i + 1) * pixels));
   });
   return { images, labels: BigInt64Array.from(order, (source) => BigInt(dataset.labels[source] ?? 0)) };
+}
+
+/** The places of a step's images in the order of its epoch: the first one, and the one behind the last. */
+function placesOf(
+  step: number,
+  count: number,
+  { batchSize, lastBatch }: Pick<TrainBatchSettings, "batchSize" | "lastBatch">,
+): readonly [first: number, end: number] {
+  if (lastBatch !== "spread") return [step * batchSize, Math.min(count, (step + 1) * batchSize)];
+  const steps = stepsPerEpoch({ count }, batchSize);
+  // the larger batches come first, so that batches of one size follow each other
+  const placeOf = (at: number) => at * Math.floor(count / steps) + Math.min(at, count % steps);
+  return [placeOf(step), placeOf(step + 1)];
 }
 
 interface EpochOrder {

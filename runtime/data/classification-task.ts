@@ -9,7 +9,7 @@ import { freezeModel } from "../inference/freeze-model.ts";
 import type { EpochRecord, TrainingEvent } from "../loop/events.ts";
 import type { EvaluationProgress, Metrics, StepFeeds, Task } from "../loop/task.ts";
 import type { Augmentation } from "./augmentation.ts";
-import { stepsPerEpoch, type TrainBatch, trainBatch } from "./batches.ts";
+import { type LastBatch, stepsPerEpoch, type TrainBatch, trainBatch } from "./batches.ts";
 import { type EarlySize, sizeInEpoch } from "./early-size.ts";
 import { type Mixing, mixBatch } from "./mixing.ts";
 import { resizer } from "./resize.ts";
@@ -51,6 +51,8 @@ export interface ClassificationData {
   readonly trainSet: Dataset;
   readonly testSet: Dataset;
   readonly batchSize: number;
+  /** What becomes of the images that do not fill a batch; a smaller last one where left out. */
+  readonly lastBatch?: LastBatch | undefined;
   /** Decides the order of the images, their crops and flips. */
   readonly seed: number;
   /** The augmentation of the paper's code where left out. */
@@ -105,10 +107,10 @@ export interface StepBatch extends TrainBatch {
 
 /** The batch of a step, augmented, and mixed where the settings say so. */
 export function batchOfStep(
-  { trainSet, batchSize, seed, augmentation, mixing }: ClassificationData,
+  { trainSet, batchSize, lastBatch, seed, augmentation, mixing }: ClassificationData,
   step: number,
 ): StepBatch {
-  const { images, labels } = trainBatch(trainSet, { batchSize, seed, augmentation }, step);
+  const { images, labels } = trainBatch(trainSet, { batchSize, lastBatch, seed, augmentation }, step);
   const mixed = mixing && mixBatch({ images, labels }, trainSet.size, mixing, seed, step);
   const epoch = Math.floor(step / stepsPerEpoch(trainSet, batchSize));
   return { images: mixed?.images ?? images, labels, shares: mixed?.labels, epoch };

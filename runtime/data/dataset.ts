@@ -3,11 +3,13 @@ import { drawShapes, shapeNames } from "./shapes.ts";
 import type { Dataset, DatasetSpec, LabelledImages, PictureFacts, Split } from "./types.ts";
 
 /** The data sets that are known by name. */
-export const datasetNames = ["cifar10", "cifar100", "shapes"] as const;
+export const datasetNames = ["cifar10", "cifar100", "fashion-mnist", "mnist", "shapes", "stl10"] as const;
 export type DatasetName = (typeof datasetNames)[number];
 
-/** Pictures of all data sets that are known by name. */
+/** Pictures of CIFAR and of shapes, and those of MNIST. */
 const size = { channels: 3, height: 32, width: 32 } as const;
+const mnistSize = { channels: 1, height: 28, width: 28 } as const;
+const mnistCounts = { train: 60_000, test: 10_000 } as const;
 
 const cifar100Names = `
   apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
@@ -20,8 +22,9 @@ const cifar100Names = `
 
 /**
  * Every data set by its name. The statistics of CIFAR are those of the author's code (fb.resnet.torch,
- * datasets/cifar10.lua and cifar100.lua), those of shapes are measured over the 5,000 training pictures of
- * seed 0.
+ * datasets/cifar10.lua and cifar100.lua). Those of MNIST (0.1307, 0.3081), Fashion-MNIST (0.2860, 0.3530) and
+ * STL-10 (0.4467, 0.4398, 0.4066; 0.2603, 0.2566, 0.2713) are the ones that PyTorch's users publish, times
+ * 255. Those of shapes are measured over the 5,000 training pictures of seed 0.
  */
 export const datasets: Readonly<Record<DatasetName, DatasetSpec>> = {
   cifar10: {
@@ -40,6 +43,33 @@ export const datasets: Readonly<Record<DatasetName, DatasetSpec>> = {
     std: [68.2, 65.4, 70.4],
     counts: { train: 50_000, test: 10_000 },
   },
+  "fashion-mnist": {
+    title: "Fashion-MNIST",
+    classNames: [
+      "T-shirt/top",
+      "Trouser",
+      "Pullover",
+      "Dress",
+      "Coat",
+      "Sandal",
+      "Shirt",
+      "Sneaker",
+      "Bag",
+      "Ankle boot",
+    ],
+    size: mnistSize,
+    mean: [72.9],
+    std: [90.0],
+    counts: mnistCounts,
+  },
+  mnist: {
+    title: "MNIST",
+    classNames: "0 1 2 3 4 5 6 7 8 9".split(" "),
+    size: mnistSize,
+    mean: [33.3],
+    std: [78.6],
+    counts: mnistCounts,
+  },
   shapes: {
     title: "shapes",
     classNames: shapeNames,
@@ -47,6 +77,14 @@ export const datasets: Readonly<Record<DatasetName, DatasetSpec>> = {
     mean: [125.0, 125.4, 125.6],
     std: [68.0, 67.6, 67.5],
     counts: { train: 5_000, test: 1_000 },
+  },
+  stl10: {
+    title: "STL-10",
+    classNames: "airplane bird car cat deer dog horse monkey ship truck".split(" "),
+    size: { channels: 3, height: 96, width: 96 },
+    mean: [113.9, 112.1, 103.7],
+    std: [66.4, 65.4, 69.2],
+    counts: { train: 5_000, test: 8_000 },
   },
 };
 
@@ -104,7 +142,7 @@ export function shapesDataset(split: Split, count = datasets.shapes.counts[split
 
 /** A split in memory of the data set of a name. */
 export function datasetWith(name: DatasetName, { images, labels }: LabelledImages): Dataset {
-  const { classNames, mean, std } = datasets[name];
+  const { classNames, size, mean, std } = datasets[name];
   return { name, classNames, size, mean, std, images, labels, count: labels.length };
 }
 

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { UserError } from "../../graph-builder/errors.ts";
 import { borders, flips } from "../../runtime/data/augmentation.ts";
-import { type DatasetName, datasetNames, describeData, isDatasetName } from "../../runtime/data/dataset.ts";
+import { lastBatches } from "../../runtime/data/batches.ts";
+import { datasetNames, describeData } from "../../runtime/data/dataset.ts";
 import type { PictureFacts } from "../../runtime/data/types.ts";
 import { deviceNames } from "../../runtime/device/names.ts";
 import { averageKinds } from "../../runtime/loop/averaging.ts";
@@ -18,9 +19,10 @@ import { backwardRuleNames } from "../backward-rules.ts";
 import { branchInitializations, paperSettings, stems } from "../paper-settings.ts";
 import { type ArtifactSettings, optimizers, type Target } from "../settings.ts";
 import { shakeScheduleNames } from "../shake-schedule.ts";
+import { defaultEpochs } from "./data-defaults.ts";
 import { mixingOf } from "./loop-settings.ts";
 import { recipeNames, settingsOfRecipe } from "./recipes.ts";
-import { ownEpochs, pictureChannels, pictureFactsIn } from "./run-data.ts";
+import { pictureChannels, pictureFactsIn } from "./run-data.ts";
 import { expectTogether } from "./setting-conflicts.ts";
 
 const count = z.int().min(1);
@@ -62,7 +64,9 @@ export const runSettingGroups = {
       .describe("share of one's own pictures to hold out where there is no folder val [default: 0.1]"),
     splitSeed: z.int().min(0).optional().describe("seed of the pictures that are held out [default: 0]"),
     classMap: path.optional().describe("file whose line n is the name of class n [default: sorted names]"),
-    dataDir: path.optional().describe("folder with CIFAR's .bin files [default: download once and cache]"),
+    dataDir: path
+      .optional()
+      .describe("folder with the files of a known data set [default: download once and cache]"),
     trainLimit: count.optional().describe("use only the first N training images"),
     testLimit: count.optional().describe("use only the first N test images"),
     flip: z
@@ -110,8 +114,19 @@ export const runSettingGroups = {
       ),
     epochs: count
       .optional()
-      .describe("passes over the training images [default: 4 for shapes, 1800 for CIFAR]"),
-    batchSize: count.max(65_536).default(64).describe("images per step"),
+      .describe(
+        "passes over the training images [default: 4 for shapes, 1800 for CIFAR, 30 to 100 for a folder]",
+      ),
+    batchSize: count
+      .max(65_536)
+      .default(64)
+      .describe("images per step; for a folder the default is 8 to 64, by the number of its pictures"),
+    lastBatch: z
+      .enum(lastBatches)
+      .optional()
+      .describe(
+        "images that do not fill a batch: a smaller last one, or spread over all of the epoch [default: smaller; spread for a folder]",
+      ),
     learningRate: z
       .number()
       .positive()
@@ -275,8 +290,6 @@ export type RunConfig = Settings<typeof runSchemas> & {
   readonly replicas: number;
 };
 
-const defaultEpochs: Readonly<Record<DatasetName, number>> = { shapes: 4, cifar10: 1800, cifar100: 1800 };
-
 /**
  * Completes the settings of a run with the defaults, some of which depend on the data set and on this
  * machine. `pictures` describes one's own. Throws UserError for fewer classes than the data set has, and for
@@ -286,8 +299,7 @@ export function runConfig(given: GivenRun, pictures?: PictureFacts): RunConfig {
   const settings = withDefaults(runSchemas, given);
   const { data } = settings;
   const { title, classNames } = describeData({ data, pictures });
-  const { classes = classNames.length, epochs = isDatasetName(data) ? defaultEpochs[data] : ownEpochs } =
-    settings;
+  const { classes = classNames.length, epochs = defaultEpochs(data) } = settings;
   if (classes < classNames.length) {
     throw new UserError(`--classes ${classes} is too few: ${title} has ${classNames.length}.`, {
       code: "setting-conflict",

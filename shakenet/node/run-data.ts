@@ -11,9 +11,6 @@ export const channelCounts: Readonly<Record<(typeof pictureChannels)[number], nu
   rgba: 4,
 };
 
-/** The passes over pictures of one's own where nobody says another number. */
-export const ownEpochs = 30;
-
 const pictureFactsSchema = z.object({
   classNames: z.array(z.string()),
   size: z.object({ channels: z.int(), height: z.int(), width: z.int() }),

@@ -1,5 +1,6 @@
 import { UserError } from "../../graph-builder/errors.ts";
-import { cifarRecords, type DatasetName, isDatasetName } from "../../runtime/data/dataset.ts";
+import { cifarRecords, type DatasetName, datasets, isDatasetName } from "../../runtime/data/dataset.ts";
+import { pixelsOf } from "../../runtime/data/types.ts";
 import { cacheFolder } from "../../runtime/node/data/download.ts";
 import { loadDataset } from "../../runtime/node/index.ts";
 import { openRun } from "../../shakenet/node/run.ts";
@@ -16,12 +17,13 @@ export interface TestPictures {
 
 /**
  * The first test pictures of the data set of a run. The result is undefined for `shapes`, which the page
- * draws, for pictures of one's own, and where the data set is not on this disk: nothing is downloaded. Throws
- * UserError where the settings of the run are damaged.
+ * draws, for pictures of one's own or of another size, and where the data set is not on this disk: nothing is
+ * downloaded. Throws UserError where the settings of the run are damaged.
  */
 export async function testPictures(run: string): Promise<TestPictures | undefined> {
   const { data, dataDir = cacheFolder() } = (await openRun(run)).config;
-  if (data === "shapes" || !isDatasetName(data)) return undefined;
+  if (data === "shapes" || !isDatasetName(data) || pixelsOf(datasets[data].size) !== 3 * 32 * 32)
+    return undefined;
   try {
     return { data, records: cifarRecords(await loadDataset(data, { split: "test", limit: COUNT, dataDir })) };
   } catch (error) {

@@ -8,7 +8,7 @@ import { type DeviceName, deviceNames, TrainingSession } from "../../../runtime/
 import { type CudaNeed, cudaNeeds } from "../../../runtime/node/cuda/next-step.ts";
 import { cudaState, installedRuntime } from "../../../runtime/node/cuda/provider.ts";
 import { cacheFolder } from "../../../runtime/node/data/download.ts";
-import { loadDataset, openDevice } from "../../../runtime/node/index.ts";
+import { downloadedFolders, loadDataset, openDevice } from "../../../runtime/node/index.ts";
 import { trainingSources } from "../../../runtime/node/run/engine.ts";
 import { buildTrainingArtifacts } from "../../../shakenet/index.ts";
 import { artifactSettings, runConfig } from "../../../shakenet/node/run-config.ts";
@@ -92,9 +92,8 @@ async function tryDevice(name: DeviceName): Promise<{ works: boolean; says: stri
 
 /** The data sets in the cache. */
 async function cached(): Promise<string[]> {
-  const folders = { cifar10: "cifar-10-batches-bin", cifar100: "cifar-100-binary" };
   const found = await Promise.all(
-    Object.entries(folders).map(([name, folder]) =>
+    [...downloadedFolders()].map(([name, folder]) =>
       access(join(cacheFolder(), folder)).then(
         () => [name],
         () => [],

@@ -46,6 +46,7 @@ import { createModelRun } from "../../models/model-run.ts";
 import { givenForModel, modelConfig } from "../../models/settings.ts";
 import type { Progress } from "../../progress.ts";
 import type { TrainGiven } from "./command.ts";
+import { fitToData } from "./fit-to-data.ts";
 import { readInitialCheckpoint, withInitialWeights } from "./initial-checkpoint.ts";
 import { expectInitialModel, isModelFile, openInitialModel } from "./initial-model.ts";
 import { modelSubject } from "./model-subject.ts";
@@ -72,9 +73,9 @@ export async function prepareNewRun(said: TrainGiven, progress: Progress): Promi
 
 /** A run of a ShakeNet that is compiled for it, with the weights of --init where that is given. */
 async function newNetworkRun(given: TrainGiven, progress: Progress): Promise<PreparedRun> {
-  const { opened, facts } = await dataOfShakeNet(given, progress);
-  const { init, runDir } = given;
-  const settings = withRecipe(partOf(runSchemas, given));
+  const { opened, facts, count } = await dataOfShakeNet(given, progress);
+  const { init, runDir, data = "shapes" } = given;
+  const settings = fitToData(withRecipe(partOf(runSchemas, given)), data, count);
   if (init === undefined) return newShakeNet(compile(runConfig(settings, facts)), runDir, opened);
   const initial = await readInitialCheckpoint(init);
   const { config, artifacts } = compile(runConfig({ ...networkOf(initial.settings), ...settings }, facts));
@@ -95,13 +96,15 @@ async function newArtifactsRun(
   const own = withRecipe(partOf(runSchemas, given));
   if (data === undefined || isDatasetName(data)) {
     refusePictureSettings(given);
-    const plan = openShakeNet(artifacts, folder, own);
+    const known = data ?? datasetByMean(artifacts.manifest.settings.mean) ?? "shapes";
+    const plan = openShakeNet(artifacts, folder, fitToData(own, known, undefined));
     return newShakeNet(plan, runDir, await openData(plan.config, progress));
   }
   const { mean, std, imageSize: side = 32 } = artifacts.manifest.settings;
   const size = { channels: mean.length, height: side, width: side };
-  const { facts, data: opened } = await openNewPictures(data, size, given, progress);
-  return newShakeNet(openShakeNet(artifacts, folder, own, { ...facts, mean, std }), runDir, opened);
+  const { facts, data: opened, count } = await openNewPictures(data, size, given, progress);
+  const fitted = fitToData(own, data, count);
+  return newShakeNet(openShakeNet(artifacts, folder, fitted, { ...facts, mean, std }), runDir, opened);
 }
 
 /** The settings with an absolute path of one's own pictures, and of other files that a run keeps. */
@@ -114,18 +117,22 @@ async function withDataPath(given: TrainGiven): Promise<TrainGiven> {
 /** The side of one's own pictures where nothing says another one, in pixels. */
 const ownSide = 64;
 
-/** The data of a new ShakeNet, and what its network takes from one's own pictures. */
-async function dataOfShakeNet(
-  given: TrainGiven,
-  progress: Progress,
-): Promise<{ readonly opened: OpenedData; readonly facts: PictureFacts | undefined }> {
+/** The data of a new run. Of one's own pictures also what a network takes from them, and their number. */
+interface DataOfRun {
+  readonly opened: OpenedData;
+  readonly facts?: PictureFacts;
+  readonly count?: number;
+}
+
+/** The data of a new ShakeNet. */
+async function dataOfShakeNet(given: TrainGiven, progress: Progress): Promise<DataOfRun> {
   const { data = "shapes", dataDir, imageSize = ownSide, channels = "rgb" } = given;
   refusePictureSettings(given);
-  if (isDatasetName(data)) return { opened: await openData({ data, dataDir }, progress), facts: undefined };
+  if (isDatasetName(data)) return { opened: await openData({ data, dataDir }, progress) };
   expectImageSize({ imageSize });
   const size = { channels: channelCounts[channels], height: imageSize, width: imageSize };
-  const { data: opened, facts } = await openNewPictures(data, size, given, progress);
-  return { opened, facts };
+  const { data: opened, facts, count } = await openNewPictures(data, size, given, progress);
+  return { opened, facts, count };
 }
 
 /** The settings and artifacts of a new run. */
@@ -160,9 +167,11 @@ async function newModelRun(
   const isFused = artifacts.optimizerModel === undefined;
   // the checkpoint holds a float32
   const learningRate = Number((optimizer?.initialLearningRate ?? 0.001).toPrecision(7));
-  const { opened, facts } = await dataOfModel(given, inputOf(feeding).size, progress);
+  const { opened, facts, count } = await dataOfModel(given, inputOf(feeding).size, progress);
   const model = { folder: resolve(folder), feeding, learningRate, isFused, pictures: facts };
-  const config = modelConfig(own, model);
+  const { batch } = feeding;
+  const sized = batch === undefined || own.batchSize !== undefined ? own : { ...own, batchSize: batch };
+  const config = modelConfig(fitToData(sized, data, count), model);
   setRandomSeed(checkpoint, BigInt(config.seed));
   const seeded = { ...artifacts, checkpoint: encodeCheckpoint(checkpoint) };
   const openDirectory = (first: Uint8Array) =>
@@ -172,18 +181,14 @@ async function newModelRun(
 }
 
 /** The data of a model that came from a file: one's own pictures are decoded in the model's size. */
-async function dataOfModel(
-  given: TrainGiven,
-  size: ImageSize,
-  progress: Progress,
-): Promise<{ readonly opened: OpenedData; readonly facts: PictureFacts | undefined }> {
+async function dataOfModel(given: TrainGiven, size: ImageSize, progress: Progress): Promise<DataOfRun> {
   const { data = "shapes", dataDir } = given;
   if (isDatasetName(data)) {
     refuseOwnSettings(given, data);
-    return { opened: await openData({ data, dataDir }, progress), facts: undefined };
+    return { opened: await openData({ data, dataDir }, progress) };
   }
-  const { data: opened, facts } = await openNewPictures(data, size, given, progress);
-  return { opened, facts };
+  const { data: opened, facts, count } = await openNewPictures(data, size, given, progress);
+  return { opened, facts, count };
 }
 
 /** Throws UserError for settings that a ShakeNet does not take, with this data set or with any. */

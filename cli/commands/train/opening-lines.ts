@@ -11,13 +11,14 @@ export function describeRun(
   { trainSet, testSet }: DataSets,
 ): string {
   const steps = stepsPerEpoch(trainSet, config.batchSize);
+  const batch = config.lastBatch === "spread" ? Math.ceil(trainSet.count / steps) : config.batchSize;
   const [training, measured] = [trainSet, testSet].map(({ count }) => count.toLocaleString("en-US"));
   return formatFields({
     recipe: description.recipe,
     network: `${description.network}, ${parameters.toLocaleString("en-US")} parameters`,
     "FLOPs an image": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
     data: `${describeData(config).title}, ${training} training and ${measured} ${measuredPart(config)} images`,
-    training: `${config.epochs} epochs of ${steps} steps, batch ${config.batchSize}, learning rate ${config.learningRate}, ${description.optimizer}`,
+    training: `${config.epochs} epochs of ${steps} steps, batch ${batch}, learning rate ${config.learningRate}, ${description.optimizer}`,
     device: describeDevice(config),
     run: path,
   });

@@ -23,6 +23,7 @@ export type TrainConfig = Pick<
   | "testLimit"
   | "epochs"
   | "batchSize"
+  | "lastBatch"
   | "learningRate"
   | "schedule"
   | "warmUp"

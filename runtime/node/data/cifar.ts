@@ -1,11 +1,9 @@
-import { createHash } from "node:crypto";
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import { at } from "../../../graph-builder/at.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
-import type { LabelledImages, LoadOptions, Split } from "../../data/types.ts";
-import { readFileBytes } from "../files.ts";
-import { type Archive, type ArchiveFile, downloadArchive } from "./download.ts";
+import type { LabelledImages, Split } from "../../data/types.ts";
+import { type Archive, downloadArchive } from "./download.ts";
+import type { PublishedDataset } from "./published.ts";
+import type { PublishedFile } from "./transfer.ts";
 
 const PIXELS = 3 * 32 * 32;
 
@@ -15,13 +13,13 @@ const PIXELS = 3 * 32 * 32;
  */
 interface CifarFormat {
   readonly archive: Omit<Archive, "files">;
-  readonly files: Readonly<Record<Split, readonly ArchiveFile[]>>;
+  readonly files: Readonly<Record<Split, readonly PublishedFile[]>>;
   readonly labelBytes: number;
   readonly classes: number;
 }
 
 /** A file of CIFAR-10. */
-function batch(name: string, sha256: string): ArchiveFile {
+function batch(name: string, sha256: string): PublishedFile {
   return { name, bytes: 10_000 * (1 + PIXELS), sha256 };
 }
 
@@ -77,96 +75,29 @@ const formats: Readonly<Record<"cifar10" | "cifar100", CifarFormat>> = {
   },
 };
 
-/**
- * Reads a split of CIFAR-10, or of CIFAR-100 with its fine labels, from `dataDir` or from the user's cache,
- * where it is downloaded first if it is missing. A file of the cache that is not the published one is
- * downloaded again; one of `dataDir` is used as it is. Both are told to `onNote`.
- * Throws a UserError that names the file where one is missing, has another size than it should or holds a
- * label out of range.
- */
-export async function loadCifar(
-  name: keyof typeof formats,
-  { split, dataDir, limit = Number.POSITIVE_INFINITY, onProgress, onNote }: LoadOptions,
-): Promise<LabelledImages> {
+/** CIFAR-10, or CIFAR-100 with its fine labels. */
+export function cifar(name: keyof typeof formats): PublishedDataset {
   const format = formats[name];
-  const { title, folder: archiveFolder } = format.archive;
-  if (dataDir !== undefined) {
-    const folder = await findFolder(dataDir, archiveFolder);
-    const altered: string[] = [];
-    const loaded = await readSplit(folder, format, split, limit, (file) => altered.push(file));
-    if (altered.length > 0)
-      onNote?.(`Not as published for ${title}, and used all the same: ${altered.join(", ")} in ${folder}.`);
-    return loaded;
-  }
-  const archive = { ...format.archive, files: [...format.files.train, ...format.files.test] };
-  const folder = await downloadArchive(archive, { onProgress });
-  try {
-    return await readSplit(folder, format, split, limit, refuseAltered);
-  } catch (error) {
-    if (!(error instanceof AlteredFile)) throw error;
-    onNote?.(`${join(folder, error.message)} is not as published for ${title}: it is downloaded again.`);
-  }
-  await downloadArchive(archive, { onProgress, check: "sha256" });
-  return readSplit(folder, format, split, limit, refuseAltered);
-}
-
-/** A file of the cache has changed since it was unpacked; the message is its name. */
-class AlteredFile extends Error {}
-
-function refuseAltered(file: string): never {
-  throw new AlteredFile(file);
-}
-
-/** Reads the records of a split up to a limit; `onAltered` is called with each file of another SHA-256. */
-async function readSplit(
-  folder: string,
-  format: CifarFormat,
-  split: Split,
-  limit: number,
-  onAltered: (file: string) => void,
-): Promise<LabelledImages> {
-  const { archive, labelBytes } = format;
-  const files = format.files[split];
-  const total = files.reduce((sum, { bytes }) => sum + bytes, 0) / (labelBytes + PIXELS);
-  const count = Math.min(limit, total);
-  const loaded = { images: new Uint8Array(count * PIXELS), labels: new Uint8Array(count) };
-  for (const file of files) await checkSize(folder, file, archive.title);
-  let start = 0;
-  for (const { name, sha256 } of files) {
-    if (start >= count) break;
-    const path = join(folder, name);
-    const bytes = await readFileBytes(path);
-    if (createHash("sha256").update(bytes).digest("hex") !== sha256) onAltered(name);
-    start += copyRecords(bytes, path, format, start, loaded);
-  }
-  return loaded;
-}
-
-/** The folder of the .bin files: `dataDir` itself, or the folder in it that the archive unpacks to. */
-async function findFolder(dataDir: string, archiveFolder: string): Promise<string> {
-  const nested = join(dataDir, archiveFolder);
-  return (await isDirectory(nested)) ? nested : dataDir;
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  return stat(path).then(
-    (entry) => entry.isDirectory(),
-    () => false,
-  );
-}
-
-async function checkSize(folder: string, { name, bytes }: ArchiveFile, title: string): Promise<void> {
-  const path = join(folder, name);
-  const size = await stat(path).then(
-    (entry) => entry.size,
-    () => undefined,
-  );
-  if (size === bytes) return;
-  const fault = size === undefined ? "is missing" : `has ${size} bytes`;
-  throw new UserError(
-    `${path} ${fault} where a file of ${title} of ${bytes} bytes should be: give the folder of its binary version with --data-dir.`,
-    { code: "data-missing" },
-  );
+  const { archive, files, labelBytes } = format;
+  return {
+    title: archive.title,
+    folders: [archive.folder],
+    files,
+    version: "its binary version",
+    download: (options) => downloadArchive({ ...archive, files: [...files.train, ...files.test] }, options),
+    read: async (split, open, limit) => {
+      const total = files[split].reduce((sum, { bytes }) => sum + bytes, 0) / (labelBytes + PIXELS);
+      const count = Math.min(limit, total);
+      const loaded = { images: new Uint8Array(count * PIXELS), labels: new Uint8Array(count) };
+      let start = 0;
+      for (const file of files[split]) {
+        if (start >= count) break;
+        const { path, bytes } = await open(file);
+        start += copyRecords(bytes, path, format, start, loaded);
+      }
+      return loaded;
+    },
+  };
 }
 
 /** Copies the records of a file after those already loaded, up to the limit. Returns their number. */

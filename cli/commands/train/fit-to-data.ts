@@ -1,0 +1,28 @@
+import { describeData, isDatasetName } from "../../../runtime/data/dataset.ts";
+import { kebabCase } from "../../../runtime/node/run/schema.ts";
+import {
+  type CountSettings,
+  settingsForCount,
+  settingsForKnown,
+} from "../../../shakenet/node/data-defaults.ts";
+import { say } from "../../terminal.ts";
+
+/** The settings that may follow from the data set. */
+type Fitted = { readonly [N in keyof CountSettings]?: CountSettings[N] | undefined };
+
+/**
+ * The settings of a new run with those that follow from its data set where nobody gave others: of one's own
+ * pictures from the number that is trained on. They are told in a sentence.
+ */
+export function fitToData<G extends Fitted>(given: G, data: string, count: number | undefined): G {
+  const fitting = count === undefined ? settingsForKnown(data) : settingsForCount(count, given);
+  const chosen = Object.entries(fitting).filter(([name]) => !(name in given));
+  if (chosen.length > 0) {
+    const flags = chosen.map(([name, value]) => `--${kebabCase(name)} ${value}`).join(" ");
+    const images = isDatasetName(data)
+      ? describeData({ data }).title
+      : `${(count ?? 0).toLocaleString("en-US")} training pictures`;
+    say(`For ${images}, where you say nothing else: ${flags}`);
+  }
+  return { ...given, ...Object.fromEntries(chosen) };
+}

@@ -1,0 +1,53 @@
+import type { LastBatch } from "../../runtime/data/batches.ts";
+import { type DatasetName, isDatasetName } from "../../runtime/data/dataset.ts";
+
+/** The passes over a data set that is known by name, where nobody says another number. */
+const knownEpochs: Readonly<Record<DatasetName, number>> = {
+  shapes: 4,
+  cifar10: 1800,
+  cifar100: 1800,
+  mnist: 10,
+  "fashion-mnist": 30,
+  stl10: 200,
+};
+
+/** The passes over one's own pictures where their number is not known. */
+const ownEpochs = 30;
+
+/** The passes over a data set where nobody says another number. */
+export function defaultEpochs(
+  data: string,
+  known: Readonly<Record<DatasetName, number>> = knownEpochs,
+): number {
+  return isDatasetName(data) ? known[data] : ownEpochs;
+}
+
+/** Settings that follow from the number of one's own training pictures. */
+export interface CountSettings {
+  readonly batchSize: number;
+  readonly epochs: number;
+  readonly lastBatch: LastBatch;
+}
+
+/** The bounds of a batch, how many batches an epoch is to have, and how many steps a run. */
+const [smallestBatch, largestBatch, batchesPerEpoch, stepsPerRun] = [8, 64, 16, 1500] as const;
+
+/**
+ * The batch size and the epochs of a run on `count` pictures: about 16 batches an epoch, of 8 to 64 pictures
+ * each, and 1,500 steps, in 30 to 100 epochs. A batch size that was given stays. All pictures of an epoch are
+ * spread over its batches.
+ */
+export function settingsForCount(
+  count: number,
+  given: { readonly batchSize?: number | undefined },
+): CountSettings {
+  const wanted = 2 ** Math.round(Math.log2(count / batchesPerEpoch));
+  const batchSize = given.batchSize ?? Math.max(smallestBatch, Math.min(largestBatch, wanted));
+  const epochs = Math.ceil(stepsPerRun / Math.ceil(count / batchSize));
+  return { batchSize, epochs: Math.max(ownEpochs, Math.min(100, epochs)), lastBatch: "spread" };
+}
+
+/** Settings that suit a data set that is known by name: a digit in a mirror is no digit. */
+export function settingsForKnown(data: string): { readonly flip?: "none" } {
+  return data === "mnist" ? { flip: "none" } : {};
+}
