@@ -30,11 +30,11 @@ export interface CountSettings {
 }
 
 /** The bounds of a batch, how many batches an epoch is to have, and how many steps a run. */
-const [smallestBatch, largestBatch, batchesPerEpoch, stepsPerRun] = [8, 64, 16, 1500] as const;
+const [smallestBatch, largestBatch, batchesPerEpoch, stepsPerRun] = [8, 64, 16, 600] as const;
 
 /**
  * The batch size and the epochs of a run on `count` pictures: about 16 batches an epoch, of 8 to 64 pictures
- * each, and 1,500 steps, in 30 to 100 epochs. A batch size that was given stays. All pictures of an epoch are
+ * each, and 600 steps, in 30 to 100 epochs. A batch size that was given stays. All pictures of an epoch are
  * spread over its batches.
  */
 export function settingsForCount(

@@ -169,3 +169,17 @@ describe("evalBatches", () => {
     for (const { images } of evalBatches(dataset, 8)) expect(images.buffer).toBe(dataset.images.buffer);
   });
 });
+
+test("images that do not fill a batch can be spread over the epoch, so that batches differ by one at most", () => {
+  const sizesOf = (count: number, batchSize: number) => {
+    const dataset = plainImages(count);
+    const steps = stepsPerEpoch(dataset, batchSize);
+    const settings = { seed: 1, batchSize, lastBatch: "spread" } as const;
+    const batches = Array.from({ length: steps }, (_, step) => trainBatch(dataset, settings, step).labels);
+    return batches.map(({ length }) => length);
+  };
+  expect(sizesOf(131, 64)).toEqual([44, 44, 43]);
+  expect(sizesOf(128, 64)).toEqual([64, 64]);
+  expect(sizesOf(3, 64)).toEqual([3]);
+  expect(sizesOf(65, 64)).toEqual([33, 32]);
+});
