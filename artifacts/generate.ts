@@ -34,6 +34,7 @@ import { withFloatWeights } from "./float-weights.ts";
 import { checkpointOf } from "./initial-checkpoint.ts";
 import { type Loss, lossOutput, valuesOfLoss } from "./losses.ts";
 import type { Manifest, TrainingArtifacts } from "./manifest.ts";
+import { headOf, parametersOf } from "./model-parameters.ts";
 import type { StateTensor } from "./parameters.ts";
 import { randomProperties } from "./random-state.ts";
 import { type OptimizerName, ruleOf, type Target } from "./settings.ts";
@@ -58,6 +59,11 @@ export interface GenerateOptions {
   readonly optimizer?: OptimizerName | OptimizerRule | undefined;
   /** The learning rate that a session starts with; 0.001 by default. */
   readonly learningRate?: number | undefined;
+  /**
+   * The factor of the learning rate of all parameters but those of the last layer, for a model that has learnt
+   * before; 1 by default.
+   */
+  readonly bodyRate?: number | undefined;
   /** Outputs of the model, or values inside it, that both models return behind `loss`. */
   readonly additionalOutputs?: readonly string[] | undefined;
   /**
@@ -150,7 +156,7 @@ export type TrainedModel = Uint8Array | Model | Graph | TrainingForm;
  */
 export function generateArtifacts(trained: TrainedModel, options: GenerateOptions): ModelArtifacts {
   const { form, choice, source, adapters } = openModel(trained, options);
-  const rule = ruleOf(options.optimizer ?? "adamw");
+  const rule = withBodyRate(ruleOf(options.optimizer ?? "adamw"), choice, options.bodyRate);
   const {
     loss,
     lossInput,
@@ -255,9 +261,23 @@ function describeTensors(
   };
 }
 
+/** The names of the parameters that are trained, that are not, and that are of the last layer. */
+interface Choice {
+  readonly trained: ReadonlySet<string>;
+  readonly frozen: ReadonlySet<string>;
+  readonly head: ReadonlySet<string>;
+}
+
+/** A rule in which the trained parameters before the last layer have a rate of their own. */
+function withBodyRate(rule: OptimizerRule, { trained, head }: Choice, rate = 1): OptimizerRule {
+  if (rate === 1 || [...trained].every((name) => head.has(name))) return rule;
+  const own = [...trained].filter((name) => head.has(name)).map((name) => [name, { learningRate: 1 }]);
+  return { ...rule, groups: { "*": { learningRate: rate }, ...Object.fromEntries(own), ...rule.groups } };
+}
+
 interface OpenedModel {
   readonly form: TrainingForm;
-  readonly choice: { readonly trained: ReadonlySet<string>; readonly frozen: ReadonlySet<string> };
+  readonly choice: Choice;
   readonly source: Source | undefined;
   readonly adapters?: Adapters | undefined;
 }
@@ -301,13 +321,14 @@ function withTrainedAdapters(options: GenerateOptions, names: readonly string[])
   return { ...options, trainable: [...[trainable].flat(), ...names] };
 }
 
-function choiceIn(graph: Graph, { trainable, loss, lossInput }: GenerateOptions): OpenedModel["choice"] {
+function choiceIn(graph: Graph, { trainable, loss, lossInput }: GenerateOptions): Choice {
   const part = partFor(graph, valuesOfLoss(loss, graph, lossInput));
   expectKnownTypes(part);
   const { trained, frozen } = chooseTrainable(graph, part, trainable);
   return {
     trained: new Set(trained.map(({ name }) => name)),
     frozen: new Set(frozen.map(({ name }) => name)),
+    head: headOf(part, parametersOf(part)),
   };
 }
 

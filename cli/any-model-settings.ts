@@ -58,6 +58,11 @@ export const anyModelSettings = {
   groups: texts.describe(
     'settings of some parameters, such as "*.bias:weight-decay=0" "features.*:learning-rate=0.1"; learning rates are factors',
   ),
+  bodyRate: z
+    .number()
+    .min(0)
+    .optional()
+    .describe("factor of the learning rate of all layers but the last [default: 1; 0.01 for train --init]"),
   clipValue: z
     .number()
     .positive()

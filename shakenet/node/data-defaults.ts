@@ -29,22 +29,30 @@ export interface CountSettings {
   readonly lastBatch: LastBatch;
 }
 
-/** The bounds of a batch, how many batches an epoch is to have, and how many steps a run. */
-const [smallestBatch, largestBatch, batchesPerEpoch, stepsPerRun] = [8, 64, 16, 600] as const;
+/** The bounds of a batch, and how many batches an epoch is to have. */
+const [smallestBatch, largestBatch, batchesPerEpoch] = [8, 64, 16] as const;
+
+/** How many steps a run is to have, within how many epochs: of a new network, and of one that has learnt. */
+const lengths = {
+  new: { steps: 600, fewest: ownEpochs, most: 100 },
+  trained: { steps: 200, fewest: 5, most: 30 },
+} as const;
 
 /**
- * The batch size and the epochs of a run on `count` pictures: about 16 batches an epoch, of 8 to 64 pictures
- * each, and 600 steps, in 30 to 100 epochs. A batch size that was given stays. All pictures of an epoch are
- * spread over its batches.
+ * The batch size and the epochs of a run on `count` pictures. An epoch has about 16 batches of 8 to 64
+ * pictures, over which they are spread. A new network has 600 steps in 30 to 100 epochs, one that has learnt
+ * before has 200 steps in 5 to 30 epochs. A batch size that was given stays.
  */
 export function settingsForCount(
   count: number,
   given: { readonly batchSize?: number | undefined },
+  network: keyof typeof lengths = "new",
 ): CountSettings {
   const wanted = 2 ** Math.round(Math.log2(count / batchesPerEpoch));
   const batchSize = given.batchSize ?? Math.max(smallestBatch, Math.min(largestBatch, wanted));
-  const epochs = Math.ceil(stepsPerRun / Math.ceil(count / batchSize));
-  return { batchSize, epochs: Math.max(ownEpochs, Math.min(100, epochs)), lastBatch: "spread" };
+  const { steps, fewest, most } = lengths[network];
+  const epochs = Math.ceil(steps / Math.ceil(count / batchSize));
+  return { batchSize, epochs: Math.max(fewest, Math.min(most, epochs)), lastBatch: "spread" };
 }
 
 /** Settings that suit a data set that is known by name: a digit in a mirror is no digit. */

@@ -254,3 +254,15 @@ test("a loss that reads the result of its own activation is a warning", () => {
   expect(codes("Sigmoid", "bce-with-logits")).toEqual(["activation-doubled"]);
   expect(codes("Tanh", "cross-entropy")).toEqual([]);
 });
+
+test("with bodyRate, the last layer has the whole learning rate and the others a part of it", () => {
+  const options = { loss: "mse", optimizer: "sgd", bodyRate: 0.01 } as const;
+  const { manifest } = generateArtifacts(encodeModel(mlp()), options);
+  expect(manifest.optimizer.groups).toEqual({
+    "*": { learningRate: 0.01 },
+    "out.weight": { learningRate: 1 },
+    "out.bias": { learningRate: 1 },
+  });
+  const head = generateArtifacts(encodeModel(mlp()), { ...options, trainable: "head" });
+  expect(head.manifest.optimizer.groups).toBeUndefined();
+});

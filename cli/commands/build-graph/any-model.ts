@@ -15,7 +15,6 @@ import {
   decodeOutline,
   formatType,
   type Graph,
-  type OptimizerRule,
   type Outline,
   UserError,
 } from "../../../graph-builder/index.ts";
@@ -42,7 +41,7 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
   const loss = lossOf(given, Object.keys(outline.outputs));
   const rule = ruleFrom(given);
   expectRate(given);
-  const { trainable, lossInput, learningRate, additionalOutputs, classes } = given;
+  const { trainable, lossInput, learningRate, bodyRate, additionalOutputs, classes } = given;
   const artifacts = explained(file, bytes, () =>
     generateArtifacts(bytes, {
       name,
@@ -52,6 +51,7 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
       lossInput,
       optimizer: rule,
       learningRate,
+      bodyRate,
       additionalOutputs,
       countCorrect: isClassifiers(loss) && !Object.hasOwn(outline.outputs, "correct"),
       classes,
@@ -65,7 +65,7 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
   return {
     folder,
     artifacts,
-    fields: { ...sourceFields(file, outline), ...trainingFields(artifacts, given, rule), pictures },
+    fields: { ...sourceFields(file, outline), ...trainingFields(artifacts, given), pictures },
     sections: sectionsOf(artifacts, decodeModel(bytes, file, { uncovered: "keep" }).graph),
     next: [
       ...(pictures === undefined ? [] : trainCommands(artifacts, folder)),
@@ -157,7 +157,6 @@ function sourceFields(file: string, { producerName, opsets, irVersion }: Outline
 function trainingFields(
   { manifest, evalModel, checkpoint }: ModelArtifacts,
   { loss = [], lossInput, learningRate = 0.001, fused, chunk, seed = 1 }: BuildGraphGiven,
-  rule: OptimizerRule,
 ): Build["fields"] {
   const { trainable, parameters, cost, target, newHead } = manifest;
   const { graph } = decodeModel(evalModel, artifactFiles.evalModel);
@@ -174,8 +173,8 @@ function trainingFields(
     "new last layer":
       newHead &&
       `${newHead.tensors.join(", ")} for ${newHead.classes} classes, drawn from U(-1/sqrt(inputs), 1/sqrt(inputs)) of seed ${seed}`,
-    optimizer: describeRule(rule, fused || chunk ? "as an input" : learningRate),
-    groups: describeGroups(rule),
+    optimizer: describeRule(manifest.optimizer, fused || chunk ? "as an input" : learningRate),
+    groups: describeGroups(manifest.optimizer),
     "FLOPs an example": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
     target,
   };

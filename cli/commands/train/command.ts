@@ -11,6 +11,7 @@ const settings = [
   "artifacts",
   "init",
   "freeze",
+  "bodyRate",
   "maxTime",
   "dryRun",
   "config",

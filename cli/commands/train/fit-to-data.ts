@@ -14,8 +14,13 @@ type Fitted = { readonly [N in keyof CountSettings]?: CountSettings[N] | undefin
  * The settings of a new run with those that follow from its data set where nobody gave others: of one's own
  * pictures from the number that is trained on. They are told in a sentence.
  */
-export function fitToData<G extends Fitted>(given: G, data: string, count: number | undefined): G {
-  const fitting = count === undefined ? settingsForKnown(data) : settingsForCount(count, given);
+export function fitToData<G extends Fitted>(
+  given: G,
+  data: string,
+  count: number | undefined,
+  network: "new" | "trained" = "new",
+): G {
+  const fitting = count === undefined ? settingsForKnown(data) : settingsForCount(count, given, network);
   const chosen = Object.entries(fitting).filter(([name]) => !(name in given));
   if (chosen.length > 0) {
     const flags = chosen.map(([name, value]) => `--${kebabCase(name)} ${value}`).join(" ");

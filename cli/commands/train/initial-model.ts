@@ -3,6 +3,7 @@ import type { TrainingArtifacts } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import { datasets, isDatasetName } from "../../../runtime/data/dataset.ts";
 import { readClasses } from "../../data/open-data.ts";
+import { say } from "../../terminal.ts";
 import { buildOfModel } from "../build-graph/any-model.ts";
 import type { TrainGiven } from "./command.ts";
 
@@ -16,11 +17,18 @@ export interface InitialModel {
 }
 
 /**
+ * The learning rate of the last layer, and the factor of that of the others, which have learnt before
+ * (docs/own-pictures.md has the measurements).
+ */
+const [usualRate, usualBodyRate] = [0.01, 0.01] as const;
+
+/**
  * The training artifacts of the model in --init: its last layer is for the classes of the data, and the
  * parameters that match --freeze are not trained. Throws UserError as `shake build-graph --from` does.
  */
 export async function openInitialModel(file: string, said: TrainGiven): Promise<InitialModel> {
-  const { init: _, freeze = [], optimizer, weightDecay, momentum, labelSmoothing, clipNorm, ...given } = said;
+  const { init: _, freeze = [], optimizer, weightDecay, momentum, labelSmoothing, clipNorm, ...rest } = said;
+  const { bodyRate = usualBodyRate, ...given } = { learningRate: usualRate, ...rest };
   const { data = "shapes", seed, learningRate } = given;
   const classNames = isDatasetName(data)
     ? datasets[data].classNames
@@ -33,6 +41,7 @@ export async function openInitialModel(file: string, said: TrainGiven): Promise<
     seed,
     optimizer,
     learningRate,
+    bodyRate,
     weightDecay,
     momentum,
     labelSmoothing,
@@ -40,6 +49,9 @@ export async function openInitialModel(file: string, said: TrainGiven): Promise<
     ...(given.mixup || given.cutmix ? { softLabels: true } : {}),
     clipNorm,
   });
+  say(
+    `The last layer of ${file} learns at a rate of ${learningRate}, and the others at ${bodyRate} of it, unless --learning-rate and --body-rate say otherwise.`,
+  );
   return {
     artifacts,
     name: basename(file, extname(file)),
@@ -47,17 +59,17 @@ export async function openInitialModel(file: string, said: TrainGiven): Promise<
   };
 }
 
-/** Throws UserError for --init and --freeze where they have no meaning. */
-export function expectInitialModel({ init, freeze, artifacts }: TrainGiven): void {
+/** Throws UserError for --init, --freeze and --body-rate where they have no meaning. */
+export function expectInitialModel({ init, freeze, bodyRate, artifacts }: TrainGiven): void {
   if (init !== undefined && artifacts !== undefined) {
     throw new UserError("--init does not go with --artifacts, which have their own weights.", {
       code: "setting-conflict",
     });
   }
-  if (freeze !== undefined && (init === undefined || !isModelFile(init))) {
-    throw new UserError("--freeze needs --init MODEL.onnx, whose parameters it names.", {
-      code: "setting-conflict",
-    });
+  const flag = freeze !== undefined ? "--freeze" : bodyRate !== undefined && "--body-rate";
+  if (flag && (init === undefined || !isModelFile(init))) {
+    const parameters = flag === "--freeze" ? ", whose parameters it names" : "";
+    throw new UserError(`${flag} needs --init MODEL.onnx${parameters}.`, { code: "setting-conflict" });
   }
 }
 

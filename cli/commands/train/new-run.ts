@@ -75,7 +75,8 @@ export async function prepareNewRun(said: TrainGiven, progress: Progress): Promi
 async function newNetworkRun(given: TrainGiven, progress: Progress): Promise<PreparedRun> {
   const { opened, facts, count } = await dataOfShakeNet(given, progress);
   const { init, runDir, data = "shapes" } = given;
-  const settings = fitToData(withRecipe(partOf(runSchemas, given)), data, count);
+  const network = init === undefined ? "new" : "trained";
+  const settings = fitToData(withRecipe(partOf(runSchemas, given)), data, count, network);
   if (init === undefined) return newShakeNet(compile(runConfig(settings, facts)), runDir, opened);
   const initial = await readInitialCheckpoint(init);
   const { config, artifacts } = compile(runConfig({ ...networkOf(initial.settings), ...settings }, facts));
@@ -171,7 +172,7 @@ async function newModelRun(
   const model = { folder: resolve(folder), feeding, learningRate, isFused, pictures: facts };
   const { batch } = feeding;
   const sized = batch === undefined || own.batchSize !== undefined ? own : { ...own, batchSize: batch };
-  const config = modelConfig(fitToData(sized, data, count), model);
+  const config = modelConfig(fitToData(sized, data, count, "trained"), model);
   setRandomSeed(checkpoint, BigInt(config.seed));
   const seeded = { ...artifacts, checkpoint: encodeCheckpoint(checkpoint) };
   const openDirectory = (first: Uint8Array) =>
