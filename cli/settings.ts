@@ -97,7 +97,7 @@ export const settingGroups = {
     run: path.optional().describe("run folder"),
     model: path.optional().describe("exported .onnx model"),
     against: path.optional().describe("checkpoint to compare the model with"),
-    pictures: z.array(path).optional().describe("PNG or JPEG files of any size"),
+    pictures: z.array(path).optional().describe("picture files of any size, or folders of them"),
     checkpoint: z.enum(["last", "best"]).default("last").describe("checkpoint of the run to use"),
     config: path.optional().describe("JSON file with settings; flags override it"),
     maxTime: duration

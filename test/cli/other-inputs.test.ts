@@ -62,7 +62,8 @@ describe("a ShakeNet of one channel", () => {
     const verified = await shake(folder, "verify", "run/model.onnx", "--json");
     expect(verified.code).toBe(0);
     expect(JSON.parse(verified.stdout)).toMatchObject({ images: 20 });
-    const { stdout } = await shake(folder, "predict", "run/model.onnx", "colour.png", "--json");
+    const { stdout } = await shake(folder, "predict", "run", "colour.png", "--json");
+    expect(JSON.parse(stdout)).toMatchObject({ model: "run/model.onnx" });
     expect(JSON.parse(stdout).predictions[0].class).toMatch(/^\d$/);
   });
 

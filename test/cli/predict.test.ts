@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { crc32 } from "node:zlib";
 import sharp from "sharp";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { datasets } from "../../runtime/data/dataset.ts";
 import { loadDataset, openDevice } from "../../runtime/node/index.ts";
 import { inferenceModel, openClassifier } from "../../shakenet/index.ts";
@@ -30,6 +31,7 @@ beforeAll(async () => {
   const { images } = await loadDataset("shapes", { split: "test", limit: 1 });
   planes = images;
   mkdirSync(join(folder, "pictures"));
+  mkdirSync(join(folder, "empty"));
   const png = pictureOf(planes).png();
   await png.toFile(join(folder, "pictures/small.png"));
   // twice as large, with stripes left and right that the crop must drop
@@ -126,6 +128,60 @@ test("without a model, the package's own network tells the classes of CIFAR-10 a
   expect(datasets.cifar10.classNames).toContain(found?.class);
 });
 
+/** A PNG whose header says that it is 20,000 x 20,000. */
+function hugePng(): Buffer {
+  const header = Buffer.from("IHDR\0\0\x4e\x20\0\0\x4e\x20\x08\x02\0\0\0", "latin1");
+  const check = Buffer.alloc(4);
+  check.writeUInt32BE(crc32(header));
+  const data = Buffer.from("\0\0\0\0IDAT\x35\xaf\x06\x1e", "latin1");
+  return Buffer.concat([Buffer.from("\x89PNG\r\n\x1a\n\0\0\0\r", "latin1"), header, check, data]);
+}
+
+describe("pictures in a folder", () => {
+  beforeAll(() => {
+    mkdirSync(join(folder, "many/deep"), { recursive: true });
+    copyFileSync(join(folder, "pictures/small.png"), join(folder, "many/deep/b, c.png"));
+    copyFileSync(join(folder, "pictures/large.jpg"), join(folder, "many/a.jpg"));
+    writeFileSync(join(folder, "many/notes.txt"), "no picture");
+    const square = '<rect width="64" height="64" fill="red"/>';
+    writeFileSync(
+      join(folder, "many/drawn.svg"),
+      `<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64">${square}</svg>`,
+    );
+    writeFileSync(join(folder, "many/no.svg"), `<?xml version="1.0"?>\n<svg width="-3">${square}`);
+    writeFileSync(join(folder, "many/phone.heic"), "\0\0\0\x18ftypheic\0\0\0\0mif1heic");
+    writeFileSync(join(folder, "many/huge.png"), hugePng());
+  });
+
+  test("are classified, also in deeper folders, and those that cannot be read are named in a sentence each", async () => {
+    const { code, stdout, stderr } = await shake(folder, "predict", "model.onnx", "many", "--json");
+    expect(code).toBe(0);
+    const { predictions: found } = JSON.parse(stdout) as {
+      predictions: { picture: string; class: string }[];
+    };
+    expect(found.map(({ picture }) => picture)).toEqual([
+      "many/a.jpg",
+      "many/drawn.svg",
+      "many/deep/b, c.png",
+    ]);
+    expect(found.at(-1)?.class).toBe(expected[0]?.class);
+    expect(stderr.trim().split("\n").sort()).toEqual([
+      "many/huge.png is not a picture that can be read: it has more pixels than can be decoded.",
+      expect.stringMatching(/^many\/no\.svg is not a picture that can be read: .*\.$/),
+      "many/phone.heic is not a picture that can be read: HEIC is not read here, save it as PNG or JPEG.",
+    ]);
+  });
+
+  test("are written to a CSV file", async () => {
+    const { code, stdout } = await shake(folder, "predict", "model.onnx", "many", "--out", "found.csv");
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "3 predictions: found.csv\n" });
+    const [head, ...rows] = readFileSync(join(folder, "found.csv"), "utf8").trim().split("\r\n");
+    expect(head).toBe("picture,class,probability,second,second_probability");
+    expect(rows).toHaveLength(3);
+    expect(rows[2]).toMatch(new RegExp(`^"many/deep/b, c\\.png",${expected[0]?.class},0\\.\\d+,`));
+  });
+});
+
 const mistakes: readonly (readonly [what: string, args: readonly string[], sentence: RegExp])[] = [
   ["nothing", [], /^shake predict needs pictures: see node \S+main\.js predict --help\.$/],
   ["no picture", ["model.onnx"], /^shake predict needs pictures: see node \S+main\.js predict --help\.$/],
@@ -143,6 +199,12 @@ const mistakes: readonly (readonly [what: string, args: readonly string[], sente
     "a picture that is none",
     ["model.onnx", "model.onnx"],
     /^model\.onnx is not a picture that can be read: /,
+  ],
+  ["a folder without pictures", ["model.onnx", "empty"], /^empty has no pictures in it\.$/],
+  [
+    "predictions in place of the model",
+    ["model.onnx", "pictures/small.png", "--out", "model.onnx"],
+    /^--out model\.onnx would replace what it is made from/,
   ],
   [
     "a model that is none",

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/index.ts";
@@ -15,6 +15,7 @@ const settings = tinySettings({ width: 2, classes: 10 });
 
 beforeAll(async () => {
   writeFiles(folder, await colourPictures({ red: 8, blue: 8, green: 8 }, "photos/"));
+  writeFiles(folder, await colourPictures({ red: 8, purple: 8, green: 8 }, "others/"));
   writeFileSync(join(folder, "ten.onnx"), inferenceModel(settings, randomCheckpoint(settings)));
 });
 
@@ -68,7 +69,7 @@ test("a ShakeNet takes all weights of a run but those of its last layer, and the
   const second = await shake(
     "train",
     "--data",
-    "photos",
+    "others",
     "--init",
     "a",
     "--epochs",
@@ -79,6 +80,9 @@ test("a ShakeNet takes all weights of a run but those of its last layer, and the
     "b",
   );
   expect(second.stderr).toMatch(/network +8 2x2d/);
+  expect(second.stderr).toMatch(
+    /For 21 training pictures, where you say nothing else: --last-batch spread\n/,
+  );
   const [one, other] = ["a", "b"].map((run) =>
     decodeCheckpoint(readFileSync(join(folder, run, "checkpoints/last")), run),
   );
@@ -99,11 +103,47 @@ test("a ShakeNet takes all weights of a run but those of its last layer, and the
   );
   expect(wider.code).toBe(2);
   expect(wider.stderr).toMatch(
-    /a\/checkpoints\/last has stage1\S+ \[2\], and the network wants it \[4\]: it is another network/,
+    /a\/checkpoints\/last has fc\.weight \[3, 8\], and the network wants it \[3, 16\]: it is another network/,
   );
 });
 
+test("a checkpoint alone, as the page saves it, goes on with its last layer where the classes are the same", async () => {
+  const shapes = ["--data", "shapes", "--train-limit", "32", "--test-limit", "20", "--epochs", "1"];
+  const flags = [...shapes, "--width", "2", "--batch-size", "16", "--threads", "1"];
+  expect((await shake("train", ...flags, "--run-dir", "page")).code).toBe(0);
+  copyFileSync(join(folder, "page/checkpoints/last"), join(folder, "checkpoint"));
+  const rate = ["--learning-rate", "1e-20", "--weight-decay", "0", "--seed", "2"];
+  const { code, stderr } = await shake("train", ...flags, ...rate, "--init", "checkpoint", "--run-dir", "on");
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  const [one, other] = ["page", "on"].map((run) =>
+    decodeCheckpoint(readFileSync(join(folder, run, "checkpoints/last")), run),
+  );
+  expect(other?.trainable.get("fc.weight")?.data).toEqual(one?.trainable.get("fc.weight")?.data);
+});
+
+test.each(["page", "page/graph"])(
+  "--artifacts %s starts a new run with a run's last weights",
+  async (given) => {
+    const out = given.replace("/", "-");
+    const flags = ["--train-limit", "32", "--test-limit", "20", "--epochs", "1", "--batch-size", "16"];
+    const { code, stderr } = await shake(
+      "train",
+      "--artifacts",
+      given,
+      ...flags,
+      "--threads",
+      "1",
+      "--run-dir",
+      `new-${out}`,
+    );
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stderr).toMatch(/is of a run: the new run starts with the weights of page\/checkpoints\/last\./);
+    expect(stderr).toMatch(/epoch 1\/1/);
+  },
+);
+
 test.each([
+  ["--body-rate without --init", ["--body-rate", "0.1"], /--body-rate needs --init MODEL\.onnx\./],
   ["--freeze without --init", ["--freeze", "stem*"], /--freeze needs --init MODEL\.onnx/],
   [
     "--init beside --artifacts",

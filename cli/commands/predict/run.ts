@@ -1,53 +1,80 @@
 import { readFileBytes } from "../../../artifacts/index.ts";
 import { at } from "../../../graph-builder/at.ts";
 import { decodeMetadata, UserError } from "../../../graph-builder/index.ts";
-import { floatData } from "../../../runtime/device/tensors.ts";
-import { readPicture } from "../../../runtime/node/data/pictures.ts";
-import { openDevice } from "../../../runtime/node/index.ts";
+import { openDevice, writeFileAtomic } from "../../../runtime/node/index.ts";
 import { backgroundIn, classNamesIn, openClassifier } from "../../../shakenet/index.ts";
+import { csvLine } from "../../csv.ts";
 import { formatTable } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { packagedModel } from "../../models/packaged-model.ts";
+import { modelOfRun, type NamedModel, runOf } from "../../models/run-model.ts";
 import { feedingFrom } from "../../models/scaling-classifier.ts";
+import { expectOutputFile } from "../../output.ts";
+import { openProgress } from "../../progress.ts";
 import { complete } from "../../settings.ts";
 import { print, say } from "../../terminal.ts";
+import { type Candidate, classify, type Prediction } from "./classify.ts";
 import { type PredictGiven, predictCommand } from "./command.ts";
-
-interface Candidate {
-  readonly class: string;
-  readonly probability: number;
-}
+import { namedPictures } from "./named-pictures.ts";
 
 export async function run(given: PredictGiven): Promise<number> {
-  const { json } = given;
-  const { model, pictures } = sources(given);
+  const { json, out } = given;
+  const { model, paths } = await sources(given);
   const { device, threads } = complete(predictCommand.settings, given);
-  const bytes = await readFileBytes(model);
-  const metadata = decodeMetadata(bytes, model);
+  const { bytes, where } = await openModel(model);
+  if (out !== undefined) await expectOutputFile(out, where);
+  const pictures = await namedPictures(paths);
+  const metadata = decodeMetadata(bytes, where);
   const classNames = classNamesIn(metadata, say);
-  const background = backgroundIn(metadata);
-  const classifier = await openClassifier(
-    bytes,
-    await openDevice(device, { threads }),
-    model,
-    feedingFrom(given),
-  );
-  const found: { picture: string; candidates: readonly Candidate[] }[] = [];
-  for (const picture of pictures) {
-    const logits = await classifier.logits(await readPicture(picture, classifier.imageSize, background));
-    found.push({ picture, candidates: ranked(floatData(logits), classNames) });
+  const opened = await openDevice(device, { threads });
+  const classifier = await openClassifier(bytes, opened, where, feedingFrom(given));
+  const progress = openProgress();
+  try {
+    const predictions = await classify(classifier, pictures, {
+      classNames,
+      background: backgroundIn(metadata),
+      onProgress: (done, of) => progress.update(done, of, `${done} of ${of} pictures`),
+      onBroken: (sentence) => progress.log(sentence),
+    });
+    progress.stop();
+    if (out !== undefined) await writeFileAtomic(out, new TextEncoder().encode(csvOf(predictions)));
+    if (json) print(JSON.stringify({ model: where, predictions: predictions.map(facts) }));
+    else print(out === undefined ? tableOf(predictions) : `${predictions.length} predictions: ${out}`);
+  } finally {
+    progress.stop();
+    await classifier.release();
   }
-  await classifier.release();
-  if (json) {
-    const predictions = found.map(({ picture, candidates: [first, ...others] }) => ({
-      picture,
-      ...first,
-      runners_up: others.slice(0, 3),
-    }));
-    print(JSON.stringify({ model, predictions }));
-    return 0;
-  }
-  const rows = found.map(({ picture, candidates }) => [
+  return 0;
+}
+
+/** The model and the paths of pictures that were named. Throws UserError where there are no pictures. */
+async function sources({ model, pictures = [] }: PredictGiven): Promise<{
+  readonly model: string;
+  readonly paths: readonly string[];
+}> {
+  const [first = "", ...others] = pictures;
+  const isModel = /\.onnx$/i.test(first) || (await runOf(first)) !== undefined;
+  if (model === undefined && !isModel) return { model: packagedModel, paths: pictures };
+  const named = model === undefined ? { model: first, paths: others } : { model, paths: pictures };
+  if (named.paths.length > 0) return named;
+  throw new UserError(`shake predict needs pictures: see ${shakeCommand("predict", "--help")}.`, {
+    code: "setting-missing",
+    details: { setting: "pictures" },
+  });
+}
+
+/** A model in a file, or that of a run. */
+async function openModel(path: string): Promise<NamedModel> {
+  const run = await runOf(path);
+  return run === undefined ? { bytes: await readFileBytes(path), where: path } : modelOfRun(run);
+}
+
+function facts({ picture, candidates: [first, ...others] }: Prediction): object {
+  return { picture, ...first, runners_up: others.slice(0, 3) };
+}
+
+function tableOf(predictions: readonly Prediction[]): string {
+  const rows = predictions.map(({ picture, candidates }) => [
     picture,
     at(candidates, 0).class,
     percent(at(candidates, 0)),
@@ -56,30 +83,20 @@ export async function run(given: PredictGiven): Promise<number> {
       .map((other) => `${other.class} ${percent(other)}`)
       .join(", "),
   ]);
-  print(formatTable(["picture", "class", "probability", "runners-up"], rows));
-  return 0;
+  return formatTable(["picture", "class", "probability", "runners-up"], rows);
 }
 
-/** The model and the pictures that were named. Throws UserError where a model came without pictures. */
-function sources({ model, pictures = [] }: PredictGiven): { model: string; pictures: readonly string[] } {
-  const [first = "", ...others] = pictures;
-  if (model !== undefined) return { model, pictures };
-  if (!/\.onnx$/i.test(first)) return { model: packagedModel, pictures };
-  if (others.length > 0) return { model: first, pictures: others };
-  throw new UserError(`shake predict needs pictures: see ${shakeCommand("predict", "--help")}.`, {
-    code: "setting-missing",
-    details: { setting: "pictures" },
-  });
-}
-
-/** Every class with its probability, the likeliest first. */
-function ranked(logits: Float32Array, classNames: readonly string[]): Candidate[] {
-  const largest = logits.reduce((most, logit) => Math.max(most, logit), Number.NEGATIVE_INFINITY);
-  const odds = Array.from(logits, (logit) => Math.exp(logit - largest));
-  const sum = odds.reduce((total, value) => total + value, 0);
-  return odds
-    .map((value, i) => ({ class: classNames[i] ?? `class ${i}`, probability: value / sum }))
-    .sort((a, b) => b.probability - a.probability);
+/** A line for each picture: its path, and the likeliest classes with their probabilities. */
+function csvOf(predictions: readonly Prediction[]): string {
+  const head = ["picture", "class", "probability", "second", "second_probability"];
+  const rows = predictions.map(({ picture, candidates: [first, second] }) => [
+    picture,
+    first?.class ?? "",
+    first?.probability ?? "",
+    second?.class ?? "",
+    second?.probability ?? "",
+  ]);
+  return [head, ...rows].map(csvLine).join("");
 }
 
 function percent({ probability }: Candidate): string {

@@ -8,13 +8,17 @@ import {
 } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import type { Tensor } from "../../../graph-builder/index.ts";
+import { datasetOf, datasets, describeData } from "../../../runtime/data/dataset.ts";
 import { type ArtifactSettings, checkpointSettings } from "../../../shakenet/index.ts";
+import { runAround } from "../../../shakenet/node/run.ts";
 
 /** The checkpoint that a new ShakeNet takes its weights from. */
 export interface InitialCheckpoint {
   readonly checkpoint: Checkpoint;
   readonly where: string;
   readonly settings: ArtifactSettings;
+  /** The classes that it tells apart; undefined where nothing says them. */
+  readonly classNames: readonly string[] | undefined;
 }
 
 /** Reads a checkpoint, or the last one of a run. Throws UserError where it is not one of a ShakeNet. */
@@ -25,26 +29,32 @@ export async function readInitialCheckpoint(path: string): Promise<InitialCheckp
   );
   const where = isFolder ? join(path, "checkpoints", "last") : path;
   const checkpoint = decodeCheckpoint(await readFileBytes(where), where);
-  return { checkpoint, where, settings: checkpointSettings(checkpoint, where) };
+  const settings = checkpointSettings(checkpoint, where);
+  const run = await runAround(where);
+  const known = datasetOf(settings);
+  const classNames = run ? describeData(run.config).classNames : known && datasets[known].classNames;
+  return { checkpoint, where, settings, classNames };
 }
 
 /** The last layer, whose weights belong to the classes. */
 const head = /^fc\./;
 
 /**
- * A network's first checkpoint with the weights and statistics of another one, all but those of the last
- * layer. Throws UserError where the networks differ.
+ * A network's first checkpoint with the weights and statistics of another one. The last layer is new unless
+ * the other one tells the same classes apart. Throws UserError where the networks differ.
  */
 export function withInitialWeights(
   bytes: Uint8Array,
-  { checkpoint: from, where }: InitialCheckpoint,
+  { checkpoint: from, where, classNames: known }: InitialCheckpoint,
+  classNames: readonly string[],
 ): Uint8Array {
+  const isKept = known?.join("\n") === classNames.join("\n");
   const checkpoint = decodeCheckpoint(bytes, "the new network");
   const copied = (own: ReadonlyMap<string, Tensor>) =>
     new Map(
       [...own].map(([name, tensor]) => [
         name,
-        head.test(name) ? tensor : tensorOf(from, name, tensor, where),
+        head.test(name) && !isKept ? tensor : tensorOf(from, name, tensor, where),
       ]),
     );
   return encodeCheckpoint({

@@ -9,11 +9,10 @@ import {
 } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import { decodeMetadata } from "../../../graph-builder/index.ts";
-import { datasetNames, datasets, isDatasetName } from "../../../runtime/data/dataset.ts";
+import { datasetNames, datasets, describeData, isDatasetName } from "../../../runtime/data/dataset.ts";
 import { feedingIn } from "../../../runtime/data/picture-input.ts";
 import type { ImageSize, PictureFacts } from "../../../runtime/index.ts";
 import { ownDataPath } from "../../../runtime/node/data/own/own-pictures.ts";
-import { readManifest, readTrainingArtifacts } from "../../../runtime/node/index.ts";
 import { RunDirectory } from "../../../runtime/node/run/run-directory.ts";
 import { partOf } from "../../../runtime/node/run/schema.ts";
 import {
@@ -47,6 +46,7 @@ import { givenForModel, modelConfig } from "../../models/settings.ts";
 import type { Progress } from "../../progress.ts";
 import type { TrainGiven } from "./command.ts";
 import { fitToData } from "./fit-to-data.ts";
+import { openGivenArtifacts } from "./given-artifacts.ts";
 import { readInitialCheckpoint, withInitialWeights } from "./initial-checkpoint.ts";
 import { expectInitialModel, isModelFile, openInitialModel } from "./initial-model.ts";
 import { modelSubject } from "./model-subject.ts";
@@ -64,26 +64,36 @@ export async function prepareNewRun(said: TrainGiven, progress: Progress): Promi
     return newModelRun(artifacts, name, rest, progress);
   }
   if (folder === undefined) return newNetworkRun(given, progress);
-  const manifest = await readManifest(folder, (each): each is Manifest => each.format === 1);
-  const artifacts = await readTrainingArtifacts(folder);
-  return isShakeNetManifest(manifest, join(folder, "manifest.json"))
-    ? newArtifactsRun({ ...artifacts, manifest }, folder, given, progress)
-    : newModelRun({ ...artifacts, manifest }, folder, given, progress);
+  const found = await openGivenArtifacts(folder);
+  const { manifest } = found.artifacts;
+  if (!isShakeNetManifest(manifest, join(found.folder, "manifest.json"))) {
+    return newModelRun(found.artifacts, found.folder, given, progress);
+  }
+  const prepared = await newArtifactsRun({ ...found.artifacts, manifest }, found.folder, given, progress);
+  return found.isTrained ? { ...prepared, ...keepsFilters } : prepared;
 }
+
+/** The filters of a whitening stem came with the other weights. */
+const keepsFilters = { takeFromData: () => {} };
+
+/** The learning rate of a ShakeNet that has learnt before. */
+const rateOfTrained = 0.01;
 
 /** A run of a ShakeNet that is compiled for it, with the weights of --init where that is given. */
 async function newNetworkRun(given: TrainGiven, progress: Progress): Promise<PreparedRun> {
   const { opened, facts, count } = await dataOfShakeNet(given, progress);
   const { init, runDir, data = "shapes" } = given;
   const network = init === undefined ? "new" : "trained";
-  const settings = fitToData(withRecipe(partOf(runSchemas, given)), data, count, network);
+  const own = withRecipe(partOf(runSchemas, given));
+  const rate = init === undefined ? {} : { learningRate: rateOfTrained };
+  const settings = fitToData(own, data, count, network, rate);
   if (init === undefined) return newShakeNet(compile(runConfig(settings, facts)), runDir, opened);
   const initial = await readInitialCheckpoint(init);
   const { config, artifacts } = compile(runConfig({ ...networkOf(initial.settings), ...settings }, facts));
-  const checkpoint = withInitialWeights(artifacts.checkpoint, initial);
+  const { classNames } = describeData(config);
+  const checkpoint = withInitialWeights(artifacts.checkpoint, initial, classNames);
   const prepared = newShakeNet({ config, artifacts: { ...artifacts, checkpoint } }, runDir, opened);
-  // the filters of a whitening stem came with the other weights
-  return { ...prepared, takeFromData: () => {} };
+  return { ...prepared, ...keepsFilters };
 }
 
 /** A run of a ShakeNet that build-graph compiled into a folder. */

@@ -1,7 +1,8 @@
-import type { Sharp } from "sharp";
+import type { Sharp, SharpConstructor } from "sharp";
 import { readFileBytes } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import { type ImageSize, pixelsOf } from "../../data/types.ts";
+import { decodeBmp, isBmp } from "./bmp.ts";
 
 /** The size that a picture is scaled to; 3 channels where left out. */
 export type PictureSize = Pick<ImageSize, "height" | "width"> & { readonly channels?: number | undefined };
@@ -56,8 +57,9 @@ export async function decodePicture(
   const unread = unreadFormat(file);
   if (unread) throw refuse(`${unread} is not read here, save it as PNG or JPEG`);
   try {
-    const { hasAlpha, width, height } = await sharp(file).metadata();
-    const picture = scaled(sharp(file).rotate(), size);
+    const opened = isBmp(file) ? openBmp(sharp, file) : sharp(file);
+    const { hasAlpha, width, height } = await opened.metadata();
+    const picture = scaled(opened.clone().rotate(), size);
     const isFlat = !hasAlpha || size.channels === 4;
     const isTransparent = !isFlat && (await hasTransparentPixel(picture.clone()));
     const [r = 0, g = r, b = r] = background;
@@ -66,8 +68,24 @@ export async function decodePicture(
     const pixels = await (size.channels === 4 ? seen : seen.removeAlpha()).raw().toBuffer();
     return { pixels: planes(pixels, size), isTransparent, width, height };
   } catch (error) {
-    throw refuse(reasonOf(error), error);
+    const reason = reasonOf(error);
+    throw refuse(
+      reason === UNKNOWN && isSvg(file) ? "this SVG is not drawn here, save it as PNG" : reason,
+      error,
+    );
   }
+}
+
+function openBmp(sharp: SharpConstructor, file: Uint8Array): Sharp {
+  const { data, ...raw } = decodeBmp(file);
+  return sharp(data, { raw });
+}
+
+/** Whether a file is an SVG in UTF-8 or UTF-16, by an element of that name. */
+function isSvg(file: Uint8Array): boolean {
+  const isWide = file[0] === 0xff || file[1] === 0;
+  const text = new TextDecoder(isWide ? "utf-16le" : "utf-8").decode(file.subarray(0, 1 << 20));
+  return /<(\w+:)?svg[\s>]/.test(text);
 }
 
 async function hasTransparentPixel(picture: Sharp): Promise<boolean> {
@@ -75,11 +93,13 @@ async function hasTransparentPixel(picture: Sharp): Promise<boolean> {
   return alpha.some((value) => value < 255);
 }
 
+const UNKNOWN = "its format is unknown";
+
 /** The sentences of sharp that say too little, and better ones. */
 const reasons: readonly (readonly [text: RegExp, reason: string])[] = [
   [/pixel limit/, "it has more pixels than can be decoded"],
   [/premature end|failOn|truncated|unexpected end/i, "it is damaged or was cut off"],
-  [/unsupported image format/, "its format is unknown"],
+  [/unsupported image format/, UNKNOWN],
 ];
 
 function reasonOf(error: unknown): string {
@@ -94,7 +114,6 @@ function unreadFormat(file: Uint8Array): string | undefined {
   if (text(4, 8) === "ftyp" && /^(heic|heix|hevc|heim|heis|mif1|msf1)/.test(text(8, 12))) {
     return text(8, 40).includes("avif") ? undefined : "HEIC";
   }
-  if (text(0, 2) === "BM") return "BMP";
   const isJxl = (file[0] === 0xff && file[1] === 0x0a) || text(4, 8) === "JXL ";
   return isJxl ? "JPEG XL" : undefined;
 }

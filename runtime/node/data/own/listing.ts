@@ -148,7 +148,8 @@ async function listClasses(
 /** The deepest folder under a class that is looked into. */
 const deepest = 8;
 
-async function picturesUnder(folder: string, depth = 1): Promise<string[]> {
+/** The pictures in a folder and in the folders below it, in the order of their names. */
+export async function picturesUnder(folder: string, depth = 1): Promise<string[]> {
   const { folders, files } = await entriesOf(folder);
   const own = files.filter(isPictureName).map((name) => join(folder, name));
   if (depth === deepest) return own;

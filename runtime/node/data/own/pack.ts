@@ -11,7 +11,7 @@ import { temporaryIn } from "../../temporary.ts";
 import { picturesCache } from "./cache.ts";
 
 /** Another number for other rows: of other rounding, or of another decoder. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 const pictureSchema = z.object({
   path: z.string(),

@@ -154,7 +154,7 @@ describe("pictures", () => {
       "red/cut.jpg": "it is damaged or was cut off",
       "red/none.png": "it is empty",
       "blue/text.png": expect.stringMatching(/format/),
-      "blue/x.bmp": "BMP is not read here, save it as PNG or JPEG",
+      "blue/x.bmp": "it is damaged or was cut off",
     });
     expect(pictures.counts("train")).toEqual([20, 20]);
     expect(pictures.counts("val")).toEqual([2, 2]);

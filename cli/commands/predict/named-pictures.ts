@@ -1,0 +1,34 @@
+import { stat } from "node:fs/promises";
+import { UserError } from "../../../graph-builder/errors.ts";
+import { picturesUnder } from "../../../runtime/node/data/own/listing.ts";
+
+/** A picture file to classify. */
+export interface NamedPicture {
+  readonly path: string;
+  /** Whether it was found in a folder: then it is left out where it cannot be read. */
+  readonly isFound: boolean;
+}
+
+/**
+ * The pictures that paths name, in their order; for a folder, all in it and below. Throws UserError for a
+ * folder without any.
+ */
+export async function namedPictures(paths: readonly string[]): Promise<NamedPicture[]> {
+  const pictures: NamedPicture[] = [];
+  for (const path of paths) {
+    const isFolder = await stat(path).then(
+      (found) => found.isDirectory(),
+      () => false,
+    );
+    if (!isFolder) {
+      pictures.push({ path, isFound: false });
+      continue;
+    }
+    const found = await picturesUnder(path);
+    if (found.length === 0) {
+      throw new UserError(`${path} has no pictures in it.`, { code: "data-missing", details: { path } });
+    }
+    for (const each of found) pictures.push({ path: each, isFound: true });
+  }
+  return pictures;
+}

@@ -1,0 +1,55 @@
+import { join } from "node:path";
+import {
+  type ArtifactBytes,
+  type Checkpoint,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type Manifest,
+  readFileBytes,
+} from "../../../artifacts/index.ts";
+import { readManifest, readTrainingArtifacts, readTrainingModels } from "../../../runtime/node/index.ts";
+import { DATA_DIGEST } from "../../../shakenet/provenance.ts";
+import { shakeCommand } from "../../invocation.ts";
+import { runOf } from "../../models/run-model.ts";
+import { say } from "../../terminal.ts";
+
+/** The training artifacts that --artifacts names. */
+export interface GivenArtifacts {
+  readonly artifacts: ArtifactBytes & { readonly manifest: Manifest };
+  /** The folder that errors name, and after which a run is called. */
+  readonly folder: string;
+  /** Whether the weights have been trained by a run. */
+  readonly isTrained: boolean;
+}
+
+/**
+ * Reads training artifacts from a folder that build-graph wrote, or from a run or its folder `graph`: then
+ * they start with the run's last weights, and a sentence says so. Throws UserError where they are damaged.
+ */
+export async function openGivenArtifacts(path: string): Promise<GivenArtifacts> {
+  const run = await runOf(path);
+  const graph = run === undefined ? path : join(run, "graph");
+  const manifest = await readManifest(graph, (each): each is Manifest => each.format === 1);
+  if (run === undefined) {
+    return {
+      artifacts: { ...(await readTrainingArtifacts(path)), manifest },
+      folder: path,
+      isTrained: false,
+    };
+  }
+  const where = join(run, "checkpoints", "last");
+  const checkpoint = encodeCheckpoint(restarted(decodeCheckpoint(await readFileBytes(where), where)));
+  say(
+    `${path} is of a run: the new run starts with the weights of ${where}. To go on with that one: ${shakeCommand("train", "--resume", run)}`,
+  );
+  const artifacts = { ...(await readTrainingModels(graph)), manifest, checkpoint };
+  return { artifacts, folder: run, isTrained: true };
+}
+
+/** A checkpoint with its weights and moments, before the first step of a run on any data. */
+function restarted(checkpoint: Checkpoint): Checkpoint {
+  const properties = new Map(checkpoint.properties);
+  for (const name of ["progress", DATA_DIGEST]) properties.delete(name);
+  for (const name of ["epoch", "step"]) properties.set(name, 0n);
+  return { ...checkpoint, properties };
+}
