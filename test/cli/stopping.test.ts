@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/index.ts";
 import { Patience } from "../../cli/commands/train/patience.ts";
+import { eventsIn } from "../support/event-files.ts";
 import { printedShake, shake, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 
 const folder = temporaryFolder();
@@ -41,7 +42,17 @@ test("--checkpoint-hist keeps the newest checkpoints of epochs and the best one"
 });
 
 test("--max-time ends a run early with a model and a sentence on the schedule, and --resume ends it in the same bytes", async () => {
-  const cut = await shake(folder, "train", ...flags, "--max-time", "0.01", "--run-dir", "cut", "--json");
+  const cut = await shake(
+    folder,
+    "train",
+    ...flags,
+    "--max-time",
+    "0.01",
+    "--run-dir",
+    "cut",
+    "--json",
+    "--tensorboard",
+  );
   expect(cut.code, cut.stderr).toBe(0);
   expect(JSON.parse(cut.stdout)).toMatchObject({ stopped: "time", step: 1, model: "cut/model.onnx" });
   expect(cut.stderr).toContain(
@@ -54,6 +65,30 @@ test("--max-time ends a run early with a model and a sentence on the schedule, a
   expectLikeWhole("cut");
   expect(checkpoints("cut")).toEqual(["best", "epoch-2", "epoch-4", "last"]);
   expect(JSON.parse(readFileSync(join(folder, "cut/config.json"), "utf8"))).toMatchObject({ saveEvery: 2 });
+});
+
+test("the event files of a run that was cut and resumed have every scalar once, the graph and the curves", () => {
+  const events = eventsIn(join(folder, "cut/tensorboard"));
+  const scalars = events.flatMap(({ step, summary }) =>
+    (summary?.value ?? []).map(({ tag }) => `${tag} ${step}`),
+  );
+  expect(new Set(scalars).size).toBe(scalars.length);
+  const stepsOf = (tag: string) =>
+    scalars.flatMap((each) => (each.startsWith(`${tag} `) ? Number(each.split(" ")[1]) : []));
+  for (const tag of ["loss/train", "loss/test", "accuracy/train", "accuracy/test", "epoch/learning_rate"])
+    expect(stepsOf(tag), tag).toEqual([6, 12, 18, 24]);
+  for (const tag of ["step/loss", "step/learning_rate", "step/images_per_second"])
+    expect(stepsOf(tag), tag).toEqual(Array.from({ length: 24 }, (_, i) => i + 1));
+  expect(stepsOf("curves")).toEqual([24]);
+  const graphs = events.flatMap(({ graph_def }) => graph_def ?? []);
+  expect(graphs).toHaveLength(1);
+  expect(graphs[0]?.node).toContainEqual(
+    expect.objectContaining({
+      name: "head/Gemm_0",
+      op: "Gemm",
+      input: ["head/Flatten_0", "fc/weight", "fc/bias"],
+    }),
+  );
 });
 
 test("a damaged last checkpoint is replaced by the newest one that was kept, and a named one is gone back to", async () => {

@@ -6,6 +6,7 @@ import { checkpointsReporter } from "../../reporters/checkpoints.ts";
 import { curvesReporter, metricsReporter } from "../../reporters/files.ts";
 import { hintReporter } from "../../reporters/hint.ts";
 import type { Reporter } from "../../reporters/reporter.ts";
+import { tensorboardReporter } from "../../reporters/tensorboard.ts";
 import { terminalReporter } from "../../reporters/terminal.ts";
 import { say } from "../../terminal.ts";
 import type { TrainGiven } from "./command.ts";
@@ -61,7 +62,7 @@ async function trainAndFinish(
     const { own } = prepared.data;
     if (own) say(["", countsTable(own), "", ...warningsOf(own)].join("\n"));
     const task = prepared.taskOf(sets, engine.device);
-    const reporters = reportersOf(directory, prepared, task.stepsPerEpoch, progress);
+    const reporters = await reportersOf(directory, prepared, task.stepsPerEpoch, progress);
     const deadline = 1000 * (given.maxTime ?? Number.POSITIVE_INFINITY);
     const trained = await signals
       .whileTraining(() => trainRun({ directory, engine, task, reporters, stopping, deadline }))
@@ -94,17 +95,19 @@ async function trainAndFinish(
   }
 }
 
-function reportersOf(
+async function reportersOf(
   directory: TrainRun,
   { config, description, hint }: PreparedRun,
   stepsPerEpoch: number,
   progress: Progress,
-): readonly Reporter[] {
+): Promise<readonly Reporter[]> {
+  const { epochs, tensorboard } = config;
   return [
-    terminalReporter(progress, { epochs: config.epochs, part: measuredPart(config) }),
+    terminalReporter(progress, { epochs, part: measuredPart(config) }),
     metricsReporter(directory),
     checkpointsReporter(directory, stepsPerEpoch),
     curvesReporter(directory, description.title),
+    ...(tensorboard ? [await tensorboardReporter(directory, epochs * stepsPerEpoch)] : []),
     ...(hint ? [hintReporter(progress, hint)] : []),
   ];
 }
