@@ -1,3 +1,17 @@
+/** A drawn picture of a class. */
+export interface Drawing {
+  readonly className: string;
+  readonly svg: string;
+}
+
+/** Pictures that the page shows beside a model of a data set. */
+export interface ExampleAssets {
+  readonly data: string;
+  readonly path: string;
+  /** Test pictures in CIFAR-10's binary format, or a list of `Drawing` as JSON. */
+  readonly kind: "test-pictures" | "drawings";
+}
+
 /** The files beside the built page, by paths relative to it. The build writes this object into the page. */
 export interface Assets {
   readonly onnxruntime: {
@@ -8,12 +22,13 @@ export interface Assets {
     /** The size of the compressed file. */
     readonly bytes: number;
   };
-  /** The run whose network the page opens first. */
+  /** The network that the page opens first. */
   readonly model?: {
-    readonly run: string;
+    /** The name that the page shows, such as `8-2x16d-shapes-s1/model.onnx`. */
+    readonly name: string;
     readonly onnx: string;
     readonly checkpoint: string;
-    /** Test pictures in CIFAR-10's binary format; undefined for `shapes`, which the page draws. */
-    readonly examples?: { readonly data: string; readonly path: string } | undefined;
+    /** Undefined for `shapes`, which the page draws. */
+    readonly examples?: ExampleAssets | undefined;
   };
 }

@@ -5,13 +5,25 @@ import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { drawShapes } from "../../runtime/data/shapes.ts";
 import { fromOrtTensor } from "../../runtime/device/tensors.ts";
 import { openDevice } from "../../runtime/node/index.ts";
-import { finishedRun } from "../../runtime/node/run/run-directory.ts";
 import { openClassifier } from "../../shakenet/index.ts";
 import { buildSite } from "../../web/site/build.ts";
+import { modelOfRun } from "../../web/site/site-model.ts";
 import { openBrowser, openPage, serveFolders } from "./browser.ts";
 import { shake, temporaryFolder } from "./shake.ts";
 
 const flags = "--width 4 --train-limit 400 --test-limit 40 --epochs 2 --batch-size 16 --threads 2";
+
+/** How the page is served and opened. */
+interface OpenOptions {
+  /** Whether the server sends the headers that threads need. */
+  readonly isolated?: boolean;
+  readonly webgpu?: boolean;
+  readonly hash?: string;
+  /** The folder of the built page. */
+  readonly site?: string;
+  /** Called before the page is loaded. */
+  readonly prepare?: (page: Page) => Promise<void>;
+}
 
 /**
  * The built page with the network of a short run of the command line, or of the run in SHAKE_DEMO_RUN. It is
@@ -31,7 +43,7 @@ export function demoSite() {
 
   beforeAll(async () => {
     expect(await shake(folder, "train", ...flags.split(" "), "--run-dir", "run")).toMatchObject({ code: 0 });
-    await buildSite(join(folder, "site"), await finishedRun(run));
+    await buildSite(join(folder, "site"), await modelOfRun(run));
   }, 120_000);
 
   // an open page holds hundreds of megabytes and keeps running after its test
@@ -43,26 +55,33 @@ export function demoSite() {
     for (const browser of browsers.values()) await (await browser).close();
   });
 
+  const openBare = async ({
+    isolated = true,
+    webgpu = false,
+    hash = "",
+    site = join(folder, "site"),
+    prepare = async () => {},
+  }: OpenOptions) => {
+    const server = await serveFolders({ "/": site }, { isolated });
+    const { page, errors } = await openPage(await browserWith(webgpu), "about:blank");
+    opened.push(page, server);
+    await prepare(page);
+    await page.goto(`${server.origin}/${hash}`);
+    return { page, errors };
+  };
+
   return {
     site: join(folder, "site"),
     run,
     folder,
+    /** Opens the page. */
+    openBare,
     /** Opens the page and waits for its first answer. */
-    async open({
-      isolated = true,
-      webgpu = false,
-      hash = "",
-      site = join(folder, "site"),
-      prepare = async (_: Page) => {},
-    } = {}) {
-      const server = await serveFolders({ "/": site }, { isolated });
-      const { page, errors } = await openPage(await browserWith(webgpu), "about:blank");
-      opened.push(page, server);
-      await prepare(page);
-      await page.goto(`${server.origin}/${hash}`);
-      await page.locator("#examples li").nth(19).waitFor({ state: "attached" });
-      await page.waitForFunction(`document.querySelector("#timing").textContent !== ""`);
-      return { page, errors };
+    async open(options: OpenOptions = {}) {
+      const opened = await openBare(options);
+      await opened.page.locator("#examples li").nth(19).waitFor({ state: "attached" });
+      await opened.page.waitForFunction(`document.querySelector("#timing").textContent !== ""`);
+      return opened;
     },
   };
 }
@@ -99,13 +118,4 @@ export async function expectPercents(page: Page, expected: readonly number[], id
       { timeout: 20_000 },
     )
     .toBeLessThan(0.3);
-}
-
-/** Saves a screenshot for the README where SHAKE_SCREENSHOTS is set. */
-export async function screenshot(page: Page, name: string): Promise<void> {
-  if (process.env["SHAKE_SCREENSHOTS"] === undefined) return;
-  await page.setViewportSize({ width: 1000, height: 700 });
-  // CSS transitions end
-  await page.waitForTimeout(500);
-  await page.screenshot({ path: join("docs", `${name}.png`), fullPage: true });
 }

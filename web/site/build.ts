@@ -4,9 +4,8 @@ import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { build } from "vite";
-import type { FinishedRun } from "../../runtime/node/run/run-directory.ts";
 import type { Assets } from "../assets.ts";
-import { testPictures } from "./test-pictures.ts";
+import type { SiteModel } from "./site-model.ts";
 
 const require = createRequire(import.meta.url);
 
@@ -14,30 +13,28 @@ const require = createRequire(import.meta.url);
 const BUILD = "ort-wasm-simd-threaded.asyncify";
 
 /**
- * Builds the static site into a folder, which any host can serve from any path. The page opens the network of
- * `run` first. The sources are those of the project in the working directory. Throws Error where a file is
+ * Builds the static site into a folder, which any host can serve from any path. The page opens
+ * `model` first. The sources are those of the project in the working directory. Throws Error where a file is
  * missing.
  */
-export async function buildSite(outDir: string, run?: FinishedRun): Promise<void> {
+export async function buildSite(outDir: string, model?: SiteModel): Promise<void> {
   const root = resolve("web");
   const wasm = await compressedWasm();
-  const pictures = run === undefined ? undefined : await testPictures(run.path);
+  const examples = model?.examples;
   const assets: Assets = {
     onnxruntime: {
       module: `onnxruntime/${wasm.name}.mjs`,
       wasm: `onnxruntime/${wasm.name}.wasm.gz`,
       bytes: wasm.bytes.length,
     },
-    ...(run === undefined
-      ? {}
-      : {
-          model: {
-            run: run.path,
-            onnx: "model/model.onnx",
-            checkpoint: "model/checkpoint",
-            examples: pictures && { data: pictures.data, path: "model/test-pictures.bin" },
-          },
-        }),
+    ...(model && {
+      model: {
+        name: model.name,
+        onnx: "model/model.onnx",
+        checkpoint: "model/checkpoint",
+        examples: examples && { data: examples.data, kind: examples.kind, path: "model/pictures" },
+      },
+    }),
   };
   await build({
     configFile: false,
@@ -66,11 +63,11 @@ export async function buildSite(outDir: string, run?: FinishedRun): Promise<void
   };
   await write(assets.onnxruntime.wasm, wasm.bytes);
   await write(assets.onnxruntime.module, await readFile(join(wasm.folder, `${BUILD}.mjs`)));
-  if (run !== undefined && assets.model) {
+  if (model && assets.model) {
     await mkdir(join(outDir, "model"), { recursive: true });
-    await cp(run.model, join(outDir, assets.model.onnx));
-    await cp(run.checkpoint, join(outDir, assets.model.checkpoint));
-    if (pictures && assets.model.examples) await write(assets.model.examples.path, pictures.records);
+    await cp(model.onnx, join(outDir, assets.model.onnx));
+    await cp(model.checkpoint, join(outDir, assets.model.checkpoint));
+    if (examples && assets.model.examples) await write(assets.model.examples.path, examples.bytes);
   }
 }
 

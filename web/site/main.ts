@@ -1,48 +1,55 @@
 import { parseArgs } from "node:util";
 import { preview } from "vite";
 import { UserError } from "../../graph-builder/errors.ts";
-import { finishedRun, newestRun } from "../../runtime/node/run/run-directory.ts";
 import { buildSite } from "./build.ts";
+import { modelOfRun, packagedModel, type SiteModel } from "./site-model.ts";
 
 const OUT_DIR = "web/dist";
 
-const usage = `npm run demo [-- --run DIR] [--port N]  build and serve the page with the network of a run [default: the newest run]
-npm run build:web [-- --run DIR]        write the same page into ${OUT_DIR}, for any host of static files`;
+const usage = `npm run demo [-- --run DIR | --no-model] [--port N] [--host [ADDRESS]]
+                               build and serve the page with the network of a finished run
+                               [default: the network of the package]; --host serves it to other machines
+npm run build:web [-- --run DIR | --no-model]
+                               write the same page into ${OUT_DIR}, for any host of static files`;
+
+interface Flags {
+  readonly run: string | undefined;
+  readonly hasModel: boolean;
+  readonly port: number;
+  /** The address to serve on: this machine alone, all addresses, or one of them. */
+  readonly host: string | boolean;
+  readonly help: boolean;
+}
 
 async function main([command = "demo", ...rest]: readonly string[]): Promise<void> {
-  const { run: named, port, help } = readFlags(rest);
-  if (help) {
+  const flags = readFlags(rest);
+  if (flags.help) {
     console.log(usage);
     return;
   }
-  const run = named === undefined ? await newestRun() : await finishedRun(named);
-  if (named !== undefined && run === undefined) {
-    throw new UserError(
-      `${named} is not the folder of a finished run: it lacks model.onnx or checkpoints/last.`,
-      { code: "run-missing" },
-    );
-  }
-  if (run === undefined && command === "demo") {
-    throw new UserError("There is no finished run in runs/: train a network with npx shake train first.", {
-      code: "run-missing",
-    });
-  }
-  await buildSite(OUT_DIR, run);
-  const what = run === undefined ? "without a model" : `with the model of ${run.path}`;
+  const model = await modelFor(flags);
+  await buildSite(OUT_DIR, model);
+  const what = model === undefined ? "without a model" : `with ${model.name}`;
   if (command !== "demo") {
     console.log(`${OUT_DIR}  the page ${what}, for any host of static files`);
     return;
   }
-  await serve(port);
+  await serve(flags);
   console.log(`This is the page ${what}. Press Ctrl-C to stop the server.`);
 }
 
-async function serve(port: number): Promise<void> {
+function modelFor({ run, hasModel }: Flags): Promise<SiteModel | undefined> {
+  if (run !== undefined) return modelOfRun(run);
+  return hasModel ? packagedModel() : Promise.resolve(undefined);
+}
+
+async function serve({ port, host }: Flags): Promise<void> {
   const server = await preview({
     configFile: false,
     root: "web",
     preview: {
       port,
+      host,
       open: process.stdout.isTTY,
       // threads of WebAssembly need cross-origin isolation; without it the page runs on one thread
       headers: {
@@ -54,18 +61,25 @@ async function serve(port: number): Promise<void> {
   server.printUrls();
 }
 
-function readFlags(args: readonly string[]): { run?: string | undefined; port: number; help: boolean } {
+function readFlags(args: readonly string[]): Flags {
   try {
     const { values } = parseArgs({
-      args: [...args],
-      options: { run: { type: "string" }, port: { type: "string" }, help: { type: "boolean", short: "h" } },
+      args: withAddress(args),
+      options: {
+        run: { type: "string" },
+        "no-model": { type: "boolean" },
+        port: { type: "string" },
+        host: { type: "string" },
+        help: { type: "boolean", short: "h" },
+      },
     });
-    const { run, port = "4173", help = false } = values;
+    const { run, port = "4173", host, help = false, "no-model": isEmpty = false } = values;
     if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535)
       throw new UserError(`--port must be a number from 0 to 65535, not ${port}.`, {
         code: "setting-invalid",
       });
-    return { run, port: Number(port), help };
+    const address = host === EVERY ? true : (host ?? false);
+    return { run, hasModel: !isEmpty, port: Number(port), host: address, help };
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(`${error instanceof Error ? error.message : error}\n${usage}`, {
@@ -73,6 +87,16 @@ function readFlags(args: readonly string[]): { run?: string | undefined; port: n
       cause: error,
     });
   }
+}
+
+const EVERY = "*";
+
+/** The arguments, with every address where --host stands alone, as the server's hint writes it. */
+function withAddress(args: readonly string[]): string[] {
+  return args.flatMap((arg, i) => {
+    const next = args[i + 1];
+    return arg === "--host" && (next === undefined || next.startsWith("-")) ? [arg, EVERY] : [arg];
+  });
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

@@ -1,4 +1,4 @@
-import { access, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { access, readdir, realpath, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import {
   type ArtifactBytes,
@@ -318,28 +318,15 @@ export async function runOwning(path: string): Promise<string | undefined> {
 
 /** The files of a run that has ended. */
 export interface FinishedRun {
-  readonly path: string;
   readonly model: string;
   readonly checkpoint: string;
-  /** When the model was written, in milliseconds since 1970. */
-  readonly time: number;
 }
 
 /** The run in a folder, undefined where it holds none that has ended. */
 export async function finishedRun(path: string): Promise<FinishedRun | undefined> {
   const [model, checkpoint] = [join(path, files.model), join(path, folders.checkpoints, "last")];
-  const [written, saved] = await Promise.all(
-    [model, checkpoint].map((file) => stat(file).catch(() => undefined)),
-  );
-  return written && saved && { path, model, checkpoint, time: written.mtimeMs };
-}
-
-/** The run that ended last among the folders in `runs/`, undefined where there is none. */
-export async function newestRun(): Promise<FinishedRun | undefined> {
-  const entries = await readdir(RUNS, { withFileTypes: true }).catch(() => []);
-  const paths = entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(RUNS, name));
-  const runs = await Promise.all(paths.map(finishedRun));
-  return runs.filter((run) => run !== undefined).sort((a, b) => b.time - a.time)[0];
+  const found = await Promise.all([model, checkpoint].map(exists));
+  return found.every(Boolean) ? { model, checkpoint } : undefined;
 }
 
 const RUNS = "runs";
