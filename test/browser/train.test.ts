@@ -3,7 +3,7 @@ import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import { decodeModel } from "../../graph-builder/index.ts";
-import { demoSite, screenshot, shownPercents } from "../support/demo-site.ts";
+import { demoSite, shownPercents } from "../support/demo-site.ts";
 
 const demo = demoSite();
 
@@ -52,7 +52,21 @@ test("a short training lowers the loss, the page stays responsive, and the train
     .poll(() => page.innerText("#training-status"), { timeout: 90_000 })
     .toMatch(/^Done\. Test accuracy/);
   expect(await fact(page, "loss")).toBeLessThan(first);
-  await screenshot(page, "train");
+  expect(await page.locator("#live-blocks li").count()).toBe(3);
+  expect(await page.innerText("#live-blocks li:first-child .numbers")).toMatch(
+    /^alpha 0\.\d\d, beta 0\.\d\d$/,
+  );
+  expect(await page.locator("#answers li").count()).toBe(20);
+  expect(await page.innerText("#answers-count")).toMatch(/^\d+ of these 20 are right, and \d+ of all 500\.$/);
+  const accuracy = Number((await page.innerText("#answers-count")).match(/(\d+) of all/)?.[1]) / 5;
+  expect(await fact(page, "test")).toBeCloseTo(accuracy, 1);
+  await page.click("#answers-card summary >> nth=0");
+  const counted = await page.locator("#confusion td").allInnerTexts();
+  expect(counted.reduce((sum, text) => sum + Number(text), 0)).toBe(500);
+  await page.click("#inside summary");
+  await expect.poll(() => page.locator("#maps li").count()).toBe(6);
+  expect(await page.locator("#filters canvas").count()).toBe(16);
+  expect(await page.locator("#epochs-table tr").count()).toBe(3);
   const checkpoint = decodeCheckpoint(await downloaded(page, "#download-checkpoint", "checkpoint"));
   expect(checkpoint.trainable.has("stem.conv.weight")).toBe(true);
   const model = decodeModel(await downloaded(page, "#download-onnx", "trained-in-the-page.onnx"));

@@ -65,6 +65,11 @@ export interface ModelCalls {
   classify(images: Uint8Array): Promise<Answer>;
   /** Classifies one image with each row of alphas [rows, blocks]. Returns probabilities [rows, classes]. */
   shake(image: Uint8Array, alphas: Float32Array): Promise<Answer>;
+  /**
+   * Runs the backward graph of the network on labelled pictures with the same alpha [blocks] and beta for
+   * each. Returns the L2 norms of the gradients of the first filters of both branches, [blocks, 2].
+   */
+  branchGradients(pictures: Examples, alpha: Float32Array, beta: number): Promise<Float32Array>;
 }
 
 /** What the worker tells while it starts. */

@@ -1,8 +1,9 @@
 import type { Answer, DeviceReport, Devices, ModelInfo } from "../calls/model.ts";
+import { assets } from "./assets.ts";
 import { Bars, bestOf, className, percent } from "./bars.ts";
 import { deviceChoice } from "./device-choice.ts";
 import { find, make, showFacts } from "./dom.ts";
-import { testPictures } from "./examples.ts";
+import { areDrawings, testPictures } from "./examples.ts";
 import type { Messages } from "./messages.ts";
 import type { Page } from "./page.ts";
 import { type Picture, paint, picturesOf, thumbnail } from "./pictures.ts";
@@ -21,9 +22,11 @@ export class ClassifyTab implements TabContent {
   readonly #answer = find("answer", HTMLHeadingElement);
   readonly #timing = find("timing", HTMLParagraphElement);
   readonly #classify: (picture: Picture) => void;
+  readonly #exampleButtons = new Map<Picture, HTMLButtonElement>();
   #firstExample = 0;
 
-  constructor({ worker, store, messages }: Page) {
+  constructor(page: Page) {
+    const { worker, store, messages } = page;
     this.#worker = worker;
     this.#store = store;
     this.#messages = messages;
@@ -36,6 +39,11 @@ export class ClassifyTab implements TabContent {
     find("devices", HTMLFieldSetElement).addEventListener("change", () => {
       void messages.guard(() => this.#chooseDevice());
     });
+    find("no-model-train", HTMLButtonElement).addEventListener("click", () => page.showTab("train"));
+    find("no-model", HTMLElement).hidden = assets.model !== undefined;
+    new IntersectionObserver(([entry]) => {
+      find("answer-strip", HTMLElement).classList.toggle("needless", entry?.isIntersecting === true);
+    }).observe(this.#answer);
   }
 
   show(): void {
@@ -49,19 +57,30 @@ export class ClassifyTab implements TabContent {
   async #showExamples(): Promise<void> {
     const { model } = this.#store.state;
     const first = this.#firstExample;
-    const found = await testPictures(this.#worker, model?.data, EXAMPLES, first);
+    const found = model && (await testPictures(this.#worker, model, EXAMPLES, first));
     find("examples-card", HTMLElement).hidden = found === undefined;
     if (!model || !found) return;
+    const isDrawn = areDrawings(model.data);
+    find("examples-title", HTMLElement).textContent = isDrawn
+      ? "Drawings of its classes (not used for training)"
+      : "Test pictures (not used for training)";
+    find("examples-note", HTMLElement).hidden = find("more-examples", HTMLElement).hidden = false;
+    find(isDrawn ? "more-examples" : "examples-note", HTMLElement).hidden = true;
     const { images, labels } = found;
     const names = Array.from(labels, (label) => className(model.classNames, label));
     const pictures = picturesOf(images, names);
     const answer = await this.#worker.call("classify", images);
     // the user may have asked for other pictures or another model meanwhile
     if (first !== this.#firstExample || model !== this.#store.state.model) return;
+    this.#exampleButtons.clear();
     find("examples", HTMLUListElement).replaceChildren(
       ...pictures.map((picture, i) => this.#example(picture, row(answer, i, pictures.length), model)),
     );
-    this.#store.set({ examples: pictures });
+    const certainty = (i: number) => row(answer, i, pictures.length).reduce((a, b) => Math.max(a, b));
+    const [least] = [...pictures.keys()].sort((a, b) => certainty(a) - certainty(b));
+    const leastCertain = least === undefined ? undefined : pictures[least];
+    this.#store.set({ examples: pictures, leastCertain });
+    this.#markExample();
     const [picture] = pictures;
     if (picture && !this.#store.state.picture) this.#store.set({ picture });
   }
@@ -81,9 +100,17 @@ export class ClassifyTab implements TabContent {
     if (changes.picture) {
       paint(find("picture", HTMLCanvasElement), changes.picture);
       find("picture-name", HTMLParagraphElement).textContent = changes.picture.name;
+      this.#markExample();
     }
+    if (changes.model) find("no-model", HTMLElement).hidden = true;
     const isNew = changes.model || changes.devices || changes.picture;
     if (model && picture && isNew) this.#classify(picture);
+  }
+
+  /** Marks the test picture that is shown. */
+  #markExample(): void {
+    for (const [picture, button] of this.#exampleButtons)
+      button.setAttribute("aria-pressed", String(picture === this.#store.state.picture));
   }
 
   #open(model: ModelInfo): void {
@@ -99,20 +126,26 @@ export class ClassifyTab implements TabContent {
     if (!model) return;
     const { probabilities, device, milliseconds } = await this.#worker.call("classify", pixels);
     const best = this.#bars.show(probabilities, model.classNames);
-    this.#answer.textContent = best.name;
+    const answer = `Recognised as ${best.name} (${percent(best.probability)})`;
+    this.#answer.textContent = answer;
+    const strip = find("answer-strip", HTMLElement);
+    strip.replaceChildren(thumbnail({ name, pixels }), answer);
+    strip.hidden = false;
     this.#timing.textContent = `${milliseconds.toFixed(1)} ms on ${deviceTitle(device)}`;
-    this.#messages.say(`${name}: ${best.name}, ${percent(best.probability)}`);
+    this.#messages.say(`${name}: ${answer}`);
   }
 
   #example(picture: Picture, probabilities: Float32Array, model: ModelInfo): HTMLElement {
     const { name } = bestOf(probabilities, model.classNames);
     const isRight = name === picture.name;
-    const verdict = make("span", isRight ? "right" : "wrong", isRight ? `✓ ${name}` : `✗ ${name}`);
-    const button = make("button", "example", thumbnail(picture), verdict);
+    const verdict = make("span", isRight ? "right" : "wrong", `${isRight ? "✓" : "✗"} ${name}`);
+    const truth = make("span", "heard", isRight ? ", right" : `, wrong: it is ${picture.name}`);
+    const button = make("button", "example", thumbnail(picture), make("span", "", verdict, truth));
     button.type = "button";
-    button.title = isRight ? "right" : `wrong: the class is ${picture.name}`;
-    button.setAttribute("aria-label", `${picture.name}, classified as ${name}`);
-    button.addEventListener("click", () => this.#store.set({ picture }));
+    button.title = isRight ? "right" : `wrong: it is ${picture.name}`;
+    button.setAttribute("aria-pressed", "false");
+    this.#exampleButtons.set(picture, button);
+    button.addEventListener("click", () => this.#store.set({ picture, isPictureChosen: true }));
     return make("li", "", button);
   }
 }
@@ -141,7 +174,7 @@ function showDevices({ chosen, threads, threadsReason, wasm, webgpu }: Devices):
   const count = threads === 1 ? "1 thread" : `${threads} threads`;
   const why = threadsReason === undefined ? "" : ` (${threadsReason})`;
   find("device-wasm", HTMLParagraphElement).textContent =
-    `${chosen === "wasm" ? "▸ " : ""}wasm: ${describe(wasm)}, ${count}${why}.`;
+    `${chosen === "wasm" ? "▸ " : ""}WebAssembly: ${describe(wasm)}, ${count}${why}.`;
   find("device-webgpu", HTMLParagraphElement).textContent =
     `${chosen === "webgpu" ? "▸ " : ""}WebGPU: ${describe(webgpu)}.`;
 }
@@ -154,5 +187,5 @@ function describe(report: DeviceReport | undefined): string {
 
 /** The name of a device as the page writes it. */
 export function deviceTitle(device: Devices["chosen"]): string {
-  return device === "webgpu" ? "WebGPU" : "wasm";
+  return device === "webgpu" ? "WebGPU" : "WebAssembly";
 }

@@ -1,20 +1,22 @@
 import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { imageShape } from "../../shakenet/network.ts";
-import type { Examples } from "../calls/model.ts";
+import type { Drawing } from "../assets.ts";
+import type { Examples, ModelInfo } from "../calls/model.ts";
 import { assets } from "./assets.ts";
+import { readPicture } from "./pictures.ts";
 import type { WorkerClient } from "./worker-client.ts";
 
 const PIXELS = imageShape.reduce((product, dim) => product * dim, 1);
 
 /**
- * Test pictures of a data set: `count` pictures after the first `from`. The worker draws `shapes`. The
- * pictures of another data set are a file beside the page, if the page was built with a run of that data
- * set; else the result is undefined. Throws UserError where the file cannot be loaded.
+ * Pictures of a model's data set: `count` test pictures after the first `from`, or all drawings. The worker
+ * draws `shapes`. The pictures of another data set are a file beside the page, if the page was built with a
+ * model of that data set; else the result is undefined. Throws UserError where the file cannot be loaded.
  */
 export async function testPictures(
   worker: WorkerClient,
-  data: string | undefined,
+  { data, classNames }: Pick<ModelInfo, "data" | "classNames">,
   count: number,
   from: number,
 ): Promise<Examples | undefined> {
@@ -24,7 +26,24 @@ export async function testPictures(
   const response = await fetch(kept.path).catch(() => undefined);
   if (!response?.ok)
     throw new UserError(`The pictures could not be loaded from ${kept.path}.`, { code: "download-failed" });
+  if (kept.kind === "drawings") return drawn(await response.json(), classNames);
   return recordsIn(new Uint8Array(await response.arrayBuffer()), count, from);
+}
+
+/** Whether the pictures of a data set are drawings, of which there are no others to show. */
+export function areDrawings(data: string | undefined): boolean {
+  const kept = assets.model?.examples;
+  return kept?.data === data && kept?.kind === "drawings";
+}
+
+async function drawn(drawings: readonly Drawing[], classNames: readonly string[]): Promise<Examples> {
+  const known = drawings.filter(({ className }) => classNames.includes(className));
+  const images = new Uint8Array(known.length * PIXELS);
+  for (const [i, { className, svg }] of known.entries()) {
+    const { pixels } = await readPicture(new Blob([svg], { type: "image/svg+xml" }), className);
+    images.set(pixels, i * PIXELS);
+  }
+  return { images, labels: Uint8Array.from(known, ({ className }) => classNames.indexOf(className)) };
 }
 
 /** Reads records of CIFAR-10's binary format. After the last record it continues with the first. */

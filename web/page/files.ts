@@ -7,21 +7,28 @@ export interface FileTaker {
 }
 
 /**
- * Listens for files that are chosen, dropped or pasted. A file whose type is not an image is opened as a
+ * Listens for files that are chosen, dropped or pasted. A file that is no picture is opened as a
  * model.
  */
 export function connectFiles({ takePicture, takeModel }: FileTaker): void {
-  const take = (file: File) => {
-    if (file.type.startsWith("image/")) takePicture(file, file.name);
-    else takeModel(file);
+  const take = (files: Iterable<File>) => {
+    for (const file of files) {
+      if (isPicture(file)) takePicture(file, file.name);
+      else takeModel(file);
+    }
   };
   connectChooser("choose-picture", "picture-file", (file) => takePicture(file, file.name));
   connectChooser("choose-model", "model-file", takeModel);
+  connectChooser("no-model-open", "model-file", takeModel);
   connectDrop(take);
   addEventListener("paste", ({ clipboardData }) => {
-    const file = clipboardData?.files[0];
-    if (file) take(file);
+    take(clipboardData?.files ?? []);
   });
+}
+
+/** Some systems know no type for a picture, so the end of its name counts too. */
+function isPicture({ type, name }: File): boolean {
+  return type.startsWith("image/") || /\.(jpe?g|png|webp|avif|gif|bmp|svg|heic|heif|tiff?|jxl)$/i.test(name);
 }
 
 function connectChooser(buttonId: string, inputId: string, take: (file: File) => void): void {
@@ -35,7 +42,7 @@ function connectChooser(buttonId: string, inputId: string, take: (file: File) =>
   });
 }
 
-function connectDrop(take: (file: File) => void): void {
+function connectDrop(take: (files: Iterable<File>) => void): void {
   const hint = find("drop-hint", HTMLDivElement);
   addEventListener("dragover", (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
@@ -48,7 +55,6 @@ function connectDrop(take: (file: File) => void): void {
   addEventListener("drop", (event) => {
     event.preventDefault();
     hint.hidden = true;
-    const file = event.dataTransfer?.files[0];
-    if (file) take(file);
+    take(event.dataTransfer?.files ?? []);
   });
 }

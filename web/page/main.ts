@@ -1,10 +1,9 @@
-import { UserError } from "../../graph-builder/errors.ts";
 import type { ModelFile } from "../calls/model.ts";
-import { assets } from "./assets.ts";
 import { connectCamera } from "./camera.ts";
 import { find } from "./dom.ts";
 import { connectFiles } from "./files.ts";
 import { Messages } from "./messages.ts";
+import { firstModel, modelIn } from "./model-source.ts";
 import type { Page } from "./page.ts";
 import { readPicture } from "./pictures.ts";
 import { Store } from "./state.ts";
@@ -33,31 +32,15 @@ async function openModel(file: ModelFile): Promise<void> {
 connectFiles({
   takePicture: (file, name) =>
     void messages.guard(async () => {
-      store.set({ picture: await readPicture(file, name) });
+      store.set({ picture: await readPicture(file, name), isPictureChosen: true });
       page.showTab("classify");
     }),
-  takeModel: (file) =>
-    void messages.guard(async () =>
-      openModel({ name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) }),
-    ),
+  takeModel: (file) => void messages.guard(async () => openModel(await modelIn(file))),
 });
-connectCamera(messages, (picture) => store.set({ picture }));
-
-async function fetchBytes(path: string): Promise<Uint8Array> {
-  const response = await fetch(path, { cache: "no-cache" }).catch(() => undefined);
-  if (!response?.ok)
-    throw new UserError(`The model could not be loaded from ${path}: drop another model on the page.`, {
-      code: "download-failed",
-    });
-  return new Uint8Array(await response.arrayBuffer());
-}
+connectCamera(messages, (picture) => store.set({ picture, isPictureChosen: true }));
 
 void messages.guard(async () => {
-  if (!assets.model) {
-    messages.say("The page has no model yet: drop an .onnx file of shake on the page, or train a network.");
-    return;
-  }
-  const { run, onnx, checkpoint } = assets.model;
-  const [bytes, trained] = await Promise.all([fetchBytes(onnx), fetchBytes(checkpoint)]);
-  await openModel({ name: `${run}/model.onnx`, bytes, checkpoint: trained });
+  const model = await firstModel();
+  if (model) await openModel(model);
+  else messages.say("The page has no model yet.");
 });

@@ -1,17 +1,31 @@
 import { find } from "./dom.ts";
 import { sentence } from "./errors.ts";
 
+/** How long a value rests before it is said, in ms. */
+const REST = 500;
+
 /** The status line of the page, its progress bar and its error message. */
 export class Messages {
   readonly #status = find("status", HTMLParagraphElement);
   readonly #download = find("download", HTMLProgressElement);
   readonly #error = find("error", HTMLDivElement);
+  #rest: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     this.#error.querySelector("button")?.addEventListener("click", () => this.clearError());
   }
 
+  /**
+   * Says a text once no other one came for a while, so that a screen reader does not read every position of a
+   * slider that moves.
+   */
+  sayAtRest(text: string): void {
+    clearTimeout(this.#rest);
+    this.#rest = setTimeout(() => this.say(text), REST);
+  }
+
   say(text: string): void {
+    clearTimeout(this.#rest);
     if (this.#status.textContent !== text) this.#status.textContent = text;
   }
 

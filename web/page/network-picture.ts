@@ -28,7 +28,7 @@ export class NetworkPicture {
   setBlocks(count: number): void {
     this.#blocks = Array.from({ length: count }, (_, i) => this.#makeBlock(i, count / 3));
     this.#list.replaceChildren(...this.#blocks.map(({ item }) => item));
-    this.#list.style.setProperty("--count", String(count));
+    setColumns(this.#list, count);
     this.#all.value = "0.5";
     this.#showAll();
   }
@@ -70,9 +70,23 @@ export class NetworkPicture {
   }
 }
 
+/**
+ * Sets how many blocks a list has side by side: all of them, or those of a stage, so that a row always ends
+ * where a stage does.
+ */
+export function setColumns(list: HTMLElement, count: number): void {
+  const perStage = count / 3;
+  const fitting = (most: number) => (count <= most ? count : Math.min(perStage, most));
+  list.style.setProperty("--count", String(count));
+  list.style.setProperty("--narrow", String(fitting(4)));
+  list.style.setProperty("--medium", String(fitting(6)));
+  list.style.setProperty("--wide", String(fitting(12)));
+}
+
 function showWeights({ item, slider }: Block): void {
   const alpha = Number(slider.value);
   item.style.setProperty("--alpha", slider.value);
+  slider.setAttribute("aria-valuetext", `alpha ${alpha.toFixed(2)}`);
   const [branch1, branch2] = item.querySelectorAll("text");
   if (branch1) branch1.textContent = alpha.toFixed(2);
   if (branch2) branch2.textContent = (1 - alpha).toFixed(2);

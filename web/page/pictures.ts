@@ -14,17 +14,44 @@ export interface Picture {
 
 /** Reads the middle square of a picture in 32 x 32. Throws UserError for a file that is not a picture. */
 export async function readPicture(file: Blob, name: string): Promise<Picture> {
-  let bitmap: ImageBitmap;
   try {
-    bitmap = await createImageBitmap(file);
+    return { name, pixels: await bitmapPixels(file).catch(() => imagePixels(file)) };
   } catch {
     throw new UserError(`${name} is not a picture that this browser can read.`, {
       code: "picture-unreadable",
+      details: { name },
     });
   }
-  const picture = { name, pixels: shrink(bitmap, bitmap.width, bitmap.height) };
-  bitmap.close();
-  return picture;
+}
+
+async function bitmapPixels(file: Blob): Promise<Uint8Array> {
+  const bitmap = await createImageBitmap(file);
+  try {
+    return shrink(bitmap, bitmap.width, bitmap.height);
+  } finally {
+    bitmap.close();
+  }
+}
+
+/** The shorter side of a drawing, in pixels. */
+const DRAWING = 512;
+
+/** Draws what only an image element reads, such as SVG, whose size may depend on where it is drawn. */
+async function imagePixels(file: Blob): Promise<Uint8Array> {
+  const image = new Image();
+  image.src = URL.createObjectURL(file);
+  try {
+    await image.decode();
+    const { naturalWidth, naturalHeight } = image;
+    const scale = DRAWING / (Math.min(naturalWidth, naturalHeight) || DRAWING);
+    const [width, height] = [naturalWidth, naturalHeight].map((side) => Math.round(scale * side) || DRAWING);
+    const context = new OffscreenCanvas(width ?? DRAWING, height ?? DRAWING).getContext("2d");
+    if (!context) throw new UserError("This browser cannot draw pictures.", { code: "browser-unsupported" });
+    context.drawImage(image, 0, 0, context.canvas.width, context.canvas.height);
+    return shrink(context.canvas, context.canvas.width, context.canvas.height);
+  } finally {
+    URL.revokeObjectURL(image.src);
+  }
 }
 
 /**

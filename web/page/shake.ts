@@ -1,11 +1,14 @@
 import { at } from "../../graph-builder/at.ts";
-import { Bars, bestOf, className, percent } from "./bars.ts";
+import { Bars, type Best, bestOf, className, percent } from "./bars.ts";
+import { BetaDrawing } from "./beta-drawing.ts";
 import { deviceTitle } from "./classify.ts";
 import { find, make } from "./dom.ts";
+import { showHistogram } from "./histogram.ts";
 import type { Messages } from "./messages.ts";
 import { NetworkPicture } from "./network-picture.ts";
 import type { Page } from "./page.ts";
 import { type Picture, paint, thumbnail } from "./pictures.ts";
+import { ShakeStep } from "./shake-step.ts";
 import type { State, Store } from "./state.ts";
 import type { TabContent } from "./tabs.ts";
 import { latest, type WorkerClient } from "./worker-client.ts";
@@ -22,18 +25,25 @@ export class ShakeTab implements TabContent {
   readonly #messages: Messages;
   readonly #bars = new Bars(find("shake-bars", HTMLOListElement));
   readonly #network: NetworkPicture;
+  readonly #step: ShakeStep;
+  readonly #beta: BetaDrawing;
   readonly #spread = find("spread", HTMLParagraphElement);
   readonly #clear = find("clear-draws", HTMLButtonElement);
   readonly #ask: (alphas: Float32Array) => void;
+  readonly #exampleButtons = new Map<Picture, HTMLButtonElement>();
   #draws: Float32Array[] = [];
+  #best: Best | undefined;
   #isShown = false;
 
-  constructor({ worker, store, messages }: Page) {
+  constructor(page: Page) {
+    const { worker, store, messages } = page;
     this.#worker = worker;
     this.#store = store;
     this.#messages = messages;
     this.#ask = latest((alphas) => messages.guard(() => this.#answerTo(alphas)));
     this.#network = new NetworkPicture((alphas) => this.#ask(alphas));
+    this.#step = new ShakeStep(page);
+    this.#beta = new BetaDrawing(page, () => this.#network.alphas);
     this.#clear.addEventListener("click", () => this.#clearDraws());
     find("draw", HTMLButtonElement).addEventListener("click", () => {
       void messages.guard(() => this.#drawMixes());
@@ -41,9 +51,13 @@ export class ShakeTab implements TabContent {
     store.watch((state, changes) => this.#update(state, changes));
   }
 
+  /** Opens with the picture of which the network is least certain, where the user has chosen none. */
   show(): void {
     this.#isShown = true;
-    this.#ask(this.#network.alphas);
+    const { leastCertain, isPictureChosen, picture } = this.#store.state;
+    if (leastCertain && leastCertain !== picture && !isPictureChosen)
+      this.#store.set({ picture: leastCertain });
+    else this.#ask(this.#network.alphas);
   }
 
   /** A hidden tab does not classify. */
@@ -51,12 +65,17 @@ export class ShakeTab implements TabContent {
     this.#isShown = false;
   }
 
-  #showExamples(examples: readonly Picture[]): void {
-    const buttons = examples.slice(0, EXAMPLES).map((picture) => {
+  /** Offers some test pictures, the least certain one first. */
+  #showExamples(examples: readonly Picture[], leastCertain: Picture | undefined): void {
+    this.#exampleButtons.clear();
+    const others = examples.filter((picture) => picture !== leastCertain);
+    const shown = leastCertain ? [leastCertain, ...others] : others;
+    const buttons = shown.slice(0, EXAMPLES).map((picture) => {
       const button = make("button", "", thumbnail(picture));
       button.type = "button";
       button.setAttribute("aria-label", picture.name);
-      button.addEventListener("click", () => this.#store.set({ picture }));
+      button.addEventListener("click", () => this.#store.set({ picture, isPictureChosen: true }));
+      this.#exampleButtons.set(picture, button);
       return make("li", "", button);
     });
     find("shake-examples", HTMLUListElement).replaceChildren(...buttons);
@@ -68,8 +87,14 @@ export class ShakeTab implements TabContent {
       paint(find("shake-picture", HTMLCanvasElement), changes.picture);
       find("shake-picture-name", HTMLParagraphElement).textContent = changes.picture.name;
     }
-    if (changes.examples) this.#showExamples(changes.examples);
+    if (changes.examples) this.#showExamples(changes.examples, changes.leastCertain);
     if (changes.model || changes.picture) this.#clearDraws();
+    if (changes.model || changes.examples) {
+      this.#step.clear();
+      this.#beta.clear();
+    }
+    for (const [example, button] of this.#exampleButtons)
+      button.setAttribute("aria-pressed", String(example === picture));
     const missing = whatIsMissing({ model, picture });
     const note = find("shake-missing", HTMLParagraphElement);
     note.hidden = missing === undefined;
@@ -83,10 +108,12 @@ export class ShakeTab implements TabContent {
     if (!model || !picture || alphas.length !== model.blocks) return;
     const answer = await this.#worker.call("shake", picture.pixels, alphas);
     const best = this.#bars.show(answer.probabilities, model.classNames);
+    this.#best = best;
     this.#bars.mark(this.#draws);
-    find("shake-answer", HTMLHeadingElement).textContent = best.name;
+    const text = `Recognised as ${best.name} (${percent(best.probability)})`;
+    find("shake-answer", HTMLHeadingElement).textContent = text;
     const time = `${answer.milliseconds.toFixed(1)} ms on ${deviceTitle(answer.device)}`;
-    this.#messages.say(`${best.name}, ${percent(best.probability)} (${time})`);
+    this.#messages.sayAtRest(`${text}, ${time}`);
   }
 
   async #drawMixes(): Promise<void> {
@@ -104,7 +131,18 @@ export class ShakeTab implements TabContent {
       if (draws !== this.#draws) return;
       this.#bars.mark(draws);
       this.#spread.textContent = describeSpread(draws, model.classNames);
+      this.#showHistogram(draws, model.classNames);
     }
+  }
+
+  /** The histogram of the class that the even mix sees. */
+  #showHistogram(draws: readonly Float32Array[], classNames: readonly string[]): void {
+    const { index } = this.#best ?? bestOf(at(draws, 0), classNames);
+    showHistogram(
+      find("histogram", HTMLDivElement),
+      draws.map((draw) => at(draw, index)),
+      className(classNames, index),
+    );
   }
 
   /** Clears the draws. A loop that is drawing sees a new list and stops. */
@@ -113,11 +151,13 @@ export class ShakeTab implements TabContent {
     this.#bars.mark(this.#draws);
     this.#clear.disabled = true;
     this.#spread.textContent = NO_DRAWS;
+    find("histogram", HTMLDivElement).replaceChildren();
   }
 }
 
 function whatIsMissing({ model, picture }: State): string | undefined {
-  if (!model) return "The page has no model yet: drop a checkpoint of shake on the page, or train a network.";
+  if (!model)
+    return "The page has no model yet: drop a checkpoint of shake on the page, or train a network in the tab Train.";
   if (model.blocks === undefined) {
     return `The branches of ${model.name} are merged into one, so they have no weights: drop its checkpoint on the page, or a model that shake export RUN --alpha-input --out FILE made.`;
   }

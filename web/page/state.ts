@@ -6,6 +6,10 @@ export interface State {
   readonly model?: ModelInfo | undefined;
   readonly devices?: Devices | undefined;
   readonly picture?: Picture | undefined;
+  /** Whether the user chose the picture. */
+  readonly isPictureChosen?: boolean | undefined;
+  /** The test picture whose most probable class is the least probable. */
+  readonly leastCertain?: Picture | undefined;
   /** The test pictures that the page shows. */
   readonly examples?: readonly Picture[] | undefined;
 }

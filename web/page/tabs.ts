@@ -1,3 +1,4 @@
+import { addressWith, readAddress } from "./address.ts";
 import { find, make } from "./dom.ts";
 import type { Page } from "./page.ts";
 
@@ -49,14 +50,14 @@ export class Tabs {
   /** Shows a tab. Back then shows the tab before. */
   show(id: string): void {
     if (id === this.#shown) return;
-    history.pushState(null, "", `#${id}`);
+    history.pushState(null, "", addressWith(id, new URLSearchParams()));
     this.#select(id, new URLSearchParams());
   }
 
   #showAddress(): void {
-    const [name = "", settings = ""] = location.hash.slice(1).split("?", 2);
+    const { tab: name, settings } = readAddress();
     const tab = this.#tabs.find(({ id }) => id === name) ?? this.#tabs[0];
-    if (tab) this.#select(tab.id, new URLSearchParams(settings));
+    if (tab) this.#select(tab.id, settings);
   }
 
   #select(shown: string, settings: URLSearchParams): void {

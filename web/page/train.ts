@@ -1,145 +1,214 @@
-import type { TrainChoices, Trained, TrainingEnd } from "../calls/training.ts";
+import type {
+  TrainChoices,
+  Trained,
+  TrainingEnd,
+  TrainingEpoch,
+  TrainingHistory,
+  TrainingStep,
+} from "../calls/training.ts";
 import type { WorkerEvent } from "../protocol.ts";
-import { Chart, type Line } from "./chart.ts";
+import { ask } from "./ask.ts";
 import { deviceTitle } from "./classify.ts";
-import { deviceChoice } from "./device-choice.ts";
 import { find, showFacts } from "./dom.ts";
+import { download } from "./download.ts";
 import type { Page } from "./page.ts";
-import { RecentMean } from "./recent-mean.ts";
 import type { TabContent } from "./tabs.ts";
-import type { WorkerClient } from "./worker-client.ts";
+import { fillForm, linkTo, readChoices } from "./train-form.ts";
+import { TrainingCharts } from "./training-charts.ts";
+import { TrainingView } from "./training-view.ts";
 
-type StepEvent = Extract<WorkerEvent, { type: "step" }>;
+const results = ["use-trained", "download-onnx", "download-checkpoint"] as const;
 
-/** The span of the moving averages, in steps. */
-const SPAN = 10;
-
-const lines: readonly Line[] = [
-  { label: "training", color: "--training" },
-  { label: "test", color: "--test", isSparse: true },
-];
-
-/** The tab Train: trains a small network, draws its curves and offers the result. */
+/** The tab Train: trains a small network, shows how it learns and offers the result. */
 export class TrainTab implements TabContent {
-  readonly #worker: WorkerClient;
+  readonly #page: Page;
   readonly #status = find("training-status", HTMLParagraphElement);
   readonly #form = find("train-form", HTMLFormElement);
+  readonly #start = find("start-training", HTMLButtonElement);
   readonly #stop = find("stop-training", HTMLButtonElement);
   readonly #resume = find("resume-training", HTMLButtonElement);
-  readonly #results = ["use-trained", "download-onnx", "download-checkpoint"].map((id) =>
-    find(id, HTMLButtonElement),
-  );
-  readonly #loss = new Chart(find("loss-chart", HTMLDivElement), { title: "Loss", lines });
-  readonly #accuracy = new Chart(find("accuracy-chart", HTMLDivElement), {
-    title: "Accuracy in percent",
-    lines,
-    range: [0, 100],
-  });
-  #recent = { loss: new RecentMean(SPAN), accuracy: new RecentMean(SPAN) };
+  readonly #forget = find("forget-training", HTMLButtonElement);
+  readonly #charts = new TrainingCharts();
+  readonly #view: TrainingView;
   #facts: Readonly<Record<string, string>> = {};
-  #testAccuracy: number | undefined;
+  #isRunning = false;
+  #isFinished = false;
+  /** Whether the network has been trained since it was last used or downloaded. */
+  #isUnsaved = false;
+  #step = 0;
 
-  constructor({ worker, messages, openModel, showTab }: Page) {
-    this.#worker = worker;
+  constructor(page: Page) {
+    const { worker, messages } = page;
+    this.#page = page;
+    this.#view = new TrainingView(page);
     worker.listen((event) => this.#receive(event));
+    const onClick = (button: HTMLButtonElement, task: () => Promise<void>) =>
+      button.addEventListener("click", () => void messages.guard(task));
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
-      void messages.guard(() => this.#start(readChoices(this.#form)));
+      void messages.guard(() => this.#begin(readChoices(this.#form)));
     });
-    this.#stop.addEventListener("click", () => {
+    onClick(this.#stop, async () => {
       this.#status.textContent = "Stopping after the current step.";
-      void messages.guard(() => worker.call("stop"));
+      await worker.call("stop");
     });
-    this.#resume.addEventListener("click", () => {
-      void messages.guard(() => this.#run(() => worker.call("resume")));
+    onClick(this.#resume, () => this.#run(() => worker.call("resume")));
+    onClick(this.#forget, () => this.#forgetTraining());
+    onClick(find("copy-train-link", HTMLButtonElement), () => this.#copyLink());
+    this.#connectResults(onClick);
+    addEventListener("beforeunload", (event) => {
+      if (this.#isRunning) event.preventDefault();
     });
-    const onClick = (id: string, task: (trained: Trained) => Promise<void> | void) =>
-      find(id, HTMLButtonElement).addEventListener("click", () => {
-        void messages.guard(async () => task(await worker.call("trained")));
-      });
-    onClick("use-trained", async ({ name, onnx, checkpoint }) => {
-      await openModel({ name, bytes: onnx, checkpoint });
-      showTab("classify");
-    });
-    onClick("download-onnx", ({ name, onnx }) => download(name, onnx));
-    onClick("download-checkpoint", ({ checkpoint }) => download("checkpoint", checkpoint));
+    void messages.guard(() => this.#restore());
   }
 
   /** Fills the form with the settings of a link, such as `#train?width=16&epochs=10`. */
   show(settings: URLSearchParams): void {
-    for (const [name, value] of settings) {
-      const field = this.#form.elements.namedItem(name);
-      if (field instanceof HTMLInputElement) field.value = value;
-      const isChoice = field instanceof HTMLSelectElement;
-      if (isChoice && [...field.options].some((option) => option.value === value)) field.value = value;
-    }
+    fillForm(this.#form, settings);
   }
 
-  async #start(choices: TrainChoices): Promise<void> {
-    this.#loss.clear();
-    this.#accuracy.clear();
-    this.#recent = { loss: new RecentMean(SPAN), accuracy: new RecentMean(SPAN) };
-    this.#testAccuracy = undefined;
+  #connectResults(onClick: (button: HTMLButtonElement, task: () => Promise<void>) => void): void {
+    const { worker, openModel, showTab } = this.#page;
+    const tasks: Readonly<Record<(typeof results)[number], (trained: Trained) => Promise<void> | void>> = {
+      "use-trained": async ({ name, onnx, checkpoint }) => {
+        await openModel({ name, bytes: onnx, checkpoint });
+        showTab("classify");
+      },
+      "download-onnx": ({ name, onnx }) => download(name, onnx),
+      "download-checkpoint": ({ checkpoint }) => download("checkpoint", checkpoint),
+    };
+    for (const id of results)
+      onClick(find(id, HTMLButtonElement), async () => {
+        await tasks[id](await worker.call("trained"));
+        this.#isUnsaved = this.#isRunning;
+      });
+  }
+
+  async #begin(choices: TrainChoices): Promise<void> {
+    const question = `The network of ${this.#step} steps was neither used nor downloaded. A new training discards it.`;
+    if (this.#isUnsaved && !(await ask(question, "Discard it and start"))) return;
+    this.#clear(choices);
+    await this.#run(() => this.#page.worker.call("train", choices));
+  }
+
+  #clear({ images, batchSize, epochs }: TrainChoices): void {
+    this.#charts.clear(Math.ceil(images / batchSize) * epochs);
+    this.#view.clear();
+    this.#step = 0;
+    this.#isFinished = false;
+    this.#isUnsaved = false;
+    find("training-progress", HTMLProgressElement).value = 0;
     this.#showFacts({});
-    await this.#run(() => this.#worker.call("train", choices));
   }
 
   async #run(train: () => Promise<TrainingEnd>): Promise<void> {
     this.#setRunning(true);
     this.#status.textContent = "Compiling the network and opening a session.";
-    let end: TrainingEnd | undefined;
     try {
-      end = await train();
-      const accuracy =
-        this.#testAccuracy === undefined ? "" : ` Test accuracy ${formatPercent(this.#testAccuracy)}.`;
-      this.#status.textContent = end.finished
-        ? `Done.${accuracy}`
-        : `Stopped after step ${end.step}.${accuracy}`;
+      const { finished, step } = await train();
+      this.#isFinished = finished;
+      const accuracy = this.#facts["test"] ? ` Test accuracy ${this.#facts["test"]}.` : "";
+      this.#status.textContent = finished ? `Done.${accuracy}` : `Stopped after step ${step}.${accuracy}`;
     } catch (error) {
       this.#status.textContent = "The training ended with an error.";
       throw error;
     } finally {
-      this.#setRunning(false, end?.finished);
+      this.#setRunning(false);
     }
   }
 
-  #setRunning(isRunning: boolean, isFinished = false): void {
-    const hasSteps = "step" in this.#facts;
-    find("start-training", HTMLButtonElement).disabled = isRunning;
+  /** Shows the training of before a reload, which the browser has kept. */
+  async #restore(): Promise<void> {
+    const kept = await this.#page.worker.call("restore");
+    if (!kept || this.#isRunning || this.#step > 0) return;
+    this.#clear(kept.choices);
+    fillForm(
+      this.#form,
+      Object.entries(kept.choices).map(([name, value]) => [name, String(value)] as const),
+    );
+    await this.#showHistory(kept.history);
+    this.#setRunning(false);
+    const state = this.#isFinished ? "It had finished." : "Resume goes on with it.";
+    this.#status.textContent = `This is the training of before the page was reloaded, after step ${this.#step}. ${state}`;
+  }
+
+  async #showHistory({ points, records, predictions }: TrainingHistory): Promise<void> {
+    for (const point of points) this.#charts.addStep(point);
+    for (const record of records) this.#charts.addEpoch(record);
+    const [last, record] = [points.at(-1), records.at(-1)];
+    if (!last) return;
+    this.#step = last.step;
+    this.#isFinished = last.step === last.steps;
+    find("training-progress", HTMLProgressElement).value = last.step / last.steps;
+    this.#showFacts({
+      step: `${last.step} of ${last.steps}`,
+      ...(record ? { test: formatPercent(record.test_accuracy) } : {}),
+    });
+    if (record) await this.#view.showEpoch(predictions);
+  }
+
+  async #forgetTraining(): Promise<void> {
+    const question = "The browser forgets the network and its curves. Downloaded files stay.";
+    if (!(await ask(question, "Forget it"))) return;
+    await this.#page.worker.call("forget");
+    this.#clear(readChoices(this.#form));
+    this.#setRunning(false);
+    this.#status.textContent = "Not started.";
+  }
+
+  async #copyLink(): Promise<void> {
+    const link = linkTo(this.#form);
+    history.replaceState(null, "", link);
+    await navigator.clipboard.writeText(link).then(
+      () => this.#page.messages.say("The link to these settings is copied."),
+      () => this.#page.messages.say("The address of the page now has these settings."),
+    );
+  }
+
+  #setRunning(isRunning: boolean): void {
+    const hasSteps = this.#step > 0;
+    this.#isRunning = isRunning;
+    this.#start.disabled = isRunning;
     this.#stop.disabled = !isRunning;
-    this.#resume.disabled = isRunning || isFinished || !hasSteps;
-    for (const button of this.#results) button.disabled = !hasSteps;
+    this.#resume.disabled = isRunning || this.#isFinished || !hasSteps;
+    this.#forget.disabled = isRunning || !hasSteps;
+    this.#setResults(hasSteps && !isRunning);
+  }
+
+  #setResults(isEnabled: boolean): void {
+    for (const id of results) find(id, HTMLButtonElement).disabled = !isEnabled;
   }
 
   #receive(event: WorkerEvent): void {
-    if (event.type === "prepared") {
+    if (event.type === "prepared")
       this.#status.textContent = `Training on ${deviceTitle(event.device)} (${event.reason}).`;
-    } else if (event.type === "step") {
-      this.#showStep(event);
-    } else if (event.type === "epoch") {
-      const { step, test_loss: loss, test_accuracy: accuracy } = event.record;
-      this.#testAccuracy = accuracy;
-      this.#loss.add(step, [undefined, loss]);
-      this.#accuracy.add(step, [undefined, accuracy]);
-      this.#showFacts({ ...this.#facts, test: formatPercent(accuracy) });
-    }
+    else if (event.type === "step") this.#showStep(event);
+    else if (event.type === "epoch") this.#showEpoch(event);
   }
 
-  #showStep({ step, steps, epoch, batchMetrics, examplesPerSecond, secondsLeft }: StepEvent): void {
-    const loss = this.#recent.loss.add(batchMetrics.loss);
-    const accuracy = this.#recent.accuracy.add(batchMetrics.accuracy);
-    this.#loss.add(step, [loss]);
-    this.#accuracy.add(step, [accuracy]);
+  #showStep(event: TrainingStep): void {
+    const { step, steps, epoch, stepsPerSecond, secondsLeft } = event;
+    const { loss, accuracy } = this.#charts.addStep(event);
+    this.#view.showStep(event);
+    this.#step = step;
+    this.#isUnsaved = true;
     find("training-progress", HTMLProgressElement).value = step / steps;
     this.#showFacts({
       epoch: `${epoch}`,
       step: `${step} of ${steps}`,
       loss: loss.toFixed(3),
       accuracy: formatPercent(accuracy),
-      test: this.#testAccuracy === undefined ? "–" : formatPercent(this.#testAccuracy),
-      "images/s": examplesPerSecond.toFixed(0),
+      test: this.#facts["test"] ?? "–",
+      "steps/s": stepsPerSecond.toFixed(1),
       left: formatSeconds(secondsLeft),
     });
+  }
+
+  #showEpoch({ record, predictions }: TrainingEpoch): void {
+    this.#charts.addEpoch(record);
+    this.#showFacts({ ...this.#facts, test: formatPercent(record.test_accuracy) });
+    // the checkpoint of the epoch is saved after its evaluation
+    void this.#page.messages.guard(() => this.#view.showEpoch(predictions));
   }
 
   #showFacts(facts: Readonly<Record<string, string>>): void {
@@ -148,35 +217,10 @@ export class TrainTab implements TabContent {
   }
 }
 
-function readChoices(form: HTMLFormElement): TrainChoices {
-  const data = new FormData(form);
-  const number = (name: keyof TrainChoices) => Number(data.get(name));
-  return {
-    depth: number("depth"),
-    width: number("width"),
-    images: number("images"),
-    epochs: number("epochs"),
-    batchSize: number("batchSize"),
-    learningRate: number("learningRate"),
-    device: deviceChoice(data.get("device")),
-  };
-}
-
 function formatPercent(percent: number): string {
   return `${percent.toFixed(1)} %`;
 }
 
 function formatSeconds(seconds: number): string {
   return seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
-}
-
-function download(name: string, bytes: Uint8Array): void {
-  // without a type a browser saves the bytes as a text file
-  const type = "application/octet-stream";
-  const url = URL.createObjectURL(new Blob([new Uint8Array(bytes)], { type }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(url);
 }

@@ -1,6 +1,7 @@
 import { UserError } from "../../graph-builder/errors.ts";
 import { drawShapes } from "../../runtime/data/shapes.ts";
 import type { ModelCalls } from "../calls/model.ts";
+import type { BranchGradients } from "./branch-gradients.ts";
 import { readModel } from "./models.ts";
 import type { Queue } from "./queue.ts";
 import { ShownModel } from "./shown-model.ts";
@@ -8,6 +9,7 @@ import { ShownModel } from "./shown-model.ts";
 /** The functions of the worker for the model that the page shows. */
 export function modelJob(queue: Queue): ModelCalls {
   let shown: ShownModel | undefined;
+  let gradients: BranchGradients | undefined;
   const expectShown = () => {
     if (shown) return shown;
     throw new UserError("The page has no model yet: drop an .onnx file on the page, or train a network.", {
@@ -35,5 +37,15 @@ export function modelJob(queue: Queue): ModelCalls {
     },
     classify: async (images) => expectShown().classify(images),
     shake: async (image, alphas) => expectShown().shake(image, alphas),
+    branchGradients: async (pictures, alpha, beta) => {
+      const { model } = expectShown();
+      if (gradients?.model !== model) {
+        const { BranchGradients } = await import("./branch-gradients.ts");
+        await queue.run(async () => gradients?.release());
+        gradients = await queue.run(() => BranchGradients.open(model));
+      }
+      const opened = gradients;
+      return queue.run(() => opened.norms(pictures, alpha, beta));
+    },
   };
 }

@@ -1,5 +1,5 @@
-import { decodeMetadata } from "../../graph-builder/onnx/metadata.ts";
-import { decodeOutline } from "../../graph-builder/onnx/outline.ts";
+import { UserError } from "../../graph-builder/errors.ts";
+import { decodeOutline, type Outline } from "../../graph-builder/onnx/outline.ts";
 import { classNamesIn } from "../../shakenet/class-names.ts";
 import type { ModelFile, ModelInfo } from "../calls/model.ts";
 
@@ -9,6 +9,8 @@ export interface Model {
   readonly onnx: Uint8Array;
   /** Makes the same network with separate branches and an input `alpha` float [blocks]. */
   readonly shakeable?: (() => Promise<Uint8Array>) | undefined;
+  /** The checkpoint that the network was frozen from, which its backward graph needs. */
+  readonly checkpoint?: Uint8Array | undefined;
 }
 
 /** What reads checkpoints, with the compiler; it is loaded when a checkpoint is opened. */
@@ -22,10 +24,12 @@ export async function readModel(file: ModelFile): Promise<Model> {
 }
 
 async function modelIn({ name, bytes, checkpoint }: ModelFile): Promise<Model> {
-  const { network, data, test_accuracy: accuracy, ...metadata } = decodeMetadata(bytes, name);
+  const outline = decodeOutline(bytes, name);
+  expectFrozen(outline, name);
+  const { network, data, test_accuracy: accuracy, ...metadata } = outline.metadataProps;
   const { blocks, shakeable } = checkpoint
     ? (await checkpoints()).branchesOf(checkpoint, name)
-    : branchesIn(bytes, name);
+    : branchesIn(bytes, outline);
   const info = {
     name,
     network,
@@ -35,15 +39,31 @@ async function modelIn({ name, bytes, checkpoint }: ModelFile): Promise<Model> {
     bytes: bytes.length,
     blocks,
   };
-  return { info, onnx: bytes, shakeable };
+  return { info, onnx: bytes, shakeable, checkpoint };
+}
+
+/** Throws UserError, which names what to drop instead, for the other files of training artifacts. */
+function expectFrozen({ inputs }: Outline, name: string): void {
+  const kind = trainingKind(Object.keys(inputs));
+  if (kind)
+    throw new UserError(`${name} is ${kind}: drop model.onnx of the run, or its checkpoint.`, {
+      code: "model-unsupported",
+      details: { model: name, kind },
+    });
+}
+
+function trainingKind(inputs: readonly string[]): string | undefined {
+  const isUpdating = inputs.includes("learning_rate") || inputs.includes("lazy_reset_grad");
+  if (inputs.includes("labels")) return isUpdating ? "a training model" : "an evaluation model";
+  return isUpdating ? "an optimizer model" : undefined;
 }
 
 /** The branches of a model with an input `alpha`; nothing where it lacks one. */
 function branchesIn(
   bytes: Uint8Array,
-  name: string,
+  { inputs }: Outline,
 ): Pick<Model, "shakeable"> & { blocks?: number | undefined } {
-  const [, blocks] = decodeOutline(bytes, name).inputs["alpha"]?.match(/^float\[(\d+)\]$/) ?? [];
+  const [, blocks] = inputs["alpha"]?.match(/^float\[(\d+)\]$/) ?? [];
   return blocks === undefined ? {} : { blocks: Number(blocks), shakeable: async () => bytes };
 }
 

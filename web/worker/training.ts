@@ -1,30 +1,56 @@
-import { decodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { type Checkpoint, decodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { at } from "../../graph-builder/at.ts";
+import { UserError } from "../../graph-builder/errors.ts";
 import type {
   ClassificationEvent,
-  ClassificationRecord,
+  ClassificationMetric,
   ClassificationTask,
 } from "../../runtime/data/classification-task.ts";
 import { datasets, shapesDataset } from "../../runtime/data/dataset.ts";
 import type { Dataset } from "../../runtime/data/types.ts";
 import type { Device } from "../../runtime/device/device.ts";
 import { ortReason } from "../../runtime/device/ort-errors.ts";
+import { floatData } from "../../runtime/device/tensors.ts";
+import { Classifier } from "../../runtime/inference/classifier.ts";
+import { evaluate } from "../../runtime/inference/evaluation.ts";
 import { cosine } from "../../runtime/loop/schedule.ts";
+import type { EvaluationProgress, Metrics } from "../../runtime/loop/task.ts";
 import { train } from "../../runtime/loop/train.ts";
 import { TrainingSession } from "../../runtime/session/training-session.ts";
 import {
   type ArtifactSettings,
+  blockCount,
   buildTrainingArtifacts,
   frozenModel,
+  inferenceModel,
   type ShakeNetArtifacts,
+  shakeCoefficients,
   shakeNetTask,
 } from "../../shakenet/index.ts";
 import type { DeviceName } from "../calls/model.ts";
-import type { TrainChoices, Trained, TrainingEnd, TrainingEvent } from "../calls/training.ts";
+import type {
+  Inside,
+  KeptTraining,
+  TestPictures,
+  TrainChoices,
+  Trained,
+  TrainingEnd,
+  TrainingEvent,
+} from "../calls/training.ts";
 import { expectGraphicsCard, openTrainingDevice } from "./devices.ts";
+import { History } from "./history.ts";
+import { insideOf } from "./inside.ts";
 import type { Queue } from "./queue.ts";
 
 const TEST_IMAGES = 500;
 const CHECKPOINT_STEPS = 20;
+
+/** What a training tells, and where it is kept across reloads. */
+export interface TrainingSurroundings {
+  readonly queue: Queue;
+  readonly tell: (event: TrainingEvent) => void;
+  readonly keep: (training: KeptTraining) => Promise<unknown>;
+}
 
 /**
  * A training in the page, on `shapes`. The artifacts, the session and the loop are those of the command
@@ -34,16 +60,19 @@ export class PageTraining {
   readonly #choices: TrainChoices;
   readonly #artifacts: ShakeNetArtifacts;
   readonly #settings: ArtifactSettings;
-  readonly #queue: Queue;
-  readonly #tell: (event: TrainingEvent) => void;
+  readonly #surroundings: TrainingSurroundings;
   readonly #trainSet: Dataset;
   readonly #testSet: Dataset;
+  readonly #history: History;
+  #predictions: Uint8Array = new Uint8Array();
   #checkpoint: Uint8Array;
-  #record: ClassificationRecord | undefined;
   #stopping: AbortController | undefined;
 
-  /** Compiles the network. Throws UserError for a depth or a width that no network has. */
-  constructor(choices: TrainChoices, queue: Queue, tell: (event: TrainingEvent) => void) {
+  /**
+   * Compiles the network, or goes on with a training that was kept. Throws UserError for a depth or a width
+   * that no network has.
+   */
+  constructor(choices: TrainChoices, surroundings: TrainingSurroundings, kept?: KeptTraining) {
     const { mean, std, classNames } = datasets.shapes;
     this.#choices = choices;
     this.#settings = {
@@ -59,11 +88,11 @@ export class PageTraining {
       seed: 1,
     };
     this.#artifacts = buildTrainingArtifacts(this.#settings);
-    this.#checkpoint = this.#artifacts.checkpoint;
+    this.#checkpoint = kept?.checkpoint ?? this.#artifacts.checkpoint;
+    this.#history = new History(kept?.history);
     this.#trainSet = shapesDataset("train", choices.images);
     this.#testSet = shapesDataset("test", TEST_IMAGES);
-    this.#queue = queue;
-    this.#tell = tell;
+    this.#surroundings = surroundings;
   }
 
   get isRunning(): boolean {
@@ -75,14 +104,15 @@ export class PageTraining {
    * opened and where the training diverges. `run` can be called again after an error.
    */
   async run(): Promise<TrainingEnd> {
+    const { queue } = this.#surroundings;
     const stopping = new AbortController();
     this.#stopping = stopping;
     try {
-      const { device, session } = await this.#queue.run(() => this.#openFaster());
+      const { device, session } = await queue.run(() => this.#openFaster());
       try {
         return await this.#train(session, this.#task(device), stopping.signal);
       } finally {
-        await this.#queue.run(() => session.release());
+        await queue.run(() => session.release());
       }
     } finally {
       this.#stopping = undefined;
@@ -98,12 +128,12 @@ export class PageTraining {
       epochs: this.#choices.epochs,
       learningRate: cosine(this.#choices.learningRate),
       checkpointEverySteps: CHECKPOINT_STEPS,
-      store: { save: async (kind, bytes) => this.#keep(kind, bytes) },
+      store: { save: (kind, bytes) => this.#keep(kind, bytes) },
       signal,
     });
     let end: TrainingEnd = { step: 0, finished: true };
     for (;;) {
-      const { value: event, done } = await this.#queue.run(() => events.next());
+      const { value: event, done } = await this.#surroundings.queue.run(() => events.next());
       if (done) return end;
       this.#report(event);
       if (event.type === "step") end = { step: event.step, finished: true };
@@ -116,15 +146,31 @@ export class PageTraining {
     this.#stopping?.abort();
   }
 
-  /** Freezes the last checkpoint. */
+  /** Freezes the last checkpoint. Throws UserError before the first update. */
   trained(): Trained {
     const checkpoint = decodeCheckpoint(this.#checkpoint);
-    const isMeasured = this.#record?.step === Number(checkpoint.properties.get("step"));
+    const step = Number(checkpoint.properties.get("step") ?? 0);
+    if (step === 0)
+      throw new UserError("The network has not been trained yet: start the training.", {
+        code: "model-missing",
+      });
+    const record = this.#history.records.at(-1);
     const onnx = frozenModel(checkpoint, "the checkpoint of the page", {
       data: "shapes",
-      testAccuracy: isMeasured ? this.#record?.test_accuracy : undefined,
+      testAccuracy: record?.step === step ? record.test_accuracy : undefined,
     });
     return { name: "trained-in-the-page.onnx", onnx, checkpoint: this.#checkpoint };
+  }
+
+  testPictures(): TestPictures {
+    const { images, labels, classNames } = this.#testSet;
+    return { images, labels: Uint8Array.from(labels), classNames };
+  }
+
+  /** What the network of the last checkpoint has inside, for one picture. */
+  inside(image: Uint8Array): Promise<Inside> {
+    const checkpoint = decodeCheckpoint(this.#checkpoint);
+    return this.#surroundings.queue.run(() => insideOf(this.#settings, checkpoint, image));
   }
 
   /** Opens the session on the device that was chosen, or on the device with the faster step. */
@@ -132,7 +178,7 @@ export class PageTraining {
     const { device } = this.#choices;
     const { name, reason } =
       device === "auto" ? await this.#compare() : { name: device, reason: "your choice" };
-    this.#tell({ type: "prepared", device: name, reason });
+    this.#surroundings.tell({ type: "prepared", device: name, reason });
     return this.#open(name);
   }
 
@@ -141,7 +187,7 @@ export class PageTraining {
       await expectGraphicsCard();
       const wasm = await this.#timeStep("wasm");
       const webgpu = await this.#timeStep("webgpu");
-      const reason = `a step takes ${formatMs(wasm)} on wasm, ${formatMs(webgpu)} on WebGPU`;
+      const reason = `a step takes ${formatMs(wasm)} on WebAssembly, ${formatMs(webgpu)} on WebGPU`;
       return { name: webgpu < wasm ? "webgpu" : "wasm", reason };
     } catch (error) {
       return { name: "wasm", reason: ortReason(error) };
@@ -161,19 +207,44 @@ export class PageTraining {
     return milliseconds;
   }
 
-  /** Shake-Shake with the paper's scheme S-S-I. */
   #task(device: Device): ClassificationTask {
-    return shakeNetTask({
+    const task = shakeNetTask({
       network: this.#settings,
       trainSet: this.#trainSet,
       testSet: this.#testSet,
       device,
       batchSize: this.#choices.batchSize,
-      forward: "shake",
-      backward: "shake",
-      level: "image",
-      seed: 1,
+      ...scheme,
     });
+    return { ...task, evaluate: (checkpoint) => this.#evaluate(checkpoint, device) };
+  }
+
+  /** Evaluates the frozen network of a checkpoint, and remembers the class that it sees in every picture. */
+  async *#evaluate(
+    checkpoint: Checkpoint,
+    device: Device,
+  ): AsyncGenerator<EvaluationProgress, Metrics<ClassificationMetric>> {
+    const classifier = await Classifier.open(
+      inferenceModel(this.#settings, checkpoint),
+      device,
+      "the network",
+    );
+    const predictions: number[] = [];
+    try {
+      const { loss, accuracy } = yield* evaluate(
+        this.#testSet,
+        this.#choices.batchSize,
+        async ({ images }) => {
+          const logits = await classifier.logits(images);
+          predictions.push(...bestOfRows(floatData(logits), at(logits.dims, 1)));
+          return logits;
+        },
+      );
+      this.#predictions = Uint8Array.from(predictions);
+      return { loss, accuracy };
+    } finally {
+      await classifier.release();
+    }
   }
 
   async #open(name: DeviceName): Promise<{ device: Device; session: TrainingSession }> {
@@ -183,14 +254,42 @@ export class PageTraining {
     return { device, session: await TrainingSession.create(sources, device) };
   }
 
-  #keep(kind: "last" | "best", bytes: Uint8Array): void {
-    if (kind === "last") this.#checkpoint = bytes;
+  async #keep(kind: "last" | "best", checkpoint: Uint8Array): Promise<void> {
+    if (kind !== "last") return;
+    this.#checkpoint = checkpoint;
+    await this.#surroundings.keep({ choices: this.#choices, checkpoint, history: this.#history.data });
   }
 
   #report(event: ClassificationEvent): void {
-    if (event.type === "epoch") this.#record = event.record;
-    if (event.type === "step" || event.type === "epoch") this.#tell(event);
+    if (event.type === "step") {
+      const { step, steps, epoch, batchMetrics, examplesPerSecond, secondsLeft } = event;
+      const { batchSize } = this.#choices;
+      const point = { step, steps, ...batchMetrics };
+      this.#history.addPoint(point);
+      const blocks = blockCount(this.#settings);
+      const stepsPerSecond = examplesPerSecond / batchSize;
+      const coefficients = shakeCoefficients({ ...scheme, blocks, batch: batchSize }, step - 1);
+      this.#surroundings.tell({
+        type: "step",
+        ...{ ...point, epoch, stepsPerSecond, secondsLeft, blocks, ...coefficients },
+      });
+    } else if (event.type === "epoch") {
+      const [record, predictions] = [event.record, this.#predictions];
+      this.#history.addRecord(record, predictions);
+      this.#surroundings.tell({ type: "epoch", record, predictions });
+    }
   }
+}
+
+/** Shake-Shake with the paper's scheme S-S-I. */
+const scheme = { forward: "shake", backward: "shake", level: "image", seed: 1 } as const;
+
+/** The place of the largest element in each row of `columns` elements. */
+function bestOfRows(values: Float32Array, columns: number): number[] {
+  return Array.from({ length: values.length / columns }, (_, row) => {
+    const own = values.subarray(row * columns, (row + 1) * columns);
+    return own.indexOf(own.reduce((a, b) => Math.max(a, b)));
+  });
 }
 
 function formatMs(milliseconds: number): string {

@@ -1,0 +1,80 @@
+import { at } from "../../graph-builder/at.ts";
+import { bestOf } from "./bars.ts";
+import { find, make } from "./dom.ts";
+import type { Page } from "./page.ts";
+import { type Picture, thumbnail } from "./pictures.ts";
+
+/** How many pictures the step has. */
+const BATCH = 10;
+
+/** One step of training on the pictures of the page, with alpha drawn for the batch or for each picture. */
+export class ShakeStep {
+  readonly #page: Page;
+  readonly #list = find("step-pictures", HTMLUListElement);
+  readonly #text = find("step-text", HTMLParagraphElement);
+
+  constructor(page: Page) {
+    this.#page = page;
+    const draw = () => void page.messages.guard(() => this.#draw());
+    find("draw-step", HTMLButtonElement).addEventListener("click", draw);
+    find("step-level", HTMLFieldSetElement).addEventListener("change", draw);
+  }
+
+  clear(): void {
+    this.#list.replaceChildren();
+    this.#text.textContent = "";
+  }
+
+  async #draw(): Promise<void> {
+    const { model, examples = [] } = this.#page.store.state;
+    if (!model?.blocks || examples.length === 0) return;
+    const level = document.querySelector<HTMLInputElement>("#step-level input:checked")?.value;
+    const draw = () => Float32Array.from({ length: model.blocks ?? 0 }, Math.random);
+    const shared = draw();
+    const items: HTMLElement[] = [];
+    let right = 0;
+    const pictures = examples.slice(0, BATCH);
+    for (const picture of pictures) {
+      const alphas = level === "batch" ? shared : draw();
+      const { probabilities } = await this.#page.worker.call("shake", picture.pixels, alphas);
+      const { name } = bestOf(probabilities, model.classNames);
+      if (name === picture.name) right += 1;
+      items.push(item(picture, alphas, name));
+    }
+    this.#list.replaceChildren(...items);
+    const how =
+      level === "batch"
+        ? "All pictures have the same alphas, so all are seen by the same mix"
+        : "Every picture has alphas of its own, so a batch holds as many mixes as pictures";
+    this.#text.textContent = `${how}. ${right} of ${pictures.length} are recognised.`;
+  }
+}
+
+/** A picture, the alpha of each block as a bar in the colours of the branches, and the answer. */
+function item(picture: Picture, alphas: Float32Array, answer: string): HTMLElement {
+  const bars = Array.from(alphas, (alpha) => {
+    const bar = make("span", "mix");
+    bar.style.setProperty("--alpha", String(alpha));
+    return bar;
+  });
+  const stack = make("span", "mixes", ...bars);
+  stack.setAttribute("role", "img");
+  stack.setAttribute("aria-label", `alpha ${Array.from(alphas, (alpha) => alpha.toFixed(2)).join(", ")}`);
+  const isRight = answer === picture.name;
+  const verdict = make("span", isRight ? "right" : "wrong", `${isRight ? "✓" : "✗"} ${answer}`);
+  return make("li", "answer", thumbnail(picture), stack, verdict);
+}
+
+/** The images and the labels of the first pictures, uint8 [count, 3, 32, 32] and [count]. */
+export function labelledBatch(
+  pictures: readonly Picture[],
+  classNames: readonly string[],
+  count: number,
+): { readonly images: Uint8Array; readonly labels: Uint8Array } {
+  const names = classNames.map((name) => name.replaceAll("_", " "));
+  const known = pictures.filter(({ name }) => names.includes(name)).slice(0, count);
+  const size = known[0]?.pixels.length ?? 0;
+  const images = new Uint8Array(known.length * size);
+  for (const [i, { pixels }] of known.entries()) images.set(pixels, i * size);
+  return { images, labels: Uint8Array.from(known, (_, i) => names.indexOf(at(known, i).name)) };
+}

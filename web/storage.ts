@@ -1,0 +1,59 @@
+/** A value that the browser keeps across reloads, in IndexedDB. Both the page and its worker can use it. */
+export class Kept<T> {
+  readonly #key: string;
+
+  /** The key names the value and the form of it: a value of another form has another key. */
+  constructor(key: string) {
+    this.#key = key;
+  }
+
+  /** The value; undefined where there is none, and where the browser keeps nothing, as in a private window. */
+  async get(): Promise<T | undefined> {
+    try {
+      return await inStore("readonly", (store): IDBRequest<T | undefined> => store.get(this.#key));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Keeps a value. Returns whether the browser could. */
+  put(value: T): Promise<boolean> {
+    return succeeds(inStore("readwrite", (store) => store.put(value, this.#key)));
+  }
+
+  /** Forgets the value. Returns whether the browser could. */
+  delete(): Promise<boolean> {
+    return succeeds(inStore("readwrite", (store) => store.delete(this.#key)));
+  }
+}
+
+const DATABASE = "shakenet";
+const STORE = "kept";
+
+async function inStore<T>(
+  mode: IDBTransactionMode,
+  request: (store: IDBObjectStore) => IDBRequest<T>,
+): Promise<T> {
+  const opening = indexedDB.open(DATABASE);
+  opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
+  const database = await resultOf(opening);
+  try {
+    return await resultOf(request(database.transaction(STORE, mode).objectStore(STORE)));
+  } finally {
+    database.close();
+  }
+}
+
+function resultOf<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+function succeeds(task: Promise<unknown>): Promise<boolean> {
+  return task.then(
+    () => true,
+    () => false,
+  );
+}
