@@ -95,6 +95,7 @@ async function openOwn(
       background,
       valSplit,
       splitSeed,
+      onCompared: (done, of) => progress.update(done, of, `looking at pictures: ${done} of ${of}`),
       onProgress: (done, of) => progress.update(done, of, `reading pictures: ${done} of ${of}`),
     });
   } finally {

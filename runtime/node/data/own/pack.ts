@@ -110,6 +110,14 @@ export function packPath(dataPath: string, size: ImageSize): string {
   return join(picturesCache(), `${sizeName(size)}-${key}.pack`);
 }
 
+/**
+ * The path of a part of a pack, numbered from 0. Parts are packs too: they keep what is decoded until the
+ * whole pack is there.
+ */
+export function packPartPath(pack: string, part: number): string {
+  return pack.replace(/pack$/, `part${part}.pack`);
+}
+
 /** The paths of all packs of a size. */
 export async function packsOf(size: ImageSize): Promise<string[]> {
   const names = await readdir(picturesCache()).catch(() => []);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { readFile, rm, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { errorCode, reasonOf } from "../../../../artifacts/read-file.ts";
 import { UserError } from "../../../../graph-builder/errors.ts";
@@ -7,7 +7,15 @@ import { type ImageSize, pixelsOf } from "../../../data/types.ts";
 import { type Colour, decodePicture } from "../pictures.ts";
 import { shrinkCache } from "./cache.ts";
 import type { ListedPicture } from "./listing.ts";
-import { Pack, type PackedPicture, type PackWriter, packPath, packsOf, writePack } from "./pack.ts";
+import {
+  Pack,
+  type PackedPicture,
+  type PackWriter,
+  packPartPath,
+  packPath,
+  packsOf,
+  writePack,
+} from "./pack.ts";
 
 /** How pictures are decoded. */
 export interface PackingOptions {
@@ -15,6 +23,13 @@ export interface PackingOptions {
   /** The colour behind transparent pictures; the mean colour of the others where left out. */
   readonly background?: Colour | undefined;
   readonly onProgress?: ((done: number, of: number) => void) | undefined;
+  /** Called while the files are compared with what is decoded already. */
+  readonly onCompared?: ((done: number, of: number) => void) | undefined;
+  /**
+   * Of many new pictures, so many are decoded and kept at a time: a call that is interrupted loses no more.
+   * 2,000 where left out.
+   */
+  readonly partSize?: number | undefined;
 }
 
 /** A file as it is now: what its pack must say of it. */
@@ -39,7 +54,7 @@ export async function packPictures(
 ): Promise<Pack> {
   const path = packPath(dataPath, options.size);
   const own = await Pack.open(path);
-  const { stamps, isFresh } = await stampAll(pictures, own);
+  const { stamps, isFresh } = await stampAll(pictures, own, options.onCompared);
   stamps.sort((a, b) => (a.hash < b.hash ? -1 : a.hash > b.hash ? 1 : 0));
   const isSame = isFresh && own?.index.pictures.length === pictures.length;
   if (own && isSame && hasBackground(own, options.background)) return own;
@@ -55,10 +70,14 @@ export async function packPictures(
     }
   }
   try {
-    await writePack(path, options.size, (writer) => new Packing(stamps, known, writer, options).run());
+    const done = await decodeParts(path, stamps, known, packs, options);
+    const onProgress = (packed: number, of: number) => options.onProgress?.(Math.max(done, packed), of);
+    const rest = { ...options, onProgress };
+    await writePack(path, options.size, (writer) => new Packing(stamps, known, writer, rest).run());
   } finally {
     for (const pack of packs) await pack.close();
   }
+  for (const part of await partsOf(path, options.size)) await rm(part, { force: true });
   await shrinkCache(path);
   const written = await Pack.open(path);
   if (written) return written;
@@ -66,6 +85,45 @@ export async function packPictures(
     code: "file-damaged",
     details: { path },
   });
+}
+
+/**
+ * Decodes many new pictures in parts, each a pack of its own; fewer than two parts are left to the pack. Opens
+ * them into `packs` and `known`. Returns how many pictures are decoded then.
+ */
+async function decodeParts(
+  path: string,
+  stamps: readonly Stamp[],
+  known: Map<string, KnownRow>,
+  packs: Pack[],
+  options: PackingOptions,
+): Promise<number> {
+  const fresh = stamps.filter(({ hash, fault }) => fault === undefined && !known.has(hash));
+  const before = stamps.length - fresh.length;
+  const { partSize = 2000 } = options;
+  if (fresh.length < 2 * partSize) return 0;
+  const parts = new Set(await partsOf(path, options.size));
+  let number = 0;
+  for (let first = 0; first < fresh.length; first += partSize) {
+    while (parts.has(packPartPath(path, number))) number++;
+    const part = packPartPath(path, number++);
+    const own = fresh.slice(first, first + partSize);
+    const onProgress = (done: number) => options.onProgress?.(before + first + done, stamps.length);
+    const decode = (writer: PackWriter) =>
+      new Packing(own, new Map(), writer, { ...options, onProgress }).run();
+    await writePack(part, options.size, decode);
+    const pack = await Pack.open(part);
+    if (!pack) continue;
+    packs.push(pack);
+    addRows(known, pack);
+  }
+  return stamps.length;
+}
+
+/** The parts of a pack that are there. */
+async function partsOf(path: string, size: ImageSize): Promise<string[]> {
+  const stem = path.replace(/pack$/, "part");
+  return (await packsOf(size)).filter((other) => other.startsWith(stem));
 }
 
 function addRows(known: Map<string, KnownRow>, pack: Pack): void {
@@ -83,11 +141,14 @@ function hasBackground({ index }: Pack, background: Colour | undefined): boolean
 async function stampAll(
   pictures: readonly ListedPicture[],
   pack: Pack | undefined,
+  onCompared: PackingOptions["onCompared"],
 ): Promise<{ readonly stamps: Stamp[]; readonly isFresh: boolean }> {
   const before = new Map(pack?.index.pictures.map((picture) => [picture.path, picture]));
   let isFresh = pack !== undefined;
   const stamps: Stamp[] = new Array(pictures.length);
+  let done = 0;
   await forEachAtOnce(pictures.length, 16, async (i) => {
+    onCompared?.(done++, pictures.length);
     const path = pictures[i]?.path ?? "";
     const known = before.get(path);
     const found = await stat(path).catch((error: unknown) => errorCode(error) ?? "");

@@ -211,6 +211,25 @@ describe("the cache", () => {
     expect(readdirSync(join(cache, "pictures"))).toEqual([pack]);
   });
 
+  test("keeps what an interrupted call has decoded, part by part, and removes the parts at the end", async () => {
+    writeFiles(root, await colourPictures({ red: 8, blue: 8 }));
+    const stop = (done: number) => {
+      if (done === 12) throw new Error("interrupted");
+    };
+    await expect(opened({ partSize: 5, onProgress: stop })).rejects.toThrow("interrupted");
+    expect(readdirSync(join(cache, "pictures")).filter((name) => /\.part\d\.pack$/.test(name))).toHaveLength(
+      2,
+    );
+    const count = decodes();
+    const progress: number[] = [];
+    const pictures = await opened({ partSize: 5, valSplit: 0, onProgress: (done) => progress.push(done) });
+    expect(count()).toBe(6);
+    expect(progress).toEqual([...progress].sort((a, b) => a - b));
+    expect(pictures.counts("train")).toEqual([8, 8]);
+    expect((await colours(pictures))["red/1.png"]).toEqual([255, 0, 0]);
+    expect(readdirSync(join(cache, "pictures"))).toHaveLength(1);
+  });
+
   test("removes what was not used for the longest time beyond its limit", async () => {
     const files = { old: 3, new: 2, newest: 1 };
     for (const [name, age] of Object.entries(files)) {
