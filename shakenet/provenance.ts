@@ -53,7 +53,7 @@ export function modelNotes(
   const text = (name: string) => (properties.has(name) ? String(properties.get(name)) : undefined);
   const fields: Readonly<Record<string, string | undefined>> = {
     network: `ShakeNet ${networkName(settings)}`,
-    class_names: data && JSON.stringify(describeData({ data, pictures }).classNames),
+    class_names: data ? JSON.stringify(describeData({ data, pictures }).classNames) : text("class_names"),
     settings: JSON.stringify(ofRun),
     data,
     data_sha256: text(DATA_DIGEST),
@@ -61,7 +61,7 @@ export function modelNotes(
     steps: text("step"),
     test_accuracy: testAccuracy?.toFixed(2),
     precision: form.precision,
-    background: pictures?.background.join(),
+    background: pictures?.background.join() ?? text("background"),
     "Image.BitmapPixelFormat": pixelFormats[settings.mean.length],
     command,
     export_command: exportCommand(form),

@@ -4,6 +4,7 @@ import { type GenerateOptions, generateArtifacts } from "../artifacts/generate.t
 import { parseValue } from "../artifacts/json.ts";
 import type { Manifest, TrainingArtifacts } from "../artifacts/manifest.ts";
 import { costOf } from "../graph-builder/cost.ts";
+import type { PictureFacts } from "../runtime/data/types.ts";
 import { blockCount, networkName } from "./network.ts";
 import { type ArtifactSettings, artifactSettingsSchema, optimizerRule, settingsIn } from "./settings.ts";
 import { networkTensors, shakeNetForm, shakeNetTraining, trainingModel } from "./training-graph.ts";
@@ -34,6 +35,12 @@ export function isShakeNetManifest(manifest: Manifest, where = "The manifest"): 
   return true;
 }
 
+/** What artifacts may have beside their network. */
+export interface ArtifactExtras extends Pick<GenerateOptions, "chunk"> {
+  /** Of one's own pictures, what the checkpoint keeps for the exported network. */
+  readonly pictures?: Pick<PictureFacts, "classNames" | "background"> | undefined;
+}
+
 /**
  * The training artifacts of a network; the same settings always give the same bytes. With `chunk`, which
  * needs a fused model of the target standard, also a model that takes many steps in one call. Throws
@@ -41,7 +48,7 @@ export function isShakeNetManifest(manifest: Manifest, where = "The manifest"): 
  */
 export function buildTrainingArtifacts(
   settings: ArtifactSettings,
-  { chunk }: Pick<GenerateOptions, "chunk"> = {},
+  { chunk, pictures }: ArtifactExtras = {},
 ): ShakeNetArtifacts {
   const { target, fused, optimizer, seed } = settings;
   const form = shakeNetForm(settings);
@@ -56,7 +63,10 @@ export function buildTrainingArtifacts(
     fused,
     chunk,
     seed,
-    properties: new Map([["settings", JSON.stringify(settings)]]),
+    properties: new Map([
+      ["settings", JSON.stringify(settings)],
+      ...(pictures ? pictureProperties(pictures) : []),
+    ]),
     docStrings: {
       training: `${name}: forward, loss${fused ? ", backward and update" : " and backward"}`,
       evaluation: `${name}: evaluation with alpha = 0.5`,
@@ -73,6 +83,14 @@ export function buildTrainingArtifacts(
     ...files,
     manifest: { format, network, settings, parameters, blocks: blockCount(settings), cost },
   };
+}
+
+/** The properties of a checkpoint that become metadata of the exported network. */
+function pictureProperties({ classNames, background }: Pick<PictureFacts, "classNames" | "background">) {
+  return [
+    ["class_names", JSON.stringify(classNames)],
+    ["background", background.join()],
+  ] as const;
 }
 
 /**

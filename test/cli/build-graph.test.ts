@@ -143,7 +143,7 @@ test.each([
     { from: "m.onnx", depth: 8 },
     "--depth does not apply to --from m.onnx: it is a setting of ShakeNet's own network.",
   ],
-  [{ from: "m.onnx", data: "shapes" as const }, "--data does not apply to --from m.onnx"],
+  [{ from: "m.onnx", valSplit: 0.2 }, "--val-split does not apply to --from m.onnx"],
   [{ loss: ["mse"] }, "--loss needs --from MODEL.onnx: without it, build-graph compiles ShakeNet."],
   [{ learningRate: 1 }, "--learning-rate needs --from MODEL.onnx"],
 ])("a flag that does not apply is refused: %j", (given, sentence) => {

@@ -62,6 +62,31 @@ test("the model says how it is fed, and nothing of this machine", () => {
   expect(text).not.toContain(folder);
 });
 
+describe("build-graph --data", () => {
+  test("gives a ShakeNet the size, statistics and classes of pictures, which an export knows", async () => {
+    const flags = ["--width", "2", "--image-size", "8", "--out", "made"];
+    const { code, stdout, stderr } = await shake(folder, "build-graph", "--data", "photos", ...flags);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/classes +blue, green, red\npictures +3 x 8 x 8, mean \d/);
+    const { settings } = JSON.parse(readFileSync(join(folder, "made/manifest.json"), "utf8"));
+    const config = JSON.parse(readFileSync(join(run, "config.json"), "utf8"));
+    expect(settings).toMatchObject({ classes: 3, imageSize: 8, mean: config.pictures.mean });
+    await shake(folder, "export", "made/checkpoint", "--out", "made.onnx");
+    const inspected = await shake(folder, "inspect", "made.onnx", "--json");
+    expect(JSON.parse(inspected.stdout).metadata).toMatchObject({ class_names: '["blue","green","red"]' });
+  });
+
+  test("gives a model that came from a file a last layer for the classes, and their names", async () => {
+    const flags = ["--data", "photos", "--out", "from"];
+    const { code, stderr, stdout } = await shake(folder, "build-graph", "--from", "run/model.onnx", ...flags);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/train --artifacts from --data photos/);
+    expect(readFileSync(join(folder, "from/source.onnx")).toString("latin1")).toContain(
+      '["blue","green","red"]',
+    );
+  });
+});
+
 test("shake data counts classes, lists broken and equal pictures, and draws a contact sheet", async () => {
   const look = join(folder, "look");
   writeFiles(look, await colourPictures({ red: 12, blue: 12 }, "train/"));

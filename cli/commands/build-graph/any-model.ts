@@ -17,11 +17,14 @@ import {
   type Graph,
   type Outline,
   UserError,
+  withMetadata,
 } from "../../../graph-builder/index.ts";
-import { datasetNames, datasets } from "../../../runtime/data/dataset.ts";
+import { datasetNames, datasets, isDatasetName } from "../../../runtime/data/dataset.ts";
 import { feedingIn } from "../../../runtime/data/picture-input.ts";
+import { ownDataPath } from "../../../runtime/node/data/own/own-pictures.ts";
 import { readModelFile } from "../../../runtime/node/index.ts";
 import { constantsTable } from "../../constants-table.ts";
+import { readClasses } from "../../data/open-data.ts";
 import { formatLarge, formatTable } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { pixelAdvice } from "../../models/pixel-advice.ts";
@@ -36,12 +39,15 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
   const { target, fused, chunk, seed } = complete(buildGraphCommand.settings, given);
   const name = basename(file, extname(file));
   const folder = given.out ?? join("build", name);
-  const bytes = await readModelFile(file);
+  const names = await classNamesOf(given);
+  const source = await readModelFile(file);
+  const bytes = names ? withMetadata(source, { class_names: JSON.stringify(names) }, file) : source;
   const outline = decodeOutline(bytes, file);
-  const loss = lossOf(given, Object.keys(outline.outputs));
+  const classified = names ? { loss: ["cross-entropy"], classes: names.length, ...given } : given;
+  const loss = lossOf(classified, Object.keys(outline.outputs));
   const rule = ruleFrom(given);
   expectRate(given);
-  const { trainable, lossInput, learningRate, bodyRate, additionalOutputs, classes } = given;
+  const { trainable, lossInput, learningRate, bodyRate, additionalOutputs } = given;
   const artifacts = explained(file, bytes, () =>
     generateArtifacts(bytes, {
       name,
@@ -54,7 +60,7 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
       bodyRate,
       additionalOutputs,
       countCorrect: isClassifiers(loss) && !Object.hasOwn(outline.outputs, "correct"),
-      classes,
+      classes: classified.classes,
       target,
       fused: fused || chunk,
       chunk,
@@ -65,10 +71,10 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
   return {
     folder,
     artifacts,
-    fields: { ...sourceFields(file, outline), ...trainingFields(artifacts, given), pictures },
+    fields: { ...sourceFields(file, outline), ...trainingFields(artifacts, classified), pictures },
     sections: sectionsOf(artifacts, decodeModel(bytes, file, { uncovered: "keep" }).graph),
     next: [
-      ...(pictures === undefined ? [] : trainCommands(artifacts, folder)),
+      ...(pictures === undefined ? [] : trainCommands(artifacts, folder, given.data)),
       shakeCommand("inspect", folder),
       shakeCommand("export", folder, "--out", `${name}-trained.onnx`),
     ],
@@ -86,11 +92,19 @@ function loraOf({ lora: rank, loraAlpha: alpha, loraTargets: targets }: BuildGra
   });
 }
 
-/** `shake train`, where the model has as many classes as one of its data sets. */
-function trainCommands({ evalModel }: ModelArtifacts, folder: string): string[] {
+/** The names of the classes of --data, in their order; undefined without it. */
+async function classNamesOf({ data, classMap }: BuildGraphGiven): Promise<readonly string[] | undefined> {
+  if (data === undefined) return undefined;
+  return isDatasetName(data)
+    ? datasets[data].classNames
+    : readClasses((await ownDataPath(data)) ?? data, classMap);
+}
+
+/** `shake train` on the given data, or where the model has as many classes as a known data set. */
+function trainCommands({ evalModel }: ModelArtifacts, folder: string, given: string | undefined): string[] {
   const { outputs } = decodeModel(evalModel, artifactFiles.evalModel).graph;
   const classes = outputs.find(({ name }) => name !== "loss")?.shape[1];
-  const data = datasetNames.findLast((name) => datasets[name].classNames.length === classes);
+  const data = given ?? datasetNames.findLast((name) => datasets[name].classNames.length === classes);
   return data === undefined ? [] : [shakeCommand("train", "--artifacts", folder, "--data", data)];
 }
 

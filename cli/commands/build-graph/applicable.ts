@@ -3,10 +3,13 @@ import { kebabCase } from "../../../runtime/node/run/schema.ts";
 import { settingGroups } from "../../settings.ts";
 import type { BuildGraphGiven } from "./command.ts";
 
-const ofBoth: readonly string[] = ["from", "classes"];
+const ofBoth: readonly string[] = ["from", "classes", "data", "classMap"];
 
 /** The settings of ShakeNet's own network and of the data that it is built for. */
-const ofNetwork = [...Object.keys(settingGroups.Network), "data", "normDecay", "biasRate"];
+const ofNetwork = [
+  ...Object.keys(settingGroups.Network),
+  ...["imageSize", "channels", "valSplit", "splitSeed", "normDecay", "biasRate"],
+];
 
 /** The settings of a model that is read. */
 const ofModel = [...Object.keys(settingGroups["Any model"]), "learningRate"];

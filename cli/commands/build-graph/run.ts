@@ -19,7 +19,7 @@ export async function run(given: BuildGraphGiven): Promise<number> {
       code: "setting-conflict",
     });
   }
-  const build = given.from === undefined ? buildOfNetwork(given) : await buildOfModel(given.from, given);
+  const build = await (given.from === undefined ? buildOfNetwork(given) : buildOfModel(given.from, given));
   const { folder, artifacts } = build;
   await expectOutputFolder(folder, given.from);
   await writeTrainingArtifacts(folder, artifacts);

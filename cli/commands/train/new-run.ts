@@ -7,7 +7,6 @@ import {
   setRandomSeed,
   type TrainingArtifacts,
 } from "../../../artifacts/index.ts";
-import { UserError } from "../../../graph-builder/errors.ts";
 import { decodeMetadata } from "../../../graph-builder/index.ts";
 import { datasetNames, datasets, describeData, isDatasetName } from "../../../runtime/data/dataset.ts";
 import { feedingIn } from "../../../runtime/data/picture-input.ts";
@@ -18,7 +17,6 @@ import { partOf } from "../../../runtime/node/run/schema.ts";
 import {
   type ArtifactSettings,
   buildTrainingArtifacts,
-  expectImageSize,
   isShakeNetManifest,
   type ShakeNetArtifacts,
 } from "../../../shakenet/index.ts";
@@ -32,7 +30,6 @@ import {
   runConfig,
   runSchemas,
 } from "../../../shakenet/node/run-config.ts";
-import { channelCounts } from "../../../shakenet/node/run-data.ts";
 import {
   absolutePaths,
   type OpenedData,
@@ -40,6 +37,7 @@ import {
   openNewPictures,
   refuseOwnSettings,
 } from "../../data/open-data.ts";
+import { type DataOfRun, dataOfShakeNet, refusePictureSettings } from "../../data/shakenet-data.ts";
 import { feedingOf, inputOf } from "../../models/classifier.ts";
 import { createModelRun } from "../../models/model-run.ts";
 import { givenForModel, modelConfig } from "../../models/settings.ts";
@@ -125,27 +123,6 @@ async function withDataPath(given: TrainGiven): Promise<TrainGiven> {
   return absolutePaths(own === undefined ? given : { ...given, data: own });
 }
 
-/** The side of one's own pictures where nothing says another one, in pixels. */
-const ownSide = 64;
-
-/** The data of a new run. Of one's own pictures also what a network takes from them, and their number. */
-interface DataOfRun {
-  readonly opened: OpenedData;
-  readonly facts?: PictureFacts;
-  readonly count?: number;
-}
-
-/** The data of a new ShakeNet. */
-async function dataOfShakeNet(given: TrainGiven, progress: Progress): Promise<DataOfRun> {
-  const { data = "shapes", dataDir, imageSize = ownSide, channels = "rgb" } = given;
-  refusePictureSettings(given);
-  if (isDatasetName(data)) return { opened: await openData({ data, dataDir }, progress) };
-  expectImageSize({ imageSize });
-  const size = { channels: channelCounts[channels], height: imageSize, width: imageSize };
-  const { data: opened, facts, count } = await openNewPictures(data, size, given, progress);
-  return { opened, facts, count };
-}
-
 /** The settings and artifacts of a new run. */
 interface Plan {
   readonly config: RunConfig;
@@ -202,26 +179,6 @@ async function dataOfModel(given: TrainGiven, size: ImageSize, progress: Progres
   return { opened, facts, count };
 }
 
-/** Throws UserError for settings that a ShakeNet does not take, with this data set or with any. */
-function refusePictureSettings(given: TrainGiven): void {
-  const { pixels, imageSize, data = "shapes" } = given;
-  if (pixels !== undefined) {
-    throw new UserError(
-      "--pixels is for a model that came from a file; shake's own networks take raw pixels.",
-      {
-        code: "setting-conflict",
-      },
-    );
-  }
-  if (!isDatasetName(data)) return;
-  refuseOwnSettings(given, data);
-  if (imageSize === undefined) return;
-  throw new UserError(
-    `--image-size is for pictures of one's own, and for a model that came from a file: ${datasets[data].title} has its size.`,
-    { code: "setting-conflict" },
-  );
-}
-
 /** The settings of a network that its weights depend on. */
 function networkOf({ depth, width, stem, stemStride, outputScale }: ArtifactSettings): GivenRun {
   return { depth, width, stem, stemStride, outputScale };
@@ -229,7 +186,10 @@ function networkOf({ depth, width, stem, stemStride, outputScale }: ArtifactSett
 
 function compile(config: RunConfig): Plan {
   const fused = config.engine === "ort-training";
-  return { config, artifacts: buildTrainingArtifacts(artifactSettings(config, "ort-training", fused)) };
+  return {
+    config,
+    artifacts: buildTrainingArtifacts(artifactSettings(config, "ort-training", fused), config),
+  };
 }
 
 /** Completes the run's settings with the settings that the artifacts of a folder were compiled from. */
