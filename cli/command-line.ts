@@ -5,6 +5,7 @@ import { didYouMean, UserError } from "../graph-builder/errors.ts";
 import { type Command, flagName, withPlainPaths } from "./command.ts";
 import { benchCommand } from "./commands/bench/command.ts";
 import { buildGraphCommand } from "./commands/build-graph/command.ts";
+import { completionCommand } from "./commands/completion/command.ts";
 import { dataCommand } from "./commands/data/command.ts";
 import { doctorCommand } from "./commands/doctor/command.ts";
 import { evalCommand } from "./commands/eval/command.ts";
@@ -32,6 +33,7 @@ export const commands: readonly Command[] = [
   benchCommand,
   doctorCommand,
   installCudaCommand,
+  completionCommand,
 ];
 
 /**

@@ -1,5 +1,8 @@
-import type { ZodType } from "zod";
-import { describeSetting, kebabCase, readJsonObject } from "../runtime/node/run/schema.ts";
+import { type ZodType, z } from "zod";
+import { parseJson } from "../artifacts/json.ts";
+import { readFileBytes } from "../artifacts/read-file.ts";
+import { describeSetting, kebabCase } from "../runtime/node/run/schema.ts";
+import { withoutComments } from "./json-comments.ts";
 import {
   checkGiven,
   type GivenSettings,
@@ -10,7 +13,7 @@ import {
 
 /**
  * Reads settings from a JSON file: one object, its keys the flags' names in kebab-case or camelCase. A text
- * stands for a list of one.
+ * stands for a list of one. Comments and commas behind the last entry are allowed.
  * Throws UserError where it is missing, not such an object, or has an unknown key or a wrong value.
  */
 export async function readConfigFile<K extends SettingName | SettingGroup>(
@@ -23,7 +26,7 @@ export async function readConfigFile<K extends SettingName | SettingGroup>(
       describeSetting(schema).isList ? kebabCase(name) : [],
     ),
   );
-  const given = Object.entries(await readJsonObject(path)).map(([key, value]) => {
+  const given = Object.entries(await readObject(path)).map(([key, value]) => {
     const isOneOfList = lists.has(kebabCase(key)) && typeof value === "string";
     return [key, isOneOfList ? [value] : value];
   });
@@ -31,4 +34,9 @@ export async function readConfigFile<K extends SettingName | SettingGroup>(
     label: (key) => `${key} in ${path}`,
     what: "a setting of this command",
   });
+}
+
+async function readObject(path: string): Promise<Readonly<Record<string, unknown>>> {
+  const text = new TextDecoder().decode(await readFileBytes(path));
+  return parseJson(z.looseObject({}), withoutComments(text), { where: path, code: "file-damaged" });
 }

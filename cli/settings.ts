@@ -99,7 +99,7 @@ export const settingGroups = {
     against: path.optional().describe("checkpoint to compare the model with"),
     pictures: z.array(path).optional().describe("picture files of any size, or folders of them"),
     checkpoint: z.enum(["last", "best"]).default("last").describe("checkpoint of the run to use"),
-    config: path.optional().describe("JSON file with settings; flags override it"),
+    config: path.optional().describe("JSON file with settings, comments allowed; flags override it"),
     maxTime: duration
       .optional()
       .describe(
@@ -122,6 +122,7 @@ export const settingGroups = {
     profile: z.boolean().default(false).describe("show the time of each operator"),
   },
   Installation: {
+    shell: z.enum(["bash", "zsh", "fish"]).optional().describe("shell that completes commands and flags"),
     python: path.optional().describe("Python interpreter with pip [default: python3]"),
     wheel: path.optional().describe("wheel of onnxruntime-gpu that was fetched before [default: fetch it]"),
     fetchLibraries: z

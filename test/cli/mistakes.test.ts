@@ -9,6 +9,7 @@ const folder = temporaryFolder();
 writeFileSync(join(folder, "typo.json"), '{ "epoch": 3 }');
 writeFileSync(join(folder, "type.json"), '{ "epochs": "many" }');
 writeFileSync(join(folder, "text.json"), '{ "json": "true" }');
+writeFileSync(join(folder, "quoted.json"), '{ "depth": "14" /* layers */ }');
 writeFileSync(join(folder, "broken.json"), '{ "epochs": ');
 writeFileSync(join(folder, "text.onnx"), "this is no model");
 
@@ -46,7 +47,12 @@ const mistakes: readonly (readonly [what: string, args: readonly string[], sente
   [
     "a text for a switch in a config file",
     ["train", "--config", "text.json"],
-    /^json in text\.json must be true or false, not the text "true"\.$/,
+    /^json in text\.json must be true or false, not the text "true": leave the quotes out\.$/,
+  ],
+  [
+    "a number in quotes in a config file",
+    ["train", "--config", "quoted.json"],
+    /^depth in quoted\.json must be a whole number from 8 to 2000, not the text "14": leave the quotes out\.$/,
   ],
   [
     "a width whose weights fit into no checkpoint",

@@ -64,16 +64,11 @@ test("the metrics are a JSON line and a CSV row an epoch", () => {
   expect(rows.slice(1)).toEqual(records.map((record) => Object.values(record).join(",")));
 });
 
-test("config.json holds every setting and trains the same bytes again", async () => {
-  const again = await shake(
-    folder,
-    "train",
-    "--config",
-    join(run, "config.json"),
-    "--run-dir",
-    "again",
-    "--json",
-  );
+test("config.json holds every setting and, with comments in it, trains the same bytes again", async () => {
+  const settings = readFileSync(join(run, "config.json"), "utf8");
+  const commented = settings.replace("{", "{ // once more").replace(/\}\s*$/, ", /* the end */ }");
+  writeFileSync(join(folder, "commented.json"), commented);
+  const again = await shake(folder, "train", "--config", "commented.json", "--run-dir", "again", "--json");
   expect(again.code).toBe(0);
   for (const file of ["model.onnx", "checkpoints/last", "checkpoints/best"]) {
     expect(readFileSync(join(folder, "again", file)).equals(readFileSync(join(run, file))), file).toBe(true);

@@ -3,8 +3,9 @@ import { type Checkpoint, decodeCheckpoint, readFileBytes } from "../../../artif
 import { createModel, decodeMetadata, encodeModel, UserError } from "../../../graph-builder/index.ts";
 import { ownEntry } from "../../../graph-builder/own-entry.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
+import { runOfCheckpoint } from "../../../runtime/node/run/run-directory.ts";
 import { openClassifier, trainedGraph } from "../../../shakenet/index.ts";
-import { openRun } from "../../../shakenet/node/run.ts";
+import { openRun, runAround } from "../../../shakenet/node/run.ts";
 import { checkpointSettings } from "../../../shakenet/provenance.ts";
 import { loadMeasured, type RunData } from "../../data/measured.ts";
 import { findModelRun, modelOf } from "../../models/model-run.ts";
@@ -65,13 +66,17 @@ interface Trained {
 
 async function openTrained(given: VerifyGiven): Promise<Trained> {
   const { model = "", run, against, checkpoint: kind } = given;
-  const ofModel = against === undefined ? await findModelRun(run ?? dirname(model)) : undefined;
+  if (run !== undefined && against !== undefined) {
+    throw new UserError("shake verify takes --run DIR or --against CHECKPOINT, not both.", {
+      code: "setting-conflict",
+    });
+  }
+  const around = against === undefined ? (run ?? dirname(model)) : await runOfCheckpoint(against);
+  const ofModel = around === undefined ? undefined : await findModelRun(around);
   if (ofModel) {
     const { evalModel } = await ofModel.artifacts();
-    const [checkpoint, where] = [
-      await ofModel.checkpoint(kind ?? "last"),
-      ofModel.checkpointPath(kind ?? "last"),
-    ];
+    const where = against ?? ofModel.checkpointPath(kind ?? "last");
+    const checkpoint = decodeCheckpoint(await readFileBytes(where), where);
     const reference = () => modelOf({ evalModel }, checkpoint, ofModel.config);
     return { checkpoint, where, reference, run: ofModel.config };
   }
@@ -83,13 +88,9 @@ async function openTrained(given: VerifyGiven): Promise<Trained> {
 
 async function openCheckpoint(given: VerifyGiven): Promise<Omit<Trained, "reference">> {
   const { model = "", run, against, checkpoint: kind = "last" } = given;
-  if (run !== undefined && against !== undefined) {
-    throw new UserError("shake verify takes --run DIR or --against CHECKPOINT, not both.", {
-      code: "setting-conflict",
-    });
-  }
   if (against !== undefined) {
-    return { checkpoint: decodeCheckpoint(await readFileBytes(against), against), where: against };
+    const checkpoint = decodeCheckpoint(await readFileBytes(against), against);
+    return { checkpoint, where: against, run: (await runAround(against))?.config };
   }
   const directory = await openRun(run ?? dirname(model)).catch((error: unknown) => {
     if (run !== undefined || !(error instanceof UserError && error.code === "run-missing")) throw error;

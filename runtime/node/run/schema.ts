@@ -121,8 +121,15 @@ function checkValue(schema: z.ZodType, value: unknown, label: string): unknown {
     throw new UserError(`${label} needs a value: ${expectation}.`, data);
   const isTexts = Array.isArray(value) && value.every((each) => typeof each !== "object");
   const shown = typeof value === "string" ? textOf(value) : isTexts ? value.join(" ") : JSON.stringify(value);
-  const hint = didYouMean(shown, choices ?? []);
-  throw new UserError(`${label} must be ${expectation}, not ${shown}.${hint}`, data);
+  const hint = isQuoted(schema, value) ? ": leave the quotes out." : `.${didYouMean(shown, choices ?? [])}`;
+  throw new UserError(`${label} must be ${expectation}, not ${shown}${hint}`, data);
+}
+
+/** Whether a text would be a right value without its quotes, such as "8" in a file of JSON. */
+function isQuoted(schema: z.ZodType, value: unknown): boolean {
+  if (typeof value !== "string" || value.trim() === "") return false;
+  const plain = value === "true" || (value === "false" ? false : Number(value));
+  return schema.safeParse(plain).success;
 }
 
 /** A text for a message. One that reads like a number or a switch is called a text, as in a file of JSON. */
