@@ -1,4 +1,4 @@
-import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { decodeModel, encodeModel, floats, rewriteGraph } from "../../graph-builder/index.ts";
@@ -115,5 +115,15 @@ describe("verify", () => {
     expect(stderr).toBe(
       "shake: model.onnx was frozen after step 12, and short/checkpoints/last is of step 6: give --checkpoint or --against.\n",
     );
+  });
+
+  test("takes the pictures from where the run of a checkpoint had them, and downloads none", async () => {
+    cpSync(join(folder, "run"), join(folder, "moved"), { recursive: true });
+    const config = JSON.parse(readFileSync(join(folder, "run/config.json"), "utf8"));
+    const place = { data: "cifar10", dataDir: join(folder, "gone") };
+    writeFileSync(join(folder, "moved/config.json"), JSON.stringify({ ...config, ...place }));
+    const { code, stderr } = await verify("model.onnx", "--against", "moved/checkpoints/last");
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^shake: \S+\/gone\/test_batch\.bin is missing .* with --data-dir\.\n$/);
   });
 });
