@@ -12,8 +12,10 @@ import {
   UserError,
   type Value,
 } from "../graph-builder/index.ts";
+import { evaluationJoining } from "./evaluation-joining.ts";
 import { defaultForm, type InferenceForm } from "./inference-form.ts";
-import { appendNetwork, blockCount, evenMix, imageShapeOf, type NetworkSettings } from "./network.ts";
+import { appendNetwork, blockCount, imageShapeOf, type NetworkSettings, networkTitle } from "./network.ts";
+import { regularizationOf } from "./regularization.ts";
 
 /** The documentation, metadata and opset of a file. */
 export interface ModelNotes {
@@ -69,19 +71,31 @@ export function trainedGraph(
   const weights = averagedCheckpoint(checkpoint);
   const shape = imageShapeOf(settings);
   const images = imageInput(g, input, batch === "dynamic" ? "batch" : batch, shape);
+  if (alphaInput) expectTwoBranches(settings, "An input alpha");
+  if (onBranches) expectTwoBranches(settings, "The correlation of branches");
   const alpha = alphaInput ? g.input("alpha", "float", [blockCount(settings)]) : undefined;
+  const { mix, drop } = evaluationJoining(g, settings);
   const logits = appendNetwork(g, images, settings, {
     isTraining: false,
     tensor: ({ name, shape }) => g.constant(tensorOf(weights, name, shape), name),
     mix: (branch1, branch2, block) => {
       onBranches?.(g, branch1, branch2);
-      return alpha ? mixBy(g, branch1, branch2, alpha, block) : evenMix(g, branch1, branch2);
+      return alpha ? mixBy(g, branch1, branch2, alpha, block) : mix(branch1, branch2, block);
     },
+    drop,
   });
   if (output === "logits") g.output(logits, "logits");
   // the axis is explicit, because the default was 1 before opset 13 and is -1 since
   else g.output(g.Softmax(logits, { axis: 1 }), "probabilities");
   return g.graph;
+}
+
+/** Throws UserError for a network whose blocks do not mix two branches. */
+function expectTwoBranches(settings: NetworkSettings, what: string): void {
+  if (regularizationOf(settings) === "shake-shake") return;
+  throw new UserError(`${what} needs two branches a block, and ${networkTitle(settings)} has one.`, {
+    code: "setting-conflict",
+  });
 }
 
 function imageInput(

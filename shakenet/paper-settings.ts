@@ -1,6 +1,21 @@
 import { paperAugmentation } from "../runtime/data/augmentation.ts";
 
 /**
+ * shakenet: Shake-Shake's network (Gastaldi 2017). preact-resnet: a ResNet with pre-activation (He et al. 2016,
+ * arXiv 1603.05027). pyramidnet: an additive PyramidNet (Han et al. 2017, arXiv 1610.02915). All have blocks
+ * of two 3x3 convolutions.
+ */
+export const networks = ["shakenet", "preact-resnet", "pyramidnet"] as const;
+export type NetworkKind = (typeof networks)[number];
+
+/**
+ * shake-shake mixes the two branches of a ShakeNet's block at random (Gastaldi 2017); shake-drop scales the
+ * one branch of another network's block at random (Yamada et al. 2018, arXiv 1802.02375).
+ */
+export const regularizations = ["shake-shake", "shake-drop", "none"] as const;
+export type Regularization = (typeof regularizations)[number];
+
+/**
  * paper: 3x3 convolution to 16 channels and batch normalisation. whitening-2 and whitening-3: constant
  * filters of 2x2 or 3x3 pixels, whose responses are uncorrelated and of variance 1 on the training images,
  * each with both signs, and a trained bias (Page 2019, "How to train your ResNet 8"; Jordan 2024, arXiv
@@ -15,6 +30,8 @@ export type BranchInitialization = (typeof branchInitializations)[number];
 
 /** The paper's values of the settings of a run that are not in its config.json where nobody gave them. */
 export const paperSettings = {
+  network: "shakenet",
+  regularization: "shake-shake",
   stem: "paper",
   stemStride: 1,
   initialization: "he",

@@ -4,7 +4,8 @@ import { describeData, isDatasetName } from "../runtime/data/dataset.ts";
 import type { PictureFacts } from "../runtime/data/types.ts";
 import { defaultForm, type InferenceForm } from "./inference-form.ts";
 import { inferenceModel, type ModelNotes } from "./inference-model.ts";
-import { networkName } from "./network.ts";
+import { networkTitle } from "./network.ts";
+import { regularizationOf } from "./regularization.ts";
 import { type ArtifactSettings, settingsIn } from "./settings.ts";
 
 /** The checkpoint's property with the SHA-256 of the training images and labels. */
@@ -52,7 +53,7 @@ export function modelNotes(
 ): ModelNotes {
   const text = (name: string) => (properties.has(name) ? String(properties.get(name)) : undefined);
   const fields: Readonly<Record<string, string | undefined>> = {
-    network: `ShakeNet ${networkName(settings)}`,
+    network: networkTitle(settings),
     class_names: data ? JSON.stringify(describeData({ data, pictures }).classNames) : text("class_names"),
     settings: JSON.stringify(ofRun),
     data,
@@ -67,9 +68,10 @@ export function modelNotes(
     export_command: exportCommand(form),
   };
   const known = Object.entries(fields).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const mix = form.alphaInput ? "alpha an input" : "alpha = 0.5";
+  const mix = form.alphaInput ? ", alpha an input" : ", alpha = 0.5";
+  const noise = regularizationOf(settings) === "shake-shake" ? mix : "";
   return {
-    docString: `ShakeNet ${networkName(settings)}: raw pixels 0..255 to ${form.output}, ${mix}`,
+    docString: `${networkTitle(settings)}: raw pixels 0..255 to ${form.output}${noise}`,
     metadataProps: Object.fromEntries(known),
     opset: form.opset,
   };

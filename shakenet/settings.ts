@@ -4,7 +4,7 @@ import { parseJson } from "../artifacts/json.ts";
 import { type OptimizerName, optimizers, ruleOf, type Target, targets } from "../artifacts/settings.ts";
 import type { OptimizerRule, ParameterGroups } from "../graph-builder/index.ts";
 import type { NetworkSettings } from "./network.ts";
-import { branchInitializations, stems } from "./paper-settings.ts";
+import { branchInitializations, networks, regularizations, stems } from "./paper-settings.ts";
 
 export { type OptimizerName, optimizers, type Target, targets } from "../artifacts/settings.ts";
 
@@ -61,8 +61,12 @@ type Fields = { readonly [N in keyof ArtifactSettings]-?: z.ZodMiniType<Artifact
 
 /** The settings as a manifest and a checkpoint keep them. */
 export const artifactSettingsSchema = z.looseObject({
+  network: z.optional(z.enum(networks)),
   depth: count,
   width: count,
+  alpha: z.optional(count),
+  regularization: z.optional(z.enum(regularizations)),
+  survival: z.optional(z.number()),
   classes: count,
   mean: colours,
   std: colours,

@@ -90,7 +90,15 @@ function even({ blocks, batch }: ShakeOptions): Float32Array<ArrayBuffer> {
 }
 
 function drawn(name: string, options: ShakeOptions, step: number): Float32Array<ArrayBuffer> {
-  const { level, seed, blocks, batch } = options;
+  return narrowed(drawnPerBlock(name, options, step), options);
+}
+
+/** Numbers from U[0, 1) of a step, [blocks, batch]: one for each image and block, or one for each block. */
+export function drawnPerBlock(
+  name: string,
+  { level, seed, blocks, batch }: Pick<ShakeOptions, "level" | "seed" | "blocks" | "batch">,
+  step: number,
+): Float32Array<ArrayBuffer> {
   const stream = new RandomStream(seed, name);
   const coefficients = new Float32Array(blocks * batch);
   for (let block = 0; block < blocks; block++) {
@@ -99,5 +107,5 @@ function drawn(name: string, options: ShakeOptions, step: number): Float32Array<
     if (level === "image") stream.fillUniform(row, index);
     else row.fill(stream.uniform(index));
   }
-  return narrowed(coefficients, options);
+  return coefficients;
 }

@@ -5,7 +5,8 @@ import { parseValue } from "../artifacts/json.ts";
 import type { Manifest, TrainingArtifacts } from "../artifacts/manifest.ts";
 import { costOf } from "../graph-builder/cost.ts";
 import type { PictureFacts } from "../runtime/data/types.ts";
-import { blockCount, networkName } from "./network.ts";
+import { blockCount, networkName, networkTitle } from "./network.ts";
+import { regularizationOf } from "./regularization.ts";
 import { type ArtifactSettings, artifactSettingsSchema, optimizerRule, settingsIn } from "./settings.ts";
 import { networkTensors, shakeNetForm, shakeNetTraining, trainingModel } from "./training-graph.ts";
 
@@ -53,7 +54,7 @@ export function buildTrainingArtifacts(
   const { target, fused, optimizer, seed } = settings;
   const form = shakeNetForm(settings);
   const trained = new Set(trainedNames(settings));
-  const name = `ShakeNet ${networkName(settings)}`;
+  const name = networkTitle(settings);
   const { manifest, ...files } = generateArtifacts(form, {
     ...shakeNetTraining,
     trainable: ({ name: tensor }) => trained.has(tensor),
@@ -69,7 +70,7 @@ export function buildTrainingArtifacts(
     ]),
     docStrings: {
       training: `${name}: forward, loss${fused ? ", backward and update" : " and backward"}`,
-      evaluation: `${name}: evaluation with alpha = 0.5`,
+      evaluation: `${name}: evaluation with ${meanOf(settings)}`,
       optimizer: `${name}: ${optimizer} step`,
     },
   });
@@ -101,6 +102,13 @@ export function parameterCount({ trainable, frozen, properties }: Checkpoint): n
   const settings = settingsIn(properties, "The checkpoint");
   const names = settings?.fused ? trainedNames(settings) : [...trainable.keys()];
   return names.reduce((sum, name) => sum + ((trainable.get(name) ?? frozen.get(name))?.data.length ?? 0), 0);
+}
+
+/** What stands for the random numbers of the training where nothing is random. */
+function meanOf(settings: ArtifactSettings): string {
+  return { "shake-shake": "alpha = 0.5", "shake-drop": "E[b + alpha - b alpha]", none: "running statistics" }[
+    regularizationOf(settings)
+  ];
 }
 
 function trainedNames(settings: ArtifactSettings): string[] {

@@ -15,9 +15,10 @@ import {
   UserError,
   type Value,
 } from "../graph-builder/index.ts";
-import { shakeForward } from "./functions.ts";
-import { appendNetwork, blockCount, evenMix, imageShapeOf } from "./network.ts";
+import { evaluationJoining } from "./evaluation-joining.ts";
+import { appendNetwork, imageShapeOf } from "./network.ts";
 import { type ArtifactSettings, optimizerRule } from "./settings.ts";
+import { trainingJoining } from "./training-joining.ts";
 
 /** A graph with the tensors of the checkpoint that it reads, in the order of its inputs. */
 export interface ParameterizedGraph extends BoundGraph {
@@ -41,9 +42,10 @@ export const shakeNetTraining = {
  * The network with its loss. Both graphs take images uint8 [batch, channels, side, side] (the training graph
  * of any height and width where the settings say so) and labels int64 [batch], and return loss (mean
  * cross-entropy) and correct (int64, how many of the batch).
- * - The training graph also takes alpha and beta, float [blocks, batch], and normalises by the batch.
- * - The evaluation graph mixes both branches with 0.5, normalises by the running statistics, and also returns
- *   logits float [batch, classes].
+ * - The training graph also takes the random numbers of its noise, float [blocks, batch]: alpha and beta, and
+ *   with ShakeDrop b. It normalises by the batch.
+ * - The evaluation graph has their expectation in their place: it mixes the branches of a ShakeNet with 0.5.
+ *   It normalises by the running statistics, and also returns logits float [batch, classes].
  */
 export function shakeNetForm(settings: ArtifactSettings): ShakeNetForm {
   const specs = networkTensors(settings);
@@ -121,18 +123,11 @@ function trainingForward(
   const [channels, ...sides] = imageShapeOf(settings);
   const size = [channels, ...(settings.anySize ? ["height", "width"] : sides)];
   const { images, labels } = dataInputs(g, size, settings.softLabels ? settings.classes : undefined);
-  const blocks = blockCount(settings);
-  const alpha = g.input("alpha", "float", [blocks, "batch"]);
-  const beta = g.input("beta", "float", [blocks, "batch"]);
-  const substitutes = new Map<Value, Value>();
+  const { substitutes, ...joining } = trainingJoining(g, settings);
   const logits = appendNetwork(g, images, settings, {
     isTraining: true,
     tensor: appendTensor(g),
-    mix: (branch1, branch2, block) => {
-      const weight = g.Gather(alpha, g.int64(block));
-      substitutes.set(weight, g.Gather(beta, g.int64(block)));
-      return g.call(shakeForward, [branch1, branch2, weight]);
-    },
+    ...joining,
   });
   appendLoss(g, logits, labels, settings.labelSmoothing);
   return { graph: g.graph, substitutes };
@@ -144,7 +139,7 @@ function evaluationForward(settings: ArtifactSettings, appendTensor: AppendTenso
   const logits = appendNetwork(g, images, settings, {
     isTraining: false,
     tensor: appendTensor(g),
-    mix: (branch1, branch2) => evenMix(g, branch1, branch2),
+    ...evaluationJoining(g, settings),
   });
   appendLoss(g, logits, labels);
   g.output(logits, "logits");
@@ -161,7 +156,7 @@ export function networkTensors(settings: ArtifactSettings): ParameterSpec[] {
       specs.push(spec);
       return g.input(spec.name, "float", spec.shape);
     },
-    mix: (branch1, branch2) => evenMix(g, branch1, branch2),
+    ...evaluationJoining(g, settings),
   });
   return specs;
 }

@@ -39,11 +39,20 @@ export async function calibrate(
   return ranges;
 }
 
-/** The same graph with every float value as an output, under its name in the file. */
+/**
+ * The same graph with every float value that a node reads as an output, under its name in the file. The
+ * statistics of a BatchNormalization, which nothing reads, exist in training alone.
+ */
 function observed(graph: Graph): Graph {
   const copy = copyGraph(graph);
   for (const [value, name] of nameValues(copy)) {
-    if (!value.producer || value.elemType !== "float" || copy.outputs.includes(value)) continue;
+    if (
+      !value.producer ||
+      value.elemType !== "float" ||
+      value.uses.length === 0 ||
+      copy.outputs.includes(value)
+    )
+      continue;
     value.name = name;
     copy.outputs.push(value);
   }

@@ -15,12 +15,12 @@ import {
   type Settings,
   withDefaults,
 } from "../../runtime/node/run/schema.ts";
-import { backwardRuleNames } from "../backward-rules.ts";
-import { branchInitializations, paperSettings, stems } from "../paper-settings.ts";
+import { paperSettings } from "../paper-settings.ts";
+import { completeNoise } from "../regularization.ts";
 import { type ArtifactSettings, optimizers, type Target } from "../settings.ts";
-import { shakeScheduleNames } from "../shake-schedule.ts";
 import { defaultEpochs } from "./data-defaults.ts";
 import { mixingOf } from "./loop-settings.ts";
+import { networkSettings, noiseSettings } from "./network-settings.ts";
 import { recipeNames, settingsOfRecipe } from "./recipes.ts";
 import { pictureChannels, pictureFactsIn } from "./run-data.ts";
 import { expectTogether } from "./setting-conflicts.ts";
@@ -31,18 +31,7 @@ const share = z.number().min(0).max(1);
 
 /** The settings of a run by subject: type, default, choices and help. */
 export const runSettingGroups = {
-  Network: {
-    depth: z.int().min(8).max(2000).default(8).describe("number of layers, 6n + 2: 8, 14, 20, 26, ..."),
-    width: count.default(16).describe("channels of the first stage; later stages have 2 and 4 times as many"),
-    classes: count.optional().describe("number of classes [default: that of the data set]"),
-    stem: z.enum(stems).optional().describe("first layer: the paper's, or a whitening one [default: paper]"),
-    stemStride: count.max(4).optional().describe("stride of a whitening stem [default: 1]"),
-    initialization: z
-      .enum(branchInitializations)
-      .optional()
-      .describe("initial filters of the branches: He's, or identities where possible [default: he]"),
-    outputScale: z.number().positive().optional().describe("factor of the logits [default: 1]"),
-  },
+  Network: networkSettings,
   Data: {
     data: path
       .default("shapes")
@@ -184,27 +173,7 @@ export const runSettingGroups = {
       ),
     averageEverySteps: count.optional().describe("steps between two updates of the averages [default: 5]"),
     optimizer: z.enum(optimizers).default("sgd-nesterov").describe("update rule"),
-    forward: z
-      .enum(["shake", "even"])
-      .default("shake")
-      .describe("weights of the two branches in the forward pass: random, or one half each"),
-    backward: z
-      .enum(["shake", "even", "keep", ...backwardRuleNames])
-      .default("shake")
-      .describe(
-        "weights in the backward pass: random, one half each, those of the forward pass, or by a rule of the paper's table 4",
-      ),
-    level: z.enum(["image", "batch"]).default("image").describe("draw random weights per image or per batch"),
-    shakeSchedule: z
-      .enum(shakeScheduleNames)
-      .optional()
-      .describe("how strong the random weights are over the run [default: constant]"),
-    shakeRange: z
-      .number()
-      .min(0)
-      .max(0.5)
-      .optional()
-      .describe("random weights are drawn from 0.5 - RANGE to 0.5 + RANGE [default: 0.5]"),
+    ...noiseSettings,
     seed: z.int().min(0).default(1).describe("random seed"),
     tta: z
       .boolean()
@@ -307,7 +276,13 @@ export function runConfig(given: GivenRun, pictures?: PictureFacts): RunConfig {
     });
   }
   expectTogether(settings);
-  const complete = { ...settings, classes, epochs, replicas: replicaCount(settings) };
+  const complete = {
+    ...settings,
+    ...completeNoise(settings),
+    classes,
+    epochs,
+    replicas: replicaCount(settings),
+  };
   return pictures ? { ...complete, pictures } : complete;
 }
 
@@ -328,8 +303,10 @@ export function runConfigIn(raw: Readonly<Record<string, unknown>>, file: string
 export function artifactSettings(config: RunConfig, target: Target, fused = false): ArtifactSettings {
   const { mean, std, size } = describeData(config);
   const imageSize = size.height === 32 ? undefined : size.height;
-  const { depth, width, classes, optimizer, momentum, weightDecay, seed, ...more } = compiledSettings(config);
+  const { network, depth, width, classes, optimizer, momentum, weightDecay, seed, ...more } =
+    compiledSettings(config);
   const own = {
+    network,
     depth,
     width,
     classes,
@@ -353,13 +330,18 @@ export function artifactSettings(config: RunConfig, target: Target, fused = fals
 
 /** The settings of a run that its training artifacts were built from, and have in their manifest. */
 export function compiledSettings(settings: CompiledSettings): CompiledSettings {
-  const { depth, width, classes, optimizer, momentum, weightDecay, seed } = settings;
+  const { network, depth, width, alpha, regularization, survival } = settings;
+  const { classes, optimizer, momentum, weightDecay, seed } = settings;
   const { stem, stemStride, initialization, outputScale, normDecay, biasRate, clipNorm, labelSmoothing } =
     settings;
   const { sgdRate } = settings;
   return {
+    network,
     depth,
     width,
+    alpha,
+    regularization,
+    survival,
     classes,
     optimizer,
     momentum,
@@ -387,11 +369,6 @@ export function settingOf(config: GivenRun, name: string): unknown {
   const values: Readonly<Record<string, unknown>> = config;
   const paper: Readonly<Record<string, unknown>> = paperSettings;
   return values[name] ?? paper[name];
-}
-
-/** The network's name as a part of a path: `26-2x32d`. */
-export function networkSlug({ depth, width }: Pick<RunConfig, "depth" | "width">): string {
-  return `${depth}-2x${width}d`;
 }
 
 /** The settings of the computation, without those of the machine and the folders. */

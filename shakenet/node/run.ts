@@ -5,10 +5,10 @@ import { type Engine, openEngine, trainingSources } from "../../runtime/node/run
 import { expectTrainable } from "../../runtime/node/run/engine-settings.ts";
 import { freeRunPath, RunDirectory, type RunFormat } from "../../runtime/node/run/run-directory.ts";
 import { fuseArtifacts, unfuseCheckpoint } from "../fusing.ts";
-import { imageShapeOf } from "../network.ts";
+import { imageShapeOf, networkSlug } from "../network.ts";
 import type { Provenance } from "../provenance.ts";
 import { isShakeNetManifest, type ShakeNetArtifacts, type ShakeNetManifest } from "../training-artifacts.ts";
-import { networkSlug, type RunConfig, reproducingCommand, runConfigIn, withoutPlace } from "./run-config.ts";
+import { type RunConfig, reproducingCommand, runConfigIn, withoutPlace } from "./run-config.ts";
 import { dataSlug, publicConfig } from "./run-data.ts";
 
 /** The folder of a run that trains a ShakeNet. */

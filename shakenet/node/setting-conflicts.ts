@@ -1,12 +1,23 @@
 import { UserError } from "../../graph-builder/errors.ts";
 import { averageKinds } from "../../runtime/loop/averaging.ts";
 import { isChunked } from "../../runtime/node/run/engine-settings.ts";
+import { noiseConflict, regularizationOf } from "../regularization.ts";
 import type { GivenRun } from "./run-config.ts";
 
 /** The settings of a run that do not go with every other one. */
 type Settings = Partial<
   Pick<
     GivenRun,
+    | "network"
+    | "alpha"
+    | "regularization"
+    | "survival"
+    | "forward"
+    | "backward"
+    | "level"
+    | "shakeSchedule"
+    | "shakeRange"
+    | "stemStride"
     | "average"
     | "averageDecay"
     | "averageEverySteps"
@@ -36,7 +47,30 @@ export interface SettingConflict {
 
 /** The first setting of a run that needs another one, or does not go with it. */
 export function conflictIn(settings: Settings): SettingConflict | undefined {
+  return noiseConflict(settings) ?? shakingConflict(settings) ?? otherConflict(settings);
+}
+
+/** A setting of Shake-Shake beside another noise. */
+function shakingConflict(settings: Settings): SettingConflict | undefined {
+  const regularization = regularizationOf(settings);
+  if (regularization === "shake-shake") return undefined;
+  const { forward = "shake", backward = "shake", level = "image", shakeSchedule, shakeRange } = settings;
+  const needs = (setting: keyof Settings, flag: string, noise = "shake-shake"): SettingConflict => ({
+    setting,
+    sentence: `${flag} is for --regularization ${noise}, not for ${regularization}.`,
+  });
+  if (forward !== "shake") return needs("forward", `--forward ${forward}`);
+  if (backward !== "shake") return needs("backward", `--backward ${backward}`);
+  if (shakeSchedule !== undefined) return needs("shakeSchedule", "--shake-schedule");
+  if (shakeRange !== undefined) return needs("shakeRange", "--shake-range");
+  if (regularization === "none" && level !== "image")
+    return needs("level", `--level ${level}`, "shake-shake or shake-drop");
+  return undefined;
+}
+
+function otherConflict(settings: Settings): SettingConflict | undefined {
   const { average, averageDecay, averageEverySteps, optimizer, sgdRate, earlySize, earlyShare } = settings;
+  const mapUnit = 4 * (settings.stemStride ?? 1);
   const isMuon = optimizer === "muon";
   const averaging = `needs --average ${averageKinds.join(" or ")}`;
   const whole = wholeSteps(settings);
@@ -57,6 +91,11 @@ export function conflictIn(settings: Settings): SettingConflict | undefined {
       earlyShare !== undefined && earlySize === undefined,
       "earlyShare",
       "--early-share needs --early-size PIXELS.",
+    ],
+    [
+      settings.network === "pyramidnet" && earlySize !== undefined && earlySize % mapUnit !== 0,
+      "earlySize",
+      `--network pyramidnet halves its maps twice: --early-size ${earlySize} is no multiple of ${mapUnit}.`,
     ],
     [
       earlySize !== undefined && whole !== undefined,

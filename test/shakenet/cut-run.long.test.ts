@@ -39,3 +39,15 @@ test("a run that begins with small images, cut at any step, ends in the same byt
       ),
     5,
   ));
+
+test("a run of a PyramidNet with ShakeDrop, cut at any step, ends in the same bytes as an uncut one too", () =>
+  expectSameEndWhereverCut((checkpoint) => {
+    const artifacts = { network: "pyramidnet", width: 3, alpha: 5 } as const;
+    return tinyRun({ artifacts }, checkpoint);
+  }, 3));
+
+test("a run of a fused ResNet in standard ONNX with ShakeDrop a batch ends in the same bytes wherever it is cut", () =>
+  expectSameEndWhereverCut((checkpoint) => {
+    const artifacts = { network: "preact-resnet", target: "standard", fused: true } as const;
+    return tinyRun({ epochs: 1, level: "batch", artifacts }, checkpoint);
+  }, 2));

@@ -1,6 +1,12 @@
 import { decodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import { datasetOf } from "../../runtime/data/dataset.ts";
-import { blockCount, checkpointSettings, frozenModel, inferenceModel } from "../../shakenet/index.ts";
+import {
+  blockCount,
+  checkpointSettings,
+  frozenModel,
+  inferenceModel,
+  regularizationOf,
+} from "../../shakenet/index.ts";
 import type { ModelFile } from "../calls/model.ts";
 import type { Model } from "./models.ts";
 
@@ -11,10 +17,17 @@ export function frozen({ name, bytes }: ModelFile): ModelFile {
   return { name, bytes: frozenModel(checkpoint, name, { data }), checkpoint: bytes };
 }
 
-/** The branches of a network as its checkpoint has them. Throws UserError as `frozen`. */
-export function branchesOf(bytes: Uint8Array, name: string): Pick<Model, "shakeable"> & { blocks: number } {
+/**
+ * The branches of a network as its checkpoint has them; nothing where its blocks have one branch. Throws
+ * UserError as `frozen`.
+ */
+export function branchesOf(
+  bytes: Uint8Array,
+  name: string,
+): Pick<Model, "shakeable"> & { blocks?: number | undefined } {
   const checkpoint = decodeCheckpoint(bytes, name);
   const settings = checkpointSettings(checkpoint, name);
+  if (regularizationOf(settings) !== "shake-shake") return {};
   return {
     blocks: blockCount(settings),
     shakeable: async () => inferenceModel(settings, checkpoint, {}, { alphaInput: true }),

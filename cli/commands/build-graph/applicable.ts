@@ -8,7 +8,16 @@ const ofBoth: readonly string[] = ["from", "classes", "data", "classMap"];
 /** The settings of ShakeNet's own network and of the data that it is built for. */
 const ofNetwork = [
   ...Object.keys(settingGroups.Network),
-  ...["imageSize", "channels", "valSplit", "splitSeed", "normDecay", "biasRate"],
+  ...[
+    "imageSize",
+    "channels",
+    "valSplit",
+    "splitSeed",
+    "normDecay",
+    "biasRate",
+    "regularization",
+    "survival",
+  ],
 ];
 
 /** The settings of a model that is read. */

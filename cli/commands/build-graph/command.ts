@@ -18,6 +18,8 @@ const settings = [
   "biasRate",
   "clipNorm",
   "labelSmoothing",
+  "regularization",
+  "survival",
   "seed",
   "target",
   "fused",
@@ -30,7 +32,7 @@ const settings = [
 export const buildGraphCommand: Command<(typeof settings)[number]> = {
   name: "build-graph",
   summary: "compile a network or any ONNX model into training artifacts",
-  help: "Writes training_model.onnx, eval_model.onnx, optimizer_model.onnx, checkpoint and manifest.json into a folder.\nWithout --from, the network is ShakeNet. With --from MODEL.onnx it is that model, which needs --loss; source.onnx keeps the rest of its file for the export.",
+  help: "Writes training_model.onnx, eval_model.onnx, optimizer_model.onnx, checkpoint and manifest.json into a folder.\nWithout --from, the network is ShakeNet or what --network says. With --from MODEL.onnx it is that model, which needs --loss; source.onnx keeps the rest of its file for the export.",
   settings,
   settingHelp: {
     classes: "number of classes [default: that of the data set]",

@@ -1,6 +1,6 @@
 import { at, UserError } from "../../../graph-builder/index.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
-import { branchCorrelations, imageShapeOf, networkName } from "../../../shakenet/index.ts";
+import { branchCorrelations, imageShapeOf, networkName, noiseName } from "../../../shakenet/index.ts";
 import { openRun, type ShakeNetRun } from "../../../shakenet/node/run.ts";
 import { checkpointSettings } from "../../../shakenet/provenance.ts";
 import { loadMeasured } from "../../data/measured.ts";
@@ -28,7 +28,7 @@ export async function inspectBranches(path: string, testLimit: number | undefine
   const run = await openRun(path);
   const correlations = await measured(run, testLimit ?? run.config.testLimit);
   const { config } = run;
-  const mix = `${config.forward}-${config.backward}-${config.level}`;
+  const mix = noiseName(config);
   const facts = { kind: "branches", path, network: networkName(config), mix, correlations };
   const perStage = correlations.length / 3;
   const rows = correlations.map((value, i) => [

@@ -180,8 +180,10 @@ async function dataOfModel(given: TrainGiven, size: ImageSize, progress: Progres
 }
 
 /** The settings of a network that its weights depend on. */
-function networkOf({ depth, width, stem, stemStride, outputScale }: ArtifactSettings): GivenRun {
-  return { depth, width, stem, stemStride, outputScale };
+function networkOf(settings: ArtifactSettings): GivenRun {
+  const { network, depth, width, alpha, regularization, survival } = settings;
+  const { stem, stemStride, outputScale } = settings;
+  return { network, depth, width, alpha, regularization, survival, stem, stemStride, outputScale };
 }
 
 function compile(config: RunConfig): Plan {

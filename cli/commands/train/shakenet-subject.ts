@@ -1,6 +1,8 @@
 import { stepsPerEpoch } from "../../../runtime/data/batches.ts";
 import { kebabCase } from "../../../runtime/node/run/schema.ts";
 import {
+  networkTitle,
+  noiseName,
   openClassifier,
   type ShakeNetArtifacts,
   setWhitening,
@@ -17,15 +19,14 @@ import type { Subject } from "./prepared-run.ts";
 /** A ShakeNet in training. */
 export function shakeNetSubject(config: RunConfig, artifacts: ShakeNetArtifacts): Subject {
   const { manifest, checkpoint } = artifacts;
-  const mix = `${config.forward}-${config.backward}-${config.level}`;
   return {
     config,
     manifest,
     checkpoint,
     description: {
-      title: `ShakeNet ${manifest.network}`,
+      title: networkTitle(config),
       file: "shakenet.onnx",
-      network: `${manifest.network}, ${mix}`,
+      network: `${manifest.network}, ${noiseName(config)}`,
       optimizer: config.optimizer,
       recipe: config.recipe && describeRecipe(config.recipe),
     },

@@ -16,7 +16,12 @@ import {
   shapeOf,
   type Value,
 } from "../../../graph-builder/index.ts";
-import { appendNetwork, shakeForward } from "../../../shakenet/index.ts";
+import {
+  appendNetwork,
+  type NetworkSettings,
+  shakeDropForward,
+  shakeForward,
+} from "../../../shakenet/index.ts";
 import { type Case, gradientErrors } from "../../support/check-gradient.ts";
 import { integers, normal, positive, uniform } from "../../support/random-tensor.ts";
 import { numbersOf, runGraph } from "../../support/run-graph.ts";
@@ -70,8 +75,10 @@ describe("small networks", () => {
         return g.Gemm(g.Flatten(g.GlobalAveragePool(pooled)), V, c, { transB: 1 });
       },
     },
-    "ShakeNet 8 2x2d, all parameters at once": shakeNet(2),
-    "ShakeNet 8 2x4d, all parameters at once": shakeNet(4),
+    "ShakeNet 8 2x2d, all parameters at once": networkCase({ width: 2 }),
+    "ShakeNet 8 2x4d, all parameters at once": networkCase({ width: 4 }),
+    "a pre-activation ResNet with ShakeDrop": networkCase({ network: "preact-resnet", width: 2 }),
+    "a PyramidNet with ShakeDrop": networkCase({ network: "pyramidnet", width: 2, alpha: 5 }),
   };
   test.each(Object.entries(nets))("%s", async (label, net) => {
     expect(await gradientErrors(label, net)).toEqual([]);
@@ -83,14 +90,15 @@ describe("small networks", () => {
  * Normalised values lie 1.5 +- 0.2 above zero in even channels and as far below in odd ones, where no step
  * crosses a kink of ReLU.
  */
-function shakeNet(width: number): Case {
-  const settings = { depth: 8, width, classes: 3, mean: [120, 120, 120], std: [60, 60, 60] };
+function networkCase(network: Pick<NetworkSettings, "network" | "width" | "alpha">): Case {
+  const settings = { ...network, depth: 8, classes: 3, mean: [120, 120, 120], std: [60, 60, 60] };
   const theta: number[] = [];
   const images = uniform(["batch", 3, 32, 32]);
   const measure = builder();
   appendNetwork(measure, measure.input("images", "float", images.shape), settings, {
     isTraining: true,
     mix: (branch1) => branch1,
+    drop: (branch) => branch,
     tensor: ({ name, shape, kind }) => {
       if (kind === "parameter") theta.push(...startOf(name, shape));
       return measure.input(name, "float", shape);
@@ -111,6 +119,12 @@ function shakeNet(width: number): Case {
         isTraining: true,
         mix: (branch1, branch2, block) =>
           g.call(shakeForward, [branch1, branch2, g.Gather(alpha, g.int64(block))]),
+        drop: (branch, block) => {
+          const drawn = g.Gather(alpha, g.int64(block));
+          // the second block survives, for every image
+          const b = g.Expand(g.float(block === 1 ? 1 : 0), g.Shape(drawn));
+          return g.call(shakeDropForward, [branch, b, drawn]);
+        },
         tensor: ({ name, shape, kind }) => {
           const size = elementCount(shape);
           if (kind === "statistic") return g.float(Array(size).fill(name.endsWith("var") ? 1 : 0));
