@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import yargs, { type Arguments, type Argv } from "yargs";
 import { errorCode, reasonOf } from "../artifacts/read-file.ts";
 import { didYouMean, UserError } from "../graph-builder/errors.ts";
+import { visibleName } from "../graph-builder/visible.ts";
 import { type Command, flagName, withPlainPaths } from "./command.ts";
 import { benchCommand } from "./commands/bench/command.ts";
 import { buildGraphCommand } from "./commands/build-graph/command.ts";
@@ -60,7 +61,7 @@ function failureOf(error: unknown): { text: string; code: number } {
   const system = errorCode(error);
   if (system !== undefined && error instanceof Error) {
     const what = "path" in error && typeof error.path === "string" ? error.path : "What this needs";
-    return { text: `${what} cannot be used: ${reasonOf(system)}.`, code: 2 };
+    return { text: visibleName(`${what} cannot be used: ${reasonOf(system)}.`), code: 2 };
   }
   return { text: error instanceof Error ? (error.stack ?? error.message) : String(error), code: 1 };
 }

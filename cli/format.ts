@@ -1,4 +1,4 @@
-import { visibleName } from "./terminal.ts";
+import { visibleName } from "../graph-builder/visible.ts";
 
 /** Lines of text columns: numbers to the right, the rest to the left, two spaces between. */
 export function formatTable(

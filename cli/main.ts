@@ -1,4 +1,9 @@
 #!/usr/bin/env node
+// Node's own answer to SIGUSR1 is to open its debugger; a command that listens for the signal takes it over
+process.on("SIGUSR1", () => {
+  if (process.listenerCount("SIGUSR1") === 1) process.kill(process.pid, "SIGTERM");
+});
+
 const oldest = [20, 20] as const;
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 

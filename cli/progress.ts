@@ -1,5 +1,6 @@
 import { MultiBar, type SingleBar } from "cli-progress";
-import { colors, visible } from "./terminal.ts";
+import { visible } from "../graph-builder/visible.ts";
+import { colors } from "./terminal.ts";
 
 /** A line, or the same line at several lengths, the longest first: the first one that fits is shown. */
 export type Line = string | readonly string[];

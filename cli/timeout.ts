@@ -28,7 +28,7 @@ export async function runWithin(seconds: number, args: readonly string[]): Promi
   }, 1000 * seconds);
   const stop = () => child.kill("SIGKILL");
   process.once("exit", stop);
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const) {
     process.once(signal, () => {
       stop();
       process.kill(process.pid, signal);

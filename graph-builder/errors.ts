@@ -1,4 +1,5 @@
 import { at } from "./at.ts";
+import { visibleName } from "./visible.ts";
 
 /** The kinds of error that a program can distinguish. */
 export type ErrorCode =
@@ -73,7 +74,8 @@ export interface ErrorData {
 /**
  * An error that the user can correct: a wrong setting, a damaged file, a diverged run. The command line
  * prints the message as one sentence and exits with code 2. Any other error is a bug, and the command line
- * prints its stack.
+ * prints its stack. The message is one line: the control characters of names and paths in it are escaped.
+ * `details` has them as they are.
  */
 export class UserError extends Error implements ErrorData {
   override readonly name = "UserError";
@@ -81,7 +83,7 @@ export class UserError extends Error implements ErrorData {
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(message: string, { code, details = {}, ...options }: ErrorOptions & ErrorData) {
-    super(message, options);
+    super(visibleName(message), options);
     this.code = code;
     this.details = details;
   }

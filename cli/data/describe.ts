@@ -1,6 +1,6 @@
+import { visibleName } from "../../graph-builder/visible.ts";
 import type { OwnPicture, OwnPictures, PictureSplit } from "../../runtime/node/index.ts";
 import { formatTable } from "../format.ts";
-import { visibleName } from "../terminal.ts";
 
 const splits: readonly { readonly split: PictureSplit; readonly title: string }[] = [
   { split: "train", title: "train" },

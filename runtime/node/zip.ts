@@ -1,6 +1,7 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { promisify } from "node:util";
-import { inflateRaw } from "node:zlib";
+import { crc32, inflateRaw } from "node:zlib";
+import { refuseSpecial } from "../../artifacts/read-file.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 
 const inflate = promisify(inflateRaw);
@@ -11,6 +12,8 @@ export interface ZipEntry {
   readonly method: number;
   readonly compressed: number;
   readonly bytes: number;
+  /** The CRC-32 of its content. */
+  readonly sum: number;
   /** Where its local header starts. */
   readonly offset: number;
 }
@@ -28,13 +31,15 @@ export async function zipEntries(file: FileHandle, path: string): Promise<ZipEnt
   const { size } = await file.stat();
   const tail = await readAt(file, Math.max(0, size - 65_535 - endBytes - locatorBytes), size, path);
   const end = lastSignature(tail, signatures.end);
-  if (end < 0) throw damaged(path, "it has no directory, so it was cut off or is no .zip");
+  if (end < 0 || end + endBytes > tail.length)
+    throw damaged(path, "it has no directory, so it was cut off or is no .zip");
   let [count, length, start] = [
     tail.readUInt16LE(end + 10),
     tail.readUInt32LE(end + 12),
     tail.readUInt32LE(end + 16),
   ];
   if (count === 0xffff || start === 0xffffffff || length === 0xffffffff) {
+    if (end < locatorBytes) throw damaged(path, "its directory is damaged");
     const at = Number(tail.readBigUInt64LE(end - locatorBytes + 8));
     const record = await readAt(file, at, at + 56, path);
     if (record.readUInt32LE(0) !== signatures.end64) throw damaged(path, "its directory is damaged");
@@ -70,7 +75,8 @@ function directory(bytes: Buffer, count: number, path: string): ZipEntry[] {
       at + 46 + (nameLength ?? 0),
       at + 46 + (nameLength ?? 0) + (extraLength ?? 0),
     );
-    entries.push({ name, method: bytes.readUInt16LE(at + 10), ...sizes(bytes, at, extra) });
+    const [method, sum] = [bytes.readUInt16LE(at + 10), bytes.readUInt32LE(at + 16)];
+    entries.push({ name, method, sum, ...sizes(bytes, at, extra) });
     at += 46 + (nameLength ?? 0) + (extraLength ?? 0) + (commentLength ?? 0);
   }
   return entries.filter(({ name }) => !name.endsWith("/"));
@@ -81,7 +87,7 @@ function sizes(bytes: Buffer, at: number, extra: Buffer): Pick<ZipEntry, "compre
   const wide: number[] = [];
   for (let field = 0; field + 4 <= extra.length; field += 4 + extra.readUInt16LE(field + 2)) {
     if (extra.readUInt16LE(field) !== 1) continue;
-    const end = field + 4 + extra.readUInt16LE(field + 2);
+    const end = Math.min(extra.length, field + 4 + extra.readUInt16LE(field + 2));
     for (let value = field + 4; value + 8 <= end; value += 8) wide.push(Number(extra.readBigUInt64LE(value)));
   }
   const read = (offset: number) => {
@@ -101,14 +107,16 @@ export async function readZipEntry(file: FileHandle, entry: ZipEntry, path: stri
   if (header.readUInt32LE(0) !== signatures.local) throw damaged(path, `${name} is damaged`);
   const start = offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28);
   const content = await readAt(file, start, start + compressed, path);
-  if (method === 0) return content;
-  if (method !== 8) throw damaged(path, `${name} is compressed in another way than Deflate`);
-  try {
-    // a file that inflates to more than its directory says is an attack or damaged
-    const inflated = await inflate(content, { maxOutputLength: Math.min(Math.max(1, bytes), 2 ** 31 - 1) });
-    if (inflated.length === bytes) return inflated;
-  } catch {}
+  if (method !== 0 && method !== 8) throw damaged(path, `${name} is compressed in another way than Deflate`);
+  const whole = method === 0 ? content : await inflated(content, bytes);
+  if (whole?.length === bytes && crc32(whole) === entry.sum) return whole;
   throw damaged(path, `${name} is damaged`);
+}
+
+/** Undefined for what is damaged, and for what inflates to more than its directory says. */
+function inflated(content: Buffer, bytes: number): Promise<Buffer | undefined> {
+  const maxOutputLength = Math.min(Math.max(1, bytes), 2 ** 31 - 1);
+  return inflate(content, { maxOutputLength }).catch(() => undefined);
 }
 
 async function readAt(file: FileHandle, start: number, end: number, path: string): Promise<Buffer> {
@@ -129,6 +137,7 @@ function damaged(path: string, reason: string): UserError {
 
 /** Calls `use` with an opened .zip. */
 export async function withZip<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
+  refuseSpecial(path, "read", await stat(path));
   const file = await open(path, "r");
   try {
     return await use(file);

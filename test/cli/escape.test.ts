@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { beforeAll, expect, test } from "vitest";
-import { visible, visibleName } from "../../cli/terminal.ts";
+import { UserError } from "../../graph-builder/errors.ts";
 import { createBuilder, createModel, encodeModel, Graph } from "../../graph-builder/index.ts";
 import { parseModel } from "../../graph-builder/onnx/parse.ts";
 import { encodeMessage } from "../../graph-builder/onnx/wire.ts";
+import { visible, visibleName } from "../../graph-builder/visible.ts";
 import { weight } from "../support/artifact-models.ts";
 import { type Finished, shake, temporaryFolder } from "../support/shake.ts";
 
@@ -82,7 +83,14 @@ test("errors show those of names and paths, also where ONNX Runtime wrote them",
     expect(done.code, args.join(" ")).toBe(2);
     expect(done.stderr, args.join(" ")).toContain(String.raw`\u001b[2J\u009b2J`);
     expect(`${done.stdout}${done.stderr}`, args.join(" ")).not.toMatch(/[^\P{Cc}\n]/u);
+    expect(done.stderr, args.join(" ")).toMatch(/^shake: [^\n]+\n$/);
   }
+});
+
+test("the message of an error is one line, whatever names are in it, and its details have them as they are", () => {
+  const error = new UserError(`${evil} does not exist.`, { code: "file-missing", details: { path: evil } });
+  expect(error.message).toBe(`${shown} does not exist.`);
+  expect(error.details).toEqual({ path: evil });
 });
 
 test("marks that turn the direction of a text are shown too, and other writing systems stay", () => {

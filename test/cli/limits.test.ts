@@ -1,10 +1,10 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, expect, test } from "vitest";
 import { createBuilder, createModel, encodeModel, Graph } from "../../graph-builder/index.ts";
 import { pictureModel } from "../support/picture-models.ts";
-import { shake, temporaryFolder } from "../support/shake.ts";
+import { shake, start, temporaryFolder } from "../support/shake.ts";
 import { spinningModel } from "../support/spinning-model.ts";
 
 const folder = temporaryFolder();
@@ -34,6 +34,19 @@ test("a model that spins is ended after --timeout, by predict and by eval", asyn
   expect(evaluated).toMatchObject({ code: 2, stdout: "" });
   expect(evaluated.stderr.endsWith(sentence), evaluated.stderr).toBe(true);
 });
+
+test.skipIf(process.platform !== "linux")(
+  "SIGUSR1 ends a command that does not train, and opens no debugger",
+  async () => {
+    writeFileSync(join(folder, "spin.onnx"), spinningModel());
+    const { child, finished } = start(folder, "predict", "spin.onnx", "red.png", "--timeout", "100");
+    const children = `/proc/${child.pid}/task/${child.pid}/children`;
+    await expect.poll(() => readFileSync(children, "utf8"), { timeout: 20_000 }).not.toBe("");
+    child.kill("SIGUSR1");
+    expect(await finished).toEqual({ code: null, stdout: "", stderr: "" });
+    expect(child.signalCode).toBe("SIGTERM");
+  },
+);
 
 test("a command that is done before --timeout is as it is without", async () => {
   writeFileSync(join(folder, "small.onnx"), encodeModel(pictureModel({ side: 8 })));

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/index.ts";
 import { decodeModel } from "../../graph-builder/index.ts";
+import { openRun } from "../../shakenet/node/run.ts";
 import { type Finished, printedShake, shake, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 
 const folder = temporaryFolder();
@@ -50,6 +51,16 @@ test("it says what it does on standard error and what came out, with the next co
   expect(trained.stdout).toMatch(/Test accuracy \d+\.\d\d %/);
   for (const next of ["eval --run", "inspect", "export"])
     expect(trained.stdout).toContain(`  ${printedShake} ${next} runs/8-2x2d-shapes-s1`);
+});
+
+test("metrics.csv, where a kill left an older one than metrics.jsonl, is made anew by the next start", async () => {
+  const table = join(run, "metrics.csv");
+  const whole = readFileSync(table, "utf8");
+  for (const older of [whole.split("\n").slice(0, 2).join("\n"), ""]) {
+    writeFileSync(table, older);
+    await (await openRun(run)).prepareToResume();
+    expect(readFileSync(table, "utf8")).toBe(whole);
+  }
 });
 
 test("the metrics are a JSON line and a CSV row an epoch", () => {

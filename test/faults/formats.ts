@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { deflateRawSync } from "node:zlib";
 import {
   decodeCheckpoint,
   encodeCheckpoint,
@@ -13,18 +12,24 @@ import { decodeMetadata, decodeModel, decodeOutline, printModel } from "../../gr
 import { classificationRecordIn } from "../../runtime/data/classification-task.ts";
 import { Wheel } from "../../runtime/node/cuda/wheel.ts";
 import { readPicture } from "../../runtime/node/index.ts";
+import { FileLock } from "../../runtime/node/lock.ts";
+import { thisProcess } from "../../runtime/node/process-identity.ts";
 import { readJsonObject } from "../../runtime/node/run/schema.ts";
 import { classNamesIn } from "../../shakenet/index.ts";
 import { runConfigIn } from "../../shakenet/node/run-config.ts";
+import { zipOf } from "../support/picture-folder.ts";
 
 /** A kind of file, a sound one of it, and what reads it. */
 export interface Format {
   readonly name: string;
   readonly bytes: Uint8Array;
   readonly isText: boolean;
-  /** Reads a file as the product does. */
+  /** Reads a file as the product does. The result is `other` where it is silently not what it should be. */
   readonly read: (bytes: Uint8Array, path: string) => unknown;
 }
+
+/** The result of a reader that took a damaged file for a sound one of another content. */
+export const other = Symbol("silently other");
 
 /** Sound files of every format, made from a finished run and an artifacts folder. */
 export async function makeFormats(reference: string, pictures: string): Promise<Format[]> {
@@ -78,6 +83,7 @@ export async function makeFormats(reference: string, pictures: string): Promise<
       wheelOf("onnxruntime/capi/x.so", await file("run", "model.onnx")),
       saved(readWheel),
     ),
+    text("lock file", await lockOfDead(), saved(takeLock)),
   ];
 }
 
@@ -85,6 +91,18 @@ function readModel(bytes: Uint8Array, path: string): void {
   classNamesIn(decodeMetadata(bytes, path));
   decodeOutline(bytes, path);
   printModel(decodeModel(bytes, path));
+}
+
+/** The lock of a process that has ended. */
+async function lockOfDead(): Promise<Uint8Array> {
+  // process numbers end at 2^22 (proc(5), pid_max)
+  const holder = { ...(await thisProcess()), id: "x", pid: 4_194_305, since: new Date(0).toISOString() };
+  return new TextEncoder().encode(JSON.stringify(holder));
+}
+
+async function takeLock(path: string): Promise<void> {
+  const lock = await FileLock.acquire(path, "the folder");
+  await lock.release();
 }
 
 async function readWheel(path: string): Promise<void> {
@@ -99,39 +117,6 @@ async function readWheel(path: string): Promise<void> {
 /** A wheel of one library and its record. */
 function wheelOf(name: string, content: Uint8Array): Uint8Array {
   const digest = createHash("sha256").update(content).digest("base64url");
-  return zipOf([
-    [name, content],
-    ["x.dist-info/RECORD", Buffer.from(`${name},sha256=${digest},${content.length}\n`)],
-  ]);
-}
-
-/** A zip archive of deflated files (PKWARE's APPNOTE.TXT, section 4.3). */
-function zipOf(files: readonly (readonly [name: string, content: Uint8Array])[]): Uint8Array {
-  const locals: Buffer[] = [];
-  const centrals: Buffer[] = [];
-  let position = 0;
-  for (const [name, content] of files) {
-    const packed = deflateRawSync(content);
-    const fields = Buffer.alloc(26);
-    fields.writeUInt16LE(20, 0);
-    fields.writeUInt16LE(8, 4);
-    fields.writeUInt32LE(packed.length, 14);
-    fields.writeUInt32LE(content.length, 18);
-    fields.writeUInt16LE(name.length, 22);
-    const local = Buffer.concat([Buffer.from("PK\x03\x04"), fields, Buffer.from(name), packed]);
-    const rest = Buffer.alloc(14);
-    rest.writeUInt32LE(position, 10);
-    locals.push(local);
-    centrals.push(
-      Buffer.concat([Buffer.from("PK\x01\x02"), Buffer.alloc(2), fields, rest, Buffer.from(name)]),
-    );
-    position += local.length;
-  }
-  const central = Buffer.concat(centrals);
-  const end = Buffer.alloc(18);
-  end.writeUInt16LE(files.length, 4);
-  end.writeUInt16LE(files.length, 6);
-  end.writeUInt32LE(central.length, 8);
-  end.writeUInt32LE(position, 12);
-  return new Uint8Array(Buffer.concat([...locals, central, Buffer.from("PK\x05\x06"), end]));
+  const record = Buffer.from(`${name},sha256=${digest},${content.length}\n`);
+  return new Uint8Array(zipOf({ [name]: content, "x.dist-info/RECORD": record }));
 }

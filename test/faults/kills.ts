@@ -31,8 +31,8 @@ export async function killCampaign(folder: string, count: number, seed: number, 
     await mkdir(place);
     await scenario.prepare(place);
     const { fault } = disturbance;
-    const isError = fault !== undefined && errors.some((error) => fault.endsWith(error));
-    const said = isError ? await refusalOf(place, scenario, fault) : undefined;
+    const isError = disturbance.mostKiB !== undefined || errors.some((error) => fault?.endsWith(error));
+    const said = isError ? await refusalOf(place, scenario, disturbance) : undefined;
     if (!isError) await shake(place, scenario.command, disturbance);
     const judged = await scenario.judge(place).catch(() => "lost" as const);
     const isFine = judged === "right" || judged === "a sentence";
@@ -42,7 +42,10 @@ export async function killCampaign(folder: string, count: number, seed: number, 
   });
 }
 
-/** Half of the trials are kills at calls, a quarter at random moments, a quarter calls that fail. */
+/**
+ * Half of the trials are kills at calls, a quarter at random moments; in a quarter a call fails, or files may
+ * not grow beyond a size.
+ */
 async function plan(
   folder: string,
   scenarios: readonly Scenario[],
@@ -71,8 +74,12 @@ async function plan(
       const disturbance = { killAfterMs: dice.below(Math.ceil(milliseconds)) };
       return { scenario, kind: "killed at a random moment", disturbance };
     }
+    if (round % 8 === 6) {
+      const disturbance = { mostKiB: dice.below(dice.of([8, 64, 400])) };
+      return { scenario, kind: "files limited in size (ulimit -f)", disturbance };
+    }
     if (round % 4 === 2) {
-      const error = errors[Math.floor(round / 4) % errors.length];
+      const error = errors[Math.floor(round / 8) % errors.length];
       return {
         scenario,
         kind: "a call fails (disk full, quota, I/O)",

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { UserError } from "../../graph-builder/errors.ts";
 import { Dice } from "./dice.ts";
-import { makeFormats } from "./formats.ts";
+import { type Format, makeFormats, other } from "./formats.ts";
 import { mutated } from "./mutate.ts";
+import { makePictureFormats } from "./picture-formats.ts";
 import type { Outcome } from "./tally.ts";
 
 /** What the worker says of a trial: that it begins, or what came of it. */
@@ -17,7 +18,11 @@ const [folder = "", seed, first, last] = process.argv.slice(2);
 
 /** Reads damaged files, each in a trial with a number, which with the seed repeats it. */
 async function main(): Promise<void> {
-  const formats = await makeFormats(join(folder, "reference"), folder);
+  process.env["SHAKE_CACHE_DIR"] = join(folder, `cache-${first}`);
+  const formats: readonly Format[] = [
+    ...(await makeFormats(join(folder, "reference"), folder)),
+    ...(await makePictureFormats(folder)),
+  ];
   // a reader that refuses the sound file would make every trial look right
   for (const { name, bytes, read } of formats)
     if ((await outcomeOf(() => read(bytes, join(folder, `sound-${first}`))))[0] !== "right")
@@ -40,8 +45,7 @@ function send(report: Report): void {
 
 async function outcomeOf(read: () => unknown): Promise<[Outcome, string]> {
   try {
-    await read();
-    return ["right", ""];
+    return [(await read()) === other ? "silently other" : "right", ""];
   } catch (error) {
     const isSentence = error instanceof UserError && /^[^\n]+[.?]$/.test(error.message);
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

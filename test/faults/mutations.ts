@@ -6,6 +6,7 @@ import sharp from "sharp";
 import { Dice } from "./dice.ts";
 import { mutated } from "./mutate.ts";
 import type { Report } from "./mutation-worker.ts";
+import { writePictures } from "./picture-formats.ts";
 import { eachOf } from "./pool.ts";
 import { sentenceOf, shake } from "./shake.ts";
 import type { Outcome, Tally } from "./tally.ts";
@@ -26,6 +27,7 @@ export async function mutationCampaign(
   const noise = sharp({ create: { width: 40, height: 30, channels: 3, background: "teal" } });
   await noise.clone().png().toFile(join(folder, "picture.png"));
   await noise.clone().jpeg().toFile(join(folder, "picture.jpg"));
+  await writePictures(folder);
   const half = Math.ceil(count / 2);
   await Promise.all([readAll(folder, seed, 0, half, tally), readAll(folder, seed, half, count, tally)]);
   await throughCommandLine(folder, Math.ceil(count / 250), seed, tally);
@@ -77,6 +79,8 @@ function readUntilFailure(
   });
 }
 
+const trainFlags = "--width 2 --train-limit 32 --test-limit 16 --epochs 1 --threads 1".split(" ");
+
 /** A command that reads a file of a copy of the reference, and the file. */
 const commands: readonly {
   readonly file: string;
@@ -92,6 +96,15 @@ const commands: readonly {
   { file: "new/training_model.onnx", isText: false, args: ["inspect", "new"] },
   { file: "new/checkpoint", isText: false, args: ["export", "new/checkpoint", "--out", "x.onnx"] },
   { file: "picture.png", isText: false, args: ["predict", "--model", "run/model.onnx", "picture.png"] },
+  {
+    file: "run/model.onnx",
+    isText: false,
+    args: ["build-graph", "--from", "run/model.onnx", "--loss", "cross-entropy", "--out", "art"],
+  },
+  { file: "run/model.onnx", isText: false, args: ["train", ...trainFlags, "--init", "run/model.onnx"] },
+  { file: "pictures.zip", isText: false, args: ["data", "pictures.zip"] },
+  { file: "pictures.csv", isText: true, args: ["data", "pictures.csv"] },
+  { file: "pictures.tar.gz", isText: false, args: ["train", ...trainFlags, "--data", "pictures.tar.gz"] },
 ];
 
 async function throughCommandLine(folder: string, count: number, seed: number, tally: Tally): Promise<void> {
@@ -104,7 +117,8 @@ async function throughCommandLine(folder: string, count: number, seed: number, t
     await mkdir(place);
     for (const name of ["run", "new"])
       await cp(join(folder, "reference", name), join(place, name), { recursive: true });
-    await cp(join(folder, "picture.png"), join(place, "picture.png"));
+    for (const name of ["picture.png", "pictures", "pictures.zip", "pictures.csv", "pictures.tar.gz"])
+      await cp(join(folder, name), join(place, name), { recursive: true });
     const bytes = new Uint8Array(await readFile(join(place, file)));
     await writeFile(join(place, file), mutated(bytes, new Dice(seed, `command/${trial}`), isText));
     const ended = await shake(place, args);

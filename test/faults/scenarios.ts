@@ -4,7 +4,8 @@ import { join } from "node:path";
 import type { Manifest } from "../../artifacts/index.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { readManifest, readTrainingArtifacts } from "../../runtime/node/index.ts";
-import { sentenceOf, shake } from "./shake.ts";
+import { makePictureScenarios } from "./picture-scenarios.ts";
+import { type Disturbance, sentenceOf, shake } from "./shake.ts";
 import type { Outcome } from "./tally.ts";
 
 const training = "--width 2 --train-limit 32 --test-limit 16 --epochs 2 --batch-size 16 --threads 1";
@@ -33,7 +34,8 @@ export async function makeScenarios(reference: string): Promise<Scenario[]> {
     const { code, stderr } = await shake(reference, args);
     if (code !== 0) throw new Error(`shake ${args.join(" ")} ended with ${code}: ${stderr}`);
   }
-  return [trainScenario(reference), buildScenario(reference), exportScenario(reference)];
+  const own = await makePictureScenarios(reference);
+  return [trainScenario(reference), buildScenario(reference), exportScenario(reference), ...own];
 }
 
 function trainScenario(reference: string): Scenario {
@@ -54,12 +56,21 @@ function trainScenario(reference: string): Scenario {
   };
 }
 
-/** Everything that a run decides, without what the clock says. */
-async function runDigest(run: string): Promise<string> {
+/**
+ * Everything that a run decides, without what the clock says. Throws Error where metrics.csv has not the epochs
+ * of metrics.jsonl.
+ */
+export async function runDigest(run: string): Promise<string> {
   const hash = createHash("sha256");
   for (const file of ["model.onnx", "checkpoints/last", "checkpoints/best"])
     hash.update(await readFile(join(run, file)));
   const metrics = await readFile(join(run, "metrics.jsonl"), "utf8");
+  const rows = (await readFile(join(run, "metrics.csv"), "utf8")).trim().split("\n").slice(1);
+  const records = metrics
+    .trim()
+    .split("\n")
+    .map((line) => Object.values(JSON.parse(line)).join(","));
+  if (rows.join("\n") !== records.join("\n")) throw new Error("metrics.csv and metrics.jsonl differ");
   return hash.update(metrics.replaceAll(/"(seconds|images_per_second)":[^,}]*/g, "")).digest("hex");
 }
 
@@ -114,14 +125,18 @@ function exportScenario(reference: string): Scenario {
   };
 }
 
-async function leftoversIn(folder: string): Promise<Outcome> {
+export async function leftoversIn(folder: string): Promise<Outcome> {
   const names = await readdir(folder, { recursive: true });
   return names.some((name) => /(^|\/)\.[^/]*(\.tmp|lock)(\/|$)/.test(name)) ? "left behind" : "right";
 }
 
 /** Whether a command that met a failing system call said so in one sentence. */
-export async function refusalOf(folder: string, { command }: Scenario, fault: string): Promise<Outcome> {
-  const ended = await shake(folder, command, { fault });
+export async function refusalOf(
+  folder: string,
+  { command }: Scenario,
+  disturbance: Disturbance,
+): Promise<Outcome> {
+  const ended = await shake(folder, command, disturbance);
   if (ended.isHanging) return "hang";
   // a call whose failure does no harm, such as the flush of a folder
   if (ended.code === 0) return "right";

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const entry = fileURLToPath(new URL("../../cli/main.js", import.meta.url));
@@ -19,6 +20,8 @@ export interface Disturbance {
   readonly fault?: string;
   /** Kills the process after so many milliseconds. */
   readonly killAfterMs?: number;
+  /** The most kibibytes of a file: a write beyond fails in its middle, as on a full disk (setrlimit(2)). */
+  readonly mostKiB?: number;
 }
 
 const LONGEST_MS = 180_000;
@@ -27,11 +30,14 @@ const LONGEST_MS = 180_000;
 export function shake(
   folder: string,
   args: readonly string[],
-  { fault = "", killAfterMs }: Disturbance = {},
+  { fault = "", killAfterMs, mostKiB }: Disturbance = {},
 ): Promise<Ended> {
-  const child = spawn(process.execPath, ["--import", hook, entry, ...args], {
+  const words = [process.execPath, "--import", hook, entry, ...args];
+  const limited = ["bash", "-c", `ulimit -f ${mostKiB}; exec "$@"`, "limited", ...words];
+  const [program = "", ...rest] = mostKiB === undefined ? words : limited;
+  const child = spawn(program, rest, {
     cwd: folder,
-    env: { ...process.env, SHAKE_FAULT: fault, NO_COLOR: "1" },
+    env: { ...process.env, SHAKE_FAULT: fault, SHAKE_CACHE_DIR: join(folder, "cache"), NO_COLOR: "1" },
     stdio: ["ignore", "ignore", "pipe", "pipe"],
   });
   let isHanging = false;

@@ -13,7 +13,7 @@ export function resumeCommand({ path }: Pick<TrainRun, "path">, ...flags: readon
 /** An error of training that says which checkpoint is kept, and how to go on. */
 export async function explained(error: unknown, directory: TrainRun, subject: Subject): Promise<unknown> {
   if (error instanceof ReplicaError) {
-    const message = `${error.message} The last checkpoint is kept; to go on:\n  ${resumeCommand(directory)}`;
+    const message = `${error.message} The last checkpoint is kept; to go on: ${resumeCommand(directory)}`;
     return new ReplicaError(message, { cause: error.cause, details: error.details });
   }
   return error instanceof DivergedError ? divergence(error, directory, subject) : error;

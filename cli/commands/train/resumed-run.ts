@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { decodeCheckpoint, type Manifest, type TrainingArtifacts } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
+import { visibleName } from "../../../graph-builder/visible.ts";
 import type { ClassificationRecord } from "../../../runtime/index.ts";
 import { type RunDirectory, runOfCheckpoint } from "../../../runtime/node/run/run-directory.ts";
 import { partOf } from "../../../runtime/node/run/schema.ts";
@@ -97,7 +98,7 @@ async function openCheckpoint<C extends TrainConfig, M extends Manifest>(
   if (!dryRun) {
     await saved.lock();
     const note = named === undefined ? await saved.mendLast() : undefined;
-    if (note) say(note);
+    if (note) say(visibleName(note));
   }
   const where = named ?? saved.checkpointPath("last");
   const artifacts = await saved.artifacts(where);

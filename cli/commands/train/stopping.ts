@@ -57,7 +57,7 @@ export function handleSignals(
     }
     close();
     onEnd();
-    // by default, Node opens its debugger on SIGUSR1
+    // SIGUSR1 has no default that ends a process of Node
     process.kill(process.pid, name === "SIGUSR1" ? "SIGTERM" : name);
   };
   for (const name of signals) process.on(name, listener);

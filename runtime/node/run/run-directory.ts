@@ -189,6 +189,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
   /**
    * Removes temporary files of killed writes, and what belongs to epochs that the last checkpoint has not
    * finished: their metrics, and their checkpoints, which a run leaves behind that goes on from an older one.
+   * Makes metrics.csv anew where it differs from metrics.jsonl: a kill between the two leaves an older one.
    */
   async prepareToResume(): Promise<void> {
     await removeTemporaryFiles(this.path);
@@ -197,7 +198,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     const epochs = countIn(properties, "epoch", this.checkpointPath("last")) ?? 0;
     const all = await this.records();
     this.#records = all.filter(({ epoch }) => epoch <= epochs);
-    if (this.#records.length < all.length) await this.#writeRecords();
+    if (this.#records.length < all.length || (await this.#isTableOld())) await this.#writeRecords();
     for (const epoch of await this.keptEpochs()) if (epoch > epochs) await rm(this.keptPath(epoch));
   }
 
@@ -252,15 +253,18 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
   }
 
   async #writeRecords(): Promise<void> {
-    const [first] = this.#records;
-    if (!first) {
+    if (this.#records.length === 0) {
       for (const name of [files.metrics, files.table]) await rm(join(this.path, name), { force: true });
       return;
     }
-    const lines = this.#records.map((line) => JSON.stringify(line));
-    const rows = [Object.keys(first), ...this.#records.map((line) => Object.values(line))];
-    await this.write(files.metrics, `${lines.join("\n")}\n`);
-    await this.write(files.table, `${rows.map((row) => row.join(",")).join("\n")}\n`);
+    await this.write(files.metrics, linesOf(this.#records));
+    await this.write(files.table, tableOf(this.#records));
+  }
+
+  async #isTableOld(): Promise<boolean> {
+    const path = join(this.path, files.table);
+    if (!(await exists(path))) return this.#records.length > 0;
+    return new TextDecoder().decode(await readFileBytes(path)) !== tableOf(this.#records);
   }
 
   /** The epochs in metrics.jsonl. */
@@ -282,6 +286,21 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     await writeFileAtomic(path, content);
     return path;
   }
+}
+
+/** The records as metrics.jsonl has them: one a line. */
+function linesOf(records: readonly EpochLine[]): string {
+  return records.map((record) => `${JSON.stringify(record)}\n`).join("");
+}
+
+/** The records as metrics.csv has them: a row each, under the names of all their fields. */
+function tableOf(records: readonly EpochLine[]): string {
+  const names = [...new Set(records.flatMap((record) => Object.keys(record)))];
+  const rows = records.map((record) => {
+    const values = new Map<string, unknown>(Object.entries(record));
+    return names.map((name) => values.get(name) ?? "");
+  });
+  return [names, ...rows].map((row) => `${row.join(",")}\n`).join("");
 }
 
 /** The settings as config.json has them. */

@@ -2,11 +2,11 @@ import { createHash } from "node:crypto";
 import { mkdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join, normalize, resolve, sep } from "node:path";
 import { extract } from "tar";
-import { refusal } from "../../../../artifacts/read-file.ts";
+import { refusal, refuseSpecial } from "../../../../artifacts/read-file.ts";
 import { UserError } from "../../../../graph-builder/errors.ts";
 import { makeFolderAtomic } from "../../files.ts";
 import { readZipEntry, withZip, zipEntries } from "../../zip.ts";
-import { picturesCache, shrinkCache, touch } from "./cache.ts";
+import { cacheLimit, picturesCache, shrinkCache, touch } from "./cache.ts";
 import { entriesOf, isPictureName, missing } from "./listing.ts";
 
 const archiveNames = /\.(zip|tar|tar\.gz|tgz)$/i;
@@ -23,6 +23,7 @@ export function isArchive(path: string): boolean {
 export async function unpackPictures(path: string): Promise<string> {
   const found = await stat(path, { bigint: true }).catch(() => undefined);
   if (!found) throw missing(path);
+  refuseSpecial(path, "read", found);
   const identity = [resolve(path), found.size, found.mtimeNs, found.ctimeNs].join("\n");
   const key = createHash("sha256").update(identity).digest("hex").slice(0, 32);
   const folder = join(picturesCache(), `${key}.unpacked`);
@@ -50,16 +51,34 @@ async function withoutWrapper(folder: string): Promise<string> {
     : folder;
 }
 
+/** Throws UserError where pictures take more room than the cache may have, as those of a zip bomb do. */
+function expectRoom(path: string, bytes: number): void {
+  const limit = cacheLimit();
+  if (bytes <= limit) return;
+  const gigabytes = limit / 1e9;
+  throw new UserError(
+    `${path} cannot be unpacked: its pictures take more than the ${gigabytes} GB that the cache may have, which SHAKE_CACHE_GB sets.`,
+    { code: "data-invalid", details: { path, gigabytes } },
+  );
+}
+
 async function unpackTar(path: string, folder: string): Promise<void> {
+  let bytes = 0;
   try {
     await extract({
       file: path,
       cwd: folder,
       preserveOwner: false,
       strict: true,
-      filter: (name, entry) => "type" in entry && entry.type === "File" && isPictureName(baseName(name)),
+      filter: (name, entry) => {
+        const isPicture = "type" in entry && entry.type === "File" && isPictureName(baseName(name));
+        if (isPicture) bytes += entry.size;
+        return isPicture && bytes <= cacheLimit();
+      },
     });
+    expectRoom(path, bytes);
   } catch (error) {
+    if (error instanceof UserError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new UserError(`${path} cannot be unpacked: ${reason}.`, {
       code: "data-damaged",
@@ -71,9 +90,13 @@ async function unpackTar(path: string, folder: string): Promise<void> {
 
 async function unpackZip(path: string, folder: string): Promise<void> {
   await withZip(path, async (file) => {
-    for (const entry of await zipEntries(file, path)) {
+    const pictures = (await zipEntries(file, path)).filter(({ name }) => isPictureName(baseName(name)));
+    expectRoom(
+      path,
+      pictures.reduce((sum, { bytes }) => sum + bytes, 0),
+    );
+    for (const entry of pictures) {
       const name = normalize(entry.name.replaceAll("\\", "/"));
-      if (!isPictureName(baseName(entry.name))) continue;
       const target = resolve(folder, name);
       // a name such as ../../x would be written outside of the folder
       if (!target.startsWith(resolve(folder) + sep)) continue;

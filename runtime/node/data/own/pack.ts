@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open, readdir, rename, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import { z } from "zod";
 import { parseJson } from "../../../../artifacts/json.ts";
 import { refusal } from "../../../../artifacts/read-file.ts";
+import { UserError } from "../../../../graph-builder/errors.ts";
 import type { ImageSize } from "../../../data/types.ts";
 import { pixelsOf } from "../../../data/types.ts";
 import { makeFolder } from "../../files.ts";
@@ -31,6 +33,7 @@ const indexSchema = z.object({
   background: z.array(z.number()),
   begun: z.number(),
   pictures: z.array(pictureSchema),
+  sums: z.array(z.number()),
 });
 
 /** What a pack knows of a picture file, and by what it knows that the file is the same. */
@@ -59,14 +62,16 @@ export interface PackIndex {
   readonly begun: number;
   /** In the order of the rows. */
   readonly pictures: readonly PackedPicture[];
+  /** The CRC-32 of each row; 0 for a row that was not written, of a broken picture. */
+  readonly sums: readonly number[];
 }
 
-/** The last bytes of a pack: the length of its index in front of them, and a word to know it by. */
-const [MAGIC, FOOTER] = ["SHAKEPCK", 16];
+/** The last bytes of a pack: the CRC-32 and the length of the index before them, and a word to know it by. */
+const [MAGIC, FOOTER] = ["SHAKEPCK", 20];
 
 /**
  * A file of decoded pictures: a row of pixels uint8 [channels, height, width] for each, then the index as
- * JSON, its length and a mark. A pack is written once and appears whole.
+ * JSON, its CRC-32, its length and a mark. A pack is written once and appears whole.
  */
 export class Pack {
   readonly path: string;
@@ -93,10 +98,21 @@ export class Pack {
     return undefined;
   }
 
-  /** Copies `count` rows from `row` on into `out`. */
+  /**
+   * Copies `count` rows from `row` on into `out`. Where a row is not what was written, removes the file and
+   * throws UserError, so that the next command decodes the pictures again.
+   */
   async read(row: number, count: number, out: Uint8Array): Promise<void> {
     const bytes = pixelsOf(this.index.size);
     await readWhole(this.#file, out.subarray(0, count * bytes), row * bytes);
+    for (let i = 0; i < count; i++) {
+      if (crc32(out.subarray(i * bytes, (i + 1) * bytes)) === this.index.sums[row + i]) continue;
+      await rm(this.path, { force: true }).catch(() => {});
+      throw new UserError(
+        `${this.path}, the file of decoded pictures, is damaged and was removed: run again, and they are decoded again.`,
+        { code: "file-damaged", details: { path: this.path, row: row + i } },
+      );
+    }
   }
 
   async close(): Promise<void> {
@@ -141,7 +157,7 @@ export interface PackWriter {
 export async function writePack(
   path: string,
   size: ImageSize,
-  fill: (writer: PackWriter) => Promise<Omit<PackIndex, "format" | "size">>,
+  fill: (writer: PackWriter) => Promise<Omit<PackIndex, "format" | "size" | "sums">>,
 ): Promise<void> {
   const folder = picturesCache();
   await makeFolder(folder);
@@ -150,14 +166,26 @@ export async function writePack(
   try {
     const file = await open(temporary, "wx");
     try {
-      const filled = await fill({ write: (row, pixels) => writeWhole(file, pixels, row * bytes) });
-      const index: PackIndex = { format: FORMAT, size, ...filled };
+      const sums: number[] = [];
+      const filled = await fill({
+        write: (row, pixels) => {
+          sums[row] = crc32(pixels);
+          return writeWhole(file, pixels, row * bytes);
+        },
+      });
+      const index: PackIndex = {
+        format: FORMAT,
+        size,
+        ...filled,
+        sums: filled.pictures.map((_, row) => sums[row] ?? 0),
+      };
       const text = new TextEncoder().encode(JSON.stringify(index));
       const start = filled.pictures.length * bytes;
       await writeWhole(file, text, start);
       const footer = Buffer.alloc(FOOTER);
-      footer.writeBigUInt64LE(BigInt(text.length));
-      footer.write(MAGIC, 8, "latin1");
+      footer.writeUInt32LE(crc32(text));
+      footer.writeBigUInt64LE(BigInt(text.length), 4);
+      footer.write(MAGIC, 12, "latin1");
       await writeWhole(file, footer, start + text.length);
       await file.sync();
     } finally {
@@ -174,10 +202,12 @@ async function readIndex(file: FileHandle): Promise<PackIndex | undefined> {
   const { size } = await file.stat();
   const footer = Buffer.alloc(FOOTER);
   await readWhole(file, footer, size - FOOTER);
-  if (footer.toString("latin1", 8) !== MAGIC) return undefined;
-  const length = Number(footer.readBigUInt64LE());
+  if (footer.toString("latin1", 12) !== MAGIC) return undefined;
+  const length = Number(footer.readBigUInt64LE(4));
+  if (length > size - FOOTER) return undefined;
   const text = Buffer.alloc(length);
   await readWhole(file, text, size - FOOTER - length);
+  if (crc32(text) !== footer.readUInt32LE()) return undefined;
   const source = { where: "the index of a pack", code: "file-damaged" } as const;
   return parseJson(indexSchema, text.toString("utf8"), source);
 }

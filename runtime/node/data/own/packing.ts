@@ -152,8 +152,10 @@ async function stampAll(
     const path = pictures[i]?.path ?? "";
     const known = before.get(path);
     const found = await stat(path).catch((error: unknown) => errorCode(error) ?? "");
-    if (typeof found === "string") {
-      stamps[i] = { path, bytes: 0, modified: 0, changed: 0, hash: "", fault: reasonFor(found) };
+    // reading a FIFO or a device would never end
+    if (typeof found === "string" || !found.isFile()) {
+      const fault = typeof found === "string" ? reasonFor(found) : "it is no file";
+      stamps[i] = { path, bytes: 0, modified: 0, changed: 0, hash: "", fault };
       isFresh &&= known?.fault === stamps[i]?.fault;
       return;
     }

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { create } from "tar";
@@ -151,6 +152,51 @@ describe("archives", () => {
     await create({ file: join(root, "p.tar.gz"), cwd: root, gzip: true }, ["photos"]);
     writeFiles(root, { [name]: zipOf(files).subarray(0, 60) });
     await expect(listPictures(join(root, name))).rejects.toThrow(/p\.(zip|tar\.gz) cannot be unpacked/);
+  });
+});
+
+describe("a hostile archive", () => {
+  const zip = zipOf({ "a/1.png": Buffer.from("a picture"), "b/2.png": Buffer.from("another") });
+
+  test("whose pictures take more room than the cache has is refused before it is unpacked", async () => {
+    const root = made("photos/a/1.png");
+    writeFiles(root, { "p.zip": zip });
+    await create({ file: join(root, "p.tar"), cwd: root }, ["photos"]);
+    vi.stubEnv("SHAKE_CACHE_GB", "0.000000001");
+    for (const name of ["p.zip", "p.tar"])
+      await expect(listPictures(join(root, name))).rejects.toThrow(
+        `${name} cannot be unpacked: its pictures take more than the 1e-9 GB that the cache may have`,
+      );
+  });
+
+  test("with a picture that is not what its checksum says is refused", async () => {
+    const root = made();
+    const altered = Buffer.from(zip);
+    altered.writeUInt32LE(7, altered.indexOf("PK\x01\x02", 0, "latin1") + 16);
+    writeFiles(root, { "p.zip": altered });
+    await expect(listPictures(join(root, "p.zip"))).rejects.toThrow(
+      "cannot be unpacked: a/1.png is damaged.",
+    );
+  });
+
+  test.each([
+    ["an end record that is cut off", Buffer.concat([zip, Buffer.from("PK\x05\x06\x00")])],
+    [
+      "a 64-bit directory and nothing before it",
+      Buffer.concat([Buffer.from("PK\x05\x06"), Buffer.alloc(18, 255)]),
+    ],
+  ])("with %s is refused", async (_, bytes) => {
+    const root = made();
+    writeFiles(root, { "p.zip": bytes });
+    await expect(listPictures(join(root, "p.zip"))).rejects.toThrow(/p\.zip cannot be unpacked: /);
+  });
+
+  test.skipIf(process.platform === "win32")("that is a FIFO is refused and not waited for", async () => {
+    const root = made("x");
+    for (const name of ["p.zip", "p.tar", "p.csv"]) {
+      execFileSync("mkfifo", [join(root, name)]);
+      await expect(listPictures(join(root, name))).rejects.toThrow("it is a FIFO, not a file");
+    }
   });
 });
 

@@ -1,4 +1,5 @@
-import { readdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -160,6 +161,27 @@ describe("pictures", () => {
     expect(pictures.counts("val")).toEqual([2, 2]);
   });
 
+  test.skipIf(process.platform === "win32")(
+    "that are a FIFO, a device or a folder in a list count as broken, and are not waited for",
+    async () => {
+      const files = await colourPictures({ red: 20, blue: 20 });
+      const rows = [...Object.keys(files).map((name) => `${name},${name.split("/")[0]}`)];
+      writeFiles(root, {
+        ...files,
+        "list.csv": [...rows, "fifo,red", "/dev/zero,red", "blue,blue"].join("\n"),
+      });
+      execFileSync("mkfifo", [join(root, "fifo")]);
+      root = join(root, "list.csv");
+      const pictures = await opened();
+      expect(pictures.broken.map(({ name, fault }) => [name, fault])).toEqual([
+        ["fifo", "it is no file"],
+        ["/dev/zero", "it is no file"],
+        ["blue", "it is no file"],
+      ]);
+      expect(pictures.split()).toHaveLength(40);
+    },
+  );
+
   test("are refused where more than a tenth are broken, and where a class has none left", async () => {
     writeFiles(root, { ...(await colourPictures({ red: 8, blue: 8 })), "red/a.png": "", "red/b.png": "" });
     const pictures = await opened();
@@ -228,6 +250,29 @@ describe("the cache", () => {
     expect(pictures.counts("train")).toEqual([8, 8]);
     expect((await colours(pictures))["red/1.png"]).toEqual([255, 0, 0]);
     expect(readdirSync(join(cache, "pictures"))).toHaveLength(1);
+  });
+
+  test("with an altered row, or an altered index, never gives other pixels", async () => {
+    writeFiles(root, await colourPictures({ red: 3, blue: 3 }));
+    const right = await colours(await opened({ valSplit: 0 }));
+    const [name = ""] = readdirSync(join(cache, "pictures"));
+    const path = join(cache, "pictures", name);
+    const whole = readFileSync(path);
+    for (const place of [5, whole.indexOf('"bytes":') + 8]) {
+      const altered = Buffer.from(whole);
+      altered[place] = (altered[place] ?? 0) ^ 1;
+      writeFiles(join(cache, "pictures"), { [name]: altered });
+      const found = await opened({ valSplit: 0 }).then(
+        (pictures) => colours(pictures),
+        (error: unknown) => error,
+      );
+      if (found instanceof Error)
+        expect(found.message).toBe(
+          `${path}, the file of decoded pictures, is damaged and was removed: run again, and they are decoded again.`,
+        );
+      else expect(found).toEqual(right);
+      expect(await colours(await opened({ valSplit: 0 }))).toEqual(right);
+    }
   });
 
   test("removes what was not used for the longest time beyond its limit", async () => {
