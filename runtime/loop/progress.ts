@@ -70,7 +70,8 @@ export class Progress<Train extends string, Test extends string> {
     this.#startSums();
     const { metric, higherIsBetter } = this.#task.best;
     if (!Object.values<number>(test).every(Number.isFinite)) return false;
-    const isBest = higherIsBetter ? test[metric] > this.#best : test[metric] < this.#best;
+    const isBetter = higherIsBetter ? test[metric] > this.#best : test[metric] < this.#best;
+    const isBest = isBetter && Object.values<number>(test).every(Number.isFinite);
     if (isBest) this.#best = test[metric];
     return isBest;
   }

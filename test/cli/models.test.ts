@@ -110,10 +110,24 @@ describe("inspect", () => {
       kind: "artifacts",
       trainingModel: { kind: "model" },
     });
+    expect(await json("inspect", "run/graph")).toMatchObject({ kind: "artifacts" });
     for (const what of ["run/checkpoints/last", "run", "first"]) {
       expect((await shake(folder, "inspect", what)).stdout.split("\n").length).toBeGreaterThan(5);
     }
   });
+});
+
+test("a run that diverged can be inspected, with epochs that are not numbers too", async () => {
+  const flags = [...tinyRunFlags, "--learning-rate", "1e20", "--run-dir", "diverged"];
+  const { code, stderr } = await shake(folder, "train", ...flags);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/diverged/);
+  const line = readFileSync(join(folder, "run/metrics.jsonl"), "utf8").split("\n")[0] ?? "";
+  const numbers = { ...JSON.parse(line), test_loss: null, train_loss: null };
+  writeFileSync(join(folder, "diverged/metrics.jsonl"), `${JSON.stringify(numbers)}\n`);
+  const inspected = await shake(folder, "inspect", "diverged");
+  expect({ code: inspected.code, stderr: inspected.stderr }).toEqual({ code: 0, stderr: "" });
+  expect(inspected.stdout).toMatch(/\n1 +\d+\.\d\d % +NaN +\d+\.\d\d % +NaN /);
 });
 
 test("doctor trains a step on every device that is there and says why the others are not", async () => {
