@@ -6,6 +6,7 @@ import { blockCount, buildTrainingArtifacts, checkpointSettings, imageShape } fr
 import type { Examples } from "../calls/model.ts";
 import { openDevice } from "./devices.ts";
 import type { Model } from "./models.ts";
+import { l2Norm } from "./norm.ts";
 
 /** The gradients that the training graph of a network gives the first filters of both branches. */
 export class BranchGradients {
@@ -79,7 +80,7 @@ export class BranchGradients {
     return Float32Array.from(this.#gradients, (name) => {
       const gradient = outputs[name];
       if (!gradient) throw new Error(`the training graph returned no ${name}`);
-      return Math.hypot(...floatData(gradient));
+      return l2Norm(floatData(gradient));
     });
   }
 
