@@ -32,6 +32,22 @@ test("a link shows its tab with its settings, and leaves out those that no field
   expect(errors).toEqual([]);
 });
 
+test("a link names the model that the page opens, and one that cannot be loaded is a sentence", async () => {
+  const { page, errors } = await demo.openBare({ hash: "#train?epochs=3&model=model/model.onnx" });
+  await expect.poll(() => page.innerText("#model-facts")).toMatch(/^file\s*model\.onnx/);
+  expect(await shownTab(page)).toBe("Train");
+  await page.click("#copy-train-link");
+  expect(await page.evaluate("location.hash")).toMatch(/^#train\?.*epochs=3.*model=model%2Fmodel\.onnx$/);
+  expect(errors).toEqual([]);
+  for (const [link, sentence] of [
+    ["no/such.onnx", /^The model could not be loaded from .*no\/such\.onnx: drop another/],
+    ["file:///etc/passwd", /^The link names the model file:\/\/\/etc\/passwd, which is no address/],
+  ] as const) {
+    const { page: other } = await demo.openBare({ hash: `#classify?model=${encodeURIComponent(link)}` });
+    await expect.poll(() => other.innerText("#error p")).toMatch(sentence);
+  }
+});
+
 /** Opens the page where the requests of one kind of script are answered so, and returns what it says. */
 async function openWithout(script: RegExp, status: number): Promise<{ page: Page; close(): Promise<void> }> {
   const browser = await openBrowser();

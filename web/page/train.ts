@@ -138,6 +138,7 @@ export class TrainTab implements TabContent {
     const [last, record] = [points.at(-1), records.at(-1)];
     if (!last) return;
     this.#step = last.step;
+    this.#isUnsaved = true;
     this.#isFinished = last.step === last.steps;
     find("training-progress", HTMLProgressElement).value = last.step / last.steps;
     this.#showFacts({
