@@ -133,6 +133,9 @@ const nominalRanges: Readonly<Record<string, string>> = {
   "0.5/0.5": "Normalized_1_1",
 };
 
+/** ONNX's names of pixels by the number of channels; that of colours is the default. */
+const pixelFormats: Readonly<Record<number, string>> = { 1: "Gray8", 4: "Rgba8" };
+
 /** The metadata that say how a model is fed: ONNX's standard ones, and what these cannot say. */
 export function feedingMetadata(
   { size, pixels }: PictureInput,
@@ -140,7 +143,7 @@ export function feedingMetadata(
 ): Readonly<Record<string, string>> {
   const range = nominalRanges[pixels];
   return {
-    "Image.BitmapPixelFormat": size.channels === 1 ? "Gray8" : "Rgb8",
+    "Image.BitmapPixelFormat": pixelFormats[size.channels] ?? "Rgb8",
     "Image.ColorSpaceGamma": "SRGB",
     ...(range === undefined ? {} : { "Image.NominalPixelRange": range }),
     pixels,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type PictureFeeding, pictureInput, pictureTensor } from "../../../runtime/index.ts";
+import { feedingMetadata, type PictureFeeding, pictureInput, pictureTensor } from "../../../runtime/index.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
 
 const device = await openDevice("cpu", { threads: 1 });
@@ -41,4 +41,14 @@ test("bytes are raw pixels", () => {
   expect(() => pictureInput(input, { pixels: "unit" }, "m.onnx")).toThrow(
     "m.onnx takes x as bytes, which are raw pixels, not unit.",
   );
+});
+
+test.each([
+  [1, "Gray8"],
+  [3, "Rgb8"],
+  [4, "Rgba8"],
+])("metadata of %d channels name the pixels %s", (channels, format) => {
+  const declared = { name: "x", type: "float32", shape: ["batch", channels, 8, 8] };
+  const metadata = feedingMetadata(pictureInput(declared, {}, "The model"), "y");
+  expect(metadata["Image.BitmapPixelFormat"]).toBe(format);
 });
