@@ -5,6 +5,18 @@ import type { Dataset, ImageSize } from "../data/types.ts";
 import type { Device } from "../device/device.ts";
 import { floatData } from "../device/tensors.ts";
 import type { EvaluationProgress } from "../loop/task.ts";
+import { type ConfusionCell, ConfusionCounts } from "./confusion.ts";
+import { type Reliability, ReliabilitySums } from "./reliability.ts";
+
+/** How well a network does on the images of one class. */
+export interface ClassEvaluation {
+  readonly className: string;
+  readonly images: number;
+  /** The images of the class that were taken for it: `correct / images` is its recall. */
+  readonly correct: number;
+  /** The images of any class that were taken for it: `correct / predicted` is its precision. */
+  readonly predicted: number;
+}
 
 /** How well a network does on a data set. Accuracies are in percent. */
 export interface Evaluation {
@@ -12,11 +24,10 @@ export interface Evaluation {
   readonly loss: number;
   readonly accuracy: number;
   readonly images: number;
-  readonly perClass: readonly {
-    readonly className: string;
-    readonly images: number;
-    readonly correct: number;
-  }[];
+  readonly perClass: readonly ClassEvaluation[];
+  /** The labels and predictions that occur. */
+  readonly confusion: readonly ConfusionCell[];
+  readonly reliability: Reliability;
 }
 
 /**
@@ -106,14 +117,12 @@ function meanOf(a: Float32Array, b: Float32Array): Float32Array {
  */
 export class EvaluationSums {
   readonly #classNames: readonly string[];
-  readonly #images: number[];
-  readonly #correct: number[];
+  readonly #confusion = new ConfusionCounts();
+  readonly #reliability = new ReliabilitySums();
   #loss = 0;
 
   constructor({ classNames }: Pick<Dataset, "classNames">) {
     this.#classNames = classNames;
-    this.#images = classNames.map(() => 0);
-    this.#correct = classNames.map(() => 0);
   }
 
   /**
@@ -126,41 +135,67 @@ export class EvaluationSums {
     for (let i = 0; i < labels.length; i++) {
       const label = Number(labels[i]);
       const row = data.subarray(i * classes, (i + 1) * classes);
-      const { loss, best } = score(row, label);
+      const { loss, predicted, confidence } = scoreOf(row, label);
       this.#loss += loss;
-      this.#images[label] = (this.#images[label] ?? 0) + 1;
-      if (best === label) this.#correct[label] = (this.#correct[label] ?? 0) + 1;
+      this.#confusion.add(label, predicted);
+      this.#reliability.add(confidence, predicted === label);
     }
   }
 
   /** The result over all batches added. */
   result(): Evaluation {
-    const images = this.#images.reduce((sum, count) => sum + count, 0);
-    const correct = this.#correct.reduce((sum, count) => sum + count, 0);
+    const confusion = this.#confusion.cells();
+    const perClass = this.#classNames.map((className) => ({
+      className,
+      images: 0,
+      correct: 0,
+      predicted: 0,
+    }));
+    let [images, correct] = [0, 0];
+    for (const cell of confusion) {
+      const isRight = cell.label === cell.predicted;
+      images += cell.images;
+      if (isRight) correct += cell.images;
+      const [own, taken] = [perClass[cell.label], perClass[cell.predicted]];
+      if (own) own.images += cell.images;
+      if (own && isRight) own.correct += cell.images;
+      if (taken) taken.predicted += cell.images;
+    }
     return {
       loss: this.#loss / images,
       accuracy: (100 * correct) / images,
       images,
-      perClass: this.#classNames.map((className, i) => ({
-        className,
-        images: this.#images[i] ?? 0,
-        correct: this.#correct[i] ?? 0,
-      })),
+      perClass,
+      confusion,
+      reliability: this.#reliability.result(),
     };
   }
 }
 
-/** -log softmax(logits)[label], and the index of the largest logit. */
-function score(logits: Float32Array, label: number): { loss: number; best: number } {
+/** How a network scores an image. */
+export interface ImageScore {
+  /** -log softmax(logits)[label], in nats. */
+  readonly loss: number;
+  /** The class of the largest logit. */
+  readonly predicted: number;
+  /** The probability of that class. */
+  readonly confidence: number;
+}
+
+/**
+ * The score of the logits [classes] of an image, in double precision. Throws UserError for a label that is
+ * none of the classes.
+ */
+export function scoreOf(logits: Float32Array, label: number): ImageScore {
   const own = logits[label];
   if (own === undefined)
     throw new UserError(`The label ${label} is none of the model's ${logits.length} classes.`, {
       code: "label-invalid",
     });
-  let best = 0;
-  for (let i = 1; i < logits.length; i++) if ((logits[i] ?? 0) > (logits[best] ?? 0)) best = i;
-  const largest = logits[best] ?? 0;
+  let predicted = 0;
+  for (let i = 1; i < logits.length; i++) if ((logits[i] ?? 0) > (logits[predicted] ?? 0)) predicted = i;
+  const largest = logits[predicted] ?? 0;
   let sum = 0;
   for (const logit of logits) sum += Math.exp(logit - largest);
-  return { loss: Math.log(sum) + largest - own, best };
+  return { loss: Math.log(sum) + largest - own, predicted, confidence: 1 / sum };
 }

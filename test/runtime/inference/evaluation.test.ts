@@ -6,17 +6,24 @@ test("sums over batches give the mean cross-entropy, the accuracy and a count fo
   const sums = new EvaluationSums({ classNames: ["cat", "dog"] });
   sums.add(new Tensor("float32", [0, Math.log(3), 5, 5 - Math.log(7)], [2, 2]), [1, 1]);
   sums.add(new Tensor("float32", [2, 2], [1, 2]), [0n]);
-  const { loss, ...rest } = sums.result();
+  const { loss, reliability, ...rest } = sums.result();
   // probabilities of the labels: 3/4, 1/8 and 1/2
   expect(loss).toBeCloseTo(-Math.log((3 / 4) * (1 / 8) * (1 / 2)) / 3, 6);
   expect(rest).toEqual({
     accuracy: (100 * 2) / 3,
     images: 3,
     perClass: [
-      { className: "cat", images: 1, correct: 1 },
-      { className: "dog", images: 2, correct: 1 },
+      { className: "cat", images: 1, correct: 1, predicted: 2 },
+      { className: "dog", images: 2, correct: 1, predicted: 1 },
+    ],
+    confusion: [
+      { label: 0, predicted: 0, images: 1 },
+      { label: 1, predicted: 0, images: 1 },
+      { label: 1, predicted: 1, images: 1 },
     ],
   });
+  // confidences: 3/4 right, 7/8 wrong, 1/2 right
+  expect(reliability.overconfidence).toBeCloseTo((3 / 4 + 7 / 8 + 1 / 2 - 2) / 3, 6);
 });
 
 test("a label beyond the model's classes is refused, not scored", () => {
