@@ -14,6 +14,8 @@ import { exportCommand } from "./commands/export/command.ts";
 import { inspectCommand } from "./commands/inspect/command.ts";
 import { installCudaCommand } from "./commands/install-cuda/command.ts";
 import { predictCommand } from "./commands/predict/command.ts";
+import { reportCommand } from "./commands/report/command.ts";
+import { runsCommand } from "./commands/runs/command.ts";
 import { trainCommand } from "./commands/train/command.ts";
 import { verifyCommand } from "./commands/verify/command.ts";
 import { startDebugging } from "./debug.ts";
@@ -25,6 +27,8 @@ import { isInsideTimeout, runWithin } from "./timeout.ts";
 export const commands: readonly Command[] = [
   trainCommand,
   evalCommand,
+  reportCommand,
+  runsCommand,
   exportCommand,
   predictCommand,
   dataCommand,

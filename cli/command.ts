@@ -16,6 +16,8 @@ export interface Command<K extends SettingName | SettingGroup = SettingName | Se
   readonly positional?: K & SettingName;
   /** The setting that takes all further arguments. */
   readonly rest?: K & SettingName;
+  /** Whether the setting without a flag, and the further arguments, may be left out. */
+  readonly isBare?: boolean;
   readonly load: () => Promise<Work<K>>;
 }
 

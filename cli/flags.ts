@@ -34,7 +34,7 @@ export function declareFlags(parser: Argv, { settings, settingHelp, positional, 
  * Throws UserError for an unknown flag or key and for an invalid value, with the nearest valid one.
  */
 export async function readSettings(
-  { name, settings, positional, rest }: Command,
+  { name, settings, positional, rest, isBare = false }: Command,
   { _: words, $0: _script, ...raw }: Arguments,
   args: readonly string[],
 ): Promise<GivenSettings> {
@@ -51,13 +51,13 @@ export async function readSettings(
     label,
     what: `a flag of shake ${name}`,
   });
-  if (positional && given[positional] === undefined) {
+  if (positional && !isBare && given[positional] === undefined) {
     throw new UserError(`shake ${name} needs a ${positional}: ${help}.`, {
       code: "setting-missing",
       details: { setting: positional },
     });
   }
-  if (rest && !(Array.isArray(given[rest]) && given[rest].length > 0)) {
+  if (rest && !isBare && !(Array.isArray(given[rest]) && given[rest].length > 0)) {
     throw new UserError(`shake ${name} needs ${rest}: ${help}.`, {
       code: "setting-missing",
       details: { setting: rest },

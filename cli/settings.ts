@@ -95,6 +95,7 @@ export const settingGroups = {
       .describe("also write epoch_model.onnx, which takes many steps in one call; needs --target standard"),
     out: path.optional().describe("path to write to"),
     run: path.optional().describe("run folder"),
+    runs: z.array(path).optional().describe("a folder of runs, or two and more runs to compare"),
     model: path.optional().describe("exported .onnx model"),
     against: path.optional().describe("checkpoint to compare the model with"),
     pictures: z.array(path).optional().describe("picture files of any size, or folders of them"),
@@ -131,6 +132,7 @@ export const settingGroups = {
       .describe("fetch CUDA's libraries too, about 1.3 GB, instead of using those of this machine"),
   },
   Output: {
+    open: z.boolean().default(false).describe("show the file in the browser of this machine"),
     json: z.boolean().default(false).describe("print one JSON object to standard output"),
     graph: z.boolean().default(false).describe("print the model in ONNX's textual syntax"),
     lowered: z.enum(deviceNames).optional().describe("print the model as a session on this device runs it"),

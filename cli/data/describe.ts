@@ -33,6 +33,13 @@ export function warningsOf(own: OwnPictures, listsAll = false): string[] {
   return sentences.map(visibleName);
 }
 
+/** Sentences about single pictures: what is left out, equal and broken ones. */
+export function pictureFaults(own: OwnPictures): string[] {
+  const [first, ...listed] = brokenWarnings(own, false);
+  const broken = first === undefined ? [] : [`${first} ${listed.map((line) => line.trim()).join("; ")}.`];
+  return [...own.notices, ...duplicateWarnings(own), ...broken];
+}
+
 function classWarnings(own: OwnPictures): string[] {
   const counts = own.counts("train");
   const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length;

@@ -7,7 +7,7 @@ import { datasetDigest } from "../../runtime/node/index.ts";
 import { classNamesIn } from "../../shakenet/class-names.ts";
 import { backgroundIn, trainingData } from "../../shakenet/provenance.ts";
 import type { Progress } from "../progress.ts";
-import { type OpenedData, openData } from "./open-data.ts";
+import { type DataPart, type OpenedData, openData } from "./open-data.ts";
 
 /** What a run says of its data. */
 export interface RunData extends DataReference {
@@ -33,24 +33,36 @@ export interface MeasuredChoice {
   readonly limit?: number | undefined;
 }
 
+/** Images that a model is measured on, and which part of their data set they are. */
+export interface MeasuredImages {
+  readonly dataset: Dataset;
+  readonly part: Exclude<DataPart, "train">;
+}
+
 /**
  * The images to measure a model on: the test split of a data set, or those of one's own pictures that the
  * model was not trained on. Pictures of one's own that it was not trained on at all are measured whole.
  * Nothing is downloaded that the run read from a folder. Throws UserError where the images are not known, or
  * are missing.
  */
-export async function loadMeasured(choice: MeasuredChoice, progress: Progress): Promise<Dataset> {
+export async function loadMeasured(choice: MeasuredChoice, progress: Progress): Promise<MeasuredImages> {
   const { given, run, metadata, what, limit } = choice;
   const named = given.data === undefined ? undefined : ((await ownDataPath(given.data)) ?? given.data);
   const data = named ?? run?.data ?? trainingData(metadata, what);
   const dataDir = given.dataDir ?? run?.dataDir;
-  if (isDatasetName(data)) return (await openData({ data, dataDir }, progress)).load("test", limit);
+  if (isDatasetName(data)) {
+    const dataset = await (await openData({ data, dataDir }, progress)).load("test", limit);
+    return { dataset, part: "test" };
+  }
   const trained = trainedOn(choice);
   const pictures = await factsFor(choice);
   const opened = await openData({ ...trained, data, pictures }, progress);
   try {
     const isTrainedOn = data === run?.data || (await isTrainingData(opened, trained, metadata));
-    return await opened.load(isTrainedOn || opened.own?.isDivided ? "test" : "all", limit);
+    const part = isTrainedOn || opened.own?.isDivided ? "test" : "all";
+    const dataset = await opened.load(part, limit);
+    const hasTest = (opened.own?.split("test").length ?? 0) > 0;
+    return { dataset, part: part === "test" && !hasTest ? "validation" : part };
   } finally {
     await opened.close();
   }

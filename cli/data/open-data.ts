@@ -123,7 +123,8 @@ function openedPictures(
         all: undefined,
       } as const;
       const loaded = await own.load(split[part], limit);
-      return { name: title, classNames, size, mean, std, ...loaded, count: loaded.labels.length };
+      const paths = part === "train" ? undefined : own.split(split[part]).map(({ name }) => name);
+      return { name: title, classNames, size, mean, std, ...loaded, count: loaded.labels.length, paths };
     },
     close: () => own.close(),
   };

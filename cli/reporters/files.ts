@@ -1,5 +1,6 @@
 import { describeData } from "../../runtime/data/dataset.ts";
 import type { TrainRun } from "../commands/train/prepared-run.ts";
+import { measuredPart } from "../data/part-name.ts";
 import { drawCurves } from "./curves.ts";
 import type { Reporter } from "./reporter.ts";
 
@@ -19,7 +20,7 @@ export function curvesReporter(directory: TrainRun, network: string): Reporter {
     report() {},
     async finish() {
       const title = `${network} on ${describeData(config).title}`;
-      const svg = await drawCurves(title, await directory.records());
+      const svg = drawCurves(title, await directory.records(), measuredPart(config));
       return { path: await directory.write("curves.svg", svg), what: "loss and accuracy" };
     },
   };

@@ -4,8 +4,8 @@ import type { ClassificationEvent } from "../../runtime/index.ts";
 export interface Reporter {
   /** Called with every event, in order. The run goes on when the promise resolves. */
   report(event: ClassificationEvent): Promise<void> | void;
-  /** Called once after the last epoch. Writes what needs the whole run. */
-  finish?(): Promise<ReportFile>;
+  /** Called once after the last epoch. Writes what needs the whole run; undefined where it could not. */
+  finish?(): Promise<ReportFile | undefined>;
 }
 
 /** A file that a reporter wrote. */

@@ -42,6 +42,8 @@ export interface PictureFacts extends Pick<DatasetSpec, "classNames" | "size" | 
 export interface Dataset extends LabelledImages, Pick<DatasetSpec, "classNames" | "size" | "mean" | "std"> {
   readonly name: string;
   readonly count: number;
+  /** The path of each image within the data set, where images are files. */
+  readonly paths?: readonly string[] | undefined;
 }
 
 /** Which images to load, and from where. */

@@ -51,8 +51,7 @@ const listModules = `--import=data:text/javascript,${encodeURIComponent(
     "export const load = (url, context, next) => (process._rawDebug(url), next(url, context));"));`,
 )}`;
 
-const heavy =
-  /onnx|protobuf|vega|sharp|cli-progress|runtime\/(session|index|node\/(index|devices))|operators\//;
+const heavy = /onnx|protobuf|sharp|cli-progress|runtime\/(session|index|node\/(index|devices))|operators\//;
 
 test.each([["--help"], ["-v"], ["train", "--help"], ["export", "-h"], ["inspect", "-h"]])(
   "shake %s %s loads neither ONNX Runtime nor the compiler",

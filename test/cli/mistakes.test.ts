@@ -110,7 +110,7 @@ const mistakes: readonly (readonly [what: string, args: readonly string[], sente
   ],
   ["artifacts that are not there", ["train", "--artifacts", "nowhere"], /nowhere\/\S+ does not exist\.$/],
   ["a data folder without the files", ["train", "--data", "cifar10", "--data-dir", "."], /CIFAR-10/],
-  ["eval of nothing", ["eval"], /^shake eval needs either --run DIR or --model FILE\.$/],
+  ["eval of nothing", ["eval"], /^shake eval needs a run, a checkpoint or a model: .* eval runs\/NAME\.$/],
   ["eval of a text", ["eval", "--model", "text.onnx"], /^text\.onnx is not an ONNX model/],
   ["export without a target", ["export", "text.onnx"], /^shake export needs --out FILE\.$/],
   [

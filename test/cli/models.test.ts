@@ -51,9 +51,9 @@ test("eval of a model uses the data set that it names, and asks where it names n
 
 test("eval prints a table per class", async () => {
   const { stdout } = await shake(folder, "eval", "--run", "run", "--checkpoint", "best");
-  expect(stdout).toMatch(/^class +images +correct +accuracy\n/);
+  expect(stdout).toMatch(/^class +images +correct +recall +precision\n/);
   expect(stdout).toMatch(
-    /run\/checkpoints\/best on shapes: loss \d\.\d{4}, accuracy \d+\.\d\d % of 40 images\n$/,
+    /run\/checkpoints\/best on shapes: loss \d\.\d{4}, accuracy \d+\.\d\d % of 40 test images, calibration error \d+\.\d\d %\n$/,
   );
 });
 

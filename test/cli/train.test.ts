@@ -34,6 +34,9 @@ test("a run leaves every file that it promises", () => {
     "metrics.csv",
     "metrics.jsonl",
     "model.onnx",
+    "origin.json",
+    "predictions.csv",
+    "report.html",
   ];
   expect(readdirSync(run).sort()).toEqual(files);
   expect(readdirSync(join(run, "checkpoints"))).toEqual(["best", "last"]);
@@ -99,7 +102,7 @@ test("config.json holds every setting and, with comments in it, trains the same 
 test("the curves are a picture with axes and both splits", () => {
   const svg = readFileSync(join(run, "curves.svg"), "utf8");
   expect(svg).toMatch(/^<svg/);
-  for (const word of ["accuracy in percent", "loss", "epoch", "training", "test"])
+  for (const word of ["Accuracy in percent", "Loss", "epoch", "training", "test"])
     expect(svg).toContain(word);
 });
 

@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildSite } from "../../web/site/build.ts";
@@ -82,6 +83,13 @@ test("docs/train.png: a network that has learnt in the page", async () => {
   await expect.poll(() => page.locator("#maps li").count(), { timeout: 60_000 }).toBe(6);
   await shoot(page, "train");
   await close();
+});
+
+test("docs/report.png: the first half of the report of a network that has learnt", async () => {
+  const { page } = await openPage(browser, pathToFileURL(join(run, "report.html")).href);
+  await page.setViewportSize({ width: 1100, height: 2000 });
+  await page.screenshot({ path: join("docs", "report.png") });
+  await page.close();
 });
 
 test("docs/training.webp: a training in the page, below 2 MB", async () => {

@@ -48,7 +48,7 @@ async function measured(run: ShakeNetRun, limit: number | undefined): Promise<nu
   const shape = imageShapeOf(settings);
   const size = async () => ({ channels: at(shape, 0), height: at(shape, 1), width: at(shape, 2) });
   const choice = { given: {}, run: run.config, metadata: {}, what: where, size, limit };
-  const dataset = await loadMeasured(choice, progress);
+  const { dataset } = await loadMeasured(choice, progress);
   const device = await openDevice("cpu");
   const measuring = branchCorrelations(settings, checkpoint, dataset, BATCH, device);
   try {

@@ -3,18 +3,17 @@ import {
   costOf,
   deriveBindings,
   elementCount,
-  flopsOf,
   formatType,
   type Graph,
   isControl,
   type Model,
   metadataBesideBindings,
-  type Node,
   outputOf,
   readBindings,
   type Value,
 } from "../../../graph-builder/index.ts";
 import { formatFields, formatLarge, formatTable } from "../../format.ts";
+import { isParameter, isWeight, layersOf, parametersOf } from "../../models/layers.ts";
 import type { Report } from "./report.ts";
 
 /** A model: its inputs, outputs, layers, parameters, cost and metadata. */
@@ -53,7 +52,16 @@ export function inspectModel(model: Model): Report {
       activations: `${formatLarge(cost.activationBytes)}B an image`,
     }),
     "",
-    formatTable(["layer", "operator", "output", "parameters", "FLOPs"], layers(graph, weights)),
+    formatTable(
+      ["layer", "operator", "output", "parameters", "FLOPs"],
+      layersOf(graph, weights).map(({ name, operator, output, parameters: own, flops }) => [
+        name,
+        operator,
+        output,
+        own,
+        formatLarge(flops),
+      ]),
+    ),
     ...(Object.keys(metadataProps).length > 0 ? ["", formatFields(metadataProps)] : []),
   ].join("\n");
   return { facts, text, model };
@@ -91,62 +99,6 @@ function derivedBindings(graph: Graph): Binding[] {
     frozen: new Set(weights.filter((name) => !isParameter(name))),
   };
   return (["training", "optimizer"] as const).flatMap((kind) => deriveBindings(graph, kind, tensors));
-}
-
-function isWeight(name: string): boolean {
-  return isParameter(name) || isStatistic(name);
-}
-
-function isParameter(name: string): boolean {
-  return /\.(weight|bias)$/.test(name);
-}
-
-/**
- * The trainable parameters: inputs and constants with the name of a weight or bias. In a model of another
- * program a constant may have any name: a node that reads a float constant of two axes or more is a layer,
- * and its float constants are its parameters.
- */
-function parametersOf(graph: Graph): Set<Value> {
-  const named = [...graph.inputs, ...graph.initializers].filter(({ name = "" }) => isParameter(name));
-  const unnamed = graph.nodes
-    .map(({ inputs }) => inputs.filter((input) => input !== null).filter(isFloatConstant))
-    .filter((constants) => constants.some(({ shape }) => shape.filter((size) => size !== 1).length > 1))
-    .flat();
-  return new Set([...named, ...unnamed]);
-}
-
-function isFloatConstant({ constant, name = "" }: Value): boolean {
-  return (
-    /^(float|float16|double)$/.test(constant?.elemType ?? "") &&
-    (constant?.data.length ?? 0) > 1 &&
-    !isStatistic(name)
-  );
-}
-
-function isStatistic(name: string): boolean {
-  return /\.running_(mean|var)$/.test(name);
-}
-
-/** The layers of the forward pass that have weights. */
-function layers(graph: Graph, weights: ReadonlySet<Value>): (string | number)[][] {
-  return graph.nodes.flatMap((node) => {
-    const own = node.inputs.map(beforeQuantization).filter((input) => input !== null && weights.has(input));
-    const [output] = node.outputs;
-    if (node.phase !== "forward" || own.length === 0 || !output || !isLayer(node)) return [];
-    const name = own[0]?.name ?? "";
-    const layer = isParameter(name) ? name.replace(/\.(weight|bias)$/, "") : node.name;
-    const parameters = own.reduce((sum, input) => sum + (input ? elementCount(input.shape) : 0), 0);
-    return [[layer, node.opType, formatType(output.type), parameters, formatLarge(flopsOf(node))]];
-  });
-}
-
-function isLayer({ opType }: Node): boolean {
-  return opType !== "InPlaceAccumulatorV2" && opType !== "DequantizeLinear";
-}
-
-/** The integer tensor of a quantized weight; other inputs unchanged. */
-function beforeQuantization(input: Value | null): Value | null {
-  return input?.producer?.opType === "DequantizeLinear" ? input.producer.input(0) : input;
 }
 
 function countOperators(graph: Graph): Record<string, number> {

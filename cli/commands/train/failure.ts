@@ -16,7 +16,10 @@ export async function explained(error: unknown, directory: TrainRun, subject: Su
     const message = `${error.message} The last checkpoint is kept; to go on: ${resumeCommand(directory)}`;
     return new ReplicaError(message, { cause: error.cause, details: error.details });
   }
-  return error instanceof DivergedError ? divergence(error, directory, subject) : error;
+  if (!(error instanceof DivergedError)) return error;
+  // the sentence about the divergence is worth more than one about a file
+  await directory.markDiverged(error).catch(() => {});
+  return divergence(error, directory, subject);
 }
 
 /** How far the rate falls in the command that goes on with a run that diverged. */

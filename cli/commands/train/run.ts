@@ -1,10 +1,13 @@
 import { countsTable, warningsOf } from "../../data/describe.ts";
 import { measuredPart } from "../../data/part-name.ts";
+import { shakeCommand } from "../../invocation.ts";
 import type { Progress } from "../../progress.ts";
 import { openProgress } from "../../progress.ts";
+import { keepOrigin } from "../../report/origin.ts";
 import { checkpointsReporter } from "../../reporters/checkpoints.ts";
 import { curvesReporter, metricsReporter } from "../../reporters/files.ts";
 import { hintReporter } from "../../reporters/hint.ts";
+import { type ReportedRun, reportReporter } from "../../reporters/report.ts";
 import type { Reporter } from "../../reporters/reporter.ts";
 import { tensorboardReporter } from "../../reporters/tensorboard.ts";
 import { terminalReporter } from "../../reporters/terminal.ts";
@@ -16,7 +19,7 @@ import { explained, resumeCommand } from "./failure.ts";
 import { finish } from "./finish.ts";
 import { prepareNewRun } from "./new-run.ts";
 import { describeRun } from "./opening-lines.ts";
-import type { DataSets, PreparedRun, TrainRun } from "./prepared-run.ts";
+import type { DataSets, PreparedRun } from "./prepared-run.ts";
 import { prepareResumedRun } from "./resumed-run.ts";
 import { handleSignals, type SignalHandling, Stopping } from "./stopping.ts";
 import { trainRun } from "./training.ts";
@@ -58,11 +61,18 @@ async function trainAndFinish(
   const engine = await prepared.openEngine(checkpoint);
   try {
     const directory = await prepared.openDirectory(checkpoint);
+    await keepOrigin(directory, shakeCommand(...process.argv.slice(2)));
     say(describeRun(directory.path, prepared, sets));
     const { own } = prepared.data;
     if (own) say(["", countsTable(own), "", ...warningsOf(own)].join("\n"));
     const task = prepared.taskOf(sets, engine.device);
+<<<<<<< HEAD
     const reporters = await reportersOf(directory, prepared, task.stepsPerEpoch, progress);
+=======
+    const { device } = engine;
+    const reported = { directory, prepared, sets, device, progress };
+    const reporters = reportersOf(reported, task.stepsPerEpoch);
+>>>>>>> 3e09d6e (A training ends with report.html and predictions.csv; shake report, shake runs, and eval of anything that classifies)
     const deadline = 1000 * (given.maxTime ?? Number.POSITIVE_INFINITY);
     const trained = await signals
       .whileTraining(() => trainRun({ directory, engine, task, reporters, stopping, deadline }))
@@ -75,7 +85,6 @@ async function trainAndFinish(
       say(`Stopped after step ${trained.step}, which is saved. To go on:\n  ${resumeCommand(directory)}`);
       return 130;
     }
-    const { device } = engine;
     const { testSet } = sets;
     const json = given.json === true;
     await finish(directory, prepared, {
@@ -95,6 +104,7 @@ async function trainAndFinish(
   }
 }
 
+<<<<<<< HEAD
 async function reportersOf(
   directory: TrainRun,
   { config, description, hint }: PreparedRun,
@@ -102,12 +112,21 @@ async function reportersOf(
   progress: Progress,
 ): Promise<readonly Reporter[]> {
   const { epochs, tensorboard } = config;
+=======
+function reportersOf(reported: ReportedRun, stepsPerEpoch: number): readonly Reporter[] {
+  const { directory, prepared, progress } = reported;
+  const { config, description, hint } = prepared;
+>>>>>>> 3e09d6e (A training ends with report.html and predictions.csv; shake report, shake runs, and eval of anything that classifies)
   return [
     terminalReporter(progress, { epochs, part: measuredPart(config) }),
     metricsReporter(directory),
     checkpointsReporter(directory, stepsPerEpoch),
     curvesReporter(directory, description.title),
+<<<<<<< HEAD
     ...(tensorboard ? [await tensorboardReporter(directory, epochs * stepsPerEpoch)] : []),
+=======
+    reportReporter(reported),
+>>>>>>> 3e09d6e (A training ends with report.html and predictions.csv; shake report, shake runs, and eval of anything that classifies)
     ...(hint ? [hintReporter(progress, hint)] : []),
   ];
 }

@@ -36,7 +36,7 @@ export async function run(given: VerifyGiven): Promise<number> {
   };
   const { data: named, dataDir } = given;
   const choice = { given: { data: named, dataDir }, run: ofRun, metadata, what: model, size, limit };
-  const dataset = await loadMeasured(choice, openProgress());
+  const { dataset } = await loadMeasured(choice, openProgress());
   const { name: data } = dataset;
   const { rows, absent } = await compareDevices(
     { bytes, model },

@@ -10,11 +10,12 @@ import {
   type TrainingArtifacts,
 } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
+import type { Divergence } from "../../loop/diverged-error.ts";
 import type { CheckpointKind } from "../../loop/events.ts";
 import type { CheckpointStore } from "../../loop/train.ts";
 import { makeFolder, makeFolderAtomic, removeTemporaryFiles, writeFileAtomic } from "../files.ts";
 import { readManifest, readTrainingModels, writeTrainingModels } from "../folder.ts";
-import { FileLock } from "../lock.ts";
+import { FileLock, isLocked } from "../lock.ts";
 import { readJsonObject } from "./schema.ts";
 
 /**
@@ -41,6 +42,7 @@ const files = {
   table: "metrics.csv",
   model: "model.onnx",
   lock: ".lock",
+  divergence: "diverged.json",
 } as const;
 const folders = { graph: "graph", checkpoints: "checkpoints" } as const;
 
@@ -193,6 +195,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
    */
   async prepareToResume(): Promise<void> {
     await removeTemporaryFiles(this.path);
+    await rm(join(this.path, files.divergence), { force: true });
     for (const folder of Object.values(folders)) await removeTemporaryFiles(join(this.path, folder));
     const { properties } = await this.checkpoint("last");
     const epochs = countIn(properties, "epoch", this.checkpointPath("last")) ?? 0;
@@ -273,6 +276,22 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     if (!(await exists(path))) return [];
     const text = new TextDecoder().decode(await readFileBytes(path)).trim();
     return text.split("\n").map((line, i) => this.#format.recordOf(line, `Line ${i + 1} of ${path}`));
+  }
+
+  /** Keeps that the run diverged, and how, until it is resumed. */
+  async markDiverged(divergence: Divergence): Promise<void> {
+    const { step, learningRate, savedStep, reason } = divergence;
+    await this.write(files.divergence, textOf({ step, learningRate, savedStep, reason }));
+  }
+
+  /** Whether the run diverged since it was begun or resumed. */
+  isDiverged(): Promise<boolean> {
+    return exists(join(this.path, files.divergence));
+  }
+
+  /** Whether a living process trains the run. */
+  isLocked(): Promise<boolean> {
+    return isLocked(join(this.path, files.lock));
   }
 
   /** Writes the run's exported model and returns its path. */
