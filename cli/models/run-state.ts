@@ -19,6 +19,6 @@ export async function runStateOf(run: AnyRun, records: readonly ClassificationRe
   if (!ended) return "stopped";
   if (last && last.epoch >= run.config.epochs) return "finished";
   // a run that was ended early exports its model after its last checkpoint; one that goes on has a later one
-  const saved = await stat(ended.checkpoint).catch(() => undefined);
-  return saved && ended.time >= saved.mtimeMs ? "finished" : "stopped";
+  const [exported, saved] = await Promise.all([ended.model, ended.checkpoint].map((file) => stat(file)));
+  return exported && saved && exported.mtimeMs >= saved.mtimeMs ? "finished" : "stopped";
 }

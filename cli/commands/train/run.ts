@@ -66,13 +66,9 @@ async function trainAndFinish(
     const { own } = prepared.data;
     if (own) say(["", countsTable(own), "", ...warningsOf(own)].join("\n"));
     const task = prepared.taskOf(sets, engine.device);
-<<<<<<< HEAD
-    const reporters = await reportersOf(directory, prepared, task.stepsPerEpoch, progress);
-=======
     const { device } = engine;
     const reported = { directory, prepared, sets, device, progress };
-    const reporters = reportersOf(reported, task.stepsPerEpoch);
->>>>>>> 3e09d6e (A training ends with report.html and predictions.csv; shake report, shake runs, and eval of anything that classifies)
+    const reporters = await reportersOf(reported, task.stepsPerEpoch);
     const deadline = 1000 * (given.maxTime ?? Number.POSITIVE_INFINITY);
     const trained = await signals
       .whileTraining(() => trainRun({ directory, engine, task, reporters, stopping, deadline }))
@@ -104,29 +100,17 @@ async function trainAndFinish(
   }
 }
 
-<<<<<<< HEAD
-async function reportersOf(
-  directory: TrainRun,
-  { config, description, hint }: PreparedRun,
-  stepsPerEpoch: number,
-  progress: Progress,
-): Promise<readonly Reporter[]> {
-  const { epochs, tensorboard } = config;
-=======
-function reportersOf(reported: ReportedRun, stepsPerEpoch: number): readonly Reporter[] {
+async function reportersOf(reported: ReportedRun, stepsPerEpoch: number): Promise<readonly Reporter[]> {
   const { directory, prepared, progress } = reported;
   const { config, description, hint } = prepared;
->>>>>>> 3e09d6e (A training ends with report.html and predictions.csv; shake report, shake runs, and eval of anything that classifies)
+  const { epochs, tensorboard } = config;
   return [
     terminalReporter(progress, { epochs, part: measuredPart(config) }),
     metricsReporter(directory),
     checkpointsReporter(directory, stepsPerEpoch),
     curvesReporter(directory, description.title),
-<<<<<<< HEAD
-    ...(tensorboard ? [await tensorboardReporter(directory, epochs * stepsPerEpoch)] : []),
-=======
     reportReporter(reported),
->>>>>>> 3e09d6e (A training ends with report.html and predictions.csv; shake report, shake runs, and eval of anything that classifies)
+    ...(tensorboard ? [await tensorboardReporter(directory, epochs * stepsPerEpoch)] : []),
     ...(hint ? [hintReporter(progress, hint)] : []),
   ];
 }
