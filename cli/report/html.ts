@@ -1,4 +1,4 @@
-import { visibleName } from "../terminal.ts";
+import { visibleName } from "../../graph-builder/visible.ts";
 
 /** A piece of HTML or SVG that is safe to put into a page. */
 export class Html {

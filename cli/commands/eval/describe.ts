@@ -1,8 +1,8 @@
+import { visibleName } from "../../../graph-builder/visible.ts";
 import { datasets, isDatasetName } from "../../../runtime/data/dataset.ts";
 import { type ConfusionCell, confusedPairs, confusionMatrix } from "../../../runtime/index.ts";
 import type { MeasuredImages } from "../../data/measured.ts";
 import { formatTable } from "../../format.ts";
-import { visibleName } from "../../terminal.ts";
 import type { Scores } from "./run.ts";
 
 /** What was measured. */
