@@ -106,6 +106,22 @@ test.each(["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const)(
   },
 );
 
+test("SIGUSR1 while a run is prepared ends it as SIGTERM does, and opens no debugger", async () => {
+  // so many pictures are drawn for some seconds
+  const { child, finished } = start(
+    folder,
+    "train",
+    ...flags,
+    ...["--train-limit", "200000", "--run-dir", "early"],
+  );
+  await sleep(1500);
+  child.kill("SIGUSR1");
+  const { stderr } = await finished;
+  expect(stderr).not.toContain("Debugger");
+  expect(child.signalCode).toBe("SIGTERM");
+  expect(existsSync(join(folder, "early"))).toBe(false);
+});
+
 test("a run that is done is left as it is by --resume", async () => {
   const before = digest("whole", "model.onnx");
   const { code } = await shake(folder, "train", "--resume", "whole");

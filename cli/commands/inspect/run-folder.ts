@@ -2,6 +2,7 @@ import { countIn } from "../../../artifacts/index.ts";
 import type { ClassificationRecord } from "../../../runtime/index.ts";
 import { networkName } from "../../../shakenet/index.ts";
 import type { ShakeNetRun } from "../../../shakenet/node/run.ts";
+import { measuredPart } from "../../data/part-name.ts";
 import { formatFields, formatTable } from "../../format.ts";
 import type { ModelRun } from "../../models/model-run.ts";
 import type { Report } from "./report.ts";
@@ -13,6 +14,7 @@ export async function inspectRun(directory: ShakeNetRun | ModelRun): Promise<Rep
   const where = directory.checkpointPath("last");
   const { properties } = await directory.checkpoint("last");
   const last = records.at(-1);
+  const part = measuredPart(config);
   const facts = { kind: "run", path, config, epochs: records, step: countIn(properties, "step", where) ?? 0 };
   const rows = records.map((record) => [
     String(record.epoch),
@@ -28,14 +30,14 @@ export async function inspectRun(directory: ShakeNetRun | ModelRun): Promise<Rep
       network: "feeding" in config ? config.model : networkName(config),
       data: config.data,
       progress: `${records.length} of ${config.epochs} epochs, step ${facts.step}`,
-      "test accuracy": last && `${last.test_accuracy.toFixed(2)} %`,
+      [`${part} accuracy`]: last && `${last.test_accuracy.toFixed(2)} %`,
       settings: Object.entries(config)
         .filter(([, value]) => value !== undefined)
         .map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`)
         .join(", "),
     }),
     "",
-    formatTable(["epoch", "train", "loss", "test", "loss", "learning rate"], rows),
+    formatTable(["epoch", "train", "loss", part, "loss", "learning rate"], rows),
   ].join("\n");
   return { facts, text };
 }

@@ -29,13 +29,17 @@ async function divergence(error: DivergedError, directory: TrainRun, { hint }: S
   const { code, message, step, learningRate, savedStep, reason } = error;
   const path = directory.checkpointPath("last");
   const advice = hint?.({ step, loss: Number.NaN });
-  const sentences = [message, `It is ${path}.`, ...(advice === undefined ? [] : [advice])];
   const good = await goodCheckpoint(directory);
   const rate = Number((LOWER * directory.config.learningRate).toPrecision(3));
   const command = resumeCommand({ path: good.path }, "--learning-rate", String(rate));
   const details = { step, learningRate, savedStep, reason, path, command };
-  const text = `${sentences.join(" ")}\nTo go on from ${good.what} at a tenth of the learning rate:\n  ${command}`;
-  return new UserError(text, { code, details, cause: error });
+  const sentences = [
+    message,
+    `It is ${path}.`,
+    ...(advice === undefined ? [] : [advice]),
+    `To go on from ${good.what} at a tenth of the learning rate: ${command}`,
+  ];
+  return new UserError(sentences.join(" "), { code, details, cause: error });
 }
 
 /**
