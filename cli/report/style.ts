@@ -61,6 +61,7 @@ td .badge { margin: 0; vertical-align: 0; }
 .number { text-align: right; white-space: nowrap; }
 .name { overflow-wrap: anywhere; min-width: 7ch; }
 .wide { width: 100%; }
+.share { display: inline-block; min-width: 8ch; }
 .bar { display: inline-block; width: 96px; height: 6px; background: var(--track); border-radius: 3px; margin-right: 10px; vertical-align: 2px; overflow: hidden; }
 .bar i { display: block; height: 100%; background: var(--measured); border-radius: 3px; }
 .matrix { border-collapse: separate; border-spacing: 2px; font-size: 13px; }

@@ -52,7 +52,7 @@ test("it says what it does on standard error and what came out, with the next co
   expect(trained.stderr).toMatch(/network +8 2x2d, shake-shake-image, [\d,]+ parameters/);
   expect(trained.stderr).toMatch(/^epoch 2\/2 {2}train \d+\.\d\d % .* test \d+\.\d\d % .* \d+ s/m);
   expect(trained.stdout).toMatch(/Test accuracy \d+\.\d\d %/);
-  for (const next of ["eval --run", "inspect", "export"])
+  for (const next of ["eval", "inspect", "export"])
     expect(trained.stdout).toContain(`  ${printedShake} ${next} runs/8-2x2d-shapes-s1`);
 });
 

@@ -143,7 +143,7 @@ function summary(
     ...files.map(({ path, what }) => `  ${path}  ${what}`),
     "",
     "Next:",
-    `  ${shakeCommand("eval", "--run", run_dir)}`,
+    `  ${shakeCommand("eval", run_dir)}`,
     `  ${shakeCommand("inspect", model)}`,
     `  ${shakeCommand("export", run_dir, "--out", file)}`,
   ].join("\n");

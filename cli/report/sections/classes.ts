@@ -37,5 +37,5 @@ function rowOf({
 
 function shareCell(share: number): Html {
   if (!Number.isFinite(share)) return html`<td class="number">–</td>`;
-  return html`<td class="number"><span class="bar"><i style="width:${(100 * share).toFixed(1)}%"></i></span>${percent(share)}</td>`;
+  return html`<td class="number"><span class="bar"><i style="width:${(100 * share).toFixed(1)}%"></i></span><span class="share">${percent(share)}</span></td>`;
 }
