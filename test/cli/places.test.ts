@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { shake, shakeEntry, temporaryFolder } from "../support/shake.ts";
@@ -71,5 +71,27 @@ test.skipIf(process.platform === "win32")(
       status: 2,
       stderr: "shake: The standard output cannot be written: the disk is full.\n",
     });
+  },
+);
+
+test.skipIf(process.platform === "win32")(
+  "a command that runs a model writes nothing into the home and the temporary folder, as ONNX Runtime's reports would",
+  async () => {
+    const home = join(folder, "home");
+    const temporary = join(folder, "temporary");
+    for (const path of [home, temporary]) mkdirSync(path);
+    // ONNX Runtime reports nothing where it sees that it is tested
+    const { CI: _, GITHUB_ACTIONS: __, ...rest } = process.env;
+    const env = {
+      ...rest,
+      HOME: home,
+      TMPDIR: temporary,
+      XDG_CACHE_HOME: home,
+      ORT_DISABLE_TELEMETRY: undefined,
+    };
+    const args = ["bench", "--width", "2", "--steps", "1", "--warmup", "0", "--batch-size", "2"];
+    const { status, stderr } = spawnSync(process.execPath, [shakeEntry, ...args], { cwd: folder, env });
+    expect(status, String(stderr)).toBe(0);
+    expect([...readdirSync(home), ...readdirSync(temporary)]).toEqual([]);
   },
 );

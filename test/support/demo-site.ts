@@ -7,6 +7,7 @@ import { fromOrtTensor } from "../../runtime/device/tensors.ts";
 import { openDevice } from "../../runtime/node/index.ts";
 import { openClassifier } from "../../shakenet/index.ts";
 import { buildSite } from "../../web/site/build.ts";
+import { serveSite } from "../../web/site/server.ts";
 import { modelOfRun } from "../../web/site/site-model.ts";
 import { openBrowser, openPage, serveFolders } from "./browser.ts";
 import { shake, temporaryFolder } from "./shake.ts";
@@ -62,7 +63,8 @@ export function demoSite() {
     site = join(folder, "site"),
     prepare = async () => {},
   }: OpenOptions) => {
-    const server = await serveFolders({ "/": site }, { isolated });
+    // under the headers of the demo's server, every test sees that the page obeys its policy
+    const server = isolated ? await serveSite(site, { port: 0 }) : await serveFolders({ "/": site });
     const { page, errors } = await openPage(await browserWith(webgpu), "about:blank");
     opened.push(page, server);
     await prepare(page);

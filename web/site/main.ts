@@ -1,7 +1,9 @@
+import { spawn } from "node:child_process";
+import { networkInterfaces } from "node:os";
 import { parseArgs } from "node:util";
-import { preview } from "vite";
 import { UserError } from "../../graph-builder/errors.ts";
 import { buildSite } from "./build.ts";
+import { serveSite } from "./server.ts";
 import { modelOfRun, packagedModel, type SiteModel } from "./site-model.ts";
 
 const OUT_DIR = "web/dist";
@@ -44,21 +46,29 @@ function modelFor({ run, hasModel }: Flags): Promise<SiteModel | undefined> {
 }
 
 async function serve({ port, host }: Flags): Promise<void> {
-  const server = await preview({
-    configFile: false,
-    root: "web",
-    preview: {
-      port,
-      host,
-      open: process.stdout.isTTY,
-      // threads of WebAssembly need cross-origin isolation; without it the page runs on one thread
-      headers: {
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Cross-Origin-Embedder-Policy": "require-corp",
-      },
-    },
+  const { origin, port: used } = await serveSite(OUT_DIR, {
+    port,
+    ...(host === false ? {} : { host: host === true ? EVERY_ADDRESS : host }),
   });
-  server.printUrls();
+  const shown = host === true ? `http://localhost:${used}` : origin;
+  console.log(`  Local:   ${shown}/`);
+  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  if (host === true)
+    for (const { address, family, internal } of addresses)
+      if (family === "IPv4" && !internal) console.log(`  Network: http://${address}:${used}/`);
+  if (process.stdout.isTTY) openInBrowser(shown);
+}
+
+/** Opens a page in the browser of a person, where the system has a command for that. */
+function openInBrowser(url: string): void {
+  const commands: Partial<Record<NodeJS.Platform, readonly [string, ...string[]]>> = {
+    darwin: ["open"],
+    win32: ["cmd", "/c", "start", ""],
+  };
+  const [program, ...args] = commands[process.platform] ?? ["xdg-open"];
+  spawn(program, [...args, url], { stdio: "ignore", detached: true })
+    .on("error", () => {})
+    .unref();
 }
 
 function readFlags(args: readonly string[]): Flags {
@@ -82,7 +92,8 @@ function readFlags(args: readonly string[]): Flags {
     return { run, hasModel: !isEmpty, port: Number(port), host: address, help };
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(`${error instanceof Error ? error.message : error}\n${usage}`, {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UserError(`${reason.replace(/\.?$/, ".")} npm run demo -- --help lists the flags.`, {
       code: "setting-invalid",
       cause: error,
     });
@@ -90,6 +101,9 @@ function readFlags(args: readonly string[]): Flags {
 }
 
 const EVERY = "*";
+
+/** The address that stands for all of this machine. */
+const EVERY_ADDRESS = "0.0.0.0";
 
 /** The arguments, with every address where --host stands alone, as the server's hint writes it. */
 function withAddress(args: readonly string[]): string[] {
