@@ -3,10 +3,10 @@ import { parseModel } from "../../graph-builder/onnx/parse.ts";
 import { encodeMessage } from "../../graph-builder/onnx/wire.ts";
 import { weight } from "./artifact-models.ts";
 
-/** A classifier of 10 classes of pictures 3 x 8 x 8 whose scores go through a Loop of 2^62 turns. */
-export function spinningModel(): Uint8Array {
+/** A classifier of 10 classes of pictures 3 x side x side whose scores go through a Loop of 2^62 turns. */
+export function spinningModel(side = 8): Uint8Array {
   const g = createBuilder(new Graph("spinning"));
-  const x = g.input("x", "float", ["batch", 3, 8, 8]);
+  const x = g.input("x", "float", ["batch", 3, side, side]);
   g.output(g.Gemm(g.Flatten(g.GlobalAveragePool(x)), weight(g, "fc", [10, 3]), null, { transB: 1 }), "y");
   const model = parseModel(encodeModel(createModel(g.graph)), "model");
   const value = (name: string, elemType: number, dims: readonly string[] = []) => ({

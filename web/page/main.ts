@@ -2,6 +2,7 @@ import type { ModelFile } from "../calls/model.ts";
 import { connectCamera } from "./camera.ts";
 import { find } from "./dom.ts";
 import { connectFiles } from "./files.ts";
+import { watchLongModels } from "./long-model.ts";
 import { Messages } from "./messages.ts";
 import { firstModel, modelIn } from "./model-source.ts";
 import type { Page } from "./page.ts";
@@ -24,10 +25,27 @@ worker.listen((event) => {
   if (event.type === "download") messages.downloading(event.received, event.total);
 });
 
+let opened: ModelFile | undefined;
+let isOpening = false;
+
 async function openModel(file: ModelFile): Promise<void> {
-  const { info, devices } = await worker.call("open", file);
-  store.set({ model: info, devices });
+  isOpening = true;
+  try {
+    const { info, devices } = await worker.call("open", file);
+    opened = file;
+    store.set({ model: info, devices });
+  } finally {
+    isOpening = false;
+  }
 }
+
+watchLongModels(worker, () => {
+  // a model that is stopped while it is opened leaves the one that was shown before it
+  const before = isOpening ? opened : undefined;
+  opened = before;
+  if (before) void openModel(before).catch((error: unknown) => messages.fail(error));
+  else messages.say("The model was stopped: open another one.");
+});
 
 connectFiles({
   takePicture: (file, name) =>

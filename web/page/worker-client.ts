@@ -16,11 +16,14 @@ import { assets } from "./assets.ts";
 interface Waiting {
   readonly answer: (message: ResultMessage | ErrorMessage) => void;
   readonly reject: (error: Error) => void;
+  readonly isTraining: boolean;
+  /** When it was made, in the time of performance.now(). */
+  readonly start: number;
 }
 
 /** The worker of the page: its functions as promises, and its events. */
 export class WorkerClient {
-  readonly #worker = new Worker(new URL("../worker/worker.ts", import.meta.url), { type: "module" });
+  #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #listeners = new Set<(event: WorkerEvent) => void>();
   readonly #onFailure: (error: Error) => void;
@@ -30,11 +33,35 @@ export class WorkerClient {
   /** Starts the worker. `onFailure` is told where its script cannot be loaded or ends with an error. */
   constructor(onFailure: (error: Error) => void) {
     this.#onFailure = onFailure;
-    this.#worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => this.#receive(data));
-    this.#worker.addEventListener("error", (event) => this.#fail(failureOf(event)));
+    this.#worker = this.#start();
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL("../worker/worker.ts", import.meta.url), { type: "module" });
+    worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => this.#receive(data));
+    worker.addEventListener("error", (event) => this.#fail(failureOf(event)));
     const { module, wasm, bytes } = assets.onnxruntime;
     const absolute = (path: string) => new URL(path, document.baseURI).href;
-    this.#post({ type: "start", module: absolute(module), wasm: absolute(wasm), bytes });
+    const start: Start = { type: "start", module: absolute(module), wasm: absolute(wasm), bytes };
+    worker.postMessage(start);
+    return worker;
+  }
+
+  /**
+   * The milliseconds for which the worker has computed on the oldest call, trainings apart, which say how far
+   * they are; 0 where there is none.
+   */
+  get busyMs(): number {
+    const starts = [...this.#waiting.values()].filter(({ isTraining }) => !isTraining);
+    return starts.length === 0 ? 0 : performance.now() - Math.min(...starts.map(({ start }) => start));
+  }
+
+  /** Ends the worker, in whatever it computes, rejects its calls with an error, and starts a new one. */
+  restart(error: Error): void {
+    this.#worker.terminate();
+    this.#rejectAll(error);
+    this.#failure = undefined;
+    this.#worker = this.#start();
   }
 
   /** Calls a function of the worker. Rejects with its UserError, or with Error where the worker failed. */
@@ -48,7 +75,8 @@ export class WorkerClient {
         if (message.type === "error") reject(errorOf(message));
         else if (isResultOf(call, message)) resolve(message.result);
       };
-      this.#waiting.set(id, { answer, reject });
+      const isTraining = call === "train" || call === "resume";
+      this.#waiting.set(id, { answer, reject, isTraining, start: performance.now() });
     });
   }
 
@@ -67,12 +95,16 @@ export class WorkerClient {
 
   #fail(error: Error): void {
     this.#failure = error;
-    for (const { reject } of this.#waiting.values()) reject(error);
-    this.#waiting.clear();
+    this.#rejectAll(error);
     this.#onFailure(error);
   }
 
-  #post<K extends CallName>(message: Start | CallMessage<K>): void {
+  #rejectAll(error: Error): void {
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+
+  #post<K extends CallName>(message: CallMessage<K>): void {
     this.#worker.postMessage(message);
   }
 }
