@@ -1,5 +1,5 @@
 import { type Block, preActivationBlock, pyramidBlock, shakeShakeBlock } from "./blocks.ts";
-import type { NetworkKind } from "./paper-settings.ts";
+import { defaultAlpha, type NetworkKind } from "./paper-settings.ts";
 
 /** The settings that the size of a network depends on. */
 export interface SizeSettings {
@@ -12,8 +12,6 @@ export interface SizeSettings {
 export interface Architecture {
   /** Its name in the papers' form, for example `26 2x32d`. */
   readonly name: (size: SizeSettings) => string;
-  /** How often a block has a branch. */
-  readonly branches: 1 | 2;
   /** The channels of the paper's stem. */
   readonly stemChannels: (size: SizeSettings) => number;
   /** Whether batch normalisation follows the stem. */
@@ -25,9 +23,6 @@ export interface Architecture {
   readonly block: Block;
 }
 
-/** The widening factor of a PyramidNet where nothing says another one, as of the paper's smallest. */
-export const defaultAlpha = 48;
-
 /** The channels double at the first block of the second and of the third stage. */
 const doubling: Architecture["channels"] = ({ width }, block, blocks) =>
   width * 2 ** Math.floor((3 * block) / blocks);
@@ -35,7 +30,6 @@ const doubling: Architecture["channels"] = ({ width }, block, blocks) =>
 export const architectures: { readonly [N in NetworkKind]: Architecture } = {
   shakenet: {
     name: ({ depth, width }) => `${depth} 2x${width}d`,
-    branches: 2,
     stemChannels: () => 16,
     normalizesStem: true,
     normalizesHead: false,
@@ -44,7 +38,6 @@ export const architectures: { readonly [N in NetworkKind]: Architecture } = {
   },
   "preact-resnet": {
     name: ({ depth, width }) => `PreActResNet-${depth} ${width}d`,
-    branches: 1,
     stemChannels: ({ width }) => width,
     normalizesStem: false,
     normalizesHead: true,
@@ -53,7 +46,6 @@ export const architectures: { readonly [N in NetworkKind]: Architecture } = {
   },
   pyramidnet: {
     name: ({ depth, width, alpha = defaultAlpha }) => `PyramidNet-${depth} ${width}d a${alpha}`,
-    branches: 1,
     stemChannels: ({ width }) => width,
     normalizesStem: true,
     normalizesHead: true,

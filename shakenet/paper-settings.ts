@@ -15,6 +15,12 @@ export type NetworkKind = (typeof networks)[number];
 export const regularizations = ["shake-shake", "shake-drop", "none"] as const;
 export type Regularization = (typeof regularizations)[number];
 
+/** The widening factor of a PyramidNet where nothing says another one, as of the paper's smallest. */
+export const defaultAlpha = 48;
+
+/** The survival probability of a network's last block, of the paper (Yamada et al. 2018, section 4). */
+export const lastSurvival = 0.5;
+
 /**
  * paper: 3x3 convolution to 16 channels and batch normalisation. whitening-2 and whitening-3: constant
  * filters of 2x2 or 3x3 pixels, whose responses are uncorrelated and of variance 1 on the training images,

@@ -1,8 +1,6 @@
 import { UserError } from "../graph-builder/errors.ts";
-import { architectures, defaultAlpha } from "./architectures.ts";
 import type { NetworkSettings } from "./network.ts";
-import type { Regularization } from "./paper-settings.ts";
-import { lastSurvival } from "./shake-drop.ts";
+import { defaultAlpha, lastSurvival, type Regularization } from "./paper-settings.ts";
 import type { ShakeSettings } from "./shake-noise.ts";
 
 /** The settings of a network that its noise depends on. */
@@ -34,8 +32,8 @@ export interface NoiseConflict {
 export function noiseConflict(settings: NoiseSettings): NoiseConflict | undefined {
   const { network = "shakenet", alpha, survival } = settings;
   const regularization = regularizationOf(settings);
-  const { branches } = architectures[network];
-  if (branches === 2 && regularization !== "shake-shake") {
+  const hasTwoBranches = network === "shakenet";
+  if (hasTwoBranches && regularization !== "shake-shake") {
     const instead =
       regularization === "none"
         ? "for branches without noise give --forward even --backward even"
@@ -43,7 +41,7 @@ export function noiseConflict(settings: NoiseSettings): NoiseConflict | undefine
     const sentence = `--regularization ${regularization} is for networks with one branch a block, and a ShakeNet has two: ${instead}.`;
     return { setting: "regularization", sentence };
   }
-  if (branches === 1 && regularization === "shake-shake") {
+  if (!hasTwoBranches && regularization === "shake-shake") {
     const sentence = `--regularization shake-shake mixes two branches, and a block of ${network} has one: give shake-drop or none.`;
     return { setting: "regularization", sentence };
   }

@@ -1,7 +1,5 @@
+import { lastSurvival } from "./paper-settings.ts";
 import { drawnPerBlock, type ShakeLevel } from "./shake-noise.ts";
-
-/** The survival probability of a network's last block, of the paper (Yamada et al. 2018, section 4). */
-export const lastSurvival = 0.5;
 
 /** The random numbers of ShakeDrop, float32 [blocks, batch] in row-major order. */
 export interface ShakeDropCoefficients {
