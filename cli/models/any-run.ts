@@ -1,4 +1,4 @@
-import { networkName } from "../../shakenet/index.ts";
+import { networkTitle } from "../../shakenet/index.ts";
 import { openRun, type ShakeNetRun } from "../../shakenet/node/run.ts";
 import { findModelRun, type ModelRun } from "./model-run.ts";
 
@@ -12,5 +12,5 @@ export async function openAnyRun(path: string): Promise<AnyRun> {
 
 /** What a run trains, for people. */
 export function networkOfRun({ config }: Pick<AnyRun, "config">): string {
-  return "feeding" in config ? config.model : `ShakeNet ${networkName(config)}`;
+  return "feeding" in config ? config.model : networkTitle(config);
 }
