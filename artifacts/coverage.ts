@@ -14,7 +14,7 @@ import {
   type Value,
 } from "../graph-builder/index.ts";
 import { withFloatWeights } from "./float-weights.ts";
-import { type ParameterLayer, parametersOf } from "./model-parameters.ts";
+import { floatConstants, type ParameterLayer, parametersOf } from "./model-parameters.ts";
 import { type OtherConstant, otherConstants } from "./other-constants.ts";
 import { outputNamed } from "./outputs.ts";
 import { trainsLayer } from "./training-layers.ts";
@@ -81,19 +81,25 @@ export function trainingCoverage(
   const considered = outputs?.map((name) => outputNamed(graph, name)) ?? graph.outputs;
   const parameters = parametersOf(partFor(graph, considered));
   const names = new Set(parameters.map(({ name }) => name));
-  const covered = considered.map(coveredOutput);
+  const covered = considered.map((output) => coveredOutput(graph, output));
   const readable = covered.filter(({ reason }) => reason === undefined).map(({ name }) => name);
   const { form, refused } = formFor(graph, names);
-  const gradients = gradientCoverage(form, readable, names);
+  const others = [...floatConstants(graph).keys()].filter((name) => !names.has(name));
+  const gradients = gradientCoverage(form, readable, new Set([...names, ...others]));
   const found = readable.flatMap((output) => [
     ...unknownTypes(graph, output),
     ...refused.flatMap((each) => layerObstacle(graph, output, each)),
-    ...gradientObstacles(output, gradients.get(output)),
+    ...gradientObstacles(output, gradients.get(output), names),
   ]);
-  const obstacles = joined(found);
+  const obstacles = joined([
+    ...found,
+    ...readable.flatMap((output) => hiddenParameters(graph, output, found)),
+  ]);
   const isTrainable = (output: string, name: string) =>
-    gradients.get(output)?.reached.has(name) === true &&
+    isReached(gradients.get(output), name) &&
     !found.some((each) => each.outputs.includes(output) && each.parameters.includes(name));
+  const known = readable.filter((output) => unknownTypes(graph, output).length === 0);
+  const reached = others.filter((name) => known.some((output) => isReached(gradients.get(output), name)));
   return {
     outputs: covered,
     parameters: parameters.map(({ name, tensor, value, layers }) => {
@@ -102,7 +108,7 @@ export function trainingCoverage(
       return { name, shape: tensor.dims, values: tensor.data.length, layers, trainableFrom, reason };
     }),
     obstacles,
-    constants: otherConstants(graph, names),
+    constants: otherConstants(graph, names, new Set(reached)),
   };
 }
 
@@ -114,12 +120,15 @@ function graphOf(model: Uint8Array | Model | Graph): Graph {
 
 const lossTypes: readonly string[] = ["float", "float16", "bfloat16", "double"];
 
-function coveredOutput({ name = "", type, producer }: Value): CoveredOutput {
+function coveredOutput(graph: Graph, output: Value): CoveredOutput {
+  const { name = "", type } = output;
   const isRead = type.kind === "tensor" && lossTypes.includes(type.elemType);
   const shown = formatType(type);
-  const reason = isRead
-    ? undefined
-    : (producer?.operator.kept?.reason ?? `it is ${shown || "of an unknown type"}, and a loss reads floats`);
+  if (isRead) return { name, type: shown, reason: undefined };
+  const unknown = type.kind === "other" && nodesFor(graph, [output]).find(makesUnknown);
+  const reason = unknown
+    ? reasonOfUnknown(unknown)
+    : (output.producer?.operator.kept?.reason ?? `it is ${shown}, and a loss reads floats`);
   return { name, type: shown, reason };
 }
 
@@ -159,9 +168,41 @@ function unknownTypes(graph: Graph, output: string): Obstacle[] {
   return [obstacle(node, reasonOfUnknown(node), output, namesIn(graph, needed))];
 }
 
-function gradientObstacles(output: string, coverage: GradientCoverage | undefined): Obstacle[] {
-  const refused = coverage?.refused ?? [];
-  return refused.map(({ node, reason, targets }) => obstacle(node, reason, output, [...targets]));
+/** Whether the gradient of an output reaches a constant past no refused node. */
+function isReached(coverage: GradientCoverage | undefined, name: string): boolean {
+  return coverage?.reached.has(name) === true && !coverage.refused.some(({ targets }) => targets.has(name));
+}
+
+/** The refused nodes that keep some of the named parameters from being trained. */
+function gradientObstacles(
+  output: string,
+  { refused = [] }: Partial<GradientCoverage> = {},
+  names: ReadonlySet<string>,
+): Obstacle[] {
+  return refused.flatMap(({ node, reason, targets }) => {
+    const kept = [...targets].filter((name) => names.has(name));
+    return kept.length === 0 || isConsequence(node) ? [] : [obstacle(node, reason, output, kept)];
+  });
+}
+
+/** Whether a node has no gradient only because another one makes a value of unknown type that it reads. */
+function isConsequence({ inputs, operator }: Node): boolean {
+  return !holdsWeights(operator) && inputs.some((input) => input?.type.kind === "other");
+}
+
+/** Nodes that are not read and may hold weights, where nothing else is said of them. */
+function hiddenParameters(graph: Graph, output: string, found: readonly Obstacle[]): Obstacle[] {
+  const nodes = nodesFor(graph, [graph.output(output)]).filter(({ operator }) => holdsWeights(operator));
+  return nodes
+    .filter(({ name }) => !found.some(({ node }) => node === name))
+    .map((node) => obstacle(node, node.operator.kept?.reason ?? "", output, []));
+}
+
+/** Whether a node that is kept as it is has graphs or lists of numbers in its attributes. */
+function holdsWeights({ kept }: Node["operator"]): boolean {
+  const isHeld = ({ g, graphs = [], floats = [], t }: Attribute) =>
+    g || graphs.length > 0 || floats.length > 0 || t;
+  return kept?.attributes.some(isHeld) ?? false;
 }
 
 function obstacle(
@@ -177,19 +218,24 @@ function namesIn(graph: Graph, values: readonly Value[]): string[] {
   return parametersOf(partFor(graph, values)).map(({ name }) => name);
 }
 
-/** Obstacles of several outputs, each node once for a reason. */
+type Attribute = NonNullable<Node["operator"]["kept"]>["attributes"][number];
+
+/** Obstacles of several outputs, each node once for a reason; a reason may be the end of a longer one. */
 function joined(obstacles: readonly Obstacle[]): Obstacle[] {
-  const byNode = new Map<string, Obstacle>();
+  const found: Obstacle[] = [];
   for (const each of obstacles) {
-    const key = JSON.stringify([each.node, each.reason]);
-    const { outputs = [], parameters = [] } = byNode.get(key) ?? {};
-    byNode.set(key, {
+    const isSame = ({ node, reason }: Obstacle) =>
+      node === each.node && (reason.endsWith(each.reason) || each.reason.endsWith(reason));
+    const i = found.findIndex(isSame);
+    const known = found[i] ?? { ...each, outputs: [], parameters: [] };
+    found[i < 0 ? found.length : i] = {
       ...each,
-      outputs: [...outputs, ...each.outputs],
-      parameters: [...new Set([...parameters, ...each.parameters])],
-    });
+      reason: known.reason.length > each.reason.length ? known.reason : each.reason,
+      outputs: [...new Set([...known.outputs, ...each.outputs])],
+      parameters: [...new Set([...known.parameters, ...each.parameters])],
+    };
   }
-  return [...byNode.values()];
+  return found;
 }
 
 function reasonFor(

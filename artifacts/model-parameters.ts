@@ -1,4 +1,4 @@
-import { type Graph, isOp, type Node, type Tensor, type Value } from "../graph-builder/index.ts";
+import { type Graph, isOp, type Node, type Tensor, type Use, type Value } from "../graph-builder/index.ts";
 import { ownEntry } from "../graph-builder/own-entry.ts";
 
 /** A node that reads a parameter, straight or through operators that only move or join constants. */
@@ -109,9 +109,14 @@ export function floatConstants(graph: Graph): ReadonlyMap<string, NamedConstant>
   return new Map(constants.map((constant) => [constant.name, constant]));
 }
 
-/** Whether a value is a running mean or variance and nothing else. */
+/**
+ * Whether a value is a running mean or variance and nothing else. PyTorch's older exporter reads equal ones of
+ * several layers through Identity.
+ */
 export function isStatistic({ uses }: Value): boolean {
-  return uses.length > 0 && uses.every(({ node, index }) => isOp(node, "BatchNormalization") && index > 2);
+  const isRead = ({ node, index }: Use): boolean =>
+    isOp(node, "Identity") ? isStatistic(node.output(0)) : isOp(node, "BatchNormalization") && index > 2;
+  return uses.length > 0 && uses.every(isRead);
 }
 
 function asConstant(value: Value): NamedConstant | undefined {
@@ -167,15 +172,32 @@ function isFloat({ constant }: Value): boolean {
 }
 
 /**
- * Whether a vector is added to what a product made, along the product's last axis. The bias of a single
- * output has one element, as a number of the program has; an exporter's name tells those.
+ * Whether a vector is added to what a product made, along the axis of the product's channels. The bias of a
+ * single output has one element, as a number of the program has; an exporter's name tells those.
  */
 function isBias(node: Node, { name = "", constant }: Value): boolean {
   if (node.opType !== "Add" || constant?.elemType !== "float") return false;
   const { data, dims } = constant;
-  if (dims.at(-1) !== data.length || data.length !== node.output(0).shape.at(-1)) return false;
   if (data.length === 1 && exporterName.test(name)) return false;
-  return node.inputs.some((input) => isOp(input?.producer, "MatMul", "Gemm", "FusedMatMul"));
+  if (Math.max(1, ...dims) !== data.length) return false;
+  const { shape } = node.output(0);
+  const axes = node.inputs.flatMap((input) => (input && channelsOf(input)) ?? []);
+  // a vector of one axis may be moved to the channels by a Reshape in front of the Add
+  const isLast = dims.at(-1) === data.length;
+  return axes.some(
+    (axis) => shape[axis] === data.length && (isLast || dims.at(axis - shape.length) === data.length),
+  );
+}
+
+/** The axis of the channels of what a product made, also as another type or with its axes in another order. */
+function channelsOf({ producer, shape }: Value): number | undefined {
+  if (isOp(producer, "MatMul", "Gemm", "FusedMatMul")) return shape.length - 1;
+  if (isOp(producer, "Conv", "ConvTranspose")) return 1;
+  if (isOp(producer, "Cast")) return channelsOf(producer.input(0));
+  if (!isOp(producer, "Transpose")) return undefined;
+  const axis = channelsOf(producer.input(0));
+  const order = producer.attributes.perm ?? shape.map((_, i) => shape.length - 1 - i);
+  return axis === undefined ? undefined : order.indexOf(axis);
 }
 
 /**

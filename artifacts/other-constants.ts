@@ -9,23 +9,34 @@ export interface OtherConstant {
   readonly reason: string;
 }
 
-/** The named constants of a graph without its parameters, which have the given names. */
-export function otherConstants(graph: Graph, parameters: ReadonlySet<string>): OtherConstant[] {
+/**
+ * The named constants of a graph without its parameters, which have the given names. `reached`, where it is
+ * known, has the names of those that a loss can train.
+ */
+export function otherConstants(
+  graph: Graph,
+  parameters: ReadonlySet<string>,
+  reached?: ReadonlySet<string>,
+): OtherConstant[] {
   return graph.initializers.flatMap((value) => {
     const { name, type } = value;
     if (name === undefined || parameters.has(name)) return [];
-    return [{ name, type: formatType(type), reason: reasonFor(value) }];
+    return [{ name, type: formatType(type), reason: reasonFor(value, reached) }];
   });
 }
 
 const halves: readonly string[] = ["float16", "bfloat16"];
 
-function reasonFor(value: Value): string {
-  const { elemType, constant } = value;
+function reasonFor(value: Value, reached: ReadonlySet<string> | undefined): string {
+  const { name = "", elemType, constant } = value;
   if (isStatistic(value)) return "running statistics of batch normalisation";
   if (elemType === "double") return "double, and only float tensors are trained";
   if (halves.includes(elemType)) return `${elemType}, and no layer reads them as a weight, bias or scale`;
   if (elemType !== "float") return "whole numbers: shapes, axes, indices";
   if (constant?.data.length === 1) return "single numbers";
-  return "no layer reads them as a weight, bias or scale; each can be trained by its full name";
+  const unread = "no layer reads them as a weight, bias or scale";
+  if (!reached) return unread;
+  return reached.has(name)
+    ? `${unread}; each can be trained by its full name`
+    : `${unread}, and no gradient reaches them`;
 }

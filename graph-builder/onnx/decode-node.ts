@@ -1,5 +1,6 @@
 import { type Builder, createBuilder } from "../builder.ts";
 import { Graph, Subgraph, type Value } from "../ir.ts";
+import { unsupported } from "../operators/inference.ts";
 import { UnsupportedError } from "../operators/schema.ts";
 import { splitPhase } from "../phases.ts";
 import type { ValueType } from "../types.ts";
@@ -19,7 +20,7 @@ import { decodeNotes } from "./notes.ts";
 import { canonicalDomain, decodeImports } from "./opset-imports.ts";
 import type { Message } from "./schema.ts";
 import { resolveSequence, type Sequences } from "./sequences.ts";
-import { capturedNames } from "./subgraphs.ts";
+import { capturedNames, graphsOf } from "./subgraphs.ts";
 import { decodeTensor, isHeld } from "./tensors.ts";
 import { declaredTypes, decodeType } from "./type-proto.ts";
 
@@ -109,6 +110,7 @@ function decodeOutputs(
   const declared = (proto.output ?? []).map((output) => types.get(output));
   const read = () => {
     if (domain === "" && opType === "Scan") return decodeScan({ name, inputs }, given, values, file);
+    if (graphsOf(given).length > 0) unsupported(reasonOfGraphs(opType, name));
     const attributes = Object.fromEntries(
       given.map((attribute) => [attribute.name ?? "", decodeAttribute(attribute, name)]),
     );
@@ -126,6 +128,13 @@ function decodeOutputs(
       return value;
     });
   }
+}
+
+/** Why a node with graphs in its attributes is not read. */
+function reasonOfGraphs(opType: string, name: string): string {
+  return opType === "If"
+    ? `only a run tells which branch If at ${name} takes`
+    : `${opType} at ${name} runs a graph of its own`;
 }
 
 function decodeCall(called: IFunction, call: CallNode, file: FileContext): readonly (Value | null)[] {

@@ -16,6 +16,9 @@ export function encodeType(type: ValueType): IType | undefined {
   return { tensorType: { elemType, shape: { dim } } };
 }
 
+/** What exporters write for a size that they do not know: PaddlePaddle's writes `?` for several at once. */
+const noNames: readonly string[] = ["", "?", "-1", "None"];
+
 /**
  * The type that a file declares for a value. A dimension without a name gets one after the value's, such as
  * `x_dim0`.
@@ -29,9 +32,10 @@ export function decodeType(proto: IType | undefined, name: string): ValueType {
   if (!dims || !elemType) return otherType(proto);
   return tensorType(
     elemType,
-    dims.map(({ dimParam, dimValue }, i) =>
-      dimValue === undefined || Number(dimValue) < 0 ? dimParam || `${name}_dim${i}` : Number(dimValue),
-    ),
+    dims.map(({ dimParam = "", dimValue }, i) => {
+      if (dimValue !== undefined && Number(dimValue) >= 0) return Number(dimValue);
+      return noNames.includes(dimParam) ? `${name}_dim${i}` : dimParam;
+    }),
   );
 }
 

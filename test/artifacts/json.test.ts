@@ -57,7 +57,7 @@ const readers: readonly [
       [{ epoch: undefined }, "lacks the field epoch, which must be a number."],
       [{ epoch: 0 }, "has the field epoch, which is 0 and must be at least 1."],
       [{ test_loss: [1] }, "has the field test_loss, which is a list and must be a number."],
-      [{ test_loss: null }, "has the field test_loss, which is null and must be a number."],
+      [{ epoch: null }, "has the field epoch, which is null and must be a number."],
     ],
   ],
   [
