@@ -13,6 +13,12 @@ export type Colour = readonly number[];
 const white: Colour = [255, 255, 255];
 
 /**
+ * The longest side of a picture, in pixels, which is that of JPEG. libvips takes gigabytes and minutes for a
+ * PNG of a hundred bytes that says that it has lines of 16 million pixels.
+ */
+const LONGEST_SIDE = 65_535;
+
+/**
  * Reads a picture file as uint8 [channels, height, width], 0..255: red, green and blue; their luma for one
  * channel; and alpha too for four. The picture is turned as its EXIF data say, cropped to its centre and
  * scaled to the size; transparent pixels become the background's colour. Throws UserError where sharp is not
@@ -59,6 +65,7 @@ export async function decodePicture(
   try {
     const opened = isBmp(file) ? openBmp(sharp, file) : sharp(file);
     const { hasAlpha, width, height } = await opened.metadata();
+    if (Math.max(width, height) > LONGEST_SIDE) throw refuse("it has more pixels than can be decoded");
     const picture = scaled(opened.clone().rotate(), size);
     const isFlat = !hasAlpha || size.channels === 4;
     const isTransparent = !isFlat && (await hasTransparentPixel(picture.clone()));
@@ -68,6 +75,7 @@ export async function decodePicture(
     const pixels = await (size.channels === 4 ? seen : seen.removeAlpha()).raw().toBuffer();
     return { pixels: planes(pixels, size), isTransparent, width, height };
   } catch (error) {
+    if (error instanceof UserError) throw error;
     const reason = reasonOf(error);
     throw refuse(
       reason === UNKNOWN && isSvg(file) ? "this SVG is not drawn here, save it as PNG" : reason,

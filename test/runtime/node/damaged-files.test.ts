@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import sharp from "sharp";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Wheel } from "../../../runtime/node/cuda/wheel.ts";
@@ -25,6 +26,20 @@ test("a JPEG with several faults is refused in one line", async () => {
   await writeFile(path, bytes);
   const message = await messageOf(readPicture(path, { height: 32, width: 32 }));
   expect(message).toMatch(/damaged\.jpg is not a picture that can be read: [^\n]+\.$/);
+});
+
+test("a PNG of a hundred bytes that says that it has 200 million pixels in lines of 16 million is refused at once", async () => {
+  const bytes = await sharp({ create: { width: 12, height: 12, channels: 4, background: "teal" } })
+    .png()
+    .toBuffer();
+  // IHDR: the width is at 16, and the checksum at 29 is of the chunk's name and content
+  bytes.writeUInt32BE(0x0100000c, 16);
+  bytes.writeUInt32BE(crc32(bytes.subarray(12, 29)), 29);
+  const path = join(folder, "wide.png");
+  await writeFile(path, bytes);
+  expect(await messageOf(readPicture(path, { height: 8, width: 8 }))).toBe(
+    `${path} is not a picture that can be read: it has more pixels than can be decoded.`,
+  );
 });
 
 test("a text of several lines that is not JSON is refused in one line", async () => {
