@@ -9,7 +9,7 @@ export interface Finding {
 }
 
 /** The share of the mean number of training pictures below which a class is called rare. */
-const RARE = 0.1;
+const RARE = 0.25;
 
 /** The gap of two accuracies, in points, that is worth a sentence. */
 const GAP = 10;
