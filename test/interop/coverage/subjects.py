@@ -148,7 +148,7 @@ def keras_lstm(library):
     )
 
 
-def scikit_learn(kind: str) -> Subject:
+def scikit_learn(kind: str, quick: bool = False) -> Subject:
     def make() -> Made:
         from skl2onnx import to_onnx
         from sklearn.linear_model import LogisticRegression
@@ -168,7 +168,7 @@ def scikit_learn(kind: str) -> Subject:
             return Made(exported, {"X": x[:8]}, 0)
         return Made(exported, {"X": x[:8]}, sum(each.size for each in [*fitted.coefs_, *fitted.intercepts_]))
 
-    return Subject("skl2onnx", make)
+    return Subject("skl2onnx", make, quick)
 
 
 SUBJECTS = {
@@ -197,7 +197,7 @@ SUBJECTS = {
     "Magika": carried(
         "magika==1.0.2", "magika/models/standard_v3_3/model.onnx", lambda: {"bytes": whole(256, 2, 2048, kind=np.int32)}
     ),
-    "shufflenet_v2_x0_5": vision("shufflenet_v2_x0_5", "torchscript", quick=True),
+    "shufflenet_v2_x0_5": vision("shufflenet_v2_x0_5", "torchscript"),
     "resnet18": vision("resnet18", "dynamo"),
     "mobilenet_v3_small": vision("mobilenet_v3_small", "dynamo"),
     "efficientnet_b0": vision("efficientnet_b0", "torchscript"),
@@ -214,7 +214,7 @@ SUBJECTS = {
     "mixer_s16_224": timm("mixer_s16_224", img_size=64),
     "Keras CNN": keras(keras_cnn, lambda: normal(2, 16, 16, 3)),
     "Keras LSTM": keras(keras_lstm, lambda: whole(50, 2, 12, kind=np.int32)),
-    "MLPClassifier": scikit_learn("MLPClassifier"),
+    "MLPClassifier": scikit_learn("MLPClassifier", quick=True),
     "MLPRegressor": scikit_learn("MLPRegressor"),
     "LogisticRegression": scikit_learn("LogisticRegression"),
 }
