@@ -173,7 +173,9 @@ test("a run that another process trains is refused in one sentence, and loses no
   const run = "live";
   const { child, finished } = start(folder, "train", ...flags, "--run-dir", run);
   while (!existsSync(join(folder, run, "metrics.jsonl"))) await sleep(5);
+  child.kill("SIGSTOP");
   const second = await shake(folder, "train", "--resume", run);
+  child.kill("SIGCONT");
   expect(second.code).toBe(2);
   expect(second.stderr).toMatch(
     new RegExp(`live is in use by process ${child.pid} on .*: wait until it ends`),

@@ -84,7 +84,9 @@ async function checkTrainable(output, names) {
     return 0;
   }
   const { dims, data } = computed[output];
-  const target = Float32Array.from(data, (value, i) => Number(value) + normal(i));
+  // as large as the output, so that the loss of small probabilities moves with them
+  const size = norm(data) / Math.sqrt(data.length) || 1;
+  const target = Float32Array.from(data, (value, i) => Number(value) + size * normal(i));
   const given = { ...feeds, coverage_target: new ort.Tensor("float32", target, dims) };
   const { difference, loss } = await checkGradients(built.result, given, names, output);
   await checkStep(generateArtifacts(bytes, { ...options, optimizer: "adamw" }), given, names, loss);
