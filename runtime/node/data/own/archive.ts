@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join, normalize, resolve, sep } from "node:path";
-import { extract } from "tar";
+import { extract, list, type ReadEntry } from "tar";
 import { refusal, refuseSpecial } from "../../../../artifacts/read-file.ts";
 import { UserError } from "../../../../graph-builder/errors.ts";
 import { makeFolderAtomic } from "../../files.ts";
@@ -62,21 +62,26 @@ function expectRoom(path: string, bytes: number): void {
   );
 }
 
+/** Unpacks the pictures of a .tar file, which is read to its end before anything is written. */
 async function unpackTar(path: string, folder: string): Promise<void> {
+  const isPicture = ({ type, path: name }: ReadEntry) => type === "File" && isPictureName(baseName(name));
   let bytes = 0;
   try {
+    await list({
+      file: path,
+      strict: true,
+      onReadEntry: (entry) => {
+        if (isPicture(entry)) bytes += entry.size;
+      },
+    });
+    expectRoom(path, bytes);
     await extract({
       file: path,
       cwd: folder,
       preserveOwner: false,
       strict: true,
-      filter: (name, entry) => {
-        const isPicture = "type" in entry && entry.type === "File" && isPictureName(baseName(name));
-        if (isPicture) bytes += entry.size;
-        return isPicture && bytes <= cacheLimit();
-      },
+      filter: (_name, entry) => "header" in entry && isPicture(entry),
     });
-    expectRoom(path, bytes);
   } catch (error) {
     if (error instanceof UserError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
