@@ -103,7 +103,7 @@ test("a reload during training warns, and the training goes on from what the bro
   await page.click("#ask-yes");
   await expect.poll(() => status(page)).toBe("Not started.");
   await page.reload();
-  await page.waitForFunction(`document.querySelector("#timing").textContent !== ""`);
+  await expect.poll(() => page.textContent("#timing"), { timeout: 20_000 }).not.toBe("");
   expect(await status(page)).toBe("Not started.");
   expect(errors).toEqual([]);
 });
