@@ -40,7 +40,7 @@ test("a page without a model says so, trains a network, and uses it", async () =
   await buildSite(site);
   const { page, errors } = await demo.openBare({ site });
   await expect.poll(() => page.innerText("#no-model")).toMatch(/^The page was built without a model\. /);
-  expect(await page.innerText("#status")).toBe("The page has no model yet.");
+  await expect.poll(() => page.innerText("#status")).toBe("The page has no model yet.");
   await page.click("#no-model-train");
   await train(page);
   await untilDone(page);
