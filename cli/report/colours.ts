@@ -1,6 +1,6 @@
 /**
  * The colours of training and of the part that is measured, in charts of all kinds: those of the page
- * (web/style.css, --branch1 and --branch2).
+ * (web/style.css, --training and --test).
  */
 export const lineColours = {
   light: { training: "#2a64cf", measured: "#c2570c" },

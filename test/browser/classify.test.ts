@@ -183,7 +183,8 @@ test("the camera's picture is classified", async () => {
     },
   });
   await page.click("#open-camera");
-  await page.waitForFunction(`document.querySelector("#camera-video").videoWidth > 0`);
+  const width = () => page.locator("#camera-video").evaluate((video: HTMLVideoElement) => video.videoWidth);
+  await expect.poll(width).toBeGreaterThan(0);
   await page.waitForTimeout(300);
   await page.click("#take-picture");
   await expectPercents(page, await expectedPercents(model(), new Uint8Array(PIXELS).fill(255)));

@@ -58,8 +58,11 @@ test("200 random alphas mark the bars and give a sentence about the spread", asy
   expect(errors).toEqual([]);
 });
 
-test("the tab opens with the least certain test picture", async () => {
-  const { page, errors } = await demo.open();
+test.each([
+  ["in a page that is there already", ""],
+  ["from a link", "#shake"],
+])("the tab opens with the least certain test picture, %s", async (_how, hash) => {
+  const { page, errors } = await demo.open({ hash });
   const certainty = async (i: number) =>
     Math.max(
       ...(await expectedPercents(

@@ -82,7 +82,8 @@ export function demoSite() {
     async open(options: OpenOptions = {}) {
       const opened = await openBare(options);
       await opened.page.locator("#examples li").nth(19).waitFor({ state: "attached" });
-      await opened.page.waitForFunction(`document.querySelector("#timing").textContent !== ""`);
+      // waitForFunction evaluates text in the page, which its Content-Security-Policy refuses
+      await expect.poll(() => opened.page.textContent("#timing"), { timeout: 20_000 }).not.toBe("");
       return opened;
     },
   };

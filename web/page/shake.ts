@@ -51,13 +51,20 @@ export class ShakeTab implements TabContent {
     store.watch((state, changes) => this.#update(state, changes));
   }
 
-  /** Opens with the picture of which the network is least certain, where the user has chosen none. */
   show(): void {
     this.#isShown = true;
+    if (!this.#takeLeastCertain()) this.#ask(this.#network.alphas);
+  }
+
+  /**
+   * Shows the picture of which the network is least certain, where the user has chosen none. Returns whether
+   * it did, which asks for its answer too.
+   */
+  #takeLeastCertain(): boolean {
     const { leastCertain, isPictureChosen, picture } = this.#store.state;
-    if (leastCertain && leastCertain !== picture && !isPictureChosen)
-      this.#store.set({ picture: leastCertain });
-    else this.#ask(this.#network.alphas);
+    const isOther = leastCertain !== undefined && leastCertain !== picture && !isPictureChosen;
+    if (isOther) this.#store.set({ picture: leastCertain });
+    return isOther;
   }
 
   /** A hidden tab does not classify. */
@@ -100,7 +107,10 @@ export class ShakeTab implements TabContent {
     note.hidden = missing === undefined;
     note.textContent = missing ?? "";
     find("shake-body", HTMLDivElement).hidden = missing !== undefined;
-    if (this.#isShown) this.#ask(this.#network.alphas);
+    if (!this.#isShown) return;
+    // the tab of a link is shown before the pictures are there
+    if (changes.leastCertain && this.#takeLeastCertain()) return;
+    this.#ask(this.#network.alphas);
   }
 
   async #answerTo(alphas: Float32Array): Promise<void> {

@@ -1,8 +1,10 @@
+import { readFileSync } from "node:fs";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { sparkline } from "../../../cli/commands/runs/describe.ts";
 import { csvLine } from "../../../cli/csv.ts";
 import { differingSettings } from "../../../cli/models/run-summary.ts";
+import { lineColours } from "../../../cli/report/colours.ts";
 import { wilsonInterval } from "../../../cli/report/numbers.ts";
 import { encodePng } from "../../../cli/report/png.ts";
 import { predictionsCsv } from "../../../cli/report/predictions-csv.ts";
@@ -104,4 +106,13 @@ test("settings that are alike in all runs are left out of a comparison", () => {
     },
     { name: "c", values: [undefined, "x"] },
   ]);
+});
+
+test("training and what is measured have the same colours in the page and in reports", () => {
+  const css = readFileSync(new URL("../../../web/style.css", import.meta.url), "utf8");
+  const colours = (name: string) =>
+    [...css.matchAll(new RegExp(`--${name}: (#\\w+);`, "g"))].map(([, c]) => c);
+  const { light, dark } = lineColours;
+  expect(colours("training")).toEqual([light.training, dark.training]);
+  expect(colours("test")).toEqual([light.measured, dark.measured]);
 });
