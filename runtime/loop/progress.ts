@@ -63,15 +63,14 @@ export class Progress<Train extends string, Test extends string> {
   }
 
   /**
-   * Starts the sums of a new epoch after an evaluation. Returns whether the evaluation is the best so far,
-   * which one with a metric that is not finite never is.
+   * Starts the sums of a new epoch after an evaluation. Returns whether the evaluation is the best so far; an
+   * evaluation with a metric that is not finite never is.
    */
   finishEpoch(test: Metrics<Test>): boolean {
     this.#startSums();
     const { metric, higherIsBetter } = this.#task.best;
     if (!Object.values<number>(test).every(Number.isFinite)) return false;
-    const isBetter = higherIsBetter ? test[metric] > this.#best : test[metric] < this.#best;
-    const isBest = isBetter && Object.values<number>(test).every(Number.isFinite);
+    const isBest = higherIsBetter ? test[metric] > this.#best : test[metric] < this.#best;
     if (isBest) this.#best = test[metric];
     return isBest;
   }

@@ -53,13 +53,13 @@ export async function* train<Train extends string, Test extends string, Unit ext
   task: Task<Train, Test, Unit>,
   settings: TrainSettings,
 ): AsyncGenerator<TrainingEvent<Train, Test, Unit>> {
-  const { epochs, learningRate, checkpointEverySteps, evaluateEveryEpochs = 1, average, signal } = settings;
+  const { epochs, learningRate, average, signal } = settings;
   const steps = task.stepsPerEpoch * epochs;
   const run = new Run(trainer, task, settings, await trainer.checkpoint());
   const { progress } = run;
   yield await run.save("last");
   const stride = average && averageStride(average);
-  let clock = new Clock();
+  run.startClock();
   let next = prepareCall(trainer, task, progress.step, stride);
   while (progress.step < steps) {
     const call = await next;
@@ -70,22 +70,12 @@ export async function* train<Train extends string, Test extends string, Unit ext
     const outputs = await running;
     const averaging = average && averageStep(average, first + examples.length, steps);
     if (averaging) await trainer.averageWeights(averaging);
-    run.pace.countSteps(examples);
+    run.countCall(examples);
     for (const [i, rate] of rates.entries()) {
       const batchMetrics = run.count(outputs, i, at(examples, i), rate);
-      clock.count(at(examples, i));
       yield { type: "step", ...run.position(), batchMetrics };
     }
-    const isEpochEnd = progress.step % task.stepsPerEpoch === 0;
-    const isEvaluated = progress.epochs % evaluateEveryEpochs === 0 || progress.step === steps;
-    const isDue = progress.step % checkpointEverySteps < examples.length;
-    if (isEpochEnd && isEvaluated) {
-      yield* run.finishEpoch(clock);
-      run.pace.countEvaluation();
-      clock = new Clock();
-    } else if (isEpochEnd || isDue || signal?.aborted) {
-      yield await run.save("last");
-    }
+    yield* run.finishCall(examples.length);
     if (signal?.aborted && progress.step < steps) {
       yield { type: "interrupted", step: progress.step };
       return;
@@ -96,7 +86,8 @@ export async function* train<Train extends string, Test extends string, Unit ext
 /** What a run holds on to between its steps. */
 class Run<Train extends string, Test extends string, Unit extends string> {
   readonly progress: Progress<Train, Test>;
-  readonly pace = new Pace();
+  readonly #pace = new Pace();
+  #clock = new Clock();
   readonly #trainer: Trainer | ChunkTrainer;
   readonly #task: Task<Train, Test, Unit>;
   readonly #settings: TrainSettings;
@@ -115,6 +106,16 @@ class Run<Train extends string, Test extends string, Unit extends string> {
     this.progress = new Progress(task, checkpoint);
   }
 
+  /** Starts to measure an epoch, or what is left of one. */
+  startClock(): void {
+    this.#clock = new Clock();
+  }
+
+  /** Counts a call, which ends now, by the numbers of examples of its steps. */
+  countCall(examples: readonly number[]): void {
+    this.#pace.countSteps(examples);
+  }
+
   /**
    * Counts a step by the outputs of its call, at its place in the call. Returns the metrics of the step
    * alone. Throws DivergedError where one of them is not finite.
@@ -129,6 +130,7 @@ class Run<Train extends string, Test extends string, Unit extends string> {
       if (Number.isFinite(value)) return value;
       throw this.#diverged(this.progress.step + 1, `the ${output} is ${value}`);
     });
+    this.#clock.count(examples);
     return this.progress.count(values, examples);
   }
 
@@ -138,29 +140,41 @@ class Run<Train extends string, Test extends string, Unit extends string> {
     const { stepsPerEpoch } = this.#task;
     const { epochs, evaluateEveryEpochs = 1 } = this.#settings;
     const steps = stepsPerEpoch * epochs;
-    const evaluations = (epoch: number) => Math.floor(epoch / evaluateEveryEpochs);
     const done = Math.floor((step - 1) / stepsPerEpoch);
-    const isLastExtra = epochs % evaluateEveryEpochs > 0;
+    const evaluations = Math.ceil(epochs / evaluateEveryEpochs) - Math.floor(done / evaluateEveryEpochs);
     return {
       epoch: done + 1,
       step,
       steps,
       metrics,
       learningRate: this.#learningRate,
-      examplesPerSecond: this.pace.examplesPerSecond,
-      secondsLeft: this.pace.secondsFor(
-        steps - step,
-        evaluations(epochs) - evaluations(done) + Number(isLastExtra),
-      ),
+      examplesPerSecond: this.#pace.examplesPerSecond,
+      secondsLeft: this.#pace.secondsFor(steps - step, evaluations),
     };
   }
 
-  async *finishEpoch(clock: Clock): AsyncGenerator<TrainingEvent<Train, Test, Unit>> {
+  /** Ends a call of so many steps: evaluates and saves where the last one was the end of an epoch or is due. */
+  async *finishCall(callSteps: number): AsyncGenerator<TrainingEvent<Train, Test, Unit>> {
+    const { epochs, checkpointEverySteps, evaluateEveryEpochs = 1, signal } = this.#settings;
+    const { step, epochs: done } = this.progress;
+    const isEpochEnd = step % this.#task.stepsPerEpoch === 0;
+    const isEvaluated = done % evaluateEveryEpochs === 0 || done === epochs;
+    const isDue = step % checkpointEverySteps < callSteps;
+    if (isEpochEnd && isEvaluated) {
+      yield* this.#finishEpoch();
+      this.#pace.countEvaluation();
+      this.startClock();
+    } else if (isEpochEnd || isDue || signal?.aborted) {
+      yield await this.save("last");
+    }
+  }
+
+  async *#finishEpoch(): AsyncGenerator<TrainingEvent<Train, Test, Unit>> {
     const { metrics } = this.progress;
-    const { rate } = clock;
+    const { rate } = this.#clock;
     const test = yield* this.#evaluate();
     const isBest = this.progress.finishEpoch(test);
-    yield { type: "epoch", record: this.#record(metrics, test, clock, rate), isBest };
+    yield { type: "epoch", record: this.#record(metrics, test, rate), isBest };
     if (isBest) yield await this.save("best");
     yield await this.save("last");
   }
@@ -174,7 +188,7 @@ class Run<Train extends string, Test extends string, Unit extends string> {
     }
   }
 
-  #record(train: Metrics<Train>, test: Metrics<Test>, clock: Clock, rate: number) {
+  #record(train: Metrics<Train>, test: Metrics<Test>, rate: number) {
     const prefixed = (prefix: string, metrics: Metrics<string>) =>
       Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`${prefix}_${name}`, value]));
     return {
@@ -184,7 +198,7 @@ class Run<Train extends string, Test extends string, Unit extends string> {
       ...prefixed("test", test),
       learning_rate: this.#learningRate,
       [`${this.#task.unit}_per_second`]: rate,
-      seconds: clock.seconds,
+      seconds: this.#clock.seconds,
     } as EpochRecord<Train, Test, Unit>;
   }
 
