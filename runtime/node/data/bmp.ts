@@ -12,6 +12,11 @@ const MOST_PIXELS = 0x3fff * 0x3fff;
 /** The compressions whose rows are plain numbers: BI_RGB, BI_BITFIELDS and BI_ALPHABITFIELDS. */
 const plainCompressions = [0, 3, 6];
 
+const DAMAGED = "it is damaged or was cut off";
+
+/** The bytes of four masks, which follow the first 40 bytes of the header. */
+const MASK_BYTES = 16;
+
 /** Whether a file is a BMP by its first bytes. */
 export function isBmp(file: Uint8Array): boolean {
   return file[0] === 0x42 && file[1] === 0x4d;
@@ -23,7 +28,7 @@ export function isBmp(file: Uint8Array): boolean {
  */
 export function decodeBmp(file: Uint8Array): RawPicture {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (file.length < 54) throw new Error("it is damaged or was cut off");
+  if (file.length < 54) throw new Error(DAMAGED);
   const [start, headerSize] = [view.getUint32(10, true), view.getUint32(14, true)];
   const [width, rows] = [view.getInt32(18, true), view.getInt32(22, true)];
   const [bits, compression] = [view.getUint16(28, true), view.getUint32(30, true)];
@@ -31,10 +36,11 @@ export function decodeBmp(file: Uint8Array): RawPicture {
   if (headerSize < 40 || !plainCompressions.includes(compression) || ![1, 4, 8, 16, 24, 32].includes(bits)) {
     throw new Error("it is a BMP of a kind that is not read here, save it as PNG or JPEG");
   }
-  if (!(width > 0 && height > 0)) throw new Error("it is damaged or was cut off");
+  if (!(width > 0 && height > 0)) throw new Error(DAMAGED);
   if (width * height > MOST_PIXELS) throw new Error("it has more pixels than can be decoded");
   const stride = 4 * Math.ceil((width * bits) / 32);
-  if (start + stride * height > file.length) throw new Error("it is damaged or was cut off");
+  const headerEnd = compression === 0 ? 54 : 54 + MASK_BYTES;
+  if (Math.max(headerEnd, start + stride * height) > file.length) throw new Error(DAMAGED);
   const colours = coloursOf(view, { headerSize, bits, compression });
   const channels = colours.hasAlpha ? 4 : 3;
   const data = new Uint8Array(width * height * channels);
@@ -76,7 +82,7 @@ interface Header {
 
 function coloursOf(view: DataView, { headerSize, bits, compression }: Header): Colours {
   if (bits <= 8) {
-    const count = view.getUint32(46, true) || 2 ** bits;
+    const count = Math.min(view.getUint32(46, true) || 2 ** bits, 2 ** bits);
     const palette = Array.from({ length: count }, (_, i) => {
       const at = 14 + headerSize + 4 * i;
       return at + 4 > view.byteLength ? [0, 0, 0] : [2, 1, 0].map((byte) => view.getUint8(at + byte));

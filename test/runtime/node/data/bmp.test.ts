@@ -58,6 +58,14 @@ test("1, 4 and 8 bits: numbers of a palette", () => {
   expect([...eight.data]).toEqual([second, first].flat());
 });
 
+test("a palette that says that it has four thousand million colours takes no more memory than 256", () => {
+  const file = Buffer.from(
+    bmp({ bits: 8, width: 1, height: 1, rows: [[1]], palette: [0, 0, 0, 0, 3, 2, 1, 0] }),
+  );
+  file.writeUInt32LE(0xffffffff, 46);
+  expect([...decodeBmp(file).data]).toEqual([1, 2, 3]);
+});
+
 test("16 bits: five for each colour; 32 bits: masks, with alpha where they have one", () => {
   const row = Buffer.alloc(2);
   row.writeUInt16LE((31 << 10) | (0 << 5) | 31);
@@ -74,6 +82,11 @@ test.each([
   ["a cut-off file", (file: Uint8Array) => file.subarray(0, file.length - 1), /damaged or was cut off/],
   ["a compressed file", (file: Uint8Array) => file.with(30, 1), /a kind that is not read here/],
   ["a size of nothing", (file: Uint8Array) => file.fill(0, 18, 22), /damaged or was cut off/],
+  [
+    "masks that are cut off",
+    (file: Uint8Array) => file.with(30, 3).subarray(0, 62),
+    /damaged or was cut off/,
+  ],
   ["too many pixels", (file: Uint8Array) => file.fill(0x7f, 18, 26), /more pixels than can be decoded/],
 ])("%s is refused", (_, change, message) => {
   const file = bmp({ bits: 24, width: 2, height: 1, rows: [[1, 2, 3, 4, 5, 6]] });
