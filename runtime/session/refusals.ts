@@ -1,3 +1,4 @@
+import type { Tensor } from "onnxruntime-common";
 import { UserError } from "../../graph-builder/errors.ts";
 import { ortReason } from "../device/ort-errors.ts";
 
@@ -27,6 +28,31 @@ export function missingModel(kind: "eval" | "optimizer" | "source"): UserError {
   return new UserError(`The session has no ${kind} model.`, {
     code: "model-missing",
     details: { model: kind },
+  });
+}
+
+/** Throws UserError where a tensor has another type or shape than the parameter that it is to replace. */
+export function expectSameShape(
+  parameter: string,
+  { type, dims }: Pick<Tensor, "type" | "dims">,
+  given: Pick<Tensor, "type" | "dims">,
+): void {
+  if (given.type === type && given.dims.join() === dims.join()) return;
+  throw new UserError(
+    `${parameter} is ${type} [${dims.join(", ")}] and cannot take ${given.type} [${given.dims.join(", ")}].`,
+    {
+      code: "parameter-shape",
+      details: { parameter, type, shape: dims, given: { type: given.type, shape: given.dims } },
+    },
+  );
+}
+
+/** Throws UserError where a parameter is not float32, as those in one buffer are. */
+export function expectFloat32(parameter: string, { type }: Pick<Tensor, "type">): void {
+  if (type === "float32") return;
+  throw new UserError(`${parameter} is ${type}, and only float32 parameters go into one buffer.`, {
+    code: "parameter-type",
+    details: { parameter, type },
   });
 }
 

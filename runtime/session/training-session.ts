@@ -1,19 +1,22 @@
 import type { Tensor } from "onnxruntime-common";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import { restoreModel } from "../../artifacts/restore.ts";
-import {
-  type Binding,
-  type InputSizes,
-  Tensor as TensorProto,
-  UserError,
-} from "../../graph-builder/index.ts";
+import { type Binding, type InputSizes, Tensor as TensorProto } from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
 import { floatData, fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
 import { freezeModel } from "../inference/freeze-model.ts";
 import { BoundSession, type Controls } from "./bound-session.ts";
 import { CallGuard } from "./call-guard.ts";
 import { type DecodedModel, decodeSources, type LoweredModels, lowerModels } from "./lowered-models.ts";
-import { expectName, expectRate, missingGradients, missingModel, wrongBuffer } from "./refusals.ts";
+import {
+  expectFloat32,
+  expectName,
+  expectRate,
+  expectSameShape,
+  missingGradients,
+  missingModel,
+  wrongBuffer,
+} from "./refusals.ts";
 import type { Slot } from "./slot.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
 import { TrainingState } from "./training-state.ts";
@@ -245,16 +248,7 @@ export class TrainingSession {
   setParameter(name: string, tensor: Tensor): void {
     this.#guard.expectIdle("setParameter");
     const slot = this.#parameterSlot(name);
-    const { type, dims } = slot.tensor;
-    if (tensor.type !== type || tensor.dims.join() !== dims.join()) {
-      throw new UserError(
-        `${name} is ${type} [${dims.join(", ")}] and cannot take ${tensor.type} [${tensor.dims.join(", ")}].`,
-        {
-          code: "parameter-shape",
-          details: { parameter: name, type, shape: dims, given: { type: tensor.type, shape: tensor.dims } },
-        },
-      );
-    }
+    expectSameShape(name, slot.tensor, tensor);
     slot.set(fromOrtTensor(tensor));
   }
 
@@ -392,12 +386,8 @@ export class TrainingSession {
   #parameters(trainableOnly: boolean): Slot[] {
     return this.parameterNames(trainableOnly).map((name) => {
       const slot = this.#state.slot(name);
-      const { type } = slot.tensor;
-      if (type === "float32") return slot;
-      throw new UserError(`${name} is ${type}, and only float32 parameters go into one buffer.`, {
-        code: "parameter-type",
-        details: { parameter: name, type },
-      });
+      expectFloat32(name, slot.tensor);
+      return slot;
     });
   }
 }
