@@ -1,9 +1,9 @@
 import type { Tensor } from "onnxruntime-common";
-import { type EvaluationBatch, evalBatches } from "../data/batches.ts";
+import type { EvaluationBatch } from "../data/batches.ts";
 import type { Dataset } from "../data/types.ts";
 import { floatData } from "../device/tensors.ts";
 import type { EvaluationProgress } from "../loop/task.ts";
-import { type Evaluation, EvaluationSums, type ImageScore, scoreOf } from "./evaluation.ts";
+import { type Evaluation, evaluate, type ImageScore, scoreOf } from "./evaluation.ts";
 
 /** What a network says of every image of a data set. */
 export interface Predictions {
@@ -15,29 +15,27 @@ export interface Predictions {
 }
 
 /**
- * Runs a network, which `logitsOf` is, on every image of a data set. Yields the progress, returns the
- * predictions. Throws UserError for a label that is none of the network's classes.
+ * Evaluates a model, which `logitsOf` runs, as `evaluate` does, and keeps its logits. Yields the progress,
+ * returns the predictions. Throws UserError for a label that is none of the model's classes.
  */
 export async function* predictAll(
   dataset: Dataset,
   batchSize: number,
   logitsOf: (batch: EvaluationBatch) => Promise<Tensor>,
 ): AsyncGenerator<EvaluationProgress, Predictions> {
-  const sums = new EvaluationSums(dataset);
   let [classes, logits] = [0, new Float32Array(0)];
   let done = 0;
-  for (const batch of evalBatches(dataset, batchSize)) {
+  const evaluation = yield* evaluate(dataset, batchSize, async (batch) => {
     const found = await logitsOf(batch);
-    sums.add(found, batch.labels);
     if (done === 0) {
       classes = Number(found.dims[1]);
       logits = new Float32Array(dataset.count * classes);
     }
     logits.set(floatData(found), done * classes);
     done += batch.labels.length;
-    yield { done, of: dataset.count };
-  }
-  return { classes, logits, evaluation: sums.result() };
+    return found;
+  });
+  return { classes, logits, evaluation };
 }
 
 /** Softmax of the logits [classes] of an image, in double precision. */
