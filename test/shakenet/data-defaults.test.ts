@@ -13,13 +13,17 @@ test.each([
 });
 
 test.each([
-  [40, 100],
-  [270, 36],
-  [5_000, 30],
-  [100_000, 30],
-])("%d pictures are seen in %d epochs", (count, epochs) => {
-  expect(settingsForCount(count, {}).epochs).toBe(epochs);
-});
+  [40, 100, 30],
+  [270, 36, 12],
+  [5_000, 30, 5],
+  [100_000, 30, 5],
+])(
+  "%d pictures are seen in %d epochs by a new network, in %d by one that has learnt",
+  (count, own, trained) => {
+    expect(settingsForCount(count, {}).epochs).toBe(own);
+    expect(settingsForCount(count, {}, "trained").epochs).toBe(trained);
+  },
+);
 
 test("a batch size that was given stays", () => {
   expect(settingsForCount(270, { batchSize: 64 }).batchSize).toBe(64);
