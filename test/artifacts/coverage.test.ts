@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { generateArtifacts, type Loss, trainingCoverage } from "../../artifacts/index.ts";
-import { encodeModel } from "../../graph-builder/index.ts";
+import { encodeModel, Tensor } from "../../graph-builder/index.ts";
 import { normal, smallCnn, twoHeads } from "../support/artifact-models.ts";
-import { fileOf, info, initializer, nodeOf } from "../support/file-model.ts";
+import { type FileParts, fileOf, floats, info, initializer, nodeOf } from "../support/file-model.ts";
 
 const square = (name: string) => initializer(name, normal(name, [3, 3]));
 
@@ -76,4 +76,87 @@ test("running statistics, whole numbers and single numbers are no parameters", (
       ]),
     ),
   );
+});
+
+/** A file with an input x of float[n, 3], an output y of the same type, and an operator that nobody knows. */
+function withMystery(parts: FileParts): Uint8Array {
+  return fileOf({
+    opsets: { "": 17, "some.domain": 1 },
+    input: [info("x", ["n", 3])],
+    output: [info("y", ["n", 3])],
+    ...parts,
+  });
+}
+
+test("a node behind a value of unknown type is a consequence: only the node that makes the value is named", () => {
+  const { obstacles, parameters } = trainingCoverage(
+    withMystery({
+      initializer: ["before", "after"].map(square),
+      node: [
+        nodeOf("MatMul", ["x", "before"], ["b"]),
+        nodeOf("Mystery", ["b"], ["m"], [], "some.domain"),
+        nodeOf("MatMul", ["m", "after"], ["y"]),
+      ],
+    }),
+  );
+  expect(obstacles).toMatchObject([{ node: "m_node", outputs: ["y"], parameters: ["before", "after"] }]);
+  expect(parameters.map(({ reason }) => reason)).toEqual([obstacles[0]?.reason, obstacles[0]?.reason]);
+});
+
+test("a node that is kept with numbers in its attributes is named, also where no parameter is before it", () => {
+  const obstaclesOf = (coefficients: readonly number[]) =>
+    trainingCoverage(
+      withMystery({
+        valueInfo: [info("m", ["n", 3])],
+        initializer: [square("after")],
+        node: [
+          nodeOf("Mystery", ["x"], ["m"], [floats("coefficients", coefficients)], "some.domain"),
+          nodeOf("MatMul", ["m", "after"], ["y"]),
+        ],
+      }),
+    ).obstacles;
+  expect(obstaclesOf([1, 2])).toMatchObject([{ node: "m_node", outputs: ["y"], parameters: [] }]);
+  expect(obstaclesOf([])).toEqual([]);
+});
+
+test("running statistics that are read through Identity are no parameters", () => {
+  const vector = (name: string, value: number) =>
+    initializer(name, new Tensor("float", [3], Float32Array.of(value, value, value)));
+  const { parameters, constants } = trainingCoverage(
+    fileOf({
+      input: [info("x", ["n", 3, 4, 4])],
+      output: [info("y", ["n", 3, 4, 4])],
+      initializer: [vector("scale", 1), vector("bias", 2), vector("mean", 3), vector("var", 4)],
+      node: [
+        nodeOf("Identity", ["mean"], ["same_mean"]),
+        nodeOf("Identity", ["var"], ["same_var"]),
+        nodeOf("BatchNormalization", ["x", "scale", "bias", "same_mean", "same_var"], ["y"]),
+      ],
+    }),
+  );
+  expect(parameters.map(({ name }) => name)).toEqual(["scale", "bias"]);
+  const reason = "running statistics of batch normalisation";
+  expect(constants).toMatchObject([
+    { name: "mean", reason },
+    { name: "var", reason },
+  ]);
+});
+
+test("a constant that no layer reads can be trained by its name where a gradient reaches it", () => {
+  const { constants } = trainingCoverage(
+    withMystery({
+      valueInfo: [info("m", ["n", 3])],
+      initializer: ["near", "far"].map((name) => initializer(name, normal(name, [3]))),
+      node: [
+        nodeOf("Mul", ["x", "far"], ["f"]),
+        nodeOf("Mystery", ["f"], ["m"], [], "some.domain"),
+        nodeOf("Mul", ["m", "near"], ["y"]),
+      ],
+    }),
+  );
+  const unread = "no layer reads them as a weight, bias or scale";
+  expect(constants.map(({ name, reason }) => [name, reason])).toEqual([
+    ["far", `${unread}, and no gradient reaches them`],
+    ["near", `${unread}; each can be trained by its full name`],
+  ]);
 });

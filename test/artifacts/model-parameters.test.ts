@@ -43,6 +43,30 @@ test("numbers of the program that are added to a product are no bias of it", () 
   expect(found).toEqual(["weight"]);
 });
 
+// names that an exporter made up, so that the place alone tells a bias
+test.each([
+  ["its channels", "val_1", [3, 1], ["weight", "val_1"]],
+  ["another axis", "val_2", [2], ["weight"]],
+] as const)("what is added to a product behind a Cast and a Transpose: %s", (_, name, dims, expected) => {
+  const found = parameters((g, { x }) => {
+    const product = g.MatMul(g.Reshape(x, g.int64([-1, 2, 2])), weight(g, "weight", [2, 3]));
+    return g.Add(g.Transpose(g.Cast(product, { to: 1 }), { perm: [0, 2, 1] }), weight(g, name, dims));
+  });
+  expect(found).toEqual(expected);
+});
+
+test.each([
+  ["its channels", "val_1", [1, 3, 1, 1], ["filters", "val_1"]],
+  ["another axis", "val_2", [2], ["filters"]],
+] as const)("what is added to a convolution: %s", (_, name, dims, expected) => {
+  const found = parameters((g, { x }) => {
+    const image = g.Reshape(x, g.int64([-1, 1, 2, 2]));
+    const channels = g.Conv(image, weight(g, "filters", [3, 1, 1, 1]), { kernel_shape: [1, 1] });
+    return g.Add(channels, weight(g, name, dims));
+  });
+  expect(found).toEqual(expected);
+});
+
 test("a bias of zeros that the exporter made up is no parameter, and one with a name is", () => {
   const found = parameters((g, { x }) => {
     const hidden = g.Gemm(x, weight(g, "first", [4, 4]), g.constant(floats([0, 0, 0, 0]), "val_5"));

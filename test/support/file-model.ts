@@ -67,6 +67,8 @@ export const int = (name: string, value: number): IAttribute => encodeAttribute(
 export const ints = (name: string, value: readonly number[]): IAttribute =>
   encodeAttribute(name, "ints", value);
 export const float = (name: string, value: number): IAttribute => encodeAttribute(name, "float", value);
+export const floats = (name: string, value: readonly number[]): IAttribute =>
+  encodeAttribute(name, "floats", value);
 export const text = (name: string, value: string): IAttribute => encodeAttribute(name, "string", value);
 
 /** A graph as an attribute: a branch of If, the body of Loop or Scan. */
