@@ -9,7 +9,7 @@ function tileOf(label: string, predicted: string, name: string): Tile {
   return { source, side: 4, name, label, predicted, confidence: 0.9, labelProbability: 0.05 };
 }
 
-/** What a report of a run shows: as many classes as names are given, each with ten images, a third of them wrong. */
+/** What a report of a run shows: a class for each name, each with ten images, a third of them wrong. */
 export function reportFacts(
   classNames: readonly string[],
   changes: Partial<ReportFacts["run"]> = {},
