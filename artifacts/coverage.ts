@@ -198,6 +198,8 @@ function hiddenParameters(graph: Graph, output: string, found: readonly Obstacle
     .map((node) => obstacle(node, node.operator.kept?.reason ?? "", output, []));
 }
 
+type Attribute = NonNullable<Node["operator"]["kept"]>["attributes"][number];
+
 /** Whether a node that is kept as it is has graphs or lists of numbers in its attributes. */
 function holdsWeights({ kept }: Node["operator"]): boolean {
   const isHeld = ({ g, graphs = [], floats = [], t }: Attribute) =>
@@ -217,8 +219,6 @@ function obstacle(
 function namesIn(graph: Graph, values: readonly Value[]): string[] {
   return parametersOf(partFor(graph, values)).map(({ name }) => name);
 }
-
-type Attribute = NonNullable<Node["operator"]["kept"]>["attributes"][number];
 
 /** Obstacles of several outputs, each node once for a reason; a reason may be the end of a longer one. */
 function joined(obstacles: readonly Obstacle[]): Obstacle[] {

@@ -60,8 +60,8 @@ export interface GenerateOptions {
   /** The learning rate that a session starts with; 0.001 by default. */
   readonly learningRate?: number | undefined;
   /**
-   * The factor of the learning rate of all parameters but those of the last layer, for a model that has learnt
-   * before; 1 by default.
+   * The factor of the learning rate of all parameters but those of the last layer; 1 by default. A smaller
+   * one suits a model that has learnt before.
    */
   readonly bodyRate?: number | undefined;
   /** Outputs of the model, or values inside it, that both models return behind `loss`. */

@@ -110,8 +110,8 @@ export function floatConstants(graph: Graph): ReadonlyMap<string, NamedConstant>
 }
 
 /**
- * Whether a value is a running mean or variance and nothing else. PyTorch's older exporter reads equal ones of
- * several layers through Identity.
+ * Whether a value is a running mean or variance and nothing else. PyTorch's older exporter reads equal ones
+ * of several layers through Identity.
  */
 export function isStatistic({ uses }: Value): boolean {
   const isRead = ({ node, index }: Use): boolean =>
@@ -189,7 +189,7 @@ function isBias(node: Node, { name = "", constant }: Value): boolean {
   );
 }
 
-/** The axis of the channels of what a product made, also as another type or with its axes in another order. */
+/** The axis of the channels of what a product made; a Cast or a Transpose may be between. */
 function channelsOf({ producer, shape }: Value): number | undefined {
   if (isOp(producer, "MatMul", "Gemm", "FusedMatMul")) return shape.length - 1;
   if (isOp(producer, "Conv", "ConvTranspose")) return 1;

@@ -9,8 +9,8 @@ export interface NetworkMode extends Joining {
 
 /** What a block, counted from 0, adds to its shortcut. */
 export interface Joining {
-  /** Of a block with two branches. */
+  /** Mixes the two branches of a block. */
   readonly mix: (branch1: Value, branch2: Value, block: number) => Value;
-  /** Of a block with one branch. */
+  /** Scales the branch of a block that has one, or returns it as it is. */
   readonly drop: (branch: Value, block: number) => Value;
 }

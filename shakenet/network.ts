@@ -14,8 +14,8 @@ export interface NetworkSettings {
   readonly network?: NetworkKind | undefined;
   readonly depth: number;
   /**
-   * Channels of the first stage; the second has twice, the third four times as many. Of a PyramidNet, those
-   * of its stem.
+   * Channels of the first stage; the second has twice, the third four times as many. A PyramidNet's stem has
+   * as many, and its channels grow from there.
    */
   readonly width: number;
   /** How many channels the last block of a PyramidNet has more than its stem; 48 where left out. */
@@ -90,10 +90,10 @@ export function blockCount({ depth }: Pick<NetworkSettings, "depth">): number {
 }
 
 /**
- * Appends a network from raw pixels to logits: images uint8 or float [batch, channels, side, side] (0..255) to
- * float [batch, classes]. A ShakeNet is exact to the author's code (xgastaldi/shake-shake
- * models/shakeshake.lua): stem without ReLU, pre-activation branches, no ReLU after a block's sum, none of the
- * convolutions with a bias. Throws UserError where the settings do not make a network.
+ * Appends a network from raw pixels to logits: images uint8 or float [batch, channels, side, side] (0..255)
+ * to float [batch, classes]. A ShakeNet is exact to the author's code (xgastaldi/shake-shake
+ * models/shakeshake.lua): stem without ReLU, pre-activation branches, no ReLU after a block's sum, no
+ * convolution with a bias. Throws UserError where the settings do not make a network.
  */
 export function appendNetwork(
   g: Builder,

@@ -1,9 +1,9 @@
 import { paperAugmentation } from "../runtime/data/augmentation.ts";
 
 /**
- * shakenet: Shake-Shake's network (Gastaldi 2017). preact-resnet: a ResNet with pre-activation (He et al. 2016,
- * arXiv 1603.05027). pyramidnet: an additive PyramidNet (Han et al. 2017, arXiv 1610.02915). All have blocks
- * of two 3x3 convolutions.
+ * shakenet: Shake-Shake's network (Gastaldi 2017). preact-resnet: a ResNet with pre-activation (He et al.
+ * 2016, arXiv 1603.05027). pyramidnet: an additive PyramidNet (Han et al. 2017, arXiv 1610.02915). Each
+ * branch of a block has two 3x3 convolutions.
  */
 export const networks = ["shakenet", "preact-resnet", "pyramidnet"] as const;
 export type NetworkKind = (typeof networks)[number];
@@ -15,7 +15,7 @@ export type NetworkKind = (typeof networks)[number];
 export const regularizations = ["shake-shake", "shake-drop", "none"] as const;
 export type Regularization = (typeof regularizations)[number];
 
-/** The widening factor of a PyramidNet where nothing says another one, as of the paper's smallest. */
+/** The widening factor of a PyramidNet where nothing says another one: that of the paper's smallest. */
 export const defaultAlpha = 48;
 
 /** The survival probability of a network's last block, of the paper (Yamada et al. 2018, section 4). */

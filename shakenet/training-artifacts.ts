@@ -6,6 +6,7 @@ import type { Manifest, TrainingArtifacts } from "../artifacts/manifest.ts";
 import { costOf } from "../graph-builder/cost.ts";
 import type { PictureFacts } from "../runtime/data/types.ts";
 import { blockCount, networkName, networkTitle } from "./network.ts";
+import type { Regularization } from "./paper-settings.ts";
 import { regularizationOf } from "./regularization.ts";
 import { type ArtifactSettings, artifactSettingsSchema, optimizerRule, settingsIn } from "./settings.ts";
 import { networkTensors, shakeNetForm, shakeNetTraining, trainingModel } from "./training-graph.ts";
@@ -38,7 +39,7 @@ export function isShakeNetManifest(manifest: Manifest, where = "The manifest"): 
 
 /** What artifacts may have beside their network. */
 export interface ArtifactExtras extends Pick<GenerateOptions, "chunk"> {
-  /** Of one's own pictures, what the checkpoint keeps for the exported network. */
+  /** What the checkpoint keeps of one's own pictures for the exported network. */
   readonly pictures?: Pick<PictureFacts, "classNames" | "background"> | undefined;
 }
 
@@ -70,7 +71,7 @@ export function buildTrainingArtifacts(
     ]),
     docStrings: {
       training: `${name}: forward, loss${fused ? ", backward and update" : " and backward"}`,
-      evaluation: `${name}: evaluation with ${meanOf(settings)}`,
+      evaluation: `${name}: evaluation with ${meanOfNoise[regularizationOf(settings)]}`,
       optimizer: `${name}: ${optimizer} step`,
     },
   });
@@ -104,12 +105,12 @@ export function parameterCount({ trainable, frozen, properties }: Checkpoint): n
   return names.reduce((sum, name) => sum + ((trainable.get(name) ?? frozen.get(name))?.data.length ?? 0), 0);
 }
 
-/** What stands for the random numbers of the training where nothing is random. */
-function meanOf(settings: ArtifactSettings): string {
-  return { "shake-shake": "alpha = 0.5", "shake-drop": "E[b + alpha - b alpha]", none: "running statistics" }[
-    regularizationOf(settings)
-  ];
-}
+/** What an evaluation has in place of the training's random numbers, by the kind of noise. */
+const meanOfNoise: Readonly<Record<Regularization, string>> = {
+  "shake-shake": "alpha = 0.5",
+  "shake-drop": "E[b + alpha - b alpha]",
+  none: "running statistics",
+};
 
 function trainedNames(settings: ArtifactSettings): string[] {
   const parameters = networkTensors(settings).filter(({ kind }) => kind === "parameter");

@@ -12,8 +12,8 @@ export interface TrainingJoining extends Joining {
 }
 
 /**
- * Appends the inputs of a training graph's noise, and returns how it joins branches: Shake-Shake takes `alpha`
- * and `beta`, ShakeDrop `b` too, and `none` nothing.
+ * Appends the inputs of a training graph's noise, and returns how it joins branches. Shake-Shake takes
+ * `alpha` and `beta`, ShakeDrop takes `b` too, and `none` takes nothing.
  */
 export function trainingJoining(g: Builder, settings: NetworkSettings): TrainingJoining {
   const regularization = regularizationOf(settings);

@@ -5,7 +5,7 @@ import { decodeMessage, UnknownFieldError } from "./wire.ts";
 /** A model's message that holds a graph. */
 export type ParsedModel = Message<"ModelProto"> & { readonly graph: Message<"GraphProto"> };
 
-/** The messages of which nothing is kept but what `decode.ts` reads: what else they say would be lost. */
+/** The messages of which `decode.ts` keeps only the fields that it reads: any other field would be lost. */
 export const messagesReadWhole = new Set<string>([
   "AttributeProto",
   "TensorProto",

@@ -12,8 +12,8 @@ export interface TrainBatch {
 export type EvaluationBatch = TrainBatch;
 
 /**
- * What becomes of the images of an epoch that do not fill a batch: they are a smaller last batch, as in the
- * paper's code, or they are spread, so that no two batches of an epoch differ by more than one image.
+ * The batches of an epoch whose images do not fill the last one. `smaller`: the last batch is smaller, as in
+ * the paper's code. `spread`: all batches of an epoch have the same number of images, or one fewer.
  */
 export const lastBatches = ["smaller", "spread"] as const;
 export type LastBatch = (typeof lastBatches)[number];
@@ -38,9 +38,11 @@ export function stepsPerEpoch({ count }: Pick<Dataset, "count">, batchSize: numb
  * The training batch of a step, counted from 0 over the whole run. It is a pure function of (data set,
  * settings, step).
  *
- * Every epoch shuffles the images anew and, unless they are spread, keeps its last, smaller batch, as the
- * author's loader does (fb.resnet.torch, dataloader.lua: `torch.randperm`,
- * `math.min(batchSize, size - idx + 1)`): every image is seen once in an epoch, and the cosine of the learning rate counts ceil(count / batchSize) steps in each.
+ * Every epoch shuffles the images anew. Unless they are spread, its last batch is the smaller rest, as in the
+ * author's loader (fb.resnet.torch, dataloader.lua: `torch.randperm`, `math.min(batchSize, size - idx + 1)`).
+ * So every image is seen once in an epoch, and the cosine of the learning rate counts ceil(count / batchSize)
+ * steps in each.
+ *
  * With the paper's augmentation an image is flipped with probability 1/2, then cropped at one of 9 x 9 places
  * after padding by 4 pixels. The author pads with zeros after normalising (transforms.lua: RandomCrop), which
  * in raw pixels is the data set's mean, here rounded.

@@ -5,7 +5,7 @@ export interface ConfusionCell {
   readonly images: number;
 }
 
-/** Counts labels and predictions. Only pairs that occur take memory, so there may be any number of classes. */
+/** Counts pairs of a label and a prediction. Only pairs that occur take memory. */
 export class ConfusionCounts {
   readonly #rows = new Map<number, Map<number, number>>();
 

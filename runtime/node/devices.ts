@@ -5,9 +5,9 @@ import type { Device } from "../device/device.ts";
 import { deviceLowering } from "../device/lowerings.ts";
 import { type DeviceName, expectDevice } from "../device/names.ts";
 
-// ONNX Runtime's builds for Linux and macOS report to Microsoft, and write files into the home and the temporary
-// folder, unless this variable is set before they are loaded. Threads have no environment of their own to set
-// it in, so it is set where this module is imported first.
+// ONNX Runtime's builds for Linux and macOS report to Microsoft, and write files into the home folder and the
+// temporary folder, unless this variable is set before they are loaded. Threads have no environment of their
+// own to set it in, so it is set where this module is imported first.
 process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
 
 interface Provider {

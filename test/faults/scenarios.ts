@@ -57,8 +57,8 @@ function trainScenario(reference: string): Scenario {
 }
 
 /**
- * Everything that a run decides, without what the clock says. Throws Error where metrics.csv has not the epochs
- * of metrics.jsonl.
+ * Everything that a run decides, without what the clock says. Throws Error where metrics.csv does not have
+ * the epochs of metrics.jsonl.
  */
 export async function runDigest(run: string): Promise<string> {
   const hash = createHash("sha256");

@@ -189,9 +189,9 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
   }
 
   /**
-   * Removes temporary files of killed writes, and what belongs to epochs that the last checkpoint has not
-   * finished: their metrics, and their checkpoints, which a run leaves behind that goes on from an older one.
-   * Makes metrics.csv anew where it differs from metrics.jsonl: a kill between the two leaves an older one.
+   * Removes temporary files of killed writes, and the metrics and checkpoints of epochs that the last
+   * checkpoint has not finished: a run that goes on from an older checkpoint makes them again. Writes
+   * metrics.csv anew where it differs from metrics.jsonl, as it does where a kill came between the two.
    */
   async prepareToResume(): Promise<void> {
     await removeTemporaryFiles(this.path);

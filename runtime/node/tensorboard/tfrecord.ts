@@ -4,7 +4,7 @@
  */
 const [HEADER, FOOTER] = [12, 4];
 
-/** CRC32C of all bytes: Castagnoli's polynomial 0x1EDC6F41, reflected (RFC 3720). */
+/** The CRC32C of each byte: Castagnoli's polynomial 0x1EDC6F41, reflected (RFC 3720). */
 const table = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte;
   for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
@@ -34,7 +34,7 @@ export function encodeRecord(data: Uint8Array): Uint8Array {
   return record;
 }
 
-/** The whole records of a file in their order. A record that a killed process cut, or a damaged one, ends them. */
+/** The records of a file in their order, up to one that is damaged or that a killed process has cut. */
 export function* decodeRecords(file: Uint8Array): Generator<Uint8Array> {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   for (let start = 0; start + HEADER + FOOTER <= file.length; ) {

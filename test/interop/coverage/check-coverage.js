@@ -1,6 +1,6 @@
 // holds what `shake inspect MODEL --training` says of a model against what training it does:
 // check-coverage.js MODEL RUN
-// RUN is JSON: `feeds` has tensors as in ../tensors.js, `opaque` the reason where ONNX Runtime cannot run the model.
+// RUN is JSON: `feeds` has tensors as in ../tensors.js, `opaque` says why ONNX Runtime cannot run the model.
 // Prints JSON: the figures of the report, and `wrong`, a sentence for each claim that is not true.
 
 import { execFileSync } from "node:child_process";
@@ -70,7 +70,7 @@ async function outputsOfModel() {
   return outputs;
 }
 
-/** Checks that a loss on an output trains parameters: gradients against differences, and a step that moves them. */
+/** Checks that a loss on an output trains parameters: its gradients, and what a step changes. */
 async function checkTrainable(output, names) {
   const options = {
     loss: { type: "mse", input: output, target: "coverage_target" },
@@ -131,8 +131,8 @@ async function checkGradients({ trainingModel, checkpoint, manifest }, given, na
 }
 
 /**
- * A random direction of all parameters: half of it lies around the gradient, so that the loss moves more than a
- * float rounds it, and half of it anywhere.
+ * A random direction of all parameters. Half of it lies around the gradient, so that the loss changes by more
+ * than a float's rounding; the other half is anywhere.
  */
 function direction(gradients, read, seed) {
   let place = seed * 1e8;

@@ -26,8 +26,8 @@ export interface PackingOptions {
   /** Called while the files are compared with what is decoded already. */
   readonly onCompared?: ((done: number, of: number) => void) | undefined;
   /**
-   * Of many new pictures, so many are decoded and kept at a time: a call that is interrupted loses no more.
-   * 2,000 where left out.
+   * How many of many new pictures are decoded before they are kept; 2,000 where left out. A call that is
+   * interrupted loses no more than these.
    */
   readonly partSize?: number | undefined;
 }
@@ -88,8 +88,8 @@ export async function packPictures(
 }
 
 /**
- * Decodes many new pictures in parts, each a pack of its own; fewer than two parts are left to the pack. Opens
- * them into `packs` and `known`. Returns how many pictures are decoded then.
+ * Decodes many new pictures in parts, each a pack of its own, and adds these to `packs` and `known`. Leaves
+ * fewer pictures than two parts to the pack. Returns how many pictures are decoded then.
  */
 async function decodeParts(
   path: string,
