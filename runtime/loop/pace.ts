@@ -22,6 +22,11 @@ export class TrimmedMean {
   }
 }
 
+/** How many evaluations follow those of the first `done` epochs: one every `every` epochs, and the last one. */
+export function evaluationsLeft(done: number, epochs: number, every = 1): number {
+  return Math.ceil(epochs / every) - Math.floor(done / every);
+}
+
 /**
  * The speed of a run by its last steps and evaluations, for the display of a rate and of the time left. It
  * goes on from epoch to epoch, and pauses do not change it.

@@ -9,7 +9,7 @@ import { prepareCall, takeCall } from "./calls.ts";
 import { Clock } from "./clock.ts";
 import { DivergedError } from "./diverged-error.ts";
 import type { CheckpointKind, EpochRecord, TrainingEvent } from "./events.ts";
-import { Pace } from "./pace.ts";
+import { evaluationsLeft, Pace } from "./pace.ts";
 import { mapMetrics, Progress } from "./progress.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Metrics, Task } from "./task.ts";
@@ -138,10 +138,10 @@ class Run<Train extends string, Test extends string, Unit extends string> {
   position() {
     const { step, metrics } = this.progress;
     const { stepsPerEpoch } = this.#task;
-    const { epochs, evaluateEveryEpochs = 1 } = this.#settings;
+    const { epochs, evaluateEveryEpochs } = this.#settings;
     const steps = stepsPerEpoch * epochs;
     const done = Math.floor((step - 1) / stepsPerEpoch);
-    const evaluations = Math.ceil(epochs / evaluateEveryEpochs) - Math.floor(done / evaluateEveryEpochs);
+    const evaluations = evaluationsLeft(done, epochs, evaluateEveryEpochs);
     return {
       epoch: done + 1,
       step,

@@ -2,6 +2,7 @@ import { averagedCheckpoint } from "../../../artifacts/averages.ts";
 import { countIn, decodeCheckpoint } from "../../../artifacts/index.ts";
 import { firstImages } from "../../../runtime/data/types.ts";
 import { evaluationBatchSize } from "../../../runtime/index.ts";
+import { evaluationsLeft } from "../../../runtime/loop/pace.ts";
 import { timeStep } from "../../../runtime/loop/time-step.ts";
 import type { ShakeNetEngine } from "../../../shakenet/node/run.ts";
 import { countsTable, warningsOf } from "../../data/describe.ts";
@@ -64,7 +65,7 @@ async function measure(
   engine: ShakeNetEngine,
 ): Promise<Measured> {
   const { config, where, taskOf } = prepared;
-  const { epochs, learningRate, batchSize, evaluateEveryEpochs = 1 } = config;
+  const { epochs, learningRate, batchSize, evaluateEveryEpochs } = config;
   const task = taskOf(sets, engine.device);
   const steps = epochs * task.stepsPerEpoch;
   const done = countIn(decodeCheckpoint(checkpoint, where).properties, "step", where) ?? 0;
@@ -78,7 +79,7 @@ async function measure(
   const batches = Math.ceil(sets.testSet.count / batch);
   // the first batch comes after the model is opened
   const evaluation = (first - start + (batches - 1) * (second - first)) / 1000;
-  const evaluations = Math.ceil((epochs - Math.floor(done / task.stepsPerEpoch)) / evaluateEveryEpochs);
+  const evaluations = evaluationsLeft(Math.floor(done / task.stepsPerEpoch), epochs, evaluateEveryEpochs);
   return {
     step: step.seconds,
     examples: step.examples,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Pace, TrimmedMean } from "../../../runtime/loop/pace.ts";
+import { evaluationsLeft, Pace, TrimmedMean } from "../../../runtime/loop/pace.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["performance"] });
@@ -51,6 +51,18 @@ test("evaluations count as long as they took, and not as steps", () => {
   pace.countEvaluation();
   steps(pace, [100]);
   expect(pace.secondsFor(10, 4)).toBeCloseTo(21);
+});
+
+test.each([
+  [0, 5, 1, 5],
+  [4, 5, 1, 1],
+  [0, 5, 2, 3],
+  // after the epochs 4 and 5
+  [3, 5, 2, 2],
+  [4, 5, 2, 1],
+  [5, 6, 2, 1],
+])("%d epochs of %d with an evaluation every %d leave %d evaluations", (done, epochs, every, left) => {
+  expect(evaluationsLeft(done, epochs, every)).toBe(left);
 });
 
 test("a call of several steps counts each of them", () => {
