@@ -5,7 +5,7 @@ import { UserError } from "../../../graph-builder/errors.ts";
 import type { LabelledImages, LoadOptions, Split } from "../../data/types.ts";
 import { readFileBytes } from "../files.ts";
 import type { DownloadOptions } from "./download.ts";
-import { type PublishedFile, publishedDigest } from "./transfer.ts";
+import { type PublishedFile, publishedDigest, sizeIfThere } from "./transfer.ts";
 
 /** The content of a file of a data set. */
 export interface OpenedFile {
@@ -118,12 +118,5 @@ async function find(
   throw new UserError(
     `${path} ${fault} where a file of ${title} of ${bytes} bytes should be: give the folder of ${version} with --data-dir.`,
     { code: "data-missing" },
-  );
-}
-
-function sizeIfThere(path: string): Promise<number | undefined> {
-  return stat(path).then(
-    (entry) => entry.size,
-    () => undefined,
   );
 }

@@ -39,7 +39,7 @@ export async function hasFiles(
 ): Promise<boolean> {
   for (const file of files) {
     const path = join(folder, file.name);
-    if ((await sizeOf(path)) !== file.bytes) return false;
+    if ((await sizeIfThere(path)) !== file.bytes) return false;
     const [algorithm, hex] = publishedDigest(file);
     if (check === "digest" && (await digestOf(path, algorithm)) !== hex) return false;
   }
@@ -52,11 +52,11 @@ async function digestOf(path: string, algorithm: "sha256" | "md5"): Promise<stri
   return hash.digest("hex");
 }
 
-/** The size of a file in bytes, 0 where there is none. */
-export async function sizeOf(path: string): Promise<number> {
+/** The size of a file in bytes; undefined where there is none. */
+export function sizeIfThere(path: string): Promise<number | undefined> {
   return stat(path).then(
     ({ size }) => size,
-    () => 0,
+    () => undefined,
   );
 }
 
@@ -82,13 +82,13 @@ export async function receive(
   part: string,
   onProgress: OnReceived | undefined,
 ): Promise<void> {
-  let received = await sizeOf(part);
+  let received = (await sizeIfThere(part)) ?? 0;
   while (received < remote.bytes) {
     const failure = await request(remote, part, received, onProgress).then(
       () => "the connection was cut",
       networkFailure,
     );
-    const size = await sizeOf(part);
+    const size = (await sizeIfThere(part)) ?? 0;
     if (size <= received) throw unavailable(remote, failure, size);
     received = size;
   }

@@ -173,20 +173,8 @@ export async function writePack(
           return writeWhole(file, pixels, row * bytes);
         },
       });
-      const index: PackIndex = {
-        format: FORMAT,
-        size,
-        ...filled,
-        sums: filled.pictures.map((_, row) => sums[row] ?? 0),
-      };
-      const text = new TextEncoder().encode(JSON.stringify(index));
-      const start = filled.pictures.length * bytes;
-      await writeWhole(file, text, start);
-      const footer = Buffer.alloc(FOOTER);
-      footer.writeUInt32LE(crc32(text));
-      footer.writeBigUInt64LE(BigInt(text.length), 4);
-      footer.write(MAGIC, 12, "latin1");
-      await writeWhole(file, footer, start + text.length);
+      const rows = filled.pictures.map((_, row) => sums[row] ?? 0);
+      await writeIndex(file, { format: FORMAT, size, ...filled, sums: rows });
       await file.sync();
     } finally {
       await file.close();
@@ -198,6 +186,19 @@ export async function writePack(
   }
 }
 
+/** Writes the index behind the rows of a pack, and the last bytes behind it. */
+async function writeIndex(file: FileHandle, index: PackIndex): Promise<void> {
+  const text = new TextEncoder().encode(JSON.stringify(index));
+  const start = index.pictures.length * pixelsOf(index.size);
+  await writeWhole(file, text, start);
+  const footer = Buffer.alloc(FOOTER);
+  footer.writeUInt32LE(crc32(text));
+  footer.writeBigUInt64LE(BigInt(text.length), 4);
+  footer.write(MAGIC, 12, "latin1");
+  await writeWhole(file, footer, start + text.length);
+}
+
+/** The index of a pack; undefined where the file is another one, or where the index is damaged. */
 async function readIndex(file: FileHandle): Promise<PackIndex | undefined> {
   const { size } = await file.stat();
   const footer = Buffer.alloc(FOOTER);
