@@ -1,6 +1,7 @@
 import type { Checkpoint } from "../artifacts/checkpoint.ts";
 import { UserError } from "../graph-builder/errors.ts";
 import { describeData, isDatasetName } from "../runtime/data/dataset.ts";
+import { pixelFormats } from "../runtime/data/picture-input.ts";
 import type { PictureFacts } from "../runtime/data/types.ts";
 import { defaultForm, type InferenceForm } from "./inference-form.ts";
 import { inferenceModel, type ModelNotes } from "./inference-model.ts";
@@ -76,9 +77,6 @@ export function modelNotes(
     opset: form.opset,
   };
 }
-
-/** ONNX's names of the pixels by the number of channels; that of colours is the default. */
-const pixelFormats: Readonly<Record<number, string>> = { 1: "Gray8", 4: "Rgba8" };
 
 const exportFlags: Readonly<Record<keyof ExportForm, string>> = {
   input: "input",

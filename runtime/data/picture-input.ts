@@ -133,8 +133,8 @@ const nominalRanges: Readonly<Record<string, string>> = {
   "0.5/0.5": "Normalized_1_1",
 };
 
-/** ONNX's names of pixels by the number of channels; that of colours is the default. */
-const pixelFormats: Readonly<Record<number, string>> = { 1: "Gray8", 4: "Rgba8" };
+/** ONNX's names of the pixels by the number of channels; that of colours is the default. */
+export const pixelFormats: Readonly<Record<number, string>> = { 1: "Gray8", 4: "Rgba8" };
 
 /** The metadata that say how a model is fed: ONNX's standard ones, and what these cannot say. */
 export function feedingMetadata(
