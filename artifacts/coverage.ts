@@ -190,7 +190,7 @@ function isConsequence({ inputs, operator }: Node): boolean {
   return !holdsWeights(operator) && inputs.some((input) => input?.type.kind === "other");
 }
 
-/** Nodes that are not read and may hold weights, where nothing else is said of them. */
+/** An obstacle for each node that is kept as it is and may hold weights, unless `found` has one for it. */
 function hiddenParameters(graph: Graph, output: string, found: readonly Obstacle[]): Obstacle[] {
   const nodes = nodesFor(graph, [graph.output(output)]).filter(({ operator }) => holdsWeights(operator));
   return nodes
@@ -220,7 +220,10 @@ function namesIn(graph: Graph, values: readonly Value[]): string[] {
   return parametersOf(partFor(graph, values)).map(({ name }) => name);
 }
 
-/** Obstacles of several outputs, each node once for a reason; a reason may be the end of a longer one. */
+/**
+ * Joins the obstacles of several outputs: each node once for a reason. Where a reason is the end of a longer
+ * one, the longer one stays.
+ */
 function joined(obstacles: readonly Obstacle[]): Obstacle[] {
   const found: Obstacle[] = [];
   for (const each of obstacles) {

@@ -14,7 +14,7 @@ export function evaluationJoining(g: Builder, settings: NetworkSettings): Joinin
   };
 }
 
-/** How a graph joins branches where nothing is random in training either: both evenly, one as it is. */
+/** How a graph joins branches where training has no noise: the mean of two, and one as it is. */
 export function evenJoining(g: Builder): Joining {
   return { mix: (branch1, branch2) => evenMix(g, branch1, branch2), drop: (branch) => branch };
 }

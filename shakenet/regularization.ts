@@ -64,7 +64,7 @@ export function expectRegularization(settings: NoiseSettings): void {
 
 /**
  * The settings that decide the noise of a network, and the widening of a PyramidNet, with every default
- * filled in. A ShakeNet has none beside its scheme.
+ * filled in; none for a ShakeNet, whose noise is decided by its scheme of forward, backward and level.
  */
 export function completeNoise(settings: NoiseSettings): Partial<NoiseSettings> {
   const { network = "shakenet", alpha = defaultAlpha, survival = lastSurvival } = settings;

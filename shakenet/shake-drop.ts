@@ -7,7 +7,7 @@ export interface ShakeDropCoefficients {
   readonly b: Float32Array<ArrayBuffer>;
   /** The factor of a branch that does not survive, in the forward pass, from U[-1, 1). */
   readonly alpha: Float32Array<ArrayBuffer>;
-  /** That of its gradient, from U[0, 1). */
+  /** The factor of that branch's gradient, from U[0, 1). */
   readonly beta: Float32Array<ArrayBuffer>;
 }
 

@@ -34,9 +34,9 @@ export function confusionMatrix(cells: readonly ConfusionCell[], classes: number
   return rows;
 }
 
-/** Two different classes, the images of one of which were taken for the other. */
+/** Images of a class that were taken for another class. */
 export interface ConfusedPair extends ConfusionCell {
-  /** The images of the label. */
+  /** The number of all images of the class `label`. */
   readonly of: number;
 }
 

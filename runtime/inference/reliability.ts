@@ -33,6 +33,7 @@ export class ReliabilitySums {
 
   /** Adds a prediction: the probability of the predicted class, and whether that is the right one. */
   add(confidence: number, isRight: boolean): void {
+    // a confidence that is not a number counts in the first bin
     const bin = Math.min(BINS - 1, Math.max(0, Math.ceil(confidence * BINS) - 1)) || 0;
     this.#images[bin] = (this.#images[bin] ?? 0) + 1;
     this.#confidence[bin] = (this.#confidence[bin] ?? 0) + confidence;

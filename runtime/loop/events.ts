@@ -34,9 +34,9 @@ export type TrainingEvent<
       /** The metrics of this step alone. */
       readonly batchMetrics: Metrics<Train>;
       readonly learningRate: number;
-      /** The usual rate of the last steps, without pauses. */
+      /** The rate of the last steps, as a trimmed mean: a pause has no effect. */
       readonly examplesPerSecond: number;
-      /** The time of the other steps and evaluations, by what the last ones usually took. */
+      /** The time of the steps and evaluations that are left, by the trimmed mean of the last ones. */
       readonly secondsLeft: number;
     }
   | { readonly type: "evaluation"; readonly done: number; readonly of: number }

@@ -2,8 +2,8 @@
 const WINDOW = 64;
 
 /**
- * What is usual among the last measurements: their mean without the largest and the smallest eighth (a
- * trimmed mean). A pause, such as a suspended laptop, is one large measurement and has no effect.
+ * The mean of the last measurements without the largest and the smallest eighth (a trimmed mean). A pause,
+ * such as a suspended laptop, is one large measurement and has no effect.
  */
 export class TrimmedMean {
   readonly #values: number[] = [];

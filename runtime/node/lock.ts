@@ -111,7 +111,7 @@ export async function withLock<T>(
 /** Whether a living process holds the lock at `path`. Changes nothing. */
 export async function isLocked(path: string): Promise<boolean> {
   if (!existsSync(path)) return false;
-  // where nothing can be written, the clock of another machine cannot be asked
+  // the clock of another machine is that of a new file; where none can be written, the lock counts as held
   return !(await isAbandoned(path, await readHolder(path)).catch(() => false));
 }
 

@@ -113,7 +113,7 @@ export async function readZipEntry(file: FileHandle, entry: ZipEntry, path: stri
   throw damaged(path, `${name} is damaged`);
 }
 
-/** Undefined for what is damaged, and for what inflates to more than its directory says. */
+/** The inflated content; undefined where it is damaged, or longer than its directory says. */
 function inflated(content: Buffer, bytes: number): Promise<Buffer | undefined> {
   const maxOutputLength = Math.min(Math.max(1, bytes), 2 ** 31 - 1);
   return inflate(content, { maxOutputLength }).catch(() => undefined);

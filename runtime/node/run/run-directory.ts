@@ -228,8 +228,8 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
   }
 
   /**
-   * Keeps the last checkpoint as that of an epoch too, and removes the oldest of those that were kept beyond
-   * a number of them. The best checkpoint is a file of its own, which is never removed.
+   * Copies the last checkpoint to that of an epoch. Where more than `most` epochs have one, removes those of
+   * the oldest epochs. The best checkpoint is a file of its own, which is never removed.
    */
   async keepEpoch(epoch: number, most = Number.POSITIVE_INFINITY): Promise<void> {
     await writeFileAtomic(this.keptPath(epoch), await readFileBytes(this.checkpointPath("last")));

@@ -21,8 +21,8 @@ export class EventFile {
   }
 
   /**
-   * Starts a file for what comes after a step. What older files in the folder have of later steps is removed,
-   * with the images of this step, which belong to the end of a run: so that nothing is there twice. Throws
+   * Starts a file for the events after a step. Removes later events from the older files in the folder, and
+   * the images of this step, which the end of a run has written, so that no event is there twice. Throws
    * UserError where the system refuses to write.
    */
   static async start(folder: string, step: number): Promise<EventFile> {

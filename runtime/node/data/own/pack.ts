@@ -62,7 +62,7 @@ export interface PackIndex {
   readonly begun: number;
   /** In the order of the rows. */
   readonly pictures: readonly PackedPicture[];
-  /** The CRC-32 of each row; 0 for a row that was not written, of a broken picture. */
+  /** The CRC-32 of each row; 0 for the row of a broken picture, which is not written. */
   readonly sums: readonly number[];
 }
 
