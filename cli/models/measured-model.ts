@@ -1,9 +1,9 @@
-import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { artifactFiles, decodeCheckpoint, readFileBytes, restoreModel } from "../../artifacts/index.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { datasetOf } from "../../runtime/data/dataset.ts";
 import type { CheckpointKind } from "../../runtime/index.ts";
+import { isFolder } from "../../runtime/node/files.ts";
 import { isRun, runOfCheckpoint } from "../../runtime/node/run/run-directory.ts";
 import { checkpointSettings, frozenModel } from "../../shakenet/provenance.ts";
 import type { RunData } from "../data/measured.ts";
@@ -24,9 +24,9 @@ export interface MeasuredModel {
 }
 
 /**
- * The classifier that a path names: the folder of a run or a folder in it, of which `kind` is a checkpoint; a checkpoint of a
- * run or of its own; training artifacts; or an exported model. Throws UserError where it is none of them, and
- * where `kind` is given for a file.
+ * The classifier that a path names: the folder of a run or a folder in it, of which `kind` is a checkpoint; a
+ * checkpoint of a run or of its own; training artifacts; or an exported model. Throws UserError where it is
+ * none of them, and where `kind` is given for a file.
  */
 export async function openMeasuredModel(path: string, kind?: CheckpointKind): Promise<MeasuredModel> {
   const ofRun = await runOf(path);
@@ -40,13 +40,10 @@ export async function openMeasuredModel(path: string, kind?: CheckpointKind): Pr
       details: { setting: "checkpoint", path },
     });
   }
-  const isFolder = await stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  const file = isFolder ? join(path, artifactFiles.checkpoint) : path;
+  const isInFolder = await isFolder(path);
+  const file = isInFolder ? join(path, artifactFiles.checkpoint) : path;
   const bytes = await readFileBytes(file).catch((error: unknown) => {
-    if (!isFolder) throw error;
+    if (!isInFolder) throw error;
     throw new UserError(`${path} is neither the folder of a run nor one of training artifacts.`, {
       code: "run-missing",
       details: { path },

@@ -1,7 +1,7 @@
 import { type Dataset, type Predictions, probabilitiesOf, scoreOf } from "../../runtime/index.ts";
 import { csvLine } from "../csv.ts";
 
-/** The most probabilities that a file holds; beyond them it has those of the prediction and the label alone. */
+/** The most probabilities that a file holds; a larger set gets those of the prediction and the label alone. */
 const MOST = 20_000_000;
 
 /**

@@ -27,6 +27,14 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
   await flushFolder(folder);
 }
 
+/** Whether a folder, or a link to one, is at a path that this process can look at. */
+export async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}
+
 /**
  * Throws UserError, as writeFileAtomic would, where a file cannot be written because of what is at its path
  * now: so that a command can say so before it computes for long.

@@ -1,8 +1,8 @@
-import { stat } from "node:fs/promises";
 import { type Checkpoint, countIn, decodeCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/index.ts";
 import { datasetOf, isDatasetName } from "../../../runtime/data/dataset.ts";
 import { ownDataPath } from "../../../runtime/node/data/own/own-pictures.ts";
+import { isFolder } from "../../../runtime/node/files.ts";
 import { openDevice, writeFileAtomic } from "../../../runtime/node/index.ts";
 import { openRun, provenanceOf, runAround } from "../../../shakenet/node/run.ts";
 import type { RunConfig } from "../../../shakenet/node/run-config.ts";
@@ -81,12 +81,9 @@ async function openSource({
   data: named,
 }: ExportGiven): Promise<Source> {
   const data = named === undefined ? undefined : ((await ownDataPath(named)) ?? named);
-  const isFolder = await stat(source).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  const directory = isFolder ? await openRun(source) : await runAround(source);
-  const where = isFolder && directory ? directory.checkpointPath(kind) : source;
+  const isInFolder = await isFolder(source);
+  const directory = isInFolder ? await openRun(source) : await runAround(source);
+  const where = isInFolder && directory ? directory.checkpointPath(kind) : source;
   const checkpoint = decodeCheckpoint(await readFileBytes(where), where);
   if (!directory) {
     const known = datasetOf(checkpointSettings(checkpoint, where));

@@ -14,6 +14,7 @@ import {
   UserError,
 } from "../../../graph-builder/index.ts";
 import { type DeviceName, graphOnDevice } from "../../../runtime/index.ts";
+import { isFolder } from "../../../runtime/node/files.ts";
 import { openDevice, readExternalData } from "../../../runtime/node/index.ts";
 import { isRun } from "../../../runtime/node/run/run-directory.ts";
 import { shakeNetFunctions } from "../../../shakenet/functions.ts";
@@ -60,11 +61,7 @@ async function modelOn(device: DeviceName, model: Model): Promise<Model> {
 }
 
 async function inspect(path: string): Promise<Report> {
-  const isFolder = await stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  if (!isFolder) {
+  if (!(await isFolder(path))) {
     const bytes = await readFileBytes(path);
     return isCheckpoint(bytes)
       ? inspectCheckpoint(decodeCheckpoint(bytes, path))

@@ -1,7 +1,7 @@
 import { UserError } from "../../../graph-builder/errors.ts";
 import { pixelsOf } from "../../../runtime/data/types.ts";
 import { floatData } from "../../../runtime/device/tensors.ts";
-import type { Classifier } from "../../../runtime/index.ts";
+import { type Classifier, probabilitiesOf } from "../../../runtime/index.ts";
 import { readPicture } from "../../../runtime/node/index.ts";
 import type { NamedPicture } from "./named-pictures.ts";
 
@@ -81,10 +81,8 @@ async function readOrTell(
 
 /** Every class with its probability, the likeliest first. */
 function ranked(logits: Float32Array, classNames: readonly string[]): Candidate[] {
-  const largest = logits.reduce((most, logit) => Math.max(most, logit), Number.NEGATIVE_INFINITY);
-  const odds = Array.from(logits, (logit) => Math.exp(logit - largest));
-  const sum = odds.reduce((total, value) => total + value, 0);
-  return odds
-    .map((value, i) => ({ class: classNames[i] ?? `class ${i}`, probability: value / sum }))
-    .sort((a, b) => b.probability - a.probability);
+  return Array.from(probabilitiesOf(logits), (probability, i) => ({
+    class: classNames[i] ?? `class ${i}`,
+    probability,
+  })).sort((a, b) => b.probability - a.probability);
 }

@@ -1,6 +1,6 @@
-import { stat } from "node:fs/promises";
 import { UserError } from "../../../graph-builder/errors.ts";
 import { picturesUnder } from "../../../runtime/node/data/own/listing.ts";
+import { isFolder } from "../../../runtime/node/files.ts";
 
 /** A picture file to classify. */
 export interface NamedPicture {
@@ -16,11 +16,7 @@ export interface NamedPicture {
 export async function namedPictures(paths: readonly string[]): Promise<NamedPicture[]> {
   const pictures: NamedPicture[] = [];
   for (const path of paths) {
-    const isFolder = await stat(path).then(
-      (found) => found.isDirectory(),
-      () => false,
-    );
-    if (!isFolder) {
+    if (!(await isFolder(path))) {
       pictures.push({ path, isFound: false });
       continue;
     }

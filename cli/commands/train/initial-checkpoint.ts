@@ -1,4 +1,3 @@
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type Checkpoint,
@@ -9,6 +8,7 @@ import {
 import { UserError } from "../../../graph-builder/errors.ts";
 import type { Tensor } from "../../../graph-builder/index.ts";
 import { datasetOf, datasets, describeData } from "../../../runtime/data/dataset.ts";
+import { isFolder } from "../../../runtime/node/files.ts";
 import { type ArtifactSettings, checkpointSettings } from "../../../shakenet/index.ts";
 import { runAround } from "../../../shakenet/node/run.ts";
 
@@ -23,11 +23,7 @@ export interface InitialCheckpoint {
 
 /** Reads a checkpoint, or the last one of a run. Throws UserError where it is not one of a ShakeNet. */
 export async function readInitialCheckpoint(path: string): Promise<InitialCheckpoint> {
-  const isFolder = await stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  const where = isFolder ? join(path, "checkpoints", "last") : path;
+  const where = (await isFolder(path)) ? join(path, "checkpoints", "last") : path;
   const checkpoint = decodeCheckpoint(await readFileBytes(where), where);
   const settings = checkpointSettings(checkpoint, where);
   const run = await runAround(where);

@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../../../graph-builder/errors.ts";
 import type { LabelledImages, LoadOptions, Split } from "../../data/types.ts";
-import { readFileBytes } from "../files.ts";
+import { isFolder, readFileBytes } from "../files.ts";
 import type { DownloadOptions } from "./download.ts";
 import { type PublishedFile, publishedDigest, sizeIfThere } from "./transfer.ts";
 
@@ -94,11 +93,7 @@ async function readSplit(
 async function findFolder(dataDir: string, folders: readonly string[]): Promise<string> {
   for (const name of folders) {
     const nested = join(dataDir, name);
-    const isFolder = await stat(nested).then(
-      (entry) => entry.isDirectory(),
-      () => false,
-    );
-    if (isFolder) return nested;
+    if (await isFolder(nested)) return nested;
   }
   return dataDir;
 }
