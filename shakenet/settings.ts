@@ -20,9 +20,11 @@ export interface ArtifactSettings extends NetworkSettings {
   readonly momentum: number;
   /**
    * With Muon: a factor of the learning rate of the parameters that SGD updates, which are the last layer and
-   * all vectors; 1 where left out. Their weight decay is divided by it.
+   * all vectors; 1 where left out.
    */
   readonly sgdRate?: number | undefined;
+  /** With Muon: the coupled weight decay of these parameters; `weightDecay / sgdRate` where left out. */
+  readonly sgdDecay?: number | undefined;
   /** The weight decay of all parameters, including batch normalisation's, as in the author's code. */
   readonly weightDecay: number;
   /** The weight decay of batch normalisation's scales and biases; that of all parameters where left out. */
@@ -82,6 +84,7 @@ export const artifactSettingsSchema = z.looseObject({
   fused: z.optional(z.boolean()),
   momentum: z.number(),
   sgdRate: z.optional(z.number()),
+  sgdDecay: z.optional(z.number()),
   weightDecay: z.number(),
   normDecay: z.optional(z.number()),
   biasRate: z.optional(z.number()),
@@ -114,15 +117,20 @@ export function optimizerRule(settings: ArtifactSettings): OptimizerRule {
   };
 }
 
-function updateRule({ optimizer, momentum, weightDecay, sgdRate = 1 }: ArtifactSettings): OptimizerRule {
+function updateRule(settings: ArtifactSettings): OptimizerRule {
+  const { optimizer, momentum, weightDecay, sgdRate = 1, sgdDecay } = settings;
   const rule = ruleOf(optimizer);
   if (rule.kind === "sgd-nesterov" || rule.kind === "sgd-momentum") return { ...rule, momentum, weightDecay };
-  if (rule.kind === "muon") return { ...rule, momentum, weightDecay, sgdRate };
+  if (rule.kind === "muon") {
+    return { ...rule, momentum, weightDecay, sgdRate, ...(sgdDecay === undefined ? {} : { sgdDecay }) };
+  }
   return rule.kind === "adamw" ? { ...rule, weightDecay } : rule;
 }
 
 function parameterGroups(settings: ArtifactSettings): ParameterGroups {
-  const { optimizer, weightDecay, normDecay = weightDecay, biasRate = 1, stem = "paper" } = settings;
+  const { optimizer, weightDecay, sgdRate = 1, sgdDecay, biasRate = 1, stem = "paper" } = settings;
+  // a group's decay is divided by sgdRate
+  const { normDecay = sgdDecay === undefined ? weightDecay : sgdDecay * sgdRate } = settings;
   // plain SGD has no weight decay here
   const decay = (value: number) => (optimizer === "sgd" ? {} : { weightDecay: value });
   const bias = { learningRate: biasRate, ...decay(normDecay / biasRate) };

@@ -30,7 +30,8 @@ export interface ParameterRule {
 
 /**
  * The rule of a parameter of some rank in its groups. Where Muon does not update it, that is SGD with
- * Nesterov momentum, at Muon's rate times `sgdRate` and with the weight decay over it.
+ * Nesterov momentum, at Muon's rate times `sgdRate` and with the weight decay `sgdDecay`, or that of its
+ * group over `sgdRate`.
  */
 export function ruleOfParameter(
   { groups = {}, ...rule }: UpdateRule & { readonly groups?: ParameterGroups | undefined },
@@ -44,8 +45,10 @@ export function ruleOfParameter(
   if (changedRule.kind !== "muon" || isOrthogonalized(changedRule, rank)) {
     return { rule: changedRule, rateFactor: learningRate };
   }
-  const { momentum, weightDecay, sgdRate } = changedRule;
-  const sgd = { kind: "sgd-nesterov", momentum, weightDecay: weightDecay / sgdRate } as const;
+  const { momentum, weightDecay, sgdRate, sgdDecay } = changedRule;
+  const isOfGroup = settings.weightDecay !== undefined || sgdDecay === undefined;
+  const decay = isOfGroup ? weightDecay / sgdRate : sgdDecay;
+  const sgd = { kind: "sgd-nesterov", momentum, weightDecay: decay } as const;
   return { rule: sgd, rateFactor: learningRate * sgdRate };
 }
 

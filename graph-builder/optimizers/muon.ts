@@ -11,9 +11,11 @@ export interface MuonSettings {
   readonly newtonSchulzSteps: number;
   /**
    * A factor of the learning rate of the parameters that SGD updates: those of rank 0 or 1, and those with no
-   * Newton-Schulz iteration. Their weight decay is divided by it.
+   * Newton-Schulz iteration.
    */
   readonly sgdRate: number;
+  /** The coupled weight decay of these parameters, as torch.optim.SGD's; `weightDecay / sgdRate` by default. */
+  readonly sgdDecay?: number | undefined;
 }
 
 /** The polynomial a x + b x^3 + c x^5 that moves singular values towards 1 (Jordan et al. 2024). */

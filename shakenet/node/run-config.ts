@@ -151,6 +151,13 @@ export const runSettingGroups = {
       .positive()
       .optional()
       .describe("with muon: factor of the learning rate of the last layer and of vectors [default: 1]"),
+    sgdDecay: z
+      .number()
+      .min(0)
+      .optional()
+      .describe(
+        "with muon: weight decay of the last layer and of vectors [default: --weight-decay over --sgd-rate]",
+      ),
     labelSmoothing: z
       .number()
       .min(0)
@@ -334,7 +341,7 @@ export function compiledSettings(settings: CompiledSettings): CompiledSettings {
   const { classes, optimizer, momentum, weightDecay, seed } = settings;
   const { stem, stemStride, initialization, outputScale, normDecay, biasRate, clipNorm, labelSmoothing } =
     settings;
-  const { sgdRate } = settings;
+  const { sgdRate, sgdDecay } = settings;
   return {
     network,
     depth,
@@ -356,6 +363,7 @@ export function compiledSettings(settings: CompiledSettings): CompiledSettings {
     clipNorm,
     labelSmoothing,
     sgdRate,
+    sgdDecay,
   };
 }
 

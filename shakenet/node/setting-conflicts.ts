@@ -23,6 +23,7 @@ type Settings = Partial<
     | "averageEverySteps"
     | "optimizer"
     | "sgdRate"
+    | "sgdDecay"
     | "earlySize"
     | "earlyShare"
     | "engine"
@@ -69,7 +70,8 @@ function shakingConflict(settings: Settings): SettingConflict | undefined {
 }
 
 function otherConflict(settings: Settings): SettingConflict | undefined {
-  const { average, averageDecay, averageEverySteps, optimizer, sgdRate, earlySize, earlyShare } = settings;
+  const { average, averageDecay, averageEverySteps, optimizer, earlySize, earlyShare } = settings;
+  const { sgdRate, sgdDecay } = settings;
   const mapUnit = 4 * (settings.stemStride ?? 1);
   const isMuon = optimizer === "muon";
   const averaging = `needs --average ${averageKinds.join(" or ")}`;
@@ -82,6 +84,7 @@ function otherConflict(settings: Settings): SettingConflict | undefined {
       `--average-every-steps ${averaging}.`,
     ],
     [sgdRate !== undefined && !isMuon, "sgdRate", "--sgd-rate needs --optimizer muon."],
+    [sgdDecay !== undefined && !isMuon, "sgdDecay", "--sgd-decay needs --optimizer muon."],
     [
       isMuon && whole !== undefined && whole !== ORT_TRAINING,
       "optimizer",

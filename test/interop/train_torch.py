@@ -35,6 +35,9 @@ def settings_parser() -> argparse.ArgumentParser:
     add("--learning-rate", type=float, default=0.2)
     add("--optimizer", choices=["sgd-nesterov", "muon"], default="sgd-nesterov")
     add("--muon-rate", type=float, default=0.1, help="learning rate of the filters that Muon updates")
+    add("--muon-decay", type=float, default=None, help="decoupled weight decay of Muon; without it, filters keep one norm")
+    add("--newton-schulz", type=int, default=3, help="iterations of Muon")
+    add("--muon-all", action="store_true", help="Muon for the filters of 1x1 too")
     add("--momentum", type=float, default=0.9)
     add("--weight-decay", type=float, default=1e-4)
     add("--norm-decay", type=float, default=None)
@@ -47,7 +50,8 @@ def settings_parser() -> argparse.ArgumentParser:
     add("--translate", type=int, default=4)
     add("--border", choices=["mean", "reflect"], default="mean")
     add("--cutout", type=int, default=0)
-    add("--small", type=float, default=0, help="share of the epochs in which images have 24x24 pixels")
+    add("--small", type=float, default=0, help="share of the epochs in which images are scaled to --small-size")
+    add("--small-size", type=int, default=24)
     add("--dirac", action="store_true")
     add("--norm-momentum", type=float, default=0.1)
     add("--forward", choices=["shake", "even"], default="shake")
@@ -140,13 +144,13 @@ def rate(s: argparse.Namespace, step: int, steps: int) -> float:
     return end + 0.5 * (s.learning_rate - end) * (1 + math.cos(math.pi * share))
 
 
-def orthogonal(gradient: Tensor) -> Tensor:
-    """The nearest half-orthogonal matrix of filters, by five Newton-Schulz steps (Muon, Jordan 2024)."""
+def orthogonal(gradient: Tensor, iterations: int) -> Tensor:
+    """About the nearest half-orthogonal matrix of filters, by Newton-Schulz iterations (Muon, Jordan 2024)."""
     x = gradient.flatten(1).bfloat16()
     x = x / (x.norm() + 1e-7)
     is_tall = x.shape[0] > x.shape[1]
     x = x.T if is_tall else x
-    for _ in range(3):
+    for _ in range(iterations):
         square = x @ x.T
         x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
     return (x.T if is_tall else x).float().view_as(gradient)
@@ -156,7 +160,8 @@ class Optimizer:
     """Nesterov's momentum as torch.optim.SGD has it; the learning rate is a tensor, for a graph of kernels."""
 
     def __init__(self, net: nn.Module, s: argparse.Namespace, device: str):
-        filters = [m.weight for m in net.modules() if isinstance(m, nn.Conv2d) and m.kernel_size[0] == 3]
+        convolutions = [m for m in net.modules() if isinstance(m, nn.Conv2d)]
+        filters = [m.weight for m in convolutions if s.muon_all or m.kernel_size[0] == 3]
         self.filters = filters if s.optimizer == "muon" else []
         self.filter_momenta = [torch.zeros_like(p) for p in self.filters]
         self.filter_factor = s.muon_rate / s.learning_rate
@@ -165,6 +170,7 @@ class Optimizer:
         norm_decay = s.weight_decay if s.norm_decay is None else s.norm_decay
         biases = {id(m.bias) for m in net.modules() if isinstance(m, (nn.BatchNorm2d, WhiteningStem))}
         self.rate = torch.zeros((), device=device)
+        self.decay, self.iterations = s.muon_decay, s.newton_schulz
         self.momentum = s.momentum
         self.groups = []
         for chosen, factor, decay in (
@@ -180,8 +186,9 @@ class Optimizer:
     def step(self) -> None:
         for p, momentum in zip(self.filters, self.filter_momenta, strict=True):
             momentum.mul_(self.momentum).add_(p.grad)
-            p.mul_(len(p) ** 0.5 / p.norm())
-            p.sub_(orthogonal(p.grad + self.momentum * momentum) * (self.rate * self.filter_factor))
+            rate = self.rate * self.filter_factor
+            p.mul_(len(p) ** 0.5 / p.norm() if self.decay is None else 1 - rate * self.decay)
+            p.sub_(orthogonal(p.grad + self.momentum * momentum, self.iterations) * rate)
         for parameters, momenta, factor, decay in self.groups:
             gradients = torch._foreach_add([p.grad for p in parameters], parameters, alpha=decay)
             torch._foreach_mul_(momenta, self.momentum)
@@ -300,18 +307,22 @@ class Average:
 
 
 @torch.no_grad()
-def accuracy(net: nn.Module, pixels: Tensor, labels: Tensor, blocks: int, precision: str) -> tuple[float, float]:
-    """In percent: of the images, and of the images with their mirror images."""
+def accuracy(net: nn.Module, pixels: Tensor, labels: Tensor, blocks: int, precision: str) -> tuple[float, ...]:
+    """In percent: of the images, with their mirror images, and with both moved by a pixel to two corners too."""
     net.eval()
-    plain = mirrored = 0
+    plain = mirrored = shifted = 0
     for x, y in zip(pixels.split(1000), labels.split(1000), strict=True):
         half = torch.full((blocks, len(x)), 0.5, device=x.device)
         with torch.autocast(x.device.type, torch.bfloat16, precision == "mixed", cache_enabled=False):
             logits, turned = forward(net, x, half, half).float(), forward(net, x.flip(3), half, half).float()
+            moved = F.pad(x, (1, 1, 1, 1), mode="reflect")
+            corners = [moved[:, :, i : i + x.shape[2], i : i + x.shape[3]] for i in (0, 2)]
+            more = sum(forward(net, c, half, half).float() + forward(net, c.flip(3), half, half).float() for c in corners)
+        shifted += int((logits + turned + more / 2).argmax(1).eq(y).sum())
         plain += int((logits.argmax(1) == y).sum())
         mirrored += int((logits.softmax(1) + turned.softmax(1)).argmax(1).eq(y).sum())
     net.train()
-    return 100 * plain / len(labels), 100 * mirrored / len(labels)
+    return tuple(100 * count / len(labels) for count in (plain, mirrored, shifted))
 
 
 def train(s: argparse.Namespace, data: dict, device: str) -> dict:
@@ -325,7 +336,7 @@ def train(s: argparse.Namespace, data: dict, device: str) -> dict:
     steps = per_epoch * s.epochs
     optimizer = Optimizer(net, s, device)
     big = Step(s, net, optimizer, device, batch, blocks)
-    small = Step(s, net, optimizer, device, batch, blocks, 24) if s.small else big
+    small = Step(s, net, optimizer, device, batch, blocks, s.small_size) if s.small else big
     if device == "cuda":
         # the warm-up steps of a capture change the weights
         kept = {name: value.clone() for name, value in net.state_dict().items()}
@@ -346,7 +357,7 @@ def train(s: argparse.Namespace, data: dict, device: str) -> dict:
         step.correct.zero_()
         pixels, targets = augmenter.epoch(epoch)
         if step is not big:
-            pixels = F.interpolate(pixels, size=24, mode="bilinear", antialias=True)
+            pixels = F.interpolate(pixels, size=s.small_size, mode="bilinear", antialias=True)
         for i in range(per_epoch):
             part = slice(i * batch, (i + 1) * batch)
             step.run(pixels[part], targets[part], rate(s, done, steps), strength(s, done, steps))
@@ -356,10 +367,10 @@ def train(s: argparse.Namespace, data: dict, device: str) -> dict:
             curve.append(round(accuracy(net, test, data["test labels"], blocks, s.precision)[0], 2))
     train_accuracy = 100 * float(step.correct) / (per_epoch * batch)
     average.finish()
-    plain, mirrored = accuracy(net, test, data["test labels"], blocks, s.precision)
+    plain, mirrored, shifted = accuracy(net, test, data["test labels"], blocks, s.precision)
     seconds = time.monotonic() - began
     return {
-        "name": s.name, "seed": s.seed, "test": round(plain, 2), "mirrored": round(mirrored, 2),
+        "name": s.name, "seed": s.seed, "test": round(plain, 2), "mirrored": round(mirrored, 2), "shifted": round(shifted, 2),
         "train": round(train_accuracy, 2), "curve": [*curve, round(plain, 2)], "seconds": round(seconds, 1),
         "images/s": round(done * batch / seconds),
     }  # fmt: skip

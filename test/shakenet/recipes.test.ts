@@ -42,13 +42,15 @@ test("a run without a recipe has the settings that it always had", () => {
 
 test("what a recipe says falls away where it needs a setting that another one was given for", () => {
   const plain = withRecipe({ recipe: "fast", optimizer: "sgd-nesterov", learningRate: 2 });
-  expect(plain.sgdRate).toBeUndefined();
+  expect(plain).not.toHaveProperty("sgdRate");
+  expect(plain).not.toHaveProperty("sgdDecay");
   expect(runConfig(plain)).toMatchObject({ optimizer: "sgd-nesterov", learningRate: 2, earlySize: 24 });
   const whole = withRecipe({ recipe: "fast", optimizer: "sgd-nesterov", stepsPerCall: 8 });
   expect(whole.earlySize).toBeUndefined();
   expect(() => runConfig(withRecipe({ recipe: "fast", optimizer: "adamw", sgdRate: 3 }))).toThrow(
     "--sgd-rate needs --optimizer muon.",
   );
+  expect(() => runConfig({ sgdDecay: 0.1 })).toThrow("--sgd-decay needs --optimizer muon.");
   expect(() => runConfig(withRecipe({ recipe: "fast", stepsPerCall: 8 }))).toThrow(
     "--optimizer muon does not go with --steps-per-call",
   );

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { decodeModel } from "../../graph-builder/index.ts";
+import { ruleOfParameter } from "../../graph-builder/optimizers/groups.ts";
 import { buildTrainingArtifacts, optimizerRule } from "../../shakenet/index.ts";
 import { openTiny, tinySettings } from "../support/tiny-run.ts";
 
@@ -43,6 +44,23 @@ test("Muon leaves the last layer to SGD, whose rate and that of the biases multi
       "*.bn*.bias": { learningRate: 4, weightDecay: 0.0025 },
     },
   });
+});
+
+test("the decay of what SGD updates beside Muon is its own, for batch normalisation too", () => {
+  const settings = tinySettings({
+    optimizer: "muon",
+    weightDecay: 0.05,
+    biasRate: 8,
+    sgdRate: 16,
+    sgdDecay: 0.001,
+  });
+  const rule = optimizerRule(settings);
+  const decayOf = (name: string, rank: number) => ruleOfParameter(rule, name, rank).rule.weightDecay;
+  expect(decayOf("stage1.block0.branch0.conv1.weight", 4)).toBe(0.05);
+  expect(decayOf("fc.weight", 2)).toBe(0.001);
+  expect(decayOf("fc.bias", 1)).toBe(0.001);
+  expect(decayOf("stem.bn.weight", 1)).toBeCloseTo(0.001, 12);
+  expect(decayOf("stem.bn.bias", 1)).toBeCloseTo(0.001 / 8, 12);
 });
 
 test("a bias moves as many times as far as its rate says, and the other weights as before", async () => {

@@ -13,6 +13,7 @@ const settings = [
   "learningRate",
   "momentum",
   "sgdRate",
+  "sgdDecay",
   "weightDecay",
   "normDecay",
   "biasRate",

@@ -10,6 +10,7 @@ const momentumRules = ["sgd-momentum", "sgd-nesterov"] as const;
 const settingsOf: Readonly<Record<string, readonly OptimizerName[]>> = {
   momentum: [...momentumRules, "muon"],
   sgdRate: ["muon"],
+  sgdDecay: ["muon"],
   betas: ["adamw"],
   epsilon: ["adamw"],
 };
@@ -20,7 +21,7 @@ const settingsOf: Readonly<Record<string, readonly OptimizerName[]>> = {
  */
 export function ruleFrom(given: BuildGraphGiven): OptimizerRule {
   const { optimizer = "adamw", clipNorm, clipValue, groups, weightDecay, momentum, betas, epsilon } = given;
-  const { sgdRate } = given;
+  const { sgdRate, sgdDecay } = given;
   for (const [setting, optimizers] of Object.entries(settingsOf)) {
     if (given[setting as keyof BuildGraphGiven] === undefined || optimizers.includes(optimizer)) continue;
     throw new UserError(
@@ -29,7 +30,7 @@ export function ruleFrom(given: BuildGraphGiven): OptimizerRule {
     );
   }
   const [alpha, beta] = betas ?? [];
-  const changed = Object.entries({ weightDecay, momentum, sgdRate, alpha, beta, epsilon });
+  const changed = Object.entries({ weightDecay, momentum, sgdRate, sgdDecay, alpha, beta, epsilon });
   return {
     ...ruleOf(optimizer),
     ...Object.fromEntries(changed.filter(([, value]) => value !== undefined)),
