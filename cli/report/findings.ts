@@ -1,3 +1,4 @@
+import { counted } from "../../artifacts/counted.ts";
 import { confusedPairs } from "../../runtime/index.ts";
 import type { MeasuredFacts, ReportFacts, RunFacts } from "./facts.ts";
 import { nameOfPart, percent, wilsonInterval } from "./numbers.ts";
@@ -28,7 +29,7 @@ export function findingsOf({ run, measured, notes }: ReportFacts): readonly Find
 }
 
 function stateFindings({ state, records, epochs }: RunFacts): Finding[] {
-  const done = `${records.length} of ${epochs} epochs are measured`;
+  const done = `${records.length} of ${counted(epochs, "epoch")} ${records.length === 1 ? "is" : "are"} measured`;
   if (state === "diverged")
     return [
       {

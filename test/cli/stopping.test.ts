@@ -121,7 +121,7 @@ test("--patience-epochs ends a run that gets no better, and goes on with more of
   const end = step / 6;
   expect(JSON.parse(first.stdout)).toMatchObject({ stopped: "patience" });
   expect(end).toBeLessThan(30);
-  expect(first.stderr).toContain(`1 epochs brought no better one: the run ends after epoch ${end} of 30.`);
+  expect(first.stderr).toContain(`1 epoch brought no better one: the run ends after epoch ${end} of 30.`);
   expect(first.stderr).toContain(`  ${printedShake} train --resume stuck --patience-epochs 2\n`);
   expect(first.stderr).toContain(`  ${printedShake} export stuck --checkpoint best --out best.onnx\n`);
   const again = await shake(folder, "train", "--resume", "stuck", "--patience-epochs", "2", "--json");

@@ -36,7 +36,7 @@ function describe(own: OwnPictures, data: string, sheet: string): string {
     countsTable(own),
     "",
     formatFields({
-      pictures: `${readable.length.toLocaleString("en-US")} in ${own.classNames.length} classes`,
+      pictures: `${readable.length.toLocaleString("en-US")} in ${own.classNames.length} ${own.classNames.length === 1 ? "class" : "classes"}`,
       sizes: sizesOf(own).join(", "),
       "contact sheet": sheet,
     }),

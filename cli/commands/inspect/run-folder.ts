@@ -1,3 +1,4 @@
+import { counted } from "../../../artifacts/counted.ts";
 import { countIn } from "../../../artifacts/index.ts";
 import type { ClassificationRecord } from "../../../runtime/index.ts";
 import { networkName } from "../../../shakenet/index.ts";
@@ -29,7 +30,7 @@ export async function inspectRun(directory: ShakeNetRun | ModelRun): Promise<Rep
       run: path,
       network: "feeding" in config ? config.model : networkName(config),
       data: config.data,
-      progress: `${records.length} of ${config.epochs} epochs, step ${facts.step}`,
+      progress: `${records.length} of ${counted(config.epochs, "epoch")}, step ${facts.step}`,
       [`${part} accuracy`]: last && `${last.test_accuracy.toFixed(2)} %`,
       settings: Object.entries(config)
         .filter(([, value]) => value !== undefined)

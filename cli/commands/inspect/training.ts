@@ -1,3 +1,4 @@
+import { counted } from "../../../artifacts/counted.ts";
 import {
   type CoveredParameter,
   type Obstacle,
@@ -79,8 +80,7 @@ function layerOf([first, ...others]: CoveredParameter["layers"]): string {
 
 function describeObstacle({ reason, parameters }: Obstacle): string {
   if (parameters.length === 0) return `${reason}.\n  No parameters are found behind it.`;
-  const what = parameters.length === 1 ? "1 parameter" : `${parameters.length} parameters`;
-  return `${reason}.\n  This keeps ${what} from being trained: ${listed(parameters)}.`;
+  return `${reason}.\n  This keeps ${counted(parameters.length, "parameter")} from being trained: ${listed(parameters)}.`;
 }
 
 /** Why parameters cannot be trained that no obstacle keeps from it. */

@@ -1,4 +1,5 @@
 import { averagedCheckpoint } from "../../../artifacts/averages.ts";
+import { counted } from "../../../artifacts/counted.ts";
 import { countIn, decodeCheckpoint } from "../../../artifacts/index.ts";
 import { firstImages } from "../../../runtime/data/types.ts";
 import { evaluationBatchSize } from "../../../runtime/index.ts";
@@ -104,7 +105,7 @@ function describe(prepared: PreparedRun, sets: DataSets, measured: Measured, max
     step: `${milliseconds(step)} for ${examples} images, ${formatRate(examples / step)} images/s`,
     evaluation: `${milliseconds(evaluation)} for ${images} ${part} images`,
     memory: `${memory.toFixed(0)} MB of this process${config.device === "cuda" ? ", besides that of the GPU" : ""}`,
-    "would end": `${localTime(seconds)}, after ${formatSeconds(seconds)} and ${left === steps ? "" : "another "}${left.toLocaleString("en-US")} steps`,
+    "would end": `${localTime(seconds)}, after ${formatSeconds(seconds)} and ${left === steps ? "" : "another "}${counted(left, "step")}`,
     "--max-time": within,
   });
   const { own } = data;

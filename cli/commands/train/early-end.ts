@@ -1,3 +1,4 @@
+import { counted } from "../../../artifacts/counted.ts";
 import { countIn } from "../../../artifacts/index.ts";
 import { scheduleOf } from "../../../runtime/index.ts";
 import { measuredPart } from "../../data/part-name.ts";
@@ -25,7 +26,7 @@ export async function describeStop(
   const { best } = new Patience(undefined, records);
   const [epoch, more] = [records.at(-1)?.epoch ?? 0, String(2 * (config.patienceEpochs ?? 1))];
   const found = best
-    ? `Epoch ${best.epoch} has the best ${measuredPart(config)} accuracy, ${best.test_accuracy.toFixed(2)} %, and ${config.patienceEpochs} epochs brought no better one`
+    ? `Epoch ${best.epoch} has the best ${measuredPart(config)} accuracy, ${best.test_accuracy.toFixed(2)} %, and ${counted(config.patienceEpochs ?? 1, "epoch")} brought no better one`
     : `No epoch has a finite ${measuredPart(config)} loss`;
   return [
     `${found}: the run ends after epoch ${epoch} of ${config.epochs}. ${schedule} To go on:`,
@@ -44,5 +45,5 @@ export function scheduleNote(config: TrainConfig, step: number, stepsPerEpoch: n
   );
   if (rate === end) return `The learning rate was ${rate}, as at the end of the schedule.`;
   const epochs = Math.max(1, Math.floor(step / stepsPerEpoch));
-  return `The learning rate was still ${rate}, because the schedule counts ${config.epochs} epochs: with --epochs ${epochs} it would have fallen to ${end} by now.`;
+  return `The learning rate was still ${rate}, because the schedule counts ${counted(config.epochs, "epoch")}: with --epochs ${epochs} it would have fallen to ${end} by now.`;
 }

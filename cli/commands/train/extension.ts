@@ -1,3 +1,4 @@
+import { counted } from "../../../artifacts/counted.ts";
 import type { Checkpoint } from "../../../artifacts/index.ts";
 import { scheduleOf } from "../../../runtime/index.ts";
 import type { TrainConfig } from "./prepared-run.ts";
@@ -23,7 +24,7 @@ export function resumeNotes(
   const from = `The run goes on from epoch ${done}`;
   if (isExtended(own, config)) {
     return [
-      `${from} to ${config.epochs}. Its schedule now counts ${config.epochs} epochs instead of ${own.epochs}, so ${instead}`,
+      `${from} to ${config.epochs}. Its schedule now counts ${counted(config.epochs, "epoch")} instead of ${own.epochs}, so ${instead}`,
     ];
   }
   if (config.learningRate === own.learningRate) return [];

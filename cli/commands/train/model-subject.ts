@@ -16,19 +16,12 @@ import type { Subject } from "./prepared-run.ts";
 /** A model that came from a file, in training. */
 export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts): Subject {
   const { manifest, checkpoint, evalModel } = artifacts;
-  const { feeding, model } = config;
-  const { layout, channels, height, width, pixels } = feeding;
-  const size = layout === "nchw" ? [channels, height, width] : [height, width, channels];
+  const { feeding } = config;
   return {
     config,
     manifest,
     checkpoint,
-    description: {
-      title: model,
-      file: `${model}.onnx`,
-      network: `${model}, pictures ${size.join(" x ")} fed ${pixels}`,
-      optimizer: "the optimizer of the artifacts",
-    },
+    description: descriptionOf(config),
     limit: (trainSet) => wholeBatches(trainSet, feeding.batch),
     openEngine: async (bytes) => {
       const engine = await openEngine(
@@ -54,6 +47,17 @@ export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts):
     freeze: (trained, _, testAccuracy) => modelOf(artifacts, trained, config, testAccuracy),
     openClassifier: (bytes, device) =>
       openScalingClassifier(bytes, device, "the model", describeData(config).size),
+  };
+}
+
+function descriptionOf({ feeding, model }: ModelConfig): Subject["description"] {
+  const { layout, channels, height, width, pixels } = feeding;
+  const size = layout === "nchw" ? [channels, height, width] : [height, width, channels];
+  return {
+    title: model,
+    file: `${model}.onnx`,
+    network: `${model}, pictures ${size.join(" x ")} fed ${pixels}`,
+    optimizer: "the optimizer of the artifacts",
   };
 }
 

@@ -1,3 +1,4 @@
+import { counted } from "../../../artifacts/counted.ts";
 import { stepsPerEpoch } from "../../../runtime/data/batches.ts";
 import { describeData } from "../../../runtime/data/dataset.ts";
 import { measuredPart } from "../../data/part-name.ts";
@@ -15,10 +16,10 @@ export function describeRun(
   const [training, measured] = [trainSet, testSet].map(({ count }) => count.toLocaleString("en-US"));
   return formatFields({
     recipe: description.recipe,
-    network: `${description.network}, ${parameters.toLocaleString("en-US")} parameters`,
+    network: `${description.network}, ${counted(parameters, "parameter")}`,
     "FLOPs an image": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
     data: `${describeData(config).title}, ${training} training and ${measured} ${measuredPart(config)} images`,
-    training: `${config.epochs} epochs of ${steps} steps, batch ${batch}, learning rate ${config.learningRate}, ${description.optimizer}`,
+    training: `${counted(config.epochs, "epoch")} of ${counted(steps, "step")}, batch ${batch}, learning rate ${config.learningRate}, ${description.optimizer}`,
     device: describeDevice(config),
     run: path,
   });

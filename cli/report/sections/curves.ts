@@ -15,7 +15,7 @@ export function curves({ records, part }: RunFacts): Html | undefined {
 <p class="about">After every epoch. Training numbers are means over the epoch, with augmented images.</p>
 ${legendOf(first.lines)}
 <div class="pair">${[first, ...others].map((chart) => html`<div><h3>${chart.title}</h3>${lineChart(chart)}</div>`)}</div>
-<details><summary>All ${records.length} epochs</summary>${table(records, part)}</details></section>`;
+<details><summary>${records.length === 1 ? "The only epoch" : `All ${records.length} epochs`}</summary>${table(records, part)}</details></section>`;
 }
 
 function table(records: readonly ClassificationRecord[], part: string): Html {
