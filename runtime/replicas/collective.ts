@@ -1,4 +1,5 @@
 import { at } from "../../graph-builder/at.ts";
+import { sumInto } from "./sum.ts";
 
 /**
  * The gradients and parameters of all replicas in shared memory: a row of gradients for each replica, and one
@@ -45,15 +46,13 @@ export class SharedState {
    * written their rows.
    */
   sum(gradients: readonly Float32Array[], parameters: Iterable<number>): void {
-    const [first, ...others] = this.#rows;
     for (const i of parameters) {
       const { from, to } = at(this.#places, i);
       const gradient = valuesAt(gradients, i, to - from);
-      if (first) gradient.set(first.subarray(from, to));
-      for (const other of others) {
-        const row = other.subarray(from, to);
-        for (let k = 0; k < row.length; k++) gradient[k] = (gradient[k] ?? 0) + (row[k] ?? 0);
-      }
+      sumInto(
+        gradient,
+        this.#rows.map((row) => row.subarray(from, to)),
+      );
     }
   }
 
