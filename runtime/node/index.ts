@@ -24,4 +24,5 @@ export * from "./folder.ts";
 export { readExternalData, readModelFile } from "./model-file.ts";
 export * from "./ort-training/ort-training-session.ts";
 export * from "./profile.ts";
+export { ReplicaError } from "./replicas/replica-thread.ts";
 export * from "./replicas/replicated-session.ts";

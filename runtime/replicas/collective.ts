@@ -1,29 +1,52 @@
 import { at } from "../../graph-builder/at.ts";
 import { sumInto } from "./sum.ts";
 
+/** What the replicas of a process share. */
+export interface SharedLayout {
+  /** The number of values of each parameter. */
+  readonly sizes: readonly number[];
+  /** The replicas of this process. */
+  readonly replicas: number;
+  /** Whether other processes have replicas too. */
+  readonly hasRanks: boolean;
+}
+
 /**
- * The gradients and parameters of all replicas in shared memory: a row of gradients for each replica, and one
- * row of parameters (reduce-scatter, then all-gather). A replica writes its own gradients, sums the gradients
- * of its part of the parameters over all rows, always in the same order, updates that part and publishes it.
+ * The gradients and parameters of all replicas of a process in shared memory: a row of gradients for each
+ * replica, and one row of parameters (reduce-scatter, then all-gather). A replica writes its own gradients,
+ * sums the gradients of its part of the parameters over all rows, always in the same order, updates that part
+ * and publishes it. Where there are other ranks, one more row has the sums: those of this process at first,
+ * which `combine` writes, and those of all ranks after `sumOverRanks` of the row.
  */
 export class SharedState {
   readonly #rows: readonly Float32Array[];
   readonly #parameters: Float32Array;
   readonly #own: Float32Array;
+  readonly #sums: Float32Array | undefined;
   readonly #places: readonly Place[];
 
-  /** Allocates the memory for parameters of the given sizes. */
-  static allocate(sizes: readonly number[], replicas: number): SharedArrayBuffer {
-    return new SharedArrayBuffer(Float32Array.BYTES_PER_ELEMENT * total(sizes) * (replicas + 1));
+  /** Allocates the memory for a layout. */
+  static allocate({ sizes, replicas, hasRanks }: SharedLayout): SharedArrayBuffer {
+    const rows = replicas + (hasRanks ? 2 : 1);
+    return new SharedArrayBuffer(Float32Array.BYTES_PER_ELEMENT * total(sizes) * rows);
+  }
+
+  /** The row of the sums, for `sumOverRanks`; undefined where there are no other ranks. */
+  static sums(
+    memory: SharedArrayBuffer,
+    { sizes, replicas, hasRanks }: SharedLayout,
+  ): Float32Array | undefined {
+    return hasRanks ? rowOf(memory, total(sizes), replicas + 1) : undefined;
   }
 
   /** The view of one replica; `index` counts from 0. */
-  constructor(memory: SharedArrayBuffer, sizes: readonly number[], replicas: number, index: number) {
-    const size = total(sizes);
-    const row = (i: number) => new Float32Array(memory, Float32Array.BYTES_PER_ELEMENT * size * i, size);
+  constructor(memory: SharedArrayBuffer, layout: SharedLayout, index: number) {
+    const { sizes, replicas } = layout;
+    const row = (i: number) => rowOf(memory, total(sizes), i);
     this.#rows = Array.from({ length: replicas }, (_, i) => row(i));
     this.#parameters = row(replicas);
     this.#own = row(index);
+    this.#sums = SharedState.sums(memory, layout);
     this.#places = placesOf(sizes);
   }
 
@@ -42,18 +65,31 @@ export class SharedState {
   }
 
   /**
-   * Sums some parameters' gradients over all replicas into `gradients`. Call it when all replicas have
-   * written their rows.
+   * Writes some parameters' gradients, summed over the replicas of this process, into the row of the sums. Call
+   * it when all replicas have written their rows.
+   */
+  combine(parameters: Iterable<number>): void {
+    for (const i of parameters) {
+      const { from, to } = at(this.#places, i);
+      if (this.#sums) sumInto(this.#sums.subarray(from, to), this.#rowsBetween(from, to));
+    }
+  }
+
+  /**
+   * Writes some parameters' gradients, summed over all replicas, into `gradients`. Call it when all replicas
+   * have written their rows; where there are other ranks, when the row of the sums is that of all ranks.
    */
   sum(gradients: readonly Float32Array[], parameters: Iterable<number>): void {
     for (const i of parameters) {
       const { from, to } = at(this.#places, i);
       const gradient = valuesAt(gradients, i, to - from);
-      sumInto(
-        gradient,
-        this.#rows.map((row) => row.subarray(from, to)),
-      );
+      if (this.#sums) gradient.set(this.#sums.subarray(from, to));
+      else sumInto(gradient, this.#rowsBetween(from, to));
     }
+  }
+
+  #rowsBetween(from: number, to: number): Float32Array[] {
+    return this.#rows.map((row) => row.subarray(from, to));
   }
 
   /** Writes the values of some parameters into the shared row. */
@@ -87,6 +123,10 @@ export function dealOut(sizes: readonly number[], replicas: number): number[][] 
     at(parts, Math.min(part, replicas - 1)).push(i);
   }
   return parts.sort((a, b) => Number(a.length === 0) - Number(b.length === 0));
+}
+
+function rowOf(memory: SharedArrayBuffer, size: number, index: number): Float32Array {
+  return new Float32Array(memory, Float32Array.BYTES_PER_ELEMENT * size * index, size);
 }
 
 /** The range of a parameter in a row. */

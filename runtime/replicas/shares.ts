@@ -36,14 +36,21 @@ export function batchAxes({ inputs, outputs }: Graph): BatchAxes {
 }
 
 /**
- * Cuts a batch into at most `count` contiguous shares, the largest first; their sizes differ by 1 at most. A
- * feed without a batch axis goes whole into each share. Throws UserError where the feeds disagree about the
- * number of images.
+ * Cuts a batch into at most `count` contiguous shares, the largest first; their sizes differ by 1 at most.
+ * Returns those from `first` up to `end`, all of them where left out. A feed without a batch axis goes whole
+ * into each share. Throws UserError where the feeds disagree about the number of images.
  */
-export function splitBatch(feeds: NamedTensors, axes: BatchAxes, count: number): Share[] {
+export function splitBatch(
+  feeds: NamedTensors,
+  axes: BatchAxes,
+  count: number,
+  first = 0,
+  end = count,
+): Share[] {
   const batch = batchSize(feeds, axes);
   const shares = Math.max(1, Math.min(count, batch));
-  return Array.from({ length: shares }, (_, i) => {
+  const indices = Array.from({ length: shares }, (_, i) => i).slice(first, end);
+  return indices.map((i) => {
     const [from, to] = [Math.ceil((i * batch) / shares), Math.ceil(((i + 1) * batch) / shares)];
     const tensors = mapTensors(feeds, (tensor, name) => {
       const axis = axes.get(name);

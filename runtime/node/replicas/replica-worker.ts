@@ -6,7 +6,7 @@ import { at } from "../../../graph-builder/at.ts";
 import { drawnBits } from "../../../graph-builder/index.ts";
 import type { Device } from "../../device/device.ts";
 import { floatData } from "../../device/tensors.ts";
-import { SharedState } from "../../replicas/collective.ts";
+import { type SharedLayout, SharedState } from "../../replicas/collective.ts";
 import { namedTensors, type PlainTensors, plainTensors, type Share } from "../../replicas/shares.ts";
 import type { LoweredModels } from "../../session/lowered-models.ts";
 import { TrainingSession } from "../../session/training-session.ts";
@@ -21,14 +21,16 @@ export interface ReplicaSetup {
   readonly checkpoint: Uint8Array;
   readonly threads: number;
   readonly state: SharedArrayBuffer;
-  /** The number of values of each parameter, in the order of the training model's inputs. */
-  readonly sizes: readonly number[];
-  /** For each replica the parameters that it updates. */
+  /** Its parameters are in the order of the training model's inputs. */
+  readonly layout: SharedLayout;
+  /** For each replica of the process the parameters that it updates. */
   readonly parts: readonly (readonly number[])[];
   /** The parameters whose gradients its update reads. */
   readonly needs: readonly number[];
-  /** Counted from 0. */
+  /** Counted from 0 among the replicas of the process. */
   readonly index: number;
+  /** Counted from 0 among the replicas of all ranks. */
+  readonly globalIndex: number;
 }
 
 /**
@@ -62,10 +64,10 @@ class Replica {
   #isBehind = false;
 
   private constructor(session: TrainingSession, device: Device, setup: ReplicaSetup) {
-    const { state, sizes, parts, needs, index } = setup;
+    const { state, layout, parts, needs, index } = setup;
     this.#session = session;
     this.#device = device;
-    this.#state = new SharedState(state, sizes, parts.length, index);
+    this.#state = new SharedState(state, layout, index);
     this.#own = at(parts, index);
     this.#others = parts.filter((_, i) => i !== index).flat();
     this.#needs = needs;
@@ -75,7 +77,7 @@ class Replica {
   static async open(setup: ReplicaSetup): Promise<Replica> {
     const device = await openDevice("cpu", { threads: setup.threads });
     const checkpoint = decodeCheckpoint(setup.checkpoint);
-    drawOwnNumbers(checkpoint, setup.index);
+    drawOwnNumbers(checkpoint, setup.globalIndex);
     return new Replica(await TrainingSession.open(setup.models, checkpoint, device), device, setup);
   }
 
@@ -90,6 +92,14 @@ class Replica {
     const outputs = await this.#session.runTrainStep(namedTensors(share.tensors, this.#device.ort), fetches);
     this.#state.add(this.#session.sharedGradients(), share.weight, reset);
     return plainTensors(outputs);
+  }
+
+  /**
+   * Sums the gradients of the replica's part over the replicas of the process, for the sum over all ranks. Call
+   * it when every replica has trained.
+   */
+  combine(): void {
+    this.#state.combine(this.#own);
   }
 
   /**
@@ -180,6 +190,8 @@ async function resultOf(request: ReplicaRequest): Promise<ReplicaResult> {
       return undefined;
     case "train":
       return expectReplica().train(request.argument);
+    case "combine":
+      return expectReplica().combine();
     case "update":
       return expectReplica().update(request.argument);
     case "checkpoint":

@@ -1,18 +1,19 @@
-import { Worker } from "node:worker_threads";
 import * as ort from "onnxruntime-common";
 import { joinAverages, splitAverages } from "../../../artifacts/averages.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
 import { randomStateOf } from "../../../artifacts/random-state.ts";
 import { at } from "../../../graph-builder/at.ts";
+import { type InputSizes, type Lowering, Tensor, UserError } from "../../../graph-builder/index.ts";
+import { dealOut, type SharedLayout, SharedState } from "../../replicas/collective.ts";
+import type { Link } from "../../replicas/ranks.ts";
 import {
-  type ErrorData,
-  type InputSizes,
-  type Lowering,
-  Tensor,
-  UserError,
-} from "../../../graph-builder/index.ts";
-import { dealOut, SharedState } from "../../replicas/collective.ts";
-import { type BatchAxes, batchAxes, joinShares, namedTensors, splitBatch } from "../../replicas/shares.ts";
+  type BatchAxes,
+  batchAxes,
+  joinShares,
+  namedTensors,
+  type Share,
+  splitBatch,
+} from "../../replicas/shares.ts";
 import { CallGuard } from "../../session/call-guard.ts";
 import { checkFeeds, type GraphInput, graphInputs } from "../../session/feeds.ts";
 import {
@@ -28,11 +29,15 @@ import type { Trainer } from "../../session/trainer.ts";
 import type { NamedTensors } from "../../session/training-session.ts";
 import type { AverageStep } from "../../session/weight-averages.ts";
 import { openDevice } from "../devices.ts";
-import { mistakeIn } from "../thread-reply.ts";
-import type { ReplicaCalls, ReplicaReply, ReplicaRequest, ReplicaSetup } from "./replica-worker.ts";
+import { RankedSums } from "./ranked-sums.ts";
+import { ReplicaThread } from "./replica-thread.ts";
+import type { ReplicaSetup } from "./replica-worker.ts";
 
 export interface ReplicaOptions {
+  /** The replicas of this process. */
   readonly replicas: number;
+  /** Connects the ranks, each of which has as many replicas; this process trains alone where left out. */
+  readonly link?: Link | undefined;
   /** The threads of each replica's operators; 1 where left out. */
   readonly threads?: number | undefined;
   /** The lowering of the training operators; this machine's own where left out. */
@@ -41,18 +46,6 @@ export interface ReplicaOptions {
   readonly inputSizes?: readonly InputSizes[] | undefined;
   /** The script of the workers, for a bundler that moves it. */
   readonly worker?: URL | undefined;
-}
-
-/** A replica failed or died, which ends the session. `details` hold its name and the reason. */
-export class ReplicaError extends Error implements ErrorData {
-  override readonly name = "ReplicaError";
-  readonly code = "replica-failed";
-  readonly details: Readonly<Record<string, unknown>>;
-
-  constructor(message: string, { details = {}, ...options }: ErrorOptions & Pick<ErrorData, "details"> = {}) {
-    super(message, options);
-    this.details = details;
-  }
 }
 
 /**
@@ -64,12 +57,17 @@ export class ReplicaError extends Error implements ErrorData {
  * depends only on what the result of a single session depends on. A replica that fails or dies ends the
  * session: the call under way and every later call throw a ReplicaError that names the replica. Calls that
  * overlap are refused, and so is every call after the release.
+ *
+ * Several processes can train together as ranks. All of them make the same calls with the same feeds, of
+ * which each rank takes the shares of its own replicas; the sums over the gradients and the outputs are the
+ * same bits on every rank. The replicas of rank 0 come first.
  */
 export class ReplicatedSession implements Trainer {
   readonly #first: ReplicaThread;
   readonly #others: readonly ReplicaThread[];
   readonly #inputs: readonly GraphInput[];
   readonly #axes: BatchAxes;
+  readonly #ranks: RankedSums | undefined;
   readonly #guard = new CallGuard();
   #resetGradients = true;
   #randomStep: bigint;
@@ -78,10 +76,12 @@ export class ReplicatedSession implements Trainer {
   private constructor(
     [first, ...others]: readonly ReplicaThread[],
     { training: { graph, bindings }, checkpoint }: DecodedModels,
+    ranks: RankedSums | undefined,
   ) {
     if (!first) throw new RangeError("there must be one replica at least");
     this.#first = first;
     this.#others = others;
+    this.#ranks = ranks;
     const bound = new Set(bindings.map(({ input }) => input));
     this.#inputs = graphInputs(graph).filter(({ name }) => !bound.has(name));
     this.#axes = batchAxes(graph);
@@ -108,6 +108,7 @@ export class ReplicatedSession implements Trainer {
     sources: TrainingSources | TrainingSessionCreateOptions,
     {
       replicas,
+      link,
       threads = 1,
       lowering,
       inputSizes,
@@ -116,6 +117,9 @@ export class ReplicatedSession implements Trainer {
   ): Promise<ReplicatedSession> {
     const decoded = await decodeSources(sources);
     const parameters = sharedParameters(decoded);
+    const layout = { sizes: parameters.sizes, replicas, hasRanks: link !== undefined };
+    const state = SharedState.allocate(layout);
+    const sums = SharedState.sums(state, layout);
     const pool: ReplicaThread[] = [];
     const stop = (error: unknown) => {
       for (const thread of pool) thread.stop(error);
@@ -125,13 +129,18 @@ export class ReplicatedSession implements Trainer {
     }
     try {
       // the models are lowered while the threads start
-      const setupOf = await prepare(decoded, parameters, replicas, { lowering, inputSizes });
-      await allOf(pool.map((thread, index) => thread.call("open", { ...setupOf(index), threads })));
+      const setupOf = await prepare(decoded, parameters, layout, { lowering, inputSizes });
+      const firstIndex = (link?.rank ?? 0) * replicas;
+      await allOf(
+        pool.map((thread, index) =>
+          thread.call("open", { ...setupOf(index), state, threads, globalIndex: firstIndex + index }),
+        ),
+      );
     } catch (error) {
       stop(error);
       throw error;
     }
-    return new ReplicatedSession(pool, decoded);
+    return new ReplicatedSession(pool, decoded, link && sums && new RankedSums(link, sums));
   }
 
   /**
@@ -145,7 +154,7 @@ export class ReplicatedSession implements Trainer {
       checkFeeds(this.#inputs, feeds);
       const [reset, randomStep] = [this.#resetGradients, this.#randomStep];
       // the batch is copied synchronously, so the caller may reuse its buffers for the next one
-      const shares = splitBatch(feeds, this.#axes, this.#threads.length);
+      const shares = this.#ownShares(feeds);
       const outputs = await allOf(
         this.#threads.map((thread, i) =>
           thread.call("train", { share: shares[i], fetches, reset, randomStep }),
@@ -154,8 +163,15 @@ export class ReplicatedSession implements Trainer {
       this.#randomStep += 1n;
       this.#resetGradients = false;
       const results = shares.map(({ weight }, i) => ({ tensors: at(outputs, i), weight }));
-      return namedTensors(joinShares(results, this.#axes), ort);
+      return namedTensors(joinShares((await this.#ranks?.sharesOfAll(results)) ?? results, this.#axes), ort);
     });
+  }
+
+  /** The shares of a batch for the replicas of this process. */
+  #ownShares(feeds: NamedTensors): Share[] {
+    const { rank, size } = this.#ranks?.link ?? { rank: 0, size: 1 };
+    const own = this.#threads.length;
+    return splitBatch(feeds, this.#axes, own * size, own * rank, own * (rank + 1));
   }
 
   /**
@@ -165,6 +181,10 @@ export class ReplicatedSession implements Trainer {
   async runOptimizerStep(): Promise<void> {
     return this.#guard.run("runOptimizerStep", async () => {
       if (this.#resetGradients) throw missingGradients();
+      if (this.#ranks) {
+        await allOf(this.#threads.map((thread) => thread.call("combine", undefined)));
+        await this.#ranks.add();
+      }
       await allOf(this.#threads.map((thread) => thread.call("update", this.#learningRate)));
     });
   }
@@ -185,9 +205,16 @@ export class ReplicatedSession implements Trainer {
     });
   }
 
-  /** The state as a checkpoint; its properties are those of the checkpoint that was opened. */
+  /**
+   * The state as a checkpoint; its properties are those of the checkpoint that was opened. Running statistics
+   * are those of the first replica of this process. Throws UserError where the ranks' parameters differ.
+   */
   async checkpoint(): Promise<Checkpoint> {
-    return this.#guard.run("checkpoint", () => this.#gatherCheckpoint());
+    return this.#guard.run("checkpoint", async () => {
+      const checkpoint = await this.#gatherCheckpoint();
+      await this.#ranks?.expectSame(checkpoint);
+      return checkpoint;
+    });
   }
 
   async #gatherCheckpoint(): Promise<Checkpoint> {
@@ -215,85 +242,6 @@ export class ReplicatedSession implements Trainer {
 
   get #threads(): readonly ReplicaThread[] {
     return [this.#first, ...this.#others];
-  }
-}
-
-/** A worker, and the request that it works on. */
-class ReplicaThread {
-  readonly #name: string;
-  readonly #onDeath: (error: ReplicaError) => void;
-  readonly #worker: Worker;
-  readonly #exited: Promise<void>;
-  #waiting: { resolve(result: unknown): void; reject(error: unknown): void } | undefined;
-  #end: { readonly error: unknown } | undefined;
-
-  /** `onDeath` is called with the error that ended the worker. */
-  constructor(script: URL, name: string, onDeath: (error: ReplicaError) => void) {
-    this.#name = name;
-    this.#onDeath = onDeath;
-    this.#worker = new Worker(script, { name });
-    this.#worker.on("message", (reply: ReplicaReply) => this.#settle(reply));
-    const die = (error: unknown) => onDeath(this.#failure("died", error));
-    this.#worker.on("messageerror", die);
-    this.#worker.on("error", die);
-    this.#exited = new Promise((resolve) => this.#worker.on("exit", () => resolve()));
-    this.#worker.on("exit", (code) =>
-      onDeath(
-        new ReplicaError(`${name} ended with exit code ${code}; if memory is short, take fewer replicas.`, {
-          details: { replica: name, how: "ended", exitCode: code },
-        }),
-      ),
-    );
-  }
-
-  /**
-   * Sends a request and waits for the answer. Throws the worker's error, or the error of `stop` where the
-   * worker was stopped.
-   */
-  call<M extends keyof ReplicaCalls>(
-    method: M,
-    argument: Parameters<ReplicaCalls[M]>[0],
-  ): Promise<Awaited<ReturnType<ReplicaCalls[M]>>> {
-    return new Promise((resolve, reject) => {
-      if (this.#end) return reject(this.#end.error);
-      this.#waiting = { resolve: resolve as (result: unknown) => void, reject };
-      this.#send({ method, argument } as ReplicaRequest);
-    });
-  }
-
-  /**
-   * Ends the worker after its current computation, because terminating a worker inside native code aborts the
-   * process. The request under way and every later one reject at once with the error of the first stop.
-   */
-  async stop(error: unknown): Promise<void> {
-    this.#end ??= { error };
-    this.#waiting?.reject(this.#end.error);
-    this.#waiting = undefined;
-    this.#send({ method: "close", argument: undefined });
-    await this.#exited;
-  }
-
-  #send(request: ReplicaRequest): void {
-    this.#worker.postMessage(request);
-  }
-
-  #settle(reply: ReplicaReply): void {
-    if ("error" in reply && !reply.mistake) {
-      this.#onDeath(this.#failure("failed", reply.error));
-      return;
-    }
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    if ("result" in reply) waiting?.resolve(reply.result);
-    else if (reply.mistake) waiting?.reject(mistakeIn(reply.mistake, reply.error));
-  }
-
-  #failure(how: string, cause: unknown): ReplicaError {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    return new ReplicaError(`${this.#name} ${how}: ${reason}`, {
-      cause,
-      details: { replica: this.#name, how, reason },
-    });
   }
 }
 
@@ -342,7 +290,7 @@ function sharedParameters({ training, checkpoint: { trainable } }: DecodedModels
   return { names: parameters.map(({ name }) => name), sizes };
 }
 
-type Setup = Omit<ReplicaSetup, "threads">;
+type Setup = Omit<ReplicaSetup, "threads" | "state" | "globalIndex">;
 
 /**
  * Returns the setup of each replica. The training model is lowered once; each replica gets its own part of
@@ -351,18 +299,13 @@ type Setup = Omit<ReplicaSetup, "threads">;
 async function prepare(
   { checkpoint, training, optimizer }: DecodedModels,
   { names, sizes }: SharedParameters,
-  replicas: number,
+  layout: SharedLayout,
   { lowering, inputSizes = [] }: Pick<ReplicaOptions, "lowering" | "inputSizes">,
 ): Promise<(index: number) => Setup> {
   const table = lowering ?? (await openDevice("cpu")).lowering;
   const train = lowerTraining(training, table, inputSizes);
-  const parts = dealOut(sizes, replicas);
-  const common = {
-    checkpoint: inSharedMemory(encodeCheckpoint(checkpoint)),
-    state: SharedState.allocate(sizes, replicas),
-    sizes,
-    parts,
-  };
+  const parts = dealOut(sizes, layout.replicas);
+  const common = { checkpoint: inSharedMemory(encodeCheckpoint(checkpoint)), layout, parts };
   return (index) => {
     const own = at(parts, index);
     const others = names.filter((_, i) => !own.includes(i));

@@ -6,8 +6,9 @@ import { withoutUpdates } from "../../../runtime/session/lowered-models.ts";
 const sizes = [2, 1, 3];
 
 function views(replicas: number): SharedState[] {
-  const memory = SharedState.allocate(sizes, replicas);
-  return Array.from({ length: replicas }, (_, i) => new SharedState(memory, sizes, replicas, i));
+  const layout = { sizes, replicas, hasRanks: false };
+  const memory = SharedState.allocate(layout);
+  return Array.from({ length: replicas }, (_, i) => new SharedState(memory, layout, i));
 }
 
 function values(...rows: readonly number[][]): Float32Array<ArrayBuffer>[] {
