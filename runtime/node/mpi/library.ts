@@ -1,4 +1,3 @@
-import { at } from "../../../graph-builder/at.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import { type Abi, abis, type Handles, isStartedBy } from "./abi.ts";
 import type { LauncherName } from "./launcher.ts";
@@ -103,9 +102,9 @@ export function textOf(call: (text: Uint8Array, length: Int32Array) => unknown):
 
 function versionOf(native: NativeLibrary): string {
   const call = native.func("int MPI_Get_library_version(void *version, void *length)");
-  return textOf((text, length) => call(text, length))
-    .split(/[\n\t]+/, 2)
-    .join(" ");
+  // the first line, without what the packager adds
+  const [name = ""] = textOf((text, length) => call(text, length)).split(/\n|, /);
+  return name.replace(/\s+/g, " ");
 }
 
 function missing(
