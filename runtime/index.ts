@@ -31,6 +31,7 @@ export * from "./loop/task.ts";
 export * from "./loop/train.ts";
 export * from "./measure/pass-trace.ts";
 export * from "./measure/peak.ts";
+export type { Link } from "./replicas/ranks.ts";
 export * from "./session/chunked-session.ts";
 export type { GraphInput } from "./session/feeds.ts";
 export type { DecodedModel, DecodedModels, LoweredModel, LoweredModels } from "./session/lowered-models.ts";
