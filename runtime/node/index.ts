@@ -22,7 +22,7 @@ export * from "./devices.ts";
 export * from "./files.ts";
 export * from "./folder.ts";
 export { readExternalData, readModelFile } from "./model-file.ts";
-export { type Launched, type LauncherName, launchedBy } from "./mpi/launcher.ts";
+export { type Environment, type Launched, type LauncherName, launchedBy } from "./mpi/launcher.ts";
 export { MpiLink, type RankName, type Traffic } from "./mpi/mpi-link.ts";
 export { type Farewell, RankError } from "./mpi/rank-error.ts";
 export * from "./ort-training/ort-training-session.ts";

@@ -14,7 +14,8 @@ export interface Launched {
   readonly localSize?: number | undefined;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/** Environment variables. */
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The variables in which each launcher says the place of a process. */
 const variables: readonly (readonly [LauncherName, rank: string, size: string, localSize?: string])[] = [
