@@ -1,8 +1,15 @@
 import type { Checkpoint } from "../artifacts/checkpoint.ts";
 import { UserError } from "../graph-builder/errors.ts";
-import { describeData, isDatasetName } from "../runtime/data/dataset.ts";
+import {
+  type DatasetName,
+  datasetOf,
+  datasets,
+  describeData,
+  isDatasetName,
+} from "../runtime/data/dataset.ts";
 import { pixelFormats } from "../runtime/data/picture-input.ts";
 import type { PictureFacts } from "../runtime/data/types.ts";
+import { classNamesIn } from "./class-names.ts";
 import { defaultForm, type InferenceForm } from "./inference-form.ts";
 import { inferenceModel, type ModelNotes } from "./inference-model.ts";
 import { networkTitle } from "./network.ts";
@@ -108,6 +115,26 @@ export function checkpointSettings({ properties }: Checkpoint, where: string): A
     });
   }
   return settings;
+}
+
+/** The classes that a checkpoint of ours tells apart, and the data set known by name that has them. */
+export interface CheckpointClasses {
+  /** Undefined where the classes are those of pictures of one's own. */
+  readonly data?: DatasetName | undefined;
+  /** Undefined where nothing says them. */
+  readonly classNames?: readonly string[] | undefined;
+}
+
+/**
+ * The classes of a checkpoint by the names in it, or else by the statistics and the number of classes of its
+ * network. Throws UserError as `checkpointSettings`.
+ */
+export function checkpointClasses(checkpoint: Checkpoint, where: string): CheckpointClasses {
+  const named = checkpoint.properties.get("class_names");
+  const classNames = classNamesIn(named === undefined ? {} : { class_names: String(named) });
+  if (classNames.length > 0) return { classNames };
+  const data = datasetOf(checkpointSettings(checkpoint, where));
+  return data === undefined ? {} : { data, classNames: datasets[data].classNames };
 }
 
 /**

@@ -1,12 +1,13 @@
 import type { ErrorData } from "../graph-builder/errors.ts";
 import type { ModelCalls, StartEvent } from "./calls/model.ts";
+import type { OwnCalls, OwnStep } from "./calls/own.ts";
 import type { TrainingCalls, TrainingEvent } from "./calls/training.ts";
 
 /**
  * The functions of the worker that the page calls; each job of the worker declares its own in `calls/`. A
  * UserError arrives as a UserError with its sentence.
  */
-export interface Calls extends ModelCalls, TrainingCalls {}
+export interface Calls extends ModelCalls, TrainingCalls, OwnCalls {}
 
 export type CallName = keyof Calls;
 export type CallArguments = { [K in CallName]: Parameters<Calls[K]> };
@@ -37,7 +38,7 @@ export type CallMessage<K extends CallName = CallName> = {
 export type ToWorker = Start | CallMessage;
 
 /** An event of the worker that answers no call. */
-export type WorkerEvent = StartEvent | TrainingEvent;
+export type WorkerEvent = StartEvent | TrainingEvent | OwnStep;
 
 /** The result of a call of one of the functions `K`. */
 export type ResultMessage<K extends CallName = CallName> = {

@@ -44,7 +44,8 @@ async function inStore<T>(
   }
 }
 
-function resultOf<T>(request: IDBRequest<T>): Promise<T> {
+/** The result of a request of IndexedDB. */
+export function resultOf<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);

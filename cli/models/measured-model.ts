@@ -1,11 +1,10 @@
 import { basename, dirname, join } from "node:path";
 import { artifactFiles, decodeCheckpoint, readFileBytes, restoreModel } from "../../artifacts/index.ts";
 import { UserError } from "../../graph-builder/errors.ts";
-import { datasetOf } from "../../runtime/data/dataset.ts";
 import type { CheckpointKind } from "../../runtime/index.ts";
 import { isFolder } from "../../runtime/node/files.ts";
 import { isRun, runOfCheckpoint } from "../../runtime/node/run/run-directory.ts";
-import { checkpointSettings, frozenModel } from "../../shakenet/provenance.ts";
+import { checkpointClasses, frozenModel } from "../../shakenet/provenance.ts";
 import type { RunData } from "../data/measured.ts";
 import { type AnyRun, openAnyRun } from "./any-run.ts";
 import { exportedRun } from "./model-run.ts";
@@ -80,7 +79,7 @@ async function modelOfCheckpoint(bytes: Uint8Array, what: string): Promise<Measu
     };
   }
   const checkpoint = decodeCheckpoint(bytes, what);
-  const data = datasetOf(checkpointSettings(checkpoint, what));
+  const { data } = checkpointClasses(checkpoint, what);
   return { bytes: frozenModel(checkpoint, what, { data }), what, run: undefined, isOfRun: false };
 }
 

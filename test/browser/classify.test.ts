@@ -301,7 +301,7 @@ test("the keyboard moves between tabs and pictures, and answers are announced", 
   expect(await page.isVisible("#shake")).toBe(true);
   expect(await page.evaluate("document.activeElement.id")).toBe("tab-shake");
   await page.keyboard.press("End");
-  expect(await page.isVisible("#train")).toBe(true);
+  expect(await page.isVisible("#your-pictures")).toBe(true);
   await page.keyboard.press("ArrowRight");
   expect(await page.isVisible("#classify")).toBe(true);
   await page.focus("#examples li:nth-child(3) button");
@@ -326,7 +326,7 @@ test("every control has a name for screen readers, and every tab fits a phone in
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width: 360, height: 700 });
-    for (const tab of ["classify", "shake", "train"]) {
+    for (const tab of ["classify", "shake", "train", "your-pictures"]) {
       await page.click(`#tab-${tab}`);
       expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
     }

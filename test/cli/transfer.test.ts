@@ -2,8 +2,10 @@ import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/index.ts";
+import { readInitialCheckpoint, withInitialWeights } from "../../cli/commands/train/initial-checkpoint.ts";
 import { decodeMetadata, decodeModel } from "../../graph-builder/index.ts";
-import { inferenceModel } from "../../shakenet/index.ts";
+import { datasets } from "../../runtime/data/dataset.ts";
+import { buildTrainingArtifacts, checkpointClasses, inferenceModel } from "../../shakenet/index.ts";
 import { randomCheckpoint } from "../support/frozen.ts";
 import { colourPictures, writeFiles } from "../support/picture-folder.ts";
 import { shakeWith, temporaryFolder } from "../support/shake.ts";
@@ -119,6 +121,24 @@ test("a checkpoint alone, as the page saves it, goes on with its last layer wher
     decodeCheckpoint(readFileSync(join(folder, run, "checkpoints/last")), run),
   );
   expect(other?.trainable.get("fc.weight")?.data).toEqual(one?.trainable.get("fc.weight")?.data);
+});
+
+test("a checkpoint with classes of its own keeps its last layer for them, whatever data set it began with", async () => {
+  const { mean, std } = datasets.cifar10;
+  const classNames = Array.from("abcdefghij");
+  const own = tinySettings({ width: 2, classes: 10, mean, std });
+  const pictures = { classNames, background: [255, 255, 255] };
+  const { checkpoint } = buildTrainingArtifacts({ ...own, seed: 2 }, { pictures });
+  const path = join(folder, "own-classes");
+  writeFileSync(path, checkpoint);
+  const initial = await readInitialCheckpoint(path);
+  expect(initial.classNames).toEqual(classNames);
+  expect(checkpointClasses(initial.checkpoint, path)).toEqual({ classNames });
+  const fresh = buildTrainingArtifacts(own, { pictures }).checkpoint;
+  const weightIn = (bytes: Uint8Array) => decodeCheckpoint(bytes).trainable.get("fc.weight")?.data;
+  expect(weightIn(withInitialWeights(fresh, initial, classNames))).toEqual(weightIn(checkpoint));
+  const others = withInitialWeights(fresh, initial, datasets.cifar10.classNames);
+  expect(weightIn(others)).toEqual(weightIn(fresh));
 });
 
 test.each(["page", "page/graph"])(

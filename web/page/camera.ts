@@ -34,7 +34,8 @@ export function connectCamera(messages: Messages, take: (picture: Picture) => vo
   });
 }
 
-async function openCamera(): Promise<MediaStream> {
+/** Opens a camera. Throws UserError with the reason where there is none or the user refuses it. */
+export async function openCamera(): Promise<MediaStream> {
   if (!("mediaDevices" in navigator)) {
     throw new UserError("A page can use the camera only over https or on localhost.", {
       code: "browser-unsupported",

@@ -1,8 +1,9 @@
-/** Saves bytes as a file on the user's computer. */
-export function download(name: string, bytes: Uint8Array): void {
+/** Saves bytes or a file on the user's computer. */
+export function download(name: string, content: Uint8Array | Blob): void {
   // without a type a browser saves the bytes as a text file
   const type = "application/octet-stream";
-  const url = URL.createObjectURL(new Blob([new Uint8Array(bytes)], { type }));
+  const blob = content instanceof Blob ? content : new Blob([new Uint8Array(content)], { type });
+  const url = URL.createObjectURL(blob);
   const link = document.createElement("a");
   link.href = url;
   link.download = name;

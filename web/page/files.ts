@@ -21,13 +21,13 @@ export function connectFiles({ takePicture, takeModel }: FileTaker): void {
   connectChooser("choose-model", "model-file", takeModel);
   connectChooser("no-model-open", "model-file", takeModel);
   connectDrop(take);
-  addEventListener("paste", ({ clipboardData }) => {
-    take(clipboardData?.files ?? []);
+  addEventListener("paste", ({ clipboardData, defaultPrevented }) => {
+    if (!defaultPrevented) take(clipboardData?.files ?? []);
   });
 }
 
 /** Some systems know no type for a picture, so the end of its name counts too. */
-function isPicture({ type, name }: File): boolean {
+export function isPicture({ type, name }: File): boolean {
   return type.startsWith("image/") || /\.(jpe?g|png|webp|avif|gif|bmp|svg|heic|heif|tiff?|jxl)$/i.test(name);
 }
 
@@ -53,8 +53,10 @@ function connectDrop(take: (files: Iterable<File>) => void): void {
     if (event.relatedTarget === null) hint.hidden = true;
   });
   addEventListener("drop", (event) => {
-    event.preventDefault();
     hint.hidden = true;
+    // a tab that takes pictures itself comes first
+    if (event.defaultPrevented) return;
+    event.preventDefault();
     take(event.dataTransfer?.files ?? []);
   });
 }

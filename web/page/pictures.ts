@@ -13,9 +13,20 @@ export interface Picture {
 }
 
 /** Reads the middle square of a picture in 32 x 32. Throws UserError for a file that is not a picture. */
-export async function readPicture(file: Blob, name: string): Promise<Picture> {
+export function readPicture(file: Blob, name: string): Promise<Picture> {
+  return withPicture(file, name, async (source, width, height) => ({
+    name,
+    pixels: shrink(source, width, height),
+  }));
+}
+
+/** What is made of an image that was read. */
+type ImageTask<T> = (source: CanvasImageSource, width: number, height: number) => Promise<T>;
+
+/** Reads a picture and does a task with it. Throws UserError for a file that is not a picture. */
+export async function withPicture<T>(file: Blob, name: string, task: ImageTask<T>): Promise<T> {
   try {
-    return { name, pixels: await bitmapPixels(file).catch(() => imagePixels(file)) };
+    return await withBitmap(file, task).catch(() => withImage(file, task));
   } catch {
     throw new UserError(`${name} is not a picture that this browser can read.`, {
       code: "picture-unreadable",
@@ -24,10 +35,10 @@ export async function readPicture(file: Blob, name: string): Promise<Picture> {
   }
 }
 
-async function bitmapPixels(file: Blob): Promise<Uint8Array> {
+async function withBitmap<T>(file: Blob, task: ImageTask<T>): Promise<T> {
   const bitmap = await createImageBitmap(file);
   try {
-    return shrink(bitmap, bitmap.width, bitmap.height);
+    return await task(bitmap, bitmap.width, bitmap.height);
   } finally {
     bitmap.close();
   }
@@ -37,7 +48,7 @@ async function bitmapPixels(file: Blob): Promise<Uint8Array> {
 const DRAWING = 512;
 
 /** Draws what only an image element reads, such as SVG, whose size may depend on where it is drawn. */
-async function imagePixels(file: Blob): Promise<Uint8Array> {
+async function withImage<T>(file: Blob, task: ImageTask<T>): Promise<T> {
   const image = new Image();
   image.src = URL.createObjectURL(file);
   try {
@@ -48,7 +59,7 @@ async function imagePixels(file: Blob): Promise<Uint8Array> {
     const context = new OffscreenCanvas(width ?? DRAWING, height ?? DRAWING).getContext("2d");
     if (!context) throw new UserError("This browser cannot draw pictures.", { code: "browser-unsupported" });
     context.drawImage(image, 0, 0, context.canvas.width, context.canvas.height);
-    return shrink(context.canvas, context.canvas.width, context.canvas.height);
+    return await task(context.canvas, context.canvas.width, context.canvas.height);
   } finally {
     URL.revokeObjectURL(image.src);
   }
@@ -59,19 +70,29 @@ async function imagePixels(file: Blob): Promise<Uint8Array> {
  * pixel of the source counts.
  */
 export function shrink(source: CanvasImageSource, width: number, height: number): Uint8Array {
+  return planes(square(source, width, height, SIZE).getImageData(0, 0, SIZE, SIZE).data);
+}
+
+/** The middle square of an image, scaled to `target` pixels a side, on a canvas. */
+export function square(
+  source: CanvasImageSource,
+  width: number,
+  height: number,
+  target: number,
+): OffscreenCanvasRenderingContext2D {
   let side = Math.min(width, height);
   let [left, top] = [(width - side) / 2, (height - side) / 2];
   let image = source;
   for (;;) {
-    const next = Math.max(SIZE, Math.floor(side / 2));
-    const context = new OffscreenCanvas(next, next).getContext("2d", { willReadFrequently: next === SIZE });
+    const next = Math.max(target, Math.floor(side / 2));
+    const context = new OffscreenCanvas(next, next).getContext("2d", { willReadFrequently: next === target });
     if (!context) throw new UserError("This browser cannot draw pictures.", { code: "browser-unsupported" });
     // transparent pixels become white
     context.fillStyle = "white";
     context.fillRect(0, 0, next, next);
     context.imageSmoothingQuality = "high";
     context.drawImage(image, left, top, side, side, 0, 0, next, next);
-    if (next === SIZE) return planes(context.getImageData(0, 0, SIZE, SIZE).data);
+    if (next === target) return context;
     [image, side, left, top] = [context.canvas, next, 0, 0];
   }
 }

@@ -12,6 +12,8 @@ import type {
 } from "../protocol.ts";
 import { assets } from "./assets.ts";
 
+const trainings: ReadonlySet<CallName> = new Set(["train", "resume", "trainLastLayer", "trainWhole"]);
+
 /** A call that waits for its answer. */
 interface Waiting {
   readonly answer: (message: ResultMessage | ErrorMessage) => void;
@@ -75,7 +77,7 @@ export class WorkerClient {
         if (message.type === "error") reject(errorOf(message));
         else if (isResultOf(call, message)) resolve(message.result);
       };
-      const isTraining = call === "train" || call === "resume";
+      const isTraining = trainings.has(call);
       this.#waiting.set(id, { answer, reject, isTraining, start: performance.now() });
     });
   }

@@ -1,7 +1,7 @@
 import { decodeCheckpoint } from "../../artifacts/checkpoint.ts";
-import { datasetOf } from "../../runtime/data/dataset.ts";
 import {
   blockCount,
+  checkpointClasses,
   checkpointSettings,
   frozenModel,
   inferenceModel,
@@ -13,7 +13,7 @@ import type { Model } from "./models.ts";
 /** The model frozen from the file of a checkpoint. Throws UserError where it is damaged or not of shake. */
 export function frozen({ name, bytes }: ModelFile): ModelFile {
   const checkpoint = decodeCheckpoint(bytes, name);
-  const data = datasetOf(checkpointSettings(checkpoint, name));
+  const { data } = checkpointClasses(checkpoint, name);
   return { name, bytes: frozenModel(checkpoint, name, { data }), checkpoint: bytes };
 }
 

@@ -10,6 +10,7 @@ import type { Answer, DeviceChoice, DeviceName, DeviceReport, Devices } from "..
 import { openDevice, threads, threadsReason } from "./devices.ts";
 import type { Model } from "./models.ts";
 import type { Queue } from "./queue.ts";
+import { softmax } from "./softmax.ts";
 
 const PIXELS = imageShape.reduce((product, dim) => product * dim, 1);
 const TIMED_RUNS = 7;
@@ -183,20 +184,4 @@ async function cached<T>(
 function floatsOf({ data, type }: Tensor): Float32Array {
   if (data instanceof Float32Array) return data;
   throw new UserError(`The logits are ${type}, not float32.`, { code: "output-type" });
-}
-
-/** Converts each row of logits to probabilities. */
-function softmax(logits: Float32Array, classes: number): Float32Array {
-  const probabilities = new Float32Array(logits.length);
-  for (let first = 0; first < logits.length; first += classes) {
-    const row = logits.subarray(first, first + classes);
-    const largest = row.reduce((a, b) => Math.max(a, b));
-    const powers = row.map((logit) => Math.exp(logit - largest));
-    const sum = powers.reduce((a, b) => a + b);
-    probabilities.set(
-      powers.map((power) => power / sum),
-      first,
-    );
-  }
-  return probabilities;
 }

@@ -1,8 +1,19 @@
 import { UserError } from "../../graph-builder/errors.ts";
-import type { KeptTraining, TrainingCalls, TrainingEvent } from "../calls/training.ts";
+import { shapesDataset } from "../../runtime/data/dataset.ts";
+import type { KeptTraining, TrainChoices, TrainingCalls, TrainingEvent } from "../calls/training.ts";
 import { Kept } from "../storage.ts";
 import type { Queue } from "./queue.ts";
-import type { PageTraining } from "./training.ts";
+import type { PageTraining, TrainingPictures } from "./training.ts";
+
+const TEST_IMAGES = 500;
+
+function drawnPictures({ images }: TrainChoices): TrainingPictures {
+  return {
+    trainSet: shapesDataset("train", images),
+    testSet: shapesDataset("test", TEST_IMAGES),
+    data: "shapes",
+  };
+}
 
 /** The training across reloads. A kept training of another form needs another key. */
 const kept = new Kept<KeptTraining>("training-1");
@@ -24,7 +35,7 @@ export function trainingJob(queue: Queue, tell: (event: TrainingEvent) => void):
       if (training?.isRunning)
         throw new UserError("A training is running: stop it first.", { code: "session-busy" });
       const { PageTraining } = await loaded();
-      training = new PageTraining(choices, surroundings);
+      training = new PageTraining(choices, drawnPictures(choices), surroundings);
       return training.run();
     },
     resume: async () => expectTraining().run(),
@@ -34,7 +45,7 @@ export function trainingJob(queue: Queue, tell: (event: TrainingEvent) => void):
       const found = await kept.get();
       if (!found || found.history.points.length === 0) return undefined;
       const { PageTraining } = await loaded();
-      training ??= new PageTraining(found.choices, surroundings, found);
+      training ??= new PageTraining(found.choices, drawnPictures(found.choices), surroundings, found);
       return { choices: found.choices, history: found.history };
     },
     async forget() {

@@ -1,13 +1,14 @@
 import { type Checkpoint, decodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
+import type { LastBatch } from "../../runtime/data/batches.ts";
 import type {
   ClassificationEvent,
   ClassificationMetric,
   ClassificationTask,
 } from "../../runtime/data/classification-task.ts";
-import { datasets, shapesDataset } from "../../runtime/data/dataset.ts";
-import type { Dataset } from "../../runtime/data/types.ts";
+import type { DatasetName } from "../../runtime/data/dataset.ts";
+import type { Dataset, PictureFacts } from "../../runtime/data/types.ts";
 import type { Device } from "../../runtime/device/device.ts";
 import { ortReason } from "../../runtime/device/ort-errors.ts";
 import { floatData } from "../../runtime/device/tensors.ts";
@@ -42,8 +43,20 @@ import { History } from "./history.ts";
 import { insideOf } from "./inside.ts";
 import type { Queue } from "./queue.ts";
 
-const TEST_IMAGES = 500;
 const CHECKPOINT_STEPS = 20;
+
+/** The pictures that a training in the page learns from, and those that it is measured on. */
+export interface TrainingPictures {
+  readonly trainSet: Dataset;
+  readonly testSet: Dataset;
+  /** The name of a known data set. */
+  readonly data?: DatasetName | undefined;
+  /** What the checkpoint keeps of pictures of one's own. */
+  readonly own?: Pick<PictureFacts, "classNames" | "background"> | undefined;
+  readonly lastBatch?: LastBatch | undefined;
+  /** 1 where left out. */
+  readonly evaluateEveryEpochs?: number | undefined;
+}
 
 /** What a training tells, and where it is kept across reloads. */
 export interface TrainingSurroundings {
@@ -53,7 +66,7 @@ export interface TrainingSurroundings {
 }
 
 /**
- * A training in the page, on `shapes`. The artifacts, the session and the loop are those of the command
+ * A training in the page. The artifacts, the session and the loop are those of the command
  * line.
  */
 export class PageTraining {
@@ -61,8 +74,7 @@ export class PageTraining {
   readonly #artifacts: ShakeNetArtifacts;
   readonly #settings: ArtifactSettings;
   readonly #surroundings: TrainingSurroundings;
-  readonly #trainSet: Dataset;
-  readonly #testSet: Dataset;
+  readonly #pictures: TrainingPictures;
   readonly #history: History;
   #predictions: Uint8Array = new Uint8Array();
   #checkpoint: Uint8Array;
@@ -72,9 +84,15 @@ export class PageTraining {
    * Compiles the network, or goes on with a training that was kept. Throws UserError for a depth or a width
    * that no network has.
    */
-  constructor(choices: TrainChoices, surroundings: TrainingSurroundings, kept?: KeptTraining) {
-    const { mean, std, classNames } = datasets.shapes;
+  constructor(
+    choices: TrainChoices,
+    pictures: TrainingPictures,
+    surroundings: TrainingSurroundings,
+    kept?: KeptTraining,
+  ) {
+    const { mean, std, classNames } = pictures.trainSet;
     this.#choices = choices;
+    this.#pictures = pictures;
     this.#settings = {
       depth: choices.depth,
       width: choices.width,
@@ -87,11 +105,9 @@ export class PageTraining {
       weightDecay: 1e-4,
       seed: 1,
     };
-    this.#artifacts = buildTrainingArtifacts(this.#settings);
+    this.#artifacts = buildTrainingArtifacts(this.#settings, { pictures: pictures.own });
     this.#checkpoint = kept?.checkpoint ?? this.#artifacts.checkpoint;
     this.#history = new History(kept?.history);
-    this.#trainSet = shapesDataset("train", choices.images);
-    this.#testSet = shapesDataset("test", TEST_IMAGES);
     this.#surroundings = surroundings;
   }
 
@@ -128,6 +144,7 @@ export class PageTraining {
       epochs: this.#choices.epochs,
       learningRate: cosine(this.#choices.learningRate),
       checkpointEverySteps: CHECKPOINT_STEPS,
+      evaluateEveryEpochs: this.#pictures.evaluateEveryEpochs,
       store: { save: (kind, bytes) => this.#keep(kind, bytes) },
       signal,
     });
@@ -156,14 +173,14 @@ export class PageTraining {
       });
     const record = this.#history.records.at(-1);
     const onnx = frozenModel(checkpoint, "the checkpoint of the page", {
-      data: "shapes",
+      data: this.#pictures.data,
       testAccuracy: record?.step === step ? record.test_accuracy : undefined,
     });
     return { name: "trained-in-the-page.onnx", onnx, checkpoint: this.#checkpoint };
   }
 
   testPictures(): TestPictures {
-    const { images, labels, classNames } = this.#testSet;
+    const { images, labels, classNames } = this.#pictures.testSet;
     return { images, labels: Uint8Array.from(labels), classNames };
   }
 
@@ -210,8 +227,9 @@ export class PageTraining {
   #task(device: Device): ClassificationTask {
     const task = shakeNetTask({
       network: this.#settings,
-      trainSet: this.#trainSet,
-      testSet: this.#testSet,
+      trainSet: this.#pictures.trainSet,
+      testSet: this.#pictures.testSet,
+      lastBatch: this.#pictures.lastBatch,
       device,
       batchSize: this.#choices.batchSize,
       ...scheme,
@@ -232,7 +250,7 @@ export class PageTraining {
     const predictions: number[] = [];
     try {
       const { loss, accuracy } = yield* evaluate(
-        this.#testSet,
+        this.#pictures.testSet,
         this.#choices.batchSize,
         async ({ images }) => {
           const logits = await classifier.logits(images);
@@ -285,7 +303,7 @@ export class PageTraining {
 const scheme = { forward: "shake", backward: "shake", level: "image", seed: 1 } as const;
 
 /** The place of the largest element in each row of `columns` elements. */
-function bestOfRows(values: Float32Array, columns: number): number[] {
+export function bestOfRows(values: Float32Array, columns: number): number[] {
   return Array.from({ length: values.length / columns }, (_, row) => {
     const own = values.subarray(row * columns, (row + 1) * columns);
     return own.indexOf(own.reduce((a, b) => Math.max(a, b)));
@@ -300,7 +318,7 @@ function formatMs(milliseconds: number): string {
  * Waits for one task of the event loop, so that the worker receives messages. Promises alone do not let
  * them in.
  */
-function messagesHandled(): Promise<void> {
+export function messagesHandled(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {

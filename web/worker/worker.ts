@@ -12,13 +12,18 @@ import type {
 } from "../protocol.ts";
 import { loadOnnxRuntime } from "./devices.ts";
 import { modelJob } from "./model-job.ts";
+import { ownJob } from "./own-job.ts";
 import { Queue } from "./queue.ts";
 import { trainingJob } from "./training-job.ts";
 
 const queue = new Queue();
 
 /** The functions of all jobs. A new job needs a line here and its functions in `protocol.ts`. */
-const calls: Calls = { ...modelJob(queue), ...trainingJob(queue, tell) };
+const calls: Calls = {
+  ...modelJob(queue),
+  ...trainingJob(queue, tell),
+  ...ownJob(queue, tell),
+};
 
 function post(message: FromWorker): void {
   globalThis.postMessage(message);

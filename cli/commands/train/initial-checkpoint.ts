@@ -7,9 +7,9 @@ import {
 } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import type { Tensor } from "../../../graph-builder/index.ts";
-import { datasetOf, datasets, describeData } from "../../../runtime/data/dataset.ts";
+import { describeData } from "../../../runtime/data/dataset.ts";
 import { isFolder } from "../../../runtime/node/files.ts";
-import { type ArtifactSettings, checkpointSettings } from "../../../shakenet/index.ts";
+import { type ArtifactSettings, checkpointClasses, checkpointSettings } from "../../../shakenet/index.ts";
 import { runAround } from "../../../shakenet/node/run.ts";
 
 /** The checkpoint that a new ShakeNet takes its weights from. */
@@ -27,8 +27,7 @@ export async function readInitialCheckpoint(path: string): Promise<InitialCheckp
   const checkpoint = decodeCheckpoint(await readFileBytes(where), where);
   const settings = checkpointSettings(checkpoint, where);
   const run = await runAround(where);
-  const known = datasetOf(settings);
-  const classNames = run ? describeData(run.config).classNames : known && datasets[known].classNames;
+  const { classNames } = run ? describeData(run.config) : checkpointClasses(checkpoint, where);
   return { checkpoint, where, settings, classNames };
 }
 

@@ -1,0 +1,166 @@
+import { UserError } from "../../../graph-builder/errors.ts";
+import { Kept } from "../../storage.ts";
+import { freeName } from "./class-names.ts";
+import type { NewPicture } from "./new-picture.ts";
+import { PictureStore } from "./picture-store.ts";
+
+export const [FEWEST_CLASSES, MOST_CLASSES] = [2, 10];
+/** An archive of them stays below the limits of a .zip. */
+const MOST_PICTURES = 50_000;
+
+/** One of one's own classes. */
+export interface OwnClass {
+  readonly id: number;
+  readonly name: string;
+  /** The ids of its pictures, in the order in which they were added. */
+  readonly pictures: readonly number[];
+}
+
+/** The classes as the browser keeps them; the pictures are in a store of their own. */
+interface KeptClasses {
+  readonly classes: readonly Pick<OwnClass, "id" | "name">[];
+}
+
+const kept = new Kept<KeptClasses>("own-classes-1");
+
+/** One's own classes and their pictures, which the browser keeps. */
+export class OwnClasses {
+  readonly store: PictureStore;
+  readonly #onChange: () => void;
+  #classes: readonly OwnClass[];
+
+  private constructor(store: PictureStore, classes: readonly OwnClass[], onChange: () => void) {
+    this.store = store;
+    this.#classes = classes;
+    this.#onChange = onChange;
+  }
+
+  /**
+   * The classes of before a reload, or two empty ones. `onChange` is told of every change. Throws UserError
+   * where the browser keeps nothing.
+   */
+  static async open(onChange: () => void): Promise<OwnClasses> {
+    const store = await PictureStore.open();
+    const found = await kept.get();
+    const classes: OwnClass[] = [];
+    for (const each of found?.classes ?? emptyClasses())
+      classes.push({ ...each, pictures: await store.idsOf(each.id) });
+    return new OwnClasses(store, classes, onChange);
+  }
+
+  get all(): readonly OwnClass[] {
+    return this.#classes;
+  }
+
+  get names(): string[] {
+    return this.#classes.map(({ name }) => name);
+  }
+
+  get pictureCount(): number {
+    return this.#classes.reduce((sum, { pictures }) => sum + pictures.length, 0);
+  }
+
+  /** Throws UserError for an id that no class has. */
+  classOf(id: number): OwnClass {
+    const found = this.#classes.find((each) => each.id === id);
+    if (found) return found;
+    throw new UserError("The class was removed meanwhile.", { code: "label-invalid" });
+  }
+
+  /** Adds a class, with a name of its own where none is given. Throws UserError where there are ten. */
+  async addClass(name = freeName(this.names)): Promise<OwnClass> {
+    if (this.#classes.length >= MOST_CLASSES)
+      throw new UserError(`There are at most ${MOST_CLASSES} classes.`, { code: "setting-invalid" });
+    const id = 1 + Math.max(0, ...this.#classes.map((each) => each.id));
+    const added = { id, name, pictures: [] };
+    await this.#set([...this.#classes, added]);
+    return added;
+  }
+
+  /** The class of a name, in any case. Throws UserError where there is none. */
+  named(name: string): OwnClass {
+    const found = this.#classes.find((each) => isSame(each.name, name));
+    if (found) return found;
+    throw new UserError(`There is no class ${name}.`, { code: "label-invalid" });
+  }
+
+  /**
+   * Adds the classes of these names that are missing. They take the places of classes without pictures, such
+   * as the two that the page starts with.
+   */
+  async makeRoomFor(names: readonly string[]): Promise<void> {
+    const isWanted = (each: OwnClass) => names.some((name) => isSame(each.name, name));
+    const left = this.#classes.filter((each) => each.pictures.length > 0 || isWanted(each));
+    const missing = names.filter((name) => !left.some((each) => isSame(each.name, name)));
+    const first = 1 + Math.max(0, ...this.#classes.map((each) => each.id));
+    await this.#set([...left, ...missing.map((name, i) => ({ id: first + i, name, pictures: [] }))]);
+    while (this.#classes.length < FEWEST_CLASSES) await this.addClass();
+  }
+
+  rename(id: number, name: string): Promise<void> {
+    return this.#set(this.#classes.map((each) => (each.id === id ? { ...each, name } : each)));
+  }
+
+  /** Removes a class with its pictures. An empty class takes its place where fewer than two would be left. */
+  async removeClass(id: number): Promise<void> {
+    const { pictures } = this.classOf(id);
+    await this.store.remove(pictures);
+    await this.#set(this.#classes.filter((each) => each.id !== id));
+    while (this.#classes.length < FEWEST_CLASSES) await this.addClass();
+  }
+
+  /** Adds pictures to a class. Throws UserError where they do not fit. */
+  async addPictures(id: number, pictures: readonly NewPicture[]): Promise<void> {
+    if (this.pictureCount + pictures.length > MOST_PICTURES)
+      throw new UserError(`The page takes at most ${MOST_PICTURES} pictures: use shake train for more.`, {
+        code: "data-invalid",
+      });
+    this.classOf(id);
+    const added = await this.store.add(id, pictures);
+    this.#setPictures(id, (before) => [...before, ...added]);
+    // a page in another window or a reload finds the classes of its pictures
+    await this.#keep();
+  }
+
+  async removePicture(id: number, picture: number): Promise<void> {
+    await this.store.remove([picture]);
+    this.#setPictures(id, (before) => before.filter((each) => each !== picture));
+  }
+
+  /** Forgets all classes and pictures. */
+  async clear(): Promise<void> {
+    await this.store.clear();
+    await kept.delete();
+    this.#classes = emptyClasses().map((each) => ({ ...each, pictures: [] }));
+    this.#onChange();
+  }
+
+  #setPictures(id: number, change: (before: readonly number[]) => readonly number[]): void {
+    this.#classes = this.#classes.map((each) =>
+      each.id === id ? { ...each, pictures: change(each.pictures) } : each,
+    );
+    this.#onChange();
+  }
+
+  async #set(classes: readonly OwnClass[]): Promise<void> {
+    this.#classes = classes;
+    this.#onChange();
+    await this.#keep();
+  }
+
+  #keep(): Promise<boolean> {
+    return kept.put({ classes: this.#classes.map(({ id, name }) => ({ id, name })) });
+  }
+}
+
+/** Names of folders that differ in case alone are one folder on some systems. */
+function isSame(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
+}
+
+function emptyClasses(): KeptClasses["classes"] {
+  return [
+    { id: 1, name: "Class 1" },
+    { id: 2, name: "Class 2" },
+  ];
+}

@@ -1,0 +1,200 @@
+import { UserError } from "../../../graph-builder/errors.ts";
+import type { OwnStep, OwnTrained } from "../../calls/own.ts";
+import { assets } from "../assets.ts";
+import { confusionCounts, showConfusion } from "../confusion-matrix.ts";
+import { find } from "../dom.ts";
+import { download } from "../download.ts";
+import type { Page } from "../page.ts";
+import { FeatureCache, joined } from "./feature-cache.ts";
+import { countRight, type Division, divide, type LabelledPicture, labelsOf } from "./lesson.ts";
+import type { OwnClasses } from "./own-classes.ts";
+import type { OwnNetwork } from "./own-network.ts";
+
+const results = ["own-use", "own-onnx", "own-checkpoint"] as const;
+
+/** Trains a network on the pictures, shows what it makes of those that were held out, and offers its files. */
+export class TrainingPanel {
+  readonly #page: Page;
+  readonly #classes: OwnClasses;
+  readonly #network: OwnNetwork;
+  readonly #cache: FeatureCache | undefined;
+  readonly #status = find("own-training", HTMLParagraphElement);
+  readonly #progress = find("own-progress", HTMLProgressElement);
+  readonly #train = find("own-train", HTMLButtonElement);
+  readonly #stop = find("own-stop", HTMLButtonElement);
+  readonly #onTrained: () => void;
+  #isRunning = false;
+  #isStopped = false;
+
+  constructor(page: Page, classes: OwnClasses, network: OwnNetwork, onTrained: () => void) {
+    [this.#page, this.#classes, this.#network, this.#onTrained] = [page, classes, network, onTrained];
+    const { worker, messages } = page;
+    const checkpoint = assets.model && new URL(assets.model.checkpoint, document.baseURI).href;
+    this.#cache = checkpoint === undefined ? undefined : new FeatureCache(worker, classes.store, checkpoint);
+    worker.listen((event) => {
+      if (event.type === "own-step") this.#showStep(event);
+    });
+    this.#train.addEventListener("click", () => void messages.guard(() => this.#run()));
+    this.#stop.addEventListener("click", () => {
+      this.#isStopped = true;
+      void messages.guard(() => worker.call("stopOwn"));
+    });
+    addEventListener("beforeunload", (event) => {
+      if (this.#isRunning) event.preventDefault();
+    });
+    this.#connectResults();
+    void messages.guard(() => this.#describeNetwork());
+  }
+
+  /** Computes the features of new pictures while the user does something else. */
+  prepare(): void {
+    if (!this.#cache || this.#isRunning || method() !== "last-layer") return;
+    // a failure is told when the training needs the features
+    this.#cache.embed(this.#classes.all.flatMap(({ pictures }) => pictures)).catch(() => undefined);
+  }
+
+  /** Shows the network that there is, and whether the pictures have changed since it was trained. */
+  update(): void {
+    const { current } = this.#network;
+    for (const id of results) find(id, HTMLButtonElement).disabled = !current || this.#isRunning;
+    find("own-result", HTMLElement).hidden = !current || current.labels.length === 0;
+    if (!current) return;
+    find("own-stale", HTMLElement).hidden = current.pictures === this.#fingerprint();
+    const { trained, classNames, labels } = current;
+    const counts = confusionCounts(labels, trained.predictions, classNames.length);
+    showConfusion(find("own-confusion", HTMLTableElement), counts, classNames);
+  }
+
+  /** Says how good the network is. */
+  describe(): void {
+    const { current } = this.#network;
+    this.#progress.value = current ? 1 : 0;
+    this.#status.textContent = current
+      ? accuracyOf(current.labels, current.trained.predictions)
+      : "Not trained yet.";
+  }
+
+  async #describeNetwork(): Promise<void> {
+    const note = find("own-network", HTMLElement);
+    if (this.#cache) {
+      const { title, data } = await this.#cache.network();
+      const learnt = data === undefined ? "" : `, which has learnt ${data}`;
+      note.textContent = `${title}${learnt}. It takes seconds, and few pictures are enough.`;
+      return;
+    }
+    note.textContent = "The page was built without a network.";
+    choose("whole");
+    radio("last-layer").disabled = true;
+  }
+
+  async #run(): Promise<void> {
+    const division = divide(this.#classes.all);
+    const pictures = this.#fingerprint();
+    this.#setRunning(true);
+    try {
+      const start = performance.now();
+      const trained = await (method() === "whole"
+        ? this.#trainWhole(division)
+        : this.#trainLastLayer(division));
+      const { classNames, heldOut } = division;
+      await this.#network.set({ trained, classNames, labels: labelsOf(heldOut), pictures });
+      this.#setRunning(false);
+      this.describe();
+      const seconds = ((performance.now() - start) / 1000).toFixed(1);
+      this.#status.textContent = `Done in ${seconds} s. ${this.#status.textContent}`;
+      this.#onTrained();
+    } catch (error) {
+      this.#setRunning(false);
+      this.#status.textContent = this.#isStopped ? "Stopped." : "The training ended with an error.";
+      if (!(this.#isStopped && error instanceof UserError)) throw error;
+    }
+  }
+
+  async #trainLastLayer({ classNames, learnt, heldOut }: Division): Promise<OwnTrained> {
+    const cache = this.#cache;
+    if (!cache) throw new UserError("The page was built without a network.", { code: "model-missing" });
+    await cache.embed(idsOf(learnt), (done, of) => {
+      if (this.#isStopped) throw new UserError("The training was stopped.", { code: "interrupted" });
+      this.#progress.value = done / of;
+      this.#status.textContent = `The network looks at the pictures: ${done} of ${of}.`;
+    });
+    const inputs = await cache.featuresOf(idsOf(learnt));
+    const lesson = { classNames, labels: labelsOf(learnt), inputs, heldOut: await this.#examples(heldOut) };
+    return this.#page.worker.call("trainLastLayer", cache.checkpoint, lesson);
+  }
+
+  async #trainWhole({ classNames, learnt, heldOut }: Division): Promise<OwnTrained> {
+    this.#status.textContent = "Compiling the network and opening a session.";
+    const { images: inputs, labels } = await this.#examples(learnt);
+    const lesson = { classNames, labels, inputs, heldOut: await this.#examples(heldOut) };
+    return this.#page.worker.call("trainWhole", lesson);
+  }
+
+  async #examples(pictures: readonly LabelledPicture[]) {
+    const images = joined(await this.#classes.store.pixels(idsOf(pictures)));
+    return { images, labels: labelsOf(pictures) };
+  }
+
+  #showStep({ step, steps, loss, secondsLeft }: OwnStep): void {
+    this.#progress.value = step / steps;
+    const left = Math.ceil(secondsLeft);
+    this.#status.textContent = `Step ${step} of ${steps}, loss ${loss.toFixed(3)}, ${left} s left.`;
+  }
+
+  #setRunning(isRunning: boolean): void {
+    this.#isRunning = isRunning;
+    if (isRunning) this.#isStopped = false;
+    this.#train.disabled = isRunning;
+    this.#stop.disabled = !isRunning;
+    this.update();
+  }
+
+  #connectResults(): void {
+    const { messages, openModel, showTab } = this.#page;
+    const tasks: Readonly<Record<(typeof results)[number], (trained: OwnTrained) => Promise<void> | void>> = {
+      "own-use": async ({ name, onnx, checkpoint }) => {
+        await openModel({ name, bytes: onnx, checkpoint });
+        showTab("classify");
+      },
+      "own-onnx": ({ name, onnx }) => download(name, onnx),
+      "own-checkpoint": ({ checkpoint }) => download("checkpoint", checkpoint),
+    };
+    for (const id of results)
+      find(id, HTMLButtonElement).addEventListener("click", () => {
+        const { current } = this.#network;
+        if (current) void messages.guard(async () => tasks[id](current.trained));
+      });
+  }
+
+  /** The classes and the ids of their pictures, as one text. */
+  #fingerprint(): string {
+    return JSON.stringify(
+      this.#classes.all.map(({ name, pictures }) => [name, pictures.length, pictures.at(-1)]),
+    );
+  }
+}
+
+function idsOf(pictures: readonly LabelledPicture[]): number[] {
+  return pictures.map(({ id }) => id);
+}
+
+function accuracyOf(labels: Uint8Array, predictions: Uint8Array): string {
+  const [right, all] = [countRight(labels, predictions), labels.length];
+  if (all === 0)
+    return "With four pictures of a class, one of them would be held out to measure the network.";
+  return `${right} of ${all} pictures that were held out are right (${((100 * right) / all).toFixed(1)} %).`;
+}
+
+function radio(value: "last-layer" | "whole"): HTMLInputElement {
+  const found = document.querySelector<HTMLInputElement>(`#own-method input[value=${value}]`);
+  if (found) return found;
+  throw new Error(`the page has no method ${value}`);
+}
+
+function method(): "last-layer" | "whole" {
+  return radio("whole").checked ? "whole" : "last-layer";
+}
+
+function choose(value: "last-layer" | "whole"): void {
+  radio(value).checked = true;
+}
