@@ -13,7 +13,13 @@ import {
   trimmedEndPads,
 } from "./convolution.ts";
 import type { Lowering } from "./lower.ts";
-import { channelMean, channelSum, runningStatistics } from "./normalization.ts";
+import {
+  centredVariance,
+  channelMean,
+  channelSum,
+  isNormalized,
+  runningStatistics,
+} from "./normalization.ts";
 import { suitsWinograd, winogradConv, winogradInputGradient, winogradWeightGradient } from "./winograd.ts";
 
 /**
@@ -27,9 +33,11 @@ export const cpu: Lowering = {
   ),
 
   // variance = mean(X^2) - mean(X)^2 reads X once less, and BatchNormalization in inference mode reads X once
-  BatchNormInternal: (g, { I, attributes: { epsilon, momentum } }) => {
+  BatchNormInternal: (g, { I, node, attributes: { epsilon, momentum } }) => {
     const mean = channelMean(g, I(0));
-    const variance = g.Relu(g.Sub(channelMean(g, g.Mul(I(0), I(0))), g.Mul(mean, mean)));
+    const variance = isNormalized(node.input(0))
+      ? g.Relu(g.Sub(channelMean(g, g.Mul(I(0), I(0))), g.Mul(mean, mean)))
+      : centredVariance(g, I(0), mean);
     const invStd = g.Reciprocal(g.Sqrt(g.Add(variance, g.float(epsilon))));
     const [Y] = g.BatchNormalization(I(0), I(1), I(2), mean, variance, { epsilon });
     return [Y, ...runningStatistics(g, [I(3), I(4)], [mean, variance], momentum), mean, invStd];

@@ -18,7 +18,7 @@ import {
   suitsChannelsLast,
 } from "./cuda-convolution.ts";
 import type { Call, Lower, Lowering } from "./lower.ts";
-import { runningStatistics } from "./normalization.ts";
+import { isNormalized, runningStatistics } from "./normalization.ts";
 
 /** How far sums over pixels are scaled down in float16, which ends at 65504. */
 const SUM_SCALE = 1 / 32;
@@ -66,12 +66,14 @@ export const cuda: Lowering = {
   },
 
   BatchNormInternal: (g, call) => {
-    const { I, attributes } = call;
+    const { I, node, attributes } = call;
     const X = float16Behind(I(0)) ?? I(0);
     if (X.shape.length !== 4) return undefined;
     const rows = last(g, X);
     const { mean, meanSquare } = moments(g, rows);
-    const variance = g.Relu(g.Sub(meanSquare, g.Mul(mean, mean)));
+    const variance = isNormalized(node.input(0))
+      ? g.Relu(g.Sub(meanSquare, g.Mul(mean, mean)))
+      : moments(g, g.Sub(rows, castTo(g, mean, floatOf(X)))).meanSquare;
     const invStd = g.Reciprocal(g.Sqrt(g.Add(variance, g.float(attributes.epsilon))));
     const gain = g.Mul(I(1), invStd);
     const shift = g.Sub(I(2), g.Mul(mean, gain));

@@ -14,7 +14,7 @@ import {
   canConvolve,
   plain,
 } from "./nchwc-convolution.ts";
-import { runningStatistics } from "./normalization.ts";
+import { isNormalized, runningStatistics } from "./normalization.ts";
 import { suitsWinograd, winogradConv, winogradInputGradient, winogradWeightGradient } from "./winograd.ts";
 
 /**
@@ -107,12 +107,16 @@ export function nchwc(B: number): Lowering {
     ),
     BatchNormInternal: when(
       ({ I }) => isBlocked(I(0)),
-      (g, { I, attributes: { epsilon, momentum } }) => {
+      (g, { I, node, attributes: { epsilon, momentum } }) => {
         const X = blocks(g, I(0));
         const count = elementsOver(g, X, [0, 2, 3]);
-        const mean = g.Div(channelSum(g, X, B), count);
-        const meanSquare = g.Div(channelSum(g, g.Mul(X, X), B), count);
-        const variance = g.Relu(g.Sub(meanSquare, g.Mul(mean, mean)));
+        const channelMean = (value: Value) => g.Div(channelSum(g, value, B), count);
+        const mean = channelMean(X);
+        const square = (value: Value) => channelMean(g.Mul(value, value));
+        const ones = g.float(Array(staticDim(X.shape, 1)).fill(1));
+        const variance = isNormalized(node.input(0))
+          ? g.Relu(g.Sub(square(X), g.Mul(mean, mean)))
+          : square(affine(g, X, ones, g.Neg(mean)));
         const invStd = g.Reciprocal(g.Sqrt(g.Add(variance, g.float(epsilon))));
         const gain = g.Mul(I(1), invStd);
         const Y = plain(g, affine(g, X, gain, g.Sub(I(2), g.Mul(mean, gain))));
