@@ -164,3 +164,16 @@ test("--dry-run says what would be trained and when it would end, and writes not
     expect(stdout).toMatch(line);
   expect(readdirSync(folder).sort()).toEqual(before);
 });
+
+test("--dry-run with --early-size times a step of each size and counts the steps of both", async () => {
+  const given = [...flags, "--early-size", "16", "--early-share", "0.25", "--dry-run", "--json"];
+  const { code, stdout, stderr } = await shake(folder, "train", ...given);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  const facts = JSON.parse(stdout);
+  const [early, later] = facts.steps_by_size;
+  expect(facts.steps_by_size).toMatchObject([{ early_size: 16, steps: 6 }, { steps: 18 }]);
+  const evaluations = 4 * facts.seconds_per_evaluation;
+  const steps = 6 * early.seconds_per_step + 18 * later.seconds_per_step;
+  expect(facts.seconds_left).toBeCloseTo(steps + evaluations, 6);
+  expect(facts.seconds_per_step).toBeCloseTo(steps / 24, 6);
+});

@@ -1,10 +1,12 @@
 import { averagedCheckpoint } from "../../../artifacts/averages.ts";
 import { counted } from "../../../artifacts/counted.ts";
 import { countIn, decodeCheckpoint } from "../../../artifacts/index.ts";
+import { type SizedSteps, stepsBySize } from "../../../runtime/data/early-size.ts";
 import { firstImages } from "../../../runtime/data/types.ts";
-import { evaluationBatchSize } from "../../../runtime/index.ts";
+import { type ClassificationTask, evaluationBatchSize } from "../../../runtime/index.ts";
 import { evaluationsLeft } from "../../../runtime/loop/pace.ts";
-import { timeStep } from "../../../runtime/loop/time-step.ts";
+import { type TimedStep, timeStep } from "../../../runtime/loop/time-step.ts";
+import { earlySizeOf } from "../../../shakenet/node/loop-settings.ts";
 import type { ShakeNetEngine } from "../../../shakenet/node/run.ts";
 import { countsTable, warningsOf } from "../../data/describe.ts";
 import { measuredPart } from "../../data/part-name.ts";
@@ -22,8 +24,8 @@ interface DryRunOptions {
 }
 
 /**
- * Takes two steps and evaluates two batches as a run would, and prints what the run is and when it would end.
- * Writes nothing into the run's folder. Returns the exit code.
+ * Takes two steps for each size of the training images and evaluates two batches as a run would, and prints
+ * what the run is and when it would end. Writes nothing into the run's folder. Returns the exit code.
  */
 export async function tryRun(
   prepared: PreparedRun,
@@ -45,14 +47,20 @@ export async function tryRun(
   }
 }
 
+/** The steps that are left with images of one size, and the time of one of them. */
+type TimedSteps = SizedSteps & TimedStep;
+
 /** What a dry run has found. Times are in seconds. */
 interface Measured {
-  readonly step: number;
-  readonly examples: number;
+  /** In the order in which the run takes them. */
+  readonly parts: readonly TimedSteps[];
   readonly evaluation: number;
+  /** The number of evaluations that are left. */
+  readonly evaluations: number;
   /** The steps that are left, and all of them. */
   readonly left: number;
   readonly steps: number;
+  readonly stepsPerEpoch: number;
   /** The time of the steps and evaluations that are left. */
   readonly seconds: number;
   /** The most memory that the process has had, in megabytes. */
@@ -66,43 +74,89 @@ async function measure(
   engine: ShakeNetEngine,
 ): Promise<Measured> {
   const { config, where, taskOf } = prepared;
-  const { epochs, learningRate, batchSize, evaluateEveryEpochs } = config;
+  const { epochs, evaluateEveryEpochs } = config;
   const task = taskOf(sets, engine.device);
-  const steps = epochs * task.stepsPerEpoch;
+  const { stepsPerEpoch } = task;
+  const steps = epochs * stepsPerEpoch;
   const done = countIn(decodeCheckpoint(checkpoint, where).properties, "step", where) ?? 0;
-  const step = await timeStep(engine.session, task, Math.min(done, steps - 1), learningRate);
-  const batch = evaluationBatchSize(engine.device, batchSize);
-  const some = taskOf({ ...sets, testSet: firstImages(sets.testSet, 2 * batch) }, engine.device);
-  const trained = averagedCheckpoint(await engine.session.checkpoint());
+  const parts = await timeParts(prepared, engine, task, done);
+  const evaluation = await timeEvaluation(prepared, sets, engine);
+  const evaluations = evaluationsLeft(Math.floor(done / stepsPerEpoch), epochs, evaluateEveryEpochs);
+  return {
+    parts,
+    evaluation,
+    evaluations,
+    left: steps - done,
+    steps,
+    stepsPerEpoch,
+    seconds: secondsOf(parts) + evaluations * evaluation,
+    memory: (process.resourceUsage().maxRSS * 1024) / 1e6,
+  };
+}
+
+/** Times a step of each size that the images still have; the last step of a run that is done. */
+async function timeParts(
+  { config }: PreparedRun,
+  { session }: ShakeNetEngine,
+  task: ClassificationTask,
+  done: number,
+): Promise<TimedSteps[]> {
+  const { epochs, learningRate } = config;
+  const { stepsPerEpoch } = task;
+  const left = stepsBySize(done, { stepsPerEpoch, epochs }, earlySizeOf(config));
+  const last = { first: epochs * stepsPerEpoch - 1, count: 0, isEarly: false };
+  const parts: TimedSteps[] = [];
+  for (const part of left.length > 0 ? left : [last]) {
+    parts.push({ ...part, ...(await timeStep(session, task, part.first, learningRate)) });
+  }
+  return parts;
+}
+
+/** The seconds of one evaluation, from those of its first two batches. */
+async function timeEvaluation(
+  { config, taskOf }: PreparedRun,
+  sets: DataSets,
+  { device, session }: ShakeNetEngine,
+): Promise<number> {
+  const batch = evaluationBatchSize(device, config.batchSize);
+  const some = taskOf({ ...sets, testSet: firstImages(sets.testSet, 2 * batch) }, device);
+  const trained = averagedCheckpoint(await session.checkpoint());
   const laps: number[] = [performance.now()];
   for await (const _ of some.evaluate(trained)) laps.push(performance.now());
   const [start = 0, first = 0, second = first] = laps;
   const batches = Math.ceil(sets.testSet.count / batch);
   // the first batch comes after the model is opened
-  const evaluation = (first - start + (batches - 1) * (second - first)) / 1000;
-  const evaluations = evaluationsLeft(Math.floor(done / task.stepsPerEpoch), epochs, evaluateEveryEpochs);
-  return {
-    step: step.seconds,
-    examples: step.examples,
-    evaluation,
-    left: steps - done,
-    steps,
-    seconds: (steps - done) * step.seconds + evaluations * evaluation,
-    memory: (process.resourceUsage().maxRSS * 1024) / 1e6,
-  };
+  return (first - start + (batches - 1) * (second - first)) / 1000;
+}
+
+function secondsOf(parts: readonly TimedSteps[]): number {
+  return parts.reduce((sum, { count, seconds }) => sum + count * seconds, 0);
+}
+
+/** How many epochs are done when so many seconds have passed. */
+function epochsWithin(maxTime: number, measured: Measured): number {
+  const { parts, evaluation, evaluations, left, steps, stepsPerEpoch } = measured;
+  const evaluating = left > 0 ? (evaluations * evaluation) / left : 0;
+  let [done, seconds] = [steps - left, maxTime];
+  for (const part of parts) {
+    const taken = Math.min(part.count, seconds / (part.seconds + evaluating));
+    done += taken;
+    seconds -= taken * (part.seconds + evaluating);
+  }
+  return done / stepsPerEpoch;
 }
 
 function describe(prepared: PreparedRun, sets: DataSets, measured: Measured, maxTime?: number): string {
   const { config, data } = prepared;
-  const { step, examples, evaluation, left, steps, seconds, memory } = measured;
+  const { evaluation, left, steps, seconds, memory } = measured;
   const part = measuredPart(config);
   const images = sets.testSet.count.toLocaleString("en-US");
   const within =
     maxTime === undefined || maxTime >= seconds
       ? undefined
-      : `ends the run after about ${((config.epochs * maxTime) / seconds).toFixed(1)} epochs: --epochs ${Math.max(1, Math.floor((config.epochs * maxTime) / seconds))} lets the learning rate fall to its end`;
+      : `ends the run after about ${epochsWithin(maxTime, measured).toFixed(1)} epochs: --epochs ${Math.max(1, Math.floor((config.epochs * maxTime) / seconds))} lets the learning rate fall to its end`;
   const fields = formatFields({
-    step: `${milliseconds(step)} for ${examples} images, ${formatRate(examples / step)} images/s`,
+    step: measured.parts.map((each) => describeStep(each, config.earlySize)).join("; later "),
     evaluation: `${milliseconds(evaluation)} for ${images} ${part} images`,
     memory: `${memory.toFixed(0)} MB of this process${config.device === "cuda" ? ", besides that of the GPU" : ""}`,
     "would end": `${localTime(seconds)}, after ${formatSeconds(seconds)} and ${left === steps ? "" : "another "}${counted(left, "step")}`,
@@ -119,6 +173,11 @@ function describe(prepared: PreparedRun, sets: DataSets, measured: Measured, max
   ].join("\n");
 }
 
+function describeStep({ seconds, examples, isEarly }: TimedSteps, side: number | undefined): string {
+  const size = isEarly && side !== undefined ? ` of ${side} x ${side}` : "";
+  return `${milliseconds(seconds)} for ${examples} images${size}, ${formatRate(examples / seconds)} images/s`;
+}
+
 function milliseconds(seconds: number): string {
   return seconds < 1 ? `${(1000 * seconds).toPrecision(3)} ms` : formatSeconds(seconds);
 }
@@ -132,6 +191,8 @@ function localTime(seconds: number): string {
 
 function factsOf({ config, description, manifest }: PreparedRun, sets: DataSets, measured: Measured) {
   const { parameters, cost } = manifest;
+  const [first, ...later] = measured.parts;
+  const perStep = later.length > 0 ? secondsOf(measured.parts) / measured.left : (first?.seconds ?? 0);
   return {
     network: description.network,
     parameters,
@@ -142,8 +203,13 @@ function factsOf({ config, description, manifest }: PreparedRun, sets: DataSets,
     epochs: config.epochs,
     steps: measured.steps,
     steps_left: measured.left,
-    seconds_per_step: measured.step,
-    images_per_second: measured.examples / measured.step,
+    seconds_per_step: perStep,
+    images_per_second: (first?.examples ?? 0) / perStep,
+    steps_by_size: measured.parts.map(({ count, seconds, isEarly }) => ({
+      early_size: isEarly ? config.earlySize : undefined,
+      steps: count,
+      seconds_per_step: seconds,
+    })),
     seconds_per_evaluation: measured.evaluation,
     memory_mb: measured.memory,
     seconds_left: measured.seconds,

@@ -32,6 +32,8 @@ export type TrainConfig = Pick<
   | "averageDecay"
   | "averageEverySteps"
   | "tta"
+  | "earlySize"
+  | "earlyShare"
   | "evaluateEveryEpochs"
   | "patienceEpochs"
   | "checkpointEverySteps"
