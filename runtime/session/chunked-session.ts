@@ -2,6 +2,7 @@ import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { type AveragedState, joinAverages, splitAverages } from "../../artifacts/averages.ts";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import {
+  type BoundGraph,
   createModel,
   encodeChunk,
   type FusedStep,
@@ -11,6 +12,7 @@ import {
   LOSS_SCALE,
   lowerGraph,
   loweringOf,
+  ownStep,
   STEPS,
   Tensor as TensorProto,
   tensorType,
@@ -52,9 +54,10 @@ export interface ChunkModel {
 }
 
 /**
- * Trains artifacts with a training and an optimizer model several steps a call: parameters, running
- * statistics and moments cross the boundary between JavaScript and the device once a call and not once a
- * step, and all parameters are updated by the same few operators. Calls that overlap are refused, and so is
+ * Trains artifacts several steps a call: parameters, running statistics and moments cross the boundary
+ * between JavaScript and the device once a call and not once a step. Where the artifacts have an optimizer
+ * model, all parameters are updated by the same few operators; a fused training model updates each by its
+ * own. Calls that overlap are refused, and so is
  * every call after the release.
  */
 export class ChunkedSession implements ChunkTrainer {
@@ -88,8 +91,9 @@ export class ChunkedSession implements ChunkTrainer {
   }
 
   /**
-   * Opens artifacts on a device. Throws UserError where a file is damaged, where there is no optimizer model
-   * or it cannot update all parameters together, and where the device cannot run the graph.
+   * Opens artifacts on a device. Throws UserError where a file is damaged, where nothing updates the
+   * parameters or the optimizer model cannot update all of them together, and where the device cannot run the
+   * graph.
    */
   static async create(
     sources: TrainingSources | TrainingSessionCreateOptions,
@@ -251,19 +255,15 @@ export class ChunkedSession implements ChunkTrainer {
 }
 
 /**
- * A chunk of steps of artifacts as a file for a device. Throws UserError without an optimizer model, and
- * where it cannot update all parameters together.
+ * A chunk of steps of artifacts as a file for a device. Throws UserError without an optimizer model, unless
+ * the training model is fused, and where it cannot update all parameters together.
  */
 export function chunkModel(
   { training, optimizer }: Pick<DecodedModels, "training" | "optimizer">,
   { name, lowering }: Pick<Device, "name" | "lowering">,
   { mixed = false }: ChunkSettings = {},
 ): ChunkModel {
-  if (!optimizer)
-    throw new UserError("Several steps a call need an optimizer model beside the training model.", {
-      code: "model-missing",
-    });
-  const step = fusedStep(training, optimizer, { mixed });
+  const step = optimizer ? fusedStep(training, optimizer, { mixed }) : fusedModelsStep(training, mixed);
   // the forms of the other devices are for float32
   const graph = lowerGraph(step.graph, mixed && name !== "cuda" ? loweringOf("portable") : lowering);
   const constants = new Set(
@@ -280,6 +280,16 @@ export function chunkModel(
   return { bytes, step, feeds, averaged };
 }
 
+/** The step of a fused training model. Throws UserError where it is none, and for mixed precision. */
+function fusedModelsStep(training: BoundGraph, mixed: boolean): FusedStep {
+  const missing = (what: string) =>
+    new UserError(`${what} an optimizer model beside the training model.`, { code: "model-missing" });
+  if (!training.bindings.some(({ role }) => role === "learning-rate"))
+    throw missing("Several steps a call need");
+  if (mixed) throw missing("Mixed precision needs");
+  return ownStep(training);
+}
+
 function initialState({ packs, states, controls }: FusedStep, checkpoint: Checkpoint, { ort }: Device) {
   const { trainable, frozen, optimizer, properties } = checkpoint;
   const moments = new Map(
@@ -292,7 +302,7 @@ function initialState({ packs, states, controls }: FusedStep, checkpoint: Checkp
   const state = new Map<string, Tensor>();
   const members = new Set(packs.flatMap((pack) => pack.members.map(({ name }) => name)));
   for (const [name, tensor] of [...trainable, ...frozen, ...moments]) {
-    if (members.has(name) || frozen.has(name)) state.set(name, toOrtTensor(tensor, ort));
+    if (members.has(name) || frozen.has(name) || states.has(name)) state.set(name, toOrtTensor(tensor, ort));
   }
   if (states.has(LOSS_SCALE)) {
     const number = (name: string, otherwise: number) =>

@@ -1,8 +1,9 @@
 import { at } from "../../at.ts";
-import { type Binding, type BoundGraph, isRandom, outputOf } from "../../bindings.ts";
+import { type Binding, type BoundGraph, isControl, isRandom, outputOf } from "../../bindings.ts";
 import { type Builder, createBuilder } from "../../builder.ts";
 import { UserError } from "../../errors.ts";
 import type { Graph, Value } from "../../ir.ts";
+import { chunkNames } from "../../onnx/chunk.ts";
 import { Tensor } from "../../tensor.ts";
 import { elementCount } from "../../types.ts";
 import { withExplicitState } from "../explicit-state.ts";
@@ -79,6 +80,16 @@ export function fusedStep(
   replaceOutputs(graph, next, parts);
   const controls = [...update.controls, ...training.bindings.filter(isRandom)];
   return { graph: removeDeadCode.run(graph), packs, states, controls };
+}
+
+/**
+ * A fused training model, which updates its parameters itself, as such a step. Its state stays in the tensors
+ * of its checkpoint. Throws UserError where it returns gradients.
+ */
+export function ownStep(training: BoundGraph): FusedStep {
+  const step = resetEveryStep(training);
+  const { states } = chunkNames(step);
+  return { graph: step.graph, packs: [], states, controls: step.bindings.filter(isControl) };
 }
 
 function nextName(input: string): string {
