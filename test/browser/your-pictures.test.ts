@@ -128,7 +128,14 @@ test("a folder fills classes, a reload keeps them and the network, and one butto
   await card(page, 0).locator(".own-thumbnails button").first().click();
   await expect.poll(() => counts(page)).toEqual(["9 pictures", "10 pictures"]);
   expect(await page.isVisible("#own-stale")).toBe(true);
+  await card(page, 0).locator(".own-undo").click();
+  await expect.poll(() => counts(page)).toEqual(["10 pictures", "10 pictures"]);
+  expect(await card(page, 0).locator(".own-undo").isVisible()).toBe(false);
+  await card(page, 0).locator(".own-thumbnails button").first().click();
+  await expect.poll(() => counts(page)).toEqual(["9 pictures", "10 pictures"]);
 
+  // a reload aborts thumbnails that are still read
+  await page.waitForLoadState("networkidle");
   await page.reload();
   await expect.poll(() => counts(page)).toEqual(["9 pictures", "10 pictures"]);
   expect(await names()).toEqual(ownClasses);

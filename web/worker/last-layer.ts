@@ -25,7 +25,7 @@ export interface LayerStep {
 
 const BATCH = 64;
 /** Twenty pictures and five thousand both learn in so many steps. */
-const [LEAST_STEPS, EPOCHS] = [300, 20];
+const [LEAST_STEPS, EPOCHS] = [300, 6];
 const rate = cosine(0.03);
 
 /**

@@ -3,6 +3,7 @@ import { UserError } from "../../graph-builder/errors.ts";
 import { floatData } from "../../runtime/device/tensors.ts";
 import type { Classifier } from "../../runtime/inference/classifier.ts";
 import { openClassifier } from "../../shakenet/classifier.ts";
+import type { Answer } from "../calls/model.ts";
 import type { OwnCalls, OwnStep } from "../calls/own.ts";
 import { openDevice } from "./devices.ts";
 import type { FeatureNetwork } from "./features.ts";
@@ -14,60 +15,96 @@ import { softmax } from "./softmax.ts";
  * first call.
  */
 export function ownJob(queue: Queue, tell: (event: OwnStep) => void): OwnCalls {
-  const networks = new Map<string, Promise<FeatureNetwork>>();
-  let classifier: Classifier | undefined;
-  let stopping: AbortController | undefined;
-  const network = (checkpoint: string) => {
-    const known = networks.get(checkpoint) ?? queue.run(() => openFeatures(checkpoint));
-    networks.set(checkpoint, known);
-    // a later call tries again
-    known.catch(() => networks.delete(checkpoint));
-    return known;
-  };
-  const training = async <T>(task: (signal: AbortSignal) => Promise<T>): Promise<T> => {
-    if (stopping) throw new UserError("A training is running: stop it first.", { code: "session-busy" });
-    stopping = new AbortController();
-    try {
-      return await task(stopping.signal);
-    } finally {
-      stopping = undefined;
-    }
-  };
+  const networks = new FeatureNetworks(queue);
+  const trainings = new OneTraining();
+  const classifier = new OwnClassifier(queue);
   return {
-    featureNetwork: async (checkpoint) => (await network(checkpoint)).info,
+    featureNetwork: async (checkpoint) => (await networks.get(checkpoint)).info,
     async embed(checkpoint, images) {
-      const features = await network(checkpoint);
+      const features = await networks.get(checkpoint);
       return queue.run(() => features.embed(images));
     },
     trainLastLayer: (checkpoint, lesson) =>
-      training(async (signal) => {
+      trainings.run(async (signal) => {
         const { trainOnFeatures } = await import("./own-training.ts");
-        return trainOnFeatures(await network(checkpoint), lesson, { queue, tell, signal });
+        return trainOnFeatures(await networks.get(checkpoint), lesson, { queue, tell, signal });
       }),
     trainWhole: (lesson) =>
-      training(async (signal) => {
+      trainings.run(async (signal) => {
         const { trainWhole } = await import("./own-training.ts");
         return trainWhole(lesson, { queue, tell, signal });
       }),
-    stopOwn: async () => stopping?.abort(),
-    async openOwn(onnx) {
-      const before = classifier;
-      classifier = await queue.run(async () =>
-        openClassifier(onnx, await openDevice("wasm"), "the trained network"),
-      );
-      await queue.run(async () => before?.release());
-    },
-    async classifyOwn(images) {
-      const opened = classifier;
-      if (!opened) throw new UserError("No network is trained yet.", { code: "model-missing" });
-      return queue.run(async () => {
-        const start = performance.now();
-        const logits = await opened.logits(images);
-        const probabilities = softmax(floatData(logits), at(logits.dims, 1));
-        return { probabilities, device: "wasm" as const, milliseconds: performance.now() - start };
-      });
-    },
+    stopOwn: async () => trainings.stop(),
+    openOwn: (onnx) => classifier.open(onnx),
+    classifyOwn: (images) => classifier.classify(images),
   };
+}
+
+/** The training that runs, if one does. */
+class OneTraining {
+  #stopping: AbortController | undefined;
+
+  /** Runs a training. Throws UserError where another one runs. */
+  async run<T>(task: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.#stopping)
+      throw new UserError("A training is running: stop it first.", { code: "session-busy" });
+    this.#stopping = new AbortController();
+    try {
+      return await task(this.#stopping.signal);
+    } finally {
+      this.#stopping = undefined;
+    }
+  }
+
+  stop(): void {
+    this.#stopping?.abort();
+  }
+}
+
+/** The networks of checkpoints, by their addresses. */
+class FeatureNetworks {
+  readonly #queue: Queue;
+  readonly #networks = new Map<string, Promise<FeatureNetwork>>();
+
+  constructor(queue: Queue) {
+    this.#queue = queue;
+  }
+
+  /** The network of a checkpoint. Rejects with UserError where it cannot be loaded; a later call tries again. */
+  get(checkpoint: string): Promise<FeatureNetwork> {
+    const known = this.#networks.get(checkpoint) ?? this.#queue.run(() => openFeatures(checkpoint));
+    this.#networks.set(checkpoint, known);
+    known.catch(() => this.#networks.delete(checkpoint));
+    return known;
+  }
+}
+
+/** The trained network that answers. */
+class OwnClassifier {
+  readonly #queue: Queue;
+  #classifier: Classifier | undefined;
+
+  constructor(queue: Queue) {
+    this.#queue = queue;
+  }
+
+  open(onnx: Uint8Array): Promise<void> {
+    return this.#queue.run(async () => {
+      const before = this.#classifier;
+      this.#classifier = await openClassifier(onnx, await openDevice("wasm"), "the trained network");
+      await before?.release();
+    });
+  }
+
+  async classify(images: Uint8Array): Promise<Answer> {
+    return this.#queue.run(async () => {
+      if (!this.#classifier) throw new UserError("No network is trained yet.", { code: "model-missing" });
+      const start = performance.now();
+      const logits = await this.#classifier.logits(images);
+      const probabilities = softmax(floatData(logits), at(logits.dims, 1));
+      return { probabilities, device: "wasm", milliseconds: performance.now() - start };
+    });
+  }
 }
 
 async function openFeatures(checkpoint: string): Promise<FeatureNetwork> {

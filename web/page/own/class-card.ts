@@ -4,6 +4,7 @@ import type { Messages } from "../messages.ts";
 import { thumbnail } from "../pictures.ts";
 import { nameProblem, tidyName } from "./class-names.ts";
 import { connectHold } from "./hold.ts";
+import type { NewPicture } from "./new-picture.ts";
 import type { OwnClass, OwnClasses } from "./own-classes.ts";
 
 /** So many pictures of a class are shown at a time, the newest first. */
@@ -27,6 +28,7 @@ export class ClassCard {
   #shown: readonly number[] = [];
   #page = 0;
   #drawing = 0;
+  #removed: NewPicture | undefined;
 
   constructor(id: number, classes: OwnClasses, actions: CardActions, messages: Messages) {
     const content = document.importNode(find("own-class", HTMLTemplateElement).content, true);
@@ -46,6 +48,7 @@ export class ClassCard {
     this.#button("remove").addEventListener("click", () => void messages.guard(() => this.#remove()));
     name.addEventListener("change", () => void messages.guard(() => this.#rename()));
     name.addEventListener("input", () => this.#showProblem());
+    this.#button("undo").addEventListener("click", () => void messages.guard(() => this.#putBack()));
     this.#button("newer").addEventListener("click", () => this.#turn(-1));
     this.#button("older").addEventListener("click", () => this.#turn(1));
   }
@@ -62,6 +65,7 @@ export class ClassCard {
       files: `Add pictures of ${name}`,
       draw: `Draw a picture of ${name}`,
       remove: `Remove the class ${name}`,
+      undo: `Put the picture back into ${name}`,
     }))
       this.#button(kind).ariaLabel = label;
     this.#part("count").textContent = countOf(pictures.length);
@@ -132,9 +136,22 @@ export class ClassCard {
     remove.ariaLabel = `Remove picture ${number}`;
     remove.title = "Remove it";
     remove.addEventListener("click", () => {
-      void this.#messages.guard(() => this.#classes.removePicture(this.#id, id));
+      void this.#messages.guard(() => this.#removePicture(id, number));
     });
     return make("li", "", remove);
+  }
+
+  async #removePicture(id: number, number: number): Promise<void> {
+    this.#removed = await this.#classes.removePicture(this.#id, id);
+    this.#button("undo").hidden = this.#removed === undefined;
+    this.#messages.say(`Picture ${number} of ${this.#classes.classOf(this.#id).name} was removed.`);
+  }
+
+  async #putBack(): Promise<void> {
+    const picture = this.#removed;
+    this.#removed = undefined;
+    this.#button("undo").hidden = true;
+    if (picture) await this.#classes.addPictures(this.#id, [picture]);
   }
 
   #button(kind: string): HTMLButtonElement {

@@ -122,9 +122,12 @@ export class OwnClasses {
     await this.#keep();
   }
 
-  async removePicture(id: number, picture: number): Promise<void> {
+  /** Removes a picture. Returns it, so that it can be put back. */
+  async removePicture(id: number, picture: number): Promise<NewPicture | undefined> {
+    const [[file], [pixels]] = await Promise.all([this.store.files([picture]), this.store.pixels([picture])]);
     await this.store.remove([picture]);
     this.#setPictures(id, (before) => before.filter((each) => each !== picture));
+    return file && pixels && { png: file.png, crc: file.crc, pixels };
   }
 
   /** Forgets all classes and pictures. */
