@@ -47,12 +47,14 @@ export class BoundSession {
    * device cannot run the model, and what `slotOf` throws.
    */
   static async open(
-    { bytes, inputs, bindings }: LoweredModel,
+    { bytes, inputs, bindings, isLaidOut }: LoweredModel,
     device: Device,
     slotOf: (binding: Binding) => Slot | undefined,
   ): Promise<BoundSession> {
     const places = bindings.map((binding) => [binding, slotOf(binding)] as const);
-    const session = await openSession(bytes, device, nextStatesOf(places));
+    // ONNX Runtime takes seconds to optimise a deep network in the blocked layout, and finds nothing
+    const options = isLaidOut ? ({ graphOptimizationLevel: "disabled" } as const) : {};
+    const session = await openSession(bytes, device, options, nextStatesOf(places));
     return new BoundSession(session, inputs, places, device.memory);
   }
 
@@ -135,10 +137,15 @@ function nextStatesOf(places: readonly Place[]): string[] {
 async function openSession(
   bytes: Uint8Array,
   { ort, name, sessionOptions, memory, advice }: Device,
+  given: InferenceSession.SessionOptions,
   kept: readonly string[],
 ): Promise<InferenceSession> {
   const locations = memory && Object.fromEntries(kept.map((output) => [output, memory.location]));
-  const options = locations ? { ...sessionOptions, preferredOutputLocation: locations } : sessionOptions;
+  const options = {
+    ...sessionOptions,
+    ...given,
+    ...(locations ? { preferredOutputLocation: locations } : {}),
+  };
   try {
     return await ort.InferenceSession.create(bytes, options);
   } catch (error) {

@@ -50,6 +50,8 @@ export interface LoweredModel {
   readonly bytes: Uint8Array;
   readonly inputs: readonly GraphInput[];
   readonly bindings: readonly Binding[];
+  /** Whether the lowering chose the layout of the convolutions, which ONNX Runtime then need not optimise. */
+  readonly isLaidOut: boolean;
 }
 
 /** The lowered models of a training. */
@@ -143,6 +145,7 @@ export function lowerModel(bound: BoundGraph, lowering: Lowering): LoweredModel 
     bytes: encodeModel(createModel(graph)),
     inputs: graphInputs(graph),
     bindings: explicitBindings(bound),
+    isLaidOut: graph.nodes.some(({ opType }) => opType === "NchwcConv"),
   };
 }
 
