@@ -205,6 +205,29 @@ function backward(
     const reason = decision === "zero" ? "it is constant" : decision?.none;
     throw new Error(`${node.opType} at ${node.name} has no gradient: ${reason}`);
   }
+  return throughRule(g, node, decision, { wanted, gradientAt, substituted });
+}
+
+/** What the rule of a node asks the walk for. */
+interface Surroundings {
+  /** The inputs whose gradients are needed; null for the others. */
+  readonly wanted: readonly (Value | null)[];
+  /** The gradient of an output, undefined where the loss does not depend on it. */
+  readonly gradientAt: (value: Value) => Value | undefined;
+  /** The value that a backward node reads in place of a forward value. */
+  readonly substituted: (value: Value) => Value;
+}
+
+/**
+ * Applies the rule of a node's operator or function. Throws Error where an output has a gradient that the
+ * rule does not read.
+ */
+function throughRule(
+  g: Builder,
+  node: Node,
+  rule: GradientRule,
+  { wanted, gradientAt, substituted }: Surroundings,
+): ReturnType<GradientRule> {
   const read = new Set<number>();
   const arriving = (index: number) => {
     read.add(index);
@@ -226,7 +249,7 @@ function backward(
     isWanted: (index) => Boolean(wanted[index]),
     propagate: propagateUnnamed,
   };
-  const results = decision(g, back);
+  const results = rule(g, back);
   const unread = node.outputs.findIndex((output, i) => !read.has(i) && gradientAt(output));
   if (unread >= 0)
     throw new Error(`the gradient of output ${unread} of ${node.opType} at ${node.name} is not known`);

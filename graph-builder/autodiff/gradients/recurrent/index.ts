@@ -98,22 +98,15 @@ function layerGradient<K extends RecurrentOpType>(g: Builder, back: Backward<K>,
 }
 
 /** The directions of a layer, with the axis of directions removed and the steps first. */
-function directionsIn<K extends RecurrentOpType>(
-  g: Builder,
-  { node, attributes, I, O, optional, dO }: Backward<K>,
-): Direction[] {
+function directionsIn<K extends RecurrentOpType>(g: Builder, back: Backward<K>): Direction[] {
+  const { node, attributes, I, O, optional, dO } = back;
   const { direction, layout, clip } = attributes;
   const X = batchOnly(g, I(0), layout);
   const hidden = staticDim(I(2).shape, 2);
   const count = directionsOf(direction);
-  const activations = activationsOf(node.opType, attributes, count);
   const lengths = optional(4);
   const mask = lengths ? stepsWithin(g, X, lengths) : undefined;
-  const slice = (value: Value, axis: number, d: number) =>
-    count === 1 ? g.Squeeze(value, g.int64([axis])) : g.Gather(value, g.int64(d), { axis });
-  const state = (value: Value, d: number) => slice(batchOnly(g, value, layout), 0, d);
-  const sequence = (value: Value, d: number) =>
-    slice(layout ? g.Transpose(value, { perm: [1, 2, 0, 3] }) : value, 1, d);
+  const { slice, state, sequence } = directionSlices(g, layout, count);
   const batch = g.Shape(X, { start: 1, end: 2 });
   const zeros = () => g.Expand(floatLike(g, X, 0), g.Concat(batch, g.int64([hidden]), { axis: 0 }));
   const isLstm = node.opType === "LSTM";
@@ -128,23 +121,25 @@ function directionsIn<K extends RecurrentOpType>(
       const value = optional(index);
       return value ? state(value, d) : zeros();
     });
-    return {
-      X,
-      W: slice(I(1), 0, d),
-      R: slice(I(2), 0, d),
-      B: part(3),
-      P: isLstm ? part(7) : null,
-      Y: sequence(Y, d),
-      initial,
-      dY: sequence(dY, d),
-      dLast: dLast.map((each) => state(each, d)),
-      mask,
-      hidden,
-      clip,
-      isReverse: direction === "reverse" || d === 1,
-      activations: at(activations, d),
-    };
+    const [W, R] = [slice(I(1), 0, d), slice(I(2), 0, d)];
+    const [B, P] = [part(3), isLstm ? part(7) : null];
+    const outputs = { Y: sequence(Y, d), dY: sequence(dY, d), dLast: dLast.map((each) => state(each, d)) };
+    const isReverse = direction === "reverse" || d === 1;
+    const activations = at(activationsOf(node.opType, attributes, count), d);
+    return { X, W, R, B, P, ...outputs, initial, mask, hidden, clip, isReverse, activations };
   });
+}
+
+/** Functions that take direction `d` of weights, states and sequences. */
+function directionSlices(g: Builder, layout: number, count: number) {
+  const slice = (value: Value, axis: number, d: number) =>
+    count === 1 ? g.Squeeze(value, g.int64([axis])) : g.Gather(value, g.int64(d), { axis });
+  return {
+    slice,
+    state: (value: Value, d: number) => slice(batchOnly(g, value, layout), 0, d),
+    sequence: (value: Value, d: number) =>
+      slice(layout ? g.Transpose(value, { perm: [1, 2, 0, 3] }) : value, 1, d),
+  };
 }
 
 /** [batch, steps or directions, ...] to and from the order of layout 0. */

@@ -70,14 +70,22 @@ export function lstm(isCoupled: boolean): Cell {
       },
     });
     const [da] = made;
-    const dPeepholes = () => {
-      const { i, o, f } = gatesIn(g, direction, da);
-      const pairs = [[i, previous] as const, [o, C] as const, [f, previous] as const];
-      const sums = pairs.map(([d, memory]) => g.ReduceSum(g.Mul(d, memory), g.int64([0]), { keepdims: 0 }));
-      return g.Concat(...sums, { axis: 0 });
-    };
+    const dPeepholes = () => peepholeGradients(g, direction, da, { previous, C });
     return { dP: da, dQ: da, dR: () => product(g, da, H), dInitial, dPeepholes };
   };
+}
+
+/** The gradients of the peepholes [3 hidden]: of i and f by C before each step, of o by C of the step. */
+function peepholeGradients(
+  g: Builder,
+  direction: Direction,
+  da: Value,
+  { previous, C }: { readonly previous: Value; readonly C: Value },
+): Value {
+  const { i, o, f } = gatesIn(g, direction, da);
+  const pairs = [[i, previous] as const, [o, C] as const, [f, previous] as const];
+  const sums = pairs.map(([d, memory]) => g.ReduceSum(g.Mul(d, memory), g.int64([0]), { keepdims: 0 }));
+  return g.Concat(...sums, { axis: 0 });
 }
 
 function gatesIn(g: Builder, { hidden }: Direction, rows: Value): Gates {
