@@ -20,6 +20,7 @@ import { trainCommand } from "./commands/train/command.ts";
 import { verifyCommand } from "./commands/verify/command.ts";
 import { startDebugging } from "./debug.ts";
 import { shakeCommand } from "./invocation.ts";
+import type { RankOutcome } from "./ranks.ts";
 import { say, sayFailure } from "./terminal.ts";
 import { isInsideTimeout, runWithin } from "./timeout.ts";
 
@@ -48,14 +49,18 @@ export const commands: readonly Command[] = [
 export async function main(args: readonly string[]): Promise<number> {
   process.stdout.on("error", endOnFullOutput);
   process.stderr.on("error", () => {});
+  const outcome = await outcomeOf(args);
+  const { leaveRanks } = await import("./ranks.ts");
+  return leaveRanks(outcome);
+}
+
+async function outcomeOf(args: readonly string[]): Promise<RankOutcome> {
   try {
     expectWorkingFolder();
     await startDebugging(process.env["SHAKE_DEBUG"], say);
-    return await runCommand(args);
+    return { code: await runCommand(args) };
   } catch (error) {
-    const { text, code } = failureOf(error);
-    sayFailure(text);
-    return code;
+    return { ...failureOf(error), error };
   }
 }
 
@@ -98,6 +103,7 @@ async function runCommand(args: readonly string[]): Promise<number> {
       },
       async (argv) => {
         const { readSettings } = await import("./flags.ts");
+        if (command.joinsRanks) await (await import("./ranks.ts")).joinRanks();
         const given = await readSettings(command, argv, plain);
         if (given.timeout !== undefined && !isInsideTimeout()) {
           code = await runWithin(given.timeout, args);

@@ -18,6 +18,8 @@ export interface Command<K extends SettingName | SettingGroup = SettingName | Se
   readonly rest?: K & SettingName;
   /** Whether the setting without a flag, and the further arguments, may be left out. */
   readonly isBare?: boolean;
+  /** Whether processes that mpirun or srun has started do the command's work together. */
+  readonly joinsRanks?: boolean;
   readonly load: () => Promise<Work<K>>;
 }
 

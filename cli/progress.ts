@@ -1,6 +1,6 @@
 import { MultiBar, type SingleBar } from "cli-progress";
 import { visible } from "../graph-builder/visible.ts";
-import { colors } from "./terminal.ts";
+import { colors, staysQuiet } from "./terminal.ts";
 
 /** A line, or the same line at several lengths, the longest first: the first one that fits is shown. */
 export type Line = string | readonly string[];
@@ -29,8 +29,9 @@ const [LONGEST_BAR, SHORTEST_BAR] = [20, 5];
 /** A line of so many columns leaves room for a bar of so many. */
 const [WIDE, USUAL_BAR] = [60, 10];
 
-/** A progress display on standard error. */
+/** A progress display on standard error; none in a rank that stays quiet. */
 export function openProgress(stream: NodeJS.WriteStream = process.stderr): Progress {
+  if (staysQuiet()) return { update() {}, log() {}, stop() {} };
   return stream.isTTY ? liveProgress(stream) : plainProgress(stream);
 }
 

@@ -6,13 +6,27 @@ export function colors(stream: NodeJS.WriteStream): ReturnType<typeof picocolors
   return picocolors.createColors(stream.isTTY === true && !process.env["NO_COLOR"]);
 }
 
+let isQuiet = false;
+
+/** Keeps this process from printing anything but failures: of several ranks, one speaks. */
+export function beQuiet(): void {
+  isQuiet = true;
+}
+
+/** Whether this process prints nothing but failures. */
+export function staysQuiet(): boolean {
+  return isQuiet;
+}
+
 /** Prints a text with a line end on standard output. Control characters are escaped. */
 export function print(text: string): void {
+  if (isQuiet) return;
   process.stdout.write(`${visible(text)}\n`);
 }
 
 /** Prints a text with a line end on standard error. Control characters are escaped. */
 export function say(text: string): void {
+  if (isQuiet) return;
   process.stderr.write(`${visible(text)}\n`);
 }
 

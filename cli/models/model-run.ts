@@ -12,6 +12,7 @@ import {
 import { readTrainingModels } from "../../runtime/node/index.ts";
 import { freeRunPath, isRun, RunDirectory, type RunFormat } from "../../runtime/node/run/run-directory.ts";
 import { readJsonObject } from "../../runtime/node/run/schema.ts";
+import { inOneProcess } from "../../shakenet/node/reproducing.ts";
 import { dataSlug } from "../../shakenet/node/run-data.ts";
 import { DATA_DIGEST } from "../../shakenet/provenance.ts";
 import { inputOf } from "./classifier.ts";
@@ -67,7 +68,7 @@ export function modelOf(
   const { properties } = checkpoint;
   const digest = properties.get(DATA_DIGEST);
   const { title, classNames } = describeData({ data: config.data, pictures });
-  const { model: _, dataDir: __, classMap: ___, ...settings } = config;
+  const { model: _, dataDir: __, classMap: ___, ...settings } = inOneProcess(config);
   // a path says nothing to others
   const data = pictures ? `./${title}` : config.data;
   return withMetadata(bytes, {

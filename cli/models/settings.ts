@@ -110,6 +110,13 @@ export function modelConfig(
       details: { batchSize: given.batchSize, batch },
     });
   }
+  const { ranks = 1 } = given;
+  if (batch !== undefined && ranks > 1) {
+    throw new UserError(
+      `The model takes ${batch} pictures at a time, so ${ranks} ranks cannot share a batch: start one.`,
+      { code: "setting-conflict", details: { batch, ranks } },
+    );
+  }
   // neither a fused update nor a fixed batch can be shared
   const alone = isFused || batch !== undefined ? { replicas: 1 } : {};
   const sized = batch === undefined ? {} : { batchSize: batch };

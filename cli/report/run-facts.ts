@@ -2,7 +2,7 @@ import { decodeModel, UserError } from "../../graph-builder/index.ts";
 import { describeData } from "../../runtime/data/dataset.ts";
 import type { ClassificationRecord } from "../../runtime/index.ts";
 import { shakeNetFunctions } from "../../shakenet/functions.ts";
-import { reproducingCommand } from "../../shakenet/node/run-config.ts";
+import { reproducingCommand } from "../../shakenet/node/reproducing.ts";
 import { measuredPart } from "../data/part-name.ts";
 import { type AnyRun, networkOfRun } from "../models/any-run.ts";
 import { type Layer, layersOf, parametersOf } from "../models/layers.ts";

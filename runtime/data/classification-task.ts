@@ -8,6 +8,8 @@ import { evaluate, evaluationBatchSize } from "../inference/evaluation.ts";
 import { freezeModel } from "../inference/freeze-model.ts";
 import type { EpochRecord, TrainingEvent } from "../loop/events.ts";
 import type { EvaluationProgress, Metrics, StepFeeds, Task } from "../loop/task.ts";
+import { checkpointOfFirst } from "../replicas/first-checkpoint.ts";
+import type { Link } from "../replicas/ranks.ts";
 import type { Augmentation } from "./augmentation.ts";
 import { type LastBatch, stepsPerEpoch, type TrainBatch, trainBatch } from "./batches.ts";
 import { type EarlySize, sizeInEpoch } from "./early-size.ts";
@@ -63,6 +65,8 @@ export interface ClassificationData {
   readonly earlySize?: EarlySize | undefined;
   /** Where the trainer takes its tensors from, and where the classifier is measured. */
   readonly device: Device;
+  /** Connects the ranks that measure the classifier together; this process measures it where left out. */
+  readonly link?: Link | undefined;
 }
 
 /** How the frozen classifier of a checkpoint is made: an .onnx file from images to logits. */
@@ -84,7 +88,7 @@ export function classificationTask(data: ClassificationData, freeze: FreezeClass
     },
     best: { metric: "accuracy", higherIsBetter: true, worst: -1 },
     feeds: (step) => imageFeeds(data, step),
-    evaluate: (checkpoint) => evaluateClassifier(data, freeze(checkpoint)),
+    evaluate: (checkpoint) => evaluateClassifier(data, freeze, checkpoint),
   };
 }
 
@@ -137,13 +141,15 @@ export function imageFeeds(data: ClassificationData, step: number): StepFeeds {
 }
 
 async function* evaluateClassifier(
-  { testSet, batchSize, device }: ClassificationData,
-  model: Uint8Array,
+  { testSet, batchSize, device, link }: ClassificationData,
+  freeze: FreezeClassifier,
+  checkpoint: Checkpoint,
 ): AsyncGenerator<EvaluationProgress, Metrics<ClassificationMetric>> {
+  const model = freeze(await checkpointOfFirst(checkpoint, link));
   const classifier = await Classifier.open(model, device, "the network");
   try {
     const size = evaluationBatchSize(device, batchSize);
-    const result = yield* evaluate(testSet, size, (batch) => classifier.logits(batch.images));
+    const result = yield* evaluate(testSet, size, (batch) => classifier.logits(batch.images), link);
     return { loss: result.loss, accuracy: result.accuracy };
   } finally {
     await classifier.release();

@@ -1,13 +1,16 @@
+import type { Checkpoint } from "../../artifacts/checkpoint.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { Classifier, type ClassifierOptions } from "../inference/classifier.ts";
-import { evaluate } from "../inference/evaluation.ts";
+import { evaluate, type LogitsOf } from "../inference/evaluation.ts";
 import type { EvaluationProgress, Metrics, StepFeeds } from "../loop/task.ts";
+import { checkpointOfFirst } from "../replicas/first-checkpoint.ts";
 import {
   batchOfStep,
   type ClassificationData,
   type ClassificationMetric,
   type ClassificationTask,
   classificationTask,
+  type FreezeClassifier,
   freezeEvalModel,
 } from "./classification-task.ts";
 import { sizeInEpoch } from "./early-size.ts";
@@ -49,7 +52,7 @@ export function pictureTask(data: ClassificationData, classifier: TrainedClassif
   return {
     ...classificationTask(data, freeze),
     feeds: (step) => pictureFeeds(data, classifier, step),
-    evaluate: (checkpoint) => evaluatePictures(data, classifier, freeze(checkpoint)),
+    evaluate: (checkpoint) => evaluatePictures(data, classifier, freeze, checkpoint),
   };
 }
 
@@ -76,16 +79,18 @@ async function pictureFeeds(
 }
 
 async function* evaluatePictures(
-  { testSet, batchSize, device }: ClassificationData,
+  { testSet, batchSize, device, link }: ClassificationData,
   { input, scores, scale }: TrainedClassifier,
-  model: Uint8Array,
+  freeze: FreezeClassifier,
+  checkpoint: Checkpoint,
 ): AsyncGenerator<EvaluationProgress, Metrics<ClassificationMetric>> {
+  const model = freeze(await checkpointOfFirst(checkpoint, link));
   const options: ClassifierOptions = { pixels: input.pixels, size: input.size, scores };
   const classifier = await Classifier.open(model, device, "the model", options);
   try {
-    const result = yield* evaluate(testSet, batchSize, async ({ images }) =>
-      classifier.logits(await inSizeOf(input.size, images, testSet.size, scale)),
-    );
+    const logitsOf: LogitsOf = async ({ images }) =>
+      classifier.logits(await inSizeOf(input.size, images, testSet.size, scale));
+    const result = yield* evaluate(testSet, batchSize, logitsOf, link);
     return { loss: result.loss, accuracy: result.accuracy };
   } finally {
     await classifier.release();

@@ -1,10 +1,12 @@
 import type { Tensor } from "onnxruntime-common";
+import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { type EvaluationBatch, evalBatches } from "../data/batches.ts";
 import type { Dataset, ImageSize } from "../data/types.ts";
 import type { Device } from "../device/device.ts";
 import { floatData } from "../device/tensors.ts";
 import type { EvaluationProgress } from "../loop/task.ts";
+import { bytesOf, gather, type Link } from "../replicas/ranks.ts";
 import { type ConfusionCell, ConfusionCounts } from "./confusion.ts";
 import { type Reliability, ReliabilitySums } from "./reliability.ts";
 
@@ -38,23 +40,45 @@ export function evaluationBatchSize(device: Pick<Device, "name">, batchSize: num
   return device.name === "cuda" ? Math.max(batchSize, 2000) : batchSize;
 }
 
+/** The logits of a batch, float [batch, classes]. */
+export type LogitsOf = (batch: EvaluationBatch) => Promise<Pick<Tensor, "data" | "dims">>;
+
 /**
  * Evaluates a model, which `logitsOf` runs, on a data set batch by batch. Yields the progress, returns the
- * result.
+ * result. Where several ranks evaluate it, each one runs its share of every batch, and all return the result
+ * of the whole data set.
  */
 export async function* evaluate(
   dataset: Dataset,
   batchSize: number,
-  logitsOf: (batch: EvaluationBatch) => Promise<Tensor>,
+  logitsOf: LogitsOf,
+  link?: Link,
 ): AsyncGenerator<EvaluationProgress, Evaluation> {
   const sums = new EvaluationSums(dataset);
+  const ranks = link?.size ?? 1;
+  const batches = [...evalBatches(dataset, Math.ceil(batchSize / ranks))];
   let done = 0;
-  for (const batch of evalBatches(dataset, batchSize)) {
-    sums.add(await logitsOf(batch), batch.labels);
-    done += batch.labels.length;
+  for (let first = 0; first < batches.length; first += ranks) {
+    const group = batches.slice(first, first + ranks);
+    const logits = link ? await logitsOfRanks(link, group, logitsOf) : await Promise.all(group.map(logitsOf));
+    for (const [i, { labels }] of group.entries()) {
+      sums.add(at(logits, i), labels);
+      done += labels.length;
+    }
     yield { done, of: dataset.count };
   }
   return sums.result();
+}
+
+/** The logits of as many batches as there are ranks, or fewer, each of which its rank computes. */
+async function logitsOfRanks(link: Link, batches: readonly EvaluationBatch[], logitsOf: LogitsOf) {
+  const own = batches[link.rank];
+  const logits = own ? floatData(await logitsOf(own)) : new Float32Array(0);
+  const all = await gather(link, bytesOf(logits));
+  return batches.map(({ labels }, rank) => {
+    const data = new Float32Array(Uint8Array.from(at(all, rank)).buffer);
+    return { data, dims: [labels.length, data.length / labels.length] };
+  });
 }
 
 /**

@@ -8,20 +8,14 @@ import { deviceNames } from "../../runtime/device/names.ts";
 import { averageKinds } from "../../runtime/loop/averaging.ts";
 import { scheduleShapes } from "../../runtime/loop/schedule.ts";
 import { engineNames, precisions, replicaCount } from "../../runtime/node/run/engine-settings.ts";
-import {
-  checkSettings,
-  type Given,
-  kebabCase,
-  type Settings,
-  withDefaults,
-} from "../../runtime/node/run/schema.ts";
+import { checkSettings, type Given, type Settings, withDefaults } from "../../runtime/node/run/schema.ts";
 import { paperSettings } from "../paper-settings.ts";
 import { completeNoise } from "../regularization.ts";
 import { type ArtifactSettings, optimizers, type Target } from "../settings.ts";
 import { defaultEpochs } from "./data-defaults.ts";
 import { mixingOf } from "./loop-settings.ts";
 import { networkSettings, noiseSettings } from "./network-settings.ts";
-import { recipeNames, settingsOfRecipe } from "./recipes.ts";
+import { recipeNames } from "./recipes.ts";
 import { pictureChannels, pictureFactsIn } from "./run-data.ts";
 import { expectTogether } from "./setting-conflicts.ts";
 
@@ -207,6 +201,11 @@ export const runSettingGroups = {
       .union([z.literal("auto"), count])
       .default("auto")
       .describe("sessions that share each batch on the CPU; auto: one per core, of 64 images or more"),
+    ranks: count
+      .optional()
+      .describe(
+        "expect so many processes, which share each batch over MPI [default: those of mpirun or srun]",
+      ),
     precision: z
       .enum(precisions)
       .optional()
@@ -383,22 +382,4 @@ export function settingOf(config: GivenRun, name: string): unknown {
 export function withoutPlace(config: Omit<RunConfig, "pictures">): Partial<RunConfig> {
   const places: readonly string[] = placeSettings;
   return Object.fromEntries(Object.entries(config).filter(([name]) => !places.includes(name)));
-}
-
-/**
- * The command that repeats a run's training: its settings as flags, without the settings of the machine and
- * folders, and without defaults. Those of a recipe are all there, as another version may change them.
- */
-export function reproducingCommand(config: RunConfig): string {
-  const { pictures, ...settings } = config;
-  const { data, recipe } = settings;
-  const defaults: Readonly<Record<string, unknown>> = runConfig({ data }, pictures);
-  const ofRecipe: Readonly<Record<string, unknown>> = recipe ? settingsOfRecipe(recipe) : {};
-  const flags = Object.entries(withoutPlace(settings))
-    .filter(
-      ([name, value]) =>
-        value !== undefined && (name === "data" || value !== defaults[name] || name in ofRecipe),
-    )
-    .map(([name, value]) => `--${kebabCase(name)} ${value}`);
-  return ["shake train", ...flags].join(" ");
 }

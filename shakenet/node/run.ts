@@ -1,6 +1,7 @@
 import { UserError } from "../../graph-builder/errors.ts";
 import type { InputSizes } from "../../graph-builder/index.ts";
 import { type ClassificationRecord, classificationRecordIn } from "../../runtime/data/classification-task.ts";
+import type { Link } from "../../runtime/index.ts";
 import { type Engine, openEngine, trainingSources } from "../../runtime/node/run/engine.ts";
 import { expectTrainable } from "../../runtime/node/run/engine-settings.ts";
 import { freeRunPath, RunDirectory, type RunFormat } from "../../runtime/node/run/run-directory.ts";
@@ -8,7 +9,8 @@ import { fuseArtifacts, unfuseCheckpoint } from "../fusing.ts";
 import { imageShapeOf, networkSlug } from "../network.ts";
 import type { Provenance } from "../provenance.ts";
 import { isShakeNetManifest, type ShakeNetArtifacts, type ShakeNetManifest } from "../training-artifacts.ts";
-import { type RunConfig, reproducingCommand, runConfigIn, withoutPlace } from "./run-config.ts";
+import { inOneProcess, reproducingCommand } from "./reproducing.ts";
+import { type RunConfig, runConfigIn, withoutPlace } from "./run-config.ts";
 import { dataSlug, publicConfig } from "./run-data.ts";
 
 /** The folder of a run that trains a ShakeNet. */
@@ -60,7 +62,7 @@ export async function createFreeRun(config: RunConfig, artifacts: ShakeNetArtifa
 
 /** The provenance of a model that is exported from a run. */
 export function provenanceOf(config: RunConfig, testAccuracy?: number): Provenance {
-  const { pictures, ...settings } = publicConfig(config);
+  const { pictures, ...settings } = inOneProcess(publicConfig(config));
   return {
     settings: withoutPlace(settings),
     command: reproducingCommand({ ...settings, pictures }),
@@ -83,15 +85,17 @@ export interface ShakeNetEngine extends Engine {
 }
 
 /**
- * Opens the engine that a run asks for; ONNX Runtime's own training session gets fused artifacts.
+ * Opens the engine that a run asks for, with the link to its other ranks; ONNX Runtime's own training session gets fused artifacts.
  * Throws UserError where the settings do not go together, or this machine lacks the device.
  */
 export async function openShakeNetEngine(
   config: RunConfig,
   artifacts: ShakeNetArtifacts,
+  link?: Link,
 ): Promise<ShakeNetEngine> {
   if (config.engine !== "ort-training") {
-    const engine = await openEngine(trainingSources(artifacts), config, inputSizes(config, artifacts));
+    const options = { inputSizes: inputSizes(config, artifacts), link };
+    const engine = await openEngine(trainingSources(artifacts), config, options);
     return { ...engine, layOut: (checkpoint) => checkpoint };
   }
   expectTrainable(config);

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { checkSettings } from "../../runtime/node/run/schema.ts";
 import { recipeNames, settingsOfRecipe, withRecipe } from "../../shakenet/node/recipes.ts";
+import { reproducingCommand } from "../../shakenet/node/reproducing.ts";
 import {
   type GivenRun,
   type RunSettingName,
-  reproducingCommand,
   runConfig,
   runConfigIn,
   runSchemas,

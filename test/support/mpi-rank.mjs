@@ -40,5 +40,7 @@ for (const { sizes, replicas: actions } of JSON.parse(readFileSync(file, "utf8")
   results.push(all.flatMap((bytes) => JSON.parse(Buffer.from(bytes).toString())));
 }
 if (link.rank === 0) process.stdout.write(JSON.stringify(results));
-const failed = await link.leave({ code: 0, reason: "" });
-link.end(failed.size);
+const done = { code: 0, reason: "" };
+link.announce(done);
+const failed = await link.farewells(done, 0);
+await link.end(failed.size);

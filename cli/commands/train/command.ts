@@ -24,6 +24,7 @@ export const trainCommand: Command<(typeof settings)[number]> = {
   summary: "train a network and write the model, its curves and metrics",
   help: "Trains a network, or continues a run with --resume. Ctrl-C saves a checkpoint and stops.",
   settings,
+  joinsRanks: true,
   load: () => import("./run.ts"),
 };
 

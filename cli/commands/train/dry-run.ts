@@ -3,7 +3,8 @@ import { counted } from "../../../artifacts/counted.ts";
 import { countIn, decodeCheckpoint } from "../../../artifacts/index.ts";
 import { type SizedSteps, stepsBySize } from "../../../runtime/data/early-size.ts";
 import { firstImages } from "../../../runtime/data/types.ts";
-import { type ClassificationTask, evaluationBatchSize } from "../../../runtime/index.ts";
+
+import { type ClassificationTask, evaluationBatchSize, type Link } from "../../../runtime/index.ts";
 import { evaluationsLeft } from "../../../runtime/loop/pace.ts";
 import { type TimedStep, timeStep } from "../../../runtime/loop/time-step.ts";
 import { earlySizeOf } from "../../../shakenet/node/loop-settings.ts";
@@ -15,12 +16,15 @@ import type { Progress } from "../../progress.ts";
 import { print } from "../../terminal.ts";
 import { describeRun } from "./opening-lines.ts";
 import type { DataSets, PreparedRun } from "./prepared-run.ts";
+import type { ReadyRun } from "./together.ts";
 
 /** How a dry run is told, and the time that the run would have, in seconds. */
 interface DryRunOptions {
   readonly json?: boolean | undefined;
   readonly maxTime?: number | undefined;
   readonly progress: Progress;
+  /** Connects the ranks that would train together, all of which take the steps. */
+  readonly link: Link | undefined;
 }
 
 /**
@@ -28,12 +32,10 @@ interface DryRunOptions {
  * what the run is and when it would end. Writes nothing into the run's folder. Returns the exit code.
  */
 export async function tryRun(
-  prepared: PreparedRun,
-  sets: DataSets,
-  checkpoint: Uint8Array,
-  { json, maxTime, progress }: DryRunOptions,
+  { prepared, sets, checkpoint }: ReadyRun,
+  { json, maxTime, progress, link }: DryRunOptions,
 ): Promise<number> {
-  const engine = await prepared.openEngine(checkpoint);
+  const engine = await prepared.openEngine(checkpoint, link);
   try {
     progress.update(0, 1, "timing a step");
     const measured = await measure(prepared, sets, checkpoint, engine);

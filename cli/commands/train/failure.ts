@@ -1,7 +1,7 @@
 import { countIn } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import { DivergedError } from "../../../runtime/index.ts";
-import { ReplicaError } from "../../../runtime/node/index.ts";
+import { RankError, ReplicaError } from "../../../runtime/node/index.ts";
 import { shakeCommand } from "../../invocation.ts";
 import type { Subject, TrainRun } from "./prepared-run.ts";
 
@@ -12,14 +12,20 @@ export function resumeCommand({ path }: Pick<TrainRun, "path">, ...flags: readon
 
 /** An error of training that says which checkpoint is kept, and how to go on. */
 export async function explained(error: unknown, directory: TrainRun, subject: Subject): Promise<unknown> {
+  if (error instanceof RankError) return error.withAdvice(adviceFor(directory));
   if (error instanceof ReplicaError) {
-    const message = `${error.message} The last checkpoint is kept; to go on: ${resumeCommand(directory)}`;
+    const message = `${error.message} ${adviceFor(directory)}`;
     return new ReplicaError(message, { cause: error.cause, details: error.details });
   }
   if (!(error instanceof DivergedError)) return error;
   // the sentence about the divergence is worth more than one about a file
   await directory.markDiverged(error).catch(() => {});
   return divergence(error, directory, subject);
+}
+
+/** How to go on with a run whose last checkpoint is sound. */
+export function adviceFor(directory: Pick<TrainRun, "path">): string {
+  return `The last checkpoint is kept; to go on: ${resumeCommand(directory)}`;
 }
 
 /** How far the rate falls in the command that goes on with a run that diverged. */

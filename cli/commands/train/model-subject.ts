@@ -20,23 +20,22 @@ export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts):
   return {
     config,
     manifest,
+    artifacts,
     checkpoint,
     description: descriptionOf(config),
     limit: (trainSet) => wholeBatches(trainSet, feeding.batch),
-    openEngine: async (bytes) => {
-      const engine = await openEngine(
-        trainingSources({ ...artifacts, checkpoint: bytes }),
-        config,
-        inputSizes(config),
-      );
+    openEngine: async (bytes, link) => {
+      const sources = trainingSources({ ...artifacts, checkpoint: bytes });
+      const engine = await openEngine(sources, config, { inputSizes: inputSizes(config), link });
       return { ...engine, layOut: (saved) => saved };
     },
-    taskOf: (sets, device) =>
+    taskOf: (sets, device, link) =>
       pictureTask(
         {
           ...config,
           ...sets,
           device,
+          link,
           augmentation: augmentationOf(config),
           mixing: mixingOf({ ...config, classes: feeding.classes }),
           earlySize: earlySizeOf(config),

@@ -25,7 +25,8 @@ export function describeRun(
   });
 }
 
-function describeDevice({ engine, device, replicas }: TrainConfig): string {
+function describeDevice({ engine, device, replicas, ranks = 1 }: TrainConfig): string {
   if (engine === "ort-training") return "cpu, by ONNX Runtime 1.19.2's own training";
+  if (ranks > 1) return `${device}, ${ranks} ranks${replicas > 1 ? ` of ${replicas} replicas` : ""}`;
   return replicas > 1 ? `${device}, ${replicas} replicas` : device;
 }

@@ -1,4 +1,4 @@
-import type { Checkpoint, Manifest } from "../../../artifacts/index.ts";
+import type { Checkpoint, Manifest, TrainingArtifacts } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import type {
   ClassificationRecord,
@@ -6,6 +6,7 @@ import type {
   Classifier,
   Dataset,
   Device,
+  Link,
 } from "../../../runtime/index.ts";
 import type { RunDirectory } from "../../../runtime/node/run/run-directory.ts";
 import { kebabCase } from "../../../runtime/node/run/schema.ts";
@@ -43,6 +44,7 @@ export type TrainConfig = Pick<
   | "engine"
   | "device"
   | "replicas"
+  | "ranks"
 >;
 
 /** The folder of a run. */
@@ -70,7 +72,8 @@ export interface Description {
 /** What is trained: a ShakeNet, or a model that came from a file. */
 export interface Subject {
   readonly config: TrainConfig;
-  readonly manifest: Pick<Manifest, "parameters" | "cost">;
+  readonly manifest: Manifest;
+  readonly artifacts: TrainingArtifacts;
   /** The first checkpoint of a new run, the last one of another. */
   readonly checkpoint: Uint8Array;
   readonly description: Description;
@@ -78,8 +81,10 @@ export interface Subject {
   readonly limit?: (trainSet: Dataset) => Dataset;
   /** Sets what the first checkpoint of a run takes from its data. */
   readonly takeFromData?: (checkpoint: Checkpoint, trainSet: Dataset) => void;
-  readonly openEngine: (checkpoint: Uint8Array) => Promise<ShakeNetEngine>;
-  readonly taskOf: (sets: DataSets, device: Device) => ClassificationTask;
+  /** The link connects the ranks that train together. */
+  readonly openEngine: (checkpoint: Uint8Array, link?: Link) => Promise<ShakeNetEngine>;
+  /** The link connects the ranks that evaluate together. */
+  readonly taskOf: (sets: DataSets, device: Device, link?: Link) => ClassificationTask;
   /** A sentence about the loss of a step that looks as if the data were fed wrongly. */
   readonly hint?: (step: { readonly step: number; readonly loss: number }) => string | undefined;
   /** The trained network as one .onnx; the accuracy is that on the test images, in percent. */

@@ -120,19 +120,23 @@ function freeSettings(own: TrainConfig, given: TrainGiven): readonly string[] {
     ...placeSettings,
     "learningRate",
     "patienceEpochs",
+    "ranks",
+    // the replicas of several ranks are those of one process in another arrangement
+    ...((own.ranks ?? 1) > 1 || (given.ranks ?? 1) > 1 ? ["replicas"] : []),
     ...(own.pictures ? ["data", "classMap"] : []),
     ...(isExtended(own, given) ? ["epochs"] : []),
   ];
 }
 
 /**
- * The settings in which `auto` keeps the run's own number of replicas, and pictures of one's own have an
- * absolute path.
+ * The settings in which `auto` keeps the run's own number of replicas, pictures of one's own have an absolute
+ * path, and a run that had several ranks has one where nothing has started more.
  */
-function withOwnPlace<G extends Pick<GivenRun, "replicas" | "data">>(
-  given: G,
-  { replicas, pictures }: TrainConfig,
+function withOwnPlace<G extends Pick<GivenRun, "replicas" | "data" | "ranks">>(
+  said: G,
+  { replicas, pictures, ranks }: TrainConfig,
 ): G {
+  const given = ranks === undefined ? said : { ...said, ranks: said.ranks ?? 1 };
   const kept = given.replicas === "auto" ? { ...given, replicas } : given;
   return pictures && given.data !== undefined ? { ...kept, data: resolve(given.data) } : kept;
 }
@@ -144,6 +148,8 @@ const kept = [
   "epochs",
   "learningRate",
   "patienceEpochs",
+  "replicas",
+  "ranks",
   "saveEvery",
   "checkpointHist",
   "tensorboard",

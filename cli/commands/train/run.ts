@@ -1,8 +1,11 @@
+import { type MpiLink, RankError } from "../../../runtime/node/index.ts";
+import type { ShakeNetEngine } from "../../../shakenet/node/run.ts";
 import { countsTable, warningsOf } from "../../data/describe.ts";
 import { measuredPart } from "../../data/part-name.ts";
 import { shakeCommand } from "../../invocation.ts";
 import type { Progress } from "../../progress.ts";
 import { openProgress } from "../../progress.ts";
+import { joinRanks } from "../../ranks.ts";
 import { keepOrigin } from "../../report/origin.ts";
 import { checkpointsReporter } from "../../reporters/checkpoints.ts";
 import { curvesReporter, metricsReporter } from "../../reporters/files.ts";
@@ -15,89 +18,129 @@ import { say } from "../../terminal.ts";
 import type { TrainGiven } from "./command.ts";
 import { loadSets, withData } from "./data.ts";
 import { tryRun } from "./dry-run.ts";
-import { explained, resumeCommand } from "./failure.ts";
+import { adviceFor, explained, resumeCommand } from "./failure.ts";
 import { finish } from "./finish.ts";
 import { prepareNewRun } from "./new-run.ts";
 import { describeRun } from "./opening-lines.ts";
-import type { DataSets, PreparedRun } from "./prepared-run.ts";
 import { prepareResumedRun } from "./resumed-run.ts";
 import { handleSignals, type SignalHandling, Stopping } from "./stopping.ts";
+import { givenToRanks, prepareTogether, type ReadyRun, shareFolder } from "./together.ts";
 import { trainRun } from "./training.ts";
 
-export async function run(given: TrainGiven): Promise<number> {
+export async function run(said: TrainGiven): Promise<number> {
+  const link = await joinRanks();
+  const given = await givenToRanks(said, link);
   const progress = openProgress();
-  const stopping = new Stopping();
+  const stopping = new Stopping({ needsAgreement: link !== undefined });
   const signals = handleSignals(stopping, {
     onStop: () => say("\nFinishing this step and saving it; Ctrl-C again stops at once."),
     onEnd: () => progress.stop(),
   });
   try {
-    const prepared = await (given.resume === undefined
-      ? prepareNewRun(given, progress)
-      : prepareResumedRun(given, progress));
-    const sets = await loadSets(prepared);
-    const checkpoint = withData(prepared, sets.trainSet);
-    if (given.dryRun) return await tryRun(prepared, sets, checkpoint, { ...given, progress });
-    return await trainAndFinish(prepared, sets, checkpoint, { given, progress, stopping, signals });
+    const prepare = () => prepareRun(given, progress);
+    const ready = await (link ? prepareTogether(link, prepare, progress) : prepare());
+    if (given.dryRun) return await tryRun(ready, { ...given, progress, link });
+    return await trainAndFinish(ready, { given, link, progress, stopping, signals });
   } finally {
     signals.close();
   }
 }
 
+async function prepareRun(given: TrainGiven, progress: Progress): Promise<ReadyRun> {
+  const prepared = await (given.resume === undefined
+    ? prepareNewRun(given, progress)
+    : prepareResumedRun(given, progress));
+  const sets = await loadSets(prepared);
+  return { prepared, sets, checkpoint: withData(prepared, sets.trainSet) };
+}
+
 /** What a command that trains has opened. */
 interface Opened {
   readonly given: TrainGiven;
+  readonly link: MpiLink | undefined;
   readonly progress: Progress;
   readonly stopping: Stopping;
   readonly signals: SignalHandling;
 }
 
-async function trainAndFinish(
-  prepared: PreparedRun,
-  sets: DataSets,
-  checkpoint: Uint8Array,
-  { given, progress, stopping, signals }: Opened,
-): Promise<number> {
-  const engine = await prepared.openEngine(checkpoint);
+async function trainAndFinish(ready: ReadyRun, opened: Opened): Promise<number> {
+  const { link } = opened;
+  const engine = await ready.prepared.openEngine(ready.checkpoint, link);
   try {
-    const directory = await prepared.openDirectory(checkpoint);
-    await keepOrigin(directory, shakeCommand(...process.argv.slice(2)));
-    say(describeRun(directory.path, prepared, sets));
-    const { own } = prepared.data;
-    if (own) say(["", countsTable(own), "", ...warningsOf(own)].join("\n"));
-    const task = prepared.taskOf(sets, engine.device);
-    const { device } = engine;
-    const reported = { directory, prepared, sets, device, progress };
-    const reporters = await reportersOf(reported, task.stepsPerEpoch);
-    const deadline = 1000 * (given.maxTime ?? Number.POSITIVE_INFINITY);
-    const trained = await signals
-      .whileTraining(() => trainRun({ directory, engine, task, reporters, stopping, deadline }))
-      .catch(async (error: unknown) => {
-        throw await explained(error, directory, prepared);
-      })
-      .finally(() => progress.stop());
-    if (trained && stopping.reason === "signal") {
-      await directory.close();
-      say(`Stopped after step ${trained.step}, which is saved. To go on:\n  ${resumeCommand(directory)}`);
-      return 130;
-    }
-    const { testSet } = sets;
-    const json = given.json === true;
-    await finish(directory, prepared, {
-      reporters,
-      json,
-      progress,
-      device,
-      task,
-      testSet,
-      trained,
-      stopping,
-    });
-    await directory.close();
-    return 0;
+    return await (link && link.rank > 0
+      ? followRun(ready, engine, { ...opened, link })
+      : leadRun(ready, engine, opened));
   } finally {
     await engine.session.release();
   }
+}
+
+/** Trains a run on rank 0, or alone: writes its folder, and tells how it goes. */
+async function leadRun(
+  { prepared, sets, checkpoint }: ReadyRun,
+  engine: ShakeNetEngine,
+  { given, link, progress, stopping, signals }: Opened,
+): Promise<number> {
+  const directory = await prepared.openDirectory(checkpoint);
+  await keepOrigin(directory, shakeCommand(...process.argv.slice(2)));
+  const { path } = directory;
+  if (link) await shareFolder(link, { path, records: await directory.records() });
+  say(describeRun(path, prepared, sets));
+  const { own } = prepared.data;
+  if (own) say(["", countsTable(own), "", ...warningsOf(own)].join("\n"));
+  const { device } = engine;
+  const task = prepared.taskOf(sets, device, link);
+  const reporters = await reportersOf({ directory, prepared, sets, device, progress }, task.stepsPerEpoch);
+  const deadline = deadlineOf(given);
+  const trained = await signals
+    .whileTraining(() => trainRun({ directory, engine, link, task, reporters, stopping, deadline }))
+    .catch(async (error: unknown) => {
+      throw await explained(error, directory, prepared);
+    })
+    .finally(() => progress.stop());
+  if (trained && stopping.reason === "signal") {
+    await directory.close();
+    say(`Stopped after step ${trained.step}, which is saved. To go on:\n  ${resumeCommand(directory)}`);
+    return 130;
+  }
+  const { testSet } = sets;
+  const json = given.json === true;
+  await finish(directory, prepared, {
+    reporters,
+    json,
+    progress,
+    device,
+    task: prepared.taskOf(sets, device),
+    testSet,
+    trained,
+    stopping,
+  });
+  await directory.close();
+  return 0;
+}
+
+/** Trains a run on another rank than the first, which keeps nothing and tells nothing. */
+async function followRun(
+  { prepared, sets }: ReadyRun,
+  engine: ShakeNetEngine,
+  { given, link, stopping, signals }: Opened & { readonly link: MpiLink },
+): Promise<number> {
+  const { path, records } = await shareFolder(link);
+  const { config } = prepared;
+  const directory = { config, records: async () => [...records], save: async () => {} };
+  const task = prepared.taskOf(sets, engine.device, link);
+  const deadline = deadlineOf(given);
+  const trained = await signals
+    .whileTraining(() => trainRun({ directory, engine, link, task, reporters: [], stopping, deadline }))
+    .catch((error: unknown) => {
+      throw error instanceof RankError ? error.withAdvice(adviceFor({ path })) : error;
+    });
+  return trained && stopping.reason === "signal" ? 130 : 0;
+}
+
+/** The moment after which no further step begins, on the clock of `performance.now`. */
+function deadlineOf({ maxTime = Number.POSITIVE_INFINITY }: TrainGiven): number {
+  return 1000 * maxTime;
 }
 
 async function reportersOf(reported: ReportedRun, stepsPerEpoch: number): Promise<readonly Reporter[]> {

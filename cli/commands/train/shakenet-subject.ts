@@ -22,6 +22,7 @@ export function shakeNetSubject(config: RunConfig, artifacts: ShakeNetArtifacts)
   return {
     config,
     manifest,
+    artifacts,
     checkpoint,
     description: {
       title: networkTitle(config),
@@ -31,14 +32,15 @@ export function shakeNetSubject(config: RunConfig, artifacts: ShakeNetArtifacts)
       recipe: config.recipe && describeRecipe(config.recipe),
     },
     takeFromData: (first, trainSet) => setWhitening(first, manifest.settings, trainSet),
-    openEngine: (bytes) => openShakeNetEngine(config, { ...artifacts, checkpoint: bytes }),
-    taskOf: (sets, device) => {
+    openEngine: (bytes, link) => openShakeNetEngine(config, { ...artifacts, checkpoint: bytes }, link),
+    taskOf: (sets, device, link) => {
       const steps = config.epochs * stepsPerEpoch(sets.trainSet, config.batchSize);
       return shakeNetTask({
         ...config,
         ...sets,
         network: manifest.settings,
         device,
+        link,
         augmentation: augmentationOf(config),
         mixing: mixingOf(config),
         earlySize: earlySizeOf(config),

@@ -1,10 +1,20 @@
 /** Why a run ends before its last epoch. */
 export type StopReason = "signal" | "time" | "patience";
 
-/** Ends a run after the step under way. The first reason counts, and a signal before the others. */
+/**
+ * Ends a run after the step under way. The first reason counts, and a signal before the others. Where ranks
+ * train together, all must end after the same step: a signal and the time are only `wanted` then, until the
+ * ranks agree. An accuracy that gets no better is the same on all ranks, and needs no agreement.
+ */
 export class Stopping {
   readonly #controller = new AbortController();
+  readonly #needsAgreement: boolean;
   #reason: StopReason | undefined;
+  #wanted: StopReason | undefined;
+
+  constructor({ needsAgreement = false }: { readonly needsAgreement?: boolean } = {}) {
+    this.#needsAgreement = needsAgreement;
+  }
 
   get signal(): AbortSignal {
     return this.#controller.signal;
@@ -15,7 +25,19 @@ export class Stopping {
     return this.#reason;
   }
 
+  /** Why this rank wants to end the run; undefined where it does not, or the ranks have agreed. */
+  get wanted(): StopReason | undefined {
+    return this.#reason === undefined ? this.#wanted : undefined;
+  }
+
   because(reason: StopReason): void {
+    if (this.#needsAgreement && reason !== "patience") {
+      if (this.#wanted !== "signal") this.#wanted = reason;
+    } else this.agree(reason);
+  }
+
+  /** Ends the run for a reason that holds on all ranks. */
+  agree(reason: StopReason): void {
     if (this.#reason === undefined || reason === "signal") this.#reason = reason;
     this.#controller.abort();
   }

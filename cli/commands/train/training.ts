@@ -1,9 +1,18 @@
-import { type CheckpointKind, type ClassificationTask, scheduleOf, train } from "../../../runtime/index.ts";
+import {
+  type CheckpointKind,
+  type ChunkTrainer,
+  type ClassificationTask,
+  type Link,
+  scheduleOf,
+  type Trainer,
+  train,
+} from "../../../runtime/index.ts";
 import { averageOf } from "../../../shakenet/node/loop-settings.ts";
 import type { ShakeNetEngine } from "../../../shakenet/node/run.ts";
 import type { Reporter } from "../../reporters/reporter.ts";
 import { Patience } from "./patience.ts";
 import type { TrainRun } from "./prepared-run.ts";
+import { RankedTrainer } from "./ranked-trainer.ts";
 import type { Stopping } from "./stopping.ts";
 
 /** What a run is when its training has ended. */
@@ -17,8 +26,11 @@ export interface Trained {
 
 /** How a run is trained. */
 export interface Training {
-  readonly directory: TrainRun;
+  /** Where checkpoints go; only the first of several ranks keeps them. */
+  readonly directory: Pick<TrainRun, "config" | "records" | "save">;
   readonly engine: ShakeNetEngine;
+  /** Connects the ranks that train together. */
+  readonly link: Link | undefined;
   readonly task: ClassificationTask;
   readonly reporters: readonly Reporter[];
   readonly stopping: Stopping;
@@ -31,7 +43,7 @@ export interface Training {
  * last epoch is done, or its patience was over before.
  */
 export async function trainRun(training: Training): Promise<Trained | undefined> {
-  const { directory, engine, task, reporters, stopping, deadline } = training;
+  const { directory, task, reporters, stopping, deadline } = training;
   const { config } = directory;
   const patience = new Patience(config.patienceEpochs, await directory.records());
   if (patience.isOver) {
@@ -39,13 +51,13 @@ export async function trainRun(training: Training): Promise<Trained | undefined>
     return undefined;
   }
   const store = {
-    save: (kind: CheckpointKind, bytes: Uint8Array) => directory.save(kind, engine.layOut(bytes)),
+    save: (kind: CheckpointKind, bytes: Uint8Array) => directory.save(kind, training.engine.layOut(bytes)),
   };
   const [learningRate, average] = [scheduleOf(config), averageOf(config)];
   const settings = { ...config, learningRate, average, store, signal: stopping.signal };
   let trained: Trained | undefined;
   let isStopped = false;
-  for await (const event of train(engine.session, task, settings)) {
+  for await (const event of train(trainerOf(training), task, settings)) {
     for (const reporter of reporters) await reporter.report(event);
     if (event.type === "step") {
       const { step, metrics, examplesPerSecond } = event;
@@ -57,4 +69,10 @@ export async function trainRun(training: Training): Promise<Trained | undefined>
     } else if (event.type === "interrupted") isStopped = true;
   }
   return isStopped ? trained : undefined;
+}
+
+function trainerOf({ engine: { session }, link, stopping }: Training): Trainer | ChunkTrainer {
+  if (!link) return session;
+  if ("runSteps" in session) throw new TypeError("ranks take one step at a time");
+  return new RankedTrainer(session, link, stopping);
 }

@@ -71,7 +71,8 @@ function placeOf(env: Environment, rankName: string, sizeName: string): { rank: 
  * The cores that this process may use: those that the launcher has bound it to; where it is bound to none,
  * its share of the machine's.
  */
-export function coresOfRank({ localSize = 1 }: Pick<Launched, "localSize"> = {}): number {
+export function coresOfRank(env: Environment = process.env): number {
+  const localSize = launchedBy(env)?.localSize ?? 1;
   const cores = availableParallelism();
   return cores < cpus().length ? cores : Math.max(1, Math.floor(cores / localSize));
 }

@@ -21,9 +21,6 @@ const LARGE = 65_536;
 /** Milliseconds without a pause of any exchange, of a large one, and between two looks at the other ranks. */
 const [BUSY, LARGE_BUSY, LOOK] = [2, 5000, 100];
 
-/** Milliseconds that a rank waits for the farewells of the others after a failure. */
-const PATIENCE = 5000;
-
 /** A rank as it is told to people. */
 export interface RankName {
   readonly host: string;
@@ -51,6 +48,7 @@ export class MpiLink implements Link {
   #ranks: readonly RankName[] = [];
   /** The messages with which the other ranks end, until they have come. */
   #expected: Message[];
+  #announced: readonly Message[] = [];
   readonly #farewells = new Map<number, Farewell>();
   readonly #dead = new Set<number>();
 
@@ -124,25 +122,25 @@ export class MpiLink implements Link {
     }
   }
 
+  /** Tells the other ranks, once, that this one has ended. */
+  announce(own: Farewell): void {
+    const living = this.#others().filter((peer) => !this.#dead.has(peer));
+    this.#announced = living.flatMap((peer) => this.#mpi.send(encodeFarewell(own), peer, FAREWELL));
+  }
+
   /**
-   * Says goodbye to the other ranks, waits for theirs, and ends MPI. Where this rank has failed, or another
-   * one has, it waits for some seconds only, and ends all ranks where one does not answer. Returns the
-   * farewells of the ranks that failed, by rank.
+   * Waits until the other ranks have ended; where one has failed or died, for so many milliseconds at most.
+   * Returns the farewells of those that failed, by rank.
    */
-  async leave(own: Farewell): Promise<ReadonlyMap<number, Farewell>> {
-    const sent = this.#others()
-      .filter((peer) => !this.#dead.has(peer))
-      .flatMap((peer) => this.#mpi.send(encodeFarewell(own), peer, FAREWELL));
+  async farewells(own: Farewell, patience: number): Promise<ReadonlyMap<number, Farewell>> {
     const start = performance.now();
-    const hasFailed = () => own.code !== 0 || this.failures.size > 0;
-    while (this.#expected.length > 0 && !(hasFailed() && performance.now() - start > PATIENCE)) {
+    for (;;) {
       this.#look();
-      if (this.#dead.size > 0) break;
+      const isFailed = own.code !== 0 || this.failures.size > 0;
+      const isLate = isFailed && performance.now() - start > patience;
+      if (this.#expected.length === this.#dead.size || isLate) return this.failures;
       await sleep(1);
     }
-    const isWhole = this.#expected.length === 0 && this.#dead.size === 0;
-    if (isWhole) await this.#finish(sent, 0).catch(() => {});
-    return this.failures;
   }
 
   /** The farewells of the ranks that have failed or died so far. */
@@ -151,9 +149,13 @@ export class MpiLink implements Link {
   }
 
   /** Ends MPI: in peace where all ranks have said goodbye, else by ending all of them with an exit code. */
-  end(code: number): void {
-    if (this.#expected.length === 0 && this.#dead.size === 0) this.#mpi.finalize();
-    else this.#mpi.abort(code);
+  async end(code: number): Promise<void> {
+    if (this.#expected.length > 0) {
+      this.#mpi.abort(code);
+      return;
+    }
+    while (!this.#announced.every((message) => this.#mpi.isDone(message))) await sleep(1);
+    this.#mpi.finalize();
   }
 
   #others(): number[] {

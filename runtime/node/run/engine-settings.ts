@@ -1,6 +1,6 @@
-import { availableParallelism } from "node:os";
 import { UserError } from "../../../graph-builder/errors.ts";
 import type { DeviceName } from "../../device/names.ts";
+import { coresOfRank } from "../mpi/launcher.ts";
 
 /**
  * The engine of a training step: sessions of the installed ONNX Runtime, or the TrainingSession of version
@@ -21,8 +21,10 @@ export interface EngineSettings {
   readonly device: DeviceName;
   /** CPU threads of each session; the engine's default where undefined. */
   readonly threads?: number | undefined;
-  /** Sessions that share each batch. */
+  /** Sessions of this process that share each batch, or the part of it that is this rank's. */
   readonly replicas: number;
+  /** Processes that share each batch, each with as many replicas; 1 where left out. */
+  readonly ranks?: number | undefined;
   readonly batchSize: number;
   /** float32 where left out. */
   readonly precision?: (typeof precisions)[number] | undefined;
@@ -45,12 +47,13 @@ const scanning: readonly DeviceName[] = ["cpu", "cuda", "wasm"];
 const IMAGES_PER_REPLICA = 64;
 
 /**
- * Resolves the number of replicas. `auto` is one replica per core, each with 64 images of a batch or more. A
+ * Resolves the number of replicas. `auto` is one replica per core of this rank, each with 64 images of a batch or more. A
  * GPU, the engine ort-training, mixed precision, several steps a call and a given number of threads take one
  * session.
  */
 export function replicaCount({
   replicas,
+  ranks = 1,
   engine,
   device,
   batchSize,
@@ -61,14 +64,16 @@ export function replicaCount({
   if (replicas !== "auto") return replicas;
   const isWhole = isChunked({ precision, stepsPerCall });
   const isShared = engine === "onnxruntime" && device === "cpu" && threads === undefined && !isWhole;
-  const shares = Math.floor(batchSize / IMAGES_PER_REPLICA);
-  return isShared ? Math.max(1, Math.min(availableParallelism(), shares)) : 1;
+  const shares = Math.floor(batchSize / ranks / IMAGES_PER_REPLICA);
+  return isShared ? Math.max(1, Math.min(coresOfRank(), shares)) : 1;
 }
 
 /** Throws UserError where the engine cannot train on the device, or with so many replicas. */
 export function expectTrainable(settings: EngineSettings): void {
-  const { engine, device, replicas, batchSize, precision } = settings;
+  const { engine, device, replicas, ranks = 1, batchSize, precision } = settings;
   const isAlone = replicas === 1;
+  const sessions = replicas * ranks;
+  const whose = ranks === 1 ? "" : ` on each of ${ranks} ranks`;
   const whole = isChunked(settings) && (precision === "mixed" ? "--precision mixed" : "--steps-per-call");
   const conflicts: readonly (readonly [isOne: boolean, message: string])[] = [
     [
@@ -77,9 +82,14 @@ export function expectTrainable(settings: EngineSettings): void {
     ],
     [!isAlone && device !== "cpu", `--replicas ${replicas} share the CPU, not ${device}: give --device cpu.`],
     [
-      !isAlone && replicas > batchSize,
-      `--replicas ${replicas} is too many: a batch has ${batchSize} images.`,
+      sessions > 1 && sessions > batchSize,
+      `--replicas ${replicas}${whose} is too many: a batch has ${batchSize} images.`,
     ],
+    [
+      ranks > 1 && (engine === "ort-training" || whole !== false),
+      `${whole || `--engine ${engine}`} trains one session: start one rank instead of ${ranks}.`,
+    ],
+    [ranks > 1 && device !== "cpu", `${ranks} ranks train on the CPU, not on ${device}: give --device cpu.`],
     [
       engine === "ort-training" && device !== "cpu",
       `--engine ort-training trains on the CPU, not on ${device}: give --device cpu.`,

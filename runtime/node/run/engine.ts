@@ -2,11 +2,13 @@ import { availableParallelism } from "node:os";
 import type { ArtifactBytes } from "../../../artifacts/manifest.ts";
 import type { InputSizes } from "../../../graph-builder/index.ts";
 import type { Device } from "../../device/device.ts";
+import type { Link } from "../../replicas/ranks.ts";
 import { ChunkedSession } from "../../session/chunked-session.ts";
 import type { TrainingSources } from "../../session/sources.ts";
 import { TrainingSession } from "../../session/training-session.ts";
 import { ChunkedThread } from "../chunks/chunked-thread.ts";
 import { openDevice } from "../devices.ts";
+import { coresOfRank } from "../mpi/launcher.ts";
 import { OrtTrainingSession } from "../ort-training/ort-training-session.ts";
 import { ReplicatedSession } from "../replicas/replicated-session.ts";
 import { type EngineSettings, expectTrainable, isChunked } from "./engine-settings.ts";
@@ -17,15 +19,25 @@ export interface Engine {
   readonly device: Device;
 }
 
+/** What a session needs beside its settings. */
+export interface EngineOptions {
+  /**
+   * The sizes of the training model's inputs where they are free, for sessions of single steps in ONNX
+   * Runtime.
+   */
+  readonly inputSizes?: readonly InputSizes[] | undefined;
+  /** Connects the ranks that train together, as many as the settings have. */
+  readonly link?: Link | undefined;
+}
+
 /**
- * Opens the session that settings ask for; `inputSizes` are the sizes of the training model's inputs where
- * they are free, for sessions of single steps in ONNX Runtime. The engine ort-training needs a fused training
+ * Opens the session that settings ask for. The engine ort-training needs a fused training
  * model. Throws UserError where the settings do not go together, and as the sessions do.
  */
 export async function openEngine(
   sources: TrainingSources,
   settings: EngineSettings,
-  inputSizes?: readonly InputSizes[],
+  { inputSizes, link }: EngineOptions = {},
 ): Promise<Engine> {
   expectTrainable(settings);
   const { engine, device: name, threads, replicas } = settings;
@@ -33,9 +45,12 @@ export async function openEngine(
     const session = await OrtTrainingSession.create(sources, { threads: threads ?? availableParallelism() });
     return { session, device: await openDevice("cpu", { threads }) };
   }
-  if (replicas > 1) {
-    const session = await ReplicatedSession.create(sources, { replicas, threads, inputSizes });
-    return { session, device: await openDevice("cpu", { threads: threads && threads * replicas }) };
+  if (replicas > 1 || link) {
+    // a replica that has no others beside it on its rank has all cores
+    const own = threads ?? (replicas === 1 ? coresOfRank() : 1);
+    const session = await ReplicatedSession.create(sources, { replicas, threads: own, inputSizes, link });
+    const cores = threads === undefined ? link && coresOfRank() : threads * replicas;
+    return { session, device: await openDevice("cpu", { threads: cores }) };
   }
   const device = await openDevice(name, { threads });
   if (isChunked(settings)) {

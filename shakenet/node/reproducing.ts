@@ -1,0 +1,30 @@
+import { kebabCase } from "../../runtime/node/run/schema.ts";
+import { settingsOfRecipe } from "./recipes.ts";
+import { type RunConfig, runConfig, withoutPlace } from "./run-config.ts";
+
+/**
+ * The settings of the same computation in one process: replicas of other ranks are replicas, whose sums have
+ * the same bits.
+ */
+export function inOneProcess<C extends Pick<RunConfig, "replicas" | "ranks">>(config: C): C {
+  const { replicas, ranks = 1 } = config;
+  return { ...config, replicas: replicas * ranks, ranks: undefined };
+}
+
+/**
+ * The command that repeats a run's training: its settings as flags, without the settings of the machine and
+ * folders, and without defaults. Those of a recipe are all there, as another version may change them.
+ */
+export function reproducingCommand(config: RunConfig): string {
+  const { pictures, ...settings } = inOneProcess(config);
+  const { data, recipe } = settings;
+  const defaults: Readonly<Record<string, unknown>> = runConfig({ data }, pictures);
+  const ofRecipe: Readonly<Record<string, unknown>> = recipe ? settingsOfRecipe(recipe) : {};
+  const flags = Object.entries(withoutPlace(settings))
+    .filter(
+      ([name, value]) =>
+        value !== undefined && (name === "data" || value !== defaults[name] || name in ofRecipe),
+    )
+    .map(([name, value]) => `--${kebabCase(name)} ${value}`);
+  return ["shake train", ...flags].join(" ");
+}
