@@ -1,4 +1,5 @@
-import { spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Finished, shakeEntry } from "./shake.ts";
@@ -51,4 +52,15 @@ export function shakeRanks(folder: string, ranks: number, ...args: string[]): Pr
 export function scriptRanks(folder: string, ranks: number, script: string, ...args: string[]) {
   const path = join(fileURLToPath(new URL(".", import.meta.url)), script);
   return startRanks(folder, [{ ranks, args: [path, ...args] }]).finished;
+}
+
+/** The process of a rank that mpirun has started. */
+export async function pidOfRank({ pid }: ChildProcess, rank: number): Promise<number> {
+  for (const name of await readdir("/proc")) {
+    const environ = await readFile(`/proc/${name}/environ`, "utf8").catch(() => "");
+    const stat = await readFile(`/proc/${name}/stat`, "utf8").catch(() => "");
+    const isChild = stat.split(") ")[1]?.split(" ")[1] === String(pid);
+    if (isChild && environ.split("\0").includes(`OMPI_COMM_WORLD_RANK=${rank}`)) return Number(name);
+  }
+  throw new Error(`mpirun has no process of rank ${rank}`);
 }

@@ -2,12 +2,16 @@ import { countIn } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import { DivergedError } from "../../../runtime/index.ts";
 import { RankError, ReplicaError } from "../../../runtime/node/index.ts";
+import { launchedBy } from "../../../runtime/node/mpi/launcher.ts";
 import { shakeCommand } from "../../invocation.ts";
 import type { Subject, TrainRun } from "./prepared-run.ts";
 
-/** The command that goes on with a run. */
+/** The command that goes on with a run, by as many ranks as this one. */
 export function resumeCommand({ path }: Pick<TrainRun, "path">, ...flags: readonly string[]): string {
-  return shakeCommand("train", "--resume", path, ...flags);
+  const command = shakeCommand("train", "--resume", path, ...flags);
+  const launched = launchedBy(process.env);
+  if (!launched) return command;
+  return `${launched.launcher === "Slurm" ? "srun" : "mpirun"} -n ${launched.size} ${command}`;
 }
 
 /** An error of training that says which checkpoint is kept, and how to go on. */
