@@ -25,6 +25,14 @@ const stepOf = (run: string) => {
   }
 };
 
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 /** Waits until a run has taken a step. */
 async function firstStep(run: string): Promise<void> {
   for (let i = 0; i < 1500 && stepOf(run) < 2; i++) await sleep(20);
@@ -88,8 +96,11 @@ describe.skipIf(!hasMpirun)("where there is an mpirun", () => {
   test("a rank that is killed ends the run with its name, and the last checkpoint goes on", async () => {
     const started = startRanks(folder, [{ ranks: 2, args: [shakeEntry, ...endless, "--run-dir", "killed"] }]);
     await firstStep("killed");
+    const first = await pidOfRank(started.child, 0);
     process.kill(await pidOfRank(started.child, 1), "SIGKILL");
     const { code, stderr } = await started.finished;
+    // mpirun may end before the rank that saves
+    while (isAlive(first)) await sleep(20);
     expect(code).not.toBe(0);
     expect(stderr).toContain(
       `rank 1 of 2 (Open MPI, host ${hostname()}) died. The last checkpoint is kept; to go on: mpirun -n 2 node ${shakeEntry} train --resume killed`,
@@ -97,11 +108,12 @@ describe.skipIf(!hasMpirun)("where there is an mpirun", () => {
     const step = stepOf("killed");
     const resumed = await shakeRanks(folder, 2, "train", "--resume", "killed", "--max-time", "0.001");
     expect(resumed.code, resumed.stderr).toBe(0);
-    expect(stepOf("killed")).toBe(step + 1);
+    expect(stepOf("killed")).toBeGreaterThan(step);
   });
 
   test("a rank that fails is named with its host and its reason, once", async () => {
-    const preload = `--import=${dyingReplica("train", "fail").replace("threadId % 2 === 0", "process.env.OMPI_COMM_WORLD_RANK === '1'")}`;
+    const isRank1 = "process.env.OMPI_COMM_WORLD_RANK === '1'";
+    const preload = `--import=${dyingReplica("train", "fail", undefined, isRank1)}`;
     const { code, stderr } = await startRanks(folder, [
       { ranks: 2, args: [preload, shakeEntry, ...endless, "--run-dir", "failed"] },
     ]).finished;

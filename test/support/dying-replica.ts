@@ -6,13 +6,18 @@ export const endings = {
 } as const;
 
 /**
- * The data URL of a module. In the second replica it replaces the answer to the third call of `call` by an
+ * The data URL of a module. In the worker of a condition, by default the second replica, it replaces the answer to the third call of `call` by an
  * ending. Then it imports `script`, if one is given.
  */
-export function dyingReplica(call: "train" | "update", ending: keyof typeof endings, script?: URL): string {
+export function dyingReplica(
+  call: "train" | "update",
+  ending: keyof typeof endings,
+  script?: URL,
+  condition = "threadId % 2 === 0",
+): string {
   const code = `
     import { isMainThread, parentPort, threadId } from "node:worker_threads";
-    if (!isMainThread && threadId % 2 === 0) {
+    if (!isMainThread && ${condition}) {
       const post = parentPort.postMessage.bind(parentPort);
       let method, calls = 0;
       const { on } = parentPort;

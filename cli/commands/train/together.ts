@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { deserialize, serialize } from "node:v8";
 import { env } from "onnxruntime-common";
 import { z } from "zod";
@@ -96,19 +97,20 @@ async function expectSameVersions(
 }
 
 /**
- * Prepares a run on rank 0 alone and sends it to the other ranks, which then load the data themselves: one
- * rank of each host first, so that a data set is downloaded once. Throws UserError where a rank's training
+ * Prepares a run on rank 0 alone and sends it to the other ranks, which then load the data themselves, from
+ * `dataDir` where it is given: one rank of each host first, so that a data set is downloaded once. Throws UserError where a rank's training
  * images are others than those of rank 0.
  */
 export async function prepareTogether(
   link: MpiLink,
   prepare: () => Promise<ReadyRun>,
   progress: Progress,
+  dataDir?: string,
 ): Promise<ReadyRun> {
   const ready = link.rank === 0 ? await prepare() : undefined;
   const sent = await fromFirst(link, ready && encodeRun(ready));
   const { index } = link.place;
-  const load = async () => ready ?? (await receiveRun(sent, progress));
+  const load = async () => ready ?? (await receiveRun(sent, progress, dataDir));
   let own: ReadyRun | undefined;
   if (index === 0) own = await load();
   await barrier(link);
@@ -156,18 +158,20 @@ function encodeRun({ prepared, checkpoint }: ReadyRun): Uint8Array {
   return serialize(run);
 }
 
-async function receiveRun(bytes: Uint8Array, progress: Progress): Promise<ReadyRun> {
+async function receiveRun(bytes: Uint8Array, progress: Progress, dataDir?: string): Promise<ReadyRun> {
   const sent: SentRun = deserialize(bytes);
-  const subject = subjectOf(sent);
+  const subject = subjectOf(sent, dataDir);
   const data = await openData(subject.config, progress);
   const openDirectory = () => Promise.reject(new Error("rank 0 alone writes the folder of a run"));
   const prepared = { ...subject, data, where: "the checkpoint of rank 0", openDirectory };
   return { prepared, sets: await loadSets(prepared), checkpoint: subject.checkpoint };
 }
 
-function subjectOf({ config: json, manifest: text, artifacts }: SentRun): Subject {
+/** The run of rank 0, with the folder of this rank's data where it has one of its own. */
+function subjectOf({ config: json, manifest: text, artifacts }: SentRun, dataDir?: string): Subject {
   const where = "the settings of rank 0";
-  const config = parseJson(z.record(z.string(), z.unknown()), json, { where, code: "ranks-differ" });
+  const all = parseJson(z.record(z.string(), z.unknown()), json, { where, code: "ranks-differ" });
+  const config = dataDir === undefined ? all : { ...all, dataDir: resolve(dataDir) };
   if (isModelConfig(config)) {
     const manifest = parseManifest(text, where, (each): each is Manifest => each.format === 1);
     return modelSubject(modelConfigIn(config, where), { ...artifacts, manifest });
