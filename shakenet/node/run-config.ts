@@ -204,7 +204,7 @@ export const runSettingGroups = {
     ranks: count
       .optional()
       .describe(
-        "expect so many processes, which share each batch over MPI [default: those of mpirun or srun]",
+        "number of processes that share each batch over MPI; another number is refused [default: those of mpirun or srun]",
       ),
     precision: z
       .enum(precisions)
