@@ -1,0 +1,94 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { openBrowser } from "../../test/support/browser.ts";
+import { buildSite } from "../../web/site/build.ts";
+import { serveSite } from "../../web/site/server.ts";
+import { packagedModel } from "../../web/site/site-model.ts";
+
+/** How often each thing is measured, and the frames of a measured training. */
+const [ROUNDS, FRAMES] = [5, 600];
+
+/** Measures the built page in Chromium, and prints a line for each thing. */
+async function main(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "shake-page-"));
+  await buildSite(folder, await packagedModel());
+  const server = await serveSite(folder, { port: 0 });
+  const browser = await openBrowser();
+  try {
+    const { length, 0: cpu } = cpus();
+    console.log(`${browser.version()}, ${length} cores of ${cpu?.model}, n = ${ROUNDS}`);
+    const answers: number[] = [];
+    const trainings: FrameTimes[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      answers.push(await secondsToAnswer(browser, server.origin));
+      trainings.push(await framesOfTraining(browser, server.origin));
+    }
+    console.log(`first answer, cold      ${spread(answers)} s`);
+    console.log(`median frame, training  ${spread(trainings.map(({ median }) => median))} ms`);
+    console.log(`longest frame, training ${spread(trainings.map(({ longest }) => longest))} ms`);
+  } finally {
+    await browser.close();
+    await server.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** Seconds from the navigation to the first answer, with an empty cache. */
+async function secondsToAnswer(browser: Browser, origin: string): Promise<number> {
+  const page = await browser.newPage();
+  const start = performance.now();
+  await page.goto(origin);
+  await waitFor(async () => (await page.textContent("#timing")) !== "");
+  const seconds = (performance.now() - start) / 1000;
+  await page.close();
+  return seconds;
+}
+
+/** The times between frames, in milliseconds. */
+interface FrameTimes {
+  readonly median: number;
+  readonly longest: number;
+}
+
+/** Trains the page's default network on shapes, and measures frames from its first step on. */
+async function framesOfTraining(browser: Browser, origin: string): Promise<FrameTimes> {
+  const page = await browser.newPage();
+  await page.goto(`${origin}/#train`);
+  await waitFor(async () => (await page.textContent("#timing")) !== "");
+  await page.selectOption("#train-form [name=device]", "wasm");
+  await page.click("#start-training");
+  await waitFor(async () => /\d/.test((await page.textContent("#training-facts")) ?? ""));
+  const times = await frameTimes(page);
+  await page.close();
+  const sorted = times.toSorted((a, b) => a - b);
+  return { median: sorted[Math.floor(sorted.length / 2)] ?? 0, longest: sorted.at(-1) ?? 0 };
+}
+
+function frameTimes(page: Page): Promise<number[]> {
+  return page.evaluate(async (frames) => {
+    const times: number[] = [];
+    let last = performance.now();
+    for (let i = 0; i < frames; i++) {
+      await new Promise(requestAnimationFrame);
+      const now = performance.now();
+      times.push(now - last);
+      last = now;
+    }
+    return times;
+  }, FRAMES);
+}
+
+async function waitFor(isThere: () => Promise<boolean>): Promise<void> {
+  while (!(await isThere())) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+/** The median with the smallest and the largest value. */
+function spread(values: readonly number[]): string {
+  const sorted = values.toSorted((a, b) => a - b);
+  const [least = 0, middle = 0, most = 0] = [sorted[0], sorted[Math.floor(sorted.length / 2)], sorted.at(-1)];
+  return `${middle.toFixed(1)} (${least.toFixed(1)}-${most.toFixed(1)})`;
+}
+
+await main();
