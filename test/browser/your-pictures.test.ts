@@ -134,8 +134,6 @@ test("a folder fills classes, a reload keeps them and the network, and one butto
   await card(page, 0).locator(".own-thumbnails button").first().click();
   await expect.poll(() => counts(page)).toEqual(["9 pictures", "10 pictures"]);
 
-  // a reload aborts thumbnails that are still read
-  await page.waitForLoadState("networkidle");
   await page.reload();
   await expect.poll(() => counts(page)).toEqual(["9 pictures", "10 pictures"]);
   expect(await names()).toEqual(ownClasses);
@@ -151,7 +149,8 @@ test("a folder fills classes, a reload keeps them and the network, and one butto
   await expect.poll(() => counts(page)).toEqual(["No pictures yet", "No pictures yet"]);
   expect(await names()).toEqual(["Class 1", "Class 2"]);
   expect(await training(page)).toBe("Not trained yet.");
-  expect(errors).toEqual([]);
+  // a reload ends what the page is reading from memory
+  expect(errors.filter((error) => !/^request: blob:.* net::ERR_ABORTED$/.test(error))).toEqual([]);
 });
 
 test("the camera records while a button is held, and answers ten times a second once it is trained", async () => {
