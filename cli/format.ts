@@ -50,6 +50,13 @@ export function formatRate(rate: number): string {
   return rate < 10 ? rate.toFixed(1) : rate.toFixed(0);
 }
 
+/** A time in two digits where it is below ten seconds: 43 ms, 690 ms, 1.2 s, 42 s. */
+export function formatShortTime(seconds: number): string {
+  const milliseconds = Number((1000 * seconds).toPrecision(2));
+  if (milliseconds < 1000) return `${milliseconds} ms`;
+  return milliseconds < 10_000 ? `${milliseconds / 1000} s` : formatSeconds(seconds);
+}
+
 /** A time as people say it: 42 s, 3 min 05 s, 2 h 14 min. */
 export function formatSeconds(seconds: number): string {
   const whole = Math.round(seconds);

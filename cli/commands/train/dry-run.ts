@@ -11,7 +11,7 @@ import { earlySizeOf } from "../../../shakenet/node/loop-settings.ts";
 import type { ShakeNetEngine } from "../../../shakenet/node/run.ts";
 import { countsTable, warningsOf } from "../../data/describe.ts";
 import { measuredPart } from "../../data/part-name.ts";
-import { formatFields, formatRate, formatSeconds } from "../../format.ts";
+import { formatFields, formatRate, formatSeconds, formatShortTime } from "../../format.ts";
 import type { Progress } from "../../progress.ts";
 import { print } from "../../terminal.ts";
 import { describeRun } from "./opening-lines.ts";
@@ -159,7 +159,7 @@ function describe(prepared: PreparedRun, sets: DataSets, measured: Measured, max
       : `ends the run after about ${epochsWithin(maxTime, measured).toFixed(1)} epochs: --epochs ${Math.max(1, Math.floor((config.epochs * maxTime) / seconds))} lets the learning rate fall to its end`;
   const fields = formatFields({
     step: measured.parts.map((each) => describeStep(each, config.earlySize)).join("; later "),
-    evaluation: `${milliseconds(evaluation)} for ${images} ${part} images`,
+    evaluation: `${formatShortTime(evaluation)} for ${images} ${part} images`,
     memory: `${memory.toFixed(0)} MB of this process${config.device === "cuda" ? ", besides that of the GPU" : ""}`,
     "would end": `${localTime(seconds)}, after ${formatSeconds(seconds)} and ${left === steps ? "" : "another "}${counted(left, "step")}`,
     "--max-time": within,
@@ -177,11 +177,7 @@ function describe(prepared: PreparedRun, sets: DataSets, measured: Measured, max
 
 function describeStep({ seconds, examples, isEarly }: TimedSteps, side: number | undefined): string {
   const size = isEarly && side !== undefined ? ` of ${side} x ${side}` : "";
-  return `${milliseconds(seconds)} for ${examples} images${size}, ${formatRate(examples / seconds)} images/s`;
-}
-
-function milliseconds(seconds: number): string {
-  return seconds < 1 ? `${(1000 * seconds).toPrecision(3)} ms` : formatSeconds(seconds);
+  return `${formatShortTime(seconds)} for ${examples} images${size}, ${formatRate(examples / seconds)} images/s`;
 }
 
 /** The day and the time on this machine in so many seconds. */
