@@ -4,6 +4,7 @@ import {
   type AnyOperator,
   type Attributes,
   type FunctionType,
+  isOpType,
   type OpType,
   operatorOf,
   operators,
@@ -17,7 +18,15 @@ import {
   UnsupportedError,
 } from "./operators/schema.ts";
 import { floats, int64s, type Tensor } from "./tensor.ts";
-import { type DataType, formatType, type GivenShape, tensorType, type ValueType } from "./types.ts";
+import {
+  type DataType,
+  formatType,
+  type GivenShape,
+  sameShape,
+  sameType,
+  tensorType,
+  type ValueType,
+} from "./types.ts";
 
 type Table = typeof operators;
 /** The attributes that a call of an operator may be given. */
@@ -60,15 +69,13 @@ interface Call<K extends OpType | FunctionType> {
   readonly inputs: readonly (Value | null)[];
   readonly attributes: Attributes<K>;
   readonly declared?: readonly ValueType[] | undefined;
+  /** The types of the outputs, where they are known already. */
+  readonly types?: readonly ValueType[] | undefined;
 }
 
 /** A builder that appends to a graph. */
 export function createBuilder(graph: Graph): Builder {
-  const builder = new GraphBuilder(graph);
-  for (const opType of Object.keys(operators) as OpType[]) {
-    Object.defineProperty(builder, opType, { value: (...args: unknown[]) => builder.apply(opType, args) });
-  }
-  return builder as Builder;
+  return new OperatorBuilder(graph) as GraphBuilder as Builder;
 }
 
 /**
@@ -249,21 +256,24 @@ export class GraphBuilder {
    * fit.
    */
   copy<K extends OpType | FunctionType>(
-    { opType, operator, attributes, declared }: Node<K>,
+    node: Node<K>,
     inputs: readonly (Value | null)[],
     name?: string,
-    changed: Attributes<K> = attributes,
+    changed: Attributes<K> = node.attributes,
   ): Node<K> {
-    return this.#append(operator, { opType, inputs, attributes: changed, declared }, name);
+    const { opType, operator, attributes, declared, outputs } = node;
+    const isSame = name === node.name && changed === attributes && areAlike(node.inputs, inputs);
+    const types = isSame ? outputs.map(({ type }) => type) : undefined;
+    return this.#append(operator, { opType, inputs, attributes: changed, declared, types }, name);
   }
 
   #append<K extends OpType | FunctionType>(
     operator: AnyOperator | FunctionDefinition,
-    { opType, inputs, attributes, declared }: Call<K>,
+    { opType, inputs, attributes, declared, types: known }: Call<K>,
     name = this.#nodeName("body" in operator ? operator.opType : opType),
   ): Node<K> {
     const present = inputs.slice(0, inputs.findLastIndex((input) => input !== null) + 1);
-    const types = inferTypes({ opType, operator, name, inputs: present, attributes, declared });
+    const types = known ?? inferTypes({ opType, operator, name, inputs: present, attributes, declared });
     const node = new Node(opType, name, present, attributes, types, operator, declared);
     node.phase = this.#phase;
     this.graph.nodes.push(node as unknown as Node);
@@ -289,6 +299,29 @@ export class GraphBuilder {
     this.#counts.set(stem, count + 1);
     return `${stem}_${count}`;
   }
+}
+
+class OperatorBuilder extends GraphBuilder {}
+for (const opType of Object.keys(operators).filter(isOpType)) {
+  Object.defineProperty(OperatorBuilder.prototype, opType, {
+    value(this: GraphBuilder, ...args: unknown[]) {
+      return this.apply(opType, args);
+    },
+  });
+}
+
+/** Whether an operator infers the same types from both inputs. */
+function areAlike(before: readonly (Value | null)[], after: readonly (Value | null)[]): boolean {
+  const present = after.slice(0, after.findLastIndex((input) => input !== null) + 1);
+  return before.length === present.length && before.every((input, i) => isAlike(input, present[i] ?? null));
+}
+
+/** Whether two values have the same type and the same known elements. */
+function isAlike(a: Value | null, b: Value | null): boolean {
+  if (a === b) return true;
+  if (!a || !b || a.constant !== b.constant || !sameType(a.type, b.type)) return false;
+  if (a.constant || a.contents === b.contents) return true;
+  return a.contents !== undefined && b.contents !== undefined && sameShape(a.contents, b.contents);
 }
 
 /**

@@ -93,6 +93,7 @@ export function formatType(type: ValueType): string {
 
 /** Whether two types are the same, symbol by symbol. */
 export function sameType(a: ValueType, b: ValueType): boolean {
+  if (a === b) return true;
   if (a.kind !== b.kind || a.elemType !== b.elemType) return false;
   if (a.kind === "tensor") return b.kind === "tensor" && sameShape(a.shape, b.shape);
   return a.kind === "sequence" || (b.kind === "other" && a.text === b.text);

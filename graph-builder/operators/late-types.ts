@@ -42,6 +42,10 @@ const lateTypes: readonly LateTypes[] = [
   },
 ];
 
+const lateTypesOf = new Map<string, LateTypes[]>();
+for (const late of lateTypes)
+  for (const opType of late.operators) lateTypesOf.set(opType, [...(lateTypesOf.get(opType) ?? []), late]);
+
 /** No operator takes bfloat16 before. */
 const FIRST_BFLOAT16 = 13;
 
@@ -50,11 +54,8 @@ const FIRST_BFLOAT16 = 13;
  * 11.
  */
 export function typesSince(opType: string, types: readonly DataType[]): number {
-  const opsets = lateTypes
-    .filter(
-      (late) =>
-        late.operators.some((each) => each === opType) && late.types.some((type) => types.includes(type)),
-    )
+  const opsets = (lateTypesOf.get(opType) ?? [])
+    .filter((late) => late.types.some((type) => types.includes(type)))
     .map(({ since }) => since);
   return Math.max(0, ...opsets, ...(types.includes("bfloat16") ? [FIRST_BFLOAT16] : []));
 }
