@@ -23,8 +23,8 @@ export async function runFacts(
   const records = (await readOr<readonly ClassificationRecord[]>(() => run.records(), onNote)) ?? [];
   const origin = await readOr<Origin | undefined>(() => readOrigin(path), onNote);
   const trained = await readOr(() => trainedNetwork(run), onNote);
-  const { pictures: _, ...settings } = config;
-  const plain = Object.entries(settings).filter(([name, value]) => value !== undefined && name !== "feeding");
+  const told = ["pictures", "feeding", "earlier"];
+  const plain = Object.entries(config).filter(([name, value]) => value !== undefined && !told.includes(name));
   return {
     path,
     network: networkOfRun(run),

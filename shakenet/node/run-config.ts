@@ -13,6 +13,7 @@ import { paperSettings } from "../paper-settings.ts";
 import { completeNoise } from "../regularization.ts";
 import { type ArtifactSettings, optimizers, type Target } from "../settings.ts";
 import { defaultEpochs } from "./data-defaults.ts";
+import { type EarlierSettings, earlierSettingsIn } from "./earlier-settings.ts";
 import { mixingOf } from "./loop-settings.ts";
 import { networkSettings, noiseSettings } from "./network-settings.ts";
 import { recipeNames } from "./recipes.ts";
@@ -260,6 +261,8 @@ export const placeSettings: readonly RunSettingName[] = [
 export type RunConfig = Settings<typeof runSchemas> & {
   /** What the run keeps of pictures of one's own. */
   readonly pictures?: PictureFacts | undefined;
+  /** What the settings were before a resume changed them, the oldest first. */
+  readonly earlier?: readonly EarlierSettings[] | undefined;
   readonly classes: number;
   readonly epochs: number;
   readonly replicas: number;
@@ -298,11 +301,13 @@ export function runConfig(given: GivenRun, pictures?: PictureFacts): RunConfig {
  */
 export function runConfigIn(raw: Readonly<Record<string, unknown>>, file: string): RunConfig {
   const label = (key: string) => `${key} in ${file}`;
-  const { pictures, ...settings } = raw;
-  return runConfig(
+  const { pictures, earlier: before, ...settings } = raw;
+  const config = runConfig(
     checkSettings(runSchemas, settings, { label, what: "a setting of a run" }),
     pictureFactsIn(pictures, file),
   );
+  const earlier = earlierSettingsIn(before, file);
+  return earlier ? { ...config, earlier } : config;
 }
 
 /** What the training artifacts of a run are built from. */
@@ -379,7 +384,7 @@ export function settingOf(config: GivenRun, name: string): unknown {
 }
 
 /** The settings of the computation, without those of the machine and the folders. */
-export function withoutPlace(config: Omit<RunConfig, "pictures">): Partial<RunConfig> {
+export function withoutPlace(config: Omit<RunConfig, "pictures" | "earlier">): Partial<RunConfig> {
   const places: readonly string[] = placeSettings;
   return Object.fromEntries(Object.entries(config).filter(([name]) => !places.includes(name)));
 }

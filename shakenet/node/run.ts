@@ -62,10 +62,10 @@ export async function createFreeRun(config: RunConfig, artifacts: ShakeNetArtifa
 
 /** The provenance of a model that is exported from a run. */
 export function provenanceOf(config: RunConfig, testAccuracy?: number): Provenance {
-  const { pictures, ...settings } = inOneProcess(publicConfig(config));
+  const { pictures, earlier, ...settings } = inOneProcess(publicConfig(config));
   return {
     settings: withoutPlace(settings),
-    command: reproducingCommand({ ...settings, pictures }),
+    command: reproducingCommand({ ...settings, pictures, earlier }),
     data: settings.data,
     pictures,
     testAccuracy,

@@ -129,6 +129,22 @@ test("a run that is done is left as it is by --resume", async () => {
   expect(digest("whole", "model.onnx")).toBe(before);
 });
 
+test("the model of a run that was extended has the commands that train it again", async () => {
+  const elsewhere = temporaryFolder();
+  // another number of threads gives other bits, and is no setting of the computation
+  const short = [...tinyRunFlags.slice(0, -2), "--epochs", "1", "--run-dir", "extended"];
+  expect((await shake(folder, "train", ...short)).code).toBe(0);
+  expect((await shake(folder, "train", "--resume", "extended", "--epochs", "2")).code).toBe(0);
+  const { stdout } = await shake(folder, "inspect", join("extended", "model.onnx"), "--json");
+  const { command } = JSON.parse(stdout).metadata;
+  expect(command).toMatch(/ --epochs 1 .*--run-dir (\S+) && shake train --resume \1 --epochs 2$/);
+  for (const each of command.split(" && ")) {
+    expect((await shake(elsewhere, ...each.split(" ").slice(1))).code).toBe(0);
+  }
+  const again = readFileSync(join(elsewhere, "runs", "repeated", "model.onnx"));
+  expect(again.equals(readFileSync(join(folder, "extended", "model.onnx")))).toBe(true);
+});
+
 test("flags that contradict the run are refused by name, those that say where are not", async () => {
   const refused = await shake(folder, "train", "--resume", "whole", "--batch-size", "32");
   expect(refused.code).toBe(2);

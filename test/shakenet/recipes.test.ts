@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { checkSettings } from "../../runtime/node/run/schema.ts";
+import { withEarlierSettings } from "../../shakenet/node/earlier-settings.ts";
 import { recipeNames, settingsOfRecipe, withRecipe } from "../../shakenet/node/recipes.ts";
 import { reproducingCommand } from "../../shakenet/node/reproducing.ts";
 import {
@@ -76,4 +77,17 @@ test("a config.json keeps the settings of its run, whatever its recipe says by n
   const { earlySize: _, ...older } = config;
   expect(runConfigIn(JSON.parse(JSON.stringify(older)), "config.json").earlySize).toBeUndefined();
   expect(runConfigIn(JSON.parse(JSON.stringify(config)), "config.json")).toEqual(config);
+});
+
+test("the command of a run whose rate a resume changed says after which step it was stopped", () => {
+  const own = runConfig({ epochs: 4, replicas: 2 });
+  const properties = new Map([["epoch", 1n]]);
+  const checkpoint = { trainable: new Map(), frozen: new Map(), properties };
+  const optimizer = { step: 120, initialLearningRate: 0.1, momenta: new Map() };
+  const config = withEarlierSettings(own, { ...own, learningRate: 0.02 }, { ...checkpoint, optimizer });
+  expect(reproducingCommand(config)).toBe(
+    "shake train --data shapes --replicas 2 --run-dir runs/repeated && shake train --resume runs/repeated --learning-rate 0.02 # stopped after step 120",
+  );
+  expect(runConfigIn(JSON.parse(JSON.stringify(config)), "config.json")).toEqual(config);
+  expect(() => runConfigIn({ earlier: [{ epochs: 0 }] }, "config.json")).toThrow(/earlier in config\.json/);
 });

@@ -1,10 +1,16 @@
 import { resolve } from "node:path";
-import { decodeCheckpoint, type Manifest, type TrainingArtifacts } from "../../../artifacts/index.ts";
+import {
+  type Checkpoint,
+  decodeCheckpoint,
+  type Manifest,
+  type TrainingArtifacts,
+} from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import { visibleName } from "../../../graph-builder/visible.ts";
 import type { ClassificationRecord } from "../../../runtime/index.ts";
 import { type RunDirectory, runOfCheckpoint } from "../../../runtime/node/run/run-directory.ts";
 import { partOf } from "../../../runtime/node/run/schema.ts";
+import { withEarlierSettings } from "../../../shakenet/node/earlier-settings.ts";
 import { openRun, type ShakeNetRun } from "../../../shakenet/node/run.ts";
 import { type GivenRun, placeSettings, runConfig, runSchemas } from "../../../shakenet/node/run-config.ts";
 import { absolutePaths, openData } from "../../data/open-data.ts";
@@ -68,9 +74,10 @@ async function resumeModel(
   const fixed = { imageSize: own.feeding.height, ...own, pixels };
   refuseContradictions(part, fixed, path, freeSettings(own, given));
   const config = changedModelConfig(own, part);
-  const resumed = await openCheckpoint(saved, point, config, given);
+  const { checkpoint: _, ...resumed } = await openCheckpoint(saved, point, config, given);
   const data = await openData(config, progress);
-  return { ...modelSubject(config, resumed.artifacts), data, ...resumed };
+  const openDirectory = () => resumed.openDirectory(config);
+  return { ...modelSubject(config, resumed.artifacts), data, ...resumed, openDirectory };
 }
 
 async function resumeShakeNet(
@@ -79,22 +86,33 @@ async function resumeShakeNet(
   given: TrainGiven,
   progress: Progress,
 ): Promise<PreparedRun> {
-  const { pictures, ...own } = saved.config;
+  const { pictures, earlier: _, ...own } = saved.config;
   const part = withOwnPlace(partOf(runSchemas, given), saved.config);
   refuseContradictions(part, saved.config, saved.path, freeSettings(saved.config, given));
-  const config = runConfig({ ...own, ...part }, pictures);
-  const resumed = await openCheckpoint(saved, point, config, given);
+  const changed = runConfig({ ...own, ...part }, pictures);
+  const { checkpoint, ...resumed } = await openCheckpoint(saved, point, changed, given);
+  const config = withEarlierSettings(saved.config, changed, checkpoint);
   const data = await openData(config, progress);
-  return { ...shakeNetSubject(config, resumed.artifacts), data, ...resumed };
+  const openDirectory = () => resumed.openDirectory(config);
+  return { ...shakeNetSubject(config, resumed.artifacts), data, ...resumed, openDirectory };
 }
 
-/** Locks a run and opens its checkpoint. What its folder takes over it takes when it is opened. */
+/** The checkpoint of a locked run. */
+interface OpenedCheckpoint<C extends TrainConfig, M extends Manifest> {
+  readonly artifacts: TrainingArtifacts<M>;
+  readonly checkpoint: Checkpoint;
+  readonly where: string;
+  /** Opens the folder to train with settings, which it takes over. */
+  readonly openDirectory: (config: C) => Promise<RunDirectory<C, M, ClassificationRecord>>;
+}
+
+/** Locks a run and opens its checkpoint. */
 async function openCheckpoint<C extends TrainConfig, M extends Manifest>(
   saved: RunDirectory<C, M, ClassificationRecord>,
   { checkpoint: named }: ResumePoint,
   config: C,
   { dryRun }: TrainGiven,
-): Promise<Pick<PreparedRun, "where" | "openDirectory"> & { readonly artifacts: TrainingArtifacts<M> }> {
+): Promise<OpenedCheckpoint<C, M>> {
   if (!dryRun) {
     await saved.lock();
     const note = named === undefined ? await saved.mendLast() : undefined;
@@ -102,13 +120,13 @@ async function openCheckpoint<C extends TrainConfig, M extends Manifest>(
   }
   const where = named ?? saved.checkpointPath("last");
   const artifacts = await saved.artifacts(where);
-  for (const note of resumeNotes(saved.config, config, decodeCheckpoint(artifacts.checkpoint, where)))
-    say(note);
-  const openDirectory = async () => {
+  const checkpoint = decodeCheckpoint(artifacts.checkpoint, where);
+  for (const note of resumeNotes(saved.config, config, checkpoint)) say(note);
+  const openDirectory = async (settings: C) => {
     if (named !== undefined) await saved.save("last", artifacts.checkpoint);
-    return reopen(saved, config);
+    return reopen(saved, settings);
   };
-  return { artifacts, where, openDirectory };
+  return { artifacts, checkpoint, where, openDirectory };
 }
 
 /**
