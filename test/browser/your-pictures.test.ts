@@ -1,65 +1,31 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
 import { at, decodeModel } from "../../graph-builder/index.ts";
 import { fromOrtTensor } from "../../runtime/device/tensors.ts";
 import { openDevice } from "../../runtime/node/index.ts";
 import { classNamesIn, openClassifier } from "../../shakenet/index.ts";
-import { buildSite } from "../../web/site/build.ts";
-import { serveSite } from "../../web/site/server.ts";
-import { packagedModel } from "../../web/site/site-model.ts";
-import { openBrowser, openPage } from "../support/browser.ts";
-import { ownClasses, ownPhoto, pixelsOfPng } from "../support/own-photos.ts";
+import { callsOf, hold, keptCounts, keptIds, lessonOf, ownPage } from "../support/own-page.ts";
+import { ownClasses, pixelsOfPng } from "../support/own-photos.ts";
 import { writeFiles } from "../support/picture-folder.ts";
-import { shake, temporaryFolder } from "../support/shake.ts";
+import { shake } from "../support/shake.ts";
 
-const folder = temporaryFolder();
-const site = join(folder, "site");
-const opened: { close(): Promise<void> }[] = [];
-let browser: Browser;
-
-beforeAll(async () => {
-  [browser] = await Promise.all([openBrowser(), buildSite(site, await packagedModel())]);
-  for (const name of ownClasses)
-    for (let i = 0; i < 13; i++)
-      // the last three are never given to the page
-      writeFiles(folder, { [`${i < 10 ? "photos" : "new"}/${name}/${i}.png`]: await ownPhoto(name, i) });
-}, 120_000);
-
-afterEach(async () => {
-  for (const thing of opened.splice(0)) await thing.close();
-});
-
-afterAll(() => browser?.close());
-
-/** Opens the tab, at first with the camera of a white wall that a button of the test makes black. */
-async function openTab(): Promise<{ page: Page; errors: string[] }> {
-  const server = await serveSite(site, { port: 0 });
-  const { page, errors } = await openPage(browser, "about:blank");
-  opened.push(page, server);
-  await page.addInitScript(() => {
-    navigator.mediaDevices.getUserMedia = async () => {
-      const canvas = document.createElement("canvas");
-      canvas.width = canvas.height = 64;
-      const context = canvas.getContext("2d");
-      const draw = () => {
-        if (context) context.fillStyle = document.documentElement.dataset["wall"] ?? "white";
-        context?.fillRect(0, 0, 64, 64);
-        requestAnimationFrame(draw);
-      };
-      draw();
-      return canvas.captureStream(30);
-    };
-  });
-  await page.goto(`${server.origin}/#your-pictures`);
-  await page.locator("[data-class-id]").nth(1).waitFor();
-  return { page, errors };
-}
+const { folder, photosOf, openTab } = ownPage();
 
 const card = (page: Page, index: number) => page.locator("[data-class-id]").nth(index);
 const counts = (page: Page) => page.locator(".own-count").allInnerTexts();
+const thumbnails = (page: Page, index: number) => card(page, index).locator(".own-thumbnails button");
+const addPhotos = (page: Page, index: number, files: string[]) =>
+  card(page, index).locator("input[type=file]").setInputFiles(files);
+const forget = async (page: Page) => {
+  await page.click("#own-forget");
+  await page.click("#ask-yes");
+};
+/** The errors, without the requests that a reload of the page ends. */
+const withoutAborted = (errors: readonly string[]) =>
+  errors.filter((error) => !/^request: .* net::ERR_ABORTED$/.test(error));
 const training = (page: Page) => page.innerText("#own-training");
 
 async function downloaded(page: Page, button: string, name: string): Promise<string> {
@@ -76,8 +42,7 @@ test("two classes of ten photos each are trained, exported and recognised elsewh
   const { page, errors } = await openTab();
   for (const [i, name] of ownClasses.entries()) {
     await card(page, i).locator("input[type=text]").fill(name);
-    const files = Array.from({ length: 10 }, (_, k) => join(folder, "photos", name, `${k}.png`));
-    await card(page, i).locator("input[type=file]").setInputFiles(files);
+    await addPhotos(page, i, photosOf(name));
   }
   await expect.poll(() => counts(page)).toEqual(["10 pictures", "10 pictures"]);
   await page.click("#own-train");
@@ -141,16 +106,14 @@ test("a folder fills classes, a reload keeps them and the network, and one butto
   await page.setInputFiles("#own-try-input", join(folder, "new", "sun", "10.png"));
   await expect.poll(() => page.innerText("#own-answer")).toMatch(/^Recognised as sun \(/);
 
-  await page.click("#own-forget");
-  await page.click("#ask-yes");
+  await forget(page);
   await expect.poll(() => counts(page)).toEqual(["No pictures yet", "No pictures yet"]);
   expect(await page.isDisabled("#own-onnx")).toBe(true);
   await page.reload();
   await expect.poll(() => counts(page)).toEqual(["No pictures yet", "No pictures yet"]);
   expect(await names()).toEqual(["Class 1", "Class 2"]);
   expect(await training(page)).toBe("Not trained yet.");
-  // a reload ends what the page is reading from memory
-  expect(errors.filter((error) => !/^request: blob:.* net::ERR_ABORTED$/.test(error))).toEqual([]);
+  expect(withoutAborted(errors)).toEqual([]);
 });
 
 test("the camera records while a button is held, and answers ten times a second once it is trained", async () => {
@@ -281,3 +244,142 @@ test("a small network is trained from the start, and what is wrong is a sentence
   expect(await page.isEnabled("#own-train")).toBe(true);
   expect(errors).toEqual([]);
 });
+
+const EMPTY = ["No pictures yet", "No pictures yet"];
+
+test("what is read or recorded while everything is forgotten does not come back", async () => {
+  const { page, errors } = await openTab();
+  await addPhotos(page, 0, photosOf("leaf"));
+  await expect.poll(() => counts(page)).toEqual(["10 pictures", "No pictures yet"]);
+  await hold(page, "pictures");
+  await addPhotos(page, 0, photosOf("leaf", 2));
+  await page.setInputFiles("#own-folder", join(folder, "photos"));
+  await card(page, 1).locator(".own-record").click();
+  await expect.poll(() => page.isVisible("#own-camera")).toBe(true);
+  await forget(page);
+  await expect.poll(() => page.innerText("#status")).toBe("Everything in this tab is forgotten.");
+  await hold(page, "");
+  // a reading of later comes after those that were waiting
+  await addPhotos(page, 1, photosOf("sun"));
+  await expect.poll(() => counts(page)).toEqual(["No pictures yet", "10 pictures"]);
+  expect(await page.innerText("#own-status")).toBe("10 pictures added.");
+  await expect.poll(() => keptCounts(page)).toEqual([10, 10, 10]);
+  await page.reload();
+  await expect.poll(() => counts(page)).toEqual(["No pictures yet", "10 pictures"]);
+  expect(await page.isVisible("#error")).toBe(false);
+  expect(withoutAborted(errors)).toEqual([]);
+});
+
+for (const method of ["last-layer", "whole"])
+  test(`a training of ${method} that runs while everything is forgotten leaves no network behind`, async () => {
+    const { page, errors } = await openTab();
+    await page.setInputFiles("#own-folder", join(folder, "photos"));
+    await expect.poll(() => counts(page)).toEqual(["10 pictures", "10 pictures"]);
+    await page.click(`#own-method input[value=${method}]`);
+    if (method === "last-layer") await hold(page, "trainLastLayer");
+    await page.click("#own-train");
+    if (method === "last-layer") await expect.poll(() => callsOf(page, "trainLastLayer")).toBe(1);
+    else await expect.poll(() => training(page)).toMatch(/^Step \d+ of \d+, loss/);
+    await forget(page);
+    await expect.poll(() => counts(page)).toEqual(EMPTY);
+    await hold(page, "");
+    await expect.poll(() => page.isEnabled("#own-train")).toBe(true);
+    expect(await training(page)).toBe("Not trained yet.");
+    expect(await page.isDisabled("#own-onnx")).toBe(true);
+    expect(await page.isVisible("#own-result")).toBe(false);
+    expect(await page.isVisible("#error")).toBe(false);
+    expect(await keptCounts(page)).toEqual([0, 0, 0]);
+    await page.reload();
+    await expect.poll(() => counts(page)).toEqual(EMPTY);
+    expect(await training(page)).toBe("Not trained yet.");
+    expect(withoutAborted(errors)).toEqual([]);
+  });
+
+test("features that are computed while everything is forgotten are not kept", async () => {
+  const { page, errors } = await openTab();
+  await hold(page, "embed");
+  await addPhotos(page, 0, photosOf("leaf"));
+  await expect.poll(() => callsOf(page, "embed")).toBe(1);
+  await forget(page);
+  await expect.poll(() => counts(page)).toEqual(EMPTY);
+  await hold(page, "");
+  await addPhotos(page, 1, photosOf("sun"));
+  // the second call is made once the features of the first are dealt with
+  await expect.poll(() => callsOf(page, "embed")).toBe(2);
+  const [inputs, , features] = await keptIds(page);
+  expect(features?.filter((id) => !inputs?.includes(id))).toEqual([]);
+  await expect.poll(() => keptCounts(page)).toEqual([10, 10, 10]);
+  expect(errors).toEqual([]);
+});
+
+test("a new class never has the pictures of a class that was removed while they were read", async () => {
+  const { page, errors } = await openTab();
+  const sun = card(page, 2);
+  await page.click("#own-add-class");
+  const id = await sun.getAttribute("data-class-id");
+  await hold(page, "pictures");
+  await addPhotos(page, 2, photosOf("sun"));
+  await addPhotos(page, 0, photosOf("leaf"));
+  await sun.locator(".own-remove").click();
+  await expect.poll(() => page.locator("[data-class-id]").count()).toBe(2);
+  await page.click("#own-add-class");
+  expect(await sun.getAttribute("data-class-id")).not.toBe(id);
+  await hold(page, "");
+  await expect.poll(() => counts(page)).toEqual(["10 pictures", "No pictures yet", "No pictures yet"]);
+  await expect.poll(() => page.innerText("#own-status")).toBe("10 pictures added.");
+  await page.reload();
+  await expect.poll(() => counts(page)).toEqual(["10 pictures", "No pictures yet", "No pictures yet"]);
+  const before = await sun.getAttribute("data-class-id");
+  await sun.locator(".own-remove").click();
+  await expect.poll(() => page.locator("[data-class-id]").count()).toBe(2);
+  await page.reload();
+  await page.click("#own-add-class");
+  expect(await sun.getAttribute("data-class-id")).not.toBe(before);
+  expect(withoutAborted(errors)).toEqual([]);
+});
+
+test("pictures that are removed while a training begins are left out with their labels", async () => {
+  const { page, errors } = await openTab();
+  await hold(page, "embed");
+  for (const [i, name] of ownClasses.entries()) await addPhotos(page, i, photosOf(name, 2));
+  await expect.poll(() => counts(page)).toEqual(["20 pictures", "20 pictures"]);
+  await expect.poll(() => callsOf(page, "embed")).toBe(1);
+  await page.click("#own-train");
+  // one that is learnt, of each batch of features, and the fourth of the first class, which is held out
+  await thumbnails(page, 1).first().click();
+  await expect.poll(() => counts(page)).toEqual(["20 pictures", "19 pictures"]);
+  await thumbnails(page, 0).first().click();
+  await expect.poll(() => counts(page)).toEqual(["19 pictures", "19 pictures"]);
+  await card(page, 0).getByRole("button", { name: "Remove picture 4", exact: true }).click();
+  await expect.poll(() => counts(page)).toEqual(["18 pictures", "19 pictures"]);
+  await hold(page, "");
+  await expect.poll(() => training(page)).toMatch(/^Done in [\d.]+ s\. 7 of 7 pictures that were held out/);
+  expect(await page.locator("#own-confusion td").allInnerTexts()).toEqual(["", "3", "", "", "4"]);
+  const { labels, rows, heldOut } = await lessonOf(page);
+  expect([labels.length, heldOut]).toEqual([30, [0, 0, 0, 1, 1, 1, 1]]);
+  expect(await labelsInStore(page, rows)).toEqual(labels);
+  expect(await page.isVisible("#own-stale")).toBe(true);
+  expect(errors).toEqual([]);
+});
+
+/** The classes, counted from 0, of the pictures that have these features. */
+function labelsInStore(page: Page, rows: readonly (readonly number[])[]): Promise<number[]> {
+  return page.evaluate(async (rows) => {
+    const result = <T>(request: IDBRequest<T>) =>
+      new Promise<T>((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error);
+      });
+    const database = await result(indexedDB.open("shakenet-pictures"));
+    const stores = database.transaction(["inputs", "features"]);
+    const features = await result<{ id: number; values: Float32Array }[]>(
+      stores.objectStore("features").getAll(),
+    );
+    const inputs = await result<{ id: number; classId: number }[]>(stores.objectStore("inputs").getAll());
+    database.close();
+    return rows.map((row) => {
+      const own = features.find(({ values }) => row.every((value, i) => value === values[i]));
+      return (inputs.find(({ id }) => id === own?.id)?.classId ?? 0) - 1;
+    });
+  }, rows);
+}

@@ -44,6 +44,8 @@ export interface OwnCalls {
   stopOwn(): Promise<void>;
   /** Opens a trained network for `classifyOwn`. */
   openOwn(onnx: Uint8Array): Promise<void>;
+  /** Closes it. */
+  closeOwn(): Promise<void>;
   /**
    * Classifies images uint8 [count, 3, 32, 32] with it. Rejects with UserError, code model-missing, where none
    * is open.

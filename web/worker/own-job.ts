@@ -36,6 +36,7 @@ export function ownJob(queue: Queue, tell: (event: OwnStep) => void): OwnCalls {
       }),
     stopOwn: async () => trainings.stop(),
     openOwn: (onnx) => classifier.open(onnx),
+    closeOwn: () => classifier.close(),
     classifyOwn: (images) => classifier.classify(images),
   };
 }
@@ -92,6 +93,14 @@ class OwnClassifier {
     return this.#queue.run(async () => {
       const before = this.#classifier;
       this.#classifier = await openClassifier(onnx, await openDevice("wasm"), "the trained network");
+      await before?.release();
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#queue.run(async () => {
+      const before = this.#classifier;
+      this.#classifier = undefined;
       await before?.release();
     });
   }

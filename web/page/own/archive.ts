@@ -10,7 +10,7 @@ export async function archiveOf({ all, store }: OwnClasses): Promise<Blob> {
   for (const { name, pictures } of all) {
     let number = 0;
     for (let first = 0; first < pictures.length; first += BATCH)
-      for (const { png, crc } of await store.files(pictures.slice(first, first + BATCH)))
+      for (const { png, crc } of (await store.files(pictures.slice(first, first + BATCH))).values())
         entries.push({ name: `${FOLDER}/${name}/${padded(++number)}.png`, content: png, crc });
   }
   return zipOf(entries);

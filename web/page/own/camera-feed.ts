@@ -13,7 +13,8 @@ export class CameraFeed {
   readonly #video = find("own-video", HTMLVideoElement);
   readonly #card = find("own-camera", HTMLElement);
   readonly #onChange: (isOpen: boolean) => void;
-  #opening: Promise<void> | undefined;
+  #opening: Promise<boolean> | undefined;
+  #isWanted = false;
 
   constructor(onChange: (isOpen: boolean) => void) {
     this.#onChange = onChange;
@@ -24,9 +25,13 @@ export class CameraFeed {
     return this.#video.srcObject !== null;
   }
 
-  /** Opens the camera where it is not open. Throws UserError where there is none or the user refuses it. */
-  open(): Promise<void> {
-    if (this.isOpen) return Promise.resolve();
+  /**
+   * Opens the camera where it is not open. Returns whether it is: `close` may have been called meanwhile. Throws
+   * UserError where there is none or the user refuses it.
+   */
+  async open(): Promise<boolean> {
+    if (this.isOpen) return true;
+    this.#isWanted = true;
     this.#opening ??= this.#start().finally(() => {
       this.#opening = undefined;
     });
@@ -40,21 +45,32 @@ export class CameraFeed {
   }
 
   close(): void {
+    this.#isWanted = false;
     const { srcObject } = this.#video;
     if (!(srcObject instanceof MediaStream)) return;
-    for (const track of srcObject.getTracks()) track.stop();
+    stop(srcObject);
     this.#video.srcObject = null;
     this.#card.hidden = true;
     this.#onChange(false);
   }
 
-  async #start(): Promise<void> {
+  async #start(): Promise<boolean> {
     const stream = await openCamera();
+    if (!this.#isWanted) {
+      stop(stream);
+      return false;
+    }
     // another program, or the browser, may end it
     for (const track of stream.getTracks()) track.addEventListener("ended", () => this.close());
     this.#video.srcObject = stream;
     this.#card.hidden = false;
-    await this.#video.play();
-    this.#onChange(true);
+    // it rejects where the camera is turned off at once
+    await this.#video.play().catch(() => undefined);
+    if (this.isOpen) this.#onChange(true);
+    return this.isOpen;
   }
+}
+
+function stop(stream: MediaStream): void {
+  for (const track of stream.getTracks()) track.stop();
 }

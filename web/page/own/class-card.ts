@@ -115,11 +115,14 @@ export class ClassCard {
     this.#page = Math.max(0, Math.min(pages - 1, this.#page));
     const newest = this.#shown.toReversed();
     const ids = newest.slice(this.#page * SHOWN, (this.#page + 1) * SHOWN);
-    const pixels = await this.#classes.store.pixels(ids);
+    const found = await this.#classes.store.pixels(ids);
     // more pictures may have come meanwhile
-    if (drawing !== this.#drawing || pixels.length !== ids.length) return;
+    if (drawing !== this.#drawing) return;
     const first = this.#shown.length - this.#page * SHOWN;
-    const items = ids.map((id, i) => this.#thumbnail(id, pixels[i] ?? new Uint8Array(), first - i));
+    const items = ids.flatMap((id, i) => {
+      const pixels = found.get(id);
+      return pixels ? [this.#thumbnail(id, pixels, first - i)] : [];
+    });
     const list = this.#part("thumbnails");
     const focused = [...list.querySelectorAll("button")].indexOf(focusedButton());
     list.replaceChildren(...items);
@@ -142,16 +145,27 @@ export class ClassCard {
   }
 
   async #removePicture(id: number, number: number): Promise<void> {
-    this.#removed = await this.#classes.removePicture(this.#id, id);
-    this.#button("undo").hidden = this.#removed === undefined;
-    this.#messages.say(`Picture ${number} of ${this.#classes.classOf(this.#id).name} was removed.`);
+    const { name } = this.#classes.classOf(this.#id);
+    const removed = await this.#classes.removePicture(this.#id, id);
+    // a second click on it finds it removed
+    if (!removed) return;
+    this.#removed = removed;
+    this.#button("undo").hidden = false;
+    this.#messages.say(`Picture ${number} of ${name} was removed.`);
   }
 
   async #putBack(): Promise<void> {
     const picture = this.#removed;
+    if (!picture) return;
     this.#removed = undefined;
-    this.#button("undo").hidden = true;
-    if (picture) await this.#classes.addPictures(this.#id, [picture]);
+    try {
+      await this.#classes.addPictures(this.#id, [picture]);
+    } catch (error) {
+      this.#removed ??= picture;
+      throw error;
+    } finally {
+      this.#button("undo").hidden = this.#removed === undefined;
+    }
   }
 
   #button(kind: string): HTMLButtonElement {

@@ -1,6 +1,6 @@
-import { at } from "../../../graph-builder/at.ts";
 import type { FeatureNetworkInfo } from "../../calls/own.ts";
 import type { WorkerClient } from "../worker-client.ts";
+import { joined } from "./lesson.ts";
 import type { PictureStore } from "./picture-store.ts";
 
 /** Pictures whose features are computed in one call of the worker. */
@@ -33,13 +33,9 @@ export class FeatureCache {
     return run;
   }
 
-  /** The features of pictures in their order, float [count, features]. They must have been computed. */
-  async featuresOf(ids: readonly number[]): Promise<Float32Array> {
-    const found = await this.#store.features(ids);
-    const columns = found[0]?.values.length ?? 0;
-    const rows = new Float32Array(ids.length * columns);
-    for (const [i, { values }] of found.entries()) rows.set(values, i * columns);
-    return rows;
+  /** The features of pictures, by their ids. A picture that was removed is left out. */
+  featuresOf(ids: readonly number[]): Promise<ReadonlyMap<number, Float32Array>> {
+    return this.#store.features(ids);
   }
 
   async #embed(ids: readonly number[], onEmbedded: OnEmbedded): Promise<void> {
@@ -49,24 +45,16 @@ export class FeatureCache {
     const missing = ids.filter((id) => !known.has(id));
     for (let first = 0; first < missing.length; first += BATCH) {
       onEmbedded(ids.length - missing.length + first, ids.length);
-      const batch = missing.slice(first, first + BATCH);
-      const pictures = await this.#store.pixels(batch);
-      // some may have been removed meanwhile
-      if (pictures.length !== batch.length) continue;
-      const values = await this.#worker.call("embed", this.checkpoint, joined(pictures));
+      const pictures = await this.#store.pixels(missing.slice(first, first + BATCH));
+      // they may all have been removed meanwhile
+      if (pictures.size === 0) continue;
+      const embedded = [...pictures.keys()];
+      const values = await this.#worker.call("embed", this.checkpoint, joined([...pictures.values()]));
       await this.#store.putFeatures(
-        batch.map((id, i) => ({ id, network, values: values.slice(i * columns, (i + 1) * columns) })),
+        embedded.map((id, i) => ({ id, network, values: values.slice(i * columns, (i + 1) * columns) })),
       );
-      for (const id of batch) known.add(id);
+      for (const id of embedded) known.add(id);
     }
     onEmbedded(ids.length, ids.length);
   }
-}
-
-/** Pictures of one size as one array. */
-export function joined(pictures: readonly Uint8Array[]): Uint8Array {
-  const size = pictures.length === 0 ? 0 : at(pictures, 0).length;
-  const images = new Uint8Array(pictures.length * size);
-  for (const [i, picture] of pictures.entries()) images.set(picture, i * size);
-  return images;
 }

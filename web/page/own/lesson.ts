@@ -46,9 +46,54 @@ export function divide(classes: readonly OwnClass[]): Division {
   };
 }
 
-/** Labels of pictures. */
-export function labelsOf(pictures: readonly LabelledPicture[]): Uint8Array {
-  return Uint8Array.from(pictures, ({ label }) => label);
+/**
+ * The labels of the pictures that have a value, and the values, in one order. A picture that was removed
+ * meanwhile has none.
+ */
+export function labelled<T>(
+  pictures: readonly LabelledPicture[],
+  values: ReadonlyMap<number, T>,
+): { readonly labels: Uint8Array; readonly values: readonly T[] } {
+  const found = pictures.flatMap(({ id, label }) => {
+    const value = values.get(id);
+    return value === undefined ? [] : [{ label, value }];
+  });
+  return {
+    labels: Uint8Array.from(found, ({ label }) => label),
+    values: found.map(({ value }) => value),
+  };
+}
+
+/** Throws UserError where no label is that of a class, whose pictures were removed meanwhile. */
+export function expectEveryClass(classNames: readonly string[], labels: Uint8Array): void {
+  const missing = classNames.find((_, label) => !labels.includes(label));
+  if (missing === undefined) return;
+  throw new UserError(`The pictures of ${missing} were removed while the training began: train again.`, {
+    code: "data-missing",
+  });
+}
+
+/** Pictures of one size as one array. */
+export function joined(pictures: readonly Uint8Array[]): Uint8Array {
+  return joinedInto(new Uint8Array(lengthOf(pictures)), pictures);
+}
+
+/** The features of pictures as one array. */
+export function joinedFeatures(features: readonly Float32Array[]): Float32Array {
+  return joinedInto(new Float32Array(lengthOf(features)), features);
+}
+
+function lengthOf(parts: readonly { readonly length: number }[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
+}
+
+function joinedInto<T extends Uint8Array | Float32Array>(whole: T, parts: readonly T[]): T {
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
 }
 
 /** How many of the predictions are right. */

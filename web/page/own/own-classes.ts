@@ -19,6 +19,8 @@ export interface OwnClass {
 /** The classes as the browser keeps them; the pictures are in a store of their own. */
 interface KeptClasses {
   readonly classes: readonly Pick<OwnClass, "id" | "name">[];
+  /** Above the id of every class that there ever was: no id is given twice. */
+  readonly nextId?: number | undefined;
 }
 
 const kept = new Kept<KeptClasses>("own-classes-1");
@@ -28,11 +30,16 @@ export class OwnClasses {
   readonly store: PictureStore;
   readonly #onChange: () => void;
   #classes: readonly OwnClass[];
+  #nextId: number;
+  #life = new AbortController();
 
-  private constructor(store: PictureStore, classes: readonly OwnClass[], onChange: () => void) {
-    this.store = store;
-    this.#classes = classes;
-    this.#onChange = onChange;
+  private constructor(
+    store: PictureStore,
+    classes: readonly OwnClass[],
+    nextId: number,
+    onChange: () => void,
+  ) {
+    [this.store, this.#classes, this.#nextId, this.#onChange] = [store, classes, nextId, onChange];
   }
 
   /**
@@ -41,11 +48,27 @@ export class OwnClasses {
    */
   static async open(onChange: () => void): Promise<OwnClasses> {
     const store = await PictureStore.open();
-    const found = await kept.get();
+    const { classes: known, nextId = above(known) }: KeptClasses = (await kept.get()) ?? {
+      classes: emptyClasses(1),
+    };
     const classes: OwnClass[] = [];
-    for (const each of found?.classes ?? emptyClasses())
-      classes.push({ ...each, pictures: await store.idsOf(each.id) });
-    return new OwnClasses(store, classes, onChange);
+    for (const each of known) classes.push({ ...each, pictures: await store.idsOf(each.id) });
+    return new OwnClasses(store, classes, nextId, onChange);
+  }
+
+  /** Aborted once everything is forgotten that was there when it was read. */
+  get life(): AbortSignal {
+    return this.#life.signal;
+  }
+
+  /** Runs a task. Where everything is forgotten meanwhile, its errors count for nothing. */
+  async unlessForgotten(task: (life: AbortSignal) => Promise<void>): Promise<void> {
+    const { life } = this;
+    try {
+      await task(life);
+    } catch (error) {
+      if (!life.aborted) throw error;
+    }
   }
 
   get all(): readonly OwnClass[] {
@@ -60,6 +83,11 @@ export class OwnClasses {
     return this.#classes.reduce((sum, { pictures }) => sum + pictures.length, 0);
   }
 
+  /** Whether a class of this id is there: a removed one never comes back. */
+  has(id: number): boolean {
+    return this.#classes.some((each) => each.id === id);
+  }
+
   /** Throws UserError for an id that no class has. */
   classOf(id: number): OwnClass {
     const found = this.#classes.find((each) => each.id === id);
@@ -71,8 +99,7 @@ export class OwnClasses {
   async addClass(name = freeName(this.names)): Promise<OwnClass> {
     if (this.#classes.length >= MOST_CLASSES)
       throw new UserError(`There are at most ${MOST_CLASSES} classes.`, { code: "setting-invalid" });
-    const id = 1 + Math.max(0, ...this.#classes.map((each) => each.id));
-    const added = { id, name, pictures: [] };
+    const added = { id: this.#nextId++, name, pictures: [] };
     await this.#set([...this.#classes, added]);
     return added;
   }
@@ -92,8 +119,7 @@ export class OwnClasses {
     const isWanted = (each: OwnClass) => names.some((name) => isSame(each.name, name));
     const left = this.#classes.filter((each) => each.pictures.length > 0 || isWanted(each));
     const missing = names.filter((name) => !left.some((each) => isSame(each.name, name)));
-    const first = 1 + Math.max(0, ...this.#classes.map((each) => each.id));
-    await this.#set([...left, ...missing.map((name, i) => ({ id: first + i, name, pictures: [] }))]);
+    await this.#set([...left, ...missing.map((name) => ({ id: this.#nextId++, name, pictures: [] }))]);
     while (this.#classes.length < FEWEST_CLASSES) await this.addClass();
   }
 
@@ -104,12 +130,14 @@ export class OwnClasses {
   /** Removes a class with its pictures. An empty class takes its place where fewer than two would be left. */
   async removeClass(id: number): Promise<void> {
     const { pictures } = this.classOf(id);
+    this.#classes = this.#classes.filter((each) => each.id !== id);
+    this.#onChange();
     await this.store.remove(pictures);
-    await this.#set(this.#classes.filter((each) => each.id !== id));
+    await this.#keep();
     while (this.#classes.length < FEWEST_CLASSES) await this.addClass();
   }
 
-  /** Adds pictures to a class. Throws UserError where they do not fit. */
+  /** Adds pictures to a class. Throws UserError where they do not fit, and where the class is removed meanwhile. */
   async addPictures(id: number, pictures: readonly NewPicture[]): Promise<void> {
     if (this.pictureCount + pictures.length > MOST_PICTURES)
       throw new UserError(`The page takes at most ${MOST_PICTURES} pictures: use shake train for more.`, {
@@ -117,25 +145,34 @@ export class OwnClasses {
       });
     this.classOf(id);
     const added = await this.store.add(id, pictures);
+    if (!this.has(id)) await this.store.remove(added);
+    this.classOf(id);
     this.#setPictures(id, (before) => [...before, ...added]);
     // a page in another window or a reload finds the classes of its pictures
     await this.#keep();
   }
 
-  /** Removes a picture. Returns it, so that it can be put back. */
+  /** Removes a picture. Returns it, so that it can be put back; undefined where it was removed before. */
   async removePicture(id: number, picture: number): Promise<NewPicture | undefined> {
-    const [[file], [pixels]] = await Promise.all([this.store.files([picture]), this.store.pixels([picture])]);
-    await this.store.remove([picture]);
+    if (!this.classOf(id).pictures.includes(picture)) return undefined;
     this.#setPictures(id, (before) => before.filter((each) => each !== picture));
+    const [files, all] = await Promise.all([this.store.files([picture]), this.store.pixels([picture])]);
+    await this.store.remove([picture]);
+    const [file, pixels] = [files.get(picture), all.get(picture)];
     return file && pixels && { png: file.png, crc: file.crc, pixels };
   }
 
-  /** Forgets all classes and pictures. */
+  /**
+   * Forgets all classes and pictures. What still works on them finds `life` aborted and their classes removed,
+   * so it writes nothing back.
+   */
   async clear(): Promise<void> {
-    await this.store.clear();
-    await kept.delete();
-    this.#classes = emptyClasses().map((each) => ({ ...each, pictures: [] }));
+    this.#life.abort();
+    this.#life = new AbortController();
+    this.#classes = emptyClasses(this.#nextId).map((each) => ({ ...each, pictures: [] }));
+    this.#nextId = above(this.#classes);
     this.#onChange();
+    await Promise.all([this.store.clear(), kept.delete().then(() => this.#keep())]);
   }
 
   #setPictures(id: number, change: (before: readonly number[]) => readonly number[]): void {
@@ -152,7 +189,8 @@ export class OwnClasses {
   }
 
   #keep(): Promise<boolean> {
-    return kept.put({ classes: this.#classes.map(({ id, name }) => ({ id, name })) });
+    const classes = this.#classes.map(({ id, name }) => ({ id, name }));
+    return kept.put({ classes, nextId: this.#nextId });
   }
 }
 
@@ -161,9 +199,14 @@ function isSame(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase();
 }
 
-function emptyClasses(): KeptClasses["classes"] {
+function emptyClasses(firstId: number): KeptClasses["classes"] {
   return [
-    { id: 1, name: "Class 1" },
-    { id: 2, name: "Class 2" },
+    { id: firstId, name: "Class 1" },
+    { id: firstId + 1, name: "Class 2" },
   ];
+}
+
+/** The first id above those of the classes. */
+function above(classes: readonly { readonly id: number }[]): number {
+  return 1 + Math.max(0, ...classes.map(({ id }) => id));
 }

@@ -37,12 +37,15 @@ export class OwnNetwork {
   async set(network: KeptNetwork): Promise<void> {
     this.#network = network;
     await this.#worker.call("openOwn", network.trained.onnx);
-    await kept.put(network);
+    // it may have been forgotten meanwhile
+    if (this.#network === network) await kept.put(network);
   }
 
   async forget(): Promise<void> {
     this.#network = undefined;
     await kept.delete();
+    // a worker that has failed holds no network
+    await this.#worker.call("closeOwn").catch(() => undefined);
   }
 
   /** Classifies a picture uint8 [3, 32, 32]. Rejects with UserError where no network is trained. */

@@ -36,9 +36,7 @@ export class OwnTab implements TabContent {
     const { messages } = page;
     this.#training = new TrainingPanel(page, classes, network, () => this.#trial.reset());
     this.#trial = new Trial(network, this.#camera, messages);
-    this.#recorder = new Recorder(this.#camera, messages, (id, pictures) =>
-      classes.addPictures(id, pictures),
-    );
+    this.#recorder = new Recorder(this.#camera, messages, classes);
     this.#reader = new PictureReader(classes, messages);
     this.#drawing = new Drawing(messages);
     this.#drops = new PictureDrops(messages, {
@@ -114,7 +112,7 @@ export class OwnTab implements TabContent {
     });
     onClick("own-archive", () => this.#downloadPictures());
     onClick("own-forget", () => this.#forget());
-    onClick("own-try-camera", () => this.#camera.open());
+    onClick("own-try-camera", async () => void (await this.#camera.open()));
     onClick("own-try-draw", async () =>
       this.#drawing.open("Draw something", "Recognise it", async (canvas) => this.#trial.tryCanvas(canvas)),
     );
@@ -156,19 +154,26 @@ export class OwnTab implements TabContent {
 
   async #downloadPictures(): Promise<void> {
     this.#page.messages.say("Making the archive.");
-    download("your-pictures.zip", await archiveOf(this.#classes));
-    this.#page.messages.say("The archive of your pictures is made.");
+    await this.#classes.unlessForgotten(async (life) => {
+      const archive = await archiveOf(this.#classes);
+      life.throwIfAborted();
+      download("your-pictures.zip", archive);
+      this.#page.messages.say("The archive of your pictures is made.");
+    });
   }
 
   async #forget(): Promise<void> {
     const question =
       "The browser forgets your classes, all their pictures and the network. Downloaded files stay.";
     if (!(await ask(question, "Forget everything"))) return;
+    this.#recorder.stop();
     this.#camera.close();
-    await this.#network.forget();
-    await this.#classes.clear();
+    const stopping = this.#training.stop();
+    const forgetting = [this.#network.forget(), this.#classes.clear()];
+    this.#reader.clear();
     this.#training.describe();
     this.#trial.reset();
+    await Promise.all([...forgetting, stopping]);
     this.#page.messages.say("Everything in this tab is forgotten.");
   }
 }

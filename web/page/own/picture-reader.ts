@@ -16,6 +16,15 @@ interface ClassFiles {
   readonly files: readonly File[];
 }
 
+/** What has become of the files of a reading. */
+interface Reading {
+  added: number;
+  /** The names of files that are no pictures. */
+  readonly broken: string[];
+  /** The number of files whose class was removed. */
+  removed: number;
+}
+
 /** Reads files into classes, a few at a time, and says how far it is and which of them are no pictures. */
 export class PictureReader {
   readonly #classes: OwnClasses;
@@ -30,7 +39,13 @@ export class PictureReader {
 
   /** Reads files into a class. Rejects with UserError where they do not fit. */
   readInto(classId: number, files: readonly File[]): Promise<void> {
-    return this.#afterOthers(() => this.#read([{ classId, files }]));
+    return this.#afterOthers((life) => this.#read([{ classId, files }], life));
+  }
+
+  /** Forgets what was said of the last files. */
+  clear(): void {
+    this.#progress.hidden = true;
+    this.#status.textContent = "";
   }
 
   /**
@@ -38,7 +53,7 @@ export class PictureReader {
    * hold no pictures, or more classes than there may be.
    */
   readFolders(files: readonly PathFile[]): Promise<void> {
-    return this.#afterOthers(async () => {
+    return this.#afterOthers(async (life) => {
       const byClass = picturesByClass(files);
       if (byClass.size === 0)
         throw new UserError("The folder has no pictures: give a folder of folders, one for each class.", {
@@ -51,7 +66,7 @@ export class PictureReader {
         classId: this.#classes.named(names[i] ?? "").id,
         files: own,
       }));
-      await this.#read(plan);
+      await this.#read(plan, life);
     });
   }
 
@@ -69,30 +84,60 @@ export class PictureReader {
     }
   }
 
-  #afterOthers(task: () => Promise<void>): Promise<void> {
-    const run = this.#last.then(task);
+  /** Runs a task after those before it, unless everything is forgotten before its turn. */
+  #afterOthers(task: (life: AbortSignal) => Promise<void>): Promise<void> {
+    const before = this.#last;
+    const run = this.#classes.unlessForgotten(async (life) => {
+      await before;
+      life.throwIfAborted();
+      await task(life);
+    });
     this.#last = run.catch(() => undefined);
     return run;
   }
 
-  async #read(plan: readonly ClassFiles[]): Promise<void> {
+  async #read(plan: readonly ClassFiles[], life: AbortSignal): Promise<void> {
     const total = plan.reduce((sum, { files }) => sum + files.length, 0);
-    const broken: string[] = [];
+    const result: Reading = { added: 0, broken: [], removed: 0 };
     let done = 0;
     try {
       for (const { classId, files } of plan)
         for (let first = 0; first < files.length; first += BATCH) {
-          const read = await Promise.allSettled(files.slice(first, first + BATCH).map(pictureIn));
-          await this.#classes.addPictures(classId, read.flatMap(pictureOf));
-          for (const [i, each] of read.entries())
-            if (each.status === "rejected") broken.push(files[first + i]?.name ?? "");
-          done += read.length;
+          const batch = files.slice(first, first + BATCH);
+          await this.#readBatch(classId, batch, result);
+          life.throwIfAborted();
+          done += batch.length;
           this.#showProgress(done, total);
         }
     } finally {
-      this.#progress.hidden = true;
-      this.#status.textContent = summary(done - broken.length, broken);
-      this.#messages.say(this.#status.textContent);
+      if (!life.aborted) {
+        this.#progress.hidden = true;
+        this.#status.textContent = summary(result);
+        this.#messages.say(this.#status.textContent);
+      }
+    }
+  }
+
+  /** Reads files side by side into a class. Those of a class that was removed are left out. */
+  async #readBatch(classId: number, files: readonly File[], result: Reading): Promise<void> {
+    const read = this.#classes.has(classId) ? await Promise.allSettled(files.map(pictureIn)) : [];
+    if (!(await this.#isAdded(classId, read.flatMap(pictureOf)))) {
+      result.removed += files.length;
+      return;
+    }
+    for (const [i, { status }] of read.entries())
+      if (status === "rejected") result.broken.push(files[i]?.name ?? "");
+      else result.added += 1;
+  }
+
+  /** Adds pictures to a class. Returns whether it was there. */
+  async #isAdded(classId: number, pictures: readonly NewPicture[]): Promise<boolean> {
+    try {
+      await this.#classes.addPictures(classId, pictures);
+      return true;
+    } catch (error) {
+      if (this.#classes.has(classId)) throw error;
+      return false;
     }
   }
 
@@ -114,8 +159,9 @@ function pictureOf(result: PromiseSettledResult<NewPicture>): NewPicture[] {
 
 const NAMED = 3;
 
-function summary(added: number, broken: readonly string[]): string {
-  const text = added === 0 ? "No picture was added." : `${countOf(added)} added.`;
+function summary({ added, broken, removed }: Reading): string {
+  const left = removed === 0 ? "" : ` ${countOf(removed)} of a class that was removed meanwhile left out.`;
+  const text = `${added === 0 ? "No picture was added." : `${countOf(added)} added.`}${left}`;
   if (broken.length === 0) return text;
   const named = broken.slice(0, NAMED).join(", ");
   const more = broken.length > NAMED ? ` and ${broken.length - NAMED} others` : "";

@@ -81,14 +81,14 @@ export class PictureStore {
     return (await resultOf(this.#store(INPUTS).index(BY_CLASS).getAllKeys(classId))).map(Number);
   }
 
-  /** Raw pixels uint8 [3, 32, 32] of pictures. One that was removed is left out. */
-  async pixels(ids: readonly number[]): Promise<Uint8Array[]> {
-    return (await this.#all<Input>(INPUTS, ids)).map(({ pixels }) => pixels);
+  /** Raw pixels uint8 [3, 32, 32] of pictures, by their ids. One that was removed is left out. */
+  pixels(ids: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>> {
+    return this.#all(INPUTS, ids, ({ pixels }: Input) => pixels);
   }
 
-  /** The files of pictures. */
-  files(ids: readonly number[]): Promise<PictureFile[]> {
-    return this.#all<PictureFile>(FILES, ids);
+  /** The files of pictures, by their ids. One that was removed is left out. */
+  files(ids: readonly number[]): Promise<ReadonlyMap<number, PictureFile>> {
+    return this.#all(FILES, ids, (file: PictureFile) => file);
   }
 
   /** The ids of the pictures that a network has computed features of. */
@@ -97,13 +97,20 @@ export class PictureStore {
     return new Set(keys.map(Number));
   }
 
-  features(ids: readonly number[]): Promise<Features[]> {
-    return this.#all<Features>(FEATURES, ids);
+  /** What a network computed of pictures, by their ids. A picture without is left out. */
+  features(ids: readonly number[]): Promise<ReadonlyMap<number, Float32Array>> {
+    return this.#all(FEATURES, ids, ({ values }: Features) => values);
   }
 
+  /** Keeps features, except those of pictures that were removed meanwhile. */
   putFeatures(features: readonly Features[]): Promise<void> {
-    return this.#write([FEATURES], (store) => {
-      for (const each of features) store(FEATURES).put(each);
+    return this.#write([INPUTS, FEATURES], (store) => {
+      for (const each of features) {
+        const finding = store(INPUTS).getKey(each.id);
+        finding.onsuccess = () => {
+          if (finding.result !== undefined) store(FEATURES).put(each);
+        };
+      }
     });
   }
 
@@ -123,12 +130,19 @@ export class PictureStore {
     return this.#database.transaction(name).objectStore(name);
   }
 
-  async #all<T>(name: string, ids: readonly number[]): Promise<T[]> {
+  async #all<T, V>(
+    name: string,
+    ids: readonly number[],
+    take: (found: T) => V,
+  ): Promise<ReadonlyMap<number, V>> {
     const store = this.#store(name);
-    const found = await Promise.all(
-      ids.map((id) => resultOf(store.get(id) satisfies IDBRequest<T | undefined>)),
-    );
-    return found.filter((each) => each !== undefined);
+    const values = new Map<number, V>();
+    const read = async (id: number) => {
+      const found = await resultOf(store.get(id) satisfies IDBRequest<T | undefined>);
+      if (found !== undefined) values.set(id, take(found));
+    };
+    await Promise.all(ids.map(read));
+    return values;
   }
 
   /** Runs a transaction. Its changes are all made or none of them. */

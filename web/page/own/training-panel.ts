@@ -5,10 +5,19 @@ import { confusionCounts, showConfusion } from "../confusion-matrix.ts";
 import { find } from "../dom.ts";
 import { download } from "../download.ts";
 import type { Page } from "../page.ts";
-import { FeatureCache, joined } from "./feature-cache.ts";
-import { countRight, type Division, divide, type LabelledPicture, labelsOf } from "./lesson.ts";
+import { FeatureCache } from "./feature-cache.ts";
+import {
+  countRight,
+  type Division,
+  divide,
+  expectEveryClass,
+  joined,
+  joinedFeatures,
+  type LabelledPicture,
+  labelled,
+} from "./lesson.ts";
 import type { OwnClasses } from "./own-classes.ts";
-import type { OwnNetwork } from "./own-network.ts";
+import type { KeptNetwork, OwnNetwork } from "./own-network.ts";
 
 const results = ["own-use", "own-onnx", "own-checkpoint"] as const;
 
@@ -23,7 +32,8 @@ export class TrainingPanel {
   readonly #train = find("own-train", HTMLButtonElement);
   readonly #stop = find("own-stop", HTMLButtonElement);
   readonly #onTrained: () => void;
-  #isRunning = false;
+  /** The life of the classes that are learnt, while a training runs. */
+  #running: AbortSignal | undefined;
   #isStopped = false;
 
   constructor(page: Page, classes: OwnClasses, network: OwnNetwork, onTrained: () => void) {
@@ -35,12 +45,9 @@ export class TrainingPanel {
       if (event.type === "own-step") this.#showStep(event);
     });
     this.#train.addEventListener("click", () => void messages.guard(() => this.#run()));
-    this.#stop.addEventListener("click", () => {
-      this.#isStopped = true;
-      void messages.guard(() => worker.call("stopOwn"));
-    });
+    this.#stop.addEventListener("click", () => void messages.guard(() => this.stop()));
     addEventListener("beforeunload", (event) => {
-      if (this.#isRunning) event.preventDefault();
+      if (this.#running) event.preventDefault();
     });
     this.#connectResults();
     void messages.guard(() => this.#describeNetwork());
@@ -48,7 +55,7 @@ export class TrainingPanel {
 
   /** Computes the features of new pictures while the user does something else. */
   prepare(): void {
-    if (!this.#cache || this.#isRunning || method() !== "last-layer") return;
+    if (!this.#cache || this.#running || method() !== "last-layer") return;
     // a failure is told when the training needs the features
     this.#cache.embed(this.#classes.all.flatMap(({ pictures }) => pictures)).catch(() => undefined);
   }
@@ -56,7 +63,7 @@ export class TrainingPanel {
   /** Shows the network that there is, and whether the pictures have changed since it was trained. */
   update(): void {
     const { current } = this.#network;
-    for (const id of results) find(id, HTMLButtonElement).disabled = !current || this.#isRunning;
+    for (const id of results) find(id, HTMLButtonElement).disabled = !current || this.#running !== undefined;
     find("own-result", HTMLElement).hidden = !current || current.labels.length === 0;
     if (!current) return;
     find("own-stale", HTMLElement).hidden = current.pictures === this.#fingerprint();
@@ -72,6 +79,13 @@ export class TrainingPanel {
     this.#status.textContent = current
       ? accuracyOf(current.labels, current.trained.predictions)
       : "Not trained yet.";
+  }
+
+  /** Ends the training that runs, if one does. */
+  async stop(): Promise<void> {
+    if (!this.#running) return;
+    this.#isStopped = true;
+    await this.#page.worker.call("stopOwn");
   }
 
   async #describeNetwork(): Promise<void> {
@@ -90,62 +104,87 @@ export class TrainingPanel {
   async #run(): Promise<void> {
     const division = divide(this.#classes.all);
     const pictures = this.#fingerprint();
-    this.#setRunning(true);
-    try {
-      const start = performance.now();
-      const trained = await (method() === "whole"
-        ? this.#trainWhole(division)
-        : this.#trainLastLayer(division));
-      const { classNames, heldOut } = division;
-      await this.#network.set({ trained, classNames, labels: labelsOf(heldOut), pictures });
-      this.#setRunning(false);
-      this.describe();
-      const seconds = ((performance.now() - start) / 1000).toFixed(1);
-      this.#status.textContent = `Done in ${seconds} s. ${this.#status.textContent}`;
-      this.#onTrained();
-    } catch (error) {
-      this.#setRunning(false);
-      this.#status.textContent = this.#isStopped ? "Stopped." : "The training ended with an error.";
-      if (!(this.#isStopped && error instanceof UserError)) throw error;
-    }
+    await this.#classes.unlessForgotten(async (life) => {
+      this.#setRunning(life);
+      try {
+        const start = performance.now();
+        const trained = await this.#trained(division);
+        life.throwIfAborted();
+        await this.#network.set({ ...trained, classNames: division.classNames, pictures });
+        life.throwIfAborted();
+        this.#setRunning(undefined);
+        this.describe();
+        const seconds = ((performance.now() - start) / 1000).toFixed(1);
+        this.#status.textContent = `Done in ${seconds} s. ${this.#status.textContent}`;
+        this.#onTrained();
+      } catch (error) {
+        this.#setRunning(undefined);
+        life.throwIfAborted();
+        this.#status.textContent = this.#isStopped ? "Stopped." : "The training ended with an error.";
+        if (!(this.#isStopped && error instanceof UserError)) throw error;
+      }
+    });
   }
 
-  async #trainLastLayer({ classNames, learnt, heldOut }: Division): Promise<OwnTrained> {
-    const cache = this.#cache;
-    if (!cache) throw new UserError("The page was built without a network.", { code: "model-missing" });
-    await cache.embed(idsOf(learnt), (done, of) => {
-      if (this.#isStopped) throw new UserError("The training was stopped.", { code: "interrupted" });
+  /** Trains on the pictures that are still there when they are read; `labels` are of those that were held out. */
+  async #trained(division: Division): Promise<Pick<KeptNetwork, "trained" | "labels">> {
+    const { worker } = this.#page;
+    const { classNames } = division;
+    const cache = method() === "whole" ? undefined : this.#expectCache();
+    const learnt = await (cache ? this.#features(division, cache) : this.#pixels(division));
+    expectEveryClass(classNames, learnt.labels);
+    const heldOut = await this.#examples(division.heldOut);
+    this.#expectGoing();
+    const lesson = { classNames, ...learnt, heldOut };
+    const trained = await (cache
+      ? worker.call("trainLastLayer", cache.checkpoint, lesson)
+      : worker.call("trainWhole", lesson));
+    return { trained, labels: heldOut.labels };
+  }
+
+  #expectCache(): FeatureCache {
+    if (this.#cache) return this.#cache;
+    throw new UserError("The page was built without a network.", { code: "model-missing" });
+  }
+
+  async #features({ learnt }: Division, cache: FeatureCache) {
+    const ids = idsOf(learnt);
+    await cache.embed(ids, (done, of) => {
+      this.#expectGoing();
       this.#progress.value = done / of;
       this.#status.textContent = `The network looks at the pictures: ${done} of ${of}.`;
     });
-    const inputs = await cache.featuresOf(idsOf(learnt));
-    const lesson = { classNames, labels: labelsOf(learnt), inputs, heldOut: await this.#examples(heldOut) };
-    return this.#page.worker.call("trainLastLayer", cache.checkpoint, lesson);
+    const { labels, values } = labelled(learnt, await cache.featuresOf(ids));
+    return { labels, inputs: joinedFeatures(values) };
   }
 
-  async #trainWhole({ classNames, learnt, heldOut }: Division): Promise<OwnTrained> {
+  async #pixels({ learnt }: Division) {
     this.#status.textContent = "Compiling the network and opening a session.";
-    const { images: inputs, labels } = await this.#examples(learnt);
-    const lesson = { classNames, labels, inputs, heldOut: await this.#examples(heldOut) };
-    return this.#page.worker.call("trainWhole", lesson);
+    const { labels, images } = await this.#examples(learnt);
+    return { labels, inputs: images };
   }
 
   async #examples(pictures: readonly LabelledPicture[]) {
-    const images = joined(await this.#classes.store.pixels(idsOf(pictures)));
-    return { images, labels: labelsOf(pictures) };
+    const { labels, values } = labelled(pictures, await this.#classes.store.pixels(idsOf(pictures)));
+    return { labels, images: joined(values) };
+  }
+
+  #expectGoing(): void {
+    if (this.#isStopped) throw new UserError("The training was stopped.", { code: "interrupted" });
   }
 
   #showStep({ step, steps, loss, secondsLeft }: OwnStep): void {
+    if (!this.#running || this.#running.aborted) return;
     this.#progress.value = step / steps;
     const left = Math.ceil(secondsLeft);
     this.#status.textContent = `Step ${step} of ${steps}, loss ${loss.toFixed(3)}, ${left} s left.`;
   }
 
-  #setRunning(isRunning: boolean): void {
-    this.#isRunning = isRunning;
-    if (isRunning) this.#isStopped = false;
-    this.#train.disabled = isRunning;
-    this.#stop.disabled = !isRunning;
+  #setRunning(running: AbortSignal | undefined): void {
+    this.#running = running;
+    if (running) this.#isStopped = false;
+    this.#train.disabled = running !== undefined;
+    this.#stop.disabled = running === undefined;
     this.update();
   }
 
@@ -166,11 +205,10 @@ export class TrainingPanel {
       });
   }
 
-  /** The classes and the ids of their pictures, as one text. */
+  /** The classes that have pictures, and which these are, as one text. */
   #fingerprint(): string {
-    return JSON.stringify(
-      this.#classes.all.map(({ name, pictures }) => [name, pictures.length, pictures.at(-1)]),
-    );
+    const filled = this.#classes.all.filter(({ pictures }) => pictures.length > 0);
+    return JSON.stringify(filled.map(({ name, pictures }) => [name, pictures.length, pictures.at(-1)]));
   }
 }
 

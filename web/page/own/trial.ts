@@ -32,12 +32,18 @@ export class Trial {
     this.#answer.textContent = "Try it";
     this.#bars.show(new Float32Array(), []);
     this.#live.textContent = UNTRAINED;
+    const canvas = find("own-picture", HTMLCanvasElement);
+    canvas.getContext("2d")?.clearRect(0, 0, canvas.width, canvas.height);
+    canvas.ariaLabel = "No picture yet";
   }
 
   /** Classifies a file. Throws UserError for one that is no picture. */
   async tryFile(file: File): Promise<void> {
     this.#expectNetwork();
-    this.#show(await readPicture(file, file.name));
+    const { current } = this.#network;
+    const picture = await readPicture(file, file.name);
+    // a picture is not shown where everything was forgotten while it was read
+    if (!current || this.#network.current) this.#show(picture);
   }
 
   tryCanvas(canvas: HTMLCanvasElement): void {
@@ -78,6 +84,8 @@ export class Trial {
     paint(find("own-picture", HTMLCanvasElement), picture);
     if (!current) return;
     const { probabilities } = await this.#network.classify(picture.pixels);
+    // it may have been forgotten meanwhile, or another one trained
+    if (current !== this.#network.current) return;
     const { name, probability } = this.#bars.show(probabilities, current.classNames);
     const answer = `Recognised as ${name} (${percent(probability)})`;
     this.#answer.textContent = answer;
