@@ -15,7 +15,7 @@ import { type LastBatch, stepsPerEpoch, type TrainBatch, trainBatch } from "./ba
 import { type EarlySize, sizeInEpoch } from "./early-size.ts";
 import { type Mixing, mixBatch } from "./mixing.ts";
 import { resizer } from "./resize.ts";
-import type { Dataset } from "./types.ts";
+import { type Dataset, pixelsOf } from "./types.ts";
 
 /** The metrics of a classifier: mean cross-entropy in nats, and accuracy in percent. */
 export type ClassificationMetric = "loss" | "accuracy";
@@ -87,6 +87,7 @@ export function classificationTask(data: ClassificationData, freeze: FreezeClass
       accuracy: { output: "correct", over: "sum", scale: 100 },
     },
     best: { metric: "accuracy", higherIsBetter: true, worst: -1 },
+    stepCost: (epoch) => pixelsOf(sizeInEpoch(data.trainSet.size, data.earlySize, epoch)),
     feeds: (step) => imageFeeds(data, step),
     evaluate: (checkpoint) => evaluateClassifier(data, freeze, checkpoint),
   };

@@ -51,6 +51,7 @@ export function pictureTask(data: ClassificationData, classifier: TrainedClassif
   }
   return {
     ...classificationTask(data, freeze),
+    stepCost: (epoch) => pixelsOf(sizeInEpoch(classifier.input.size, data.earlySize, epoch)),
     feeds: (step) => pictureFeeds(data, classifier, step),
     evaluate: (checkpoint) => evaluatePictures(data, classifier, freeze, checkpoint),
   };

@@ -36,7 +36,10 @@ export type TrainingEvent<
       readonly learningRate: number;
       /** The rate of the last steps, as a trimmed mean: a pause has no effect. */
       readonly examplesPerSecond: number;
-      /** The time of the steps and evaluations that are left, by the trimmed mean of the last ones. */
+      /**
+       * The time of the steps and evaluations that are left, by the trimmed mean of the last ones; steps of
+       * another cost (`Task.stepCost`) count in proportion.
+       */
       readonly secondsLeft: number;
     }
   | { readonly type: "evaluation"; readonly done: number; readonly of: number }

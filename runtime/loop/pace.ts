@@ -1,3 +1,5 @@
+import type { Task } from "./task.ts";
+
 /** The number of measurements that an estimate is made of. */
 const WINDOW = 64;
 
@@ -27,20 +29,39 @@ export function evaluationsLeft(done: number, epochs: number, every = 1): number
   return Math.ceil(epochs / every) - Math.floor(done / every);
 }
 
+/** The sum of the costs of the steps that are left when the first `done` steps of a run are. */
+export function costLeft(
+  done: number,
+  epochs: number,
+  task: Pick<Task, "stepsPerEpoch" | "stepCost">,
+): number {
+  const { stepsPerEpoch } = task;
+  const first = Math.floor(done / stepsPerEpoch);
+  let cost = 0;
+  for (let epoch = first; epoch < epochs; epoch++) {
+    const steps = epoch === first ? stepsPerEpoch - (done % stepsPerEpoch) : stepsPerEpoch;
+    cost += steps * (task.stepCost?.(epoch) ?? 1);
+  }
+  return cost;
+}
+
 /**
  * The speed of a run by its last steps and evaluations, for the display of a rate and of the time left. It
  * goes on from epoch to epoch, and pauses do not change it.
  */
 export class Pace {
   #since = performance.now();
-  readonly #secondsPerStep = new TrimmedMean();
+  readonly #secondsPerCost = new TrimmedMean();
   readonly #secondsPerExample = new TrimmedMean();
   readonly #secondsPerEvaluation = new TrimmedMean();
 
-  /** Counts the steps of a call by their numbers of examples. The call ends now. */
-  countSteps(examples: readonly number[]): void {
+  /**
+   * Counts the steps of a call by their numbers of examples; each has the same cost (`Task.stepCost`). The
+   * call ends now.
+   */
+  countSteps(examples: readonly number[], cost = 1): void {
     const seconds = this.#lap();
-    this.#secondsPerStep.add(seconds / examples.length);
+    this.#secondsPerCost.add(seconds / (cost * examples.length));
     this.#secondsPerExample.add(seconds / examples.reduce((sum, count) => sum + count, 0));
   }
 
@@ -53,9 +74,12 @@ export class Pace {
     return 1 / this.#secondsPerExample.value;
   }
 
-  /** The time of so many steps and evaluations. An evaluation counts nothing before the first one. */
-  secondsFor(steps: number, evaluations: number): number {
-    return steps * this.#secondsPerStep.value + evaluations * (this.#secondsPerEvaluation.value || 0);
+  /**
+   * The time of steps by the sum of their costs, and of so many evaluations. An evaluation counts nothing
+   * before the first one.
+   */
+  secondsFor(cost: number, evaluations: number): number {
+    return cost * this.#secondsPerCost.value + evaluations * (this.#secondsPerEvaluation.value || 0);
   }
 
   #lap(): number {

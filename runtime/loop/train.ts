@@ -5,11 +5,11 @@ import { UserError } from "../../graph-builder/errors.ts";
 import type { ChunkTrainer, Trainer } from "../session/trainer.ts";
 import type { NamedTensors } from "../session/training-session.ts";
 import { type AverageSettings, averageStep, averageStride } from "./averaging.ts";
-import { prepareCall, takeCall } from "./calls.ts";
+import { type Call, prepareCall, takeCall } from "./calls.ts";
 import { Clock } from "./clock.ts";
 import { DivergedError } from "./diverged-error.ts";
 import type { CheckpointKind, EpochRecord, TrainingEvent } from "./events.ts";
-import { evaluationsLeft, Pace } from "./pace.ts";
+import { costLeft, evaluationsLeft, Pace } from "./pace.ts";
 import { mapMetrics, Progress } from "./progress.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Metrics, Task } from "./task.ts";
@@ -70,7 +70,7 @@ export async function* train<Train extends string, Test extends string, Unit ext
     const outputs = await running;
     const averaging = average && averageStep(average, first + examples.length, steps);
     if (averaging) await trainer.averageWeights(averaging);
-    run.countCall(examples);
+    run.countCall(call);
     for (const [i, rate] of rates.entries()) {
       const batchMetrics = run.count(outputs, i, at(examples, i), rate);
       yield { type: "step", ...run.position(), batchMetrics };
@@ -111,9 +111,10 @@ class Run<Train extends string, Test extends string, Unit extends string> {
     this.#clock = new Clock();
   }
 
-  /** Counts a call, which ends now, by the numbers of examples of its steps. */
-  countCall(examples: readonly number[]): void {
-    this.#pace.countSteps(examples);
+  /** Counts a call, which ends now. Its steps are of one epoch. */
+  countCall({ first, examples }: Call): void {
+    const epoch = Math.floor(first / this.#task.stepsPerEpoch);
+    this.#pace.countSteps(examples, this.#task.stepCost?.(epoch));
   }
 
   /**
@@ -149,7 +150,7 @@ class Run<Train extends string, Test extends string, Unit extends string> {
       metrics,
       learningRate: this.#learningRate,
       examplesPerSecond: this.#pace.examplesPerSecond,
-      secondsLeft: this.#pace.secondsFor(steps - step, evaluations),
+      secondsLeft: this.#pace.secondsFor(costLeft(step, epochs, this.#task), evaluations),
     };
   }
 

@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { type ArtifactBytes, generateArtifacts } from "../../../artifacts/index.ts";
 import {
   cosine,
+  type EarlySize,
   type Mixing,
   pictureInput,
   pictureTask,
@@ -48,10 +49,14 @@ const artifacts = generateArtifacts(pictureModel(), {
 
 interface Changes extends Partial<Pick<ArtifactBytes, "trainingModel" | "evalModel" | "optimizerModel">> {
   readonly mixing?: Mixing;
+  readonly earlySize?: EarlySize;
   readonly softLabels?: number;
 }
 
-async function open(checkpoint = artifacts.checkpoint, { mixing, softLabels, ...models }: Changes = {}) {
+async function open(
+  checkpoint = artifacts.checkpoint,
+  { mixing, softLabels, earlySize, ...models }: Changes = {},
+) {
   const declared = { name: "x", type: "float32", shape: ["batch", 3, 12, 12] };
   const input = pictureInput(declared, { pixels: "imagenet" }, "the model");
   const { evalModel } = artifacts;
@@ -61,6 +66,7 @@ async function open(checkpoint = artifacts.checkpoint, { mixing, softLabels, ...
     batchSize: 8,
     seed: 1,
     mixing,
+    earlySize,
   };
   const classifier = { evalModel, input, labels: "labels", softLabels, scores: "y", scale: scalePictures };
   const { store, saved } = memoryStore();
@@ -118,6 +124,11 @@ test("a model of any size takes small pictures in the first epochs, and a run cu
       saved,
     };
   }, 4);
+});
+
+test("a step with small pictures costs as many pixels as the model takes", async () => {
+  const { task } = await open(undefined, { earlySize: { side: 8, epochs: 1 } });
+  expect([task.stepCost?.(0), task.stepCost?.(1)]).toEqual([3 * 8 * 8, 3 * 12 * 12]);
 });
 
 test("mixed pictures need soft labels, and a run with them, cut at any step, ends in the same bytes", async () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { evaluationsLeft, Pace, TrimmedMean } from "../../../runtime/loop/pace.ts";
+import { costLeft, evaluationsLeft, Pace, TrimmedMean } from "../../../runtime/loop/pace.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["performance"] });
@@ -73,4 +73,28 @@ test("a call of several steps counts each of them", () => {
   }
   expect(pace.secondsFor(10, 0)).toBeCloseTo(1);
   expect(pace.examplesPerSecond).toBeCloseTo(72 / 0.8);
+});
+
+test("steps that cost more take longer in proportion", () => {
+  const pace = new Pace();
+  for (let i = 0; i < 3; i++) {
+    vi.advanceTimersByTime(90);
+    pace.countSteps([10], 9);
+  }
+  expect(pace.secondsFor(16, 0)).toBeCloseTo(0.16);
+  vi.advanceTimersByTime(160);
+  pace.countSteps([10], 16);
+  expect(pace.secondsFor(16, 0)).toBeCloseTo(0.16);
+});
+
+test.each([
+  [0, 30 * 9 + 10 * 16],
+  [12, 18 * 9 + 10 * 16],
+  [30, 10 * 16],
+  [33, 7 * 16],
+  [40, 0],
+])("after %d steps of 3 epochs of cost 9 and one of cost 16, a cost of %d is left", (done, left) => {
+  const task = { stepsPerEpoch: 10, stepCost: (epoch: number) => (epoch < 3 ? 9 : 16) };
+  expect(costLeft(done, 4, task)).toBe(left);
+  expect(costLeft(done, 4, { stepsPerEpoch: 10 })).toBe(40 - done);
 });
