@@ -13,6 +13,7 @@ import { readTrainingModels } from "../../runtime/node/index.ts";
 import { freeRunPath, isRun, RunDirectory, type RunFormat } from "../../runtime/node/run/run-directory.ts";
 import { readJsonObject } from "../../runtime/node/run/schema.ts";
 import { inOneProcess } from "../../shakenet/node/reproducing.ts";
+import { withoutPlace } from "../../shakenet/node/run-config.ts";
 import { dataSlug } from "../../shakenet/node/run-data.ts";
 import { DATA_DIGEST } from "../../shakenet/provenance.ts";
 import { inputOf } from "./classifier.ts";
@@ -68,7 +69,7 @@ export function modelOf(
   const { properties } = checkpoint;
   const digest = properties.get(DATA_DIGEST);
   const { title, classNames } = describeData({ data: config.data, pictures });
-  const { model: _, dataDir: __, classMap: ___, ...settings } = inOneProcess(config);
+  const { model: _, classMap: __, ...settings } = withoutPlace(inOneProcess(config));
   // a path says nothing to others
   const data = pictures ? `./${title}` : config.data;
   return withMetadata(bytes, {

@@ -384,7 +384,7 @@ export function settingOf(config: GivenRun, name: string): unknown {
 }
 
 /** The settings of the computation, without those of the machine and the folders. */
-export function withoutPlace(config: Omit<RunConfig, "pictures" | "earlier">): Partial<RunConfig> {
+export function withoutPlace(config: object): Readonly<Record<string, unknown>> {
   const places: readonly string[] = placeSettings;
   return Object.fromEntries(Object.entries(config).filter(([name]) => !places.includes(name)));
 }

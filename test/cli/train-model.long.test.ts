@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { generateArtifacts } from "../../artifacts/index.ts";
 import { decodeModel, encodeModel, withMetadata } from "../../graph-builder/index.ts";
 import { writeTrainingArtifacts } from "../../runtime/node/index.ts";
@@ -12,6 +12,7 @@ const folder = temporaryFolder();
 const file = encodeModel(pictureModel({ layout: "nhwc" }));
 const read = (name: string) => new Uint8Array(readFileSync(join(folder, name)));
 const flags = ["--train-limit", "96", "--test-limit", "40", "--epochs", "2", "--batch-size", "16"];
+const lastLine = (name: string) => readFileSync(join(folder, name), "utf8").trim().split("\n").at(-1) ?? "";
 let trained: Finished;
 
 beforeAll(async () => {
@@ -66,8 +67,9 @@ test("eval gives the run and its exported model the accuracy of the training, an
     shake(folder, "eval", "--model", "runs/mine-shapes-s1/model.onnx", "--test-limit", "40", "--json"),
     shake(folder, "verify", "runs/mine-shapes-s1/model.onnx", "--json"),
   ]);
-  const lines = readFileSync(join(folder, "runs/mine-shapes-s1/metrics.jsonl"), "utf8").trim().split("\n");
-  const { test_accuracy: accuracy, test_loss: loss } = JSON.parse(lines.at(-1) ?? "");
+  const { test_accuracy: accuracy, test_loss: loss } = JSON.parse(
+    lastLine("runs/mine-shapes-s1/metrics.jsonl"),
+  );
   expect(JSON.parse(run.stdout)).toMatchObject({ accuracy, loss, images: 40 });
   expect(JSON.parse(model.stdout)).toMatchObject({ accuracy, loss, images: 40 });
   expect(verified.code).toBe(0);
@@ -145,4 +147,41 @@ test("a loss far above a guess in the first steps, or none, is one sentence that
   expect(raw.stderr.match(sentence)).toHaveLength(1);
   expect(diverged).toMatchObject({ code: 2 });
   expect(diverged.stderr).toMatch(/The run diverged at step \d+.*pictures are fed as raw/);
+});
+
+describe.each([
+  ["an optimizer model", {}],
+  ["fused artifacts", { fused: true }],
+  ["an epoch model", { chunk: true, target: "standard" }],
+] as const)("--steps-per-call with %s", (kind, form) => {
+  test("trains calls of 4 steps, cut and resumed with calls of 3, to the bytes of single steps", async () => {
+    const name = kind.replaceAll(" ", "-");
+    const options = { loss: "cross-entropy", optimizer: "sgd-nesterov", countCorrect: true } as const;
+    await writeTrainingArtifacts(
+      join(folder, "build", name),
+      generateArtifacts(file, { ...options, ...form }),
+    );
+    const train = (run: string, ...more: string[]) =>
+      shake(
+        folder,
+        ...["train", "--artifacts", `build/${name}`, "--threads", "1", ...flags],
+        ...["--learning-rate", "0.02", "--run-dir", `${name}/${run}`, ...more],
+      );
+    const single = await train("single", "--steps-per-call", "1");
+    const calls = await train("calls", "--steps-per-call", "4");
+    const cut = await train("cut", "--steps-per-call", "4", "--max-time", "0.001");
+    expect([single.code, calls.code, cut.code], single.stderr + calls.stderr + cut.stderr).toEqual([0, 0, 0]);
+    expect(cut.stderr).toContain("The time of --max-time is over after step 4 of 12.");
+    const resumed = await shake(folder, "train", "--resume", `${name}/cut`, "--steps-per-call", "3");
+    expect(resumed.code, resumed.stderr).toBe(0);
+    for (const result of ["model.onnx", "checkpoints/last"]) {
+      const whole = read(`${name}/single/${result}`);
+      expect(read(`${name}/calls/${result}`), result).toEqual(whole);
+      expect(read(`${name}/cut/${result}`), result).toEqual(whole);
+    }
+    expect(read(`${name}/single/checkpoints/last`)).not.toEqual(read(`build/${name}/checkpoint`));
+    const { test_accuracy: accuracy } = JSON.parse(lastLine(`${name}/calls/metrics.jsonl`));
+    const evaluated = await shake(folder, "eval", "--run", `${name}/calls`, "--json");
+    expect(JSON.parse(evaluated.stdout)).toMatchObject({ accuracy, images: 40 });
+  });
 });
