@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import yargs, { type Arguments, type Argv } from "yargs";
 import { errorCode, reasonOf } from "../artifacts/read-file.ts";
 import { didYouMean, UserError } from "../graph-builder/errors.ts";
@@ -23,6 +22,7 @@ import { shakeCommand } from "./invocation.ts";
 import type { RankOutcome } from "./ranks.ts";
 import { say, sayFailure } from "./terminal.ts";
 import { isInsideTimeout, runWithin } from "./timeout.ts";
+import { ownVersion } from "./versions.ts";
 
 /** The commands in the order of the help. */
 export const commands: readonly Command[] = [
@@ -128,12 +128,11 @@ function usageOf({ name, positional, rest }: Command): string {
 }
 
 async function createParser(args: readonly string[]): Promise<Argv> {
-  const { version } = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
   return yargs([...args], process.cwd())
     .scriptName("shake")
     .usage("shake <command>\n\nTrains Shake-Shake residual networks on ONNX Runtime.")
     .epilogue(`${shakeCommand("COMMAND", "--help")} lists the settings of a command.`)
-    .version(version)
+    .version(await ownVersion())
     .help()
     .alias({ help: "h", version: "v" })
     .updateStrings({ string: "value" })

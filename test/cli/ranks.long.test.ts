@@ -1,15 +1,16 @@
-import { readFileSync, writeFileSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { cp, mkdir, readdir, symlink } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { decodeCheckpoint, generateArtifacts } from "../../artifacts/index.ts";
 import { encodeModel } from "../../graph-builder/index.ts";
 import { writeTrainingArtifacts } from "../../runtime/node/index.ts";
 import { dyingReplica } from "../support/dying-replica.ts";
 import { mnistFiles } from "../support/idx-files.ts";
-import { hasMpirun, pidOfRank, shakeRanks, startRanks } from "../support/mpirun.ts";
+import { dist, hasMpirun, pidOfRank, shakeRanks, startRanks } from "../support/mpirun.ts";
 import { pictureModel } from "../support/picture-models.ts";
 import { shake, shakeEntry, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 
@@ -31,6 +32,28 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** The package.json of this package, or of one that it depends on. */
+function manifestOf(installation: string, name: string): string {
+  return join(installation, name === "shakenet" ? "" : `node_modules/${name}`, "package.json");
+}
+
+/** Installs the compiled package again, with one package of another version. Returns its entry. */
+async function installedWith(name: string, version: string): Promise<string> {
+  const copy = join(folder, `with-${name}`);
+  await cp(dist, join(copy, "dist"), { recursive: true });
+  await cp(join(root, "package.json"), join(copy, "package.json"));
+  await mkdir(join(copy, "node_modules"));
+  for (const each of await readdir(join(root, "node_modules"))) {
+    if (each !== name) await symlink(join(root, "node_modules", each), join(copy, "node_modules", each));
+  }
+  await mkdir(dirname(manifestOf(copy, name)), { recursive: true });
+  const own = JSON.parse(readFileSync(manifestOf(root, name), "utf8"));
+  writeFileSync(manifestOf(copy, name), JSON.stringify({ ...own, version }));
+  return join(copy, "dist/cli/main.js");
 }
 
 /** Waits until a run has taken a step. */
@@ -134,6 +157,24 @@ describe.skipIf(!hasMpirun)("where there is an mpirun", () => {
     const sentence = `--seed is not given on rank 0 of 2 (Open MPI, host ${host}) and 7 on rank 1 of 2 (Open MPI, host ${host}): give all ranks the same settings.`;
     expect(stderr.split(sentence)).toHaveLength(2);
   });
+
+  test.each([
+    ["shakenet", "0.0.7"],
+    ["onnxruntime-node", "1.19.2"],
+  ])(
+    "another version of %s on a host is refused with both versions, the rank and the host",
+    async (name, other) => {
+      const entry = await installedWith(name, other);
+      const group = (main: string) => ({ ranks: 1, args: [main, ...flags, "--run-dir", `version-${name}`] });
+      const { code, stderr } = await startRanks(folder, [group(shakeEntry), group(entry)]).finished;
+      expect(code, stderr).toBe(2);
+      const [first, second] = [0, 1].map((rank) => `rank ${rank} of 2 (Open MPI, host ${hostname()})`);
+      const { version } = JSON.parse(readFileSync(manifestOf(root, name), "utf8"));
+      const sentence = `${first} has ${name} ${version}, and ${second} has ${name} ${other}: install the same version on all hosts.`;
+      expect(stderr.split(sentence)).toHaveLength(2);
+      expect(existsSync(join(folder, `version-${name}`))).toBe(false);
+    },
+  );
 
   test("data that differs between the ranks is refused", async () => {
     for (const [name, count] of [

@@ -1,6 +1,5 @@
 import { resolve } from "node:path";
 import { deserialize, serialize } from "node:v8";
-import { env } from "onnxruntime-common";
 import { z } from "zod";
 import { counted } from "../../../artifacts/counted.ts";
 import { type Manifest, parseManifest, type TrainingArtifacts } from "../../../artifacts/index.ts";
@@ -15,6 +14,7 @@ import { runConfigIn } from "../../../shakenet/node/run-config.ts";
 import { openData } from "../../data/open-data.ts";
 import { isModelConfig, modelConfigIn } from "../../models/settings.ts";
 import type { Progress } from "../../progress.ts";
+import { programVersions } from "../../versions.ts";
 import type { TrainGiven } from "./command.ts";
 import { loadSets } from "./data.ts";
 import { modelSubject } from "./model-subject.ts";
@@ -48,7 +48,7 @@ export async function givenToRanks(said: TrainGiven, link: MpiLink | undefined):
     );
   }
   if (!link) return given;
-  await expectSameVersions(link, { node: process.versions.node, onnxruntime: env.versions.common });
+  await expectSameVersions(link, await programVersions());
   await expectSameSettings(link, said);
   return { ...given, ranks: size };
 }
@@ -76,22 +76,22 @@ async function expectSameSettings(link: MpiLink, given: TrainGiven): Promise<voi
 }
 
 /** Throws UserError, on all ranks, where the programs of the ranks are not of one version. */
-async function expectSameVersions(
-  link: MpiLink,
-  versions: Readonly<Record<string, string | undefined>>,
-): Promise<void> {
+async function expectSameVersions(link: MpiLink, versions: Readonly<Record<string, string>>): Promise<void> {
   const all = (await gatherJson(link, versions)).map((json) =>
     parseJson(z.record(z.string(), z.string()), json, {
       where: "the versions of a rank",
       code: "ranks-differ",
     }),
   );
+  const [first = {}] = all;
   for (const [rank, others] of all.entries()) {
-    const name = Object.keys(versions).find((each) => others[each] !== all[0]?.[each]);
+    const names = [...Object.keys(first), ...Object.keys(others)];
+    const name = names.find((each) => others[each] !== first[each]);
     if (name === undefined) continue;
+    const [own, other] = [first[name] ?? "none", others[name] ?? "none"];
     throw new UserError(
-      `${link.nameOf(0)} has ${name} ${all[0]?.[name]}, and ${link.nameOf(rank)} has ${others[name]}: install the same version on all hosts.`,
-      { code: "ranks-differ", details: { rank, package: name } },
+      `${link.nameOf(0)} has ${name} ${own}, and ${link.nameOf(rank)} has ${name} ${other}: install the same version on all hosts.`,
+      { code: "ranks-differ", details: { rank, package: name, versions: [own, other] } },
     );
   }
 }
