@@ -131,9 +131,13 @@ test("a run that diverged can be inspected, with epochs that are not numbers too
 });
 
 test("doctor trains a step on every device that is there and says why the others are not", async () => {
-  const { devices, onnxruntime } = await json("doctor");
+  const { devices, onnxruntime, mpi } = await json("doctor");
   expect(onnxruntime).toMatch(/^\d+\.\d+\.\d+$/);
   const cpu = devices.find(({ device }: { device: string }) => device === "cpu");
   expect(cpu).toMatchObject({ works: true, says: expect.stringMatching(/trains 8 2x8d at \d+ images\/s/) });
+  expect(mpi.map(({ what }: { what: string }) => what)).toEqual([
+    ...["koffi", "library of MPI", "launcher", "ranks"],
+  ]);
+  expect(mpi[3].found).toMatch(/^this process alone; `mpirun -n 2 .* train` starts two$/);
   for (const { works, says } of devices) expect(works || /^The device \w+ .*\.$/.test(says), says).toBe(true);
 });

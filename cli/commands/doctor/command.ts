@@ -6,7 +6,7 @@ const settings = ["config", "json"] as const;
 export const doctorCommand: Command<(typeof settings)[number]> = {
   name: "doctor",
   summary: "show which devices of this machine can train",
-  help: "Shows this machine and takes a training step on every device that ONNX Runtime offers here.",
+  help: "Shows this machine, takes a training step on every device that ONNX Runtime offers here, and says what CUDA and MPI lack.",
   settings,
   load: () => import("./run.ts"),
 };

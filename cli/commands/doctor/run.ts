@@ -5,10 +5,13 @@ import { env } from "onnxruntime-common";
 import { UserError } from "../../../graph-builder/index.ts";
 import { trainBatch } from "../../../runtime/data/batches.ts";
 import { type DeviceName, deviceNames, TrainingSession } from "../../../runtime/index.ts";
-import { type CudaNeed, cudaNeeds } from "../../../runtime/node/cuda/next-step.ts";
+import { cudaNeeds } from "../../../runtime/node/cuda/next-step.ts";
 import { cudaState, installedRuntime } from "../../../runtime/node/cuda/provider.ts";
 import { cacheFolder } from "../../../runtime/node/data/download.ts";
 import { downloadedFolders, loadDataset, openDevice } from "../../../runtime/node/index.ts";
+import { mpiNeeds } from "../../../runtime/node/mpi/needs.ts";
+import { mpiState } from "../../../runtime/node/mpi/state.ts";
+import type { Need } from "../../../runtime/node/need.ts";
 import { trainingSources } from "../../../runtime/node/run/engine.ts";
 import { buildTrainingArtifacts } from "../../../shakenet/index.ts";
 import { artifactSettings, runConfig } from "../../../shakenet/node/run-config.ts";
@@ -31,22 +34,21 @@ export async function run({ json }: DoctorGiven): Promise<number> {
   const cuda = await cudaReport();
   const devices: { device: DeviceName; works: boolean; says: string }[] = [];
   for (const name of deviceNames) devices.push({ device: name, ...(await tryDevice(name)) });
-  if (json) print(JSON.stringify({ ...machine, cuda, devices }));
+  const mpi = mpiNeeds(await mpiState(), shakeCommand());
+  if (json) print(JSON.stringify({ ...machine, cuda, mpi, devices }));
   else {
     const rows = devices.map(({ device, works, says }) => [device, works ? "yes" : "no", says]);
     print(`${formatFields(machine)}\n\n${formatTable(["device", "works", ""], rows)}`);
-    const needs = cuda.map(({ what, found, next }) => [
-      what,
-      found ?? "missing",
-      found === undefined ? next : "",
-    ]);
-    if (needs.length > 0) print(`\n${formatTable(["for CUDA", "found", "next"], needs)}`);
+    for (const [purpose, needs] of Object.entries({ "for CUDA": cuda, "for MPI": mpi })) {
+      const rows = needs.map(({ what, found, next }) => [what, found ?? "missing", found ? "" : next]);
+      if (rows.length > 0) print(`\n${formatTable([purpose, "found", "next"], rows)}`);
+    }
   }
   return devices.some(({ works }) => works) ? 0 : 1;
 }
 
 /** What CUDA needs here; nothing where ONNX Runtime has no CUDA provider for the system. */
-async function cudaReport(): Promise<CudaNeed[]> {
+async function cudaReport(): Promise<Need[]> {
   try {
     return cudaNeeds(await cudaState(installedRuntime()), shakeCommand());
   } catch (error) {

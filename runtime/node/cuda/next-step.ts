@@ -1,16 +1,10 @@
+import type { Need } from "../need.ts";
 import { type CudaState, cudaLibraries } from "./provider.ts";
-
-/** One thing that CUDA needs: whether it is there, and what to do where it is not. */
-export interface CudaNeed {
-  readonly what: string;
-  readonly found: string | undefined;
-  readonly next: string;
-}
 
 /**
  * What CUDA needs on a machine, in the order in which it is got. `shake` is how the command is started here.
  */
-export function cudaNeeds({ driver, missingProviders, libraries }: CudaState, shake: string): CudaNeed[] {
+export function cudaNeeds({ driver, missingProviders, libraries }: CudaState, shake: string): Need[] {
   const folderOf = (name: string) => libraries.get(name);
   const missing = cudaLibraries.filter(({ file }) => folderOf(file) === undefined);
   const cuda = missing.filter(({ file }) => !file.startsWith("libcudnn"));

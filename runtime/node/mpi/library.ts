@@ -53,7 +53,8 @@ function candidates(named: string | undefined): readonly Abi[] {
   return [...own.filter(({ library }) => isStandard === library.includes("libmpi_abi")), ...abis];
 }
 
-async function importKoffi(): Promise<Koffi> {
+/** Loads the npm package that calls MPI. Throws UserError where it is not installed. */
+export async function importKoffi(): Promise<Koffi> {
   try {
     return await import("koffi");
   } catch (cause) {
