@@ -37,7 +37,8 @@ export function graphAttribute(name: string, g: Message<"GraphProto">): IAttribu
   return { name, type: AttributeType.GRAPH, g };
 }
 
-function encodeText(text: string): Uint8Array {
+/** A text as UTF-8. */
+export function encodeText(text: string): Uint8Array {
   const bytes = new Uint8Array(protobuf.util.utf8.length(text));
   protobuf.util.utf8.write(text, bytes, 0);
   return bytes;

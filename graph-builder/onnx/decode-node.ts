@@ -114,7 +114,9 @@ function decodeOutputs(
     const attributes = Object.fromEntries(
       given.map((attribute) => [attribute.name ?? "", decodeAttribute(attribute, name)]),
     );
-    const node = { domain, opType, name, opset: opsets.get(domain) ?? 1, inputs, attributes, declared };
+    const outputs = caller.path === "" ? (proto.output ?? []) : [];
+    const opset = opsets.get(domain) ?? 1;
+    const node = { domain, opType, name, opset, inputs, attributes, outputs, declared };
     return resolveSequence(g, node, file) ?? importNode(g, node);
   };
   try {

@@ -1,10 +1,11 @@
 import { UserError } from "../errors.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import { type Tensor, tensorOf } from "../tensor.ts";
+import { attributeWeights } from "./linear-weights.ts";
 import type { IGraph, INode } from "./model.ts";
 import { parseModel } from "./parse.ts";
 import type { Message } from "./schema.ts";
-import { encodeTensor } from "./tensors.ts";
+import { decodeTensor, encodeTensor } from "./tensors.ts";
 import { encodeMessage } from "./wire.ts";
 
 type ITensor = Message<"TensorProto">;
@@ -67,7 +68,10 @@ export function expectOneFile(parts: readonly { readonly byteLength: number }[])
   );
 }
 
-/** An .onnx file in which `replace` returns other tensors for its initializers and Constant nodes. */
+/**
+ * An .onnx file in which `replace` returns other tensors for its initializers, its Constant nodes and the
+ * weights in attributes. An attribute whose tensor comes back without elements keeps those that it has.
+ */
 export function replaceTensors(
   bytes: Uint8Array,
   where: string,
@@ -77,7 +81,7 @@ export function replaceTensors(
   const { initializer, node } = graph;
   const replaced: IGraph = {
     ...graph,
-    node: node?.map((each) => replaceConstant(each, replace)),
+    node: node?.map((each) => replaceInAttributes(replaceConstant(each, replace), replace)),
     initializer: initializer?.map((tensor) => replace(tensor.name ?? "", tensor)),
   };
   return encodeMessage("ModelProto", { ...model, graph: replaced });
@@ -91,18 +95,35 @@ function replaceConstant(node: INode, replace: (name: string, tensor: ITensor) =
   return t === old.t ? node : { ...node, attribute: [{ ...old, t }] };
 }
 
+/** A node with other numbers in the attributes that are weights. */
+function replaceInAttributes(node: INode, replace: (name: string, tensor: ITensor) => ITensor): INode {
+  const weights = attributeWeights(node);
+  if (weights.length === 0) return node;
+  const attribute = node.attribute?.map((each) => {
+    const weight = weights.find((found) => found.attribute === each.name);
+    if (!weight) return each;
+    const { name, dims } = weight;
+    const old = { name, dims: [...dims], dataType: dataTypeNumbers.float, floatData: each.floats };
+    const tensor = replace(name, old);
+    return hasElements(tensor) ? { ...each, floats: [...decodeTensor(tensor, name).numbers()] } : each;
+  });
+  return { ...node, attribute };
+}
+
 /** A tensor's message without its elements. */
 function emptied(tensor: ITensor): ITensor {
   const { name, dims, dataType, docString, metadataProps, unknownFields } = tensor;
   return { name, dims, dataType, docString, metadataProps, unknownFields };
 }
 
+function hasElements({ rawData, floatData, int32Data, externalData }: ITensor): boolean {
+  return [rawData, floatData, int32Data, externalData].some((data) => data && data.length > 0);
+}
+
 function expectElements(name: string, tensor: ITensor, where: string): ITensor {
   const count = (tensor.dims ?? []).reduce<number>((product, dim) => product * Number(dim), 1);
-  const { rawData, floatData, int32Data, externalData } = tensor;
-  const hasElements = [rawData, floatData, int32Data, externalData].some((data) => data && data.length > 0);
   const isFloat = (["float", ...halves] as const).some((each) => dataTypeNumbers[each] === tensor.dataType);
-  if (hasElements || count === 0 || !isFloat) return tensor;
+  if (hasElements(tensor) || count === 0 || !isFloat) return tensor;
   throw new UserError(`The checkpoint has no tensor ${name}, which ${where} needs.`, {
     code: "parameter-unknown",
     details: { parameter: name, where },

@@ -97,6 +97,7 @@ function readNode(g: Builder, node: ForeignNode, values: Readonly<Record<string,
       value instanceof Tensor ? g.constant(value) : (values[name] ?? null),
     ),
     attributes: Object.fromEntries(Object.entries(attributes).map(([name, [, value]]) => [name, value])),
+    outputs: outputsOf(node).map((name) => name ?? ""),
     declared: outputsOf(node).map(() => undefined),
   });
   return outputsOf(node).flatMap((name, i) => {

@@ -19,6 +19,11 @@ export interface ForeignNode extends NodeForm {
   readonly name: string;
   /** The version of its domain that the file imports. */
   readonly opset: number;
+  /**
+   * The names of the outputs in the file, empty for one that is left out; none where the node is inside a
+   * function or a branch, whose constants have no names either.
+   */
+  readonly outputs: readonly string[];
   /** The types that the file declares for the outputs, one per output. */
   readonly declared: readonly (ValueType | undefined)[];
 }

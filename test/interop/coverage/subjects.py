@@ -151,7 +151,7 @@ def keras_lstm(library):
 def scikit_learn(kind: str, quick: bool = False) -> Subject:
     def make() -> Made:
         from skl2onnx import to_onnx
-        from sklearn.linear_model import LogisticRegression
+        from sklearn.linear_model import LinearRegression, LogisticRegression
         from sklearn.neural_network import MLPClassifier, MLPRegressor
 
         x = normal(64, 12)
@@ -160,13 +160,19 @@ def scikit_learn(kind: str, quick: bool = False) -> Subject:
             fitted = MLPRegressor(hidden_layer_sizes=(16, 8), max_iter=5, random_state=0).fit(x, x[:, :2])
         elif kind == "MLPClassifier":
             fitted = MLPClassifier(hidden_layer_sizes=(16, 8), max_iter=5, random_state=0).fit(x, labels)
+        elif kind == "LinearRegression":
+            fitted = LinearRegression().fit(x, x[:, :2])
         else:
             fitted = LogisticRegression().fit(x, labels)
-        options = {} if kind == "MLPRegressor" else {"zipmap": False}
+        options = {} if kind.endswith("Regressor") or kind == "LinearRegression" else {"zipmap": False}
         exported = to_onnx(fitted, x[:1], options=options).SerializeToString()
-        if kind == "LogisticRegression":  # its weights are attributes of ai.onnx.ml's LinearClassifier
-            return Made(exported, {"X": x[:8]}, 0)
-        return Made(exported, {"X": x[:8]}, sum(each.size for each in [*fitted.coefs_, *fitted.intercepts_]))
+        if kind == "LinearRegression":
+            values = fitted.coef_.size + fitted.intercept_.size
+        elif kind == "LogisticRegression":  # its exporter writes the row of each of the two classes
+            values = 2 * (fitted.coef_.size + fitted.intercept_.size)
+        else:
+            values = sum(each.size for each in [*fitted.coefs_, *fitted.intercepts_])
+        return Made(exported, {"X": x[:8]}, values)
 
     return Subject("skl2onnx", make, quick)
 
@@ -216,5 +222,6 @@ SUBJECTS = {
     "Keras LSTM": keras(keras_lstm, lambda: whole(50, 2, 12, kind=np.int32)),
     "MLPClassifier": scikit_learn("MLPClassifier", quick=True),
     "MLPRegressor": scikit_learn("MLPRegressor"),
-    "LogisticRegression": scikit_learn("LogisticRegression"),
+    "LogisticRegression": scikit_learn("LogisticRegression", quick=True),
+    "LinearRegression": scikit_learn("LinearRegression"),
 }
