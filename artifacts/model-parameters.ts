@@ -226,6 +226,15 @@ function isMadeUp({ name = "", constant }: Value): boolean {
   return constant.data.every((element: number | bigint) => element === first);
 }
 
+/** Whether a layer reads a value as its weight, bias or scale, and the exporter made it up for the layer. */
+export function isMadeUpWeight(value: Value): boolean {
+  const isRead = ({ node, index }: Use): boolean =>
+    isOp(node, "Identity")
+      ? node.output(0).uses.some(isRead)
+      : (ownEntry(weightInputs, node.opType)?.includes(index) ?? false);
+  return isMadeUp(value) && value.uses.some(isRead);
+}
+
 function isFreeStanding({ name, constant }: Value): boolean {
   if (name === undefined || exporterName.test(name) || constant?.elemType !== "float") return false;
   if (constant.data.length < 2) return false;

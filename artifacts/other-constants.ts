@@ -1,5 +1,5 @@
 import { formatType, type Graph, type Value } from "../graph-builder/index.ts";
-import { isStatistic } from "./model-parameters.ts";
+import { isMadeUpWeight, isStatistic } from "./model-parameters.ts";
 
 /** A named constant that is no parameter. */
 export interface OtherConstant {
@@ -28,15 +28,17 @@ export function otherConstants(
 const halves: readonly string[] = ["float16", "bfloat16"];
 
 function reasonFor(value: Value, reached: ReadonlySet<string> | undefined): string {
-  const { name = "", elemType, constant } = value;
+  const { name = "", elemType, constant, uses } = value;
   if (isStatistic(value)) return "running statistics of batch normalisation";
   if (elemType === "double") return "double, and only float tensors are trained";
   if (halves.includes(elemType)) return `${elemType}, and no layer reads them as a weight, bias or scale`;
   if (elemType !== "float") return "whole numbers: shapes, axes, indices";
   if (constant?.data.length === 1) return "single numbers";
-  const unread = "no layer reads them as a weight, bias or scale";
-  if (!reached) return unread;
-  return reached.has(name)
-    ? `${unread}; each can be trained by its full name`
-    : `${unread}, and no gradient reaches them`;
+  const what = isMadeUpWeight(value)
+    ? "equal numbers with a name that an exporter made up, read as a bias or scale"
+    : "no layer reads them as a weight, bias or scale";
+  if (!reached) return what;
+  if (!reached.has(name)) return `${what}, and no gradient reaches them`;
+  const shared = uses.length > 1 ? ", for all nodes that read it at once" : "";
+  return `${what}; each can be trained by its full name${shared}`;
 }

@@ -1,11 +1,11 @@
 import { UserError } from "../errors.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import { type Tensor, tensorOf } from "../tensor.ts";
-import { attributeWeights } from "./linear-weights.ts";
+import { attributeWeights } from "./attribute-weights.ts";
 import type { IGraph, INode } from "./model.ts";
 import { parseModel } from "./parse.ts";
-import type { Message } from "./schema.ts";
-import { decodeTensor, encodeTensor } from "./tensors.ts";
+import { AttributeType, type Message } from "./schema.ts";
+import { decodeSparseTensor, decodeTensor, encodeTensor } from "./tensors.ts";
 import { encodeMessage } from "./wire.ts";
 
 type ITensor = Message<"TensorProto">;
@@ -68,44 +68,63 @@ export function expectOneFile(parts: readonly { readonly byteLength: number }[])
   );
 }
 
+/** Returns another tensor in the place of a file's tensor of some name, or the same. */
+type Replace = (name: string, tensor: ITensor) => ITensor;
+
 /**
- * An .onnx file in which `replace` returns other tensors for its initializers, its Constant nodes and the
- * weights in attributes. An attribute whose tensor comes back without elements keeps those that it has.
+ * An .onnx file in which `replace` returns other tensors for its constants: initializers, Constant nodes, and
+ * the weights in attributes. What has no tensor to hold no elements keeps its own where the new one has none.
+ * A sparse tensor with other elements becomes a dense one.
  */
-export function replaceTensors(
-  bytes: Uint8Array,
-  where: string,
-  replace: (name: string, tensor: ITensor) => ITensor,
-): Uint8Array {
+export function replaceTensors(bytes: Uint8Array, where: string, replace: Replace): Uint8Array {
   const { graph, ...model } = parseModel(bytes, where);
-  const { initializer, node } = graph;
+  const { initializer = [], sparseInitializer = [], node } = graph;
+  const sparse = sparseInitializer.map(
+    (each) => [each, denseOf(each, each.values?.name ?? "", replace)] as const,
+  );
+  const dense = sparse.flatMap(([, tensor]) => tensor ?? []);
   const replaced: IGraph = {
     ...graph,
     node: node?.map((each) => replaceInAttributes(replaceConstant(each, replace), replace)),
-    initializer: initializer?.map((tensor) => replace(tensor.name ?? "", tensor)),
+    initializer: [...initializer.map((tensor) => replace(tensor.name ?? "", tensor)), ...dense],
+    sparseInitializer: sparse.flatMap(([each, tensor]) => (tensor ? [] : [each])),
   };
   return encodeMessage("ModelProto", { ...model, graph: replaced });
 }
 
+/** A sparse tensor as a dense one with other elements; undefined where it has no others. */
+function denseOf(sparse: Message<"SparseTensorProto">, name: string, replace: Replace): ITensor | undefined {
+  const old = encodeTensor(decodeSparseTensor(sparse, name), name);
+  const tensor = replace(name, old);
+  return tensor !== old && hasElements(tensor) ? tensor : undefined;
+}
+
 /** A Constant node with another tensor as its value; other nodes as they are. */
-function replaceConstant(node: INode, replace: (name: string, tensor: ITensor) => ITensor): INode {
-  const old = node.opType === "Constant" ? node.attribute?.find(({ name }) => name === "value") : undefined;
-  if (!old?.t) return node;
-  const t = replace(node.output?.[0] ?? "", old.t);
-  return t === old.t ? node : { ...node, attribute: [{ ...old, t }] };
+function replaceConstant(node: INode, replace: Replace): INode {
+  if (node.opType !== "Constant") return node;
+  const [name = ""] = node.output ?? [];
+  const attribute = node.attribute?.map((old) => {
+    const t = old.t && replace(name, old.t);
+    const dense = old.sparseTensor && denseOf(old.sparseTensor, name, replace);
+    if (dense) return { name: "value", type: AttributeType.TENSOR, t: dense };
+    return t === old.t ? old : { ...old, t };
+  });
+  return { ...node, attribute };
 }
 
 /** A node with other numbers in the attributes that are weights. */
-function replaceInAttributes(node: INode, replace: (name: string, tensor: ITensor) => ITensor): INode {
+function replaceInAttributes(node: INode, replace: Replace): INode {
   const weights = attributeWeights(node);
   if (weights.length === 0) return node;
   const attribute = node.attribute?.map((each) => {
     const weight = weights.find((found) => found.attribute === each.name);
     if (!weight) return each;
     const { name, dims } = weight;
-    const old = { name, dims: [...dims], dataType: dataTypeNumbers.float, floatData: each.floats };
-    const tensor = replace(name, old);
-    return hasElements(tensor) ? { ...each, floats: [...decodeTensor(tensor, name).numbers()] } : each;
+    const floatData = each.floats ?? [each.f ?? 0];
+    const tensor = replace(name, { name, dims: [...dims], dataType: dataTypeNumbers.float, floatData });
+    if (!hasElements(tensor)) return each;
+    const numbers = [...decodeTensor(tensor, name).numbers()];
+    return each.floats ? { ...each, floats: numbers } : { ...each, f: numbers[0] };
   });
   return { ...node, attribute };
 }

@@ -31,9 +31,14 @@ export function momentNames(parameter: string, count: number): string[] {
 
 /** Appends the update of a parameter, which is named as its weight, with the settings of its groups. */
 export function updateParameter(g: Builder, optimizer: OptimizerRule, update: Update): Updated {
-  const { rule, rateFactor } = ruleOfParameter(optimizer, nameOf(update.weight), update.weight.shape.length);
-  if (rateFactor === 1) return applyRule(g, rule, update);
-  return applyRule(g, rule, { ...update, learningRate: g.Mul(update.learningRate, g.float(rateFactor)) });
+  const rank = update.weight.shape.length;
+  const { rule, rateFactor } = ruleOfParameter(optimizer, nameOf(update.weight), rank);
+  const learningRate =
+    rateFactor === 1 ? update.learningRate : g.Mul(update.learningRate, g.float(rateFactor));
+  const { weight, moments } = applyRule(g, rule, { ...update, learningRate });
+  // the learning rate is [1], and so is what it is multiplied with
+  const inOwnShape = (value: Value) => (rank === 0 ? g.Reshape(value, g.int64([])) : value);
+  return { weight: inOwnShape(weight), moments: moments.map(inOwnShape) };
 }
 
 /**

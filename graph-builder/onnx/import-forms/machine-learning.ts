@@ -3,9 +3,9 @@ import type { Value } from "../../ir.ts";
 import { dataTypeNumbers } from "../../operators/elementwise.ts";
 import { refuse, unsupported } from "../../operators/inference.ts";
 import { floats, int64s } from "../../tensor.ts";
+import { linearWeightName } from "../attribute-weights.ts";
 import { encodeText } from "../attributes.ts";
 import { keepTensor } from "../keep.ts";
-import { attributeWeightName } from "../linear-weights.ts";
 import { type ForeignNode, type ImportForm, numberList } from "./form.ts";
 
 const domain = "ai.onnx.ml";
@@ -57,7 +57,7 @@ function linearScores(g: Builder, { inputs, attributes, outputs }: ForeignNode, 
   const { coefficients, intercepts } = attributes;
   const weight = (attribute: "coefficients" | "intercepts", value: unknown, dims?: readonly number[]) => {
     const numbers = numberList(attribute, value);
-    return g.constant(floats(numbers, dims), attributeWeightName(outputs, attribute));
+    return g.constant(floats(numbers, dims), linearWeightName(outputs, attribute));
   };
   const columns = numberList("coefficients", coefficients).length / rows;
   if (!Number.isInteger(columns)) return refuse(`the coefficients do not fill ${rows} rows`);

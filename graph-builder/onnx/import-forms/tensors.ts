@@ -5,19 +5,28 @@ import type { Value } from "../../ir.ts";
 import { dataTypeNumbers } from "../../operators/elementwise.ts";
 import { knownNumbers, normalAxis, refuse, staticDim, unsupported } from "../../operators/inference.ts";
 import { floats, Tensor } from "../../tensor.ts";
+import type { DataType } from "../../types.ts";
 import { attributeAsInput, type ForeignNode, type ImportForm, numberList } from "./form.ts";
 
-const constant: ImportForm["read"] = (
-  g,
-  { attributes: { value, value_int, value_ints, value_float, value_floats } },
-) => {
-  if (value instanceof Tensor) return [g.constant(value)];
+/**
+ * A floating-point constant has the name that the file gives it: it may be a weight, and then stays a value
+ * of its own beside equal ones.
+ */
+const constant: ImportForm["read"] = (g, { attributes, outputs: [name] }) => {
+  const { value, sparse_value = value, value_int, value_ints, value_float, value_floats } = attributes;
+  if (sparse_value instanceof Tensor) {
+    return [g.constant(sparse_value, weightTypes.includes(sparse_value.elemType) ? name : undefined)];
+  }
   if (typeof value_int === "number") return [g.int64(value_int)];
-  if (typeof value_float === "number") return [g.float(value_float)];
+  if (typeof value_float === "number") return [g.constant(floats(value_float), name)];
   if (value_ints !== undefined) return [g.int64(numberList("value_ints", value_ints))];
-  if (value_floats !== undefined) return [g.float(numberList("value_floats", value_floats))];
+  if (value_floats !== undefined) {
+    return [g.constant(floats(numberList("value_floats", value_floats)), name)];
+  }
   return refuse("its value is not a tensor of numbers");
 };
+
+const weightTypes: readonly DataType[] = ["float", "float16", "bfloat16"];
 
 /**
  * The axes of a Squeeze without axes: those whose dimension is 1. Where a dimension is a symbol, the file

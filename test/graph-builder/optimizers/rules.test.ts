@@ -103,3 +103,8 @@ test("ONNX Runtime has a stock optimizer for plain SGD and AdamW, without groups
   expect(isStockRule({ kind: "sgd", clipValue: 1 })).toBe(false);
   expect(isStockRule({ kind: "sgd", groups: { "*": { learningRate: 2 } } })).toBe(false);
 });
+
+test.each(Object.entries(rules))("a parameter that is a single number stays one under %s", (_, rule) => {
+  const { graph } = optimizerGraph([{ name: "bias", shape: [] }], rule);
+  expect(graph.outputs.map(({ shape }) => shape)).toEqual(graph.outputs.map(() => []));
+});
