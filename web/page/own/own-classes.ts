@@ -171,8 +171,9 @@ export class OwnClasses {
     this.#life = new AbortController();
     this.#classes = emptyClasses(this.#nextId).map((each) => ({ ...each, pictures: [] }));
     this.#nextId = above(this.#classes);
-    this.#onChange();
-    await Promise.all([this.store.clear(), kept.delete().then(() => this.#keep())]);
+    // the page shows that all is forgotten once a reload would not bring it back
+    const forgetting = [this.store.clear(), kept.delete().then(() => this.#keep())];
+    await Promise.all(forgetting).finally(() => this.#onChange());
   }
 
   #setPictures(id: number, change: (before: readonly number[]) => readonly number[]): void {

@@ -43,9 +43,9 @@ export class OwnNetwork {
 
   async forget(): Promise<void> {
     this.#network = undefined;
-    await kept.delete();
     // a worker that has failed holds no network
-    await this.#worker.call("closeOwn").catch(() => undefined);
+    void this.#worker.call("closeOwn").catch(() => undefined);
+    await kept.delete();
   }
 
   /** Classifies a picture uint8 [3, 32, 32]. Rejects with UserError where no network is trained. */

@@ -168,12 +168,11 @@ export class OwnTab implements TabContent {
     if (!(await ask(question, "Forget everything"))) return;
     this.#recorder.stop();
     this.#camera.close();
-    const stopping = this.#training.stop();
-    const forgetting = [this.#network.forget(), this.#classes.clear()];
+    await Promise.all([this.#network.forget(), this.#classes.clear()]);
     this.#reader.clear();
     this.#training.describe();
     this.#trial.reset();
-    await Promise.all([...forgetting, stopping]);
+    await this.#training.stop();
     this.#page.messages.say("Everything in this tab is forgotten.");
   }
 }
