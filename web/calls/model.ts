@@ -1,3 +1,13 @@
+import type { PictureFeeding } from "../../runtime/data/picture-input.ts";
+import type { ImageSize } from "../../runtime/data/types.ts";
+
+/** How a network is given pictures. */
+export interface PictureForm {
+  readonly size: ImageSize;
+  /** The colour behind transparent pictures, 0..255: red, green and blue, or one grey. */
+  readonly background: readonly number[];
+}
+
 /** The file of a model or of a checkpoint, as the user opened it. */
 export interface ModelFile {
   readonly name: string;
@@ -6,9 +16,11 @@ export interface ModelFile {
    * The checkpoint that the model was frozen from. Its branches are separate, so their weights can be set.
    */
   readonly checkpoint?: Uint8Array | undefined;
+  /** How the user has it fed, in place of what the file says. */
+  readonly feeding?: Pick<PictureFeeding, "pixels" | "size"> | undefined;
 }
 
-/** What the metadata of a model say. */
+/** What is known of a model: what its metadata say, and how it is given pictures. */
 export interface ModelInfo {
   readonly name: string;
   /** Such as `ShakeNet 8 2x16d`. */
@@ -20,6 +32,11 @@ export interface ModelInfo {
   readonly bytes: number;
   /** The number of residual blocks; undefined where the branches are merged and there is no checkpoint. */
   readonly blocks?: number | undefined;
+  readonly input: PictureForm;
+  /** How pixels become its numbers, as `--pixels` of the command line says it. */
+  readonly pixels: string;
+  /** What the file does not say, so that the user has to know it. */
+  readonly unsaid: { readonly pixels: boolean; readonly size: boolean };
 }
 
 export const deviceNames = ["wasm", "webgpu"] as const;
@@ -40,7 +57,7 @@ export interface Devices {
   readonly webgpu?: DeviceReport | undefined;
 }
 
-/** Labelled pictures: raw pixels uint8 [count, 3, 32, 32] and their classes. */
+/** Labelled pictures: raw pixels uint8 [count, channels, height, width] and their classes. */
 export interface Examples {
   readonly images: Uint8Array;
   readonly labels: Uint8Array;
@@ -59,9 +76,9 @@ export interface ModelCalls {
   open(file: ModelFile): Promise<{ info: ModelInfo; devices: Devices }>;
   /** Measures WebGPU unless wasm is chosen. `auto` takes the faster device. */
   chooseDevice(choice: DeviceChoice): Promise<Devices>;
-  /** Draws `count` test pictures of `shapes` after the first `from`. */
+  /** Draws `count` test pictures of `shapes`, 3 x 32 x 32, after the first `from`. */
   drawExamples(count: number, from: number): Promise<Examples>;
-  /** Classifies images uint8 [count, 3, 32, 32]. Returns probabilities [count, classes]. */
+  /** Classifies images of the model's size. Returns probabilities [count, classes]. */
   classify(images: Uint8Array): Promise<Answer>;
   /** Classifies one image with each row of alphas [rows, blocks]. Returns probabilities [rows, classes]. */
   shake(image: Uint8Array, alphas: Float32Array): Promise<Answer>;

@@ -36,7 +36,11 @@ export class BetaDrawing {
   async #draw(): Promise<void> {
     const { model, examples = [] } = this.#page.store.state;
     if (!model?.blocks) return;
-    const pictures = labelledBatch(examples, model.classNames, BATCH);
+    const pictures = labelledBatch(examples, model, BATCH);
+    if (pictures.labels.length === 0) {
+      this.#text.textContent = `The gradients need labelled pictures, and the page has none of the classes of ${model.name}.`;
+      return;
+    }
     const alphas = this.#alphas();
     const norms: Float32Array[] = [];
     for (const beta of BETAS) {

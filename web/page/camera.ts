@@ -1,7 +1,7 @@
 import { UserError } from "../../graph-builder/errors.ts";
 import { find } from "./dom.ts";
 import type { Messages } from "./messages.ts";
-import { type Picture, shrink } from "./pictures.ts";
+import { Picture } from "./pictures.ts";
 
 const reasons: Readonly<Record<string, string>> = {
   NotAllowedError: "The page may not use the camera: allow it in the browser's settings.",
@@ -22,7 +22,7 @@ export function connectCamera(messages: Messages, take: (picture: Picture) => vo
   );
   find("take-picture", HTMLButtonElement).addEventListener("click", () => {
     if (video.videoWidth > 0) {
-      take({ name: "camera", pixels: shrink(video, video.videoWidth, video.videoHeight) });
+      take(Picture.ofImage("camera", video, video.videoWidth, video.videoHeight));
     }
     dialog.close();
   });

@@ -1,11 +1,14 @@
-import type { Answer, DeviceReport, Devices, ModelInfo } from "../calls/model.ts";
+import { at } from "../../graph-builder/at.ts";
+import type { DeviceReport, Devices, ModelInfo } from "../calls/model.ts";
 import { assets } from "./assets.ts";
 import { Bars, bestOf, className, percent } from "./bars.ts";
 import { deviceChoice } from "./device-choice.ts";
 import { find, make, showFacts } from "./dom.ts";
 import { areDrawings, testPictures } from "./examples.ts";
+import { Feeding } from "./feeding.ts";
 import type { Messages } from "./messages.ts";
 import type { Page } from "./page.ts";
+import { batchesOf } from "./picture-batches.ts";
 import { type Picture, paint, picturesOf, thumbnail } from "./pictures.ts";
 import type { State, Store } from "./state.ts";
 import type { TabContent } from "./tabs.ts";
@@ -22,6 +25,7 @@ export class ClassifyTab implements TabContent {
   readonly #answer = find("answer", HTMLHeadingElement);
   readonly #timing = find("timing", HTMLParagraphElement);
   readonly #classify: (picture: Picture) => void;
+  readonly #feeding: Feeding;
   readonly #exampleButtons = new Map<Picture, HTMLButtonElement>();
   #firstExample = 0;
 
@@ -29,6 +33,7 @@ export class ClassifyTab implements TabContent {
     const { worker, store, messages } = page;
     this.#worker = worker;
     this.#store = store;
+    this.#feeding = new Feeding(page);
     this.#messages = messages;
     this.#classify = latest((picture) => messages.guard(() => this.#answerFor(picture)));
     store.watch((state, changes) => this.#update(state, changes));
@@ -58,6 +63,7 @@ export class ClassifyTab implements TabContent {
     const { model } = this.#store.state;
     const first = this.#firstExample;
     const found = model && (await testPictures(this.#worker, model, EXAMPLES, first));
+    if (model !== this.#store.state.model) return;
     find("examples-card", HTMLElement).hidden = found === undefined;
     if (!model || !found) return;
     const isDrawn = areDrawings(model.data);
@@ -69,20 +75,31 @@ export class ClassifyTab implements TabContent {
     const { images, labels } = found;
     const names = Array.from(labels, (label) => className(model.classNames, label));
     const pictures = picturesOf(images, names);
-    const answer = await this.#worker.call("classify", images);
+    const answers = await this.#answersFor(pictures, model);
     // the user may have asked for other pictures or another model meanwhile
     if (first !== this.#firstExample || model !== this.#store.state.model) return;
     this.#exampleButtons.clear();
     find("examples", HTMLUListElement).replaceChildren(
-      ...pictures.map((picture, i) => this.#example(picture, row(answer, i, pictures.length), model)),
+      ...pictures.map((picture, i) => this.#example(picture, at(answers, i), model)),
     );
-    const certainty = (i: number) => row(answer, i, pictures.length).reduce((a, b) => Math.max(a, b));
+    const certainty = (i: number) => at(answers, i).reduce((a, b) => Math.max(a, b));
     const [least] = [...pictures.keys()].sort((a, b) => certainty(a) - certainty(b));
     const leastCertain = least === undefined ? undefined : pictures[least];
     this.#store.set({ examples: pictures, leastCertain });
     this.#markExample();
     const [picture] = pictures;
     if (picture && !this.#store.state.picture) this.#store.set({ picture });
+  }
+
+  /** The probabilities of each picture. */
+  async #answersFor(pictures: readonly Picture[], { input }: ModelInfo): Promise<Float32Array[]> {
+    const rows: Float32Array[] = [];
+    for (const { images, count } of batchesOf(pictures, input)) {
+      const { probabilities } = await this.#worker.call("classify", images);
+      const classes = probabilities.length / count;
+      for (let i = 0; i < count; i++) rows.push(probabilities.subarray(i * classes, (i + 1) * classes));
+    }
+    return rows;
   }
 
   /** Measures the devices and uses the one that is selected. */
@@ -98,10 +115,11 @@ export class ClassifyTab implements TabContent {
     if (changes.model) this.#open(changes.model);
     if (changes.devices) showDevices(changes.devices);
     if (changes.picture) {
-      paint(find("picture", HTMLCanvasElement), changes.picture);
       find("picture-name", HTMLParagraphElement).textContent = changes.picture.name;
       this.#markExample();
     }
+    if (picture && (changes.picture || changes.model))
+      paint(find("picture", HTMLCanvasElement), picture, model?.input);
     if (changes.model) find("no-model", HTMLElement).hidden = true;
     const isNew = changes.model || changes.devices || changes.picture;
     if (model && picture && isNew) this.#classify(picture);
@@ -115,21 +133,25 @@ export class ClassifyTab implements TabContent {
 
   #open(model: ModelInfo): void {
     showModel(model);
+    this.#feeding.show(model);
+    this.#firstExample = 0;
     void this.#messages.guard(async () => {
       await this.#showExamples();
       await this.#chooseDevice();
     });
   }
 
-  async #answerFor({ name, pixels }: Picture): Promise<void> {
+  async #answerFor(picture: Picture): Promise<void> {
     const { model } = this.#store.state;
     if (!model) return;
+    const { name } = picture;
+    const pixels = picture.pixelsIn(model.input);
     const { probabilities, device, milliseconds } = await this.#worker.call("classify", pixels);
     const best = this.#bars.show(probabilities, model.classNames);
     const answer = `Recognised as ${best.name} (${percent(best.probability)})`;
     this.#answer.textContent = answer;
     const strip = find("answer-strip", HTMLElement);
-    strip.replaceChildren(thumbnail({ name, pixels }), answer);
+    strip.replaceChildren(thumbnail(picture, model.input), answer);
     strip.hidden = false;
     this.#timing.textContent = `${milliseconds.toFixed(1)} ms on ${deviceTitle(device)}`;
     this.#messages.say(`${name}: ${answer}`);
@@ -140,7 +162,12 @@ export class ClassifyTab implements TabContent {
     const isRight = name === picture.name;
     const verdict = make("span", isRight ? "right" : "wrong", `${isRight ? "✓" : "✗"} ${name}`);
     const truth = make("span", "heard", isRight ? ", right" : `, wrong: it is ${picture.name}`);
-    const button = make("button", "example", thumbnail(picture), make("span", "", verdict, truth));
+    const button = make(
+      "button",
+      "example",
+      thumbnail(picture, model.input),
+      make("span", "", verdict, truth),
+    );
     button.type = "button";
     button.title = isRight ? "right" : `wrong: it is ${picture.name}`;
     button.setAttribute("aria-pressed", "false");
@@ -148,11 +175,6 @@ export class ClassifyTab implements TabContent {
     button.addEventListener("click", () => this.#store.set({ picture, isPictureChosen: true }));
     return make("li", "", button);
   }
-}
-
-function row({ probabilities }: Answer, i: number, count: number): Float32Array {
-  const classes = probabilities.length / count;
-  return probabilities.subarray(i * classes, (i + 1) * classes);
 }
 
 function showModel(model: ModelInfo): void {
@@ -166,8 +188,16 @@ function showModel(model: ModelInfo): void {
     network: model.network,
     "trained on": model.data,
     "test accuracy": accuracy,
+    pictures: formOf(model),
     size: `${(model.bytes / 1000).toFixed(0)} kB`,
   });
+}
+
+/** How a model is given pictures, in words. */
+function formOf({ input: { size }, pixels }: ModelInfo): string {
+  const { channels, height, width } = size;
+  const colours = { 1: "grey", 3: "colours", 4: "colours with alpha" }[channels] ?? "";
+  return `${width} x ${height}, ${colours}${pixels === "raw" ? "" : `, pixels ${pixels}`}`;
 }
 
 function showDevices({ chosen, threads, threadsReason, wasm, webgpu }: Devices): void {

@@ -1,13 +1,13 @@
 import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
-import { imageShape } from "../../shakenet/network.ts";
+import { pixelsOf } from "../../runtime/data/types.ts";
 import type { Drawing } from "../assets.ts";
 import type { Examples, ModelInfo } from "../calls/model.ts";
 import { assets } from "./assets.ts";
-import { readPicture } from "./pictures.ts";
+import { ownForm, readPicture } from "./pictures.ts";
 import type { WorkerClient } from "./worker-client.ts";
 
-const PIXELS = imageShape.reduce((product, dim) => product * dim, 1);
+const PIXELS = pixelsOf(ownForm.size);
 
 /**
  * Pictures of a model's data set: `count` test pictures after the first `from`, or all drawings. The worker
@@ -40,8 +40,8 @@ async function drawn(drawings: readonly Drawing[], classNames: readonly string[]
   const known = drawings.filter(({ className }) => classNames.includes(className));
   const images = new Uint8Array(known.length * PIXELS);
   for (const [i, { className, svg }] of known.entries()) {
-    const { pixels } = await readPicture(new Blob([svg], { type: "image/svg+xml" }), className);
-    images.set(pixels, i * PIXELS);
+    const picture = await readPicture(new Blob([svg], { type: "image/svg+xml" }), className);
+    images.set(picture.pixelsIn(ownForm), i * PIXELS);
   }
   return { images, labels: Uint8Array.from(known, ({ className }) => classNames.indexOf(className)) };
 }

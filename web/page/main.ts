@@ -17,7 +17,7 @@ const store = new Store();
 // without its worker the page can do nothing, so this error is shown at once
 const worker = new WorkerClient((error) => messages.fail(error));
 const row = new Tabs(tabs);
-const page: Page = { worker, store, messages, openModel, showTab: (id) => row.show(id) };
+const page: Page = { worker, store, messages, openModel, feedModel, showTab: (id) => row.show(id) };
 row.create(page);
 find("not-started", HTMLElement).remove();
 
@@ -33,10 +33,15 @@ async function openModel(file: ModelFile): Promise<void> {
   try {
     const { info, devices } = await worker.call("open", file);
     opened = file;
-    store.set({ model: info, devices });
+    // the pictures of the model before it may have other classes
+    store.set({ model: info, devices, examples: [], leastCertain: undefined });
   } finally {
     isOpening = false;
   }
+}
+
+async function feedModel(feeding: ModelFile["feeding"]): Promise<void> {
+  if (opened) await openModel({ ...opened, feeding });
 }
 
 watchLongModels(worker, () => {

@@ -10,5 +10,7 @@ export interface Page {
   readonly messages: Messages;
   /** Opens a model for all tabs. Rejects with UserError where it cannot be opened. */
   openModel(file: ModelFile): Promise<void>;
+  /** Opens the model that is shown anew, fed in another way. Rejects as `openModel`. */
+  feedModel(feeding: ModelFile["feeding"]): Promise<void>;
   showTab(id: string): void;
 }

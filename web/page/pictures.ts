@@ -1,23 +1,76 @@
 import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
+import { luma } from "../../runtime/data/luma.ts";
+import { type ImageSize, pixelsOf } from "../../runtime/data/types.ts";
 import { imageShape } from "../../shakenet/network.ts";
+import type { PictureForm } from "../calls/model.ts";
 
-const [CHANNELS, SIZE] = imageShape;
-const AREA = SIZE * SIZE;
+const [channels, height, width] = imageShape;
 
-/** A picture in the size of the network's input. */
-export interface Picture {
-  readonly name: string;
-  /** Raw pixels uint8 [3, 32, 32]. */
-  readonly pixels: Uint8Array;
+/** How the networks that the page trains are given pictures: three colours, 32 x 32, laid on white. */
+export const ownForm: PictureForm = { size: { channels, height, width }, background: [255, 255, 255] };
+
+/** What a picture is drawn from, and its size. */
+interface Source {
+  readonly image: CanvasImageSource;
+  readonly width: number;
+  readonly height: number;
 }
 
-/** Reads the middle square of a picture in 32 x 32. Throws UserError for a file that is not a picture. */
+/** A picture, for networks that take pictures of any size. */
+export class Picture {
+  readonly name: string;
+  readonly #source: () => Source;
+  readonly #given: { readonly pixels: Uint8Array; readonly size: ImageSize } | undefined;
+  readonly #made = new WeakMap<PictureForm, Uint8Array>();
+
+  private constructor(name: string, source: () => Source, given?: { pixels: Uint8Array; size: ImageSize }) {
+    [this.name, this.#source, this.#given] = [name, source, given];
+  }
+
+  /** A picture of raw pixels uint8 [3, height, width]; 32 x 32 where no size is given. */
+  static ofPixels(name: string, pixels: Uint8Array, size: ImageSize = ownForm.size): Picture {
+    const draw = () => {
+      const { canvas } = newContext(size.width, size.height);
+      canvas.getContext("2d")?.putImageData(imageOf(pixels, size), 0, 0);
+      return { image: canvas, width: size.width, height: size.height };
+    };
+    return new Picture(name, draw, { pixels, size });
+  }
+
+  /** A copy of an image, whose shorter side is at most 1024 pixels. */
+  static ofImage(name: string, image: CanvasImageSource, width: number, height: number): Picture {
+    const scale = Math.min(1, KEPT / Math.min(width, height));
+    const [w, h] = [width, height].map((side) => Math.max(1, Math.min(4 * KEPT, Math.round(scale * side))));
+    const kept = { width: w ?? 1, height: h ?? 1 };
+    const { canvas } = scaled(image, width, height, kept);
+    return new Picture(name, () => ({ image: canvas, ...kept }));
+  }
+
+  /** Raw pixels uint8 [channels, height, width]: the middle of the picture fills the size. */
+  pixelsIn(form: PictureForm): Uint8Array {
+    if (this.#given && isSame(this.#given.size, form.size)) return this.#given.pixels;
+    const known = this.#made.get(form);
+    if (known) return known;
+    const { image, width, height } = this.#source();
+    const pixels = shrink(image, width, height, form);
+    this.#made.set(form, pixels);
+    return pixels;
+  }
+}
+
+/** The shorter side of a picture that the page keeps, in pixels. */
+const KEPT = 1024;
+
+function isSame(a: ImageSize, b: ImageSize): boolean {
+  return a.channels === b.channels && a.height === b.height && a.width === b.width;
+}
+
+/** Reads a picture. Throws UserError for a file that is not one. */
 export function readPicture(file: Blob, name: string): Promise<Picture> {
-  return withPicture(file, name, async (source, width, height) => ({
-    name,
-    pixels: shrink(source, width, height),
-  }));
+  return withPicture(file, name, async (source, width, height) =>
+    Picture.ofImage(name, source, width, height),
+  );
 }
 
 /** What is made of an image that was read. */
@@ -56,8 +109,7 @@ async function withImage<T>(file: Blob, task: ImageTask<T>): Promise<T> {
     const { naturalWidth, naturalHeight } = image;
     const scale = DRAWING / (Math.min(naturalWidth, naturalHeight) || DRAWING);
     const [width, height] = [naturalWidth, naturalHeight].map((side) => Math.round(scale * side) || DRAWING);
-    const context = new OffscreenCanvas(width ?? DRAWING, height ?? DRAWING).getContext("2d");
-    if (!context) throw new UserError("This browser cannot draw pictures.", { code: "browser-unsupported" });
+    const context = newContext(width ?? DRAWING, height ?? DRAWING);
     context.drawImage(image, 0, 0, context.canvas.width, context.canvas.height);
     return await task(context.canvas, context.canvas.width, context.canvas.height);
   } finally {
@@ -65,72 +117,98 @@ async function withImage<T>(file: Blob, task: ImageTask<T>): Promise<T> {
   }
 }
 
-/**
- * Scales the middle square of an image to 32 x 32 raw pixels. The size is halved step by step, so that every
- * pixel of the source counts.
- */
-export function shrink(source: CanvasImageSource, width: number, height: number): Uint8Array {
-  return planes(square(source, width, height, SIZE).getImageData(0, 0, SIZE, SIZE).data);
-}
-
-/** The middle square of an image, scaled to `target` pixels a side, on a canvas. */
-export function square(
+/** The middle of an image as a network takes it; 3 x 32 x 32 where no form is given. */
+export function shrink(
   source: CanvasImageSource,
   width: number,
   height: number,
-  target: number,
+  { size, background }: PictureForm = ownForm,
+): Uint8Array {
+  const context = scaled(source, width, height, size, size.channels === 4 ? undefined : background);
+  return planes(context.getImageData(0, 0, size.width, size.height).data, size);
+}
+
+/**
+ * The middle of an image, scaled so that it fills a size, on a canvas. The image is halved step by step, so
+ * that every pixel of it counts. Transparent pixels get the colour of the background, where one is given.
+ */
+export function scaled(
+  source: CanvasImageSource,
+  width: number,
+  height: number,
+  target: Pick<ImageSize, "width" | "height">,
+  background?: readonly number[],
 ): OffscreenCanvasRenderingContext2D {
-  let side = Math.min(width, height);
-  let [left, top] = [(width - side) / 2, (height - side) / 2];
+  const scale = Math.min(width / target.width, height / target.height);
+  let [columns, rows] = [target.width * scale, target.height * scale];
+  let [left, top] = [(width - columns) / 2, (height - rows) / 2];
   let image = source;
   for (;;) {
-    const next = Math.max(target, Math.floor(side / 2));
-    const context = new OffscreenCanvas(next, next).getContext("2d", { willReadFrequently: next === target });
-    if (!context) throw new UserError("This browser cannot draw pictures.", { code: "browser-unsupported" });
-    // transparent pixels become white
-    context.fillStyle = "white";
-    context.fillRect(0, 0, next, next);
+    const next = [
+      Math.max(target.width, Math.floor(columns / 2)),
+      Math.max(target.height, Math.floor(rows / 2)),
+    ] as const;
+    const context = newContext(...next);
+    if (background) {
+      const [red = 0, green = red, blue = red] = background;
+      context.fillStyle = `rgb(${red} ${green} ${blue})`;
+      context.fillRect(0, 0, ...next);
+    }
     context.imageSmoothingQuality = "high";
-    context.drawImage(image, left, top, side, side, 0, 0, next, next);
-    if (next === target) return context;
-    [image, side, left, top] = [context.canvas, next, 0, 0];
+    context.drawImage(image, left, top, columns, rows, 0, 0, ...next);
+    if (next[0] === target.width && next[1] === target.height) return context;
+    [image, columns, rows, left, top] = [context.canvas, ...next, 0, 0];
   }
 }
 
-function planes(rgba: Uint8ClampedArray): Uint8Array {
-  const pixels = new Uint8Array(CHANNELS * AREA);
-  for (let i = 0; i < AREA; i++) {
-    for (let channel = 0; channel < CHANNELS; channel++) {
-      pixels[channel * AREA + i] = at(rgba, 4 * i + channel);
-    }
+function newContext(width: number, height: number): OffscreenCanvasRenderingContext2D {
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  if (context) return context;
+  throw new UserError("This browser cannot draw pictures.", { code: "browser-unsupported" });
+}
+
+/** Red, green and blue; their luma for one channel; and alpha too for four. */
+function planes(rgba: Uint8ClampedArray, { channels, height, width }: ImageSize): Uint8Array {
+  const area = height * width;
+  const pixels = new Uint8Array(channels * area);
+  for (let i = 0; i < area; i++) {
+    const value = (channel: number) => at(rgba, 4 * i + channel);
+    if (channels === 1) pixels[i] = luma(value(0), value(1), value(2));
+    else for (let channel = 0; channel < channels; channel++) pixels[channel * area + i] = value(channel);
   }
   return pixels;
 }
 
-/** Draws a picture on a canvas of 32 x 32. */
-export function paint(canvas: HTMLCanvasElement, { name, pixels }: Picture): void {
-  const image = new ImageData(SIZE, SIZE);
-  for (let i = 0; i < AREA; i++) {
-    for (let channel = 0; channel < CHANNELS; channel++) {
-      image.data[4 * i + channel] = at(pixels, channel * AREA + i);
+function imageOf(pixels: Uint8Array, { channels, height, width }: ImageSize): ImageData {
+  const image = new ImageData(width, height);
+  const area = height * width;
+  for (let i = 0; i < area; i++) {
+    for (let channel = 0; channel < 3; channel++) {
+      image.data[4 * i + channel] = at(pixels, (channel % channels) * area + i);
     }
-    image.data[4 * i + 3] = 255;
+    image.data[4 * i + 3] = channels === 4 ? at(pixels, 3 * area + i) : 255;
   }
-  canvas.getContext("2d")?.putImageData(image, 0, 0);
-  canvas.setAttribute("aria-label", name);
+  return image;
+}
+
+/** Draws a picture on a canvas as a network sees it. */
+export function paint(canvas: HTMLCanvasElement, picture: Picture, form: PictureForm = ownForm): void {
+  const { size } = form;
+  [canvas.width, canvas.height] = [size.width, size.height];
+  canvas.getContext("2d")?.putImageData(imageOf(picture.pixelsIn(form), size), 0, 0);
+  canvas.setAttribute("aria-label", picture.name);
 }
 
 /** A canvas with a picture. Screen readers skip it, because the button around it has a label. */
-export function thumbnail(picture: Picture): HTMLCanvasElement {
+export function thumbnail(picture: Picture, form: PictureForm = ownForm): HTMLCanvasElement {
   const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = SIZE;
-  paint(canvas, picture);
+  paint(canvas, picture, form);
   canvas.setAttribute("aria-hidden", "true");
   return canvas;
 }
 
 /** Splits images uint8 [count, 3, 32, 32] into pictures. */
 export function picturesOf(images: Uint8Array, names: readonly string[]): Picture[] {
-  const size = CHANNELS * AREA;
-  return names.map((name, i) => ({ name, pixels: images.slice(i * size, (i + 1) * size) }));
+  const size = pixelsOf(ownForm.size);
+  return names.map((name, i) => Picture.ofPixels(name, images.slice(i * size, (i + 1) * size)));
 }

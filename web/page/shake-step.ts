@@ -1,7 +1,8 @@
-import { at } from "../../graph-builder/at.ts";
+import type { Examples, ModelInfo, PictureForm } from "../calls/model.ts";
 import { bestOf } from "./bars.ts";
 import { find, make } from "./dom.ts";
 import type { Page } from "./page.ts";
+import { imagesOf } from "./picture-batches.ts";
 import { type Picture, thumbnail } from "./pictures.ts";
 
 /** How many pictures the step has. */
@@ -27,7 +28,11 @@ export class ShakeStep {
 
   async #draw(): Promise<void> {
     const { model, examples = [] } = this.#page.store.state;
-    if (!model?.blocks || examples.length === 0) return;
+    if (!model?.blocks) return;
+    if (examples.length === 0) {
+      this.#text.textContent = `A step needs labelled pictures, and the page has none of the classes of ${model.name}.`;
+      return;
+    }
     const level = document.querySelector<HTMLInputElement>("#step-level input:checked")?.value;
     const draw = () => Float32Array.from({ length: model.blocks ?? 0 }, Math.random);
     const shared = draw();
@@ -36,10 +41,12 @@ export class ShakeStep {
     const pictures = examples.slice(0, BATCH);
     for (const picture of pictures) {
       const alphas = level === "batch" ? shared : draw();
-      const { probabilities } = await this.#page.worker.call("shake", picture.pixels, alphas);
+      const pixels = picture.pixelsIn(model.input);
+      const { probabilities } = await this.#page.worker.call("shake", pixels, alphas);
+      if (model !== this.#page.store.state.model) return;
       const { name } = bestOf(probabilities, model.classNames);
       if (name === picture.name) right += 1;
-      items.push(item(picture, alphas, name));
+      items.push(item(picture, model.input, alphas, name));
     }
     this.#list.replaceChildren(...items);
     const how =
@@ -51,7 +58,7 @@ export class ShakeStep {
 }
 
 /** A picture, the alpha of each block as a bar in the colours of the branches, and the answer. */
-function item(picture: Picture, alphas: Float32Array, answer: string): HTMLElement {
+function item(picture: Picture, form: PictureForm, alphas: Float32Array, answer: string): HTMLElement {
   const bars = Array.from(alphas, (alpha) => {
     const bar = make("span", "mix");
     bar.style.setProperty("--alpha", String(alpha));
@@ -62,19 +69,19 @@ function item(picture: Picture, alphas: Float32Array, answer: string): HTMLEleme
   stack.setAttribute("aria-label", `alpha ${Array.from(alphas, (alpha) => alpha.toFixed(2)).join(", ")}`);
   const isRight = answer === picture.name;
   const verdict = make("span", isRight ? "right" : "wrong", `${isRight ? "✓" : "✗"} ${answer}`);
-  return make("li", "answer", thumbnail(picture), stack, verdict);
+  return make("li", "answer", thumbnail(picture, form), stack, verdict);
 }
 
-/** The images and the labels of the first pictures, uint8 [count, 3, 32, 32] and [count]. */
+/** The images and the labels of the first pictures, as a model takes them. */
 export function labelledBatch(
   pictures: readonly Picture[],
-  classNames: readonly string[],
+  { classNames, input }: Pick<ModelInfo, "classNames" | "input">,
   count: number,
-): { readonly images: Uint8Array; readonly labels: Uint8Array } {
+): Examples {
   const names = classNames.map((name) => name.replaceAll("_", " "));
   const known = pictures.filter(({ name }) => names.includes(name)).slice(0, count);
-  const size = known[0]?.pixels.length ?? 0;
-  const images = new Uint8Array(known.length * size);
-  for (const [i, { pixels }] of known.entries()) images.set(pixels, i * size);
-  return { images, labels: Uint8Array.from(known, (_, i) => names.indexOf(at(known, i).name)) };
+  return {
+    images: imagesOf(known, input),
+    labels: Uint8Array.from(known, ({ name }) => names.indexOf(name)),
+  };
 }

@@ -73,12 +73,12 @@ export class ShakeTab implements TabContent {
   }
 
   /** Offers some test pictures, the least certain one first. */
-  #showExamples(examples: readonly Picture[], leastCertain: Picture | undefined): void {
+  #showExamples({ examples = [], leastCertain, model }: State): void {
     this.#exampleButtons.clear();
     const others = examples.filter((picture) => picture !== leastCertain);
     const shown = leastCertain ? [leastCertain, ...others] : others;
     const buttons = shown.slice(0, EXAMPLES).map((picture) => {
-      const button = make("button", "", thumbnail(picture));
+      const button = make("button", "", thumbnail(picture, model?.input));
       button.type = "button";
       button.setAttribute("aria-label", picture.name);
       button.addEventListener("click", () => this.#store.set({ picture, isPictureChosen: true }));
@@ -91,10 +91,11 @@ export class ShakeTab implements TabContent {
   #update({ model, picture }: State, changes: State): void {
     if (changes.model) this.#network.setBlocks(changes.model.blocks ?? 0);
     if (changes.picture) {
-      paint(find("shake-picture", HTMLCanvasElement), changes.picture);
       find("shake-picture-name", HTMLParagraphElement).textContent = changes.picture.name;
     }
-    if (changes.examples) this.#showExamples(changes.examples, changes.leastCertain);
+    if (picture && (changes.picture || changes.model))
+      paint(find("shake-picture", HTMLCanvasElement), picture, model?.input);
+    if (changes.examples) this.#showExamples(this.#store.state);
     if (changes.model || changes.picture) this.#clearDraws();
     if (changes.model || changes.examples) {
       this.#step.clear();
@@ -116,7 +117,9 @@ export class ShakeTab implements TabContent {
   async #answerTo(alphas: Float32Array): Promise<void> {
     const { model, picture } = this.#store.state;
     if (!model || !picture || alphas.length !== model.blocks) return;
-    const answer = await this.#worker.call("shake", picture.pixels, alphas);
+    const answer = await this.#worker.call("shake", picture.pixelsIn(model.input), alphas);
+    // another model may have been opened meanwhile
+    if (model !== this.#store.state.model) return;
     const best = this.#bars.show(answer.probabilities, model.classNames);
     this.#best = best;
     this.#bars.mark(this.#draws);
@@ -134,7 +137,7 @@ export class ShakeTab implements TabContent {
     const draws = this.#draws;
     while (draws === this.#draws && draws.length < DRAWS) {
       const alphas = Float32Array.from({ length: DRAWS_AT_ONCE * model.blocks }, Math.random);
-      const { probabilities } = await this.#worker.call("shake", picture.pixels, alphas);
+      const { probabilities } = await this.#worker.call("shake", picture.pixelsIn(model.input), alphas);
       const classes = probabilities.length / DRAWS_AT_ONCE;
       for (let i = 0; i < DRAWS_AT_ONCE; i++)
         draws.push(probabilities.subarray(i * classes, (i + 1) * classes));
@@ -168,6 +171,8 @@ export class ShakeTab implements TabContent {
 function whatIsMissing({ model, picture }: State): string | undefined {
   if (!model)
     return "The page has no model yet: drop a checkpoint of shake on the page, or train a network in the tab Train.";
+  if (model.blocks === undefined && model.network === undefined)
+    return `${model.name} is no Shake-Shake network, so it has no branches to mix.`;
   if (model.blocks === undefined) {
     return `The branches of ${model.name} are merged into one, so they have no weights: drop its checkpoint on the page, or a model that shake export RUN --alpha-input --out FILE made.`;
   }

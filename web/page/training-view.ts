@@ -6,7 +6,7 @@ import { find, make } from "./dom.ts";
 import { LiveNetwork } from "./live-network.ts";
 import { filterCanvas, mapCanvas } from "./maps.ts";
 import type { Page } from "./page.ts";
-import { type Picture, picturesOf, thumbnail } from "./pictures.ts";
+import { ownForm, type Picture, picturesOf, thumbnail } from "./pictures.ts";
 
 /** How many test pictures are shown with the class that the network sees in them. */
 const SHOWN = 20;
@@ -88,7 +88,7 @@ export class TrainingView {
     if (!this.#inside.open || this.#predictions.length === 0) return;
     const { pictures } = await this.#testPictures();
     const picture = at(pictures, this.#followed);
-    const { filters, maps } = await this.#page.worker.call("inside", picture.pixels);
+    const { filters, maps } = await this.#page.worker.call("inside", picture.pixelsIn(ownForm));
     showFilters(filters);
     showMaps(maps);
     const buttons = pictures.map((other, i) => this.#pictureButton(other, i));

@@ -2,7 +2,12 @@ import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { decodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { floatData, toOrtTensor } from "../../runtime/device/tensors.ts";
-import { blockCount, buildTrainingArtifacts, checkpointSettings, imageShape } from "../../shakenet/index.ts";
+import {
+  blockCount,
+  buildTrainingArtifacts,
+  checkpointSettings,
+  imageShapeOf,
+} from "../../shakenet/index.ts";
 import type { Examples } from "../calls/model.ts";
 import { openDevice } from "./devices.ts";
 import type { Model } from "./models.ts";
@@ -14,6 +19,7 @@ export class BranchGradients {
   readonly #session: InferenceSession;
   readonly #weights: Readonly<Record<string, Tensor>>;
   readonly #tensor: typeof Tensor;
+  readonly #imageShape: readonly number[];
   /** The gradients of the first filters, branch by branch: [blocks, 2]. */
   readonly #gradients: readonly string[];
 
@@ -22,12 +28,14 @@ export class BranchGradients {
     session: InferenceSession,
     weights: Readonly<Record<string, Tensor>>,
     tensor: typeof Tensor,
+    imageShape: readonly number[],
     gradients: readonly string[],
   ) {
     this.model = model;
     this.#session = session;
     this.#weights = weights;
     this.#tensor = tensor;
+    this.#imageShape = imageShape;
     this.#gradients = gradients;
   }
 
@@ -56,7 +64,8 @@ export class BranchGradients {
         [1, 2].map((branch) => `stage${stage}.block${block}.branch${branch}.conv1.weight_grad`),
       ).flat(),
     );
-    return new BranchGradients(model, session, Object.fromEntries(weights), ort.Tensor, gradients);
+    const own = Object.fromEntries(weights);
+    return new BranchGradients(model, session, own, ort.Tensor, imageShapeOf(settings), gradients);
   }
 
   /** The L2 norms [blocks, 2] for pictures with the same alpha [blocks] and the same beta. */
@@ -70,7 +79,7 @@ export class BranchGradients {
     const outputs = await this.#session.run(
       {
         ...this.#weights,
-        images: new this.#tensor("uint8", images, [batch, ...imageShape]),
+        images: new this.#tensor("uint8", images, [batch, ...this.#imageShape]),
         labels: new this.#tensor("int64", BigInt64Array.from(labels, BigInt), [batch]),
         alpha: new this.#tensor("float32", alphas, [blocks, batch]),
         beta: new this.#tensor("float32", new Float32Array(blocks * batch).fill(beta), [blocks, batch]),

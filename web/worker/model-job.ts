@@ -23,7 +23,7 @@ export function modelJob(queue: Queue): ModelCalls {
       const before = shown;
       shown = next;
       await before?.release();
-      return { info: model.info, devices: next.devices };
+      return { info: { ...model.info, input: next.input }, devices: next.devices };
     },
     async chooseDevice(choice) {
       await expectShown().choose(choice);

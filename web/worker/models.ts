@@ -1,11 +1,15 @@
 import { UserError } from "../../graph-builder/errors.ts";
 import { decodeOutline, type Outline } from "../../graph-builder/onnx/outline.ts";
+import { feedingIn, type PictureFeeding } from "../../runtime/data/picture-input.ts";
 import { classNamesIn } from "../../shakenet/class-names.ts";
 import type { ModelFile, ModelInfo } from "../calls/model.ts";
 
 /** A model that was read and is not opened yet. */
 export interface Model {
-  readonly info: ModelInfo;
+  readonly info: Omit<ModelInfo, "input">;
+  readonly feeding: PictureFeeding;
+  /** The colour that its training laid transparent pictures on. */
+  readonly background: readonly number[];
   readonly onnx: Uint8Array;
   /** Makes the same network with separate branches and an input `alpha` float [blocks]. */
   readonly shakeable?: (() => Promise<Uint8Array>) | undefined;
@@ -20,16 +24,18 @@ const checkpoints = () => import("./checkpoints.ts");
 export async function readModel(file: ModelFile): Promise<Model> {
   if (!isCheckpoint(file.bytes)) return modelIn(file);
   const { frozen } = await checkpoints();
-  return modelIn(frozen(file));
+  return modelIn({ ...frozen(file), feeding: file.feeding });
 }
 
-async function modelIn({ name, bytes, checkpoint }: ModelFile): Promise<Model> {
+async function modelIn({ name, bytes, checkpoint, feeding }: ModelFile): Promise<Model> {
   const outline = decodeOutline(bytes, name);
   expectFrozen(outline, name);
   const { network, data, test_accuracy: accuracy, ...metadata } = outline.metadataProps;
   const { blocks, shakeable } = checkpoint
     ? (await checkpoints()).branchesOf(checkpoint, name)
     : branchesIn(bytes, outline);
+  const unsaid = unsaidIn(outline);
+  const known = feedingIn(metadata);
   const info = {
     name,
     network,
@@ -38,8 +44,39 @@ async function modelIn({ name, bytes, checkpoint }: ModelFile): Promise<Model> {
     testAccuracy: accuracy === undefined ? undefined : Number(accuracy),
     bytes: bytes.length,
     blocks,
+    pixels: feeding?.pixels ?? known.pixels ?? "raw",
+    unsaid,
   };
-  return { info, onnx: bytes, shakeable, checkpoint };
+  const size = feeding?.size ?? (unsaid.size ? usualSize : undefined);
+  return {
+    info,
+    onnx: bytes,
+    shakeable,
+    checkpoint,
+    feeding: { pixels: feeding?.pixels, size },
+    background: backgroundIn(metadata),
+  };
+}
+
+/** The size of the pictures that most classifiers of pictures of any size were trained on. */
+const usualSize = { height: 224, width: 224 };
+
+/** What a model does not say about how it is fed. A network of shake scales the pixels itself. */
+function unsaidIn({ inputs, metadataProps }: Outline): ModelInfo["unsaid"] {
+  const known = feedingIn(metadataProps);
+  const [, type = ""] = Object.entries(inputs).find(([name]) => name !== "alpha") ?? [];
+  const [, elements, dims = ""] = type.match(/^(\w+)\[[^,\]]*,?(.*)\]$/) ?? [];
+  const isFixed = dims.split(",").every((dim) => /^\s*\d+\s*$/.test(dim));
+  return {
+    pixels: elements === "float" && known.pixels === undefined && metadataProps["network"] === undefined,
+    size: known.size === undefined && dims !== "" && !isFixed,
+  };
+}
+
+function backgroundIn({ background = "" }: Readonly<Record<string, string>>): readonly number[] {
+  const colour = background.split(",").map(Number);
+  const isColour = background !== "" && colour.every((value) => value >= 0 && value <= 255);
+  return isColour ? colour : [255, 255, 255];
 }
 
 /** Throws UserError, which names what to drop instead, for the other files of training artifacts. */

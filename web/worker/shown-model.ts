@@ -1,18 +1,20 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
+import { pictureInput, pictureTensor } from "../../runtime/data/picture-input.ts";
+import { pixelsOf } from "../../runtime/data/types.ts";
 import type { InferenceDevice } from "../../runtime/device/inference-device.ts";
 import { ortReason } from "../../runtime/device/ort-errors.ts";
 import type { Classifier } from "../../runtime/inference/classifier.ts";
 import { openClassifier } from "../../shakenet/classifier.ts";
-import { imageShape } from "../../shakenet/network.ts";
-import type { Answer, DeviceChoice, DeviceName, DeviceReport, Devices } from "../calls/model.ts";
+import type { Answer, DeviceChoice, DeviceName, DeviceReport, Devices, PictureForm } from "../calls/model.ts";
 import { openDevice, threads, threadsReason } from "./devices.ts";
 import type { Model } from "./models.ts";
 import type { Queue } from "./queue.ts";
 import { softmax } from "./softmax.ts";
 
-const PIXELS = imageShape.reduce((product, dim) => product * dim, 1);
+/** The numbers of channels that a picture can have: grey, colours, and colours with alpha. */
+const CHANNELS = [1, 3, 4];
 const TIMED_RUNS = 7;
 const TIMED_MS = 500;
 
@@ -26,6 +28,7 @@ export class ShownModel {
   #chosen: DeviceName = "wasm";
   #choice: DeviceChoice = "auto";
   #isReleased = false;
+  #input: PictureForm | undefined;
 
   private constructor(model: Model, queue: Queue) {
     this.model = model;
@@ -34,21 +37,28 @@ export class ShownModel {
 
   /**
    * Opens a model on wasm and measures it. Throws UserError where ONNX Runtime refuses the model, and where
-   * its pictures are not 3 x 32 x 32.
+   * it takes no pictures of grey or of colours.
    */
   static async open(model: Model, queue: Queue): Promise<ShownModel> {
     const shown = new ShownModel(model, queue);
     const classifier = await queue.run(() => shown.#classifier("wasm"));
-    const { channels, height, width } = classifier.imageSize;
-    if ([channels, height, width].join() !== imageShape.join()) {
+    const { imageSize: size } = classifier;
+    if (!CHANNELS.includes(size.channels)) {
       await shown.release();
       throw new UserError(
-        `${model.info.name} takes pictures of ${channels} x ${height} x ${width}, and this page only makes pictures of ${imageShape.join(" x ")}.`,
+        `${model.info.name} takes pictures of ${size.channels} channels, and a picture of this page has 1, 3 or 4.`,
         { code: "model-unsupported" },
       );
     }
+    shown.#input = { size, background: model.background };
     await shown.#measure("wasm");
     return shown;
+  }
+
+  /** How it is given pictures. */
+  get input(): PictureForm {
+    if (this.#input) return this.#input;
+    throw new Error("the model is not open yet");
   }
 
   get devices(): Devices {
@@ -76,7 +86,7 @@ export class ShownModel {
     this.#chosen = time("webgpu") < limit ? "webgpu" : "wasm";
   }
 
-  /** Probabilities of raw pixels uint8 [count, 3, 32, 32]. */
+  /** Probabilities of raw pixels uint8 [count, channels, height, width]. */
   classify(images: Uint8Array): Promise<Answer> {
     return this.#queue.run(() => this.#classify(images));
   }
@@ -106,14 +116,17 @@ export class ShownModel {
       ort.InferenceSession.create(await shakeable(), sessionOptions),
     );
     const start = performance.now();
-    const { Tensor } = (await openDevice(this.#chosen)).ort;
-    const images = new Tensor("float32", Float32Array.from(image), [1, ...imageShape]);
+    const device = await openDevice(this.#chosen);
+    const { Tensor } = device.ort;
+    const { name, tensor } = imagesOf(session, image, device, info.name);
     const rows: Float32Array[] = [];
     for (let first = 0; first < alphas.length; first += blocks) {
       const alpha = new Tensor("float32", alphas.slice(first, first + blocks), [blocks]);
-      const { logits } = await session.run({ images, alpha });
-      if (!logits) throw new Error("the network with an input alpha returned no logits");
-      rows.push(softmax(floatsOf(logits), logits.size));
+      const { logits, probabilities } = await session.run({ [name]: tensor, alpha });
+      const scores = probabilities ?? logits;
+      if (!scores) throw new Error("the network with an input alpha returned no logits");
+      const row = floatsOf(scores).subarray(0, at(scores.dims, 1));
+      rows.push(probabilities ? row : softmax(row, row.length));
     }
     const probabilities = new Float32Array(rows.flatMap((row) => [...row]));
     return { probabilities, device: this.#chosen, milliseconds: performance.now() - start };
@@ -134,7 +147,7 @@ export class ShownModel {
    * the queue, so the calls of the user run between them.
    */
   async #measure(name: DeviceName): Promise<void> {
-    const image = new Uint8Array(PIXELS);
+    const image = new Uint8Array(pixelsOf(this.input.size));
     const run = () =>
       this.#queue.run(async () => {
         const classifier = await this.#classifier(name);
@@ -163,9 +176,18 @@ export class ShownModel {
   async #classifier(name: DeviceName): Promise<Classifier> {
     if (this.#isReleased)
       throw new UserError("Another model was opened meanwhile.", { code: "session-busy" });
-    const { info, onnx } = this.model;
-    return cached(this.#classifiers, name, (device) => openClassifier(onnx, device, info.name));
+    const { info, onnx, feeding } = this.model;
+    return cached(this.#classifiers, name, (device) => openClassifier(onnx, device, info.name, feeding));
   }
+}
+
+/** The input of pictures of a network with an input alpha, filled with one picture. */
+function imagesOf(session: InferenceSession, image: Uint8Array, device: InferenceDevice, what: string) {
+  const declared = session.inputMetadata.find(({ name }) => name !== "alpha");
+  if (!declared?.isTensor)
+    throw new UserError(`${what} has no input of pictures beside alpha.`, { code: "model-unsupported" });
+  const input = pictureInput(declared, {}, what);
+  return { name: input.name, tensor: pictureTensor(input, image, input.batch ?? 1, device) };
 }
 
 async function cached<T>(

@@ -1,6 +1,7 @@
 import type { Sharp, SharpConstructor } from "sharp";
 import { readFileBytes } from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
+import { luma } from "../../data/luma.ts";
 import { type ImageSize, pixelsOf } from "../../data/types.ts";
 import { decodeBmp, isBmp } from "./bmp.ts";
 
@@ -167,7 +168,7 @@ function planes(pixels: Uint8Array, { height, width, channels = 3 }: PictureSize
   for (let place = 0, from = 0; place < area; place++, from += given) {
     const [r = 0, g = 0, b = 0] = [pixels[from], pixels[from + green], pixels[from + 2 * green]];
     if (channels === 1) {
-      out[place] = Math.round(0.299 * r + 0.587 * g + 0.114 * b);
+      out[place] = luma(r, g, b);
       continue;
     }
     out[place] = r;

@@ -1,7 +1,7 @@
 import { ask } from "../ask.ts";
 import { find, make } from "../dom.ts";
 import type { Messages } from "../messages.ts";
-import { thumbnail } from "../pictures.ts";
+import { Picture, thumbnail } from "../pictures.ts";
 import { nameProblem, tidyName } from "./class-names.ts";
 import { connectHold } from "./hold.ts";
 import type { NewPicture } from "./new-picture.ts";
@@ -134,7 +134,7 @@ export class ClassCard {
   }
 
   #thumbnail(id: number, pixels: Uint8Array, number: number): HTMLElement {
-    const remove = make("button", "", thumbnail({ name: "", pixels }));
+    const remove = make("button", "", thumbnail(Picture.ofPixels("", pixels)));
     remove.type = "button";
     remove.ariaLabel = `Remove picture ${number}`;
     remove.title = "Remove it";

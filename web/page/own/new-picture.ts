@@ -1,4 +1,4 @@
-import { shrink, square, withPicture } from "../pictures.ts";
+import { ownForm, scaled, shrink, withPicture } from "../pictures.ts";
 import { crc32 } from "./crc32.ts";
 
 /** The longest side of a picture that the browser keeps, in pixels. */
@@ -21,7 +21,8 @@ export async function newPicture(
   height: number,
 ): Promise<NewPicture> {
   const side = Math.max(1, Math.min(SIDE, Math.round(Math.min(width, height))));
-  const { canvas } = square(source, width, height, side);
+  const { background } = ownForm;
+  const { canvas } = scaled(source, width, height, { width: side, height: side }, background);
   // a video may show another frame after the next await
   const pixels = shrink(source, width, height);
   const png = await canvas.convertToBlob();

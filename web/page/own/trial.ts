@@ -1,7 +1,7 @@
 import { Bars, percent } from "../bars.ts";
 import { find } from "../dom.ts";
 import type { Messages } from "../messages.ts";
-import { type Picture, paint, readPicture, shrink } from "../pictures.ts";
+import { ownForm, Picture, paint, readPicture, shrink } from "../pictures.ts";
 import { latest } from "../worker-client.ts";
 import type { CameraFeed } from "./camera-feed.ts";
 import type { OwnNetwork } from "./own-network.ts";
@@ -48,7 +48,7 @@ export class Trial {
 
   tryCanvas(canvas: HTMLCanvasElement): void {
     this.#expectNetwork();
-    this.#show({ name: "your drawing", pixels: shrink(canvas, canvas.width, canvas.height) });
+    this.#show(Picture.ofImage("your drawing", canvas, canvas.width, canvas.height));
   }
 
   /** Answers to the camera until it is off. */
@@ -65,8 +65,8 @@ export class Trial {
         this.#rate.textContent = "";
         continue;
       }
-      const pixels = shrink(frame.source, frame.width, frame.height);
-      await this.#messages.guard(() => this.#answerFor({ name: "camera", pixels }, true));
+      const picture = Picture.ofPixels("camera", shrink(frame.source, frame.width, frame.height));
+      await this.#messages.guard(() => this.#answerFor(picture, true));
       const now = performance.now();
       times.push(now);
       while ((times[0] ?? now) < now - 1000) times.shift();
@@ -83,7 +83,7 @@ export class Trial {
     const { current } = this.#network;
     paint(find("own-picture", HTMLCanvasElement), picture);
     if (!current) return;
-    const { probabilities } = await this.#network.classify(picture.pixels);
+    const { probabilities } = await this.#network.classify(picture.pixelsIn(ownForm));
     // it may have been forgotten meanwhile, or another one trained
     if (current !== this.#network.current) return;
     const { name, probability } = this.#bars.show(probabilities, current.classNames);
