@@ -149,49 +149,6 @@ test("the camera records while a button is held, and answers ten times a second 
   expect(errors).toEqual([]);
 });
 
-test("drawings fill a class, by a pointer and by the keyboard, and are recognised", async () => {
-  const { page, errors } = await openTab();
-  const canvas = page.locator("#drawing-canvas");
-  const drawLine = async (isUpright: boolean, place: number) => {
-    const { x = 0, y = 0, width = 0 } = (await canvas.boundingBox()) ?? {};
-    const [along, across] = [
-      [0.15, 0.85],
-      [place, place],
-    ] as const;
-    const point = (i: 0 | 1): [number, number] =>
-      isUpright
-        ? [x + across[i] * width, y + along[i] * width]
-        : [x + along[i] * width, y + across[i] * width];
-    await page.mouse.move(...point(0));
-    await page.mouse.down();
-    await page.mouse.move(...point(1), { steps: 4 });
-    await page.mouse.up();
-  };
-  for (const [index, isUpright] of [true, false].entries()) {
-    await card(page, index).locator(".own-draw").click();
-    expect(await page.isDisabled("#drawing-done")).toBe(true);
-    for (let i = 0; i < 5; i++) {
-      await drawLine(isUpright, 0.3 + 0.1 * i);
-      await page.click("#drawing-done");
-      await expect.poll(() => page.isDisabled("#drawing-done")).toBe(true);
-    }
-    await page.click("#drawing-close");
-  }
-  await card(page, 1).locator(".own-draw").click();
-  for (let i = 0; i < 14; i++) await page.keyboard.press("ArrowLeft");
-  for (let i = 0; i < 28; i++) await page.keyboard.press("Shift+ArrowRight");
-  await page.click("#drawing-done");
-  await page.click("#drawing-close");
-  await expect.poll(() => counts(page)).toEqual(["5 pictures", "6 pictures"]);
-  await page.click("#own-train");
-  await expect.poll(() => training(page)).toMatch(/^Done/);
-  await page.click("#own-try-draw");
-  await drawLine(true, 0.55);
-  await page.click("#drawing-done");
-  await expect.poll(() => page.innerText("#own-answer")).toMatch(/^Recognised as Class 1 /);
-  expect(errors).toEqual([]);
-});
-
 test("a folder that is dropped fills classes, and pictures that are dropped fill one or are tried", async () => {
   const { page, errors } = await openTab();
   const session = await page.context().newCDPSession(page);
