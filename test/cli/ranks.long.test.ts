@@ -88,6 +88,12 @@ describe.skipIf(!hasMpirun)("where there is an mpirun", () => {
     expect(stderr).toMatch(/device +cpu, 2 ranks\n/);
     expect(stderr.match(/^epoch 2\/2/gm)).toHaveLength(1);
     expect(stdout.match(/Test accuracy/g)).toHaveLength(1);
+    // every rank sends half of the 3,574 gradients, and half of the sums
+    const line =
+      /^2 ranks on 1 host: a step of rank 0 took [\d.]+ m?s, sent (\S+) kB, exchanged gradients for [\d.]+ % of its time, and waited for other ranks for [\d.]+ %$/m;
+    const kilobytes = Number(line.exec(stderr)?.[1]);
+    expect(kilobytes).toBeGreaterThan(14.2);
+    expect(kilobytes).toBeLessThan(16);
     const metrics = (run: string) =>
       JSON.parse(String(read(run, "metrics.jsonl")).trim().split("\n").at(-1) ?? "");
     const { test_loss, train_loss, test_accuracy } = metrics("whole");

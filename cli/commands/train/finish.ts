@@ -17,6 +17,7 @@ import type { Reporter, ReportFile } from "../../reporters/reporter.ts";
 import { print, say } from "../../terminal.ts";
 import { describeStop } from "./early-end.ts";
 import type { Subject, TrainRun } from "./prepared-run.ts";
+import type { Communication } from "./step-traffic.ts";
 import type { Stopping, StopReason } from "./stopping.ts";
 import type { Trained } from "./training.ts";
 
@@ -33,6 +34,8 @@ interface Result {
   /** What ended the run before its last epoch, and the step. */
   readonly stopped?: StopReason;
   readonly step?: number;
+  /** What the exchanges of rank 0 cost, where the run has several ranks. */
+  readonly communication?: Communication;
 }
 
 /** What the end of a run needs beside its folder. */
@@ -46,13 +49,14 @@ interface Ending {
   /** Where the run was stopped; undefined where its last epoch is done. */
   readonly trained: Trained | undefined;
   readonly stopping: Stopping;
+  readonly communication: Communication | undefined;
 }
 
 /**
  * Exports the last weights, as the paper reports them, lets the reporters finish, and prints what to do next.
  */
 export async function finish(directory: TrainRun, subject: Subject, ending: Ending): Promise<void> {
-  const { reporters, json, stopping } = ending;
+  const { reporters, json, stopping, communication } = ending;
   const { config, path } = directory;
   const checkpoint = await directory.checkpoint("last");
   const outcome = await outcomeOf(directory, checkpoint, ending);
@@ -73,6 +77,7 @@ export async function finish(directory: TrainRun, subject: Subject, ending: Endi
     parameters: subject.manifest.parameters,
     model,
     ...(reason === undefined ? {} : { stopped: reason, step: outcome.step }),
+    ...(communication ? { communication } : {}),
   };
   if (reason !== undefined) say(await describeStop(reason, directory, ending.task.stepsPerEpoch));
   print(json ? JSON.stringify(result) : summary(result, files, subject));

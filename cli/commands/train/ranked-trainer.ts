@@ -1,5 +1,6 @@
 import type { AverageStep, NamedTensors, Trainer } from "../../../runtime/index.ts";
 import { gather, type Link } from "../../../runtime/replicas/ranks.ts";
+import type { StepTraffic } from "./step-traffic.ts";
 import type { Stopping, StopReason } from "./stopping.ts";
 
 /** The reasons for which a rank may want to end the run, the strongest first, as the numbers that are sent. */
@@ -10,11 +11,14 @@ export class RankedTrainer implements Trainer {
   readonly #trainer: Trainer;
   readonly #link: Link;
   readonly #stopping: Stopping;
+  readonly #traffic: StepTraffic | undefined;
 
-  constructor(trainer: Trainer, link: Link, stopping: Stopping) {
+  /** Counts the exchanges of each step in `traffic`, where it is given. */
+  constructor(trainer: Trainer, link: Link, stopping: Stopping, traffic?: StepTraffic) {
     this.#trainer = trainer;
     this.#link = link;
     this.#stopping = stopping;
+    this.#traffic = traffic;
   }
 
   get learningRate(): number {
@@ -29,17 +33,23 @@ export class RankedTrainer implements Trainer {
     this.#trainer.lazyResetGrad();
   }
 
-  runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
-    return this.#trainer.runTrainStep(feeds, fetches);
+  async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
+    this.#traffic?.start();
+    const outputs = await this.#trainer.runTrainStep(feeds, fetches);
+    this.#traffic?.count("messages");
+    return outputs;
   }
 
   async runOptimizerStep(): Promise<void> {
     await this.#trainer.runOptimizerStep();
+    this.#traffic?.count("gradients");
     const { wanted } = this.#stopping;
     const own = Buffer.of(wanted === undefined ? reasons.length : reasons.indexOf(wanted));
     const strongest = Math.min(
       ...(await gather(this.#link, own)).map(([reason]) => reason ?? reasons.length),
     );
+    this.#traffic?.count("messages");
+    this.#traffic?.end();
     const agreed = reasons[strongest];
     if (agreed !== undefined) this.#stopping.agree(agreed);
   }

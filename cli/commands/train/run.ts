@@ -22,7 +22,9 @@ import { adviceFor, explained, resumeCommand } from "./failure.ts";
 import { finish } from "./finish.ts";
 import { prepareNewRun } from "./new-run.ts";
 import { describeRun } from "./opening-lines.ts";
+import type { TrainRun } from "./prepared-run.ts";
 import { prepareResumedRun } from "./resumed-run.ts";
+import { describeCommunication, StepTraffic } from "./step-traffic.ts";
 import { handleSignals, type SignalHandling, Stopping } from "./stopping.ts";
 import { givenToRanks, prepareTogether, type ReadyRun, shareFolder } from "./together.ts";
 import { trainRun } from "./training.ts";
@@ -77,10 +79,50 @@ async function trainAndFinish(ready: ReadyRun, opened: Opened): Promise<number> 
 
 /** Trains a run on rank 0, or alone: writes its folder, and tells how it goes. */
 async function leadRun(
-  { prepared, sets, checkpoint }: ReadyRun,
+  ready: ReadyRun,
   engine: ShakeNetEngine,
   { given, link, progress, stopping, signals }: Opened,
 ): Promise<number> {
+  const { prepared, sets } = ready;
+  const directory = await openFolder(ready, link);
+  const { device } = engine;
+  const task = prepared.taskOf(sets, device, link);
+  const reporters = await reportersOf({ directory, prepared, sets, device, progress }, task.stepsPerEpoch);
+  const deadline = deadlineOf(given);
+  const traffic = link && new StepTraffic(link);
+  const trained = await signals
+    .whileTraining(() => trainRun({ directory, engine, link, traffic, task, reporters, stopping, deadline }))
+    .catch(async (error: unknown) => {
+      throw await explained(error, directory, prepared);
+    })
+    .finally(() => progress.stop());
+  const communication = traffic?.result;
+  if (communication) say(describeCommunication(communication));
+  if (trained && stopping.reason === "signal") {
+    await directory.close();
+    say(`Stopped after step ${trained.step}, which is saved. To go on:\n  ${resumeCommand(directory)}`);
+    return 130;
+  }
+  await finish(directory, prepared, {
+    reporters,
+    json: given.json === true,
+    progress,
+    device,
+    task: prepared.taskOf(sets, device),
+    testSet: sets.testSet,
+    trained,
+    stopping,
+    communication,
+  });
+  await directory.close();
+  return 0;
+}
+
+/** Opens the folder of a run, shares its place with the other ranks, and says what is trained. */
+async function openFolder(
+  { prepared, sets, checkpoint }: ReadyRun,
+  link: MpiLink | undefined,
+): Promise<TrainRun> {
   const directory = await prepared.openDirectory(checkpoint);
   await keepOrigin(directory, shakeCommand(...process.argv.slice(2)));
   const { path } = directory;
@@ -88,35 +130,7 @@ async function leadRun(
   say(describeRun(path, prepared, sets));
   const { own } = prepared.data;
   if (own) say(["", countsTable(own), "", ...warningsOf(own)].join("\n"));
-  const { device } = engine;
-  const task = prepared.taskOf(sets, device, link);
-  const reporters = await reportersOf({ directory, prepared, sets, device, progress }, task.stepsPerEpoch);
-  const deadline = deadlineOf(given);
-  const trained = await signals
-    .whileTraining(() => trainRun({ directory, engine, link, task, reporters, stopping, deadline }))
-    .catch(async (error: unknown) => {
-      throw await explained(error, directory, prepared);
-    })
-    .finally(() => progress.stop());
-  if (trained && stopping.reason === "signal") {
-    await directory.close();
-    say(`Stopped after step ${trained.step}, which is saved. To go on:\n  ${resumeCommand(directory)}`);
-    return 130;
-  }
-  const { testSet } = sets;
-  const json = given.json === true;
-  await finish(directory, prepared, {
-    reporters,
-    json,
-    progress,
-    device,
-    task: prepared.taskOf(sets, device),
-    testSet,
-    trained,
-    stopping,
-  });
-  await directory.close();
-  return 0;
+  return directory;
 }
 
 /** Trains a run on another rank than the first, which keeps nothing and tells nothing. */

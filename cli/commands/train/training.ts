@@ -13,6 +13,7 @@ import type { Reporter } from "../../reporters/reporter.ts";
 import { Patience } from "./patience.ts";
 import type { TrainRun } from "./prepared-run.ts";
 import { RankedTrainer } from "./ranked-trainer.ts";
+import type { StepTraffic } from "./step-traffic.ts";
 import type { Stopping } from "./stopping.ts";
 
 /** What a run is when its training has ended. */
@@ -31,6 +32,8 @@ export interface Training {
   readonly engine: ShakeNetEngine;
   /** Connects the ranks that train together. */
   readonly link: Link | undefined;
+  /** Measures the exchanges of this rank. */
+  readonly traffic?: StepTraffic | undefined;
   readonly task: ClassificationTask;
   readonly reporters: readonly Reporter[];
   readonly stopping: Stopping;
@@ -71,8 +74,8 @@ export async function trainRun(training: Training): Promise<Trained | undefined>
   return isStopped ? trained : undefined;
 }
 
-function trainerOf({ engine: { session }, link, stopping }: Training): Trainer | ChunkTrainer {
+function trainerOf({ engine: { session }, link, stopping, traffic }: Training): Trainer | ChunkTrainer {
   if (!link) return session;
   if ("runSteps" in session) throw new TypeError("ranks take one step at a time");
-  return new RankedTrainer(session, link, stopping);
+  return new RankedTrainer(session, link, stopping, traffic);
 }
