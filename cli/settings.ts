@@ -121,6 +121,10 @@ export const settingGroups = {
       .optional()
       .describe("operators that replace the training operators [default: those of the device]"),
     profile: z.boolean().default(false).describe("show the time of each operator"),
+    hosts: z
+      .boolean()
+      .default(false)
+      .describe("project the efficiency of 2 to 64 hosts like this one at 1 and 10 Gbit/s"),
   },
   Installation: {
     shell: z.enum(["bash", "zsh", "fish"]).optional().describe("shell that completes commands and flags"),

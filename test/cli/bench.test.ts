@@ -1,8 +1,11 @@
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { expect, test } from "vitest";
+import { exchangeSeconds, projectHosts } from "../../cli/commands/bench/projection.ts";
 import { decodeModel, flopsOf } from "../../graph-builder/index.ts";
+import { type Link, sumOverRanks } from "../../runtime/replicas/ranks.ts";
 import { buildTrainingArtifacts } from "../../shakenet/index.ts";
+import { memoryLinks } from "../support/memory-links.ts";
 import { shake, temporaryFolder } from "../support/shake.ts";
 import { tinySettings } from "../support/tiny-run.ts";
 
@@ -30,6 +33,7 @@ interface Result {
   readonly peak_rss_mb_per_replica: number;
   readonly session_start_ms: number;
   readonly profile: readonly Row[];
+  readonly hosts: ReturnType<typeof projectHosts>;
 }
 
 async function bench(...flags: string[]): Promise<Result> {
@@ -133,4 +137,57 @@ test.each([
   const { code, stdout, stderr } = await shake(folder, "bench", ...flags);
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
   expect(stderr.replace(/^shake: /, "").trim()).toMatch(sentence);
+});
+
+test("--hosts projects the exchanges of other hosts by the formula of the sums over ranks", async () => {
+  const step = { seconds: 1, parameters: 12_500_000 };
+  // 50 MB of gradients: each of two hosts sends a half and gets a half, twice; 400 Mbit
+  expect(exchangeSeconds(step, 2, 1e9)).toBeCloseTo(0.4006, 9);
+  expect(exchangeSeconds(step, 4, 1e9)).toBeCloseTo(0.6006, 9);
+  expect(exchangeSeconds(step, 64, 1e10)).toBeCloseTo(0.07935, 9);
+  const { hosts, step_ms } = await bench("--steps", "2", "--hosts");
+  const { parameters } = artifacts.manifest;
+  expect(hosts.rows.map((row) => row.hosts)).toEqual([2, 4, 8, 16, 32, 64]);
+  const seconds = step_ms.median / 1000;
+  for (const { hosts: count, bytes_sent_per_step, networks } of hosts.rows) {
+    expect(bytes_sent_per_step).toBeCloseTo((8 * parameters * (count - 1)) / count, 6);
+    expect(networks.map(({ gbit_per_second }) => gbit_per_second)).toEqual([1, 10]);
+    for (const { gbit_per_second, exchange_seconds, efficiency } of networks) {
+      expect(exchange_seconds).toBeCloseTo((8 * bytes_sent_per_step) / (1e9 * gbit_per_second) + 6e-4, 12);
+      expect(efficiency).toBeCloseTo(seconds / (seconds + exchange_seconds), 12);
+    }
+  }
+  const { stdout } = await shake(folder, "bench", ...size, "--steps", "1", "--hosts");
+  expect(stdout).toContain("Projected, not measured: hosts like this one");
+  expect(stdout).toMatch(/\n64 +0\.0281 +[\d.]+ +\d+\.\d %/);
+});
+
+test("the bytes of the projection are those that a rank sends", async () => {
+  const parameters = 1003;
+  for (const ranks of [2, 4]) {
+    const sent = await Promise.all(
+      memoryLinks(ranks).map(async (link) => {
+        let bytes = 0;
+        const counting: Link = {
+          rank: link.rank,
+          size: link.size,
+          exchange(outgoing, incoming) {
+            bytes += outgoing.reduce((sum, { length }, peer) => sum + (peer === link.rank ? 0 : length), 0);
+            return link.exchange(outgoing, incoming);
+          },
+        };
+        await sumOverRanks(counting, new Float32Array(parameters));
+        return bytes;
+      }),
+    );
+    const [row] = projectHosts({ seconds: 1, parameters }).rows.filter(({ hosts }) => hosts === ranks);
+    const mean = sent.reduce((sum, bytes) => sum + bytes, 0) / ranks;
+    expect(mean).toBeCloseTo(row?.bytes_sent_per_step ?? 0, 6);
+  }
+});
+
+test("--hosts is refused on another device than the CPU", async () => {
+  const { code, stderr } = await shake(folder, "bench", ...size, "--hosts", "--device", "wasm");
+  expect(code).toBe(2);
+  expect(stderr).toBe("shake: --hosts is about ranks, which train on the CPU: leave --device wasm out.\n");
 });

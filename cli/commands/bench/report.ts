@@ -3,16 +3,17 @@ import type { OperatorTime } from "../../../runtime/node/profile.ts";
 import { formatFields, formatLarge, formatRate, formatTable } from "../../format.ts";
 import type { BenchSettings } from "./command.ts";
 import { type Measured, threadsOf } from "./measure.ts";
+import { describeHosts, projectHosts } from "./projection.ts";
 
 export type Result = ReturnType<typeof summarize>;
 
 /** The result of a benchmark, as `--json` prints it. `peak` is the machine's peak in GFLOP/s. */
 export function summarize(
   config: BenchSettings,
-  { manifest: { network, cost }, sessionStart, milliseconds, peakRssMb, operators }: Measured,
+  { manifest: { network, cost, parameters }, sessionStart, milliseconds, peakRssMb, operators }: Measured,
   peak: number,
 ) {
-  const { batchSize, device, replicas, lowering, steps } = config;
+  const { batchSize, device, replicas, lowering, steps, hosts } = config;
   const step_ms = {
     median: median(milliseconds),
     min: Math.min(...milliseconds),
@@ -36,6 +37,7 @@ export function summarize(
     flops_per_image,
     gflops: (flops_per_image * images_per_second) / 1e9,
     peak_gflops: peak,
+    ...(hosts ? { hosts: projectHosts({ seconds: step_ms.median / 1000, parameters }) } : {}),
     ...(operators ? { profile: operators.map((time) => profileRow(time, step_ms.median, peak)) } : {}),
   };
 }
@@ -52,7 +54,7 @@ function profileRow({ operator, calls, milliseconds, flops }: OperatorTime, step
 }
 
 /** The result for people. */
-export function describe({ profile, ...result }: Result): string {
+export function describe({ profile, hosts, ...result }: Result): string {
   const { network, batch_size, device, lowering, threads, replicas, step_ms, gflops, peak_gflops } = result;
   const ms = (value: number) => (value < 100 ? value.toPrecision(3) : value.toFixed(0));
   const fields = formatFields({
@@ -65,7 +67,11 @@ export function describe({ profile, ...result }: Result): string {
     start: `${ms(result.session_start_ms)} ms until the session can step`,
     memory: `${result.peak_rss_mb.toFixed(0)} MB at most${replicas > 1 ? `, ${result.peak_rss_mb_per_replica.toFixed(0)} MB a replica` : ""}`,
   });
-  return profile ? `${fields}\n\n${describeProfile(profile, step_ms.median)}` : fields;
+  return [
+    fields,
+    ...(profile ? [describeProfile(profile, step_ms.median)] : []),
+    ...(hosts ? [describeHosts(hosts)] : []),
+  ].join("\n\n");
 }
 
 /** The operators that take 1 % of the step or more, and the others in one line. */

@@ -28,6 +28,15 @@ export async function run(given: BenchGiven): Promise<number> {
 /** Completes the settings of a benchmark. Throws UserError where the steps cannot be shared. */
 function settingsOf(given: BenchGiven): BenchSettings {
   const settings = complete(benchCommand.settings, given);
+  if (settings.hosts && settings.device !== "cpu") {
+    throw new UserError(
+      `--hosts is about ranks, which train on the CPU: leave --device ${settings.device} out.`,
+      {
+        code: "setting-conflict",
+        details: { setting: "hosts", device: settings.device },
+      },
+    );
+  }
   // a profile and a lowering apply to one session
   const isAlone = settings.replicas === "auto" && (settings.profile || settings.lowering !== undefined);
   const replicas = isAlone ? 1 : replicaCount({ ...settings, engine });
