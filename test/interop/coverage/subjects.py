@@ -22,11 +22,13 @@ Feeds = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Made:
-    """A model and what it is fed; `values` is how many numbers its library trains, where that is known."""
+    """A model and what it is fed. `values` is how many numbers its library trains by the output, where that is known,
+    and `left_out` how many others the library has, which no output depends on."""
 
     model: bytes
     feeds: Feeds
     values: int | None = None
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,14 @@ def vision(name: str, exporter: str, quick: bool = False) -> Subject:
 
     def make() -> Made:
         import torch
-        from public_models import SUBJECTS, export, prepared
+        from public_models import SUBJECTS, export, numbers_trained, prepared
 
         torch.manual_seed(0)
         module = prepared(SUBJECTS[name].module()).eval()
         inputs = SUBJECTS[name].inputs()
-        values = sum(parameter.numel() for parameter in module.parameters())
-        return Made(export(module, inputs, exporter), {"input": inputs.numpy()}, values)
+        return Made(
+            export(module, inputs, exporter), {"input": inputs.numpy()}, *numbers_trained(module, inputs)
+        )
 
     library = "transformers" if name in ("bert", "distilbert", "gpt2", "t5 encoder") else "torchvision"
     return Subject(f"{library}, {'dynamo=True' if exporter == 'dynamo' else 'dynamo=False'}", make, quick)
@@ -86,14 +89,15 @@ def vision(name: str, exporter: str, quick: bool = False) -> Subject:
 def timm(name: str, **options) -> Subject:
     def make() -> Made:
         import torch
-        from public_models import export, prepared
+        from public_models import export, numbers_trained, prepared
         from timm import create_model
 
         torch.manual_seed(0)
         module = prepared(create_model(name, pretrained=False, num_classes=10, **options)).eval()
         inputs = torch.from_numpy(normal(2, 3, 64, 64))
-        values = sum(parameter.numel() for parameter in module.parameters())
-        return Made(export(module, inputs, "dynamo"), {"input": inputs.numpy()}, values)
+        return Made(
+            export(module, inputs, "dynamo"), {"input": inputs.numpy()}, *numbers_trained(module, inputs)
+        )
 
     return Subject("timm, dynamo=True", make)
 
@@ -122,7 +126,7 @@ def keras(build: Callable, feeds: Callable[[], np.ndarray]) -> Subject:
         values = sum(weight.size for each in layers for weight in each.get_weights())
         return Made(exported.SerializeToString(), {names[0]: inputs}, values)
 
-    return Subject("Keras", make)
+    return Subject("keras", make)
 
 
 def keras_cnn(library):

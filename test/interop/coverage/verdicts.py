@@ -1,8 +1,9 @@
 """What `shake inspect MODEL --training` says of public models, held against training them.
 
 Run it with a Python that has the packages of ../requirements.txt, and timm, transformers and keras. It prints a row
-of a Markdown table for each model.
-    python test/interop/coverage/verdicts.py [NAME...]
+of a Markdown table for each model, and what is not true of it. With --page it puts the rows of the models of which
+everything is true into the table of docs/coverage.md, in place of older ones.
+    python test/interop/coverage/verdicts.py [--page] [NAME...]
 """
 
 import argparse
@@ -15,17 +16,38 @@ import tempfile
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 from subjects import SUBJECTS, Made
 from tensors import encode
 
+PAGE = Path(__file__).resolve().parents[3] / "docs/coverage.md"
+HEAD = [
+    "| model | from | trainable, of the parameters | numbers | not in the file | obstacles | difference | run on |",
+    "|---|---|---|---|---|---|---|---|",
+]
+
+
+def versioned(source: str) -> str:
+    """A source with the versions of its packages: `torchvision 0.29.1, torch 2.14.1 dynamo=True`."""
+
+    def part(text: str) -> str:
+        if "==" in text:
+            return text.replace("==", " ")
+        return f"torch {version('torch')} {text}" if "=" in text else f"{text} {version(text)}"
+
+    return ", ".join(part(each) for each in source.split(", "))
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the report says, and `wrong`: a sentence for each claim that is not true."""
+    """What the report says, how many numbers of the library are not in the file, and `wrong`: a sentence for each
+    claim that is not true."""
 
     report: dict
+    left_out: int
     wrong: list[str]
 
     def row(self, name: str) -> str:
@@ -33,13 +55,15 @@ class Verdict:
         obstacles = {each["operator"].removeprefix("ai.onnx.") for each in report["obstacles"]}
         cells = [
             name,
-            SUBJECTS[name].source,
+            versioned(SUBJECTS[name].source),
             f"{report['trainable']} of {report['parameters']}",
             f"{report['trainable_values']:,}",
+            f"{self.left_out:,}" if self.left_out else "",
             ", ".join(sorted(obstacles)),
             f"{report['difference']:.0e}" if report["trainable"] else "",
+            date.today().isoformat(),
         ]
-        return f"| {' | '.join(cells)} |\n"
+        return f"| {' | '.join(cells)} |"
 
 
 def verdict(name: str) -> Verdict:
@@ -49,7 +73,7 @@ def verdict(name: str) -> Verdict:
     wrong = report.pop("wrong")
     if made.values is not None and made.values != report["trainable_values"]:
         wrong.append(f"its library trains {made.values} numbers, and the report says {report['trainable_values']}")
-    return Verdict(report, wrong)
+    return Verdict(report, made.left_out, wrong)
 
 
 def check(made: Made) -> dict:
@@ -64,19 +88,30 @@ def check(made: Made) -> dict:
     return json.loads(done.stdout)
 
 
+def write_row(name: str, row: str) -> None:
+    """Puts a row into the page's table, where SUBJECTS has its model."""
+    before, table = PAGE.read_text().split(HEAD[0])
+    rows = dict.fromkeys(SUBJECTS, "") | {line.split(" | ")[0][2:]: line for line in table.splitlines()[2:]}
+    rows[name] = row
+    lines = [*HEAD, *(rows[each] for each in SUBJECTS if rows[each])]
+    PAGE.write_text(before + "\n".join(lines) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--page", action="store_true")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
-    print("| model | from | trainable, of the parameters | values | obstacles | largest difference |")
-    print("|---|---|---|---|---|---|")
+    print("\n".join(HEAD))
     for name in arguments.names or SUBJECTS:
         found = verdict(name)
-        print(found.row(name), end="", flush=True)
+        print(found.row(name), flush=True)
         for each in found.wrong:
             print(f"wrong: {each}", file=sys.stderr, flush=True)
+        if arguments.page and not found.wrong:
+            write_row(name, found.row(name))
 
 
 if __name__ == "__main__":
