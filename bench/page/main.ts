@@ -19,20 +19,40 @@ async function main(): Promise<void> {
   try {
     const { length, 0: cpu } = cpus();
     console.log(`${browser.version()}, ${length} cores of ${cpu?.model}, n = ${ROUNDS}`);
+    const busy: number[] = [];
     const answers: number[] = [];
-    const trainings: FrameTimes[] = [];
+    const trainings: MeasuredTraining[] = [];
     for (let round = 0; round < ROUNDS; round++) {
+      busy.push(await busyPercent());
       answers.push(await secondsToAnswer(browser, server.origin));
       trainings.push(await framesOfTraining(browser, server.origin));
     }
+    console.log(`cores busy beforehand   ${spread(busy)} %`);
     console.log(`first answer, cold      ${spread(answers)} s`);
     console.log(`median frame, training  ${spread(trainings.map(({ median }) => median))} ms`);
     console.log(`longest frame, training ${spread(trainings.map(({ longest }) => longest))} ms`);
+    console.log(`steps a second          ${spread(trainings.map(({ stepsPerSecond }) => stepsPerSecond))}`);
   } finally {
     await browser.close();
     await server.close();
     await rm(folder, { recursive: true });
   }
+}
+
+/**
+ * How much of the cores other programs take in a second, in percent: frames are long where they take much.
+ */
+async function busyPercent(): Promise<number> {
+  const times = () => cpus().map(({ times: { idle, ...busy } }) => [idle, sum(Object.values(busy))] as const);
+  const before = times();
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const after = times();
+  const grown = (place: 0 | 1) => sum(after.map((all) => all[place])) - sum(before.map((all) => all[place]));
+  return (100 * grown(1)) / (grown(0) + grown(1));
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
 }
 
 /** Seconds from the navigation to the first answer, with an empty cache. */
@@ -46,24 +66,37 @@ async function secondsToAnswer(browser: Browser, origin: string): Promise<number
   return seconds;
 }
 
-/** The times between frames, in milliseconds. */
-interface FrameTimes {
+/** The times between the frames of a training, in milliseconds, and its speed. */
+interface MeasuredTraining {
   readonly median: number;
   readonly longest: number;
+  readonly stepsPerSecond: number;
 }
 
 /** Trains the page's default network on shapes, and measures frames from its first step on. */
-async function framesOfTraining(browser: Browser, origin: string): Promise<FrameTimes> {
+async function framesOfTraining(browser: Browser, origin: string): Promise<MeasuredTraining> {
   const page = await browser.newPage();
   await page.goto(`${origin}/#train`);
   await waitFor(async () => (await page.textContent("#timing")) !== "");
   await page.selectOption("#train-form [name=device]", "wasm");
   await page.click("#start-training");
-  await waitFor(async () => /\d/.test((await page.textContent("#training-facts")) ?? ""));
+  await waitFor(async () => (await stepOf(page)) > 0);
+  const first = await stepOf(page);
   const times = await frameTimes(page);
+  const stepsPerSecond = ((await stepOf(page)) - first) / (sum(times) / 1000);
   await page.close();
   const sorted = times.toSorted((a, b) => a - b);
-  return { median: sorted[Math.floor(sorted.length / 2)] ?? 0, longest: sorted.at(-1) ?? 0 };
+  return {
+    median: sorted[Math.floor(sorted.length / 2)] ?? 0,
+    longest: sorted.at(-1) ?? 0,
+    stepsPerSecond,
+  };
+}
+
+/** The step that the page shows; 0 before the first. */
+async function stepOf(page: Page): Promise<number> {
+  const [, step = "0"] = (await page.textContent("#training-facts"))?.match(/step(\d+) of/) ?? [];
+  return Number(step);
 }
 
 function frameTimes(page: Page): Promise<number[]> {

@@ -4,6 +4,7 @@ import type { Device } from "../../runtime/device/device.ts";
 import { type InferenceDevice, webInferenceDevice } from "../../runtime/device/inference-device.ts";
 import type { DeviceName } from "../calls/model.ts";
 import type { Start, WorkerEvent } from "../protocol.ts";
+import { type Machine, threadsOn } from "./threads.ts";
 
 /**
  * Downloads ONNX Runtime's WebAssembly, reports the progress, and configures ONNX Runtime.
@@ -14,22 +15,14 @@ export async function loadOnnxRuntime(
   tell: (event: WorkerEvent) => void,
 ): Promise<void> {
   ort.env.wasm.wasmPaths = { mjs: module };
-  ort.env.wasm.numThreads = threads();
+  ort.env.wasm.numThreads = threadsOn(thisMachine());
   ort.env.logLevel = "error";
   ort.env.wasm.wasmBinary = await fetchWasm(wasm, bytes, tell);
 }
 
-/** The number of threads: up to 4 where the page is cross-origin isolated, else 1. */
-export function threads(): number {
-  return crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
-}
-
-/** Why there is only one thread; undefined where there are more. */
-export function threadsReason(): string | undefined {
-  if (threads() > 1) return undefined;
-  return crossOriginIsolated
-    ? "this machine has one core"
-    : "more threads need the headers Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy, which this host does not send";
+/** The machine that the page runs on. */
+export function thisMachine(): Machine {
+  return { cores: navigator.hardwareConcurrency, isIsolated: crossOriginIsolated };
 }
 
 /**

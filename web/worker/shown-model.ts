@@ -8,10 +8,11 @@ import { ortReason } from "../../runtime/device/ort-errors.ts";
 import type { Classifier } from "../../runtime/inference/classifier.ts";
 import { openClassifier } from "../../shakenet/classifier.ts";
 import type { Answer, DeviceChoice, DeviceName, DeviceReport, Devices, PictureForm } from "../calls/model.ts";
-import { openDevice, threads, threadsReason } from "./devices.ts";
+import { openDevice, thisMachine } from "./devices.ts";
 import type { Model } from "./models.ts";
 import type { Queue } from "./queue.ts";
 import { softmax } from "./softmax.ts";
+import { threadsOn, threadsReasonOn } from "./threads.ts";
 
 /** The numbers of channels that a picture can have: grey, colours, and colours with alpha. */
 const CHANNELS = [1, 3, 4];
@@ -64,8 +65,8 @@ export class ShownModel {
   get devices(): Devices {
     return {
       chosen: this.#chosen,
-      threads: threads(),
-      threadsReason: threadsReason(),
+      threads: threadsOn(thisMachine()),
+      threadsReason: threadsReasonOn(thisMachine()),
       wasm: this.#reports.get("wasm"),
       webgpu: this.#reports.get("webgpu"),
     };
