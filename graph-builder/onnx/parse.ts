@@ -1,4 +1,5 @@
 import { UserError } from "../errors.ts";
+import { tooManyCalls } from "./function-limits.ts";
 import type { Message, MessageName } from "./schema.ts";
 import { decodeMessage, UnknownFieldError } from "./wire.ts";
 
@@ -21,12 +22,19 @@ export const messagesReadWhole = new Set<string>([
 
 /**
  * The message in an .onnx file's bytes. `where` names the file in errors. Throws UserError where the bytes
- * are no ONNX model, and where a message of `refusing` has a field that the schema lacks.
+ * are no ONNX model, where a message of `refusing` has a field that the schema lacks, and where its functions
+ * stand for more nodes than can be written out.
  */
 export function parseModel(bytes: Uint8Array, where: string, refusing?: ReadonlySet<string>): ParsedModel {
   const { graph, ...model } = decode(bytes, where, refusing);
-  if (graph?.node) return { ...model, graph };
-  throw new UserError(`${where} is not an ONNX model: it holds no graph.`, { code: "model-damaged" });
+  if (!graph?.node)
+    throw new UserError(`${where} is not an ONNX model: it holds no graph.`, { code: "model-damaged" });
+  const reason = tooManyCalls({ ...model, graph });
+  if (reason === undefined) return { ...model, graph };
+  throw new UserError(`${where} cannot be used: ${reason}.`, {
+    code: "model-unsupported",
+    details: { where },
+  });
 }
 
 function decode(bytes: Uint8Array, where: string, refusing?: ReadonlySet<string>): Message<"ModelProto"> {

@@ -165,6 +165,28 @@ function one(name: string, node: object, about: object = {}): object {
   };
 }
 
+/** Functions each of which calls the next one twice; the last one is Neg. */
+function doubling(count: number): object[] {
+  const [first, second] = [
+    { input: ["a"], output: ["t"] },
+    { input: ["t"], output: ["b"] },
+  ];
+  return Array.from({ length: count }, (_, i) => {
+    const node = { domain: "f", opType: `F${i + 1}` };
+    const body = i === count - 1 ? [{ opType: "Neg", input: ["a"], output: ["b"] }] : undefined;
+    return one(
+      `F${i}`,
+      {},
+      {
+        node: body ?? [
+          { ...first, ...node },
+          { ...second, ...node },
+        ],
+      },
+    );
+  });
+}
+
 describe("a file of someone else", () => {
   test("gives a call's attributes to the body, and the function's own where the call has none", () => {
     const slope = { name: "alpha", type: 1, refAttrName: "slope" };
@@ -206,11 +228,29 @@ describe("a file of someone else", () => {
     expect(numbersOf(await runGraph(graph, { x }), "y")).toEqual(x.numbers().map((v) => -v));
   });
 
+  test("may have functions that call each other often", () => {
+    const { graph } = decodeModel(foreign("F0", doubling(10)));
+    expect(graph.nodes.length).toBe(512);
+  });
+
   test.each([
     [
       "a function that calls itself",
       foreign("F", [one("F", { domain: "f", opType: "G" }), one("G", { domain: "f", opType: "F" })]),
       "the model cannot be used: function f.F at call/b/b calls itself by way of f.G, and a function must not.",
+    ],
+    [
+      "functions that stand for 2^39 nodes",
+      foreign("F0", doubling(40)),
+      "the model cannot be used: its functions stand for more than 250,000 nodes.",
+    ],
+    [
+      "functions that call each other too deep",
+      foreign(
+        "F0",
+        Array.from({ length: 300 }, (_, i) => one(`F${i}`, { domain: "f", opType: `F${i + 1}` })),
+      ),
+      "the model cannot be used: its functions call each other 200 deep and deeper.",
     ],
     [
       "two functions of one name",
