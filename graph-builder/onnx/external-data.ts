@@ -79,7 +79,7 @@ function elementsOf(tensor: ITensor, files: ExternalData, where: string): Uint8A
   const location = locationOf(tensor, where);
   const file = files.get(location);
   if (!file) {
-    const message = `${where} cannot be used: its tensor ${tensor.name} lies in ${location}, which was not read.`;
+    const message = `${where} cannot be used: its tensor ${tensor.name} lies in ${location}, which is missing.`;
     throw new UserError(message, { code: "file-missing", details: { where, tensor: tensor.name, location } });
   }
   const entries = entriesOf(tensor);

@@ -1,7 +1,7 @@
-import { stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { realpath, stat } from "node:fs/promises";
+import { dirname, join, sep } from "node:path";
 import { readFileBytes } from "../../artifacts/read-file.ts";
-import { externalLocations, withDataInside } from "../../graph-builder/index.ts";
+import { externalLocations, UserError, withDataInside } from "../../graph-builder/index.ts";
 
 /**
  * The bytes of an .onnx file, with the elements that it keeps in files beside it. Throws UserError where the
@@ -12,7 +12,11 @@ export async function readModelFile(path: string): Promise<Uint8Array> {
   return withDataInside(bytes, await readExternalData(bytes, path), path);
 }
 
-/** The files beside a model that hold elements of its tensors, by location. Those missing are left out. */
+/**
+ * The files beside a model that hold elements of its tensors, by location. Those missing are left out. Throws
+ * UserError for a link that leads out of the model's folder, which may show anything of this machine; the
+ * folder that the model itself is linked from is its folder too, as in Hugging Face's cache.
+ */
 export async function readExternalData(
   bytes: Uint8Array,
   path: string,
@@ -24,7 +28,22 @@ export async function readExternalData(
       (each) => each.isFile(),
       () => false,
     );
-    if (isThere) found.set(location, await readFileBytes(file));
+    if (!isThere) continue;
+    await expectInside(file, path);
+    found.set(location, await readFileBytes(file));
   }
   return found;
+}
+
+async function expectInside(file: string, model: string): Promise<void> {
+  const real = await realpath(file);
+  const folders = [await realpath(dirname(model)), dirname(await realpath(model))];
+  if (folders.some((folder) => real.startsWith(folder.endsWith(sep) ? folder : folder + sep))) return;
+  throw new UserError(
+    `${model} cannot be used: ${file} is a link to ${real}, outside of the model's folder.`,
+    {
+      code: "model-damaged",
+      details: { where: model, path: file },
+    },
+  );
 }

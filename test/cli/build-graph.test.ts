@@ -126,7 +126,7 @@ test("build-graph --from refuses what does not fit the model before it writes an
     ],
     [
       ["lost.onnx", "--loss", "mse"],
-      "lost.onnx cannot be used: its tensor hidden.weight lies in lost.onnx.data, which was not read.",
+      "lost.onnx cannot be used: its tensor hidden.weight lies in lost.onnx.data, which is missing.",
     ],
   ];
   const refused = await Promise.all(

@@ -90,7 +90,7 @@ test("a file with data beside it comes back as one file", async () => {
   expect(await session.exportModel()).toEqual(whole);
   await session.release();
   expect(() => generateArtifacts(bytes, { loss: "mse" })).toThrow(
-    "its tensor hidden.weight lies in weights/all.bin, which was not read.",
+    "its tensor hidden.weight lies in weights/all.bin, which is missing.",
   );
 });
 
