@@ -6,13 +6,15 @@ import { expectWritable } from "../runtime/node/index.ts";
 import { runOwning } from "../runtime/node/run/run-directory.ts";
 
 /**
- * Throws UserError where --out names a file that cannot be written, the `source` that the command reads, a
- * file that a run needs to go on, or one of a folder of training artifacts.
+ * Throws UserError where --out names a file that cannot be written, one of the `sources` that the command
+ * reads, a file that a run needs to go on, or one of a folder of training artifacts.
  */
-export async function expectOutputFile(out: string, source: string): Promise<void> {
+export async function expectOutputFile(out: string, ...sources: readonly string[]): Promise<void> {
   await expectWritable(out);
   const path = await realPath(out);
-  if (path === (await realPath(source))) throw replaces(out, "what it is made from");
+  for (const source of sources) {
+    if (path === (await realPath(source))) throw replaces(out, "what it is made from");
+  }
   await refuseRunFile(out);
   const folder = dirname(path);
   const isArtifact = ["manifest.json", ...Object.values(artifactFiles)].includes(basename(path));

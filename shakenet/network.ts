@@ -102,7 +102,7 @@ export function appendNetwork(
   mode: NetworkMode,
 ): Value {
   const blocks = blockCount(settings);
-  expectCount("width", settings.width);
+  expectWidth(settings);
   expectCount("classes", settings.classes);
   if (settings.alpha !== undefined) expectCount("alpha", settings.alpha);
   expectImageSize(settings);
@@ -123,6 +123,16 @@ export function appendNetwork(
     );
   }
   return g.scope("head", () => head(g, layers, x, settings));
+}
+
+/** Throws UserError for a width that is none, or that leaves half of a ShakeNet's shortcut without a channel. */
+function expectWidth({ network = "shakenet", width }: NetworkSettings): void {
+  expectCount("width", width);
+  if (network !== "shakenet" || width > 1) return;
+  throw new UserError(`A ShakeNet has a width of 2 or more, not ${width}: its shortcuts have two halves.`, {
+    code: "setting-invalid",
+    details: { setting: "width", value: width },
+  });
 }
 
 /** The side of a whitening stem's filters in pixels; undefined for the paper's stem. */

@@ -155,6 +155,19 @@ test("flags that contradict the run are refused by name, those that say where ar
   expect(unsaid.stderr).toBe(
     "shake: --label-smoothing 0.3 contradicts whole, which has label-smoothing 0: leave it out.\n",
   );
+  const moved = await shake(folder, "train", "--resume", "whole", "--run-dir", "elsewhere");
+  expect(moved.stderr).toBe(
+    "shake: --run-dir elsewhere does not go with --resume whole: a run stays in its folder.\n",
+  );
+  const config = join(folder, "whole/config.json");
+  const settings = readFileSync(config, "utf8");
+  writeFileSync(config, settings.replace(/"seed": \d+/, '"seed": 77'));
+  const edited = await shake(folder, "train", "--resume", "whole");
+  writeFileSync(config, settings);
+  expect(edited).toMatchObject({ code: 2, stdout: "" });
+  expect(edited.stderr).toMatch(
+    /^shake: seed in whole\/config\.json is 77, and the graph of the run was built with \d+: set it back, or begin a new run\.\n$/,
+  );
   expect((await shake(folder, "train", "--resume", "whole", "--label-smoothing", "0")).code).toBe(0);
   expect((await shake(folder, "train", "--resume", "whole", "--threads", "2")).code).toBe(0);
 });

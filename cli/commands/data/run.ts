@@ -5,6 +5,7 @@ import { countsTable, duplicatesIn, warningsOf } from "../../data/describe.ts";
 import { openPictures } from "../../data/open-data.ts";
 import { formatFields } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
+import { expectOutputFile } from "../../output.ts";
 import { openProgress } from "../../progress.ts";
 import { print } from "../../terminal.ts";
 import type { DataGiven } from "./command.ts";
@@ -19,9 +20,11 @@ export async function run(given: DataGiven): Promise<number> {
       details: { setting: "data", value: data },
     });
   }
+  await expectOutputFile(out, path);
   const size = { channels: 3, height: side, width: side };
   const own = await openPictures(path, size, given, openProgress());
   try {
+    await expectOutputFile(out, ...own.pictures.map((picture) => picture.path));
     await writeFileAtomic(out, await drawContactSheet(own));
     print(json ? JSON.stringify(factsOf(own, out)) : describe(own, data, out));
   } finally {

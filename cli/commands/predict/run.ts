@@ -22,8 +22,8 @@ export async function run(given: PredictGiven): Promise<number> {
   const { model, paths } = await sources(given);
   const { device, threads } = complete(predictCommand.settings, given);
   const { bytes, where } = await openModel(model);
-  if (out !== undefined) await expectOutputFile(out, where);
   const pictures = await namedPictures(paths);
+  if (out !== undefined) await expectOutputFile(out, where, ...pictures.map(({ path }) => path));
   const metadata = decodeMetadata(bytes, where);
   const classNames = classNamesIn(metadata, say);
   const opened = await openDevice(device, { threads });

@@ -23,7 +23,9 @@ import { openInBrowser } from "./open-in-browser.ts";
 export async function run(given: ReportGiven): Promise<number> {
   const { run: path = "", out, data, json } = given;
   const ofRun = await openAnyRun(path);
-  if (out !== undefined) await expectOutputFile(out, path);
+  const sources = [path, data, ofRun.config.data].filter((each) => each !== undefined);
+  for (const each of out === undefined ? [] : Object.values(pathsOf(out)))
+    await expectOutputFile(each, ...sources);
   const notes: string[] = [];
   const note = (sentence: string) => {
     say(`Warning: ${sentence}`);

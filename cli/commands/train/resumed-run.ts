@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import {
   type Checkpoint,
   decodeCheckpoint,
@@ -10,9 +10,18 @@ import { visibleName } from "../../../graph-builder/visible.ts";
 import type { ClassificationRecord } from "../../../runtime/index.ts";
 import { type RunDirectory, runOfCheckpoint } from "../../../runtime/node/run/run-directory.ts";
 import { partOf } from "../../../runtime/node/run/schema.ts";
+import type { ArtifactSettings } from "../../../shakenet/index.ts";
 import { withEarlierSettings } from "../../../shakenet/node/earlier-settings.ts";
 import { openRun, type ShakeNetRun } from "../../../shakenet/node/run.ts";
-import { type GivenRun, placeSettings, runConfig, runSchemas } from "../../../shakenet/node/run-config.ts";
+import {
+  compiledSettings,
+  type GivenRun,
+  placeSettings,
+  type RunConfig,
+  runConfig,
+  runSchemas,
+  settingOf,
+} from "../../../shakenet/node/run-config.ts";
 import { absolutePaths, openData } from "../../data/open-data.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { findModelRun, type ModelRun } from "../../models/model-run.ts";
@@ -44,6 +53,10 @@ export async function prepareResumedRun(said: TrainGiven, progress: Progress): P
     });
   }
   const point = await resumePoint(given.resume || given.runDir);
+  if (given.runDir !== undefined && resolve(given.runDir) !== resolve(point.path)) {
+    const message = `--run-dir ${given.runDir} does not go with --resume ${given.resume}: a run stays in its folder.`;
+    throw new UserError(message, { code: "setting-conflict", details: { setting: "runDir" } });
+  }
   const model = await findModelRun(point.path);
   return model
     ? resumeModel(model, point, given, progress)
@@ -91,10 +104,27 @@ async function resumeShakeNet(
   refuseContradictions(part, saved.config, saved.path, freeSettings(saved.config, given));
   const changed = runConfig({ ...own, ...part }, pictures);
   const { checkpoint, ...resumed } = await openCheckpoint(saved, point, changed, given);
+  refuseOtherGraph(changed, resumed.artifacts.manifest.settings, saved.path);
   const config = withEarlierSettings(saved.config, changed, checkpoint);
   const data = await openData(config, progress);
   const openDirectory = () => resumed.openDirectory(config);
   return { ...shakeNetSubject(config, resumed.artifacts), data, ...resumed, openDirectory };
+}
+
+/**
+ * Throws UserError where a run's settings, which a person may have edited, are not those that its graph was
+ * built from: the graph would be trained as it is, and the run would say otherwise.
+ */
+function refuseOtherGraph(config: RunConfig, built: ArtifactSettings, path: string): void {
+  for (const name of Object.keys(compiledSettings(built))) {
+    const [said, kept] = [settingOf(config, name), settingOf(built, name)];
+    if (said === kept) continue;
+    const reason = `the graph of the run was built with ${String(kept)}: set it back, or begin a new run`;
+    throw new UserError(`${name} in ${join(path, "config.json")} is ${String(said)}, and ${reason}.`, {
+      code: "setting-conflict",
+      details: { setting: name, value: String(said), of: path },
+    });
+  }
 }
 
 /** The checkpoint of a locked run. */

@@ -1,4 +1,4 @@
-import { readdir, stat } from "node:fs/promises";
+import { readdir, realpath, stat } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
 import { errorCode, refusal } from "../../../../artifacts/read-file.ts";
 import { UserError } from "../../../../graph-builder/errors.ts";
@@ -148,17 +148,25 @@ async function listClasses(
 /** The deepest folder under a class that is looked into. */
 const deepest = 8;
 
-/** The pictures in a folder and in the folders below it, in the order of their names. */
-export async function picturesUnder(folder: string, depth = 1): Promise<string[]> {
+/**
+ * The pictures in a folder and in the folders below it, in the order of their names. A link to a folder that
+ * holds it (`around`, without links) is left out: its pictures are there already.
+ */
+export async function picturesUnder(folder: string, around: readonly string[] = []): Promise<string[]> {
   const { folders, files } = await entriesOf(folder);
   const own = files.filter(isPictureName).map((name) => join(folder, name));
-  if (depth === deepest) return own;
+  const place = await realpath(folder);
+  if (around.includes(place)) return [];
+  if (around.length + 1 === deepest) return own;
   const below: string[] = [];
-  for (const name of folders) below.push(...(await picturesUnder(join(folder, name), depth + 1)));
+  for (const name of folders) below.push(...(await picturesUnder(join(folder, name), [...around, place])));
   return [...own, ...below];
 }
 
-/** The visible folders and files in a folder, links followed, in the order of their names. */
+/**
+ * The visible folders and files in a folder, in the order of their names. Links are followed, but for those
+ * to a folder that holds them.
+ */
 export async function entriesOf(
   folder: string,
 ): Promise<{ readonly folders: readonly string[]; readonly files: readonly string[] }> {
@@ -170,13 +178,19 @@ export async function entriesOf(
   const files: string[] = [];
   for (const entry of entries) {
     if (entry.name.startsWith(".")) continue;
-    const found = entry.isSymbolicLink()
-      ? await stat(join(folder, entry.name)).catch(() => undefined)
-      : entry;
-    if (found?.isDirectory()) folders.push(entry.name);
-    else if (found?.isFile()) files.push(entry.name);
+    const isLink = entry.isSymbolicLink();
+    const found = isLink ? await stat(join(folder, entry.name)).catch(() => undefined) : entry;
+    if (found?.isDirectory()) {
+      if (!isLink || !(await leadsUp(folder, entry.name))) folders.push(entry.name);
+    } else if (found?.isFile()) files.push(entry.name);
   }
   return { folders: folders.sort(), files: files.sort() };
+}
+
+/** Whether a link in a folder leads to the folder itself or to one around it. */
+async function leadsUp(folder: string, link: string): Promise<boolean> {
+  const [place, target] = await Promise.all([realpath(folder), realpath(join(folder, link))]);
+  return place === target || place.startsWith(target.endsWith(sep) ? target : target + sep);
 }
 
 /** The error for a data set that is not where it is looked for. */
