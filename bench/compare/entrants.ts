@@ -65,8 +65,11 @@ export async function enter(peer: Peer, plan: Plan, workloads: Workloads): Promi
   const tool = await peer.install();
   const open = async (batchSize: number) => {
     const { folder, expected } = await workloads.of(batchSize);
-    const command = [tool, peer.script, folder, ...peer.args(plan.threads)];
-    const started = await PeerProcess.start(command, peerEnvironment(plan.threads), LIMIT_MS);
+    const { launcher } = peer;
+    const words = [tool, peer.script, folder, ...peer.args(plan.threads)];
+    const command = [...(launcher?.words(plan.threads) ?? []), ...words];
+    const environment = peerEnvironment(plan.threads);
+    const started = await PeerProcess.start(command, environment, LIMIT_MS, launcher?.signals);
     return { ...started, expected: peer.sharesBatch ? expected.shared : expected.whole };
   };
   const batchSize = peer.mayShrink ? await affordableBatch(plan, open) : plan.batchSize;

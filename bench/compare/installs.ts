@@ -42,6 +42,13 @@ export async function installPackages(): Promise<Tool> {
   return process.execPath;
 }
 
+/** Throws Error, with the command that installs it, where a program is not there. */
+export async function expectProgram(name: string, command: string): Promise<void> {
+  await run(name, ["--version"]).catch(() => {
+    throw new Error(`there is no ${name}: run ${command}`);
+  });
+}
+
 async function isSame(a: string, b: string): Promise<boolean> {
   const [first, second] = await Promise.all(
     [a, b].map((path) => readFile(path, "utf8").catch(() => undefined)),

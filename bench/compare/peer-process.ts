@@ -16,17 +16,31 @@ const turnLine = z.object({
   peak_rss_mb: z.number().optional(),
 });
 
+/** The signals that stop and kill a peer; SIGCONT continues it. */
+export interface PeerSignals {
+  readonly stop: NodeJS.Signals;
+  readonly kill: NodeJS.Signals;
+}
+
+const ownSignals: PeerSignals = { stop: "SIGSTOP", kill: "SIGKILL" };
+
 /**
  * The process of a peer. It reads numbers of steps from standard input and answers with lines of JSON.
- * Between its turns it is stopped with SIGSTOP, so that none of its threads spins.
+ * Between its turns it is stopped with a signal, so that none of its threads spins.
  */
 export class PeerProcess {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #lines: AsyncIterator<string>;
   readonly #closed: Promise<unknown>;
+  readonly #signals: PeerSignals;
   #output = "";
 
-  private constructor(command: string, args: readonly string[], env: NodeJS.ProcessEnv) {
+  private constructor(
+    [command = "", ...args]: readonly string[],
+    env: NodeJS.ProcessEnv,
+    signals: PeerSignals,
+  ) {
+    this.#signals = signals;
     this.#child = spawn(command, args, { env, stdio: ["pipe", "pipe", "pipe"] });
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
     // a program that cannot be started gives an error and then closes
@@ -43,11 +57,12 @@ export class PeerProcess {
    * and where it does not answer in `limitMs`.
    */
   static async start(
-    [command = "", ...args]: readonly string[],
+    command: readonly string[],
     env: NodeJS.ProcessEnv,
     limitMs: number,
+    signals = ownSignals,
   ): Promise<{ process: PeerProcess; version: string }> {
-    const process = new PeerProcess(command, args, env);
+    const process = new PeerProcess(command, env, signals);
     try {
       const { version } = await process.#answer(versionLine, limitMs);
       return { process, version };
@@ -65,7 +80,7 @@ export class PeerProcess {
     this.#signal("SIGCONT");
     this.#child.stdin.write(`${steps}\n`);
     const turn = await this.#answer(turnLine, limitMs);
-    this.#signal("SIGSTOP");
+    this.#signal(this.#signals.stop);
     return turn;
   }
 
@@ -80,11 +95,11 @@ export class PeerProcess {
 
   /** Kills it. */
   kill(): void {
-    this.#child.kill("SIGKILL");
+    this.#child.kill(this.#signals.kill);
   }
 
   /** Sends a signal. Windows has no such signals: there the threads of a peer may spin after its turn. */
-  #signal(name: "SIGCONT" | "SIGSTOP"): void {
+  #signal(name: NodeJS.Signals): void {
     if (platform() !== "win32") this.#child.kill(name);
   }
 

@@ -1,5 +1,13 @@
 import { fileURLToPath } from "node:url";
-import { installPackages, installVenv, type Tool } from "./installs.ts";
+import { expectProgram, installPackages, installVenv, type Tool } from "./installs.ts";
+import type { PeerSignals } from "./peer-process.ts";
+
+/** What starts a peer's program several times, and passes its signals on. */
+export interface Launcher {
+  readonly words: (threads: number) => readonly string[];
+  /** The signals that stop all its processes and end all of them. */
+  readonly signals: PeerSignals;
+}
 
 /** A program that is compared. It trains the workload of a folder. */
 export interface Peer {
@@ -10,6 +18,8 @@ export interface Peer {
    */
   readonly install: () => Promise<Tool>;
   readonly script: string;
+  /** The words in front of the program, and the signals of what they start: a launcher of several processes. */
+  readonly launcher?: Launcher;
   /** The arguments after the folder. */
   readonly args: (threads: number) => readonly string[];
   /** Whether it splits the batch among replicas, one per thread, and averages their gradients. */
@@ -35,10 +45,31 @@ function python(label: string, venv: string, script: string, ...args: string[]):
   return { label, install: () => installVenv(venv), script: scripts + script, args: () => args };
 }
 
+/** Open MPI's mpirun, which stops its ranks where it gets SIGTSTP, and ends them where it gets SIGTERM. */
+const mpirun: Launcher = {
+  words: (threads) => [
+    ...["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none"],
+    ...["--mca", "orte_forward_job_control", "1", "-n", String(threads)],
+  ],
+  signals: { stop: "SIGTSTP", kill: "SIGTERM" },
+};
+
 /** All peers in the order of the table. */
 export const peers = {
   shakenet: ours("ShakeNet", () => ["cpu", "1"]),
   "shakenet-replicas": ours("ShakeNet, a replica per thread", (threads) => ["cpu", String(threads)], true),
+  "shakenet-ranks": {
+    label: "ShakeNet, a rank of MPI per thread",
+    install: async () => {
+      await expectProgram("mpirun", "apt-get install openmpi-bin");
+      return process.execPath;
+    },
+    script: `${compiled}train-shakenet-ranks.js`,
+    launcher: mpirun,
+    args: () => [],
+    sharesBatch: true,
+  },
+  "shakenet-chunks": ours("ShakeNet, all steps of a turn in one call", () => ["cpu", "1", "chunk"]),
   "shakenet-wasm": ours("ShakeNet, wasm in Node", () => ["wasm", "1"]),
   "shakenet-webgpu": {
     label: "ShakeNet, WebGPU in Chromium",

@@ -19,11 +19,16 @@ export function ownPeak(): number {
 /**
  * Prints the version. Then reads a number of steps from each line of standard input, trains them, and
  * prints a Turn as a line of JSON. `train` returns when its last step is done. The process ends at the end
- * of the input.
+ * of the input, after `end`.
  */
-export async function serve(version: string, train: (steps: number) => Promise<Turn>): Promise<never> {
+export async function serve(
+  version: string,
+  train: (steps: number) => Promise<Turn>,
+  end?: () => Promise<void>,
+): Promise<never> {
   tell({ version });
   for await (const line of createInterface({ input: process.stdin })) tell(await train(Number(line)));
+  await end?.();
   process.exit();
 }
 

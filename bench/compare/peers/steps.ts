@@ -1,5 +1,5 @@
 import type * as Ort from "onnxruntime-common";
-import type { Trainer } from "../../../runtime/session/trainer.ts";
+import type { ChunkTrainer, Trainer } from "../../../runtime/session/trainer.ts";
 import type { NamedTensors } from "../../../runtime/session/training-session.ts";
 import { type Array32, LEARNING_RATE } from "../workload.ts";
 
@@ -48,4 +48,13 @@ export async function timeSteps(steps: number, step: () => Promise<number>): Pro
     ms.push(performance.now() - start);
   }
   return { ms, losses };
+}
+
+/** Takes some steps in one call of our session. Each step counts an equal share of the call's time. */
+export async function timeCall(session: ChunkTrainer, feeds: NamedTensors, steps: number): Promise<Turn> {
+  const start = performance.now();
+  const stacked = session.stack(Array.from({ length: steps }, () => feeds));
+  const { loss } = await session.runSteps(stacked, new Float32Array(steps).fill(LEARNING_RATE));
+  const ms = (performance.now() - start) / steps;
+  return { ms: Array.from({ length: steps }, () => ms), losses: Array.from(loss?.data ?? [], Number) };
 }
