@@ -7,7 +7,16 @@ import { at, decodeModel } from "../../graph-builder/index.ts";
 import { fromOrtTensor } from "../../runtime/device/tensors.ts";
 import { openDevice } from "../../runtime/node/index.ts";
 import { classNamesIn, openClassifier } from "../../shakenet/index.ts";
-import { callsOf, hold, keptCounts, keptIds, lessonOf, ownPage } from "../support/own-page.ts";
+import {
+  callsOf,
+  embedDevice,
+  hold,
+  keptCounts,
+  keptFeatures,
+  keptIds,
+  lessonOf,
+  ownPage,
+} from "../support/own-page.ts";
 import { ownClasses, pixelsOfPng } from "../support/own-photos.ts";
 import { writeFiles } from "../support/picture-folder.ts";
 import { shake } from "../support/shake.ts";
@@ -317,6 +326,25 @@ test("pictures that are removed while a training begins are left out with their 
   expect(await labelsInStore(page, rows)).toEqual(labels);
   expect(await page.isVisible("#own-stale")).toBe(true);
   expect(errors).toEqual([]);
+});
+
+test("features are computed on WebGPU where it is chosen, and are those of WebAssembly", async () => {
+  const featuresOn = async (device: "wasm" | "webgpu") => {
+    const { page, errors } = await openTab({ webgpu: true });
+    await page.click("#tab-classify");
+    await page.click(`#devices input[value=${device}]`);
+    await expect.poll(() => page.innerText(`#device-${device}`)).toMatch(/^▸ .* ms a picture/);
+    await page.click("#tab-your-pictures");
+    await addPhotos(page, 0, photosOf("leaf"));
+    await expect.poll(() => keptCounts(page)).toEqual([10, 10, 10]);
+    expect(await embedDevice(page)).toBe(device);
+    expect(errors).toEqual([]);
+    return keptFeatures(page);
+  };
+  const [wasm, webgpu] = [(await featuresOn("wasm")).flat(), (await featuresOn("webgpu")).flat()];
+  const most = Math.max(...wasm);
+  expect(wasm).toHaveLength(webgpu.length);
+  for (const [i, value] of wasm.entries()) expect(Math.abs(value - at(webgpu, i)) / most).toBeLessThan(1e-3);
 });
 
 /** The classes, counted from 0, of the pictures that have these features. */

@@ -82,6 +82,27 @@ export async function lessonOf(page: Page): Promise<GivenLesson> {
   return JSON.parse(await page.evaluate(() => document.documentElement.dataset["lesson"] ?? "null"));
 }
 
+/** The device that has computed the last features; null where none were computed. */
+export function embedDevice(page: Page): Promise<string | null> {
+  return page.evaluate(() => document.documentElement.getAttribute("data-embed-device"));
+}
+
+/** The features that the browser keeps, in the order of the pictures. */
+export function keptFeatures(page: Page): Promise<number[][]> {
+  return page.evaluate(async () => {
+    const result = <T>(request: IDBRequest<T>) =>
+      new Promise<T>((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error);
+      });
+    const database = await result(indexedDB.open("shakenet-pictures"));
+    const store = database.transaction("features").objectStore("features");
+    const found = await result<{ values: Float32Array }[]>(store.getAll());
+    database.close();
+    return found.map(({ values }) => [...values]);
+  });
+}
+
 /** How many pictures, files and features the browser keeps. */
 export async function keptCounts(page: Page): Promise<number[]> {
   return (await keptIds(page)).map(({ length }) => length);
@@ -140,8 +161,15 @@ function holdAndRecord(): void {
     const text = JSON.stringify({ classNames, labels, rows, heldOut: [...heldOut.labels] });
     document.documentElement.setAttribute("data-lesson", text);
   };
+  const recordDevice = ({ data }: MessageEvent<{ call?: string; result?: { device?: string } }>) => {
+    const device = data.result?.device;
+    if (data.call === "embed" && device) document.documentElement.setAttribute("data-embed-device", device);
+  };
+  const heard = new WeakSet<Worker>();
   const post = Worker.prototype.postMessage;
   Worker.prototype.postMessage = function (this: Worker, message: Message) {
+    if (!heard.has(this)) this.addEventListener("message", recordDevice);
+    heard.add(this);
     const { call = "", args } = message;
     const name = `calls_${call}`;
     const { dataset } = document.documentElement;

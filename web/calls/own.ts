@@ -1,4 +1,4 @@
-import type { Answer, Examples } from "./model.ts";
+import type { Answer, DeviceName, Examples } from "./model.ts";
 import type { Trained } from "./training.ts";
 
 /** The network whose features the pictures have: everything before its last layer. */
@@ -30,12 +30,18 @@ export interface OwnTrained extends Trained {
   readonly predictions: Uint8Array;
 }
 
+/** Features float [count, features], and the device that computed them. */
+export interface Embedded {
+  readonly features: Float32Array;
+  readonly device: DeviceName;
+}
+
 /** The functions of the worker for the tab Your pictures. `checkpoint` is the address of a network's file. */
 export interface OwnCalls {
   /** Loads the network whose features are used. */
   featureNetwork(checkpoint: string): Promise<FeatureNetworkInfo>;
-  /** The features of pictures uint8 [count, 3, 32, 32], float [count, features]. */
-  embed(checkpoint: string, images: Uint8Array): Promise<Float32Array>;
+  /** The features of pictures uint8 [count, 3, 32, 32], on the device that the page has chosen. */
+  embed(checkpoint: string, images: Uint8Array): Promise<Embedded>;
   /** Trains a new last layer of that network on features. */
   trainLastLayer(checkpoint: string, lesson: Lesson): Promise<OwnTrained>;
   /** Trains all of a small ShakeNet on pictures. */

@@ -1,13 +1,16 @@
 import { UserError } from "../../graph-builder/errors.ts";
 import { drawShapes } from "../../runtime/data/shapes.ts";
-import type { ModelCalls } from "../calls/model.ts";
+import type { DeviceName, ModelCalls } from "../calls/model.ts";
 import type { BranchGradients } from "./branch-gradients.ts";
 import { readModel } from "./models.ts";
 import type { Queue } from "./queue.ts";
 import { ShownModel } from "./shown-model.ts";
 
-/** The functions of the worker for the model that the page shows. */
-export function modelJob(queue: Queue): ModelCalls {
+/**
+ * The functions of the worker for the model that the page shows. `onChosen` is told of the device that the
+ * user, or the faster time, has chosen for it.
+ */
+export function modelJob(queue: Queue, onChosen: (device: DeviceName) => void): ModelCalls {
   let shown: ShownModel | undefined;
   let gradients: BranchGradients | undefined;
   const expectShown = () => {
@@ -28,7 +31,9 @@ export function modelJob(queue: Queue): ModelCalls {
     async chooseDevice(choice) {
       await expectShown().choose(choice);
       // another model may have been opened meanwhile
-      return expectShown().devices;
+      const { devices } = expectShown();
+      onChosen(devices.chosen);
+      return devices;
     },
     async drawExamples(count, from) {
       const { images, labels } = drawShapes("test", from + count, 0);

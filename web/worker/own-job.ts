@@ -3,7 +3,7 @@ import { UserError } from "../../graph-builder/errors.ts";
 import { floatData } from "../../runtime/device/tensors.ts";
 import type { Classifier } from "../../runtime/inference/classifier.ts";
 import { openClassifier } from "../../shakenet/classifier.ts";
-import type { Answer } from "../calls/model.ts";
+import type { Answer, DeviceName } from "../calls/model.ts";
 import type { OwnCalls, OwnStep } from "../calls/own.ts";
 import { openDevice } from "./devices.ts";
 import type { FeatureNetwork } from "./features.ts";
@@ -14,15 +14,25 @@ import { softmax } from "./softmax.ts";
  * The functions of the worker for the tab Your pictures. The compiler and the training are loaded with the
  * first call.
  */
-export function ownJob(queue: Queue, tell: (event: OwnStep) => void): OwnCalls {
+export function ownJob(queue: Queue, tell: (event: OwnStep) => void, chosen: () => DeviceName): OwnCalls {
   const networks = new FeatureNetworks(queue);
+  const embedOn = async (device: DeviceName, checkpoint: string, images: Uint8Array) => {
+    const network = await networks.get(checkpoint, device);
+    return { features: await queue.run(() => network.embed(images)), device };
+  };
   const trainings = new OneTraining();
   const classifier = new OwnClassifier(queue);
   return {
     featureNetwork: async (checkpoint) => (await networks.get(checkpoint)).info,
     async embed(checkpoint, images) {
-      const features = await networks.get(checkpoint);
-      return queue.run(() => features.embed(images));
+      const device = chosen();
+      try {
+        return await embedOn(device, checkpoint, images);
+      } catch (error) {
+        // a graphics card that fails is no reason to learn nothing
+        if (device === "wasm") throw error;
+        return embedOn("wasm", checkpoint, images);
+      }
     },
     trainLastLayer: (checkpoint, lesson) =>
       trainings.run(async (signal) => {
@@ -62,7 +72,7 @@ class OneTraining {
   }
 }
 
-/** The networks of checkpoints, by their addresses. */
+/** The networks of checkpoints, by their addresses and devices. */
 class FeatureNetworks {
   readonly #queue: Queue;
   readonly #networks = new Map<string, Promise<FeatureNetwork>>();
@@ -72,10 +82,11 @@ class FeatureNetworks {
   }
 
   /** The network of a checkpoint. Rejects with UserError where it cannot be loaded; a later call tries again. */
-  get(checkpoint: string): Promise<FeatureNetwork> {
-    const known = this.#networks.get(checkpoint) ?? this.#queue.run(() => openFeatures(checkpoint));
-    this.#networks.set(checkpoint, known);
-    known.catch(() => this.#networks.delete(checkpoint));
+  get(checkpoint: string, device: DeviceName = "wasm"): Promise<FeatureNetwork> {
+    const key = `${device} ${checkpoint}`;
+    const known = this.#networks.get(key) ?? this.#queue.run(() => openFeatures(checkpoint, device));
+    this.#networks.set(key, known);
+    known.catch(() => this.#networks.delete(key));
     return known;
   }
 }
@@ -116,7 +127,7 @@ class OwnClassifier {
   }
 }
 
-async function openFeatures(checkpoint: string): Promise<FeatureNetwork> {
+async function openFeatures(checkpoint: string, device: DeviceName): Promise<FeatureNetwork> {
   const response = await fetch(checkpoint).catch(() => undefined);
   if (!response?.ok)
     throw new UserError(`The network could not be loaded from ${checkpoint}: reload the page.`, {
@@ -124,5 +135,5 @@ async function openFeatures(checkpoint: string): Promise<FeatureNetwork> {
     });
   const { FeatureNetwork } = await import("./features.ts");
   const bytes = new Uint8Array(await response.arrayBuffer());
-  return FeatureNetwork.open(bytes, await openDevice("wasm"), "the page's checkpoint");
+  return FeatureNetwork.open(bytes, await openDevice(device), "the page's checkpoint");
 }

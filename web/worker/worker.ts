@@ -1,4 +1,5 @@
 import { UserError } from "../../graph-builder/errors.ts";
+import type { DeviceName } from "../calls/model.ts";
 import type {
   CallMessage,
   CallName,
@@ -17,12 +18,16 @@ import { Queue } from "./queue.ts";
 import { trainingJob } from "./training-job.ts";
 
 const queue = new Queue();
+/** The device that the page has chosen. */
+let chosen: DeviceName = "wasm";
 
 /** The functions of all jobs. A new job needs a line here and its functions in `protocol.ts`. */
 const calls: Calls = {
-  ...modelJob(queue),
+  ...modelJob(queue, (device) => {
+    chosen = device;
+  }),
   ...trainingJob(queue, tell),
-  ...ownJob(queue, tell),
+  ...ownJob(queue, tell, () => chosen),
 };
 
 function post(message: FromWorker): void {

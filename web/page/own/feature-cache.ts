@@ -49,9 +49,9 @@ export class FeatureCache {
       // they may all have been removed meanwhile
       if (pictures.size === 0) continue;
       const embedded = [...pictures.keys()];
-      const values = await this.#worker.call("embed", this.checkpoint, joined([...pictures.values()]));
+      const { features } = await this.#worker.call("embed", this.checkpoint, joined([...pictures.values()]));
       await this.#store.putFeatures(
-        embedded.map((id, i) => ({ id, network, values: values.slice(i * columns, (i + 1) * columns) })),
+        embedded.map((id, i) => ({ id, network, values: features.slice(i * columns, (i + 1) * columns) })),
       );
       for (const id of embedded) known.add(id);
     }
