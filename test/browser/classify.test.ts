@@ -37,27 +37,8 @@ async function give(page: Page, how: "drop" | "paste", name: string, type: strin
   );
 }
 
-/** Bytes of a page's objects, nodes and array buffers, after a garbage collection. */
-async function heapBytes(page: Page): Promise<number> {
-  await page.evaluate("gc()");
-  const session = await page.context().newCDPSession(page);
-  const usage = await session.send("Runtime.getHeapUsage");
-  await session.detach();
-  return Object.values(usage).reduce((sum, bytes) => sum + bytes, -usage.totalSize);
-}
-
-/** The resident memory of the page's process in bytes, with its worker and WebAssembly. */
-async function rendererMemory(page: Page): Promise<number> {
-  const session = await page.context().browser()?.newBrowserCDPSession();
-  const { processInfo = [] } = (await session?.send("SystemInfo.getProcessInfo")) ?? {};
-  await session?.detach();
-  const pages = processInfo.filter(({ type }) => type === "renderer");
-  const sizes = await Promise.all(pages.map(({ id }) => readFile(`/proc/${id}/statm`, "utf8")));
-  return sizes.reduce((sum, text) => sum + 4096 * Number(text.split(" ")[1]), 0);
-}
-
 test("the page opens with pictures classified as ONNX Runtime in Node classifies them", async () => {
-  const { page, errors } = await demo.open();
+  const { page, errors } = await demo.openCommon();
   await expectPercents(page, await expectedPercents(model(), example(0)));
   expect(await page.innerText("#picture-name")).toBe("circle");
   expect(await page.locator("#examples li").count()).toBe(20);
@@ -71,13 +52,14 @@ test("the page opens with pictures classified as ONNX Runtime in Node classifies
 });
 
 test("a cold start answers within three seconds", async () => {
-  const times: number[] = [];
-  for (let i = 0; i < 3; i++) {
+  let fastest = Number.POSITIVE_INFINITY;
+  // other programs may slow one start down, or two
+  for (let i = 0; i < 3 && fastest >= 3000; i++) {
     // the server sends cache-control: no-store, so every start is cold
     const { page } = await demo.open();
-    times.push(await page.evaluate("performance.now()"));
+    fastest = Math.min(fastest, await page.evaluate<number>("performance.now()"));
   }
-  expect(Math.min(...times)).toBeLessThan(3000);
+  expect(fastest).toBeLessThan(3000);
 });
 
 test("a network of CIFAR-10 opens with test pictures of CIFAR-10, which are a file beside the built page", async () => {
@@ -130,7 +112,7 @@ test("without the headers for threads the page runs on one thread, and says why"
 });
 
 test("a picture is classified after a click, a drop, a paste and the choice of a file", async () => {
-  const { page, errors } = await demo.open();
+  const { page, errors } = await demo.openCommon();
   await page.locator("#examples button").nth(3).click();
   await expectPercents(page, await expectedPercents(model(), example(3)));
   await give(page, "drop", "dropped.png", "image/png", 6);
@@ -151,7 +133,7 @@ test("a picture is classified after a click, a drop, a paste and the choice of a
 });
 
 test("a large picture's middle square is taken", async () => {
-  const { page, errors } = await demo.open();
+  const { page, errors } = await demo.openCommon();
   await page.evaluate(async () => {
     const canvas = new OffscreenCanvas(300, 160);
     const context = canvas.getContext("2d");
@@ -199,7 +181,7 @@ test("the camera's picture is classified", async () => {
 });
 
 test("wrong files and a missing camera become sentences, and the page goes on", async () => {
-  const { page, errors } = await demo.open();
+  const { page, errors } = await demo.openCommon();
   const sentence = () => page.innerText("#error p");
   await give(page, "drop", "notes.txt", "text/plain", "not a model");
   await expect.poll(sentence).toMatch(/^notes\.txt is not .+\.$/);
@@ -221,7 +203,7 @@ test("a model of another form, or a checkpoint, replaces the one shown", async (
   const other = "other.onnx";
   const form = ["--input", "uint8-nhwc", "--output", "probabilities"];
   expect(
-    await shake(demo.folder, "export", "run", "--checkpoint", "best", ...form, "--out", other),
+    await shake(demo.folder, "export", demo.run, "--checkpoint", "best", ...form, "--out", other),
   ).toMatchObject({
     code: 0,
   });
@@ -250,57 +232,8 @@ test("WebGPU gives the same answers as wasm to a click, a drop and a paste, and 
   expect(errors).toEqual([]);
 });
 
-test("2,000 classifications and 20 trainings leave the memory as it was", { timeout: 600_000 }, async () => {
-  const { page, errors } = await demo.open();
-  await page.click("input[value=wasm]");
-  const classify = (times: number) =>
-    page.evaluate(async (times) => {
-      const buttons = [...document.querySelectorAll<HTMLButtonElement>("#examples button")];
-      const status = document.querySelector("#status");
-      for (let i = 0; i < times; i++) {
-        const name = i % 2 === 0 ? "ring" : "star";
-        buttons[i % 2 === 0 ? 1 : 6]?.click();
-        while (!status?.textContent?.startsWith(`${name}: `)) await new Promise((done) => setTimeout(done));
-      }
-    }, times);
-  const train = async () => {
-    await page.click("#tab-train");
-    await page.click("#start-training");
-    // the network before is neither used nor downloaded
-    if (await page.isVisible("#ask")) await page.click("#ask-yes");
-    const status = () => page.innerText("#training-status");
-    await expect.poll(status, { timeout: 120_000 }).not.toMatch(/^Done/);
-    await expect.poll(status, { timeout: 120_000 }).toMatch(/^Done/);
-    await page.click("#tab-classify");
-  };
-  const small = { width: "4", images: "500", batchSize: "128", device: "wasm" };
-  await page.click("#tab-train");
-  for (const [name, value] of Object.entries(small))
-    await page.selectOption(`#train-form [name=${name}]`, value);
-  await page.fill("#train-form [name=epochs]", "1");
-  await page.click("#tab-classify");
-  const heaps: number[] = [];
-  const sizes: number[] = [];
-  for (let round = 0; round < 20; round++) {
-    await train();
-    await classify(100);
-    heaps.push(await heapBytes(page));
-    sizes.push(await rendererMemory(page));
-  }
-  // the first three rounds warm up; medians leave out single collections
-  const median = (bytes: number[]) =>
-    at(
-      bytes.toSorted((a, b) => a - b),
-      bytes.length >> 1,
-    );
-  const growth = (bytes: number[]) => median(bytes.slice(-5)) - median(bytes.slice(3, 8));
-  expect(growth(heaps)).toBeLessThan(3e6);
-  expect(growth(sizes)).toBeLessThan(30e6);
-  expect(errors).toEqual([]);
-});
-
 test("the keyboard moves between tabs and pictures, and answers are announced", async () => {
-  const { page, errors } = await demo.open();
+  const { page, errors } = await demo.openCommon();
   await page.focus("#tab-classify");
   await page.keyboard.press("ArrowRight");
   expect(await page.isVisible("#shake")).toBe(true);
@@ -311,13 +244,13 @@ test("the keyboard moves between tabs and pictures, and answers are announced", 
   expect(await page.isVisible("#classify")).toBe(true);
   await page.focus("#examples li:nth-child(3) button");
   await page.keyboard.press("Enter");
-  await expect.poll(() => page.innerText("#status")).toMatch(/^crescent: Recognised as \w+ \([\d.]+ %\)$/);
+  await expect.poll(() => page.innerText("#status")).toMatch(/^crescent: Recognised as \w+ \([\d.]+\s%\)$/);
   expect(await page.getAttribute("#status", "role")).toBe("status");
   expect(errors).toEqual([]);
 });
 
 test("every control has a name for screen readers, and every tab fits a phone in light and in dark", async () => {
-  const { page, errors } = await demo.open();
+  const { page, errors } = await demo.openCommon();
   const nameless = await page.evaluate(() =>
     [...document.querySelectorAll("button, input:not([hidden]), select, canvas[role=img]")]
       .filter((element) => {
@@ -331,6 +264,10 @@ test("every control has a name for screen readers, and every tab fits a phone in
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width: 360, height: 700 });
+    const tops = await page
+      .locator("[role=tab]")
+      .evaluateAll((all) => all.map((each) => each.getBoundingClientRect().top));
+    expect(new Set(tops).size).toBe(1);
     for (const tab of ["classify", "shake", "train", "your-pictures"]) {
       await page.click(`#tab-${tab}`);
       expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);

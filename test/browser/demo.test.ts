@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { expect, test } from "vitest";
-import { demoSite } from "../support/demo-site.ts";
+import { demoSite, packagedSite } from "../support/demo-site.ts";
 
 const demo = demoSite();
 
@@ -16,12 +16,8 @@ function site(args: readonly string[]): Promise<{ code: number; output: string }
 }
 
 test("without a run the page has the network of the package, whose drawings it recognises", async () => {
-  const { packagedModel } = await import("../../web/site/site-model.ts");
-  const { buildSite } = await import("../../web/site/build.ts");
-  const folder = join(demo.folder, "packaged-site");
-  await buildSite(folder, await packagedModel());
-  const { page, errors } = await demo.open({ site: folder });
-  expect(await page.innerText("#model-line")).toBe("ShakeNet 14 2x32d on cifar10, test accuracy 94.7 %");
+  const { page, errors } = await demo.open({ site: await packagedSite() });
+  expect(await page.innerText("#model-line")).toBe("ShakeNet 14 2x32d on cifar10, test accuracy 94.7\u00a0%");
   expect(await page.innerText("#examples-title")).toBe("Drawings of its classes (not used for training)");
   expect(await page.isVisible("#more-examples")).toBe(false);
   expect(await page.locator("#examples li").count()).toBe(20);

@@ -7,7 +7,7 @@ const PIXELS = 3 * 32 * 32;
 const demo = demoSite();
 
 async function openShake() {
-  const opened = await demo.open();
+  const opened = await demo.openCommon();
   // the tab opens with the least certain picture; these tests use the first one
   await opened.page.locator("#examples button").first().click();
   await opened.page.click("#tab-shake");
@@ -108,7 +108,7 @@ test("the backward graph gives a branch no gradient where beta leaves it none", 
   expect(errors).toEqual([]);
 });
 
-test("twelve blocks wrap where a stage ends, on every width", async () => {
+test("twelve blocks wrap where a stage ends, and have numbers that can be read, on every width", async () => {
   const { page, errors } = await demo.open();
   await shake(demo.folder, "build-graph", "--depth", "26", "--width", "4", "--out", "deep");
   await page.setInputFiles("#model-file", join(demo.folder, "deep", "checkpoint"));
@@ -124,6 +124,10 @@ test("twelve blocks wrap where a stage ends, on every width", async () => {
       .locator("#blocks li")
       .evaluateAll((all) => all.map((each) => each.getBoundingClientRect().top));
     expect(tops.filter((top) => top === tops[0])).toHaveLength(columns);
+    const heights = await page
+      .locator("#blocks text")
+      .evaluateAll((all) => all.map((each) => each.getBoundingClientRect().height));
+    expect(Math.min(...heights)).toBeGreaterThan(10);
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
   }
   expect(errors).toEqual([]);

@@ -78,13 +78,15 @@ test("a worker that is missing or refused is a sentence, whatever is tried after
 });
 
 test("a main script that is missing or refused is a sentence, and an early one is not shown", async () => {
-  for (const status of [404, 200]) {
+  const refusals = [404, 200].map(async (status) => {
     const { page, close } = await openWithout(/\/assets\/index-.*\.js/, status);
     expect(await page.isVisible("#not-started")).toBe(false);
     await expect.poll(() => page.isVisible("#not-started")).toBe(true);
     expect(await page.innerText("#not-started")).toMatch(/^The page has not started\. .+\.$/);
     await close();
-  }
+  });
+  // it is shown after four seconds
+  await Promise.all(refusals);
   const { page } = await demo.open();
   expect(await page.locator("#not-started").count()).toBe(0);
 });

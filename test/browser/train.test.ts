@@ -52,6 +52,7 @@ test("a short training lowers the loss, the page stays responsive, and the train
     .poll(() => page.innerText("#training-status"), { timeout: 90_000 })
     .toMatch(/^Done\. Test accuracy/);
   expect(await fact(page, "loss")).toBeLessThan(first);
+  expect(await page.innerText("#training-facts")).not.toContain("left");
   expect(await page.locator("#live-blocks li").count()).toBe(3);
   expect(await page.innerText("#live-blocks li:first-child .numbers")).toMatch(
     /^alpha 0\.\d\d, beta 0\.\d\d$/,

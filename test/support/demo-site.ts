@@ -1,18 +1,43 @@
-import { readFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, inject } from "vitest";
 import { drawShapes } from "../../runtime/data/shapes.ts";
 import { fromOrtTensor } from "../../runtime/device/tensors.ts";
 import { openDevice } from "../../runtime/node/index.ts";
 import { openClassifier } from "../../shakenet/index.ts";
 import { buildSite } from "../../web/site/build.ts";
 import { serveSite } from "../../web/site/server.ts";
-import { modelOfRun } from "../../web/site/site-model.ts";
+import { modelOfRun, packagedModel } from "../../web/site/site-model.ts";
 import { openBrowser, openPage, serveFolders } from "./browser.ts";
 import { shake, temporaryFolder } from "./shake.ts";
 
 const flags = "--width 4 --train-limit 400 --test-limit 40 --epochs 2 --batch-size 16 --threads 2";
+
+/**
+ * A folder that the test files share, which run one after the other: the first one that asks for it makes it.
+ */
+async function shared(name: string, make: (folder: string) => Promise<void>): Promise<string> {
+  const [folder, part] = [join(inject("sharedFolder"), name), join(inject("sharedFolder"), `${name}.part`)];
+  if (existsSync(folder)) return folder;
+  await rm(part, { recursive: true, force: true });
+  await make(part);
+  await rename(part, folder);
+  return folder;
+}
+
+/** The built page with the network of the package. */
+export function packagedSite(): Promise<string> {
+  return shared("packaged-site", async (folder) => buildSite(folder, await packagedModel()));
+}
+
+function shortRun(): Promise<string> {
+  return shared("run", async (folder) => {
+    const run = ["train", ...flags.split(" "), "--run-dir", folder];
+    expect(await shake(inject("sharedFolder"), ...run)).toMatchObject({ code: 0 });
+  });
+}
 
 /** How the page is served and opened. */
 interface OpenOptions {
@@ -26,14 +51,23 @@ interface OpenOptions {
   readonly prepare?: (page: Page) => Promise<void>;
 }
 
+/** An opened page, and what it has told of errors. */
+interface OpenedPage {
+  readonly page: Page;
+  readonly errors: string[];
+}
+
 /**
  * The built page with the network of a short run of the command line, or of the run in SHAKE_DEMO_RUN. It is
  * served with or without the headers that threads need.
  */
 export function demoSite() {
   const folder = temporaryFolder();
-  const run = process.env["SHAKE_DEMO_RUN"] ?? join(folder, "run");
+  const run = process.env["SHAKE_DEMO_RUN"] ?? join(inject("sharedFolder"), "run");
+  const builtSite = join(inject("sharedFolder"), "site");
   const opened: { close(): Promise<void> }[] = [];
+  const kept: { close(): Promise<void> }[] = [];
+  let common: Promise<OpenedPage> | undefined;
   const browsers = new Map<boolean, Promise<Browser>>();
   // measuring WebGPU in software takes seconds, so only the tests that need WebGPU have it
   const browserWith = (webgpu: boolean) => {
@@ -43,8 +77,8 @@ export function demoSite() {
   };
 
   beforeAll(async () => {
-    expect(await shake(folder, "train", ...flags.split(" "), "--run-dir", "run")).toMatchObject({ code: 0 });
-    await buildSite(join(folder, "site"), await modelOfRun(run));
+    if (!process.env["SHAKE_DEMO_RUN"]) await shortRun();
+    await shared("site", async (site) => buildSite(site, await modelOfRun(run)));
   }, 120_000);
 
   // an open page holds hundreds of megabytes and keeps running after its test
@@ -53,6 +87,7 @@ export function demoSite() {
   });
 
   afterAll(async () => {
+    for (const thing of kept) await thing.close();
     for (const browser of browsers.values()) await (await browser).close();
   });
 
@@ -60,31 +95,45 @@ export function demoSite() {
     isolated = true,
     webgpu = false,
     hash = "",
-    site = join(folder, "site"),
+    site = builtSite,
     prepare = async () => {},
-  }: OpenOptions) => {
+    until = opened,
+  }: OpenOptions & { until?: typeof opened }): Promise<OpenedPage> => {
     // under the headers of the demo's server, every test sees that the page obeys its policy
     const server = isolated ? await serveSite(site, { port: 0 }) : await serveFolders({ "/": site });
     const { page, errors } = await openPage(await browserWith(webgpu), "about:blank");
-    opened.push(page, server);
+    until.push(page, server);
     await prepare(page);
     await page.goto(`${server.origin}/${hash}`);
     return { page, errors };
   };
 
+  const open = async (options: OpenOptions & { until?: typeof opened } = {}) => {
+    const opened = await openBare(options);
+    await opened.page.locator("#examples li").nth(19).waitFor({ state: "attached" });
+    // waitForFunction evaluates text in the page, which its Content-Security-Policy refuses
+    await expect.poll(() => opened.page.textContent("#timing"), { timeout: 20_000 }).not.toBe("");
+    return opened;
+  };
+
   return {
-    site: join(folder, "site"),
+    site: builtSite,
     run,
     folder,
     /** Opens the page. */
     openBare,
     /** Opens the page and waits for its first answer. */
-    async open(options: OpenOptions = {}) {
-      const opened = await openBare(options);
-      await opened.page.locator("#examples li").nth(19).waitFor({ state: "attached" });
-      // waitForFunction evaluates text in the page, which its Content-Security-Policy refuses
-      await expect.poll(() => opened.page.textContent("#timing"), { timeout: 20_000 }).not.toBe("");
-      return opened;
+    open: (options: OpenOptions = {}) => open(options),
+    /**
+     * The tab Classify of a page that the tests of a file share, because a page takes seconds to open. It is as
+     * the test before has left it.
+     */
+    async openCommon(): Promise<OpenedPage> {
+      common ??= open({ until: kept });
+      const { page } = await common;
+      await page.setViewportSize({ width: 1280, height: 720 });
+      await page.click("#tab-classify");
+      return common;
     },
   };
 }

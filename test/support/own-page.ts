@@ -1,10 +1,9 @@
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll } from "vitest";
-import { buildSite } from "../../web/site/build.ts";
 import { serveSite } from "../../web/site/server.ts";
-import { packagedModel } from "../../web/site/site-model.ts";
 import { openBrowser, openPage } from "./browser.ts";
+import { packagedSite } from "./demo-site.ts";
 import { ownClasses, ownPhoto } from "./own-photos.ts";
 import { writeFiles } from "./picture-folder.ts";
 import { temporaryFolder } from "./shake.ts";
@@ -24,8 +23,8 @@ export interface GivenLesson {
  */
 export function ownPage() {
   const folder = temporaryFolder();
-  const site = join(folder, "site");
   const opened: { close(): Promise<void> }[] = [];
+  let site: string;
   const browsers = new Map<boolean, Promise<Browser>>();
   const browserWith = (webgpu: boolean) => {
     const browser = browsers.get(webgpu) ?? openBrowser({ webgpu });
@@ -34,7 +33,7 @@ export function ownPage() {
   };
 
   beforeAll(async () => {
-    await buildSite(site, await packagedModel());
+    site = await packagedSite();
     for (const name of ownClasses)
       for (let i = 0; i < 13; i++)
         writeFiles(folder, { [`${i < 10 ? "photos" : "new"}/${name}/${i}.png`]: await ownPhoto(name, i) });

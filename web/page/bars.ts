@@ -78,8 +78,9 @@ export function className(classNames: readonly string[], index: number): string 
   return classNames[index]?.replaceAll("_", " ") ?? `class ${index}`;
 }
 
+/** A share as percent, with a space at which no line breaks. */
 export function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
+  return `${(100 * share).toFixed(1)}\u00a0%`;
 }
 
 function makeRow(): Row {

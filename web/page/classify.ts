@@ -178,7 +178,7 @@ export class ClassifyTab implements TabContent {
 }
 
 function showModel(model: ModelInfo): void {
-  const accuracy = model.testAccuracy === undefined ? undefined : `${model.testAccuracy.toFixed(1)} %`;
+  const accuracy = model.testAccuracy === undefined ? undefined : percent(model.testAccuracy / 100);
   const line = [model.network ?? model.name, model.data && `on ${model.data}`].filter(Boolean).join(" ");
   find("model-line", HTMLParagraphElement).textContent = accuracy
     ? `${line}, test accuracy ${accuracy}`

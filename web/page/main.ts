@@ -21,8 +21,17 @@ const page: Page = { worker, store, messages, openModel, feedModel, showTab: (id
 row.create(page);
 find("not-started", HTMLElement).remove();
 
+/** Whether the page has found no model to open first. */
+let isBare = false;
+
+function sayNoModel(): void {
+  messages.say("The page has no model yet.");
+}
+
 worker.listen((event) => {
-  if (event.type === "download") messages.downloading(event.received, event.total);
+  if (event.type !== "download") return;
+  messages.downloading(event.received, event.total);
+  if (isBare && event.received >= event.total) sayNoModel();
 });
 
 let opened: ModelFile | undefined;
@@ -30,6 +39,7 @@ let isOpening = false;
 
 async function openModel(file: ModelFile): Promise<void> {
   isOpening = true;
+  isBare = false;
   try {
     const { info, devices } = await worker.call("open", file);
     opened = file;
@@ -64,6 +74,8 @@ connectCamera(messages, (picture) => store.set({ picture, isPictureChosen: true 
 
 void messages.guard(async () => {
   const model = await firstModel();
-  if (model) await openModel(model);
-  else messages.say("The page has no model yet.");
+  if (model) return openModel(model);
+  isBare = true;
+  store.set({ model: undefined });
+  sayNoModel();
 });

@@ -8,6 +8,7 @@ import type {
 } from "../calls/training.ts";
 import type { WorkerEvent } from "../protocol.ts";
 import { ask } from "./ask.ts";
+import { percent } from "./bars.ts";
 import { deviceTitle } from "./classify.ts";
 import { find, showFacts } from "./dom.ts";
 import { download } from "./download.ts";
@@ -107,6 +108,8 @@ export class TrainTab implements TabContent {
     try {
       const { finished, step } = await train();
       this.#isFinished = finished;
+      const { left: _, ...facts } = this.#facts;
+      this.#showFacts(facts);
       const accuracy = this.#facts["test"] ? ` Test accuracy ${this.#facts["test"]}.` : "";
       this.#status.textContent = finished ? `Done.${accuracy}` : `Stopped after step ${step}.${accuracy}`;
     } catch (error) {
@@ -143,7 +146,7 @@ export class TrainTab implements TabContent {
     find("training-progress", HTMLProgressElement).value = last.step / last.steps;
     this.#showFacts({
       step: `${last.step} of ${last.steps}`,
-      ...(record ? { test: formatPercent(record.test_accuracy) } : {}),
+      ...(record ? { test: percent(record.test_accuracy / 100) } : {}),
     });
     if (record) await this.#view.showEpoch(predictions);
   }
@@ -198,7 +201,7 @@ export class TrainTab implements TabContent {
       epoch: `${epoch}`,
       step: `${step} of ${steps}`,
       loss: loss.toFixed(3),
-      accuracy: formatPercent(accuracy),
+      accuracy: percent(accuracy / 100),
       test: this.#facts["test"] ?? "–",
       "steps/s": stepsPerSecond.toFixed(1),
       left: formatSeconds(secondsLeft),
@@ -207,7 +210,7 @@ export class TrainTab implements TabContent {
 
   #showEpoch({ record, predictions }: TrainingEpoch): void {
     this.#charts.addEpoch(record);
-    this.#showFacts({ ...this.#facts, test: formatPercent(record.test_accuracy) });
+    this.#showFacts({ ...this.#facts, test: percent(record.test_accuracy / 100) });
     // the checkpoint of the epoch is saved after its evaluation
     void this.#page.messages.guard(() => this.#view.showEpoch(predictions));
   }
@@ -216,10 +219,6 @@ export class TrainTab implements TabContent {
     this.#facts = facts;
     showFacts(find("training-facts", HTMLElement), facts);
   }
-}
-
-function formatPercent(percent: number): string {
-  return `${percent.toFixed(1)} %`;
 }
 
 function formatSeconds(seconds: number): string {
