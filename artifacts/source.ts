@@ -6,6 +6,7 @@ import {
   type Model,
   UserError,
   withDataInside,
+  withInferenceLayers,
   withOwnStatistics,
 } from "../graph-builder/index.ts";
 import { type Loss, valuesOfLoss } from "./losses.ts";
@@ -29,14 +30,14 @@ export interface SourceOptions {
 }
 
 /**
- * The file of a model, with a last layer for another number of classes where they are given; undefined for a
- * graph, which has no file. Throws UserError where the last layer cannot be told.
+ * The file of a model, in inference form, with a last layer for another number of classes where they are
+ * given; undefined for a graph, which has no file. Throws UserError where the last layer cannot be told.
  */
 export function sourceOf(trained: Uint8Array | Model | Graph, options: SourceOptions): Source | undefined {
   const { externalData = new Map<string, Uint8Array>(), classes, seed = 0 } = options;
   if (trained instanceof Graph) return expectNoClasses(classes);
   const file = trained instanceof Uint8Array ? withDataInside(trained, externalData) : encodeModel(trained);
-  const bytes = withOwnStatistics(file);
+  const bytes = withOwnStatistics(withInferenceLayers(file));
   const isRead = trained instanceof Uint8Array || bytes !== file;
   const model = isRead ? decoded(bytes) : trained;
   if (classes === undefined) return { bytes, model };

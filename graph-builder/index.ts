@@ -53,6 +53,7 @@ export { type DecodeOptions, decodeModel } from "./onnx/decode.ts";
 export { type ExternalData, externalLocations, withDataInside } from "./onnx/external-data.ts";
 export { withMetadata } from "./onnx/file-metadata.ts";
 export { withElements, withoutElements } from "./onnx/file-tensors.ts";
+export { withInferenceLayers } from "./onnx/inference-layers.ts";
 export { decodeMetadata } from "./onnx/metadata.ts";
 export { encodeModel } from "./onnx/model.ts";
 export { decodeOutline, type Outline } from "./onnx/outline.ts";
