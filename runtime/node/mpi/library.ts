@@ -113,13 +113,19 @@ function missing(
   named: string | undefined,
   others: readonly string[],
 ): UserError {
-  const where = named
-    ? `${named}, which ${LIBRARY_VARIABLE} names, is no library of MPI that can be loaded`
-    : `No library of MPI is found (${abis.map(({ library }) => library).join(", ")})`;
-  const wrong = others.length > 0 ? `, and ${others.join("; ")} cannot be started by ${launcher}` : "";
-  const next = named ? "name another" : `install one, or name its path in ${LIBRARY_VARIABLE}`;
-  return new UserError(`${where}${wrong}: ${next}.`, {
+  const versions = [...new Set(others)].join("; ");
+  const names = abis.map(({ library }) => library).join(", ");
+  const advice = `is found (${names}): install one, or name its path in ${LIBRARY_VARIABLE}.`;
+  const fault = versions
+    ? `${versions}, which ${launcher} cannot start`
+    : "no library of MPI that can be loaded";
+  const sentence = named
+    ? `${named}, which ${LIBRARY_VARIABLE} names, is ${fault}: name another.`
+    : versions
+      ? `${launcher} cannot start ${versions}, and no other library of MPI ${advice}`
+      : `No library of MPI ${advice}`;
+  return new UserError(sentence, {
     code: "mpi-missing",
-    details: { launcher, path: named, found: others },
+    details: { launcher, path: named, found: [...new Set(others)] },
   });
 }

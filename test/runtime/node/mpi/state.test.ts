@@ -1,6 +1,7 @@
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { loadMpi } from "../../../../runtime/node/mpi/library.ts";
 import { mpiNeeds } from "../../../../runtime/node/mpi/needs.ts";
 import { launcherNamed, type MpiState, mpiState } from "../../../../runtime/node/mpi/state.ts";
 import { hasMpirun } from "../../../support/mpirun.ts";
@@ -10,7 +11,8 @@ const folder = temporaryFolder();
 const shake = "npx shake";
 
 function launcher(name: string, text: string): void {
-  const path = join(folder, name);
+  mkdirSync(join(folder, "bin"), { recursive: true });
+  const path = join(folder, "bin", name);
   writeFileSync(path, `#!/bin/sh\necho '${text}'\n`);
   chmodSync(path, 0o755);
 }
@@ -42,17 +44,28 @@ test("where nothing of MPI is there, each thing has its next command", async () 
   ]);
 });
 
+test("a library in the folder lib beside the launcher is named where the loader finds none that fits", () => {
+  const state: MpiState = {
+    koffi: "3.3.4",
+    launchers: [{ path: "/venv/bin/mpiexec", name: "MPICH", version: "HYDRA build details:" }],
+    library: "MPICH cannot start Open MPI v4.1.4, and no other library of MPI is found (libmpi.so.40).",
+    beside: "/venv/lib/libmpi_abi.so.1",
+    ranks: undefined,
+  };
+  expect(mpiNeeds(state, shake)[1]?.next).toBe("run `export SHAKE_MPI_LIBRARY=/venv/lib/libmpi_abi.so.1`");
+  expect(mpiNeeds({ ...state, beside: undefined }, shake)[1]?.next).toBe(state.library);
+});
+
 test("launchers are found in PATH, and a library that the variable names wrongly is told of", async () => {
-  launcher("mpiexec", "HYDRA build details:");
+  launcher("mpiexec", "HYDRA build details:\n    Version:    5.0.2");
   launcher("srun", "slurm 23.11.4");
-  const state = await mpiState({
-    PATH: `/nowhere:${folder}`,
-    SHAKE_MPI_LIBRARY: "/nowhere/libmpi.so.12",
-  });
+  const given = { PATH: `/nowhere:${folder}/bin`, SHAKE_MPI_LIBRARY: "/nowhere/libmpi.so.12" };
+  const state = await mpiState(given);
   expect(state.koffi).toMatch(/^\d+\.\d+\.\d+$/);
+  const [mpiexec, srun] = [join(folder, "bin/mpiexec"), join(folder, "bin/srun")];
   expect(state.launchers).toEqual([
-    { path: join(folder, "mpiexec"), name: "MPICH", version: "HYDRA build details:" },
-    { path: join(folder, "srun"), name: "Slurm", version: "slurm 23.11.4" },
+    { path: mpiexec, name: "MPICH", version: "MPICH 5.0.2" },
+    { path: srun, name: "Slurm", version: "slurm 23.11.4" },
   ]);
   const [, library, launchers] = mpiNeeds(state, shake);
   expect(library).toEqual({
@@ -60,9 +73,10 @@ test("launchers are found in PATH, and a library that the variable names wrongly
     found: undefined,
     next: "/nowhere/libmpi.so.12, which SHAKE_MPI_LIBRARY names, is no library of MPI that can be loaded: name another.",
   });
-  expect(launchers?.found).toBe(
-    `${join(folder, "mpiexec")} (HYDRA build details:), ${join(folder, "srun")} (slurm 23.11.4)`,
-  );
+  expect(launchers?.found).toBe(`${mpiexec} (MPICH 5.0.2), ${srun} (slurm 23.11.4)`);
+  mkdirSync(join(folder, "lib"));
+  writeFileSync(join(folder, "lib/libmpi.so.12"), "");
+  expect((await mpiState(given)).beside).toBe(join(folder, "lib/libmpi.so.12"));
 });
 
 test("ranks of a launcher are told with their place, and variables that make no sense with a sentence", async () => {
@@ -79,4 +93,14 @@ test.runIf(hasMpirun)("a library that the loader finds is told with its version 
   const [, library, launchers] = mpiNeeds(await mpiState(), shake);
   expect(library?.found).toMatch(/^\S.* v?\d+\.\d+.*, by .* ABI, \/.*libmpi.*\.so\.\d+/);
   expect(launchers?.found).toMatch(/\/mpirun \(.*\d+\.\d+/);
+});
+
+test.runIf(hasMpirun)("a library that another launcher starts is refused with both names", async () => {
+  const found = mpiNeeds(await mpiState(), shake)[1]?.found ?? "";
+  const [version] = found.split(", by ");
+  const error = await loadMpi("MPICH", "libmpi.so.40").catch((reason: unknown) => reason);
+  expect(error).toHaveProperty(
+    "message",
+    `libmpi.so.40, which SHAKE_MPI_LIBRARY names, is ${version}, which MPICH cannot start: name another.`,
+  );
 });
