@@ -4,6 +4,9 @@ import type { Message } from "./schema.ts";
 type IAttribute = Message<"AttributeProto">;
 type LinearAttribute = "coefficients" | "intercepts";
 
+/** The operators of ai.onnx.ml whose weights are attributes. */
+export const linearOperators: readonly string[] = ["LinearClassifier", "LinearRegressor"];
+
 /** Numbers in an attribute of a node that are a constant of the graph. */
 export interface AttributeWeight {
   readonly attribute: LinearAttribute | "value_float" | "value_floats";
@@ -25,8 +28,7 @@ export function linearWeightName(outputs: readonly string[], attribute: LinearAt
 export function attributeWeights(node: INode): AttributeWeight[] {
   const { domain = "", opType = "", attribute = [], output: [output = ""] = [] } = node;
   const given = (name: string): IAttribute => attribute.find((each) => each.name === name) ?? {};
-  if (domain === "ai.onnx.ml" && ["LinearClassifier", "LinearRegressor"].includes(opType))
-    return linearWeights(node, given);
+  if (domain === "ai.onnx.ml" && linearOperators.includes(opType)) return linearWeights(node, given);
   if (domain !== "" || opType !== "Constant") return [];
   const { floats } = given("value_floats");
   if (floats) return [{ attribute: "value_floats", name: output, dims: [floats.length] }];

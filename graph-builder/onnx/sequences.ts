@@ -68,6 +68,9 @@ const readers: Readonly<Record<string, Reader>> = {
   },
 };
 
+/** The operators that make or read sequences of a known number of tensors. */
+export const sequenceOperators: readonly string[] = Object.keys(readers);
+
 function input({ inputs }: ForeignNode, index: number): Value {
   return inputs[index] ?? refuse(`input ${index} is missing`);
 }

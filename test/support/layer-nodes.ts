@@ -1,3 +1,4 @@
+import { floats } from "../../graph-builder/index.ts";
 import type { Case } from "./check-gradient.ts";
 import type { ForeignNode } from "./foreign-node.ts";
 import { apart, distinct, integers, normal } from "./random-tensor.ts";
@@ -194,4 +195,17 @@ const normalizations: readonly LayerNode[] = [
 ];
 
 /** Layers in the forms of files. */
-export const layerNodes: readonly LayerNode[] = [...windows, ...normalizations];
+const activations: readonly LayerNode[] = [
+  ...["none", "tanh"].map((approximate) =>
+    layer("Gelu", 20, `approximate ${approximate}`, [["X", normal(["batch", 3])]], {
+      approximate: ["string", approximate],
+    }),
+  ),
+  layer("Swish", 24, "alpha 2", [["X", normal(["batch", 3])]], { alpha: ["float", 2] }, { kernel: false }),
+  layer("CastLike", 15, "to the same type", [
+    ["X", normal(["batch", 3])],
+    ["like", floats([1])],
+  ]),
+];
+
+export const layerNodes: readonly LayerNode[] = [...windows, ...normalizations, ...activations];

@@ -1,7 +1,7 @@
 import { floats, int64s } from "../../graph-builder/index.ts";
 import type { ForeignNode } from "./foreign-node.ts";
 import type { LayerNode } from "./layer-nodes.ts";
-import { apart, integers, normal, positive } from "./random-tensor.ts";
+import { apart, type Input, integers, normal } from "./random-tensor.ts";
 
 const domain = "ai.onnx.ml";
 
@@ -61,14 +61,22 @@ const regressors: readonly LayerNode[] = [
   }),
 ];
 
+/** Rows with one largest element, which is positive. */
+const rows: Input = { shape: [2, 3], tensor: floats([1, 2.5, -3, 3, 0.5, 0.25], [2, 3]) };
+
 /** Operators of ai.onnx.ml that are read. */
 export const machineLearningNodes: readonly LayerNode[] = [
   ...classifiers,
   ...regressors,
+  node("Scaler", "by column", { offset: ["floats", [1, -2, 0]], scale: ["floats", [0.5, 3, 1]] }),
+  node("Imputer", "a number", {
+    imputed_value_floats: ["floats", [1, 2, 3]],
+    replaced_value_float: ["float", 7],
+  }),
   ...["L1", "L2"].map((norm) =>
     node("Normalizer", norm, { norm: ["string", norm] }, { inputs: [["X", apart(["batch", 4])]] }),
   ),
-  node("Normalizer", "MAX", { norm: ["string", "MAX"] }, { inputs: [["X", positive(["batch", 4])]] }),
+  node("Normalizer", "MAX", { norm: ["string", "MAX"] }, { inputs: [["X", rows]] }),
   node(
     "Normalizer",
     "a row of zeros",

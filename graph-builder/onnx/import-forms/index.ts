@@ -15,7 +15,7 @@ import { tensors } from "./tensors.ts";
 import { windows } from "./windows.ts";
 
 /** The operators without a counterpart among ours, and those whose form differs from ours in some opset. */
-const formOf = formTable([
+export const importForms: readonly ImportForm[] = [
   ...tensors,
   ...elementwiseAndReductions,
   ...neural,
@@ -24,7 +24,9 @@ const formOf = formTable([
   ...sampling,
   ...windows,
   ...machineLearning,
-]);
+];
+
+const formOf = formTable(importForms);
 
 /**
  * Appends a node of a file to the graph and returns its outputs. Throws Error with the node's name where its

@@ -123,10 +123,11 @@ def slopes_agree(model: onnx.ModelProto, case: dict, target: str, gradient: np.n
     session = onnxruntime.InferenceSession(moving.SerializeToString(), providers=["CPUExecutionProvider"])
     names = {each.name for each in session.get_inputs()}
     at = {name: value for name, value in {**feeds, **constants}.items() if name in names}
-    along = np.random.default_rng(0).standard_normal(at[target].shape).clip(-1, 1).astype(np.float32)
+    along = np.clip(np.random.default_rng(0).standard_normal(at[target].shape), -1, 1)
 
     def loss(step: float) -> float:
-        results = session.run(list(seeds), {**at, target: (at[target] + step * along).astype(np.float32)})
+        moved = np.asarray(at[target] + step * along, np.float32)
+        results = session.run(list(seeds), {**at, target: moved})
         return sum(float((result.astype(np.float64) * seed).sum()) for result, seed in zip(results, seeds.values()))
 
     numeric = (loss(STEP) - loss(-STEP)) / (2 * STEP)
