@@ -45,12 +45,19 @@ export function chooseTrainable(graph: Graph, part: Graph, trainable: Trainable 
   if (trained.length === 0) {
     throw new UserError(
       parameters.length === 0
-        ? "The model has no parameter: no layer that the loss needs reads a float constant."
+        ? noParameter(part)
         : `Nothing is left to train of the parameters ${listed(known)}.`,
       { code: "parameter-unknown", details: { parameters: [...known] } },
     );
   }
   return { trained, frozen: all.filter(({ name }) => !chosen.has(name)) };
+}
+
+/** Why a graph has no parameter, for a person who sees weights in it. */
+function noParameter({ initializers }: Graph): string {
+  const none = "The model has no parameter: no layer that the loss needs reads a float constant";
+  const isDouble = initializers.some(({ constant }) => constant?.elemType === "double");
+  return isDouble ? `${none}, and its double weights are not trained: convert it to float.` : `${none}.`;
 }
 
 interface Candidates {

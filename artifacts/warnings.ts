@@ -1,26 +1,68 @@
-import { isOp, type Model, type Node, type Value } from "../graph-builder/index.ts";
+import { isOp, type Model, type Node, stopsGradient, UserError, type Value } from "../graph-builder/index.ts";
+import { listed } from "./listed.ts";
 import { valuesOfLoss } from "./losses.ts";
 import type { TrainingPlan } from "./training-graphs.ts";
 
 /** Something that a user of the artifacts should know. */
 export interface Warning {
-  readonly code: "activation-doubled" | "batch-normalization-folded" | "weights-tied" | "weights-left-alone";
+  readonly code:
+    | "activation-doubled"
+    | "batch-normalization-folded"
+    | "gradient-stopped"
+    | "weights-tied"
+    | "weights-left-alone";
   /** A sentence. */
   readonly message: string;
   /** The names of the tensors that it is about. */
   readonly tensors: readonly string[];
 }
 
-/** What a user should know about the artifacts of a model. */
+/**
+ * What a user should know about the artifacts of a model. Throws UserError where no parameter has a gradient
+ * other than 0.
+ */
 export function warningsOf(plan: TrainingPlan, source: Model | undefined): Warning[] {
   const { form, trained } = plan;
   const constants = form.graph.initializers;
   return [
+    ...stoppedGradients(plan),
     ...doubledActivation(plan),
     ...tiedWeights(constants, trained),
     ...weightsLeftAlone(constants),
     ...foldedNormalization(source),
   ];
+}
+
+/**
+ * Parameters that the loss depends on only through nodes whose derivative is 0, such as ArgMax and Round:
+ * training leaves them as they are.
+ */
+function stoppedGradients({ form, trained, loss, lossInput }: TrainingPlan): Warning[] {
+  const read = valuesOfLoss(loss, form.graph, lossInput);
+  const [reached, behind] = [valuesBehind(read, stopsGradient), valuesBehind(read, () => false)];
+  const parameters = form.graph.initializers.filter(({ name = "" }) => trained.has(name));
+  const stopped = parameters.filter((value) => behind.has(value) && !reached.has(value));
+  if (stopped.length === 0) return [];
+  const nodes = [...behind].flatMap(({ producer }) => producer ?? []);
+  const stop = nodes.find((node) => stopsGradient(node) && node.outputs.some((value) => reached.has(value)));
+  const tensors = stopped.map(({ name = "" }) => name);
+  const reason = `no gradient passes ${stop?.opType} at ${stop?.name}, whose derivative is 0`;
+  if (stopped.length === parameters.length)
+    throw new UserError(`The model cannot be trained: ${reason}.`, { code: "model-unsupported" });
+  return [{ code: "gradient-stopped", message: `${listed(tensors)} will not change: ${reason}.`, tensors }];
+}
+
+/** The values that some values depend on, themselves included, up to nodes that end the walk. */
+function valuesBehind(values: readonly Value[], endsAt: (node: Node) => boolean): ReadonlySet<Value> {
+  const found = new Set<Value>();
+  const pending = [...values];
+  for (let value = pending.pop(); value; value = pending.pop()) {
+    if (found.has(value)) continue;
+    found.add(value);
+    if (!value.producer || endsAt(value.producer)) continue;
+    for (const input of value.producer.inputs) if (input) pending.push(input);
+  }
+  return found;
 }
 
 /** The activation that each loss applies itself. */

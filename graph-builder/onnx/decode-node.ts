@@ -39,6 +39,8 @@ export interface FileContext {
   /** The types that the file declares, by the names of the graph's values. */
   readonly types: ReadonlyMap<string, ValueType>;
   readonly caller: Caller;
+  /** What the nodes of the graph make, the later ones too. */
+  readonly made: ReadonlySet<string>;
   /** Whether a node that is not covered is kept as it is. */
   readonly uncovered: "keep" | "refuse";
   readonly sequences: Sequences;
@@ -62,7 +64,7 @@ export function decodeNode(proto: INode, values: Values, file: FileContext): voi
   const own = proto.name || (proto.output?.find((output) => output !== "") ?? opType);
   const name = g.freePath(path ? `${path}/${own}` : own);
   const inputs = (proto.input ?? []).map((input) =>
-    input === "" ? null : valueNamed(input, values, { opType, name }),
+    input === "" ? null : valueNamed(input, values, { opType, name }, file),
   );
   const { phase, notes } = splitPhase(decodeNotes(proto, readFields));
   const decode = () => decodeOutputs(proto, { name, inputs }, values, file);
@@ -81,10 +83,15 @@ function valueNamed(
   input: string,
   values: Values,
   { opType, name }: { opType: string; name: string },
+  { caller, made }: FileContext,
 ): Value | null {
   const value = values.get(input);
-  if (value === undefined) throw new Error(`${opType} at ${name} reads ${input}, which nothing makes`);
-  return value;
+  if (value !== undefined) return value;
+  throw new Error(
+    caller.path === "" && made.has(input)
+      ? `${opType} at ${name} reads ${input}, which is not made before it: nodes must be in order, without a circle`
+      : `${opType} at ${name} reads ${input}, which nothing makes`,
+  );
 }
 
 /**
@@ -125,7 +132,7 @@ function decodeOutputs(
     if (!(error instanceof UnsupportedError) || file.uncovered === "refuse") throw error;
     const node = { domain, opType, name, inputs, outputs: proto.output ?? [], declared };
     return keepNode(g, { ...node, attributes: given, reason: error.message }, opsets, (captured) => {
-      const value = valueNamed(captured, values, node);
+      const value = valueNamed(captured, values, node, file);
       if (!value) throw new Error(`${opType} at ${name} reads ${captured}, which its call leaves out`);
       return value;
     });
@@ -160,7 +167,7 @@ function decodeScan(
   const proto = given.find(({ g }) => g)?.g;
   if (!proto) throw new Error(`Scan at ${name} has no body`);
   const captured = capturedNames(given).map(
-    (read) => [read, valueNamed(read, values, { opType: "Scan", name })] as const,
+    (read) => [read, valueNamed(read, values, { opType: "Scan", name }, file)] as const,
   );
   const body = decodeBody(proto, captured, file);
   const read = captured.filter(([, value]) => value && !isProgramNumber(value)).map(([, value]) => value);
@@ -195,6 +202,7 @@ function decodeBody(
     g,
     types,
     caller: { ...file.caller, path: "" },
+    made: new Set(node.flatMap((each) => each.output ?? [])),
     uncovered: "refuse",
     sequences: new Map(),
   };

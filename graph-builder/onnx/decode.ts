@@ -99,7 +99,8 @@ function decodeGraph(
   const g = createBuilder(new Graph(proto.name ?? ""));
   g.graph.notes = decodeNotes(proto, readFields.graph);
   const types = declaredTypes(proto);
-  const file: FileContext = { ...model, g, types, caller: noCaller, uncovered, sequences: new Map() };
+  const made = new Set((proto.node ?? []).flatMap(({ output = [] }) => output));
+  const file: FileContext = { ...model, g, types, caller: noCaller, made, uncovered, sequences: new Map() };
   const values: Values = new Map();
   decodeInputs(proto, values, file);
   const wanted = outputs ?? (proto.output ?? []).map(({ name = "" }) => name);

@@ -29,16 +29,32 @@ export function decodeTensor(proto: Message<"TensorProto">, name: string): Tenso
     return unsupported(`tensor ${name} is of type ${elemType}, which is not supported`);
   if (proto.segment) return unsupported(`tensor ${name} is one segment of a tensor, which is not supported`);
   const dims = (proto.dims ?? []).map(Number);
-  if (proto.rawData && proto.rawData.length > 0) {
-    return new Tensor(elemType, dims, dataFromBytes(elemType, proto.rawData));
+  const { rawData } = proto;
+  if (rawData && rawData.length > 0) {
+    return named(name, rawData.length, () => new Tensor(elemType, dims, dataFromBytes(elemType, rawData)));
   }
   const fields = [proto.floatData, proto.int32Data, proto.int64Data, proto.doubleData, proto.uint64Data];
   const list = fields.find((field) => field && field.length > 0) ?? [];
   const data = allocate(elemType, list.length);
   const isBig = data instanceof BigInt64Array || data instanceof BigUint64Array;
   for (const [i, element] of list.entries()) data[i] = isBig ? BigInt(element) : Number(element);
-  return new Tensor(elemType, dims, data);
+  return named(name, undefined, () => new Tensor(elemType, dims, data));
 }
+
+/** What `make` makes; its RangeError names the tensor. */
+function named(name: string, bytes: number | undefined, make: () => Tensor): Tensor {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const isCut = /multiple of/.test(error.message);
+    const reason = isCut ? `its ${bytes} bytes are no whole number of elements` : error.message;
+    throw new RangeError(`the tensor ${name} is damaged: ${reason}`, { cause: error });
+  }
+}
+
+/** A dense tensor of more bytes fits into no file. */
+const LARGEST_TENSOR = 2 ** 31;
 
 /**
  * A sparse tensor with all of its elements. Its indices are positions in row-major order, or one row of
@@ -52,6 +68,8 @@ export function decodeSparseTensor(proto: Message<"SparseTensorProto">, name: st
   const dims = (proto.dims ?? []).map(Number);
   const count = dims.reduce((product, dim) => product * dim, 1);
   const size = values.data.BYTES_PER_ELEMENT;
+  if (!(count * size <= LARGEST_TENSOR))
+    throw new RangeError(`the sparse tensor ${name} has ${count} elements, which take more than 2 GiB`);
   const [from, bytes] = [bytesOf(values), new Uint8Array(count * size)];
   const [rows = 0, width = 0] = indices.dims;
   const numbers = indices.numbers();

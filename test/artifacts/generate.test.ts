@@ -255,6 +255,25 @@ test("a loss that reads the result of its own activation is a warning", () => {
   expect(codes("Tanh", "cross-entropy")).toEqual([]);
 });
 
+test("parameters behind a node whose derivative is 0 are a warning, and refused where there are no others", () => {
+  const model = (isWhole: boolean) => {
+    const g = createBuilder(new Graph("rounded"));
+    const rounded = g.Round(g.MatMul(g.input("x", "float", ["batch", 3]), weight(g, "w", [3, 2])));
+    g.output(isWhole ? rounded : g.MatMul(rounded, weight(g, "v", [2, 2])), "y");
+    return encodeModel(createModel(g.graph, {}));
+  };
+  expect(generateArtifacts(model(false), { loss: "mse" }).manifest.warnings).toEqual([
+    {
+      code: "gradient-stopped",
+      message: "w will not change: no gradient passes Round at Round_0, whose derivative is 0.",
+      tensors: ["w"],
+    },
+  ]);
+  expect(() => generateArtifacts(model(true), { loss: "mse" })).toThrow(
+    "The model cannot be trained: no gradient passes Round at Round_0, whose derivative is 0.",
+  );
+});
+
 test("with bodyRate, the last layer has the whole learning rate and the others a part of it", () => {
   const options = { loss: "mse", optimizer: "sgd", bodyRate: 0.01 } as const;
   const { manifest } = generateArtifacts(encodeModel(mlp()), options);

@@ -146,9 +146,15 @@ function explained<T>(file: string, bytes: Uint8Array, make: () => T): T {
     const { code, details } = error;
     const outputs = details["outputs"];
     if (details["setting"] === "lossInput" && Array.isArray(outputs)) {
+      if (outputs.length === 0) {
+        const message = `${file} has no output that a loss can read: name a value inside it with --loss-input.`;
+        throw new UserError(message, { cause: error, code, details });
+      }
       const message = `${file} has the outputs ${outputs.join(", ")}: say which the loss reads with --loss-input NAME.`;
       throw new UserError(message, { cause: error, code, details });
     }
+    if (error.message.startsWith("the model "))
+      throw new UserError(error.message.replace("the model", file), { cause: error, code, details });
     if (code !== "model-unsupported") throw error;
     const { obstacles } = trainingCoverage(bytes);
     if (obstacles.length === 0) throw error;

@@ -76,6 +76,26 @@ test.each([
     /Relu at a\/Relu_0 reads x, which nothing makes/,
   ],
   [
+    "nodes in a circle",
+    foreign({ node: [{ ...relu, input: ["y"] }], input: [x], output: [y] }),
+    /Relu at a\/Relu_0 reads y, which is not made before it: nodes must be in order, without a circle/,
+  ],
+  [
+    "a sparse constant that would fill the memory",
+    foreign({
+      node: [relu],
+      input: [x],
+      sparseInitializer: [
+        {
+          values: { name: "s", dataType: 1, dims: [1], floatData: [1] },
+          indices: { dataType: 7, dims: [1], int64Data: [0] },
+          dims: [2 ** 40],
+        },
+      ],
+    }),
+    /the sparse tensor s has 1099511627776 elements, which take more than 2 GiB/,
+  ],
+  [
     "an output that nothing makes",
     foreign({ node: [relu], input: [x], output: [valueInfo("z", [2])] }),
     /nothing makes the output z/,
