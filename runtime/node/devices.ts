@@ -32,7 +32,7 @@ const providers: { readonly [K in Exclude<DeviceName, "wasm">]: Provider } = {
 
 /**
  * Opens a device in Node. `threads` are for the CPU's operators (all cores where left out). Throws UserError
- * for an unknown name, and, saying why and how to get it, where this machine's ONNX Runtime does not have the
+ * for an unknown name, for threads that are no number from 1 to 1024, and, saying why and how to get it, where this machine's ONNX Runtime does not have the
  * device.
  */
 export async function openDevice(
@@ -40,6 +40,7 @@ export async function openDevice(
   options: { threads?: number | undefined } = {},
 ): Promise<Device> {
   expectDevice(name);
+  expectThreads(options.threads);
   const threads = options.threads === undefined ? {} : { intraOpNumThreads: options.threads };
   // memory patterns are 5 % faster, but allocate a second block beside the memory of the first step
   const common = { ...threads, logSeverityLevel: 4 as const, enableMemPattern: false };
@@ -57,6 +58,14 @@ export async function openDevice(
   const sessionOptions = { ...common, executionProviders: [...provider.executionProviders] };
   const lowering = deviceLowering(name, name === "cpu" ? await probedBlockSize(ort) : undefined);
   return { name, ort, sessionOptions, lowering, advice: provider.advice };
+}
+
+function expectThreads(threads: number | undefined): void {
+  if (threads === undefined || (Number.isInteger(threads) && threads >= 1 && threads <= 1024)) return;
+  throw new UserError(`The number of threads must be a whole number from 1 to 1024, not ${threads}.`, {
+    code: "setting-invalid",
+    details: { setting: "threads", value: threads },
+  });
 }
 
 /**

@@ -104,11 +104,15 @@ async function hasTransparentPixel(picture: Sharp): Promise<boolean> {
 
 const UNKNOWN = "its format is unknown";
 
+const DAMAGED = "it is damaged or was cut off";
+
 /** The sentences of sharp that say too little, and better ones. */
 const reasons: readonly (readonly [text: RegExp, reason: string])[] = [
   [/pixel limit/, "it has more pixels than can be decoded"],
-  [/premature end|failOn|truncated|unexpected end/i, "it is damaged or was cut off"],
+  [/Input Bit Array is empty/i, "it is empty"],
   [/unsupported image format/, UNKNOWN],
+  // what libvips says, which may be about other pictures too: its threads share one list of errors
+  [/premature end|failOn|truncated|unexpected end|vips|lib(png|jpeg|tiff|webp|heif)|load(_\w+)?: /i, DAMAGED],
 ];
 
 function reasonOf(error: unknown): string {

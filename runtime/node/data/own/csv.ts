@@ -22,7 +22,7 @@ interface Columns {
  * a row without path or label, or of an unknown split.
  */
 export async function listCsv(file: string): Promise<PictureListing> {
-  const text = new TextDecoder().decode(await readFileBytes(file));
+  const text = textOf(await readFileBytes(file), file);
   const rows = parseCsv(text);
   if (!rows) throw damaged(file, "a quotation mark is not closed");
   const [first = []] = rows;
@@ -34,7 +34,10 @@ export async function listCsv(file: string): Promise<PictureListing> {
     const label = (row[columns.label] ?? "").trim();
     const line = i + (named ? 2 : 1);
     if (name === "" || label === "") {
-      throw damaged(file, `row ${line} lacks a path or a label: the columns are path,label`);
+      throw damaged(
+        file,
+        `row ${line} lacks a path or a label: the columns are path,label${otherSeparator(row)}`,
+      );
     }
     const text = columns.split === undefined ? undefined : (row[columns.split] ?? "").trim();
     const split = text === undefined ? undefined : splitOf(text);
@@ -45,6 +48,25 @@ export async function listCsv(file: string): Promise<PictureListing> {
   });
   if (pictures.length === 0) throw damaged(file, "it has no rows: the columns are path,label");
   return { pictures, empty: [], notices: [] };
+}
+
+/** The text of a file. Throws UserError for one that is not in UTF-8, whose names would be others. */
+function textOf(bytes: Uint8Array, file: string): string {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    if (!text.includes("\0")) return text;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+  throw damaged(file, "it is not in UTF-8: save it as CSV in UTF-8");
+}
+
+/** What a row of one cell, which a semicolon or a tab divides, lacks: Excel writes them in some languages. */
+function otherSeparator(row: readonly string[]): string {
+  const [, found] = row.length === 1 ? (/([;\t])/.exec(row[0] ?? "") ?? []) : [];
+  return found === undefined
+    ? ""
+    : `, with commas between them, not ${found === ";" ? "semicolons" : "tabs"}`;
 }
 
 function columnsNamed(row: readonly string[]): Columns | undefined {

@@ -219,6 +219,18 @@ describe("a CSV file", () => {
   });
 
   test.each([
+    [
+      "semicolons between the columns",
+      "path;label\n1.png;a\n",
+      /row 1 lacks .*, with commas between them, not semicolons/,
+    ],
+    ["tabs between the columns", "1.png\ta\n", /row 1 lacks .*, not tabs/],
+    [
+      "UTF-16",
+      Buffer.from("\ufeffpath,label\n1.png,a\n", "utf16le"),
+      /not in UTF-8: save it as CSV in UTF-8/,
+    ],
+    ["Latin-1", Buffer.from("path,label\n1.png,ch\u00e4t\n", "latin1"), /not in UTF-8/],
     ["a row without a label", "path,label\n1.png,\n", /row 2 lacks a path or a label/],
     ["a split that is none", "1.png,a,x\n", /row 1 has the split x/],
     ["an open quotation mark", '1.png,"a\n', /quotation mark is not closed/],

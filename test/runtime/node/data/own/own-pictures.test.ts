@@ -135,6 +135,20 @@ describe("pictures", () => {
     expect(await colours(rgba)).toEqual({ "a/half.png": [200, 0, 0, 128], "b/red.png": [255, 0, 0, 255] });
   });
 
+  test("that are cut off, many at once, have one reason, and not what libvips says of others", async () => {
+    const noise = Buffer.from(Float64Array.from({ length: 3750 }, (_, i) => Math.sin(i * i)).buffer);
+    const whole = await sharp(noise, { raw: { width: 100, height: 100, channels: 3 } })
+      .png()
+      .toBuffer();
+    const cut = Object.fromEntries(
+      Array.from({ length: 24 }, (_, i) => [`red/${i}.png`, whole.subarray(0, 9000 + 300 * i)]),
+    );
+    writeFiles(root, { ...(await colourPictures({ red: 2, blue: 2 })), ...cut });
+    const { broken } = await opened();
+    expect(new Set(broken.map(({ fault }) => fault))).toEqual(new Set(["it is damaged or was cut off"]));
+    expect(broken.length).toBe(24);
+  });
+
   test("that are broken are left out and named with a reason", async () => {
     const whole = await colourPictures({ red: 22, blue: 22 });
     const cut = (
