@@ -56,6 +56,8 @@ const reasons: Readonly<Record<string, string>> = {
   EFBIG: "it is larger than this system allows",
   EIO: "the device reports an error",
   EISDIR: "it is a folder",
+  ERR_FS_EISDIR: "it is a folder",
+  EEXIST: "something else has that name",
   ELOOP: "its links lead in a circle",
   EMFILE: "this process has too many open files",
   ENAMETOOLONG: "the name is too long",
@@ -117,7 +119,7 @@ export function refuseSpecial(path: string, action: RefusedAction, kind: PathKin
 }
 
 /** An action on a path that the system refused. */
-export type RefusedAction = "read" | "written" | "created";
+export type RefusedAction = "read" | "written" | "created" | "removed";
 
 /** A failed system call as a sentence with the path and the reason; other errors as they are. */
 export function refusal(path: string, action: RefusedAction, error: unknown): unknown {

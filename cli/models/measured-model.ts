@@ -3,6 +3,7 @@ import { artifactFiles, decodeCheckpoint, readFileBytes, restoreModel } from "..
 import { UserError } from "../../graph-builder/errors.ts";
 import type { CheckpointKind } from "../../runtime/index.ts";
 import { isFolder } from "../../runtime/node/files.ts";
+import { withDataBeside } from "../../runtime/node/index.ts";
 import { isRun, runOfCheckpoint } from "../../runtime/node/run/run-directory.ts";
 import { checkpointClasses, frozenModel } from "../../shakenet/provenance.ts";
 import type { RunData } from "../data/measured.ts";
@@ -49,7 +50,10 @@ export async function openMeasuredModel(path: string, kind?: CheckpointKind): Pr
       cause: error,
     });
   });
-  if (!isCheckpoint(bytes)) return { bytes, what: path, run: await configBeside(path), isOfRun: false };
+  if (!isCheckpoint(bytes)) {
+    const whole = await withDataBeside(bytes, file);
+    return { bytes: whole, what: path, run: await configBeside(path), isOfRun: false };
+  }
   const folder = await runOfCheckpoint(file);
   if (folder !== undefined) return modelAt(await openAnyRun(folder), file);
   return modelOfCheckpoint(bytes, file);

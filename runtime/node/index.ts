@@ -21,7 +21,7 @@ export { type Colour, type PictureSize, readPicture, scalePictures } from "./dat
 export * from "./devices.ts";
 export * from "./files.ts";
 export * from "./folder.ts";
-export { readExternalData, readModelFile } from "./model-file.ts";
+export { readExternalData, readModelFile, withDataBeside } from "./model-file.ts";
 export { type Environment, type Launched, type LauncherName, launchedBy } from "./mpi/launcher.ts";
 export { MpiLink, type RankName, type Traffic } from "./mpi/mpi-link.ts";
 export { type Farewell, RankError } from "./mpi/rank-error.ts";

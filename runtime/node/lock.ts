@@ -66,7 +66,7 @@ export class FileLock {
       if (await create(path, holder)) return new FileLock(path, holder);
       const other = await livingHolder(path);
       if (other === "dead") continue;
-      if (!wait) throw inUse(what, path, other);
+      if (!wait) throw await inUse(what, path, other);
       await sleep(POLL_MS);
     }
   }
@@ -147,6 +147,8 @@ async function livingHolder(path: string): Promise<LockHolder | undefined | "dea
     // it may have been taken over, and by a living process, in the meantime
     const current = await readHolder(path);
     if (current?.id === holder?.id && (await isAbandoned(path, current))) await rm(path, { force: true });
+  } catch (error) {
+    throw refusal(path, "removed", error);
   } finally {
     await rm(takeover, { force: true });
   }
@@ -172,7 +174,8 @@ async function isAbandoned(path: string, holder: LockHolder | undefined): Promis
   const { host, namespace } = await thisProcess();
   if (holder?.host === host && holder.namespace === namespace) return !(await isRunning(holder));
   const [touched, now] = [await modifiedAt(path), await clockOf(dirname(path))];
-  return touched === undefined || now - touched > ABANDONED_MS;
+  // a time that far in the future is of a clock that was set back, and nobody has touched the lock since
+  return touched === undefined || Math.abs(now - touched) > ABANDONED_MS;
 }
 
 /** The time by the clock of the machine that has the folder, whose times are on its files. */
@@ -214,11 +217,14 @@ async function modifiedAt(path: string): Promise<number | undefined> {
   );
 }
 
-function inUse(what: string, path: string, holder: LockHolder | undefined): UserError {
+async function inUse(what: string, path: string, holder: LockHolder | undefined): Promise<UserError> {
   const who = holder
     ? `process ${holder.pid} on ${holder.host} since ${holder.since}`
     : `a process that ${path} does not name`;
-  return new UserError(`${what} is in use by ${who}: wait until it ends, or stop it.`, {
+  const { host, namespace } = await thisProcess();
+  const isHere = holder?.host === host && holder.namespace === namespace;
+  const way = isHere ? "or stop it" : `stop it, or delete ${path} where it is gone`;
+  return new UserError(`${what} is in use by ${who}: wait until it ends, ${way}.`, {
     code: "locked",
     details: { path, holder },
   });

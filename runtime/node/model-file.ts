@@ -8,7 +8,14 @@ import { externalLocations, UserError, withDataInside } from "../../graph-builde
  * file or one beside it is missing, and where it is no ONNX model.
  */
 export async function readModelFile(path: string): Promise<Uint8Array> {
-  const bytes = await readFileBytes(path);
+  return withDataBeside(await readFileBytes(path), path);
+}
+
+/**
+ * The bytes of a model that was read from a path, with the elements that lie in files beside that path. ONNX
+ * Runtime would look for them in the working folder. Throws UserError as `readModelFile`.
+ */
+export async function withDataBeside(bytes: Uint8Array, path: string): Promise<Uint8Array> {
   return withDataInside(bytes, await readExternalData(bytes, path), path);
 }
 

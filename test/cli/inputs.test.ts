@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
+import { externalFileOf } from "../support/file-model.ts";
 import { colourPictures, writeFiles } from "../support/picture-folder.ts";
+import { pictureModel } from "../support/picture-models.ts";
 import { shake, temporaryFolder } from "../support/shake.ts";
 
 const folder = temporaryFolder();
@@ -48,6 +50,26 @@ test("a link to a folder that holds it adds no pictures and no class", async () 
     pictures: 40,
     classes: [{ class: "blue" }, { class: "red" }],
   });
+});
+
+test("a model's data is read beside the model, and not from the working folder", async () => {
+  const { bytes, files, whole } = externalFileOf(pictureModel({ side: 12 }), "weights.bin");
+  const data = files.get("weights.bin") ?? new Uint8Array();
+  writeFiles(folder, {
+    "models/parts.onnx": bytes,
+    "models/weights.bin": data,
+    "models/whole.onnx": whole,
+    // other weights, in the folder that the commands run in
+    "weights.bin": new Uint8Array(data.length),
+  });
+  const predicted = async (model: string) => {
+    const { code, stdout, stderr } = await shake(folder, "predict", model, "pets/red/0.png", "--json");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    return JSON.parse(stdout).predictions;
+  };
+  expect(await predicted("models/parts.onnx")).toEqual(await predicted("models/whole.onnx"));
+  const measured = await shake(folder, "eval", "models/parts.onnx", "--data", "shapes", "--test-limit", "10");
+  expect(measured.code, measured.stderr).toBe(0);
 });
 
 test("a ShakeNet of width 1, whose shortcuts have no two halves, is one sentence", async () => {

@@ -1,7 +1,6 @@
-import { readFileBytes } from "../../../artifacts/index.ts";
 import { at } from "../../../graph-builder/at.ts";
 import { decodeMetadata, UserError } from "../../../graph-builder/index.ts";
-import { openDevice, writeFileAtomic } from "../../../runtime/node/index.ts";
+import { openDevice, readModelFile, writeFileAtomic } from "../../../runtime/node/index.ts";
 import { backgroundIn, classNamesIn, openClassifier } from "../../../shakenet/index.ts";
 import { csvLine } from "../../csv.ts";
 import { formatTable } from "../../format.ts";
@@ -66,7 +65,7 @@ async function sources({ model, pictures = [] }: PredictGiven): Promise<{
 /** A model in a file, or that of a run. */
 async function openModel(path: string): Promise<NamedModel> {
   const run = await runOf(path);
-  return run === undefined ? { bytes: await readFileBytes(path), where: path } : modelOfRun(run);
+  return run === undefined ? { bytes: await readModelFile(path), where: path } : modelOfRun(run);
 }
 
 function facts({ picture, candidates: [first, ...others] }: Prediction): object {

@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import { type Checkpoint, decodeCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
 import { createModel, decodeMetadata, encodeModel, UserError } from "../../../graph-builder/index.ts";
 import { ownEntry } from "../../../graph-builder/own-entry.ts";
-import { openDevice } from "../../../runtime/node/index.ts";
+import { openDevice, readModelFile } from "../../../runtime/node/index.ts";
 import { runOfCheckpoint } from "../../../runtime/node/run/run-directory.ts";
 import { openClassifier, trainedGraph } from "../../../shakenet/index.ts";
 import { openRun, runAround } from "../../../shakenet/node/run.ts";
@@ -24,7 +24,7 @@ const tolerances: Readonly<Record<string, number>> = { float32: 1e-5, float16: 1
 
 export async function run(given: VerifyGiven): Promise<number> {
   const { model = "", json } = given;
-  const bytes = await readFileBytes(model);
+  const bytes = await readModelFile(model);
   const metadata = decodeMetadata(bytes, model);
   const { checkpoint, where, reference, run: ofRun } = await openTrained(given);
   expectSameStep(metadata, model, checkpoint, where);

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -86,6 +86,30 @@ test("a lock file whose content says nothing is respected for ten minutes", asyn
   await utimes(path, past, past);
   const lock = await FileLock.acquire(path, "runs/a");
   await lock.release();
+});
+
+test("a lock whose time is far in the future, by a clock that was set back, is taken over", async () => {
+  await FileLock.acquire(path, "runs/a");
+  await rewrite({ id: "other", host: "elsewhere", pid: 1 });
+  const later = new Date(Date.now() + 24 * 3600_000);
+  await utimes(path, later, later);
+  const lock = await FileLock.acquire(path, "runs/a");
+  await lock.release();
+});
+
+test("a lock of another machine says how to go on sooner, and a folder in its place is one sentence", async () => {
+  await FileLock.acquire(path, "runs/a");
+  await rewrite({ id: "other", host: "elsewhere", pid: 1 });
+  expect(await messageOf(FileLock.acquire(path, "runs/a"))).toContain(
+    `wait until it ends, stop it, or delete ${path} where it is gone.`,
+  );
+  await rm(path);
+  await mkdir(path);
+  const past = new Date(Date.now() - 11 * 60_000);
+  await utimes(path, past, past);
+  expect(await messageOf(FileLock.acquire(path, "runs/a"))).toBe(
+    `${path} cannot be removed: it is a folder.`,
+  );
 });
 
 test("a process that died while it took over a lock does not block the next", async () => {
