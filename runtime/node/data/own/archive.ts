@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join, normalize, resolve, sep } from "node:path";
 import { extract, list, type ReadEntry } from "tar";
-import { refusal, refuseSpecial } from "../../../../artifacts/read-file.ts";
+import { errorCode, reasonOf, refusal, refuseSpecial } from "../../../../artifacts/read-file.ts";
 import { UserError } from "../../../../graph-builder/errors.ts";
 import { makeFolderAtomic } from "../../files.ts";
 import { readZipEntry, withZip, zipEntries } from "../../zip.ts";
@@ -93,6 +93,9 @@ async function unpackTar(path: string, folder: string): Promise<void> {
   }
 }
 
+/** What a system says of names that do not go together, or are too long. */
+const faultsOfNames = new Set(["EEXIST", "ENOTDIR", "EISDIR", "ENAMETOOLONG"]);
+
 async function unpackZip(path: string, folder: string): Promise<void> {
   await withZip(path, async (file) => {
     const pictures = (await zipEntries(file, path)).filter(({ name }) => isPictureName(baseName(name)));
@@ -110,7 +113,13 @@ async function unpackZip(path: string, folder: string): Promise<void> {
         await mkdir(dirname(target), { recursive: true });
         await writeFile(target, content);
       } catch (error) {
-        throw refusal(target, "written", error);
+        const system = errorCode(error);
+        if (system === undefined || !faultsOfNames.has(system)) throw refusal(target, "written", error);
+        throw new UserError(`${path} cannot be unpacked: ${entry.name} has no place, ${reasonOf(system)}.`, {
+          code: "data-damaged",
+          details: { path, name: entry.name },
+          cause: error,
+        });
       }
     }
   });

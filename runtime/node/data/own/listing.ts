@@ -56,9 +56,9 @@ const otherFolders = new Set(["__MACOSX", "runs", "build"]);
 
 /**
  * The pictures of a folder: `<class>/*`, or `train/<class>/*` with `val` and `test` beside it. Throws
- * UserError where there are no classes.
+ * UserError, which names the folder as `shown`, where there are no classes.
  */
-export async function listFolder(root: string): Promise<PictureListing> {
+export async function listFolder(root: string, shown = root): Promise<PictureListing> {
   const { folders, files } = await entriesOf(root);
   const parts = await splitFolders(root, folders);
   if (parts) return listParts(root, parts, folders);
@@ -66,8 +66,8 @@ export async function listFolder(root: string): Promise<PictureListing> {
   if (folders.every((name) => otherFolders.has(name))) {
     const found = loose > 0 ? `but ${loose} pictures` : "and no pictures";
     throw new UserError(
-      `${root} has no folders of classes ${found}: put the pictures of each class into a folder of its name.`,
-      { code: "data-missing", details: { path: root } },
+      `${shown} has no folders of classes ${found}: put the pictures of each class into a folder of its name.`,
+      { code: "data-missing", details: { path: shown } },
     );
   }
   const listing = await listClasses(root, root, undefined);

@@ -29,7 +29,7 @@ export async function listPictures(data: string): Promise<ListedPictures> {
   const found = await stat(path).catch(() => undefined);
   if (!found) throw missing(path);
   if (found.isDirectory()) return { path, ...(await listFolder(path)) };
-  if (isArchive(path)) return { path, ...(await listFolder(await unpackPictures(path))) };
+  if (isArchive(path)) return { path, ...(await listFolder(await unpackPictures(path), path)) };
   if (/\.csv$/i.test(path)) return { path, ...(await listCsv(path)) };
   throw new UserError(
     `${data} is neither a folder of pictures, a .zip or .tar of one, nor a .csv file of path,label.`,

@@ -155,6 +155,27 @@ describe("archives", () => {
   });
 });
 
+describe("an archive that cannot be used", () => {
+  const picture = Buffer.from("1");
+  test.each([
+    [
+      "a picture in the place of a folder",
+      { "a/1.png": picture, "a/1.png/2.png": picture },
+      /p\.zip cannot be unpacked: a\/1\.png\/2\.png has no place, something else has that name\.$/,
+    ],
+    [
+      "a name that is too long",
+      { [`${"c".repeat(300)}/1.png`]: picture },
+      /p\.zip cannot be unpacked: c{300}\/1\.png has no place, the name is too long\.$/,
+    ],
+    ["no picture", { "readme.txt": picture }, /p\.zip has no folders of classes and no pictures: /],
+  ])("with %s is named itself, not a folder of the cache", async (_, files, message) => {
+    const root = made();
+    writeFiles(root, { "p.zip": zipOf(files) });
+    await expect(listPictures(join(root, "p.zip"))).rejects.toThrow(message);
+  });
+});
+
 describe("a hostile archive", () => {
   const zip = zipOf({ "a/1.png": Buffer.from("a picture"), "b/2.png": Buffer.from("another") });
 
