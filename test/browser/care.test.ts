@@ -41,6 +41,11 @@ test("a page without a model says so, trains a network, and uses it", async () =
   const { page, errors } = await demo.openBare({ site });
   await expect.poll(() => page.innerText("#no-model")).toMatch(/^The page was built without a model\. /);
   await expect.poll(() => page.innerText("#status")).toBe("The page has no model yet.");
+  await page.setViewportSize({ width: 360, height: 640 });
+  const tops = await page
+    .locator("[role=tab]")
+    .evaluateAll((all) => all.map((each) => each.getBoundingClientRect().top));
+  expect(new Set(tops).size).toBe(1);
   await page.click("#tab-shake");
   expect(await page.innerText("#shake-missing")).toMatch(/^The page has no model yet: drop a checkpoint/);
   expect(await page.isVisible("#shake-body")).toBe(false);

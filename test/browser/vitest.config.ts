@@ -8,5 +8,7 @@ export default defineConfig({
     expect: { poll: { timeout: 20_000 } },
     hookTimeout: 60_000,
     fileParallelism: false,
+    // one process reads the modules once for all files
+    isolate: false,
   },
 });
