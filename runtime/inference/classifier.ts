@@ -37,6 +37,7 @@ export class Classifier {
   readonly #fills: Readonly<Record<string, Tensor>>;
   readonly #what: string;
   readonly #guard = new CallGuard();
+  #hasDistributions = false;
 
   private constructor(
     session: InferenceSession,
@@ -80,9 +81,12 @@ export class Classifier {
     return this.#input.size;
   }
 
-  /** Whether the model returns probabilities instead of logits. */
+  /**
+   * Whether the model returns probabilities instead of logits: by the name of its output, or since each row of
+   * a run was a distribution.
+   */
   get isProbabilities(): boolean {
-    return this.#scores === "probabilities";
+    return this.#scores === "probabilities" || this.#hasDistributions;
   }
 
   /**
@@ -106,6 +110,7 @@ export class Classifier {
       for (let i = 0; i < Math.min(batch, count - first); i++)
         rows.push(scores.subarray(i * classes, (i + 1) * classes));
     }
+    this.#hasDistributions = rows.every(isDistribution);
     const classes = rows[0]?.length ?? 0;
     const data = new Float32Array(count * classes);
     for (const [i, row] of rows.entries()) data.set(row, i * classes);
@@ -168,6 +173,15 @@ function scoresIn(results: InferenceSession.ReturnType, output: string): Float32
   throw new UserError(`The output ${output} is ${type} [${dims.join(", ")}], not float32 [batch, classes].`, {
     code: "output-type",
   });
+}
+
+/** How far from 1 the sum of probabilities may be that were computed in float16. */
+const SUM_ERROR = 1e-2;
+
+/** Whether the numbers of the classes are probabilities. Logits that sum to 1 with none below 0 are none of a network. */
+function isDistribution(row: Float32Array): boolean {
+  const sum = row.reduce((total, value) => (value >= 0 ? total + value : Number.NaN), 0);
+  return row.length > 1 && Math.abs(sum - 1) < SUM_ERROR;
 }
 
 /** The smallest normal float32, in place of a probability that was rounded to zero. */

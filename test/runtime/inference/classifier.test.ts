@@ -69,6 +69,21 @@ describe("a classifier", () => {
     for (const { dims } of await Promise.all(running)) expect(dims).toEqual([5, 10]);
   });
 
+  test("of another program that ends in a softmax gives logits up to a constant", async () => {
+    const g = createBuilder(new Graph("pictures"));
+    const flat = g.Flatten(g.GlobalAveragePool(g.input("x", "float", ["batch", 3, 32, 32])));
+    g.output(g.Softmax(flat, { axis: 1 }), "y");
+    const classifier = await openClassifier(encodeModel(createModel(g.graph)), device, "model.onnx");
+    const { data } = await classifier.logits(Uint8Array.from(images, (value) => value / 64));
+    expect(classifier.isProbabilities).toBe(true);
+    await classifier.release();
+    const mean = (plane: number) =>
+      images.subarray(plane * 1024, (plane + 1) * 1024).reduce((sum, value) => sum + (value >> 6), 0) / 1024;
+    const found = Array.from({ length: 15 }, (_, i) => Number(data[i]) - Number(data[i - (i % 3)]));
+    const expected = Array.from({ length: 15 }, (_, i) => mean(i) - mean(i - (i % 3)));
+    expect(relativeError(found, expected)).toBeLessThan(1e-4);
+  });
+
   test("of probabilities gives logits up to a constant for each image", async () => {
     const expected = await logitsOf(inferenceModel(settings, checkpoint));
     const found = await logitsOf(inferenceModel(settings, checkpoint, {}, { output: "probabilities" }));
