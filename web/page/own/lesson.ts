@@ -23,6 +23,11 @@ function isHeldOut(place: number): boolean {
   return place % 5 === 3;
 }
 
+/** The pictures of a class that are learnt, by their ids. */
+export function learntIn({ pictures }: Pick<OwnClass, "pictures">): number[] {
+  return pictures.filter((_, place) => !isHeldOut(place));
+}
+
 /**
  * Divides the pictures of the classes that have any. Throws UserError where fewer than two classes have two
  * pictures, and where a class has one alone.

@@ -15,6 +15,7 @@ import {
   joinedFeatures,
   type LabelledPicture,
   labelled,
+  learntIn,
 } from "./lesson.ts";
 import type { OwnClasses } from "./own-classes.ts";
 import type { KeptNetwork, OwnNetwork } from "./own-network.ts";
@@ -53,11 +54,11 @@ export class TrainingPanel {
     void messages.guard(() => this.#describeNetwork());
   }
 
-  /** Computes the features of new pictures while the user does something else. */
+  /** Computes the features of new pictures to learn from while the user does something else. */
   prepare(): void {
     if (!this.#cache || this.#running || method() !== "last-layer") return;
     // a failure is told when the training needs the features
-    this.#cache.embed(this.#classes.all.flatMap(({ pictures }) => pictures)).catch(() => undefined);
+    this.#cache.embed(this.#classes.all.flatMap(learntIn)).catch(() => undefined);
   }
 
   /** Shows the network that there is, and whether the pictures have changed since it was trained. */
