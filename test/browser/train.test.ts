@@ -64,6 +64,11 @@ test("a short training lowers the loss, the page stays responsive, and the train
   await page.click("#answers-card summary >> nth=0");
   const counted = await page.locator("#confusion td").allInnerTexts();
   expect(counted.reduce((sum, text) => sum + Number(text), 0)).toBe(500);
+  await page.setViewportSize({ width: 360, height: 640 });
+  const beside = await page
+    .locator("#confusion")
+    .evaluate((table) => table.scrollWidth - (table.parentElement?.clientWidth ?? 0));
+  expect(beside).toBeLessThanOrEqual(0);
   await page.click("#inside summary");
   await expect.poll(() => page.locator("#maps li").count()).toBe(6);
   expect(await page.locator("#filters canvas").count()).toBe(16);

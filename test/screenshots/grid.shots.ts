@@ -27,7 +27,7 @@ async function open(model: SiteModel | undefined, hash = ""): Promise<Page> {
   opened.push(page, server);
   await page.addInitScript(showTestCard);
   await page.goto(`${server.origin}/${hash}`);
-  if (model) await expect.poll(() => page.textContent("#timing"), { timeout: 60_000 }).not.toBe("");
+  if (model) await expect.poll(() => page.textContent("#timing"), { timeout: 600_000 }).not.toBe("");
   return page;
 }
 
@@ -127,13 +127,13 @@ describe.skipIf(out === undefined)("the page on three widths, in light and in da
     await page.locator("#blocks input").last().fill("0.2");
     for (const button of ["#draw", "#draw-step", "#draw-beta"]) await page.click(button);
     await says(page, "#spread", /^200 draws/);
-    await expect.poll(() => page.locator("#beta-drawing li").count(), { timeout: 60_000 }).toBe(6);
+    await expect.poll(() => page.locator("#beta-drawing li").count(), { timeout: 600_000 }).toBe(6);
     await shoot(page, "shake-drawn");
     await shake(folder, "build-graph", "--depth", "26", "--width", "4", "--out", "deep");
     await page.setInputFiles("#model-file", join(folder, "deep", "checkpoint"));
     await expect.poll(() => page.locator("#blocks li").count()).toBe(12);
     await page.click("#draw-beta");
-    await expect.poll(() => page.locator("#beta-drawing li").count(), { timeout: 60_000 }).toBe(12);
+    await expect.poll(() => page.locator("#beta-drawing li").count(), { timeout: 600_000 }).toBe(12);
     await shoot(page, "shake-12");
     await page.setInputFiles("#model-file", (await packagedModel()).onnx);
     await says(page, "#shake-missing", /\w/);
@@ -151,7 +151,7 @@ describe.skipIf(out === undefined)("the page on three widths, in light and in da
     await shoot(page, "train-during");
     await says(page, "#training-status", /^Done/);
     for (const summary of await page.locator("#train summary").all()) await summary.click();
-    await expect.poll(() => page.locator("#maps li").count(), { timeout: 60_000 }).toBe(12);
+    await expect.poll(() => page.locator("#maps li").count(), { timeout: 600_000 }).toBe(12);
     await shoot(page, "train-after");
     await page.click("#start-training");
     await shoot(page, "train-question", false);
