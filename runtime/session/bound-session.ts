@@ -1,8 +1,8 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
-import { type Binding, type ControlRole, isControl, outputOf, UserError } from "../../graph-builder/index.ts";
+import { type Binding, type ControlRole, isControl, outputOf } from "../../graph-builder/index.ts";
 import { ownEntry } from "../../graph-builder/own-entry.ts";
 import type { Device, DeviceMemory } from "../device/device.ts";
-import { ortReason } from "../device/ort-errors.ts";
+import { cannotRun } from "../device/ort-errors.ts";
 import { checkFeeds, type GraphInput, haveSizes } from "./feeds.ts";
 import type { LoweredModel } from "./lowered-models.ts";
 import { expectName, failedStep } from "./refusals.ts";
@@ -136,10 +136,11 @@ function nextStatesOf(places: readonly Place[]): string[] {
 /** Opens a model whose outputs `kept` stay in the device's memory. */
 async function openSession(
   bytes: Uint8Array,
-  { ort, name, sessionOptions, memory, advice }: Device,
+  device: Device,
   given: InferenceSession.SessionOptions,
   kept: readonly string[],
 ): Promise<InferenceSession> {
+  const { ort, sessionOptions, memory } = device;
   const locations = memory && Object.fromEntries(kept.map((output) => [output, memory.location]));
   const options = {
     ...sessionOptions,
@@ -149,10 +150,6 @@ async function openSession(
   try {
     return await ort.InferenceSession.create(bytes, options);
   } catch (error) {
-    throw new UserError(`The device ${name} cannot run the model (${ortReason(error)}); ${advice}.`, {
-      cause: error,
-      code: "device-refused",
-      details: { device: name, reason: ortReason(error) },
-    });
+    throw cannotRun(device, error);
   }
 }

@@ -20,7 +20,7 @@ import {
 } from "../../graph-builder/index.ts";
 import { ownEntry } from "../../graph-builder/own-entry.ts";
 import type { Device } from "../device/device.ts";
-import { ortReason } from "../device/ort-errors.ts";
+import { cannotRun } from "../device/ort-errors.ts";
 import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
 import { stackFeeds } from "../replicas/shares.ts";
 import { CallGuard } from "./call-guard.ts";
@@ -102,12 +102,9 @@ export class ChunkedSession implements ChunkTrainer {
   ): Promise<ChunkedSession> {
     const decoded = await decodeSources(sources);
     const model = chunkModel(decoded, device, settings);
-    const { ort, sessionOptions, name, advice } = device;
+    const { ort, sessionOptions } = device;
     const session = await ort.InferenceSession.create(model.bytes, sessionOptions).catch((error: unknown) => {
-      throw new UserError(`The device ${name} cannot run the model (${ortReason(error)}); ${advice}.`, {
-        code: "device-refused",
-        cause: error,
-      });
+      throw cannotRun(device, error);
     });
     return new ChunkedSession(
       device,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ortReason } from "../../../runtime/device/ort-errors.ts";
+import { cannotRun, ortReason } from "../../../runtime/device/ort-errors.ts";
 
 test.each([
   [
@@ -21,4 +21,17 @@ test.each([
   ["Got invalid dimensions for input: x", "Got invalid dimensions for input: x"],
 ])("the reason has no place in ONNX Runtime's sources: %s", (message, reason) => {
   expect(ortReason(new Error(message))).toBe(reason);
+});
+
+test("a device's advice is given, unless the device has no kernel for the type of an operator's inputs", () => {
+  const device = { name: "cpu", advice: "reinstall onnxruntime-node" } as const;
+  expect(cannotRun(device, new Error("Got invalid dimensions for input: x")).message).toBe(
+    "The device cpu cannot run the model (Got invalid dimensions for input: x); reinstall onnxruntime-node.",
+  );
+  const missing = "Could not find an implementation for Gemm(13) node with name 'Gemm_0'";
+  expect(cannotRun(device, new Error(missing))).toMatchObject({
+    message: `The device cpu cannot run the model (${missing}); try another device, or convert the model to float32.`,
+    code: "device-refused",
+    details: { device: "cpu", reason: missing },
+  });
 });

@@ -1,5 +1,6 @@
 import { readdir, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import { UserError } from "../../../../graph-builder/errors.ts";
 import { cacheFolder } from "../download.ts";
 
 /** The folder of decoded pictures and unpacked archives, which all runs of a user share. */
@@ -7,10 +8,18 @@ export function picturesCache(): string {
   return join(cacheFolder(), "pictures");
 }
 
-/** The bytes that the cache may hold; SHAKE_CACHE_GB sets another number of gigabytes. */
+/**
+ * The bytes that the cache may hold; SHAKE_CACHE_GB sets another number of gigabytes. Throws UserError where
+ * that is not a number above 0.
+ */
 export function cacheLimit(environment: Readonly<Record<string, string | undefined>> = process.env): number {
-  const gigabytes = Number(environment["SHAKE_CACHE_GB"] || Number.NaN);
-  return (gigabytes > 0 ? gigabytes : 20) * 1e9;
+  const said = environment["SHAKE_CACHE_GB"] || "20";
+  const gigabytes = Number(said);
+  if (gigabytes > 0) return gigabytes * 1e9;
+  throw new UserError(`SHAKE_CACHE_GB must be a number of gigabytes above 0, not ${said}.`, {
+    code: "setting-invalid",
+    details: { variable: "SHAKE_CACHE_GB", value: said },
+  });
 }
 
 /** Marks an entry of the cache as used now. */

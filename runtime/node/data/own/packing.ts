@@ -5,7 +5,7 @@ import { errorCode, reasonOf } from "../../../../artifacts/read-file.ts";
 import { UserError } from "../../../../graph-builder/errors.ts";
 import { type ImageSize, pixelsOf } from "../../../data/types.ts";
 import { type Colour, decodePicture } from "../pictures.ts";
-import { shrinkCache } from "./cache.ts";
+import { cacheLimit, shrinkCache } from "./cache.ts";
 import type { ListedPicture } from "./listing.ts";
 import {
   Pack,
@@ -53,6 +53,7 @@ export async function packPictures(
   options: PackingOptions,
 ): Promise<Pack> {
   const path = packPath(dataPath, options.size);
+  const limit = cacheLimit();
   const own = await Pack.open(path);
   const { stamps, isFresh } = await stampAll(pictures, own, options.onCompared);
   stamps.sort((a, b) => (a.hash < b.hash ? -1 : a.hash > b.hash ? 1 : 0));
@@ -78,7 +79,7 @@ export async function packPictures(
     for (const pack of packs) await pack.close();
   }
   for (const part of await partsOf(path, options.size)) await rm(part, { force: true });
-  await shrinkCache(path);
+  await shrinkCache(path, undefined, limit);
   const written = await Pack.open(path);
   if (written) return written;
   throw new UserError(`${path}, the file of decoded pictures, was removed while it was read: run again.`, {

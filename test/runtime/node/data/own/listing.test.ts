@@ -190,6 +190,15 @@ describe("a hostile archive", () => {
       );
   });
 
+  test.each(["abc", "0", "-1"])("is refused where the cache may have %s gigabytes", async (gigabytes) => {
+    const root = made();
+    writeFiles(root, { "p.zip": zip });
+    vi.stubEnv("SHAKE_CACHE_GB", gigabytes);
+    await expect(listPictures(join(root, "p.zip"))).rejects.toThrow(
+      `SHAKE_CACHE_GB must be a number of gigabytes above 0, not ${gigabytes}.`,
+    );
+  });
+
   test("with a picture that is not what its checksum says is refused", async () => {
     const root = made();
     const altered = Buffer.from(zip);
