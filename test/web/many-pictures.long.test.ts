@@ -15,8 +15,9 @@ const PICTURES = Number(process.env["SHAKE_PICTURES"] ?? 5000);
 const EACH = PICTURES / 2;
 const wait = { timeout: 400_000 };
 
-/** The resident memory of the page's process in bytes. */
+/** The resident memory of the page's process in bytes, after a garbage collection. */
 async function rendererMemory(page: Page): Promise<number> {
+  await page.evaluate("gc()");
   const session = await page.context().browser()?.newBrowserCDPSession();
   const { processInfo = [] } = (await session?.send("SystemInfo.getProcessInfo")) ?? {};
   await session?.detach();
@@ -77,7 +78,8 @@ test(`${PICTURES.toLocaleString("en-US")} pictures are kept, trained on, saved a
     .poll(training, wait)
     .toMatch(new RegExp(`^Done in .* of ${PICTURES / 5} pictures that were held out are right`));
   // all pictures decoded would be 15 MB for the network, and 184 MB in the size in which they are kept
-  expect((await rendererMemory(page)) - before).toBeLessThan(150e6);
+  // a busy machine gives freed memory back late
+  await expect.poll(async () => (await rendererMemory(page)) - before, wait).toBeLessThan(150e6);
 
   const waiting = page.waitForEvent("download");
   await page.click("#own-archive");
