@@ -6,6 +6,7 @@ import { PeerProcess } from "./peer-process.ts";
 import type { Turn } from "./peers/steps.ts";
 import type { Peer } from "./peers.ts";
 import { CHECKED_STEPS, type ExpectedLosses, writeWorkload } from "./prepare.ts";
+import { writeModelWorkload } from "./prepare-model.ts";
 import { affordableTurns, largestDeviation, type Turns } from "./statistics.ts";
 
 /** The longest answer of a peer. The slowest one is torch.compile's first step. */
@@ -45,12 +46,14 @@ export class Workloads {
   }
 
   async of(batchSize: number): Promise<{ folder: string; expected: ExpectedLosses }> {
-    const { depth, width, threads } = this.#plan;
+    const { model, depth, width, threads } = this.#plan;
     const folder = join(this.#folder, `batch-${batchSize}`);
     let expected = this.#written.get(batchSize);
     if (!expected) {
       await mkdir(folder, { recursive: true });
-      expected = await writeWorkload(folder, { depth, width, batchSize, threads });
+      expected = model
+        ? await writeModelWorkload(folder, { model, batchSize, threads })
+        : await writeWorkload(folder, { depth, width, batchSize, threads });
       this.#written.set(batchSize, expected);
     }
     return { folder, expected };

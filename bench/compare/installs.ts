@@ -56,7 +56,8 @@ async function isSame(a: string, b: string): Promise<boolean> {
   return first !== undefined && first === second;
 }
 
-async function run(command: string, args: readonly string[], cwd = root): Promise<void> {
+/** Runs a program. Throws Error with the reason that it printed where it fails. */
+export async function run(command: string, args: readonly string[], cwd = root): Promise<void> {
   const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {

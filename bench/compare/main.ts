@@ -5,7 +5,7 @@ import { UserError } from "../../graph-builder/index.ts";
 import { compare } from "./comparison.ts";
 import { readOptions, usage } from "./options.ts";
 import { killPeers } from "./peer-process.ts";
-import { peers } from "./peers.ts";
+import { type Peer, peersOf } from "./peers.ts";
 import { describe, summarize } from "./report.ts";
 
 /** Runs `npm run bench:compare`. Returns the exit code. */
@@ -30,7 +30,8 @@ async function main(args: readonly string[]): Promise<number> {
     });
   }
   try {
-    const chosen = Object.fromEntries(options.peers.map((name) => [name, peers[name]]));
+    const isChosen = ([name]: readonly [string, Peer]) => options.peers.some((peer) => peer === name);
+    const chosen = Object.fromEntries(Object.entries(peersOf(options.model)).filter(isChosen));
     const rows = await compare(options, chosen, folder, (line) => process.stderr.write(`${line}\n`));
     const report = summarize(options, rows);
     process.stdout.write(`${options.json ? JSON.stringify(report) : describe(report)}\n`);

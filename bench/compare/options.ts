@@ -1,11 +1,14 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { didYouMean, UserError } from "../../graph-builder/index.ts";
-import { type PeerName, peerNames } from "./peers.ts";
+import { isModelName, type ModelName, modelNames, models } from "./models.ts";
+import { type PeerName, peerNames, peersOf } from "./peers.ts";
 import type { WorkloadSettings } from "./workload.ts";
 
 /** The network of a comparison, and how often each peer trains it. */
 export interface Plan extends WorkloadSettings {
+  /** A foreign model in the place of our network, which depth and width then do not describe. */
+  readonly model?: ModelName | undefined;
   readonly rounds: number;
   /** Steps of a round. */
   readonly steps: number;
@@ -21,7 +24,7 @@ export interface ComparisonOptions extends Plan {
 const counts = {
   depth: { default: 26, help: "layers of the network, 6n + 2" },
   width: { default: 32, help: "channels of the first stage" },
-  "batch-size": { default: 128, help: "images per step" },
+  "batch-size": { default: 128, help: "examples per step" },
   threads: { default: availableParallelism(), help: "threads of each peer; a replica uses one" },
   rounds: { default: 5, help: "rounds; each peer takes one turn per round" },
   steps: { default: 2, help: "steps per turn" },
@@ -37,6 +40,7 @@ export const usage = [
   ...Object.entries(counts).map(
     ([name, { default: value, help }]) => `  --${`${name} N`.padEnd(14)}${help} [default: ${value}]`,
   ),
+  `  --${"model NAME".padEnd(14)}train a model that PyTorch exports: ${modelNames.join(", ")}; its own batch size`,
   `  --${"peers A,B".padEnd(14)}compare only these peers: ${peerNames.join(", ")}`,
   `  --${"json".padEnd(14)}print one JSON object`,
 ].join("\n");
@@ -48,32 +52,43 @@ export const usage = [
 export function readOptions(args: readonly string[]): ComparisonOptions | undefined {
   const flags = parseFlags(args);
   if (flags["help"]) return undefined;
-  const count = (name: keyof typeof counts): number => {
-    const text = flags[name] ?? String(counts[name].default);
+  const model = readModel(flags);
+  const batchSize = model ? models[model].batchSize : counts["batch-size"].default;
+  const count = (name: keyof typeof counts, otherwise: number = counts[name].default): number => {
+    const text = flags[name] ?? String(otherwise);
     if (typeof text === "string" && /^[1-9]\d{0,6}$/.test(text)) return Number(text);
     throw new UserError(`--${name} must be a whole number from 1, not ${text}.`, { code: "setting-invalid" });
   };
   return {
     depth: count("depth"),
     width: count("width"),
-    batchSize: count("batch-size"),
+    batchSize: count("batch-size", batchSize),
     threads: count("threads"),
     rounds: count("rounds"),
     steps: count("steps"),
     patience: count("patience"),
-    peers: typeof flags["peers"] === "string" ? readPeers(flags["peers"]) : peerNames,
+    model,
+    peers: readPeers(flags["peers"], model),
     json: flags["json"] === true,
   };
 }
 
-function parseFlags(args: readonly string[]): Readonly<Record<string, string | boolean | undefined>> {
+type Flags = Readonly<Record<string, string | boolean | undefined>>;
+
+function parseFlags(args: readonly string[]): Flags {
   const text = { type: "string" } as const;
   const isSwitch = { type: "boolean" } as const;
   const numbers = Object.fromEntries(Object.keys(counts).map((name) => [name, text]));
   try {
     return parseArgs({
       args: [...args],
-      options: { ...numbers, peers: text, json: isSwitch, help: { type: "boolean", short: "h" } },
+      options: {
+        ...numbers,
+        model: text,
+        peers: text,
+        json: isSwitch,
+        help: { type: "boolean", short: "h" },
+      },
     }).values;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
@@ -84,15 +99,36 @@ function parseFlags(args: readonly string[]): Readonly<Record<string, string | b
   }
 }
 
-function readPeers(list: string): PeerName[] {
+/** Throws UserError for an unknown model, and for flags that describe our own network. */
+function readModel(flags: Flags): ModelName | undefined {
+  const name = flags["model"];
+  if (typeof name !== "string") return undefined;
+  if (!isModelName(name)) {
+    throw new UserError(`There is no model ${name}: give ${modelNames.join(", ")}.`, {
+      code: "setting-unknown",
+    });
+  }
+  for (const flag of ["depth", "width"]) {
+    if (flags[flag] === undefined) continue;
+    throw new UserError(`--${flag} is for this project's own network, not for --model ${name}.`, {
+      code: "setting-invalid",
+    });
+  }
+  return name;
+}
+
+function readPeers(list: Flags[string], model: ModelName | undefined): PeerName[] {
+  const known = peersOf(model);
+  const names = peerNames.filter((name) => Object.hasOwn(known, name));
+  if (typeof list !== "string") return names;
   const wanted = list.split(",").map((name) => name.trim());
-  const known: readonly string[] = peerNames;
   for (const name of wanted) {
-    if (!known.includes(name)) {
-      throw new UserError(`There is no peer ${name}.${didYouMean(name, peerNames)}`, {
+    if (!names.some((peer) => peer === name)) {
+      const where = model ? ` for ${model}` : "";
+      throw new UserError(`There is no peer ${name}${where}.${didYouMean(name, names)}`, {
         code: "setting-unknown",
       });
     }
   }
-  return peerNames.filter((name) => wanted.includes(name));
+  return names.filter((name) => wanted.includes(name));
 }

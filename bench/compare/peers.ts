@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { expectProgram, installPackages, installVenv, type Tool } from "./installs.ts";
+import { MODEL_VENV, type ModelName, models } from "./models.ts";
 import type { PeerSignals } from "./peer-process.ts";
 
 /** What starts a peer's program several times, and passes its signals on. */
@@ -54,7 +55,7 @@ const mpirun: Launcher = {
   signals: { stop: "SIGTSTP", kill: "SIGTERM" },
 };
 
-/** All peers in the order of the table. */
+/** All peers of our own network in the order of the table. */
 export const peers = {
   shakenet: ours("ShakeNet", () => ["cpu", "1"]),
   "shakenet-replicas": ours("ShakeNet, a replica per thread", (threads) => ["cpu", String(threads)], true),
@@ -95,6 +96,22 @@ export const peers = {
 
 export type PeerName = keyof typeof peers;
 export const peerNames = Object.keys(peers) as readonly PeerName[];
+
+/** The peers that train our own network, or a foreign model, in the order of the table. */
+export function peersOf(model: ModelName | undefined): Partial<Readonly<Record<PeerName, Peer>>> {
+  if (model === undefined) return peers;
+  const isImages = models[model].unit === "images";
+  const torch = (label: string, ...args: string[]) =>
+    python(label, MODEL_VENV, "train_torch_model.py", ...args);
+  return {
+    shakenet: peers.shakenet,
+    torch: torch(isImages ? peers.torch.label : "PyTorch eager"),
+    ...(isImages && {
+      "torch-channels-last": torch(peers["torch-channels-last"].label, "channels_last"),
+    }),
+    "onnxruntime-training": python(peers["onnxruntime-training"].label, MODEL_VENV, "train_ort_model.py"),
+  };
+}
 
 /** The faster one of these peers is the base of the ratios. */
 export const eagerPeers: readonly PeerName[] = ["torch", "torch-channels-last"];

@@ -18,6 +18,7 @@ import {
   readTensors,
   type WorkloadFile,
   type WorkloadSettings,
+  workloadBytes,
   workloadFiles,
 } from "./workload.ts";
 
@@ -53,9 +54,7 @@ export async function writeWorkload(folder: string, settings: WorkloadSettings):
     ...{ learningRate: LEARNING_RATE, mean, std, momentum, weightDecay },
     tensors: tensors.map(([name, { dims }]) => [name, dims]),
   };
-  const bytes = Buffer.concat(
-    tensors.map(([, { data }]) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
-  );
+  const bytes = workloadBytes(tensors);
   await writeTrainingArtifacts(join(folder, "session"), artifacts);
   await writeTrainingArtifacts(join(folder, "fused"), buildTrainingArtifacts({ ...network, fused: true }));
   await writeFile(join(folder, workloadFiles.settings), JSON.stringify(file));

@@ -1,6 +1,7 @@
 import { cpus } from "node:os";
 import { formatRate, formatTable } from "../../cli/format.ts";
 import type { Row } from "./comparison.ts";
+import { models } from "./models.ts";
 import type { Plan } from "./options.ts";
 import { eagerPeers } from "./peers.ts";
 import { fastestOf, pairedRatio, type Spread, spreadOf } from "./statistics.ts";
@@ -10,13 +11,16 @@ export type Report = ReturnType<typeof summarize>;
 
 /** Computes the result of a comparison. A ratio compares two rates of the same round. */
 export function summarize(plan: Plan, rows: readonly Row[]) {
-  const { depth, width, batchSize, threads, rounds, steps } = plan;
+  const { model, depth, width, batchSize, threads, rounds, steps } = plan;
   const ratesOf = (names: readonly string[]) =>
     rows.flatMap((row) => ("rates" in row && names.includes(row.name) ? [row.rates] : []));
   const eager = fastestOf(ratesOf(eagerPeers));
   const [tfjs = []] = ratesOf(["tfjs"]);
+  const [ortTraining = []] = ratesOf(["onnxruntime-training"]);
   return {
-    network: `${depth} 2x${width}d`,
+    network: model ?? `${depth} 2x${width}d`,
+    unit: model ? models[model].unit : "images",
+    slow_peer: model ? ("onnxruntime-training" as const) : ("tfjs" as const),
     batch_size: batchSize,
     threads,
     rounds,
@@ -30,9 +34,10 @@ export function summarize(plan: Plan, rows: readonly Row[]) {
       return {
         ...{ name, label, version, loss_deviation },
         batch_size: row.batchSize,
-        images_per_second: spreadOf(row.rates),
+        per_second: spreadOf(row.rates),
         of_pytorch_eager: pairedRatio(row.rates, eager),
         of_tfjs: pairedRatio(row.rates, tfjs),
+        of_onnxruntime_training: pairedRatio(row.rates, ortTraining),
         n: row.steps,
         rates: row.rates,
         peak_rss_mb: row.peakRssMb,
@@ -44,14 +49,14 @@ export function summarize(plan: Plan, rows: readonly Row[]) {
 
 /** Prints a result as a table. */
 export function describe(report: Report): string {
-  const { network, batch_size, threads, rounds, steps_a_round, cpu, cores, node } = report;
+  const { network, unit, slow_peer, batch_size, threads, rounds, steps_a_round, cpu, cores, node } = report;
   const header = [
     "",
-    "images/s",
+    `${unit}/s`,
     "min-max",
     "of PyTorch eager",
     "min-max",
-    "times tfjs",
+    `times ${slow_peer}`,
     "n",
     "loss off by",
     "MB",
@@ -61,11 +66,12 @@ export function describe(report: Report): string {
     const { label, version = "", loss_deviation } = peer;
     const off = loss_deviation === undefined ? "" : loss_deviation.toPrecision(1);
     if ("reason" in peer) return [label, "-", "", "-", "", "-", "0", off, "", peer.reason];
-    const { images_per_second: rate, of_pytorch_eager: ratio, of_tfjs, n, peak_rss_mb } = peer;
+    const { per_second: rate, of_pytorch_eager: ratio, n, peak_rss_mb } = peer;
+    const times = slow_peer === "tfjs" ? peer.of_tfjs : peer.of_onnxruntime_training;
     return [
       ...[label, formatRate(rate.median), range(rate, formatRate)],
       ...(ratio ? [formatRatio(ratio.median), range(ratio, formatRatio)] : ["-", ""]),
-      ...[of_tfjs ? formatRatio(of_tfjs.median) : "-", String(n), off, peak_rss_mb?.toFixed(0) ?? "-"],
+      ...[times ? formatRatio(times.median) : "-", String(n), off, peak_rss_mb?.toFixed(0) ?? "-"],
       peer.batch_size === batch_size ? version : `${version}; batch ${peer.batch_size}`,
     ];
   });

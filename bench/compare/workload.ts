@@ -18,19 +18,30 @@ export const LEARNING_RATE = 0.01;
 /** The names of a workload's files in its folder. */
 export const workloadFiles = { settings: "workload.json", tensors: "tensors.bin" } as const;
 
-/** The content of `workload.json`; `tensors` has the names and sizes in the order of `tensors.bin`. */
-export interface WorkloadFile extends WorkloadSettings {
+/** What every `workload.json` says; `tensors` has the names and sizes in the order of `tensors.bin`. */
+export interface SharedWorkload {
+  readonly threads: number;
   readonly learningRate: number;
+  readonly tensors: readonly (readonly [name: string, dims: readonly number[]])[];
+}
+
+/** The `workload.json` of our own network. */
+export interface WorkloadFile extends WorkloadSettings, SharedWorkload {
   readonly momentum: number;
   readonly weightDecay: number;
   readonly mean: readonly number[];
   readonly std: readonly number[];
-  readonly tensors: readonly (readonly [name: string, dims: readonly number[]])[];
+}
+
+/** The bytes of `tensors.bin`. */
+export function workloadBytes(tensors: readonly (readonly [string, Array32])[]): Uint8Array {
+  const parts = tensors.map(([, { data }]) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  return Buffer.concat(parts);
 }
 
 /** Reads the tensors of a workload from the bytes of `tensors.bin`. Returns them by name. */
 export function readTensors(
-  { tensors }: WorkloadFile,
+  { tensors }: SharedWorkload,
   bytes: ArrayBuffer,
 ): Readonly<Record<string, Array32>> {
   let offset = 0;

@@ -93,7 +93,7 @@ describe("the table", () => {
       peers: [
         {
           name: "shakenet",
-          images_per_second: { median: 220, min: 100, max: 330 },
+          per_second: { median: 220, min: 100, max: 330 },
           of_pytorch_eager: { median: 1.1, min: 1, max: 3 },
           of_tfjs: { median: 50 },
           n: 3,

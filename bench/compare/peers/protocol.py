@@ -11,25 +11,32 @@ from pathlib import Path
 import numpy as np
 
 
-class Setup:
-    """The workload: settings, and arrays by name (parameters, statistics and the batch)."""
+class Workload:
+    """A workload: settings, and arrays by name (those of the batch, and parameters and statistics where it has them)."""
 
     def __init__(self, folder: str):
         self.folder = Path(folder)
-        settings = json.loads((self.folder / "workload.json").read_text())
-        self.depth: int = settings["depth"]
-        self.width: int = settings["width"]
-        self.threads: int = settings["threads"]
-        self.mean: list[float] = settings["mean"]
-        self.std: list[float] = settings["std"]
-        self.learning_rate: float = settings["learningRate"]
-        self.momentum: float = settings["momentum"]
-        self.weight_decay: float = settings["weightDecay"]
+        self.settings = json.loads((self.folder / "workload.json").read_text())
+        self.threads: int = self.settings["threads"]
+        self.learning_rate: float = self.settings["learningRate"]
         values = np.fromfile(self.folder / "tensors.bin", "<f4")
         self.arrays = {}
-        for name, dims in settings["tensors"]:
+        for name, dims in self.settings["tensors"]:
             count = int(np.prod(dims))
             self.arrays[name], values = values[:count].reshape(dims), values[count:]
+
+
+class Setup(Workload):
+    """The workload of our network. Its batch is apart from the other arrays."""
+
+    def __init__(self, folder: str):
+        super().__init__(folder)
+        self.depth: int = self.settings["depth"]
+        self.width: int = self.settings["width"]
+        self.mean: list[float] = self.settings["mean"]
+        self.std: list[float] = self.settings["std"]
+        self.momentum: float = self.settings["momentum"]
+        self.weight_decay: float = self.settings["weightDecay"]
         self.images = self.arrays.pop("images").astype(np.uint8)
         self.labels = self.arrays.pop("labels").astype(np.int64)
         self.alpha = self.arrays.pop("alpha")

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { type Array32, readTensors, type WorkloadFile, workloadFiles } from "../workload.ts";
+import { type Array32, readTensors, type SharedWorkload, workloadFiles } from "../workload.ts";
 import type { Turn } from "./steps.ts";
 
 /** Reads the workload in a folder: its settings, and its tensors by name. */
-export function readWorkload(folder: string): WorkloadFile & { arrays: Readonly<Record<string, Array32>> } {
-  const file: WorkloadFile = JSON.parse(readFileSync(join(folder, workloadFiles.settings), "utf8"));
+export function readWorkload(folder: string): SharedWorkload & { arrays: Readonly<Record<string, Array32>> } {
+  const file: SharedWorkload = JSON.parse(readFileSync(join(folder, workloadFiles.settings), "utf8"));
   const { buffer } = new Uint8Array(readFileSync(join(folder, workloadFiles.tensors)));
   return { ...file, arrays: readTensors(file, buffer) };
 }

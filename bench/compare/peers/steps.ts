@@ -1,7 +1,7 @@
 import type * as Ort from "onnxruntime-common";
 import type { ChunkTrainer, Trainer } from "../../../runtime/session/trainer.ts";
 import type { NamedTensors } from "../../../runtime/session/training-session.ts";
-import { type Array32, LEARNING_RATE } from "../workload.ts";
+import type { Array32 } from "../workload.ts";
 
 /** The answer of a peer after some steps. */
 export interface Turn {
@@ -13,11 +13,17 @@ export interface Turn {
   readonly peak_rss_mb?: number | undefined;
 }
 
-/** Converts the batch of a workload to the feeds of our training models. */
+/** Converts the batch of a workload, of our network or of a foreign model, to the feeds of our training models. */
 export function batchFeeds(
-  { images, labels, alpha, beta }: Readonly<Record<string, Array32>>,
+  { input, images, labels, alpha, beta }: Readonly<Record<string, Array32>>,
   { Tensor }: Pick<typeof Ort, "Tensor">,
 ): NamedTensors {
+  if (input && labels) {
+    return {
+      input: new Tensor("float32", input.data, input.dims),
+      labels: new Tensor("int64", BigInt64Array.from(labels.data, BigInt), labels.dims),
+    };
+  }
   if (!images || !labels || !alpha || !beta) throw new Error("the workload has no batch");
   return {
     images: new Tensor("uint8", Uint8Array.from(images.data), images.dims),
@@ -28,9 +34,13 @@ export function batchFeeds(
 }
 
 /** Returns a function that trains one step of our session, with the update, and returns the loss. */
-export function trainStep(session: Trainer, feeds: NamedTensors): () => Promise<number> {
+export function trainStep(
+  session: Trainer,
+  feeds: NamedTensors,
+  learningRate: number,
+): () => Promise<number> {
   return async () => {
-    session.learningRate = LEARNING_RATE;
+    session.learningRate = learningRate;
     session.lazyResetGrad();
     const { loss } = await session.runTrainStep(feeds);
     await session.runOptimizerStep();
@@ -51,10 +61,15 @@ export async function timeSteps(steps: number, step: () => Promise<number>): Pro
 }
 
 /** Takes some steps in one call of our session. Each step counts an equal share of the call's time. */
-export async function timeCall(session: ChunkTrainer, feeds: NamedTensors, steps: number): Promise<Turn> {
+export async function timeCall(
+  session: ChunkTrainer,
+  feeds: NamedTensors,
+  learningRate: number,
+  steps: number,
+): Promise<Turn> {
   const start = performance.now();
   const stacked = session.stack(Array.from({ length: steps }, () => feeds));
-  const { loss } = await session.runSteps(stacked, new Float32Array(steps).fill(LEARNING_RATE));
+  const { loss } = await session.runSteps(stacked, new Float32Array(steps).fill(learningRate));
   const ms = (performance.now() - start) / steps;
   return { ms: Array.from({ length: steps }, () => ms), losses: Array.from(loss?.data ?? [], Number) };
 }

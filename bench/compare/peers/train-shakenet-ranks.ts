@@ -16,14 +16,14 @@ const [folder = ""] = process.argv.slice(2);
 const launched = launchedBy(process.env);
 if (!launched) throw new Error("mpirun has started no ranks");
 const link = await MpiLink.join(launched);
-const { arrays } = readWorkload(folder);
+const { learningRate, arrays } = readWorkload(folder);
 const { checkpoint, trainingModel, optimizerModel } = await readTrainingArtifacts(join(folder, "session"));
 const device = await openDevice("cpu", { threads: 1 });
 const session = await ReplicatedSession.create(
   { checkpoint, trainingModel, optimizerModel },
   { replicas: 1, threads: 1, link },
 );
-const step = trainStep(session, batchFeeds(arrays, device.ort));
+const step = trainStep(session, batchFeeds(arrays, device.ort), learningRate);
 
 /** Takes as many steps as rank 0 wants, on all ranks; undefined where it wants no more. */
 async function turn(wanted = 0): Promise<Turn | undefined> {

@@ -8,7 +8,7 @@ import { ownPeak, readWorkload, serve } from "./protocol.ts";
 import { batchFeeds, timeCall, timeSteps, trainStep } from "./steps.ts";
 
 const [folder = "", name = "cpu", replicas = "1", form = ""] = process.argv.slice(2);
-const { threads, arrays } = readWorkload(folder);
+const { threads, learningRate, arrays } = readWorkload(folder);
 const { checkpoint, trainingModel, optimizerModel } = await readTrainingArtifacts(join(folder, "session"));
 const sources = { checkpoint, trainingModel, optimizerModel };
 if (!isDeviceName(name)) throw new RangeError(`there is no device ${name}`);
@@ -23,7 +23,7 @@ await serve(node === undefined ? `onnxruntime-web ${web}` : `onnxruntime-node ${
 
 async function chunkTurn() {
   const session = await ChunkedSession.create(sources, device);
-  return (steps: number) => timeCall(session, feeds, steps);
+  return (steps: number) => timeCall(session, feeds, learningRate, steps);
 }
 
 async function stepTurn() {
@@ -34,6 +34,6 @@ async function stepTurn() {
           replicas: Number(replicas),
           threads: Math.max(1, Math.floor(threads / Number(replicas))),
         });
-  const step = trainStep(session, feeds);
+  const step = trainStep(session, feeds, learningRate);
   return (steps: number) => timeSteps(steps, step);
 }

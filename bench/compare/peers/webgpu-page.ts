@@ -1,7 +1,7 @@
 // the page that trains on WebGPU; train-shakenet-webgpu.ts opens it and calls `openSession` and `train`
 import { TrainingSession } from "../../../runtime/session/training-session.ts";
 import { loadOnnxRuntime, openTrainingDevice } from "../../../web/worker/devices.ts";
-import { readTensors, type WorkloadFile, workloadFiles } from "../workload.ts";
+import { readTensors, type SharedWorkload, workloadFiles } from "../workload.ts";
 import { batchFeeds, type Turn, timeSteps, trainStep } from "./steps.ts";
 
 let step: (() => Promise<number>) | undefined;
@@ -27,7 +27,7 @@ async function openSession(workload: string, onnxruntime: string): Promise<strin
     ].map((path) => fetchBytes(`${workload}/${path}`)),
   );
   if (!settings || !tensors || !checkpoint || !trainingModel) throw new Error("the workload is incomplete");
-  const file: WorkloadFile = JSON.parse(new TextDecoder().decode(settings));
+  const file: SharedWorkload = JSON.parse(new TextDecoder().decode(settings));
   const device = await openTrainingDevice("webgpu");
   const session = await TrainingSession.create(
     {
@@ -37,7 +37,7 @@ async function openSession(workload: string, onnxruntime: string): Promise<strin
     },
     device,
   );
-  step = trainStep(session, batchFeeds(readTensors(file, tensors), device.ort));
+  step = trainStep(session, batchFeeds(readTensors(file, tensors), device.ort), file.learningRate);
   const { vendor, architecture } = (await navigator.gpu.requestAdapter())?.info ?? {};
   return `onnxruntime-web ${device.ort.env.versions.web}, ${vendor} ${architecture}`;
 }
