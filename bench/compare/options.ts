@@ -104,7 +104,8 @@ function readModel(flags: Flags): ModelName | undefined {
   const name = flags["model"];
   if (typeof name !== "string") return undefined;
   if (!isModelName(name)) {
-    throw new UserError(`There is no model ${name}: give ${modelNames.join(", ")}.`, {
+    const known = modelNames.join(", ");
+    throw new UserError(`There is no model ${name}: give ${known}.${didYouMean(name, modelNames)}`, {
       code: "setting-unknown",
     });
   }

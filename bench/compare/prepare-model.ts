@@ -25,9 +25,9 @@ export interface ModelSettings {
 }
 
 /**
- * Writes the files that the peers of a foreign model read: `workload.json`, `tensors.bin`, PyTorch's `model.onnx` and
- * `weights.pt`, and our training artifacts in `session/`. Returns the expected losses, computed with the portable
- * lowering. Throws Error where PyTorch cannot be installed.
+ * Writes the files that the peers of a foreign model read: `workload.json`, `tensors.bin`, PyTorch's
+ * `model.onnx` and `weights.pt`, and our training artifacts in `session/`. Returns the expected losses,
+ * computed with the portable lowering. Throws Error where PyTorch cannot be installed.
  */
 export async function writeModelWorkload(folder: string, settings: ModelSettings): Promise<ExpectedLosses> {
   const python = await installVenv(MODEL_VENV);

@@ -1,8 +1,13 @@
+import { Tensor } from "onnxruntime-common";
 import { describe, expect, test } from "vitest";
 import type { Row } from "../../bench/compare/comparison.ts";
 import { reasonIn } from "../../bench/compare/installs.ts";
+import { modelNames, models } from "../../bench/compare/models.ts";
 import { readOptions } from "../../bench/compare/options.ts";
+import { readWorkload } from "../../bench/compare/peers/protocol.ts";
+import { batchFeeds } from "../../bench/compare/peers/steps.ts";
 import { peers } from "../../bench/compare/peers.ts";
+import { writeModelBatch } from "../../bench/compare/prepare-model.ts";
 import { describe as describeReport, summarize } from "../../bench/compare/report.ts";
 import {
   affordableTurns,
@@ -11,7 +16,9 @@ import {
   pairedRatio,
   spreadOf,
 } from "../../bench/compare/statistics.ts";
+import { temporaryFolder } from "../support/shake.ts";
 
+const folder = temporaryFolder();
 const tiny = { depth: 8, width: 2, batchSize: 4, threads: 2, rounds: 2, steps: 1, patience: 3 };
 
 describe("statistics", () => {
@@ -79,6 +86,22 @@ describe("the table", () => {
     `);
   });
 
+  test("names a foreign model and its unit, and has the ratios to onnxruntime-training", () => {
+    const others: Row[] = [
+      { ...measured, name: "shakenet", label: "ShakeNet", rates: [20, 22, 24] },
+      { ...measured, name: "torch", label: "PyTorch eager", rates: [10, 11, 48] },
+      { ...measured, name: "onnxruntime-training", label: "onnxruntime-training", rates: [5, 5, 8] },
+    ];
+    const lines = describeReport(summarize({ ...tiny, rounds: 3, model: "lstm" }, others)).split("\n");
+    expect(lines[0]).toMatch(/^lstm, batch 4, 2 threads, 3 rounds of 1 steps; /);
+    expect(lines.slice(2).join("\n")).toMatchInlineSnapshot(`
+      "                      sequences/s  min-max  of PyTorch eager  min-max    times onnxruntime-training  n  loss off by  MB   version
+      ShakeNet              22           20-24    2.00              0.50-2.00  4.00                        3  1e-7         100  1.2
+      PyTorch eager         11           10-48    1.00              1.00-1.00  2.20                        3  1e-7         100  1.2
+      onnxruntime-training  5.0          5.0-8.0  0.45              0.17-0.50  1.00                        3  1e-7         100  1.2"
+    `);
+  });
+
   test("says when the machine was not quiet", () => {
     const disturbed = rows.map((row) => (row.name === "torch" ? { ...row, foreignLoad: 0.42 } : row));
     expect(describeReport(report)).not.toContain("quiet");
@@ -131,6 +154,15 @@ test.each([
   [["--threads", "two"], /^--threads must be a whole number from 1, not two\.$/],
   [["--peers", "torch,jaxx"], /^There is no peer jaxx\. Did you mean jax\?$/],
   [["--widht", "3"], /^Unknown option '--widht'.* See --help\.$/],
+  [
+    ["--model", "resnet81"],
+    /^There is no model resnet81: give resnet18, mobilenet_v2, encoder, lstm\. Did you mean resnet18\?$/,
+  ],
+  [
+    ["--model", "lstm", "--width", "64"],
+    /^--width is for this project's own network, not for --model lstm\.$/,
+  ],
+  [["--model", "lstm", "--peers", "torch-channels-last"], /^There is no peer torch-channels-last for lstm\./],
 ])("%s is refused in one sentence", (args, sentence) => {
   expect(() => readOptions(args)).toThrow(sentence);
 });
@@ -143,3 +175,31 @@ test("peers run in the order of the table, and all of them run unless some are n
   expect(readOptions([])).toMatchObject({ depth: 26, width: 32, batchSize: 128, peers: Object.keys(peers) });
   expect(readOptions(["--help"])).toBeUndefined();
 });
+
+test("a foreign model has its own batch and the peers that train it", () => {
+  const shared = ["shakenet", "torch", "onnxruntime-training"];
+  expect(readOptions(["--model", "lstm"])).toMatchObject({ model: "lstm", batchSize: 32, peers: shared });
+  expect(readOptions(["--model", "resnet18", "--batch-size", "2"])).toMatchObject({
+    batchSize: 2,
+    peers: ["shakenet", "torch", "torch-channels-last", "onnxruntime-training"],
+  });
+});
+
+test.each(modelNames)(
+  "the batch of %s is read from its files as it was drawn, in the types of the model",
+  async (model) => {
+    await writeModelBatch(folder, { model, batchSize: 3, threads: 2 });
+    const { threads, learningRate, arrays } = readWorkload(folder);
+    expect({ threads, learningRate }).toEqual({ threads: 2, learningRate: 1e-5 });
+    const { input, labels, ...others } = batchFeeds(arrays, { Tensor });
+    expect(others).toEqual({});
+    expect(input).toMatchObject({ type: "float32", dims: [3, ...models[model].example] });
+    expect(labels).toMatchObject({ type: "int64", dims: [3] });
+    const values = Array.from(input?.data ?? [], Number);
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
+    expect(mean).toBeCloseTo(0, 1);
+    expect(variance).toBeCloseTo(1, 1);
+    expect(Array.from(labels?.data ?? [], Number).every((label) => label >= 0 && label < 10)).toBe(true);
+  },
+);

@@ -13,7 +13,7 @@ export interface Turn {
   readonly peak_rss_mb?: number | undefined;
 }
 
-/** Converts the batch of a workload, of our network or of a foreign model, to the feeds of our training models. */
+/** Converts the batch of a workload to the feeds of our training models. A foreign model has one input. */
 export function batchFeeds(
   { input, images, labels, alpha, beta }: Readonly<Record<string, Array32>>,
   { Tensor }: Pick<typeof Ort, "Tensor">,
