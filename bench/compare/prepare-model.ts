@@ -11,8 +11,6 @@ import { batchFeeds, timeSteps, trainStep } from "./peers/steps.ts";
 import { CHECKED_STEPS, type ExpectedLosses } from "./prepare.ts";
 import { type Array32, type SharedWorkload, workloadBytes, workloadFiles } from "./workload.ts";
 
-/** It is so small that the rounding of a peer moves the losses of the first steps little. */
-const LEARNING_RATE = 1e-5;
 const CLASSES = 10;
 
 const exporter = fileURLToPath(new URL("../../../bench/compare/peers/models_torch.py", import.meta.url));
@@ -38,7 +36,7 @@ export async function writeModelWorkload(folder: string, settings: ModelSettings
     optimizer: "adamw",
   });
   await writeTrainingArtifacts(join(folder, "session"), artifacts);
-  const losses = await expectedLosses(artifacts, randomBatch(settings), settings.threads);
+  const losses = await expectedLosses(artifacts, settings);
   return { whole: losses, shared: losses };
 }
 
@@ -47,7 +45,7 @@ export async function writeModelBatch(folder: string, settings: ModelSettings): 
   const tensors = Object.entries(randomBatch(settings));
   const file: SharedWorkload & ModelSettings = {
     ...settings,
-    learningRate: LEARNING_RATE,
+    learningRate: models[settings.model].learningRate,
     tensors: tensors.map(([name, { dims }]) => [name, dims]),
   };
   await writeFile(join(folder, workloadFiles.settings), JSON.stringify(file));
@@ -69,12 +67,15 @@ function randomBatch({ model, batchSize }: ModelSettings): Readonly<Record<strin
 
 async function expectedLosses(
   { checkpoint, trainingModel, optimizerModel }: ModelArtifacts,
-  batch: Readonly<Record<string, Array32>>,
-  threads: number,
+  settings: ModelSettings,
 ): Promise<readonly number[]> {
-  const device = { ...(await openDevice("cpu", { threads })), lowering: loweringOf("portable") };
+  const device = {
+    ...(await openDevice("cpu", { threads: settings.threads })),
+    lowering: loweringOf("portable"),
+  };
   const session = await TrainingSession.create({ checkpoint, trainingModel, optimizerModel }, device);
-  const step = trainStep(session, batchFeeds(batch, device.ort), LEARNING_RATE);
+  const feeds = batchFeeds(randomBatch(settings), device.ort);
+  const step = trainStep(session, feeds, models[settings.model].learningRate);
   const { losses } = await timeSteps(CHECKED_STEPS, step);
   await session.release();
   return losses;

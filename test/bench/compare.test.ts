@@ -190,7 +190,7 @@ test.each(modelNames)(
   async (model) => {
     await writeModelBatch(folder, { model, batchSize: 3, threads: 2 });
     const { threads, learningRate, arrays } = readWorkload(folder);
-    expect({ threads, learningRate }).toEqual({ threads: 2, learningRate: 1e-5 });
+    expect({ threads, learningRate }).toEqual({ threads: 2, learningRate: models[model].learningRate });
     const { input, labels, ...others } = batchFeeds(arrays, { Tensor });
     expect(others).toEqual({});
     expect(input).toMatchObject({ type: "float32", dims: [3, ...models[model].example] });
