@@ -131,9 +131,8 @@ export class OwnClasses {
   async removeClass(id: number): Promise<void> {
     const { pictures } = this.classOf(id);
     this.#classes = this.#classes.filter((each) => each.id !== id);
-    this.#onChange();
     await this.store.remove(pictures);
-    await this.#keep();
+    await this.#set(this.#classes);
     while (this.#classes.length < FEWEST_CLASSES) await this.addClass();
   }
 
@@ -154,12 +153,9 @@ export class OwnClasses {
 
   /** Removes a picture. Returns it, so that it can be put back; undefined where it was removed before. */
   async removePicture(id: number, picture: number): Promise<NewPicture | undefined> {
-    if (!this.classOf(id).pictures.includes(picture)) return undefined;
+    const removed = await this.store.take(picture);
     this.#setPictures(id, (before) => before.filter((each) => each !== picture));
-    const [files, all] = await Promise.all([this.store.files([picture]), this.store.pixels([picture])]);
-    await this.store.remove([picture]);
-    const [file, pixels] = [files.get(picture), all.get(picture)];
-    return file && pixels && { png: file.png, crc: file.crc, pixels };
+    return removed;
   }
 
   /**
@@ -171,7 +167,6 @@ export class OwnClasses {
     this.#life = new AbortController();
     this.#classes = emptyClasses(this.#nextId).map((each) => ({ ...each, pictures: [] }));
     this.#nextId = above(this.#classes);
-    // the page shows that all is forgotten once a reload would not bring it back
     const forgetting = [this.store.clear(), kept.delete().then(() => this.#keep())];
     await Promise.all(forgetting).finally(() => this.#onChange());
   }
@@ -183,10 +178,11 @@ export class OwnClasses {
     this.#onChange();
   }
 
+  /** The page shows a change once a reload would not undo it. */
   async #set(classes: readonly OwnClass[]): Promise<void> {
     this.#classes = classes;
-    this.#onChange();
     await this.#keep();
+    this.#onChange();
   }
 
   #keep(): Promise<boolean> {

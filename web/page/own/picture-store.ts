@@ -114,6 +114,21 @@ export class PictureStore {
     });
   }
 
+  /** Removes a picture and returns it, in one transaction; undefined where it was removed before. */
+  async take(id: number): Promise<NewPicture | undefined> {
+    let taken: NewPicture | undefined;
+    await this.#write([INPUTS, FILES, FEATURES], (store) => {
+      const readingInput: IDBRequest<Input | undefined> = store(INPUTS).get(id);
+      const readingFile: IDBRequest<PictureFile | undefined> = store(FILES).get(id);
+      readingFile.onsuccess = () => {
+        const [input, file] = [readingInput.result, readingFile.result];
+        if (input && file) taken = { png: file.png, crc: file.crc, pixels: input.pixels };
+      };
+      for (const name of [INPUTS, FILES, FEATURES] as const) store(name).delete(id);
+    });
+    return taken;
+  }
+
   remove(ids: readonly number[]): Promise<void> {
     return this.#write([INPUTS, FILES, FEATURES], (store) => {
       for (const id of ids) for (const name of [INPUTS, FILES, FEATURES] as const) store(name).delete(id);
