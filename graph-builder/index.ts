@@ -90,6 +90,7 @@ export { quantize, type Range } from "./passes/inference/quantize.ts";
 export { inlineFunctions } from "./passes/inline-functions.ts";
 export { LOSS_SCALE, mixedPrecision } from "./passes/mixed-precision.ts";
 export { observePasses, type Pass, type PassObserver, runPasses } from "./passes/pass.ts";
+export { rankedScalars } from "./passes/ranked-scalars.ts";
 export { removeDeadCode } from "./passes/remove-dead-code.ts";
 export { copyGraph, freezeInputs, neededNodes, type Rewrite, rewriteGraph } from "./passes/rewrite.ts";
 export { type InputSizes, sizedInputs } from "./passes/sized-inputs.ts";

@@ -14,6 +14,7 @@ import {
   type ModelKind,
   optimizerGraph,
   outputOf,
+  rankedScalars,
   runPasses,
   sizedInputs,
   stockOptimizer,
@@ -140,7 +141,7 @@ export function lowerTraining(
 
 /** A model for a device's lowering: its state made explicit, in the operators of the device. */
 export function lowerModel(bound: BoundGraph, lowering: Lowering): LoweredModel {
-  const graph = runPasses(bound.graph, trainingPasses(lowering));
+  const graph = runPasses(bound.graph, [...trainingPasses(lowering), rankedScalars]);
   return {
     bytes: encodeModel(createModel(graph)),
     inputs: graphInputs(graph),
