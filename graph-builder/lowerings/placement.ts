@@ -9,7 +9,10 @@ import { type SliceRange, sliceRange } from "../operators/slicing.ts";
 import type { Shape } from "../types.ts";
 import type { Lower } from "./lower.ts";
 
-/** Adds dY into zeros at the gathered indices, by ScatterElements along the axis with flattened indices. */
+/**
+ * Adds dY into zeros at the gathered indices, by ScatterElements along the axis with flattened indices; where
+ * one known index is gathered, by Pad.
+ */
 export const gatherGrad: Lower<"GatherGrad"> = (g, { I, attributes }) => {
   const [shape, indices, dY] = [I(0), I(1), I(2)];
   const full = shapeInput(shape);
@@ -21,6 +24,12 @@ export const gatherGrad: Lower<"GatherGrad"> = (g, { I, attributes }) => {
   const target = reshapeTarget(flat, axis);
   const isKnown = target.indexOf(-1) === target.lastIndexOf(-1);
   const updates = g.Reshape(dY, isKnown ? g.int64(target) : flattened(g, shape, axis, full.length));
+  const size = at(full, axis);
+  const [index, ...others] = indices.constant?.numbers() ?? [];
+  if (index !== undefined && others.length === 0 && typeof size === "number") {
+    const start = index < 0 ? index + size : index;
+    return [padAxis(g, updates, axis, start, size - start - 1)];
+  }
   const zeros = g.Expand(floatLike(g, dY, 0), shape);
   const places = g.Expand(column, g.Shape(updates));
   return [g.ScatterElements(zeros, places, updates, { axis, reduction: "add" })];

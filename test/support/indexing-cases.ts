@@ -4,6 +4,9 @@ import { distinct, integers, normal, positive } from "./random-tensor.ts";
 /** Cases of operators that take and put elements at places that are inputs. */
 export const indexingCases: readonly OperatorCase[] = [
   of("Gather", "one index", { X: normal([3, 4]) }, (g, { X }) => g.Gather(X, g.int64(1))),
+  of("Gather", "one index from the end", { X: normal([3, 4, 2]) }, (g, { X }) =>
+    g.Gather(X, g.int64([-2]), { axis: 1 }),
+  ),
   of("Gather", "repeated indices", { X: normal([4, 2]) }, (g, { X }) =>
     g.Gather(X, g.int64([3, 1, 3, 3, -1])),
   ),
