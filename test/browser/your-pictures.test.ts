@@ -125,6 +125,24 @@ test("a folder fills classes, a reload keeps them and the network, and one butto
   expect(withoutAborted(errors)).toEqual([]);
 });
 
+test("a second window waits with a sentence, and has the classes once the first one is closed", async () => {
+  const { page } = await openTab();
+  await addPhotos(page, 0, photosOf(at(ownClasses, 0)));
+  await expect.poll(() => counts(page)).toEqual(["10 pictures", "No pictures yet"]);
+  const opening = page.waitForEvent("popup");
+  await page.evaluate(() => void window.open(location.href));
+  const second = await opening;
+  await expect
+    .poll(() => second.innerText("#error p"))
+    .toBe(
+      "Your pictures are open in another window of this browser: they open here once that one is closed.",
+    );
+  expect(await counts(second)).toEqual([]);
+  await page.goto("about:blank");
+  await expect.poll(() => counts(second)).toEqual(["10 pictures", "No pictures yet"]);
+  expect(await second.isVisible("#error")).toBe(false);
+});
+
 test("the camera records while a button is held, and answers ten times a second once it is trained", async () => {
   const { page, errors } = await openTab();
   const record = (index: number) => card(page, index).locator(".own-record");

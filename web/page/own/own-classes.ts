@@ -147,7 +147,7 @@ export class OwnClasses {
     if (!this.has(id)) await this.store.remove(added);
     this.classOf(id);
     this.#setPictures(id, (before) => [...before, ...added]);
-    // a page in another window or a reload finds the classes of its pictures
+    // a reload finds the classes of its pictures
     await this.#keep();
   }
 

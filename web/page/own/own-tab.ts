@@ -1,3 +1,4 @@
+import { UserError } from "../../../graph-builder/errors.ts";
 import { ask } from "../ask.ts";
 import { find } from "../dom.ts";
 import { download } from "../download.ts";
@@ -9,6 +10,7 @@ import { ClassCard } from "./class-card.ts";
 import { Drawing } from "./drawing.ts";
 import { chosenFiles } from "./folders.ts";
 import { newPicture } from "./new-picture.ts";
+import { oneWindow } from "./one-window.ts";
 import { MOST_CLASSES, OwnClasses } from "./own-classes.ts";
 import { OwnNetwork } from "./own-network.ts";
 import { PictureDrops } from "./picture-drops.ts";
@@ -47,8 +49,12 @@ export class OwnTab implements TabContent {
     this.#connectButtons();
   }
 
-  /** Opens the tab with what the browser has kept. Throws UserError where it keeps nothing for the page. */
+  /**
+   * Opens the tab with what the browser has kept, once no other window has it open: two would overwrite each
+   * other's classes. Throws UserError where the browser keeps nothing for the page.
+   */
   static async open(page: Page): Promise<OwnTab> {
+    await oneWindow("shakenet-pictures", () => page.messages.fail(openElsewhere()));
     let tab: OwnTab | undefined;
     const classes = await OwnClasses.open(() => tab?.update());
     const network = new OwnNetwork(page.worker);
@@ -175,4 +181,11 @@ export class OwnTab implements TabContent {
     await this.#training.stop();
     this.#page.messages.say("Everything in this tab is forgotten.");
   }
+}
+
+function openElsewhere(): UserError {
+  return new UserError(
+    "Your pictures are open in another window of this browser: they open here once that one is closed.",
+    { code: "locked" },
+  );
 }
