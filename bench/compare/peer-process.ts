@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { platform } from "node:os";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
+import { setTimeout as wait } from "node:timers/promises";
 import { z } from "zod";
 import { reasonIn } from "./installs.ts";
 import type { Turn } from "./peers/steps.ts";
@@ -20,9 +21,14 @@ const turnLine = z.object({
 export interface PeerSignals {
   readonly stop: NodeJS.Signals;
   readonly kill: NodeJS.Signals;
+  /**
+   * How long a launcher may take to pass the stop on, in ms. A SIGCONT that comes earlier may be passed on
+   * before it, and the peer would stay stopped.
+   */
+  readonly stopMs: number;
 }
 
-const ownSignals: PeerSignals = { stop: "SIGSTOP", kill: "SIGKILL" };
+const ownSignals: PeerSignals = { stop: "SIGSTOP", kill: "SIGKILL", stopMs: 0 };
 
 /**
  * The process of a peer. It reads numbers of steps from standard input and answers with lines of JSON.
@@ -80,7 +86,9 @@ export class PeerProcess {
     this.#signal("SIGCONT");
     this.#child.stdin.write(`${steps}\n`);
     const turn = await this.#answer(turnLine, limitMs);
-    this.#signal(this.#signals.stop);
+    const { stop, stopMs } = this.#signals;
+    this.#signal(stop);
+    await wait(stopMs);
     return turn;
   }
 

@@ -52,7 +52,7 @@ const mpirun: Launcher = {
     ...["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none"],
     ...["--mca", "orte_forward_job_control", "1", "-n", String(threads)],
   ],
-  signals: { stop: "SIGTSTP", kill: "SIGTERM" },
+  signals: { stop: "SIGTSTP", kill: "SIGTERM", stopMs: 200 },
 };
 
 /** All peers of our own network in the order of the table. */
