@@ -81,15 +81,18 @@ export class BoundSession {
    */
   async run(feeds: NamedTensors, controls: Controls, fetches?: readonly string[]): Promise<NamedTensors> {
     for (const name of fetches ?? []) expectName(name, this.outputNames, "output");
-    checkFeeds(this.inputs, feeds);
-    if (this.#memory) await this.#placeConstants(this.#memory);
     const results: Record<string, Tensor> = {};
-    for (const [name, tensor] of Object.entries(await this.#call(this.#allFeeds(feeds, controls)))) {
+    for (const [name, tensor] of Object.entries(await this.#outputs(feeds, controls))) {
       const slot = this.#nextStates.get(name);
       if (slot) slot.replace(tensor);
       else if (fetches?.includes(name) ?? true) results[name] = tensor;
     }
     return results;
+  }
+
+  /** Runs the model as `run` does and throws its outputs away, so that every state stays as it is. */
+  async rehearse(feeds: NamedTensors, controls: Controls): Promise<void> {
+    for (const tensor of Object.values(await this.#outputs(feeds, controls))) tensor.dispose();
   }
 
   async release(): Promise<void> {
@@ -100,6 +103,12 @@ export class BoundSession {
   async #placeConstants(memory: DeviceMemory): Promise<void> {
     const replaced = new Set(this.#nextStates.values());
     for (const slot of this.#states.values()) if (!replaced.has(slot)) await slot.place(memory);
+  }
+
+  async #outputs(feeds: NamedTensors, controls: Controls): Promise<InferenceSession.ReturnType> {
+    checkFeeds(this.inputs, feeds);
+    if (this.#memory) await this.#placeConstants(this.#memory);
+    return this.#call(this.#allFeeds(feeds, controls));
   }
 
   async #call(feeds: Record<string, Tensor>): Promise<InferenceSession.ReturnType> {

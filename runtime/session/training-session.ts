@@ -1,13 +1,14 @@
 import type { Tensor } from "onnxruntime-common";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import { restoreModel } from "../../artifacts/restore.ts";
-import { type Binding, type InputSizes, Tensor as TensorProto } from "../../graph-builder/index.ts";
+import { type InputSizes, Tensor as TensorProto } from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
 import { floatData, fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
 import { freezeModel } from "../inference/freeze-model.ts";
-import { BoundSession, type Controls } from "./bound-session.ts";
+import type { Controls } from "./bound-session.ts";
 import { CallGuard } from "./call-guard.ts";
 import { type DecodedModel, decodeSources, type LoweredModels, lowerModels } from "./lowered-models.ts";
+import { OpenedModels } from "./opened-models.ts";
 import {
   expectFloat32,
   expectName,
@@ -40,13 +41,6 @@ export interface TrainingSessionOptions {
   readonly inputSizes?: readonly InputSizes[] | undefined;
 }
 
-interface Sessions {
-  readonly train: BoundSession;
-  readonly otherSizes: readonly BoundSession[];
-  readonly evaluate: BoundSession | undefined;
-  readonly optimize: BoundSession | undefined;
-}
-
 /**
  * Trains ONNX Runtime training artifacts, ours or those of Python's `generate_artifacts`, on any execution
  * provider: every training operator is lowered to ordinary ones when the session opens. The interface is that
@@ -56,7 +50,7 @@ interface Sessions {
  */
 export class TrainingSession {
   readonly #device: Device;
-  readonly #sessions: Sessions;
+  readonly #sessions: OpenedModels;
   readonly #files: ExportedFiles;
   readonly #state: TrainingState;
   readonly #guard = new CallGuard();
@@ -68,7 +62,7 @@ export class TrainingSession {
   private constructor(
     device: Device,
     state: TrainingState,
-    sessions: Sessions,
+    sessions: OpenedModels,
     learningRate: number,
     files: ExportedFiles,
   ) {
@@ -106,21 +100,13 @@ export class TrainingSession {
     device: Device,
     files: ExportedFiles = {},
   ): Promise<TrainingSession> {
-    const { train, otherSizes = [], evaluate, optimize } = models;
     const use = {
-      trainingInputs: train.inputs.map(({ name }) => name),
-      training: train.bindings,
-      optimizer: optimize?.bindings,
+      trainingInputs: models.train.inputs.map(({ name }) => name),
+      training: models.train.bindings,
+      optimizer: models.optimize?.bindings,
     };
     const state = new TrainingState(checkpoint, use, device.ort);
-    const slotOf = (binding: Binding) => state.slotOf(binding);
-    const sessions = {
-      train: await BoundSession.open(train, device, slotOf),
-      otherSizes: await Promise.all(otherSizes.map((each) => BoundSession.open(each, device, slotOf))),
-      evaluate: evaluate && (await BoundSession.open(evaluate, device, slotOf)),
-      optimize:
-        optimize && (await BoundSession.open(optimize, device, (binding) => state.optimizerSlotOf(binding))),
-    };
+    const sessions = await OpenedModels.open(models, device, state);
     const learningRate = checkpoint.optimizer?.initialLearningRate ?? 0.001;
     return new TrainingSession(device, state, sessions, learningRate, files);
   }
@@ -170,6 +156,16 @@ export class TrainingSession {
   }
 
   /**
+   * Runs the training model on a batch and the optimizer model once, and throws their outputs away. A device
+   * that compiles its kernels, such as WebGPU, has then done so before the first step. The parameters,
+   * the gradients, the moments and the random numbers stay as they are. Kernels may depend on the sizes of the
+   * feeds, so give a batch as the steps will have it. Throws UserError as runTrainStep does.
+   */
+  async warmUp(feeds: NamedTensors): Promise<void> {
+    return this.#guard.run("warmUp", () => this.#sessions.rehearse(feeds, this.#controls()));
+  }
+
+  /**
    * Runs forward and backward on one batch, and the update too where the training model is fused; gradients
    * are added to those since the last lazyResetGrad. Returns the outputs, such as `loss`, or those named by
    * `fetches`.
@@ -177,9 +173,7 @@ export class TrainingSession {
    */
   async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
     return this.#guard.run("runTrainStep", async () => {
-      const { train, otherSizes } = this.#sessions;
-      const session = otherSizes.find((each) => each.fits(feeds)) ?? train;
-      const results = await session.run(feeds, this.#controls(), fetches);
+      const results = await this.#sessions.trainingFor(feeds).run(feeds, this.#controls(), fetches);
       this.#resetGradients = false;
       this.#hasGradients = true;
       this.#state.draws.step += 1n;
@@ -358,10 +352,9 @@ export class TrainingSession {
   /** Frees the sessions after the call under way has ended. Throws UserError where they were freed before. */
   async release(): Promise<void> {
     await this.#guard.close();
-    const { train, otherSizes, evaluate, optimize } = this.#sessions;
     // tensors in a device's memory belong to the session that has made them
     this.#state.clear();
-    for (const session of [train, ...otherSizes, evaluate, optimize]) await session?.release();
+    await this.#sessions.release();
   }
 
   #controls(): Controls {

@@ -13,6 +13,7 @@ interface Steps {
   readonly written: number;
   readonly read: number;
   readonly buffers: number;
+  readonly pipelines: number;
 }
 
 const site = join(temporaryFolder(), "site");
@@ -65,6 +66,35 @@ test.each([
     expect(later.read / steps).toBeLessThan(0.01 * gpu.bytes);
     expect(later.buffers - actual.buffers).toBeLessThan(10);
     for (const { page, errors } of [gpu, wasm]) {
+      await page.evaluate("release()");
+      expect(errors).toEqual([]);
+    }
+  },
+  600_000,
+);
+
+test.each(["perceptron", "shakenet"] as const)(
+  "on WebGPU a warm-up compiles all kernels of a %s before its first step, and leaves the training as it was, bit for bit",
+  async (subject) => {
+    const [warm, cold] = [await openSession("webgpu", subject), await openSession("webgpu", subject)];
+    const state = ({ page }: typeof warm): Promise<number[]> => page.evaluate("state()");
+    const before = await state(warm);
+    const rehearse = (step: number): Promise<number> => warm.page.evaluate(`warmUp(${step})`);
+    expect(await rehearse(7)).toBeGreaterThan(0);
+    expect(await state(warm)).toEqual(before);
+    const first = await train(warm.page, 0, 1);
+    expect(first.pipelines).toBe(0);
+    const { losses, pipelines } = await train(cold.page, 0, 1);
+    expect(first.losses).toEqual(losses);
+    expect(pipelines).toBeGreaterThan(0);
+    expect(await state(warm)).not.toEqual(before);
+    // also where the state is in the memory of the device
+    expect([await rehearse(8), (await train(warm.page, 1, 1)).losses]).toEqual([
+      0,
+      (await train(cold.page, 1, 1)).losses,
+    ]);
+    expect(await state(warm)).toEqual(await state(cold));
+    for (const { page, errors } of [warm, cold]) {
       await page.evaluate("release()");
       expect(errors).toEqual([]);
     }

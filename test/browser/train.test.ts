@@ -112,3 +112,22 @@ test("a stopped training resumes from its last step", async () => {
   await expect.poll(() => page.innerText("#training-status"), { timeout: 90_000 }).toMatch(/^Done\./);
   expect(errors).toEqual([]);
 });
+
+test("a training can be stopped while WebGPU is prepared, which takes no step, and another one starts afterwards", async () => {
+  const { page, errors } = await demo.open({ webgpu: true });
+  await choose(page, { width: "4", images: "500", epochs: "1", batchSize: "32", device: "webgpu" });
+  await page.click("#start-training");
+  const status = () => page.innerText("#training-status");
+  await expect.poll(status).toBe("Preparing WebGPU, which compiles its kernels first.");
+  await page.click("#stop-training");
+  // in software, the run under way takes most of a minute
+  await expect.poll(status, { timeout: 400_000 }).toBe("Stopped after step 0.");
+  expect(await page.innerText("#training-facts")).toBe("");
+  expect(await page.isDisabled("#resume-training")).toBe(true);
+  expect(await page.isDisabled("#download-onnx")).toBe(true);
+  await choose(page, { device: "wasm" });
+  await page.click("#start-training");
+  await expect.poll(() => fact(page, "step"), { timeout: 60_000 }).toBeGreaterThan(0);
+  expect(await status()).toBe("Training on WebAssembly (your choice).");
+  expect(errors).toEqual([]);
+}, 600_000);

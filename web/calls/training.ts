@@ -91,7 +91,7 @@ export interface TrainingCalls {
   train(choices: TrainChoices): Promise<TrainingEnd>;
   /** Continues the training from its last checkpoint. */
   resume(): Promise<TrainingEnd>;
-  /** Stops the training after the step that is running. */
+  /** Stops the training after the step that is running, or its preparation after the run that is running. */
   stop(): Promise<void>;
   /** Freezes the last checkpoint of the training. Rejects with UserError where it has no update. */
   trained(): Promise<Trained>;
@@ -107,6 +107,8 @@ export interface TrainingCalls {
 
 /** What the worker tells of that training. */
 export type TrainingEvent =
+  /** A device is opened and compiles its kernels. */
+  | { readonly type: "preparing"; readonly device: DeviceName }
   /** It has its device; the reason is a clause without a full stop. */
   | { readonly type: "prepared"; readonly device: DeviceName; readonly reason: string }
   | TrainingStep

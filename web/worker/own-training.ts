@@ -79,7 +79,8 @@ export async function trainWhole(
   });
   if (signal.aborted) throw stopped();
   signal.addEventListener("abort", () => training.stop());
-  await training.run();
+  const { step } = await training.run();
+  if (step === 0) throw stopped();
   return finished(training.trained().checkpoint, heldOut, queue);
 }
 

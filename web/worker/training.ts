@@ -65,6 +65,14 @@ export interface TrainingSurroundings {
   readonly keep: (training: KeptTraining) => Promise<unknown>;
 }
 
+/** A session on a device, the task whose feeds it takes, and the time of its last rehearsal. */
+interface Opened {
+  readonly name: DeviceName;
+  readonly session: TrainingSession;
+  readonly task: ClassificationTask;
+  readonly milliseconds: number;
+}
+
 /**
  * A training in the page. The artifacts, the session and the loop are those of the command
  * line.
@@ -115,21 +123,32 @@ export class PageTraining {
     return this.#stopping !== undefined;
   }
 
+  /** The step of the last checkpoint. */
+  get #step(): number {
+    return Number(decodeCheckpoint(this.#checkpoint).properties.get("step") ?? 0);
+  }
+
   /**
-   * Trains from the last checkpoint to the end, or until `stop`. Throws UserError where the device cannot be
-   * opened and where the training diverges. `run` can be called again after an error.
+   * Trains from the last checkpoint to the end, or until `stop`, also while the device is prepared. Throws
+   * UserError where the device cannot be opened and where the training diverges. `run` can be called again
+   * after an error.
    */
   async run(): Promise<TrainingEnd> {
     const { queue } = this.#surroundings;
     const stopping = new AbortController();
+    const { signal } = stopping;
     this.#stopping = stopping;
     try {
-      const { device, session } = await queue.run(() => this.#openFaster());
+      const { session, task, name, reason } = await queue.run(() => this.#openFaster(signal));
+      this.#surroundings.tell({ type: "prepared", device: name, reason });
       try {
-        return await this.#train(session, this.#task(device), stopping.signal);
+        return await this.#train(session, task, signal);
       } finally {
         await queue.run(() => session.release());
       }
+    } catch (error) {
+      if (signal.aborted && error === signal.reason) return { step: this.#step, finished: false };
+      throw error;
     } finally {
       this.#stopping = undefined;
     }
@@ -166,7 +185,7 @@ export class PageTraining {
   /** Freezes the last checkpoint. Throws UserError before the first update. */
   trained(): Trained {
     const checkpoint = decodeCheckpoint(this.#checkpoint);
-    const step = Number(checkpoint.properties.get("step") ?? 0);
+    const step = this.#step;
     if (step === 0)
       throw new UserError("The network has not been trained yet: start the training.", {
         code: "model-missing",
@@ -190,38 +209,58 @@ export class PageTraining {
     return this.#surroundings.queue.run(() => insideOf(this.#settings, checkpoint, image));
   }
 
-  /** Opens the session on the device that was chosen, or on the device with the faster step. */
-  async #openFaster(): Promise<{ device: Device; session: TrainingSession }> {
+  /**
+   * Opens the session on the device that was chosen, or on the device with the faster step. Throws the reason
+   * of the signal once it is aborted.
+   */
+  async #openFaster(signal: AbortSignal): Promise<Opened & { readonly reason: string }> {
     const { device } = this.#choices;
-    const { name, reason } =
-      device === "auto" ? await this.#compare() : { name: device, reason: "your choice" };
-    this.#surroundings.tell({ type: "prepared", device: name, reason });
-    return this.#open(name);
-  }
-
-  async #compare(): Promise<{ name: DeviceName; reason: string }> {
+    // WebGPU compiles its kernels in the first run
+    if (device !== "auto")
+      return { ...(await this.#open(device, device === "webgpu" ? 1 : 0, signal)), reason: "your choice" };
+    const refusal = await expectGraphicsCard().then(() => undefined, ortReason);
+    if (refusal !== undefined) return { ...(await this.#open("wasm", 0, signal)), reason: refusal };
+    const wasm = await this.#open("wasm", 2, signal);
     try {
-      await expectGraphicsCard();
-      const wasm = await this.#timeStep("wasm");
-      const webgpu = await this.#timeStep("webgpu");
-      const reason = `a step takes ${formatMs(wasm)} on WebAssembly, ${formatMs(webgpu)} on WebGPU`;
-      return { name: webgpu < wasm ? "webgpu" : "wasm", reason };
+      const webgpu = await this.#open("webgpu", 2, signal);
+      const [fast, slow] = webgpu.milliseconds < wasm.milliseconds ? [webgpu, wasm] : [wasm, webgpu];
+      await slow.session.release();
+      const [ours, theirs] = [wasm, webgpu].map(({ milliseconds }) => formatMs(milliseconds));
+      return { ...fast, reason: `a step takes ${ours} on WebAssembly, ${theirs} on WebGPU` };
     } catch (error) {
-      return { name: "wasm", reason: ortReason(error) };
+      if (!signal.aborted) return { ...wasm, reason: ortReason(error) };
+      await wasm.session.release();
+      throw error;
     }
   }
 
-  /** Measures the second step, in ms. The first one also compiles kernels. */
-  async #timeStep(name: DeviceName): Promise<number> {
-    const { device, session } = await this.#open(name);
-    const { feeds } = await this.#task(device).feeds(0);
-    await session.runTrainStep(feeds);
-    const start = performance.now();
-    await session.runTrainStep(feeds);
-    await session.runOptimizerStep();
-    const milliseconds = performance.now() - start;
-    await session.release();
-    return milliseconds;
+  /**
+   * Opens a session and rehearses its first step some times, which changes nothing. Throws the reason of the
+   * signal once it is aborted.
+   */
+  async #open(name: DeviceName, rehearsals: number, signal: AbortSignal): Promise<Opened> {
+    this.#surroundings.tell({ type: "preparing", device: name });
+    const { trainingModel, optimizerModel } = this.#artifacts;
+    const sources = { checkpoint: this.#checkpoint, trainingModel, optimizerModel };
+    const device = await openTrainingDevice(name);
+    const [task, session] = [this.#task(device), await TrainingSession.create(sources, device)];
+    try {
+      const { feeds } = await task.feeds(0);
+      let milliseconds = Number.NaN;
+      for (let rehearsal = 0; rehearsal < rehearsals; rehearsal++) {
+        await messagesHandled();
+        signal.throwIfAborted();
+        const start = performance.now();
+        await session.warmUp(feeds);
+        milliseconds = performance.now() - start;
+      }
+      await messagesHandled();
+      signal.throwIfAborted();
+      return { name, session, task, milliseconds };
+    } catch (error) {
+      await session.release();
+      throw error;
+    }
   }
 
   #task(device: Device): ClassificationTask {
@@ -263,13 +302,6 @@ export class PageTraining {
     } finally {
       await classifier.release();
     }
-  }
-
-  async #open(name: DeviceName): Promise<{ device: Device; session: TrainingSession }> {
-    const { trainingModel, optimizerModel } = this.#artifacts;
-    const sources = { checkpoint: this.#checkpoint, trainingModel, optimizerModel };
-    const device = await openTrainingDevice(name);
-    return { device, session: await TrainingSession.create(sources, device) };
   }
 
   async #keep(kind: "last" | "best", checkpoint: Uint8Array): Promise<void> {

@@ -76,6 +76,18 @@ describe.each(targets)("of target %s", (target) => {
     expect(decodeCheckpoint(whole).properties.get("random_step")).toBe(6n);
   });
 
+  test("a warm-up draws no masks", async () => {
+    const trainedAfter = async (warmUps: number) => {
+      const session = await TrainingSession.create(artifactsOf({ target }), device);
+      for (let i = 0; i < warmUps; i++) await session.warmUp(feeds(i));
+      const { dropped } = await trainStep(session, 0);
+      const { randomStep } = session;
+      await session.release();
+      return { dropped: dropped?.data, randomStep };
+    };
+    expect(await trainedAfter(2)).toEqual(await trainedAfter(0));
+  });
+
   test("the training model has the random inputs behind those of the user, and the eval model has none", () => {
     const { trainingModel, evalModel, manifest } = artifactsOf({ target });
     const [training, evaluation] = [trainingModel, evalModel].map((bytes) => decodeModel(bytes));

@@ -117,6 +117,40 @@ test.each(targets.flatMap((target) => optimizers.map((optimizer) => ({ target, o
   },
 );
 
+test.each([false, true])(
+  "a warm-up (fused %s) leaves parameters, statistics, gradients and moments as they are, bit for bit",
+  async (fused) => {
+    const trained = async (warm: boolean) => {
+      const { session } = await openTiny(buildTrainingArtifacts(tinySettings({ fused })));
+      const warmUp = async () => (warm ? session.warmUp(feeds(3, 100)) : undefined);
+      session.learningRate = 0.05;
+      const losses: Tensor["data"][] = [];
+      await warmUp();
+      for (const from of [0, 1]) {
+        // the second step adds its gradients to those of the first
+        const { loss } = await session.runTrainStep(feeds(3, from));
+        losses.push(loss?.data ?? []);
+        await warmUp();
+        if (!fused) losses.push((await session.getGradient("stem.conv.weight")).data);
+        await session.runOptimizerStep();
+        await warmUp();
+      }
+      const checkpoint = await session.saveCheckpoint();
+      await session.release();
+      return { losses, checkpoint };
+    };
+    expect(await trained(true)).toEqual(await trained(false));
+  },
+);
+
+test("a warm-up makes no gradients for an optimizer step, and refuses feeds that a step refuses", async () => {
+  const { session } = await openTiny(buildTrainingArtifacts(tinySettings()));
+  await session.warmUp(feeds());
+  await expect(session.runOptimizerStep()).rejects.toThrow(UserError);
+  await expect(session.warmUp({})).rejects.toThrow("The input images is missing.");
+  await session.release();
+});
+
 test("gradients add up until they are reset", async () => {
   const { session } = await openTiny(buildTrainingArtifacts(tinySettings({ optimizer: "sgd" })));
   const moved = async (steps: number) => {
