@@ -36,7 +36,7 @@ const lateTypes: readonly LateTypes[] = [
       ...(["Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh"] as const),
       ...(["Round", "EyeLike", "Det", "HardSigmoid", "HardSwish", "ThresholdedRelu", "Elu", "Selu"] as const),
       ...(["Mish", "Softplus", "Softsign", "Conv", "ConvTranspose", "MaxPool", "AveragePool"] as const),
-      ...(["GlobalAveragePool", "InstanceNormalization", "GridSample"] as const),
+      ...(["GlobalAveragePool", "InstanceNormalization", "GridSample", "RoiAlign"] as const),
       ...(["LSTM", "GRU", "RNN", "NegativeLogLikelihoodLoss"] as const),
     ],
   },

@@ -6,6 +6,9 @@ import { attribute, operator, optional } from "./schema.ts";
 const gridModes: ReadonlySet<string> = new Set(["nearest", "linear", "cubic"]);
 const paddingModes: ReadonlySet<string> = new Set(["zeros", "border", "reflection"]);
 
+const roiModes: ReadonlySet<string> = new Set(["avg", "max"]);
+const roiCoordinates: ReadonlySet<string> = new Set(["half_pixel", "output_half_pixel"]);
+
 /** Operators that read pictures between their pixels. */
 export const sampling = {
   Resize: operator({
@@ -47,6 +50,29 @@ export const sampling = {
       if (rank < 3 || last !== rank - 1 || !mayEqual(dimAt(grid.shape, last), rank - 2))
         refuse(`a grid [${grid.shape.join(", ")}] does not fit pictures [${X.shape.join(", ")}]`);
       return [tensorType(X.elemType, [...X.shape.slice(0, 2), ...grid.shape.slice(1, -1)])];
+    },
+  }),
+  RoiAlign: operator({
+    since: ({ coordinate_transformation_mode: mode }) => (mode === "half_pixel" ? 16 : 10),
+    inputs: ["X", "rois", "batch_indices"],
+    outputs: ["Y"],
+    attributes: {
+      coordinate_transformation_mode: attribute("string", "half_pixel"),
+      mode: attribute("string", "avg"),
+      output_height: attribute("int", 1),
+      output_width: attribute("int", 1),
+      sampling_ratio: attribute("int", 0),
+      spatial_scale: attribute("float", 1),
+    },
+    infer: ([X, rois, batches], { mode, coordinate_transformation_mode: coordinates, ...size }) => {
+      if (!roiModes.has(mode)) refuse(`mode ${mode} is not known`);
+      if (!roiCoordinates.has(coordinates))
+        refuse(`coordinate_transformation_mode ${coordinates} is not known`);
+      if (X.shape.length !== 4) refuse(`needs pictures with 4 axes, not [${X.shape.join(", ")}]`);
+      const [regions, columns] = [dimAt(rois.shape, 0), dimAt(rois.shape, 1)];
+      if (!mayEqual(columns, 4) || !mayEqual(regions, dimAt(batches.shape, 0)))
+        refuse(`regions [${rois.shape.join(", ")}] do not fit pictures [${batches.shape.join(", ")}]`);
+      return [tensorType(X.elemType, [regions, dimAt(X.shape, 1), size.output_height, size.output_width])];
     },
   }),
 };

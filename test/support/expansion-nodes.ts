@@ -1,6 +1,7 @@
 import { int64s, Tensor } from "../../graph-builder/index.ts";
 import { type LayerNode, layer } from "./layer-nodes.ts";
 import { distinct, integers, normal, positive } from "./random-tensor.ts";
+import { roiNodes } from "./roi-cases.ts";
 
 const pixels = () => integers([2, 0, -7, 1, 1, -7, 0, 2, 2, 1, 0, 1], ["batch", 2, 2]);
 
@@ -182,4 +183,10 @@ const before11: readonly LayerNode[] = [
 ];
 
 /** Operators that have an expansion, and old ones, in the forms of files. */
-export const expansionNodes: readonly LayerNode[] = [...losses, ...attention, ...grids, ...before11];
+export const expansionNodes: readonly LayerNode[] = [
+  ...losses,
+  ...attention,
+  ...grids,
+  ...roiNodes,
+  ...before11,
+];

@@ -11,6 +11,7 @@ import { placeCases } from "./place-cases.ts";
 import { distinct, type Input, integers, normal, positive } from "./random-tensor.ts";
 import { recurrentCases } from "./recurrent-cases.ts";
 import { reductionCases } from "./reduction-cases.ts";
+import { roiCases } from "./roi-cases.ts";
 import { runTimeCases } from "./run-time-cases.ts";
 import { samplingCases } from "./sampling-cases.ts";
 import { windowCases } from "./window-cases.ts";
@@ -254,6 +255,7 @@ export const gradientCases: readonly OperatorCase[] = [
   ...lossCases,
   ...attentionCases,
   ...gridCases,
+  ...roiCases,
   ...determinants,
   ...runTimeCases,
 ];

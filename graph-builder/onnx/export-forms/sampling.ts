@@ -17,8 +17,15 @@ const gridSample: ExportForm["write"] = (_, ours) => {
   return { inputs: ours.inputs, attributes: [...others, ["mode", "string", named]] };
 };
 
+/** Before opset 16, RoiAlign knows one way to place its samples. */
+const roiAlign: ExportForm["write"] = (_, { inputs, attributes }) => ({
+  inputs,
+  attributes: attributes.filter(([name]) => name !== "coordinate_transformation_mode"),
+});
+
 /** Operators that read pictures between their pixels. */
 export const sampling: readonly ExportForm[] = [
   { domain: "", opType: "Resize", until: 13, write: resize },
   { domain: "", opType: "GridSample", until: 20, write: gridSample },
+  { domain: "", opType: "RoiAlign", until: 16, write: roiAlign },
 ];

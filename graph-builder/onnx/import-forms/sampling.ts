@@ -37,10 +37,17 @@ const gridSampleBefore20: ImportForm["read"] = (_, { inputs, attributes }) => {
   return { inputs, attributes: { ...rest, mode: String(mode).replace(/^bi/, "") } };
 };
 
+/** Before opset 16, the places of RoiAlign are not moved by half a pixel. */
+const roiAlignBefore16: ImportForm["read"] = (_, { inputs, attributes }) => ({
+  inputs,
+  attributes: { ...attributes, coordinate_transformation_mode: "output_half_pixel" },
+});
+
 /** Operators that read pictures between their pixels. */
 export const sampling: readonly ImportForm[] = [
   { domain: "", opType: "Upsample", read: resizeBefore11 },
   { domain: "", opType: "Resize", until: 11, read: resizeBefore11 },
   { domain: "", opType: "Resize", since: 11, until: 13, read: resize },
   { domain: "", opType: "GridSample", until: 20, read: gridSampleBefore20 },
+  { domain: "", opType: "RoiAlign", until: 16, read: roiAlignBefore16 },
 ];
