@@ -165,7 +165,7 @@ export function meanAxes(data: Operand, axes: readonly number[] = []): readonly 
 
 /**
  * The shape of a reduction whose axes are an input. Where only a run tells them, every dimension of the
- * result is unknown.
+ * result is unknown, but for one of size 1, which is 1 after it too.
  */
 export function reducedShape(
   data: Operand,
@@ -176,7 +176,8 @@ export function reducedShape(
   }: { readonly keepdims: number; readonly noop_with_empty_axes: number },
 ): Shape {
   if (!axes || knownNumbers(axes)) return reduceShape(data.shape, summedAxes(data, axes, noop), keepdims);
-  return runTimeDims(keepdims ? data.shape.length : data.shape.length - lengthOf(axes));
+  if (keepdims) return data.shape.map((dim) => (dim === 1 ? 1 : runTimeDim));
+  return runTimeDims(data.shape.length - lengthOf(axes));
 }
 
 /** The axes that ReduceSum reduces: those given, or all where none are and `noop` is 0. */

@@ -35,6 +35,27 @@ test("a class token that is expanded to the batch is a parameter", () => {
   expect(found).toEqual(["words", "token"]);
 });
 
+test("slopes that are multiplied by the distances of places are parameters", () => {
+  const found = parameters((g, { tokens }) => {
+    const words = g.Gather(weight(g, "words", [9, 4]), tokens);
+    const places = g.Range(g.int64(0), g.Gather(g.Shape(tokens), g.int64(1)), g.int64(1));
+    const distances = g.Unsqueeze(g.Cast(places, { to: 1 }), g.int64([1]));
+    return g.Add(words, g.Mul(weight(g, "slopes", [4]), distances));
+  });
+  expect(found).toEqual(["words", "slopes"]);
+});
+
+test("a position embedding that is resized to the size of the input is a parameter", () => {
+  const found = parameters((g, { x }) => {
+    const picture = g.Reshape(x, g.int64([-1, 1, 2, 2]));
+    const patches = g.Conv(picture, weight(g, "filters", [3, 1, 1, 1]), null);
+    const size = g.Concat(g.int64([1, 3]), g.Shape(patches, { start: 2 }), { axis: 0 });
+    const position = g.Resize(weight(g, "position", [1, 3, 4, 4]), null, null, size, { mode: "linear" });
+    return g.Add(patches, position);
+  });
+  expect(found).toEqual(["filters", "position"]);
+});
+
 test("numbers of the program that are added to a product are no bias of it", () => {
   const found = parameters((g, { x }) => {
     const scores = g.MatMul(x, weight(g, "weight", [4, 4]));

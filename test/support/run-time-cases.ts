@@ -49,6 +49,12 @@ const moved: readonly OperatorCase[] = [
     (g, { X, shape }) => g.Add(g.Reshape(X, shape), g.Reshape(X, g.int64([6, 1]))),
   ),
   of(
+    "Add",
+    "one axis of size 1, and one of which only a run tells whether it is 1",
+    { X: normal(["batch", 2, 3]), Y: normal([1, 2, 5]), to: integers([3]) },
+    (g, { X, Y, to }) => g.Add(X, g.Slice(Y, g.int64([0]), to, g.int64([2]))),
+  ),
+  of(
     "Tile",
     "repeats of a run",
     { X: normal(["batch", 2]), repeats: integers([2, 3]) },

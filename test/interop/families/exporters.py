@@ -17,10 +17,18 @@ from torch import nn
 from registry import BATCHES, Inputs
 
 
-def export_dynamo(module: nn.Module, inputs: Inputs, opset: int | None = None) -> bytes:
+# the names of the axes of each input whose sizes the file leaves open
+Axes = dict[str, dict[int, str]]
+
+
+def batch_axes(inputs: Inputs) -> Axes:
+    return {name: {0: "batch"} for name in inputs}
+
+
+def export_dynamo(module: nn.Module, inputs: Inputs, axes: Axes, opset: int | None = None) -> bytes:
     """torch.onnx.export(dynamo=True). Its optimizer folds batch normalisation into convolutions, so a network that
     has some is exported without it, and only constants are folded."""
-    batch = torch.export.Dim("batch")
+    sizes = {name: torch.export.Dim(name) for named in axes.values() for name in named.values()}
     is_normalised = any(isinstance(layer, nn.BatchNorm2d) for layer in module.modules())
     program = torch.onnx.export(
         module.eval(),
@@ -31,7 +39,7 @@ def export_dynamo(module: nn.Module, inputs: Inputs, opset: int | None = None) -
         verbose=False,
         input_names=list(inputs),
         output_names=["output"],
-        dynamic_shapes=tuple({0: batch} for _ in inputs),
+        dynamic_shapes=tuple({axis: sizes[size] for axis, size in axes[name].items()} for name in inputs),
     )
     if is_normalised:
         optimizer.inline(program.model)
@@ -40,7 +48,7 @@ def export_dynamo(module: nn.Module, inputs: Inputs, opset: int | None = None) -
     return program.model_proto.SerializeToString()
 
 
-def export_torchscript(module: nn.Module, inputs: Inputs) -> bytes:
+def export_torchscript(module: nn.Module, inputs: Inputs, axes: Axes) -> bytes:
     """torch.onnx.export(dynamo=False) with TrainingMode.PRESERVE, which keeps batch normalisation apart."""
     file = io.BytesIO()
     torch.onnx.export(
@@ -53,12 +61,12 @@ def export_torchscript(module: nn.Module, inputs: Inputs) -> bytes:
         opset_version=17,
         input_names=list(inputs),
         output_names=["output"],
-        dynamic_axes={name: {0: "batch"} for name in (*inputs, "output")},
+        dynamic_axes=axes,
     )
     return file.getvalue()
 
 
-def export_scikit_learn(module: nn.Module, inputs: Inputs) -> bytes:
+def export_scikit_learn(module: nn.Module, inputs: Inputs, axes: Axes) -> bytes:
     """MLPRegressor, or MLPClassifier where the module ends in Softmax, with the module's weights, by skl2onnx."""
     layers = [layer for layer in module if isinstance(layer, nn.Linear)]
     is_classifier = isinstance(module[-1], nn.Softmax)
@@ -78,7 +86,7 @@ def export_scikit_learn(module: nn.Module, inputs: Inputs) -> bytes:
     return convert_sklearn(estimator, initial_types=types, options=options).SerializeToString()
 
 
-EXPORTERS: dict[str, Callable[[nn.Module, Inputs], bytes]] = {
+EXPORTERS: dict[str, Callable[[nn.Module, Inputs, Axes], bytes]] = {
     "dynamo": export_dynamo,
     "dynamo-23": partial(export_dynamo, opset=23),
     "torchscript": export_torchscript,
@@ -86,11 +94,11 @@ EXPORTERS: dict[str, Callable[[nn.Module, Inputs], bytes]] = {
 }
 
 
-def export(module: nn.Module, inputs: Inputs, exporter: str) -> bytes:
-    """The .onnx file of a module for evaluation, with weights, checked by onnx."""
+def export(module: nn.Module, inputs: Inputs, exporter: str, axes: Axes | None = None) -> bytes:
+    """The .onnx file of a module for evaluation, with weights, checked by onnx. Without `axes`, the batch is open."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        file = EXPORTERS[exporter](module, inputs)
+        file = EXPORTERS[exporter](module, inputs, axes or batch_axes(inputs))
     onnx.checker.check_model(onnx.load_from_string(file), full_check=True)
     return file
 
