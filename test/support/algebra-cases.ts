@@ -13,6 +13,9 @@ export const algebraCases: readonly OperatorCase[] = [
   of("MatMul", "broadcast stacks", { A: normal(["batch", 1, 2, 3]), B: normal([2, 3, 4]) }, (g, { A, B }) =>
     g.MatMul(A, B),
   ),
+  of("MatMul", "one matrix for a stack", { A: normal(["batch", 2, 3]), B: normal([3, 4]) }, (g, { A, B }) =>
+    g.MatMul(A, B),
+  ),
   of("MatMul", "a vector on the right", { A: normal(["batch", 2, 3]), B: vector(3) }, (g, { A, B }) =>
     g.MatMul(A, B),
   ),

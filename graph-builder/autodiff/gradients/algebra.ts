@@ -1,5 +1,6 @@
 import type { Builder } from "../../builder.ts";
 import { filled, floatLike } from "../../composites.ts";
+import type { Dim } from "../../dims.ts";
 import type { Value } from "../../ir.ts";
 import type { algebra as operators } from "../../operators/algebra.ts";
 import { staticDim } from "../../operators/inference.ts";
@@ -23,7 +24,7 @@ export const algebra: Gradients<typeof operators> = {
         return isRow ? without(dA, -2) : dA;
       },
       () => {
-        const dB = g.MatMul(transposed(g, A), dC);
+        const dB = sharedMatrixGradient(g, A, B, dC) ?? g.MatMul(transposed(g, A), dC);
         return isColumn ? without(dB, -1) : dB;
       },
     ];
@@ -43,6 +44,22 @@ export const algebra: Gradients<typeof operators> = {
   Einsum: (g, back) => einsumGradients(g, back),
   Det: (g, { I, dY }) => [g.Mul(g.Unsqueeze(dY, g.int64([-2, -1])), cofactors(g, I(0)))],
 };
+
+/**
+ * dB where one matrix B multiplies every matrix of A, as a Linear's weights do: the rows of all matrices of A
+ * and of dC are those of one product, which needs no sum over the matrices. Undefined for other shapes.
+ */
+function sharedMatrixGradient(g: Builder, A: Value, B: Value, dC: Value): Value | undefined {
+  const [rows, columns] = B.shape;
+  if (A.shape.length < 3 || B.shape.length !== 2 || !isSize(rows) || !isSize(columns)) return undefined;
+  const [all, gradients] = [g.Reshape(A, g.int64([-1, rows])), g.Reshape(dC, g.int64([-1, columns]))];
+  return g.Gemm(all, gradients, { transA: 1 });
+}
+
+/** Whether a dimension is known and not empty, so that a Reshape can compute another one from it. */
+function isSize(dim: Dim | undefined): dim is number {
+  return typeof dim === "number" && dim > 0;
+}
 
 /** Exchanges the last two axes. */
 function transposed(g: Builder, X: Value): Value {
