@@ -1,9 +1,10 @@
 import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
-import { elementsOver, spatialAxes } from "../composites.ts";
+import { spatialAxes } from "../composites.ts";
 import type { Value } from "../ir.ts";
 import { staticDim } from "../operators/inference.ts";
 import { windowedDims } from "../operators/windows.ts";
+import { affineNormalization } from "./affine-normalization.ts";
 import {
   type Convolution,
   convGrad,
@@ -13,13 +14,6 @@ import {
   trimmedEndPads,
 } from "./convolution.ts";
 import type { Lowering } from "./lower.ts";
-import {
-  centredVariance,
-  channelMean,
-  channelSum,
-  isNormalized,
-  runningStatistics,
-} from "./normalization.ts";
 import { suitsWinograd, winogradConv, winogradInputGradient, winogradWeightGradient } from "./winograd.ts";
 
 /**
@@ -32,42 +26,11 @@ export const cpu: Lowering = {
     (g, conv) => (suitsWinograd(conv) ? winogradInputGradient : rotatedInputGradient)(g, conv),
   ),
 
-  // variance = mean(X^2) - mean(X)^2 reads X once less, and BatchNormalization in inference mode reads X once
-  BatchNormInternal: (g, { I, node, attributes: { epsilon, momentum } }) => {
-    const mean = channelMean(g, I(0));
-    const variance = isNormalized(node.input(0))
-      ? g.Relu(g.Sub(channelMean(g, g.Mul(I(0), I(0))), g.Mul(mean, mean)))
-      : centredVariance(g, I(0), mean);
-    const invStd = g.Reciprocal(g.Sqrt(g.Add(variance, g.float(epsilon))));
-    const [Y] = g.BatchNormalization(I(0), I(1), I(2), mean, variance, { epsilon });
-    return [Y, ...runningStatistics(g, [I(3), I(4)], [mean, variance], momentum), mean, invStd];
-  },
-
-  // dX = a dY + b X + c with a = scale invStd, b = -a invStd dScale / M, c = -a dB / M - b mean
-  BatchNormalizationGrad: (g, { I, isUsed }) => {
-    const [dY, X, scale, mean, invStd] = [I(0), I(1), I(2), I(3), I(4)];
-    const dBias = channelSum(g, dY);
-    const dScale = g.Mul(invStd, g.Sub(channelSum(g, g.Mul(dY, X)), g.Mul(mean, dBias)));
-    if (!isUsed(0)) return [null, dScale, dBias];
-    const count = elementsOver(g, X, [0, ...spatialAxes(X)]);
-    const a = g.Mul(scale, invStd);
-    const b = g.Neg(g.Div(g.Mul(g.Mul(a, invStd), dScale), count));
-    const c = g.Neg(g.Add(g.Div(g.Mul(a, dBias), count), g.Mul(b, mean)));
-    const zero = g.Sub(a, a);
-    return [g.Add(affine(g, dY, a, zero), affine(g, X, b, c)), dScale, dBias];
-  },
+  ...affineNormalization,
 
   // dY * (Y > 0), where HardSigmoid = clip(1e30 Y, 0, 1); Greater and Where take three times as long
   ReluGrad: (g, { I }) => [g.Mul(I(0), g.HardSigmoid(I(1), { alpha: 1e30, beta: 0 }))],
 };
-
-/** scale * X + shift per channel, as a BatchNormalization with mean 0 and variance 1. */
-function affine(g: Builder, X: Value, scale: Value, shift: Value): Value {
-  const channels = staticDim(X.shape, 1);
-  const zeros = g.float(Array(channels).fill(0));
-  const ones = g.float(Array(channels).fill(1));
-  return g.BatchNormalization(X, scale, shift, zeros, ones, { epsilon: 0 })[0];
-}
 
 /** dX at stride 1: a Conv of dY with W rotated by 180 degrees, and its filter and channel axes exchanged. */
 function rotatedInputGradient(g: Builder, conv: Convolution): Value {

@@ -7,23 +7,24 @@ import type { Lower } from "./lower.ts";
 
 /**
  * loss = -log softmax(scores)[label], times the weight of the class, 0 for ignored labels; log_prob = log
- * softmax(scores).
+ * softmax(scores), by the given function, over the second axis.
  */
-export const crossEntropyLoss: Lower<"SoftmaxCrossEntropyLoss"> = (
-  g,
-  { I, optional, attributes, isUsed },
-) => {
-  const logProb = g.LogSoftmax(I(0), { axis: 1 });
-  if (!isUsed(0)) return [null, logProb];
-  const target = oneHot(g, logProb, I(1));
-  const weight = labelWeights(g, target, I(1), optional(2), attributes.ignore_index);
-  const picked = g.Neg(g.ReduceSum(g.Mul(target, logProb), g.int64([1]), { keepdims: 0 }));
-  const losses = weight ? g.Mul(picked, weight) : picked;
-  if (attributes.reduction === "none") return [losses, logProb];
-  const total = g.ReduceSum(losses, null, { keepdims: 0 });
-  if (attributes.reduction === "sum") return [total, logProb];
-  return [g.Div(total, totalWeight(g, I(1), logProb, weight)), logProb];
-};
+export const crossEntropyLoss =
+  (
+    logSoftmax: (g: Builder, scores: Value) => Value = (g, scores) => g.LogSoftmax(scores, { axis: 1 }),
+  ): Lower<"SoftmaxCrossEntropyLoss"> =>
+  (g, { I, optional, attributes, isUsed }) => {
+    const logProb = logSoftmax(g, I(0));
+    if (!isUsed(0)) return [null, logProb];
+    const target = oneHot(g, logProb, I(1));
+    const weight = labelWeights(g, target, I(1), optional(2), attributes.ignore_index);
+    const picked = g.Neg(g.ReduceSum(g.Mul(target, logProb), g.int64([1]), { keepdims: 0 }));
+    const losses = weight ? g.Mul(picked, weight) : picked;
+    if (attributes.reduction === "none") return [losses, logProb];
+    const total = g.ReduceSum(losses, null, { keepdims: 0 });
+    if (attributes.reduction === "sum") return [total, logProb];
+    return [g.Div(total, totalWeight(g, I(1), logProb, weight)), logProb];
+  };
 
 /** dscores = (softmax(scores) - onehot(label)) * weight * dY, divided by the total weight for a mean. */
 export const crossEntropyGrad: Lower<"SoftmaxCrossEntropyLossGrad"> = (g, { I, optional, attributes }) => {

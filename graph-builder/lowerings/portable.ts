@@ -29,7 +29,7 @@ export const portable: Portable = {
   ...recurrent,
   ...expansions,
   ConvGrad: convGrad(textbookWeightGradient),
-  SoftmaxCrossEntropyLoss: crossEntropyLoss,
+  SoftmaxCrossEntropyLoss: crossEntropyLoss(),
   SoftmaxCrossEntropyLossGrad: crossEntropyGrad,
   GatherGrad: gatherGrad,
   SliceGrad: sliceGrad,

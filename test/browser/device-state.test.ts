@@ -101,3 +101,41 @@ test.each(["perceptron", "shakenet"] as const)(
   },
   600_000,
 );
+
+interface Placement {
+  readonly provider: string;
+  readonly count: number;
+  /** Their operators; none where all nodes of the model have one provider. */
+  readonly operators: string[];
+}
+
+/** Which provider has which nodes of each model, by ONNX Runtime's log. */
+function placements(lines: readonly string[]): Placement[][] {
+  const models: Placement[][] = [];
+  for (const line of lines.filter((text) => text.includes("VerifyEachNodeIsAssignedToAnEp"))) {
+    const [, provider, count] = /placed on \[(\w+)\]\. Number of nodes: (\d+)/.exec(line) ?? [];
+    const [, operator] = /\] {2,}(\w+) \(/.exec(line) ?? [];
+    if (line.endsWith("Node placements")) models.push([]);
+    if (provider) models.at(-1)?.push({ provider, count: Number(count), operators: [] });
+    if (operator) models.at(-1)?.at(-1)?.operators.push(operator);
+  }
+  return models;
+}
+
+test("no node of a ShakeNet's training step waits on the processor for the graphics card", async () => {
+  const { page } = await openPage(browser, server.origin);
+  const lines: string[] = [];
+  page.on("console", (message) => lines.push(message.text()));
+  await page.waitForFunction("globalThis.release");
+  await page.evaluate(`open("webgpu", "shakenet", 0)`);
+  await page.evaluate("release()");
+  const models = placements(lines);
+  const on = (name: string) =>
+    models.map((model) => model.find(({ provider }) => provider === `${name}ExecutionProvider`));
+  expect(on("WebGpu").map((placement) => (placement?.count ?? 0) > 50)).toEqual([true, true, true]);
+  // a copy to the processor would be MemcpyToHost: what is there reads feeds, or the size of the batch
+  const copies = on("WebGpu").map((placement) => placement?.operators.includes("MemcpyToHost"));
+  expect(copies).toEqual([false, false, false]);
+  const onProcessor = on("CPU").map((placement) => [...new Set(placement?.operators)].sort());
+  expect(onProcessor).toEqual([["Cast", "Gather", "OneHot"], ["Cast", "Gather", "OneHot"], []]);
+});

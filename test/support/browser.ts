@@ -7,15 +7,28 @@ import { portOf } from "./port.ts";
 
 const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 
-/** Starts a headless Chromium; `webgpu` adds WebGPU in software. Throws where Chromium is not installed. */
-export async function openBrowser({ webgpu = false } = {}): Promise<Browser> {
+/** The arguments of a Chromium with WebGPU in software, or on this machine's graphics card. */
+const webgpuArguments = {
+  software: ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
+  "graphics-card": ["--enable-unsafe-webgpu", "--enable-features=Vulkan"],
+} as const;
+
+/**
+ * Starts a headless Chromium; `webgpu` adds WebGPU, in software where it is true. Throws where Chromium is
+ * not installed.
+ */
+export async function openBrowser({
+  webgpu = false,
+}: {
+  webgpu?: boolean | keyof typeof webgpuArguments;
+} = {}): Promise<Browser> {
   if (!existsSync(executablePath)) {
     throw new Error(
       `There is no Chromium at ${executablePath}: install it ("apt install chromium"), or set CHROMIUM to its path.`,
     );
   }
-  const software = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
-  const args = ["--no-sandbox", "--js-flags=--expose-gc", ...(webgpu ? software : [])];
+  const added = webgpu ? webgpuArguments[webgpu === true ? "software" : webgpu] : [];
+  const args = ["--no-sandbox", "--js-flags=--expose-gc", ...added];
   return chromium.launch({ executablePath, args });
 }
 

@@ -39,8 +39,11 @@ function norm(values: Float32Array): number {
   return Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0));
 }
 
-test("a step of ShakeNet by the CPU's lowering is that of the portable graph", async () => {
-  const [expected, actual] = [await stepWith(loweringOf("portable")), await stepWith(device.lowering)];
+test.each([
+  ["the CPU's lowering", device.lowering],
+  ["WebGPU's lowering", loweringOf("webgpu")],
+])("a step of ShakeNet by %s is that of the portable graph", async (_, lowering) => {
+  const [expected, actual] = [await stepWith(loweringOf("portable")), await stepWith(lowering)];
   expect(actual.loss).toBeCloseTo(expected.loss, 5);
   const errors = expected.gradients.map((theirs, i) => {
     const ours = actual.gradients[i] ?? new Float32Array();
