@@ -69,6 +69,7 @@ const lowerings = {
   cpu: loweringOf("cpu"),
   nchwc8: loweringOf("cpu", 8),
   nchwc16: loweringOf("cpu", 16),
+  webgpu: loweringOf("webgpu"),
 } satisfies Record<string, Lowering>;
 
 /**
@@ -85,6 +86,7 @@ const lowered: readonly [string, keyof typeof lowerings, Changes][] = [
   ["8-2x8d-sgd-nesterov", "nchwc8", { width: 8 }],
   ["14-2x8d-sgd-fused", "nchwc8", { depth: 14, width: 8, optimizer: "sgd", fused: true }],
   ["8-2x16d-sgd", "nchwc16", { width: 16, optimizer: "sgd" }],
+  ["8-2x4d-sgd-nesterov", "webgpu", {}],
 ];
 
 const forms: Readonly<Record<string, Partial<InferenceForm>>> = {
