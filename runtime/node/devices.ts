@@ -57,7 +57,8 @@ export async function openDevice(
   }
   const sessionOptions = { ...common, executionProviders: [...provider.executionProviders] };
   const lowering = deviceLowering(name, name === "cpu" ? await probedBlockSize(ort) : undefined);
-  return { name, ort, sessionOptions, lowering, advice: provider.advice };
+  const { advice } = provider;
+  return { name, ort, sessionOptions, lowering, advice, copiesOutputs: name === "cpu" };
 }
 
 function expectThreads(threads: number | undefined): void {

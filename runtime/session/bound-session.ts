@@ -4,6 +4,7 @@ import { ownEntry } from "../../graph-builder/own-entry.ts";
 import type { Device, DeviceMemory } from "../device/device.ts";
 import { cannotRun } from "../device/ort-errors.ts";
 import { checkFeeds, type GraphInput, haveSizes } from "./feeds.ts";
+import { forGivenArrays, type GraphOutput, runInto, zerosFor } from "./given-arrays.ts";
 import type { LoweredModel } from "./lowered-models.ts";
 import { expectName, failedStep } from "./refusals.ts";
 import type { Slot } from "./slot.ts";
@@ -21,6 +22,10 @@ export class BoundSession {
   readonly #controls = new Map<string, ControlRole>();
   readonly #nextStates = new Map<string, Slot>();
   readonly #memory: DeviceMemory | undefined;
+  readonly #outputs: readonly GraphOutput[];
+  readonly #ort: Device["ort"];
+  /** Whether the session writes its outputs into arrays that it is given. */
+  #writesInto: boolean;
   /** The inputs that the user feeds, in the model's order. */
   readonly inputs: readonly GraphInput[];
   /** The outputs that a run returns, in the model's order. */
@@ -28,18 +33,22 @@ export class BoundSession {
 
   private constructor(
     session: InferenceSession,
-    inputs: readonly GraphInput[],
+    { inputs, outputs }: Pick<LoweredModel, "inputs" | "outputs">,
     places: readonly Place[],
-    memory: DeviceMemory | undefined,
+    { ort, memory }: Pick<Device, "ort" | "memory">,
+    writesInto: boolean,
   ) {
     this.#session = session;
     this.#memory = memory;
+    this.#ort = ort;
+    this.#writesInto = writesInto;
     for (const [binding, slot] of places) {
       if (slot) this.#bind(binding, slot);
       else if (isControl(binding)) this.#controls.set(binding.input, binding.role);
     }
     this.inputs = inputs.filter(({ name }) => !this.#states.has(name) && !this.#controls.has(name));
-    this.outputNames = session.outputNames.filter((name) => !this.#nextStates.has(name));
+    this.#outputs = outputs.filter(({ name }) => !this.#nextStates.has(name));
+    this.outputNames = this.#outputs.map(({ name }) => name);
   }
 
   /**
@@ -47,15 +56,18 @@ export class BoundSession {
    * device cannot run the model, and what `slotOf` throws.
    */
   static async open(
-    { bytes, inputs, bindings, isLaidOut }: LoweredModel,
+    model: LoweredModel,
     device: Device,
     slotOf: (binding: Binding) => Slot | undefined,
   ): Promise<BoundSession> {
+    const { bytes, bindings, isLaidOut } = model;
     const places = bindings.map((binding) => [binding, slotOf(binding)] as const);
     // ONNX Runtime takes seconds to optimise a deep network in the blocked layout, and finds nothing
     const options = isLaidOut ? ({ graphOptimizationLevel: "disabled" } as const) : {};
-    const session = await openSession(bytes, device, options, nextStatesOf(places));
-    return new BoundSession(session, inputs, places, device.memory);
+    const states = nextStatesOf(places);
+    const writesInto = device.copiesOutputs === true && states.length > 0;
+    const session = await openSession(writesInto ? forGivenArrays(bytes) : bytes, device, options, states);
+    return new BoundSession(session, model, places, device, writesInto);
   }
 
   /** The names of the inputs that the user feeds. */
@@ -81,8 +93,16 @@ export class BoundSession {
    */
   async run(feeds: NamedTensors, controls: Controls, fetches?: readonly string[]): Promise<NamedTensors> {
     for (const name of fetches ?? []) expectName(name, this.outputNames, "output");
+    const all = await this.#allFeeds(feeds, controls);
+    const given = this.#writesInto ? this.#givenTensors(feeds, fetches) : undefined;
+    if (given && (await runInto(this.#session, all, { ...given.results, ...given.states }))) {
+      for (const slot of this.#nextStates.values()) slot.exchange();
+      return given.results;
+    }
     const results: Record<string, Tensor> = {};
-    for (const [name, tensor] of Object.entries(await this.#outputs(feeds, controls))) {
+    const outputs = await this.#call(all);
+    if (given) this.#writesInto = false;
+    for (const [name, tensor] of Object.entries(outputs)) {
       const slot = this.#nextStates.get(name);
       if (slot) slot.replace(tensor);
       else if (fetches?.includes(name) ?? true) results[name] = tensor;
@@ -92,7 +112,8 @@ export class BoundSession {
 
   /** Runs the model as `run` does and throws its outputs away, so that every state stays as it is. */
   async rehearse(feeds: NamedTensors, controls: Controls): Promise<void> {
-    for (const tensor of Object.values(await this.#outputs(feeds, controls))) tensor.dispose();
+    const outputs = await this.#call(await this.#allFeeds(feeds, controls));
+    for (const tensor of Object.values(outputs)) tensor.dispose();
   }
 
   async release(): Promise<void> {
@@ -105,21 +126,26 @@ export class BoundSession {
     for (const slot of this.#states.values()) if (!replaced.has(slot)) await slot.place(memory);
   }
 
-  async #outputs(feeds: NamedTensors, controls: Controls): Promise<InferenceSession.ReturnType> {
-    checkFeeds(this.inputs, feeds);
-    if (this.#memory) await this.#placeConstants(this.#memory);
-    return this.#call(this.#allFeeds(feeds, controls));
+  /** Tensors for the next states and for the other outputs; undefined where the size of one is not known. */
+  #givenTensors(feeds: NamedTensors, fetches: readonly string[] | undefined) {
+    const wanted = this.#outputs.filter(({ name }) => fetches?.includes(name) ?? true);
+    const results = zerosFor(wanted, this.inputs, feeds, this.#ort);
+    const states = [...this.#nextStates].map(([name, slot]) => [name, slot.spare] as const);
+    return results && { results, states: Object.fromEntries(states) };
   }
 
   async #call(feeds: Record<string, Tensor>): Promise<InferenceSession.ReturnType> {
     try {
-      return await this.#session.run(feeds);
+      return await this.#session.run(feeds, [...this.#nextStates.keys(), ...this.outputNames]);
     } catch (error) {
       throw failedStep(error);
     }
   }
 
-  #allFeeds(feeds: NamedTensors, controls: Controls): Record<string, Tensor> {
+  /** All inputs of the session, checked, and constants in the device's memory. */
+  async #allFeeds(feeds: NamedTensors, controls: Controls): Promise<Record<string, Tensor>> {
+    checkFeeds(this.inputs, feeds);
+    if (this.#memory) await this.#placeConstants(this.#memory);
     const all: Record<string, Tensor> = {};
     for (const name of this.#session.inputNames) {
       const role = this.#controls.get(name);

@@ -23,6 +23,7 @@ import {
 } from "../../graph-builder/index.ts";
 import { expectFit } from "./artifact-checks.ts";
 import { type GraphInput, graphInputs } from "./feeds.ts";
+import type { GraphOutput } from "./given-arrays.ts";
 import { expectPassable } from "./refusals.ts";
 import { readSources, type TrainingSessionCreateOptions, type TrainingSources } from "./sources.ts";
 
@@ -50,6 +51,7 @@ export interface DecodedModels {
 export interface LoweredModel {
   readonly bytes: Uint8Array;
   readonly inputs: readonly GraphInput[];
+  readonly outputs: readonly GraphOutput[];
   readonly bindings: readonly Binding[];
   /** Whether the lowering chose the layout of the convolutions, which ONNX Runtime then need not optimise. */
   readonly isLaidOut: boolean;
@@ -145,6 +147,7 @@ export function lowerModel(bound: BoundGraph, lowering: Lowering): LoweredModel 
   return {
     bytes: encodeModel(createModel(graph)),
     inputs: graphInputs(graph),
+    outputs: graph.outputs.map(({ name = "", type }) => ({ name, type })),
     bindings: explicitBindings(bound),
     isLaidOut: graph.nodes.some(({ opType }) => opType === "NchwcConv"),
   };

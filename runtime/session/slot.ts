@@ -8,6 +8,10 @@ export class Slot {
   readonly #ort: Pick<typeof Ort, "Tensor">;
   #host: Ort.Tensor | undefined;
   #device: Ort.Tensor | undefined;
+  /** Memory for the next tensor, of the same type and shape. */
+  #spare: Ort.Tensor | undefined;
+  /** Whether somebody may still read the tensor after the next step. */
+  #isLent = false;
 
   /** Starts with a copy of a tensor. */
   constructor(tensor: Tensor, ort: Pick<typeof Ort, "Tensor">) {
@@ -34,16 +38,40 @@ export class Slot {
     else this.#host = tensor;
   }
 
+  /**
+   * The tensor that a session may write the next state into. `exchange` makes it the slot's. It is never one
+   * whose data `read` has shared.
+   */
+  get spare(): Ort.Tensor {
+    this.#spare ??= toOrtTensor(fromOrtTensor(this.tensor), this.#ort);
+    return this.#spare;
+  }
+
+  /** Takes the tensor of `spare`, and keeps the one before it as the next spare. */
+  exchange(): void {
+    const { spare } = this;
+    this.#spare = this.#isLent ? undefined : this.#host;
+    this.#host = spare;
+    this.#isLent = false;
+  }
+
   /** Copies the tensor into a device's memory where it is not there, so that it is uploaded once. */
   async place(memory: DeviceMemory): Promise<void> {
     if (!this.#device) this.#device = await memory.upload(this.tensor);
   }
 
   /**
-   * The tensor, its data shared until the next step. From the device's memory it is downloaded, and then kept
-   * in JavaScript's memory alone.
+   * The tensor, whose data no step changes. From the device's memory it is downloaded, and then kept in
+   * JavaScript's memory alone.
    */
   async read(): Promise<Tensor> {
+    const tensor = await this.peek();
+    this.#isLent = true;
+    return tensor;
+  }
+
+  /** The tensor as `read` returns it, its data shared until the next step. */
+  async peek(): Promise<Tensor> {
     if (!this.#host) {
       const { type, dims } = this.tensor;
       const data = (await this.tensor.getData(true)) as TensorData;
@@ -64,6 +92,8 @@ export class Slot {
     this.#device?.dispose();
     this.#device = undefined;
     this.#host = undefined;
+    this.#spare = undefined;
+    this.#isLent = false;
   }
 }
 

@@ -286,7 +286,7 @@ export class TrainingSession {
       const buffer = new Float32Array(await this.getParametersSize(trainableOnly));
       let offset = 0;
       for (const slot of this.#parameters(trainableOnly)) {
-        const data = floatData(await slot.read());
+        const data = floatData(await slot.peek());
         buffer.set(data, offset);
         offset += data.length;
       }
@@ -373,7 +373,7 @@ export class TrainingSession {
   }
 
   async #copyOf(slot: Slot): Promise<Tensor> {
-    return toOrtTensor(await slot.read(), this.#device.ort);
+    return toOrtTensor(await slot.peek(), this.#device.ort);
   }
 
   #parameters(trainableOnly: boolean): Slot[] {

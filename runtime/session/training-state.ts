@@ -98,7 +98,11 @@ export class TrainingState {
 
   /** Lets the averages follow the tensors, or those of them that `isAveraged` accepts. */
   async average(step: AverageStep, isAveraged: (name: string) => boolean = () => true): Promise<void> {
-    this.#averages.follow(await this.#read(this.#averaged.filter(isAveraged)), step);
+    const names = this.#averaged.filter(isAveraged);
+    const tensors = await Promise.all(
+      names.map(async (name) => [name, await this.slot(name).peek()] as const),
+    );
+    this.#averages.follow(tensors, step);
   }
 
   /** The state as a checkpoint, whose tensors share their data with the state until the next step. */
