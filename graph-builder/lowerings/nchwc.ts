@@ -14,6 +14,12 @@ import {
   canConvolve,
   plain,
 } from "./nchwc-convolution.ts";
+import {
+  depthwiseInputGradient,
+  depthwiseWeightGradient,
+  depthwiseWeights,
+  isDepthwise,
+} from "./nchwc-depthwise.ts";
 import { isNormalized, runningStatistics } from "./normalization.ts";
 import { suitsWinograd, winogradConv, winogradInputGradient, winogradWeightGradient } from "./winograd.ts";
 
@@ -51,6 +57,17 @@ export function nchwc(B: number): Lowering {
         plain(g, g.Mul(blocks(g, I(0)), g.HardSigmoid(blocks(g, I(1)), { alpha: 1e30, beta: 0 }))),
       ],
     ),
+    Clip: when(
+      ({ I }) => isLaidOut(I(0)),
+      (g, { I, optional }) => [plain(g, g.Clip(blocks(g, I(0)), optional(1), optional(2)))],
+    ),
+    // Clip's gradient: dY where Clip has changed nothing
+    Where: (g, { I }) => {
+      const { producer } = I(0);
+      const [X, Y] = producer?.opType === "Equal" ? producer.inputs : [];
+      if (!X || !Y || !areAlike([X, Y, I(1)]) || I(2).shape.some((dim) => dim !== 1)) return undefined;
+      return [plain(g, g.Where(g.Equal(blocks(g, X), blocks(g, Y)), blocks(g, I(1)), I(2)))];
+    },
     Add: when(
       ({ I }) => areAlike([I(0), I(1)]),
       (g, { I }) => [plain(g, g.Add(blocks(g, I(0)), blocks(g, I(1))))],
@@ -81,11 +98,19 @@ export function nchwc(B: number): Lowering {
       const { I, optional, attributes } = call;
       const [byWinograd] = winogradConv(g, call) ?? [];
       if (byWinograd) return [laidOut(g, byWinograd)];
-      if (!canConvolve(I(0), I(1), attributes.group, B)) return undefined;
-      return [plain(g, g.NchwcConv(blocks(g, I(0)), blockedWeights(g, I(1), B), optional(2), attributes))];
+      const isPerChannel = isDepthwise(I(0), I(1), attributes.group, B);
+      if (!isPerChannel && !canConvolve(I(0), I(1), attributes.group, B)) return undefined;
+      const weights = isPerChannel ? depthwiseWeights : blockedWeights;
+      return [plain(g, g.NchwcConv(blocks(g, I(0)), weights(g, I(1), B), optional(2), attributes))];
     },
     ConvGrad: (g, call) => {
       if (!isBlocked(call.I(0)) || !isBlocked(call.I(1))) return undefined;
+      if (isDepthwise(call.I(1), call.I(2), call.attributes.group, B)) {
+        return convGrad(
+          (builder, conv) => depthwiseWeightGradient(builder, conv, B),
+          (builder, conv) => depthwiseInputGradient(builder, conv, B),
+        )(g, call);
+      }
       return convGrad(
         (builder, conv) =>
           suitsWinograd(conv)

@@ -6,7 +6,7 @@ import { ortType } from "../device/tensors.ts";
 import type { GraphInput } from "./feeds.ts";
 
 /** The output that onnxruntime-node does not convert. */
-const LAST = "shakenet.end_of_step";
+const LAST = "given_arrays.end";
 
 /** What onnxruntime-node 1.30 says of it. */
 const NOT_CONVERTED = "Non tensor type is temporarily not supported";

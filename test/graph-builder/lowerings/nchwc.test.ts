@@ -6,6 +6,7 @@ import {
   type Lowering,
   lowerGraph,
   loweringOf,
+  sizedInputs,
   type Value,
 } from "../../../graph-builder/index.ts";
 import { blockSize } from "../../../runtime/device/blocked-layout.ts";
@@ -86,15 +87,36 @@ const cases: readonly NetworkPiece[] = [
     build: (g, X, { alpha }) => [g.Add(g.Mul(X, alpha ?? X), g.Mul(g.float(0.5), g.Relu(X)))],
   },
   {
+    title: "depthwise 1x1 convolution with pads, which reads beyond dY",
+    inputs: { W: weights(channels, 1, [1, 1]) },
+    build: (g, X, { W }) => [conv(g, X, W, { pads: [1, 0, 0, 1], group: channels })],
+  },
+  {
+    title: "numbers that are clipped",
+    inputs: { W: weights(channels, channels, [1, 1]) },
+    build: (g, X, { W }) => [conv(g, g.Clip(X, g.float(-0.2), g.float(0.7)), W, {})],
+  },
+  {
     title: "channels joined and split",
     inputs: { W: weights(B, channels, [1, 1]), V: weights(B, channels, [1, 1]) },
     build: (g, X, { W, V }) => [g.Concat(conv(g, X, W, {}), conv(g, X, V, {}), { axis: 1 })],
   },
 ];
 
+const depthwise: readonly NetworkPiece[] = [
+  { title: "3x3", kernel: square, attributes: { pads: [1, 1, 1, 1] } },
+  { title: "3x3 with stride 2", kernel: square, attributes: { pads: [1, 1, 1, 1], strides: [2, 2] } },
+  { title: "3x3 without pads, of strides 2 and 1", kernel: square, attributes: { strides: [2, 1] } },
+  { title: "3x2, dilated", kernel: [3, 2], attributes: { pads: [2, 1, 1, 2], dilations: [2, 3] } },
+  { title: "5x5 with stride 2", kernel: [5, 5], attributes: { pads: [2, 2, 2, 2], strides: [2, 2] } },
+].map(({ title, kernel, attributes }) => ({
+  title: `depthwise ${title}, with a bias`,
+  inputs: { W: weights(channels, 1, kernel), b: normal([channels]) },
+  build: (g, X, { W = X, b = X }) => [g.Conv(X, W, b, { ...attributes, group: channels })],
+}));
+
 describe.skipIf(B === 0)(`blocks of ${B} channels: ONNX Runtime has them on this machine`, () => {
-  test.each(cases)("$title: results and gradients are those of the plain layout", async (piece) => {
-    const { graph, feeds } = pieceGraph(piece, [channels, 6, 5]);
+  async function expectAlike({ graph, feeds }: ReturnType<typeof pieceGraph>): Promise<void> {
     const lowered = lowerGraph(graph, blocked);
     expect(lowered.nodes.some(({ opType }) => opType === "NchwcConv")).toBe(true);
     const [expected, actual] = [await runGraph(graph, feeds, plain), await runGraph(graph, feeds, blocked)];
@@ -103,6 +125,23 @@ describe.skipIf(B === 0)(`blocks of ${B} channels: ONNX Runtime has them on this
       const size = Math.hypot(...theirs);
       expect(Math.hypot(...ours.map((value, i) => value - (theirs[i] ?? 0))), name).toBeLessThan(1e-5 * size);
     }
+  }
+
+  test.each([...cases, ...depthwise])(
+    "$title: results and gradients are those of the plain layout",
+    async (piece) => {
+      await expectAlike(pieceGraph(piece, [channels, 6, 5]));
+    },
+  );
+
+  test.each(depthwise)("$title, of a known number of images: so are its gradients", async (piece) => {
+    const { graph, feeds } = pieceGraph(piece, [channels, 6, 5]);
+    const sizes = Object.fromEntries(Object.entries(feeds).map(([name, { dims }]) => [name, dims]));
+    const sized = sizedInputs(sizes).run(graph);
+    await expectAlike({ graph: sized, feeds });
+    const operators = lowerGraph(sized, blocked).nodes.map(({ opType }) => opType);
+    expect(operators).not.toContain("Conv");
+    expect(operators).not.toContain("ConvTranspose");
   });
 
   test("what lies between two convolutions stays in blocks", () => {
