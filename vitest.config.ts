@@ -11,7 +11,7 @@ export default defineConfig({
       "test/package/**",
     ],
     setupFiles: ["test/support/check-passes.ts"],
-    globalSetup: ["test/support/build.ts"],
+    globalSetup: ["test/support/build.ts", "test/support/own-cache.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,

@@ -44,7 +44,7 @@ export {
   type Use,
   Value,
 } from "./ir.ts";
-export { type LoweringName, loweringNames, loweringOf } from "./lowerings/index.ts";
+export { identityOf, type LoweringName, loweringNames, loweringOf } from "./lowerings/index.ts";
 export { type Call, type Lower, type Lowering, layer, lower } from "./lowerings/lower.ts";
 export { portable } from "./lowerings/portable.ts";
 export { freeName, givenNames, nameOf, nameValues } from "./names.ts";

@@ -33,6 +33,7 @@ export * from "./measure/pass-trace.ts";
 export * from "./measure/peak.ts";
 export type { Link } from "./replicas/ranks.ts";
 export * from "./session/chunked-session.ts";
+export type { CompileCache, Ingredients } from "./session/compile-cache.ts";
 export type { GraphInput } from "./session/feeds.ts";
 export type { DecodedModel, DecodedModels, LoweredModel, LoweredModels } from "./session/lowered-models.ts";
 export type { Source, TrainingSessionCreateOptions, TrainingSources } from "./session/sources.ts";

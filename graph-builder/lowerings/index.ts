@@ -16,6 +16,14 @@ const onCpu = layer(portable, cpu);
 const onCuda = layer(portable, cuda);
 const onWebGpu = layer(portable, webgpu);
 
+/** What tells the lowerings of this file apart. */
+const identities = new WeakMap<Lowering, string>([
+  [portable, "portable"],
+  [onCpu, "cpu"],
+  [onCuda, "cuda"],
+  [onWebGpu, "webgpu"],
+]);
+
 /**
  * Returns a lowering to ai.onnx operators; `cuda` also uses operators that only ONNX Runtime's CUDA provider
  * has. With `blockSize`, the `cpu` lowering also uses ONNX Runtime's NCHWc operators (domain
@@ -25,5 +33,16 @@ export function loweringOf(name: LoweringName, blockSize?: number): Lowering {
   if (name === "portable") return portable;
   if (name === "cuda") return onCuda;
   if (name === "webgpu") return onWebGpu;
-  return blockSize === undefined ? onCpu : layer(onCpu, nchwc(blockSize));
+  if (blockSize === undefined) return onCpu;
+  const blocked = layer(onCpu, nchwc(blockSize));
+  identities.set(blocked, `cpu, blocks of ${blockSize}`);
+  return blocked;
+}
+
+/**
+ * A text that two lowerings share only where they have the same rules; undefined for a lowering that
+ * `loweringOf` did not make.
+ */
+export function identityOf(lowering: Lowering): string | undefined {
+  return identities.get(lowering);
 }

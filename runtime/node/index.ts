@@ -3,6 +3,7 @@
  * session.
  */
 export * from "./chunks/chunked-thread.ts";
+export { ModelCache } from "./compiled/model-cache.ts";
 export * from "./data/digest.ts";
 export * from "./data/load-dataset.ts";
 export type { DivisionOptions } from "./data/own/division.ts";

@@ -24,8 +24,9 @@ import { cannotRun } from "../device/ort-errors.ts";
 import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
 import { stackFeeds } from "../replicas/shares.ts";
 import { CallGuard } from "./call-guard.ts";
+import { type CompileCache, compiled } from "./compile-cache.ts";
 import { checkFeeds, type GraphInput, graphInputs } from "./feeds.ts";
-import { type DecodedModels, decodeSources } from "./lowered-models.ts";
+import { type DecodedModels, decodeArtifacts, readArtifacts } from "./lowered-models.ts";
 import { RandomDraws } from "./random-draws.ts";
 import { expectRate, failedStep } from "./refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
@@ -43,10 +44,16 @@ export interface ChunkSettings {
   readonly stepsPerCall?: number | undefined;
 }
 
+export interface ChunkOptions extends ChunkSettings {
+  /** Keeps the compiled chunk for the next session of the same artifacts; none where left out. */
+  readonly cache?: CompileCache | undefined;
+}
+
 /** A chunk of steps as a file for a device. */
 export interface ChunkModel {
   readonly bytes: Uint8Array;
-  readonly step: FusedStep;
+  /** The step without its graph, which is in the file. */
+  readonly step: Omit<FusedStep, "graph">;
   /** What every call is fed: the step's own inputs with a leading axis `steps`. */
   readonly feeds: readonly GraphInput[];
   /** The parameters and running statistics, of which averages can be kept. */
@@ -98,21 +105,17 @@ export class ChunkedSession implements ChunkTrainer {
   static async create(
     sources: TrainingSources | TrainingSessionCreateOptions,
     device: Device,
-    settings: ChunkSettings = {},
+    { cache, mixed, stepsPerCall = 8 }: ChunkOptions = {},
   ): Promise<ChunkedSession> {
-    const decoded = await decodeSources(sources);
-    const model = chunkModel(decoded, device, settings);
+    const artifacts = await readArtifacts(sources);
+    const model = await compiled(artifacts, device, { cache, kind: "chunk", settings: { mixed } }, () =>
+      chunkModel(decodeArtifacts(artifacts), device, { mixed }),
+    );
     const { ort, sessionOptions } = device;
     const session = await ort.InferenceSession.create(model.bytes, sessionOptions).catch((error: unknown) => {
       throw cannotRun(device, error);
     });
-    return new ChunkedSession(
-      device,
-      session,
-      model,
-      splitAverages(decoded.checkpoint),
-      settings.stepsPerCall ?? 8,
-    );
+    return new ChunkedSession(device, session, model, splitAverages(artifacts.checkpoint), stepsPerCall);
   }
 
   /** Updates made since the training began. */
@@ -274,7 +277,8 @@ export function chunkModel(
     type: type?.kind === "tensor" ? tensorType(type.elemType, [STEPS, ...type.shape]) : type,
   }));
   const averaged = averagedNames(training.bindings);
-  return { bytes, step, feeds, averaged };
+  const { packs, states, controls } = step;
+  return { bytes, step: { packs, states, controls }, feeds, averaged };
 }
 
 /** The step of a fused training model. Throws UserError where it is none, and for mixed precision. */
@@ -287,7 +291,11 @@ function fusedModelsStep(training: BoundGraph, mixed: boolean): FusedStep {
   return ownStep(training);
 }
 
-function initialState({ packs, states, controls }: FusedStep, checkpoint: Checkpoint, { ort }: Device) {
+function initialState(
+  { packs, states, controls }: ChunkModel["step"],
+  checkpoint: Checkpoint,
+  { ort }: Device,
+) {
   const { trainable, frozen, optimizer, properties } = checkpoint;
   const moments = new Map(
     controls.flatMap((binding): [string, TensorProto][] => {
@@ -310,7 +318,7 @@ function initialState({ packs, states, controls }: FusedStep, checkpoint: Checkp
   return state;
 }
 
-function momentInputs({ controls }: FusedStep, parameter: string): string[] {
+function momentInputs({ controls }: ChunkModel["step"], parameter: string): string[] {
   return controls.flatMap((binding) =>
     binding.role === "moment" && binding.parameter === parameter ? [binding.input] : [],
   );

@@ -66,15 +66,33 @@ export interface LoweredModels {
   readonly optimize?: LoweredModel | undefined;
 }
 
-/**
- * Reads artifacts. Throws UserError where a file cannot be read or is damaged, where an operator is not
- * covered, and where the files do not belong together, as `expectFit` says.
- */
+/** Artifacts before their models are decoded. */
+export interface ReadArtifacts {
+  readonly files: TrainingSources<Uint8Array>;
+  readonly checkpoint: Checkpoint;
+}
+
+/** Reads artifacts. Throws UserError where a file cannot be read, and for a damaged checkpoint. */
+export async function readArtifacts(
+  sources: TrainingSources | TrainingSessionCreateOptions,
+): Promise<ReadArtifacts> {
+  const files = await readSources(sources);
+  return { files, checkpoint: decodeCheckpoint(files.checkpoint, "checkpoint") };
+}
+
+/** Reads and decodes artifacts. Throws UserError as readArtifacts and decodeArtifacts do. */
 export async function decodeSources(
   sources: TrainingSources | TrainingSessionCreateOptions,
 ): Promise<DecodedModels> {
-  const { trainingModel, evalModel, optimizerModel, sourceModel, ...files } = await readSources(sources);
-  const checkpoint = decodeCheckpoint(files.checkpoint, "checkpoint");
+  return decodeArtifacts(await readArtifacts(sources));
+}
+
+/**
+ * Decodes the models of artifacts. Throws UserError where one is damaged, where an operator is not covered,
+ * and where the files do not belong together, as `expectFit` says.
+ */
+export function decodeArtifacts({ files, checkpoint }: ReadArtifacts): DecodedModels {
+  const { trainingModel, evalModel, optimizerModel, sourceModel } = files;
   const decode = (bytes: Uint8Array, kind: ModelKind, where: string) =>
     bindDecoded(decodeModel(bytes, where), kind, checkpoint, where);
   const decoded = {

@@ -1,13 +1,14 @@
 import type { Tensor } from "onnxruntime-common";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import { restoreModel } from "../../artifacts/restore.ts";
-import { type InputSizes, Tensor as TensorProto } from "../../graph-builder/index.ts";
+import { decodeModel, type InputSizes, Tensor as TensorProto } from "../../graph-builder/index.ts";
 import type { Device } from "../device/device.ts";
 import { floatData, fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
 import { freezeModel } from "../inference/freeze-model.ts";
 import type { Controls } from "./bound-session.ts";
 import { CallGuard } from "./call-guard.ts";
-import { type DecodedModel, decodeSources, type LoweredModels, lowerModels } from "./lowered-models.ts";
+import { type CompileCache, compiled } from "./compile-cache.ts";
+import { decodeArtifacts, type LoweredModels, lowerModels, readArtifacts } from "./lowered-models.ts";
 import { OpenedModels } from "./opened-models.ts";
 import {
   expectFloat32,
@@ -27,10 +28,7 @@ import type { AverageStep } from "./weight-averages.ts";
 export type NamedTensors = Readonly<Record<string, Tensor>>;
 
 /** What a session exports: its eval model, and the file that the model came from. */
-export interface ExportedFiles {
-  readonly evaluation?: DecodedModel | undefined;
-  readonly source?: Uint8Array | undefined;
-}
+export type ExportedFiles = Pick<TrainingSources<Uint8Array>, "evalModel" | "sourceModel">;
 
 /** The settings of a training session. */
 export interface TrainingSessionOptions {
@@ -39,6 +37,8 @@ export interface TrainingSessionOptions {
    * makes faster steps than a free size, and every step takes the one that its feeds have.
    */
   readonly inputSizes?: readonly InputSizes[] | undefined;
+  /** Keeps the lowered models for the next session of the same artifacts; none where left out. */
+  readonly cache?: CompileCache | undefined;
 }
 
 /**
@@ -80,14 +80,17 @@ export class TrainingSession {
   static async create(
     sources: TrainingSources | TrainingSessionCreateOptions,
     device: Device,
-    { inputSizes }: TrainingSessionOptions = {},
+    { inputSizes, cache }: TrainingSessionOptions = {},
   ): Promise<TrainingSession> {
-    const decoded = await decodeSources(sources);
-    const models = lowerModels(decoded, device.lowering, inputSizes);
-    return TrainingSession.open(models, decoded.checkpoint, device, {
-      evaluation: decoded.evaluation,
-      source: decoded.source,
-    });
+    const artifacts = await readArtifacts(sources);
+    const models = await compiled(
+      artifacts,
+      device,
+      { cache, kind: "session", settings: { inputSizes } },
+      () => lowerModels(decodeArtifacts(artifacts), device.lowering, inputSizes),
+    );
+    const { evalModel, sourceModel } = artifacts.files;
+    return TrainingSession.open(models, artifacts.checkpoint, device, { evalModel, sourceModel });
   }
 
   /**
@@ -334,8 +337,9 @@ export class TrainingSession {
    */
   async exportModel(): Promise<Uint8Array> {
     this.#guard.expectOpen("exportModel");
-    if (!this.#files.source) throw missingModel("source");
-    return restoreModel(this.#files.source, await this.checkpoint());
+    const { sourceModel } = this.#files;
+    if (!sourceModel) throw missingModel("source");
+    return restoreModel(sourceModel, await this.checkpoint());
   }
 
   /**
@@ -345,8 +349,10 @@ export class TrainingSession {
    */
   async exportInferenceModel(outputNames: readonly string[]): Promise<Uint8Array> {
     this.#guard.expectOpen("exportInferenceModel");
-    if (!this.#files.evaluation) throw missingModel("eval");
-    return freezeModel(this.#files.evaluation, await this.checkpoint(), outputNames);
+    const { evalModel } = this.#files;
+    if (!evalModel) throw missingModel("eval");
+    const model = decodeModel(evalModel, "eval_model.onnx");
+    return freezeModel(model, await this.checkpoint(), outputNames);
   }
 
   /** Frees the sessions after the call under way has ended. Throws UserError where they were freed before. */

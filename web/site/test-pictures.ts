@@ -1,7 +1,7 @@
 import { UserError } from "../../graph-builder/errors.ts";
 import { cifarRecords, type DatasetName, datasets, isDatasetName } from "../../runtime/data/dataset.ts";
 import { pixelsOf } from "../../runtime/data/types.ts";
-import { cacheFolder } from "../../runtime/node/data/download.ts";
+import { cacheFolder } from "../../runtime/node/cache-folder.ts";
 import { loadDataset } from "../../runtime/node/index.ts";
 import { openRun } from "../../shakenet/node/run.ts";
 

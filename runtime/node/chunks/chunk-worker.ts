@@ -4,6 +4,7 @@ import { namedTensors, type PlainTensors, plainTensors } from "../../replicas/sh
 import { ChunkedSession, type ChunkSettings } from "../../session/chunked-session.ts";
 import type { TrainingSources } from "../../session/sources.ts";
 import type { AverageStep } from "../../session/weight-averages.ts";
+import { ModelCache } from "../compiled/model-cache.ts";
 import { openDevice } from "../devices.ts";
 import { replyOf, type ThreadReply } from "../thread-reply.ts";
 
@@ -13,6 +14,8 @@ export interface ChunkThreadSetup {
   readonly device: DeviceName;
   readonly threads: number | undefined;
   readonly settings: ChunkSettings;
+  /** The folder of the cache of compiled models. */
+  readonly cache: string | undefined;
 }
 
 /** The requests that the thread answers, one at a time. The first is `open`. */
@@ -30,9 +33,10 @@ let opened: { readonly session: ChunkedSession; readonly device: Awaited<ReturnT
 async function resultOf(request: ChunkRequest): Promise<PlainTensors | Uint8Array | undefined> {
   switch (request.method) {
     case "open": {
-      const { sources, device: name, threads, settings } = request.setup;
+      const { sources, device: name, threads, settings, cache: folder } = request.setup;
       const device = await openDevice(name, { threads });
-      opened = { device, session: await ChunkedSession.create(sources, device, settings) };
+      const cache = folder === undefined ? undefined : new ModelCache(folder);
+      opened = { device, session: await ChunkedSession.create(sources, device, { ...settings, cache }) };
       return undefined;
     }
     case "runSteps": {

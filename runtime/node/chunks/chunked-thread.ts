@@ -14,6 +14,7 @@ import {
 import type { ChunkTrainer } from "../../session/trainer.ts";
 import type { NamedTensors } from "../../session/training-session.ts";
 import type { AverageStep } from "../../session/weight-averages.ts";
+import type { ModelCache } from "../compiled/model-cache.ts";
 import { mistakeIn } from "../thread-reply.ts";
 import type { ChunkReply, ChunkRequest } from "./chunk-worker.ts";
 
@@ -21,6 +22,8 @@ export interface ChunkedThreadOptions extends ChunkSettings {
   readonly device: DeviceName;
   /** CPU threads of the session; all cores where left out. */
   readonly threads?: number | undefined;
+  /** Keeps the compiled chunk for the next session of the same artifacts; none where left out. */
+  readonly cache?: ModelCache | undefined;
   /** The script of the worker, for a bundler that moves it. */
   readonly worker?: URL | undefined;
 }
@@ -57,6 +60,7 @@ export class ChunkedThread implements ChunkTrainer {
     {
       device,
       threads,
+      cache,
       worker = new URL("./chunk-worker.js", import.meta.url),
       ...settings
     }: ChunkedThreadOptions,
@@ -64,7 +68,10 @@ export class ChunkedThread implements ChunkTrainer {
     const sources = await readSources(given);
     const thread = new ChunkedThread(new Worker(worker, { name: "training" }), settings.stepsPerCall ?? 8);
     try {
-      await thread.#ask({ method: "open", setup: { sources, device, threads, settings } });
+      await thread.#ask({
+        method: "open",
+        setup: { sources, device, threads, settings, cache: cache?.folder },
+      });
       return thread;
     } catch (error) {
       await thread.release();

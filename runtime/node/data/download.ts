@@ -1,9 +1,8 @@
 import { open, rename, rm } from "node:fs/promises";
-import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { extract } from "tar";
 import { UserError } from "../../../graph-builder/errors.ts";
-import { projectName } from "../../../graph-builder/project.ts";
+import { cacheFolder } from "../cache-folder.ts";
 import { makeFolder, removeTemporaryFiles } from "../files.ts";
 import { withLock } from "../lock.ts";
 import { temporaryIn } from "../temporary.ts";
@@ -40,22 +39,6 @@ export interface DownloadOptions {
   readonly onProgress?: OnReceived | undefined;
   /** What the files in the cache are checked by; their sizes where left out. */
   readonly check?: FileCheck | undefined;
-}
-
-/**
- * The folder for downloads, which all runs of a user share:
- * SHAKE_CACHE_DIR, or the project's folder in XDG_CACHE_HOME or in the platform's own place for caches.
- */
-export function cacheFolder(
-  environment: Readonly<Record<string, string | undefined>> = process.env,
-  platform: string = process.platform,
-  home: string = homedir(),
-): string {
-  const { SHAKE_CACHE_DIR, XDG_CACHE_HOME, LOCALAPPDATA } = environment;
-  if (SHAKE_CACHE_DIR) return SHAKE_CACHE_DIR;
-  if (XDG_CACHE_HOME) return join(XDG_CACHE_HOME, projectName);
-  if (platform === "win32") return join(LOCALAPPDATA || join(home, "AppData", "Local"), projectName);
-  return join(home, platform === "darwin" ? "Library/Caches" : ".cache", projectName);
 }
 
 /**

@@ -1,28 +1,16 @@
 import * as ort from "onnxruntime-common";
 import { joinAverages, splitAverages } from "../../../artifacts/averages.ts";
-import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
+import { type Checkpoint, decodeCheckpoint } from "../../../artifacts/checkpoint.ts";
 import { randomStateOf } from "../../../artifacts/random-state.ts";
 import { at } from "../../../graph-builder/at.ts";
 import { type InputSizes, type Lowering, Tensor, UserError } from "../../../graph-builder/index.ts";
-import { dealOut, type SharedLayout, SharedState } from "../../replicas/collective.ts";
+import { SharedState } from "../../replicas/collective.ts";
 import type { Link } from "../../replicas/ranks.ts";
-import {
-  type BatchAxes,
-  batchAxes,
-  joinShares,
-  namedTensors,
-  type Share,
-  splitBatch,
-} from "../../replicas/shares.ts";
+import { type BatchAxes, joinShares, namedTensors, type Share, splitBatch } from "../../replicas/shares.ts";
 import { CallGuard } from "../../session/call-guard.ts";
-import { checkFeeds, type GraphInput, graphInputs } from "../../session/feeds.ts";
-import {
-  type DecodedModels,
-  decodeSources,
-  lowerModel,
-  lowerTraining,
-  withoutUpdates,
-} from "../../session/lowered-models.ts";
+import { type CompileCache, compiled } from "../../session/compile-cache.ts";
+import { checkFeeds, type GraphInput } from "../../session/feeds.ts";
+import { decodeArtifacts, type ReadArtifacts, readArtifacts } from "../../session/lowered-models.ts";
 import { expectRate, missingGradients } from "../../session/refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "../../session/sources.ts";
 import type { Trainer } from "../../session/trainer.ts";
@@ -30,6 +18,7 @@ import type { NamedTensors } from "../../session/training-session.ts";
 import type { AverageStep } from "../../session/weight-averages.ts";
 import { openDevice } from "../devices.ts";
 import { RankedSums } from "./ranked-sums.ts";
+import { modelsOf, type ReplicaModels, replicaModels } from "./replica-models.ts";
 import { ReplicaThread } from "./replica-thread.ts";
 import type { ReplicaSetup } from "./replica-worker.ts";
 
@@ -44,6 +33,8 @@ export interface ReplicaOptions {
   readonly lowering?: Lowering | undefined;
   /** Sizes of the training model's inputs, as TrainingSession takes them. */
   readonly inputSizes?: readonly InputSizes[] | undefined;
+  /** Keeps the lowered models for the next session of the same artifacts; none where left out. */
+  readonly cache?: CompileCache | undefined;
   /** The script of the workers, for a bundler that moves it. */
   readonly worker?: URL | undefined;
 }
@@ -75,18 +66,18 @@ export class ReplicatedSession implements Trainer {
 
   private constructor(
     [first, ...others]: readonly ReplicaThread[],
-    { training: { graph, bindings }, checkpoint }: DecodedModels,
+    { properties, optimizer }: Checkpoint,
+    { inputs, axes }: ReplicaModels,
     ranks: RankedSums | undefined,
   ) {
     if (!first) throw new RangeError("there must be one replica at least");
     this.#first = first;
     this.#others = others;
     this.#ranks = ranks;
-    const bound = new Set(bindings.map(({ input }) => input));
-    this.#inputs = graphInputs(graph).filter(({ name }) => !bound.has(name));
-    this.#axes = batchAxes(graph);
-    this.#randomStep = randomStateOf(checkpoint.properties).step;
-    this.#learningRate = checkpoint.optimizer?.initialLearningRate ?? 0.001;
+    this.#inputs = inputs;
+    this.#axes = axes;
+    this.#randomStep = randomStateOf(properties).step;
+    this.#learningRate = optimizer?.initialLearningRate ?? 0.001;
   }
 
   /** The rate of the next optimizer step; at first the checkpoint's initial one, or 0.001. */
@@ -112,14 +103,11 @@ export class ReplicatedSession implements Trainer {
       threads = 1,
       lowering,
       inputSizes,
+      cache,
       worker = new URL("./replica-worker.js", import.meta.url),
     }: ReplicaOptions,
   ): Promise<ReplicatedSession> {
-    const decoded = await decodeSources(sources);
-    const parameters = sharedParameters(decoded);
-    const layout = { sizes: parameters.sizes, replicas, hasRanks: link !== undefined };
-    const state = SharedState.allocate(layout);
-    const sums = SharedState.sums(state, layout);
+    const artifacts = await readArtifacts(sources);
     const pool: ReplicaThread[] = [];
     const stop = (error: unknown) => {
       for (const thread of pool) thread.stop(error);
@@ -129,18 +117,32 @@ export class ReplicatedSession implements Trainer {
     }
     try {
       // the models are lowered while the threads start
-      const setupOf = await prepare(decoded, parameters, layout, { lowering, inputSizes });
-      const firstIndex = (link?.rank ?? 0) * replicas;
-      await allOf(
-        pool.map((thread, index) =>
-          thread.call("open", { ...setupOf(index), state, threads, globalIndex: firstIndex + index }),
-        ),
-      );
+      const models = await compileModels(artifacts, { replicas, lowering, inputSizes, cache });
+      const layout = { sizes: models.sizes, replicas, hasRanks: link !== undefined };
+      const state = SharedState.allocate(layout);
+      const sums = SharedState.sums(state, layout);
+      const { parts } = models;
+      const common = {
+        checkpoint: inSharedMemory(artifacts.files.checkpoint),
+        threads,
+        state,
+        layout,
+        parts,
+      };
+      const setupOf = (index: number): ReplicaSetup => ({
+        ...common,
+        models: modelsOf(models, index),
+        needs: at(models.needs, index),
+        index,
+        globalIndex: (link?.rank ?? 0) * replicas + index,
+      });
+      await allOf(pool.map((thread, index) => thread.call("open", setupOf(index))));
+      const ranks = link && sums && new RankedSums(link, sums);
+      return new ReplicatedSession(pool, artifacts.checkpoint, models, ranks);
     } catch (error) {
       stop(error);
       throw error;
     }
-    return new ReplicatedSession(pool, decoded, link && sums && new RankedSums(link, sums));
   }
 
   /**
@@ -258,62 +260,22 @@ function missing(parameter: string): never {
   throw new Error(`the checkpoint has no parameter ${parameter}`);
 }
 
-interface SharedParameters {
-  readonly names: readonly string[];
-  /** The number of values of each parameter. */
-  readonly sizes: readonly number[];
-}
-
-/**
- * The parameters in the order of the training model's inputs. Throws UserError where they cannot be trained
- * in shares.
- */
-function sharedParameters({ training, checkpoint: { trainable } }: DecodedModels): SharedParameters {
-  if (training.bindings.some(({ role }) => role === "learning-rate")) {
-    throw new UserError(
-      "A fused training model updates its weights before the replicas' gradients are averaged: build the artifacts without --fused, or train one replica.",
-      { code: "replicas-unsupported", details: { reason: "fused" } },
-    );
-  }
-  const inputs = training.graph.inputs.map(({ name = "" }) => name);
-  const parameters = inputs.flatMap((name) => {
-    const tensor = trainable.get(name);
-    return tensor ? [{ name, tensor }] : [];
-  });
-  const sizes = parameters.map(({ name, tensor: { elemType, data } }) => {
-    if (elemType === "float") return data.length;
-    throw new UserError(`${name} is ${elemType}, and replicas share float gradients only.`, {
-      code: "replicas-unsupported",
-      details: { reason: "type", parameter: name, type: elemType },
-    });
-  });
-  return { names: parameters.map(({ name }) => name), sizes };
-}
-
-type Setup = Omit<ReplicaSetup, "threads" | "state" | "globalIndex">;
-
-/**
- * Returns the setup of each replica. The training model is lowered once; each replica gets its own part of
- * the optimizer model.
- */
-async function prepare(
-  { checkpoint, training, optimizer }: DecodedModels,
-  { names, sizes }: SharedParameters,
-  layout: SharedLayout,
-  { lowering, inputSizes = [] }: Pick<ReplicaOptions, "lowering" | "inputSizes">,
-): Promise<(index: number) => Setup> {
-  const table = lowering ?? (await openDevice("cpu")).lowering;
-  const train = lowerTraining(training, table, inputSizes);
-  const parts = dealOut(sizes, layout.replicas);
-  const common = { checkpoint: inSharedMemory(encodeCheckpoint(checkpoint)), layout, parts };
-  return (index) => {
-    const own = at(parts, index);
-    const others = names.filter((_, i) => !own.includes(i));
-    const part = optimizer && own.length > 0 ? withoutUpdates(optimizer, others) : undefined;
-    const read = new Set(part?.bindings.flatMap((one) => (one.role === "gradient" ? one.parameter : [])));
-    const needs = [...names.entries()].flatMap(([i, name]) => (read.has(name) ? i : []));
-    return { ...common, models: { ...train, optimize: part && lowerModel(part, table) }, needs, index };
-  };
+/** The models of artifacts for the CPU, compiled or from the cache. */
+async function compileModels(
+  artifacts: ReadArtifacts,
+  {
+    replicas,
+    inputSizes,
+    cache,
+    ...own
+  }: Pick<ReplicaOptions, "replicas" | "lowering" | "inputSizes" | "cache">,
+): Promise<ReplicaModels> {
+  const device = await openDevice("cpu");
+  const lowering = own.lowering ?? device.lowering;
+  const compiling = { cache, kind: "replicas", settings: { replicas, inputSizes } };
+  return compiled(artifacts, { ...device, lowering }, compiling, () =>
+    replicaModels(decodeArtifacts(artifacts), lowering, { replicas, inputSizes }),
+  );
 }
 
 /** Bytes that the threads read without a copy of their own. */

@@ -7,6 +7,7 @@ import { ChunkedSession } from "../../session/chunked-session.ts";
 import type { TrainingSources } from "../../session/sources.ts";
 import { TrainingSession } from "../../session/training-session.ts";
 import { ChunkedThread } from "../chunks/chunked-thread.ts";
+import { ModelCache } from "../compiled/model-cache.ts";
 import { openDevice } from "../devices.ts";
 import { coresOfRank } from "../mpi/launcher.ts";
 import { OrtTrainingSession } from "../ort-training/ort-training-session.ts";
@@ -28,6 +29,8 @@ export interface EngineOptions {
   readonly inputSizes?: readonly InputSizes[] | undefined;
   /** Connects the ranks that train together, as many as the settings have. */
   readonly link?: Link | undefined;
+  /** Keeps the compiled models; the cache of this user where left out. */
+  readonly cache?: ModelCache | undefined;
 }
 
 /**
@@ -37,7 +40,7 @@ export interface EngineOptions {
 export async function openEngine(
   sources: TrainingSources,
   settings: EngineSettings,
-  { inputSizes, link }: EngineOptions = {},
+  { inputSizes, link, cache = userCache() }: EngineOptions = {},
 ): Promise<Engine> {
   expectTrainable(settings);
   const { engine, device: name, threads, replicas } = settings;
@@ -48,20 +51,31 @@ export async function openEngine(
   if (replicas > 1 || link) {
     // a replica that has no others beside it on its rank has all cores
     const own = threads ?? (replicas === 1 ? coresOfRank() : 1);
-    const session = await ReplicatedSession.create(sources, { replicas, threads: own, inputSizes, link });
+    const session = await ReplicatedSession.create(sources, {
+      replicas,
+      threads: own,
+      inputSizes,
+      link,
+      cache,
+    });
     const cores = threads === undefined ? link && coresOfRank() : threads * replicas;
     return { session, device: await openDevice("cpu", { threads: cores }) };
   }
   const device = await openDevice(name, { threads });
   if (isChunked(settings)) {
     const { precision, stepsPerCall = 1 } = settings;
-    const chunk = { mixed: precision === "mixed", stepsPerCall };
+    const chunk = { mixed: precision === "mixed", stepsPerCall, cache };
     if (name === "cuda") {
       return { session: await ChunkedThread.create(sources, { ...chunk, device: name, threads }), device };
     }
     return { session: await ChunkedSession.create(sources, device, chunk), device };
   }
-  return { session: await TrainingSession.create(sources, device, { inputSizes }), device };
+  return { session: await TrainingSession.create(sources, device, { inputSizes, cache }), device };
+}
+
+/** The cache of this user; none where SHAKE_DEBUG reports what the compiler does. */
+function userCache(): ModelCache | undefined {
+  return process.env["SHAKE_DEBUG"] ? undefined : new ModelCache();
 }
 
 /** The part of artifacts that training needs: all but the eval model. */

@@ -4,9 +4,10 @@ import { dirname, join, normalize, resolve, sep } from "node:path";
 import { extract, list, type ReadEntry } from "tar";
 import { errorCode, reasonOf, refusal, refuseSpecial } from "../../../../artifacts/read-file.ts";
 import { UserError } from "../../../../graph-builder/errors.ts";
+import { shrinkCache, touch } from "../../cache-folder.ts";
 import { makeFolderAtomic } from "../../files.ts";
 import { readZipEntry, withZip, zipEntries } from "../../zip.ts";
-import { cacheLimit, picturesCache, shrinkCache, touch } from "./cache.ts";
+import { cacheLimit, picturesCache } from "./cache.ts";
 import { entriesOf, isPictureName, missing } from "./listing.ts";
 
 const archiveNames = /\.(zip|tar|tar\.gz|tgz)$/i;
@@ -35,7 +36,7 @@ export async function unpackPictures(path: string): Promise<string> {
     await makeFolderAtomic(folder, (temporary) =>
       /\.zip$/i.test(path) ? unpackZip(path, temporary) : unpackTar(path, temporary),
     );
-    await shrinkCache(folder);
+    await shrinkCache(picturesCache(), cacheLimit(), folder);
   }
   await touch(folder);
   return withoutWrapper(folder);

@@ -4,8 +4,9 @@ import { availableParallelism } from "node:os";
 import { errorCode, reasonOf } from "../../../../artifacts/read-file.ts";
 import { UserError } from "../../../../graph-builder/errors.ts";
 import { type ImageSize, pixelsOf } from "../../../data/types.ts";
+import { shrinkCache } from "../../cache-folder.ts";
 import { type Colour, decodePicture } from "../pictures.ts";
-import { cacheLimit, shrinkCache } from "./cache.ts";
+import { cacheLimit, picturesCache } from "./cache.ts";
 import type { ListedPicture } from "./listing.ts";
 import {
   Pack,
@@ -79,7 +80,7 @@ export async function packPictures(
     for (const pack of packs) await pack.close();
   }
   for (const part of await partsOf(path, options.size)) await rm(part, { force: true });
-  await shrinkCache(path, undefined, limit);
+  await shrinkCache(picturesCache(), limit, path);
   const written = await Pack.open(path);
   if (written) return written;
   throw new UserError(`${path}, the file of decoded pictures, was removed while it was read: run again.`, {

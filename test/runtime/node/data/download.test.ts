@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "tar";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Archive, cacheFolder, downloadArchive } from "../../../../runtime/node/data/download.ts";
+import { type Archive, downloadArchive } from "../../../../runtime/node/data/download.ts";
 import {
   type Answer,
   ArchiveServer,
@@ -235,23 +235,5 @@ describe("downloadArchive", () => {
     const { archive } = await publish(await pack(), serve);
     const both = [downloadArchive(archive, { cacheDir }), downloadArchive(archive, { cacheDir })];
     for (const path of await Promise.all(both)) await expectWhole(path);
-  });
-});
-
-describe("cacheFolder", () => {
-  test("is SHAKE_CACHE_DIR before all others", () => {
-    expect(cacheFolder({ SHAKE_CACHE_DIR: "/big", XDG_CACHE_HOME: "/xdg" }, "linux", "/home/me")).toBe(
-      "/big",
-    );
-  });
-
-  test.each([
-    ["linux", { XDG_CACHE_HOME: "/xdg" }, ["/xdg", "shakenet"]],
-    ["linux", {}, ["/home/me", ".cache", "shakenet"]],
-    ["darwin", {}, ["/home/me", "Library", "Caches", "shakenet"]],
-    ["win32", { LOCALAPPDATA: "/local" }, ["/local", "shakenet"]],
-    ["win32", {}, ["/home/me", "AppData", "Local", "shakenet"]],
-  ])("on %s with %j is in the user's own place for caches", (platform, environment, path) => {
-    expect(cacheFolder(environment, platform, "/home/me")).toBe(join(...path));
   });
 });

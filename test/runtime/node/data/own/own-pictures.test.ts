@@ -3,7 +3,6 @@ import { readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } f
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { shrinkCache } from "../../../../../runtime/node/data/own/cache.ts";
 import {
   listPictures,
   OwnPictures,
@@ -287,18 +286,6 @@ describe("the cache", () => {
       else expect(found).toEqual(right);
       expect(await colours(await opened({ valSplit: 0 }))).toEqual(right);
     }
-  });
-
-  test("removes what was not used for the longest time beyond its limit", async () => {
-    const files = { old: 3, new: 2, newest: 1 };
-    for (const [name, age] of Object.entries(files)) {
-      writeFiles(cache, { [name]: new Uint8Array(100) });
-      utimesSync(join(cache, name), 1000 - age, 1000 - age);
-    }
-    await shrinkCache(join(cache, "newest"), cache, 250);
-    expect(readdirSync(cache).sort()).toEqual(["new", "newest"]);
-    await shrinkCache(join(cache, "newest"), cache, 10);
-    expect(readdirSync(cache)).toEqual(["newest"]);
   });
 
   test("a picture that was removed is gone", async () => {
