@@ -36,6 +36,7 @@ export * from "./session/chunked-session.ts";
 export type { CompileCache, Ingredients } from "./session/compile-cache.ts";
 export type { GraphInput } from "./session/feeds.ts";
 export type { DecodedModel, DecodedModels, LoweredModel, LoweredModels } from "./session/lowered-models.ts";
+export * from "./session/lowered-session.ts";
 export type { Source, TrainingSessionCreateOptions, TrainingSources } from "./session/sources.ts";
 export * from "./session/trainer.ts";
 export * from "./session/training-session.ts";

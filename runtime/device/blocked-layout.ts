@@ -8,6 +8,7 @@ import {
   Tensor,
 } from "../../graph-builder/index.ts";
 import { blockedWeights } from "../../graph-builder/lowerings/nchwc-convolution.ts";
+import type { OnnxRuntime } from "./inference-device.ts";
 import { toOrtTensor } from "./tensors.ts";
 
 /** Two blocks of channels on a machine with AVX-512, four with AVX2. */
@@ -18,7 +19,7 @@ const CHANNELS = 32;
  * with AVX2. Undefined where the machine has no such kernels, and where their convolution differs from
  * the plain one.
  */
-export async function blockSize(ort: typeof Ort): Promise<number | undefined> {
+export async function blockSize(ort: OnnxRuntime): Promise<number | undefined> {
   try {
     const size = await reportedSize(ort);
     return (await convolvesAlike(ort, size)) ? size : undefined;
@@ -28,14 +29,14 @@ export async function blockSize(ort: typeof Ort): Promise<number | undefined> {
 }
 
 /** The channels of a reordered tensor of 4 channels: the layout pads them to a whole block. */
-async function reportedSize(ort: typeof Ort): Promise<number> {
+async function reportedSize(ort: OnnxRuntime): Promise<number> {
   const g = createBuilder(new Graph("probe"));
   g.output(g.ReorderInput(g.input("X", "float", [1, 4, 1, 1])), "Y");
   const { Y } = await run(ort, g.graph, { X: random("X", [1, 4, 1, 1]) });
   return Number(Y?.dims[1]);
 }
 
-async function convolvesAlike(ort: typeof Ort, size: number): Promise<boolean> {
+async function convolvesAlike(ort: OnnxRuntime, size: number): Promise<boolean> {
   const g = createBuilder(new Graph("probe"));
   const X = g.input("X", "float", [1, CHANNELS, 3, 3]);
   const W = g.input("W", "float", [CHANNELS, CHANNELS, 3, 3]);
@@ -49,7 +50,7 @@ async function convolvesAlike(ort: typeof Ort, size: number): Promise<boolean> {
 }
 
 async function run(
-  ort: typeof Ort,
+  ort: OnnxRuntime,
   graph: Graph,
   tensors: Readonly<Record<string, Tensor>>,
 ): Promise<Readonly<Record<string, Ort.Tensor>>> {

@@ -22,6 +22,9 @@ export interface Device extends InferenceDevice {
   readonly advice: string;
 }
 
+/** A device that runs models which were lowered for it before. */
+export type RuntimeDevice = Omit<Device, "lowering">;
+
 const webAdvice = { wasm: "another browser may", webgpu: "wasm runs everywhere" } as const;
 
 /**

@@ -1,8 +1,6 @@
 import type * as Ort from "onnxruntime-common";
-import { UserError } from "../../graph-builder/index.ts";
-import { blockSize } from "../device/blocked-layout.ts";
-import type { Device } from "../device/device.ts";
-import { deviceLowering } from "../device/lowerings.ts";
+import { UserError } from "../../graph-builder/errors.ts";
+import type { Device, RuntimeDevice } from "../device/device.ts";
 import { type DeviceName, expectDevice } from "../device/names.ts";
 
 // ONNX Runtime's builds for Linux and macOS report to Microsoft, and write files into the home folder and the
@@ -32,13 +30,28 @@ const providers: { readonly [K in Exclude<DeviceName, "wasm">]: Provider } = {
 
 /**
  * Opens a device in Node. `threads` are for the CPU's operators (all cores where left out). Throws UserError
- * for an unknown name, for threads that are no number from 1 to 1024, and, saying why and how to get it, where this machine's ONNX Runtime does not have the
- * device.
+ * for an unknown name, for threads that are no number from 1 to 1024, and, saying why and how to get it, where
+ * this machine's ONNX Runtime does not have the device.
  */
-export async function openDevice(
+export async function openDevice(name: DeviceName, options: DeviceOptions = {}): Promise<Device> {
+  const device = await openRuntimeDevice(name, options);
+  const { deviceLowering } = await import("../device/lowerings.ts");
+  const size = name === "cpu" ? await probedBlockSize(device.ort) : undefined;
+  return { ...device, lowering: deviceLowering(name, size) };
+}
+
+export interface DeviceOptions {
+  readonly threads?: number | undefined;
+}
+
+/**
+ * Opens a device for models that were lowered for it before, without loading the compiler. Throws UserError as
+ * openDevice does.
+ */
+export async function openRuntimeDevice(
   name: DeviceName,
-  options: { threads?: number | undefined } = {},
-): Promise<Device> {
+  options: DeviceOptions = {},
+): Promise<RuntimeDevice> {
   expectDevice(name);
   expectThreads(options.threads);
   const threads = options.threads === undefined ? {} : { intraOpNumThreads: options.threads };
@@ -56,9 +69,8 @@ export async function openDevice(
     });
   }
   const sessionOptions = { ...common, executionProviders: [...provider.executionProviders] };
-  const lowering = deviceLowering(name, name === "cpu" ? await probedBlockSize(ort) : undefined);
   const { advice } = provider;
-  return { name, ort, sessionOptions, lowering, advice, copiesOutputs: name === "cpu" };
+  return { name, ort, sessionOptions, advice, copiesOutputs: name === "cpu" };
 }
 
 function expectThreads(threads: number | undefined): void {
@@ -87,22 +99,20 @@ async function loadRuntime(): Promise<typeof import("onnxruntime-node")> {
   }
 }
 
-function probedBlockSize(ort: typeof Ort): Promise<number | undefined> {
-  probed ??= blockSize(ort);
+/** The block size of this machine, which is measured once. */
+function probedBlockSize(ort: Device["ort"]): Promise<number | undefined> {
+  probed ??= import("../device/blocked-layout.ts").then(({ blockSize }) => blockSize(ort));
   return probed;
 }
 
 let probed: Promise<number | undefined> | undefined;
 
-async function openWasm(common: Ort.InferenceSession.SessionOptions, threads: number): Promise<Device> {
+async function openWasm(
+  common: Ort.InferenceSession.SessionOptions,
+  threads: number,
+): Promise<RuntimeDevice> {
   const ort = await import("onnxruntime-web");
   ort.env.wasm.numThreads = threads;
   const sessionOptions = { ...common, executionProviders: ["wasm"] };
-  return {
-    name: "wasm",
-    ort,
-    sessionOptions,
-    lowering: deviceLowering("wasm"),
-    advice: "reinstall onnxruntime-web",
-  };
+  return { name: "wasm", ort, sessionOptions, advice: "reinstall onnxruntime-web" };
 }

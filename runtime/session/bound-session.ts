@@ -1,7 +1,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
-import { type Binding, type ControlRole, isControl, outputOf } from "../../graph-builder/index.ts";
+import { type Binding, type ControlRole, isControl, outputOf } from "../../graph-builder/bindings.ts";
 import { ownEntry } from "../../graph-builder/own-entry.ts";
-import type { Device, DeviceMemory } from "../device/device.ts";
+import type { DeviceMemory, RuntimeDevice } from "../device/device.ts";
 import { cannotRun } from "../device/ort-errors.ts";
 import { checkFeeds, type GraphInput, haveSizes } from "./feeds.ts";
 import { forGivenArrays, type GraphOutput, runInto, zerosFor } from "./given-arrays.ts";
@@ -23,7 +23,7 @@ export class BoundSession {
   readonly #nextStates = new Map<string, Slot>();
   readonly #memory: DeviceMemory | undefined;
   readonly #outputs: readonly GraphOutput[];
-  readonly #ort: Device["ort"];
+  readonly #ort: RuntimeDevice["ort"];
   /** Whether the session writes its outputs into arrays that it is given. */
   #writesInto: boolean;
   /** The inputs that the user feeds, in the model's order. */
@@ -35,7 +35,7 @@ export class BoundSession {
     session: InferenceSession,
     { inputs, outputs }: Pick<LoweredModel, "inputs" | "outputs">,
     places: readonly Place[],
-    { ort, memory }: Pick<Device, "ort" | "memory">,
+    { ort, memory }: Pick<RuntimeDevice, "ort" | "memory">,
     writesInto: boolean,
   ) {
     this.#session = session;
@@ -57,7 +57,7 @@ export class BoundSession {
    */
   static async open(
     model: LoweredModel,
-    device: Device,
+    device: RuntimeDevice,
     slotOf: (binding: Binding) => Slot | undefined,
   ): Promise<BoundSession> {
     const { bytes, bindings, isLaidOut } = model;
@@ -171,7 +171,7 @@ function nextStatesOf(places: readonly Place[]): string[] {
 /** Opens a model whose outputs `kept` stay in the device's memory. */
 async function openSession(
   bytes: Uint8Array,
-  device: Device,
+  device: RuntimeDevice,
   given: InferenceSession.SessionOptions,
   kept: readonly string[],
 ): Promise<InferenceSession> {

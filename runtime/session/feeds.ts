@@ -1,16 +1,11 @@
 import type { Tensor } from "onnxruntime-common";
 import { at } from "../../graph-builder/at.ts";
-import {
-  type Dim,
-  DimSymbol,
-  didYouMean,
-  type Graph,
-  type IndexRange,
-  indexRanges,
-  UserError,
-  type ValueType,
-} from "../../graph-builder/index.ts";
+import { type Dim, DimSymbol } from "../../graph-builder/dims.ts";
+import { didYouMean, UserError } from "../../graph-builder/errors.ts";
+import { type IndexRange, indexRanges } from "../../graph-builder/index-ranges.ts";
+import type { Graph } from "../../graph-builder/ir.ts";
 import { ownEntry } from "../../graph-builder/own-entry.ts";
+import type { ValueType } from "../../graph-builder/types.ts";
 import { ortType } from "../device/tensors.ts";
 
 /** An input of a graph. */

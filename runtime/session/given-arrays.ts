@@ -1,7 +1,8 @@
 import type * as Ort from "onnxruntime-common";
-import { type Dim, DimSymbol, type ValueType } from "../../graph-builder/index.ts";
+import { type Dim, DimSymbol } from "../../graph-builder/dims.ts";
 import { withEmptySequence } from "../../graph-builder/onnx/empty-sequence.ts";
 import { allocate, isNumeric } from "../../graph-builder/tensor.ts";
+import type { ValueType } from "../../graph-builder/types.ts";
 import { ortType } from "../device/tensors.ts";
 import type { GraphInput } from "./feeds.ts";
 

@@ -1,5 +1,5 @@
-import type { Binding } from "../../graph-builder/index.ts";
-import type { Device } from "../device/device.ts";
+import type { Binding } from "../../graph-builder/bindings.ts";
+import type { RuntimeDevice } from "../device/device.ts";
 import { BoundSession, type Controls } from "./bound-session.ts";
 import type { LoweredModels } from "./lowered-models.ts";
 import type { NamedTensors } from "./training-session.ts";
@@ -27,7 +27,7 @@ export class OpenedModels {
   /** Throws UserError where the device cannot run a model, and where the state lacks a tensor of one. */
   static async open(
     { train, otherSizes = [], evaluate, optimize }: LoweredModels,
-    device: Device,
+    device: RuntimeDevice,
     state: TrainingState,
   ): Promise<OpenedModels> {
     const slotOf = (binding: Binding) => state.slotOf(binding);

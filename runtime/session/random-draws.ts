@@ -1,7 +1,7 @@
 import type * as Ort from "onnxruntime-common";
 import type { Property } from "../../artifacts/checkpoint.ts";
 import { randomProperties, randomStateOf } from "../../artifacts/random-state.ts";
-import { type Binding, isRandom } from "../../graph-builder/index.ts";
+import { type Binding, isRandom } from "../../graph-builder/bindings.ts";
 
 /** Counts the steps of a training model that draws random numbers, and feeds the seed and the count. */
 export class RandomDraws {

@@ -1,5 +1,6 @@
 import type { Checkpoint } from "../../artifacts/checkpoint.ts";
-import type { NamedTensors, TrainingSession } from "./training-session.ts";
+import type { LoweredSession } from "./lowered-session.ts";
+import type { NamedTensors } from "./training-session.ts";
 import type { AverageStep } from "./weight-averages.ts";
 
 /**
@@ -7,7 +8,7 @@ import type { AverageStep } from "./weight-averages.ts";
  * OrtTrainingSession have them.
  */
 export interface Trainer
-  extends Pick<TrainingSession, "learningRate" | "lazyResetGrad" | "runTrainStep" | "runOptimizerStep"> {
+  extends Pick<LoweredSession, "learningRate" | "lazyResetGrad" | "runTrainStep" | "runOptimizerStep"> {
   /** Lets the averages of the weights follow the weights; the checkpoint holds both. */
   averageWeights(step: AverageStep): void | Promise<void>;
   checkpoint(): Checkpoint | Promise<Checkpoint>;

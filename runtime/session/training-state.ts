@@ -1,7 +1,9 @@
 import type * as Ort from "onnxruntime-common";
 import { joinAverages, splitAverages } from "../../artifacts/averages.ts";
 import type { Checkpoint } from "../../artifacts/checkpoint.ts";
-import { type Binding, isControl, Tensor, UserError } from "../../graph-builder/index.ts";
+import { type Binding, isControl } from "../../graph-builder/bindings.ts";
+import { UserError } from "../../graph-builder/errors.ts";
+import { Tensor } from "../../graph-builder/tensor.ts";
 import { RandomDraws } from "./random-draws.ts";
 import { Slot } from "./slot.ts";
 import { type AverageStep, averagedNames, WeightAverages } from "./weight-averages.ts";

@@ -1,4 +1,5 @@
-import { type Binding, Tensor } from "../../graph-builder/index.ts";
+import type { Binding } from "../../graph-builder/bindings.ts";
+import { Tensor } from "../../graph-builder/tensor.ts";
 
 /** How the averages of the weights follow the weights after a step. */
 export interface AverageStep {

@@ -1,6 +1,5 @@
 import { open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { extract } from "tar";
 import { UserError } from "../../../graph-builder/errors.ts";
 import { cacheFolder } from "../cache-folder.ts";
 import { makeFolder, removeTemporaryFiles } from "../files.ts";
@@ -114,6 +113,7 @@ async function unpack({ title, url, ...archive }: Archive, part: string, folder:
   const unpacked = join(temporary, archive.folder);
   try {
     await makeFolder(temporary);
+    const { extract } = await import("tar");
     await extract({
       file: part,
       cwd: temporary,

@@ -3,15 +3,15 @@ import { splitAverages } from "../../../artifacts/averages.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/checkpoint.ts";
 import { randomProperties, randomStateOf } from "../../../artifacts/random-state.ts";
 import { at } from "../../../graph-builder/at.ts";
-import { drawnBits } from "../../../graph-builder/index.ts";
-import type { Device } from "../../device/device.ts";
+import { drawnBits } from "../../../graph-builder/counter-hash.ts";
+import type { RuntimeDevice } from "../../device/device.ts";
 import { floatData } from "../../device/tensors.ts";
 import { type SharedLayout, SharedState } from "../../replicas/collective.ts";
 import { namedTensors, type PlainTensors, plainTensors, type Share } from "../../replicas/shares.ts";
 import type { LoweredModels } from "../../session/lowered-models.ts";
-import { TrainingSession } from "../../session/training-session.ts";
+import { LoweredSession } from "../../session/lowered-session.ts";
 import type { AverageStep } from "../../session/weight-averages.ts";
-import { openDevice } from "../devices.ts";
+import { openRuntimeDevice } from "../devices.ts";
 import { replyOf, type ThreadReply } from "../thread-reply.ts";
 
 /** The arguments with which a replica is opened. */
@@ -54,8 +54,8 @@ export interface OwnState {
 
 /** A session that updates one part of the parameters and copies the rest from the other replicas. */
 class Replica {
-  readonly #session: TrainingSession;
-  readonly #device: Device;
+  readonly #session: LoweredSession;
+  readonly #device: RuntimeDevice;
   readonly #state: SharedState;
   readonly #own: readonly number[];
   readonly #others: readonly number[];
@@ -63,7 +63,7 @@ class Replica {
   readonly #index: number;
   #isBehind = false;
 
-  private constructor(session: TrainingSession, device: Device, setup: ReplicaSetup) {
+  private constructor(session: LoweredSession, device: RuntimeDevice, setup: ReplicaSetup) {
     const { state, layout, parts, needs, index } = setup;
     this.#session = session;
     this.#device = device;
@@ -75,10 +75,10 @@ class Replica {
   }
 
   static async open(setup: ReplicaSetup): Promise<Replica> {
-    const device = await openDevice("cpu", { threads: setup.threads });
+    const device = await openRuntimeDevice("cpu", { threads: setup.threads });
     const checkpoint = decodeCheckpoint(setup.checkpoint);
     drawOwnNumbers(checkpoint, setup.globalIndex);
-    return new Replica(await TrainingSession.open(setup.models, checkpoint, device), device, setup);
+    return new Replica(await LoweredSession.open(setup.models, checkpoint, device), device, setup);
   }
 
   async train({ share, fetches, reset, randomStep }: ReplicaStep): Promise<PlainTensors> {

@@ -97,17 +97,9 @@ export class ReplicatedSession implements Trainer {
    */
   static async create(
     sources: TrainingSources | TrainingSessionCreateOptions,
-    {
-      replicas,
-      link,
-      threads = 1,
-      lowering,
-      inputSizes,
-      cache,
-      worker = new URL("./replica-worker.js", import.meta.url),
-    }: ReplicaOptions,
+    options: ReplicaOptions,
   ): Promise<ReplicatedSession> {
-    const artifacts = await readArtifacts(sources);
+    const { replicas, worker = new URL("./replica-worker.js", import.meta.url) } = options;
     const pool: ReplicaThread[] = [];
     const stop = (error: unknown) => {
       for (const thread of pool) thread.stop(error);
@@ -116,33 +108,35 @@ export class ReplicatedSession implements Trainer {
       pool.push(new ReplicaThread(worker, `Replica ${i} of ${replicas}`, stop));
     }
     try {
-      // the models are lowered while the threads start
-      const models = await compileModels(artifacts, { replicas, lowering, inputSizes, cache });
-      const layout = { sizes: models.sizes, replicas, hasRanks: link !== undefined };
-      const state = SharedState.allocate(layout);
-      const sums = SharedState.sums(state, layout);
-      const { parts } = models;
-      const common = {
-        checkpoint: inSharedMemory(artifacts.files.checkpoint),
-        threads,
-        state,
-        layout,
-        parts,
-      };
-      const setupOf = (index: number): ReplicaSetup => ({
-        ...common,
-        models: modelsOf(models, index),
-        needs: at(models.needs, index),
-        index,
-        globalIndex: (link?.rank ?? 0) * replicas + index,
-      });
-      await allOf(pool.map((thread, index) => thread.call("open", setupOf(index))));
-      const ranks = link && sums && new RankedSums(link, sums);
-      return new ReplicatedSession(pool, artifacts.checkpoint, models, ranks);
+      // the artifacts are read and lowered while the threads start
+      const artifacts = await readArtifacts(sources);
+      return await ReplicatedSession.#open(pool, artifacts, await compileModels(artifacts, options), options);
     } catch (error) {
       stop(error);
       throw error;
     }
+  }
+
+  static async #open(
+    pool: readonly ReplicaThread[],
+    { files, checkpoint }: ReadArtifacts,
+    models: ReplicaModels,
+    { replicas, link, threads = 1 }: ReplicaOptions,
+  ): Promise<ReplicatedSession> {
+    const layout = { sizes: models.sizes, replicas, hasRanks: link !== undefined };
+    const state = SharedState.allocate(layout);
+    const sums = SharedState.sums(state, layout);
+    const { parts } = models;
+    const common = { checkpoint: inSharedMemory(files.checkpoint), threads, state, layout, parts };
+    const setupOf = (index: number): ReplicaSetup => ({
+      ...common,
+      models: modelsOf(models, index),
+      needs: at(models.needs, index),
+      index,
+      globalIndex: (link?.rank ?? 0) * replicas + index,
+    });
+    await allOf(pool.map((thread, index) => thread.call("open", setupOf(index))));
+    return new ReplicatedSession(pool, checkpoint, models, link && sums && new RankedSums(link, sums));
   }
 
   /**

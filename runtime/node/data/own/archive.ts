@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join, normalize, resolve, sep } from "node:path";
-import { extract, list, type ReadEntry } from "tar";
+import type { ReadEntry } from "tar";
 import { errorCode, reasonOf, refusal, refuseSpecial } from "../../../../artifacts/read-file.ts";
 import { UserError } from "../../../../graph-builder/errors.ts";
 import { shrinkCache, touch } from "../../cache-folder.ts";
@@ -67,6 +67,7 @@ function expectRoom(path: string, bytes: number): void {
 async function unpackTar(path: string, folder: string): Promise<void> {
   const isPicture = ({ type, path: name }: ReadEntry) => type === "File" && isPictureName(baseName(name));
   let bytes = 0;
+  const { extract, list } = await import("tar");
   try {
     await list({
       file: path,
