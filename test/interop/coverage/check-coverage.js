@@ -1,7 +1,8 @@
 // holds what `shake inspect MODEL --training` says of a model against what training it does:
 // check-coverage.js MODEL RUN
-// RUN is JSON: `feeds` has tensors as in ../tensors.js, `opaque` says why ONNX Runtime cannot run the model.
-// Prints JSON: the figures of the report, and `wrong`, a sentence for each claim that is not true.
+// RUN is JSON: `feeds` has tensors as in ../tensors.js, `hasOracle` says that another program computes gradients.
+// Prints JSON: the figures of the report, `wrong`, a sentence for each claim that is not true, and `steps`, what an
+// oracle needs: by the output, the target and the gradients.
 
 import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
@@ -10,7 +11,7 @@ import { decodeCheckpoint, generateArtifacts } from "../../../dist/artifacts/ind
 import { RandomStream } from "../../../dist/graph-builder/index.js";
 import { TrainingSession } from "../../../dist/runtime/index.js";
 import { openDevice } from "../../../dist/runtime/node/index.js";
-import { decodeTensors } from "../tensors.js";
+import { decodeTensors, encodeTensors } from "../tensors.js";
 
 const DIRECTIONS = 4;
 /** How much of the loss a move along a direction changes, in the attempts of a difference. */
@@ -29,6 +30,7 @@ const { ort } = device;
 const feeds = decodeTensors(ort, run.feeds);
 const random = new RandomStream(1, "coverage");
 const wrong = [];
+const steps = {};
 
 const main = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
 const report = JSON.parse(
@@ -60,6 +62,7 @@ process.stdout.write(
     obstacles: report.obstacles,
     difference: Math.max(0, ...differences),
     wrong,
+    steps,
   }),
 );
 
@@ -117,8 +120,13 @@ async function checkGradients({ trainingModel, checkpoint, manifest }, given, na
   const outputs = await session.run(read);
   const gradients = new Map(manifest.trainable.map((name) => [name, outputs[`${name}_grad`].data]));
   const [loss] = outputs.loss.data;
+  if (run.hasOracle) {
+    const found = manifest.trainable.map((name) => [name, outputs[`${name}_grad`]]);
+    const { target } = encodeTensors({ target: given.coverage_target });
+    steps[output] = { target, gradients: encodeTensors(Object.fromEntries(found)) };
+  }
   let difference = 0;
-  for (let i = 0; i < DIRECTIONS; i++) {
+  for (let i = 0; i < (run.hasOracle ? 0 : DIRECTIONS); i++) {
     const along = direction(gradients, read, i);
     difference = Math.max(difference, await differenceAlong({ along, gradients, read, session, loss }));
   }

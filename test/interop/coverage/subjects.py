@@ -36,6 +36,8 @@ class Subject:
     source: str
     make: Callable[[], Made]
     quick: bool = False  # whether the gate has it too
+    # whether its gradients are held against PyTorch's in float64, because no step of a difference in float32 fits it
+    oracle: bool = False
 
 
 def normal(*shape: int) -> np.ndarray:
@@ -46,9 +48,9 @@ def whole(limit: int, *shape: int, kind: type = np.int64) -> np.ndarray:
     return np.random.default_rng(0).integers(1, limit, shape).astype(kind)
 
 
-def carried(package: str, path: str, feeds: Callable[[], Feeds], quick: bool = False) -> Subject:
+def carried(package: str, path: str, feeds: Callable[[], Feeds], **more: bool) -> Subject:
     """A file in a package."""
-    return Subject(package, lambda: Made(onnx_in_wheel(package, path), feeds()), quick)
+    return Subject(package, lambda: Made(onnx_in_wheel(package, path), feeds()), **more)
 
 
 SILERO = "silero-vad==6.2.3"
@@ -203,6 +205,7 @@ SUBJECTS = {
         "basic-pitch==0.4.0",
         "basic_pitch/saved_models/icassp_2022/nmp.onnx",
         lambda: {"serving_default_input_2:0": 0.1 * normal(1, 43844, 1)},
+        oracle=True,
     ),
     "Magika": carried(
         "magika==1.0.2", "magika/models/standard_v3_3/model.onnx", lambda: {"bytes": whole(256, 2, 2048, kind=np.int32)}

@@ -20,10 +20,13 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from subjects import SUBJECTS, Made
-from tensors import encode
+from tensors import Tensors, decode, encode
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/coverage.md"
+TOLERANCE = 2e-2  # as in check-coverage.js
 HEAD = [
     "| model | from | trainable, of the parameters | numbers | not in the file | obstacles | difference | run on |",
     "|---|---|---|---|---|---|---|---|",
@@ -69,23 +72,51 @@ class Verdict:
 def verdict(name: str) -> Verdict:
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         made = SUBJECTS[name].make()
-    report = check(made)
+    report = check(made, SUBJECTS[name].oracle)
     wrong = report.pop("wrong")
     if made.values is not None and made.values != report["trainable_values"]:
         wrong.append(f"its library trains {made.values} numbers, and the report says {report['trainable_values']}")
     return Verdict(report, made.left_out, wrong)
 
 
-def check(made: Made) -> dict:
+def check(made: Made, has_oracle: bool) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         model, run = Path(folder) / "model.onnx", Path(folder) / "run.json"
         model.write_bytes(made.model)
-        run.write_text(json.dumps({"feeds": encode(made.feeds)}))
+        run.write_text(json.dumps({"feeds": encode(made.feeds), "hasOracle": has_oracle}))
         script = Path(__file__).parent / "check-coverage.js"
         done = subprocess.run(["node", script, model, run], capture_output=True, text=True)
     if done.returncode:
         raise AssertionError(done.stderr[-2000:])
-    return json.loads(done.stdout)
+    report = json.loads(done.stdout)
+    for output, step in report.pop("steps").items():
+        difference, own = distances_to_oracle(made, output, step)
+        report["difference"] = max(report["difference"], difference)
+        if not difference < max(TOLERANCE, 10 * own):
+            errors = f"off by {difference:.1e} of PyTorch's in float64, and PyTorch's in float32 by {own:.1e}"
+            report["wrong"].append(f"the gradient of a loss on {output} is {errors}")
+    return report
+
+
+def distances_to_oracle(made: Made, output: str, step: dict) -> tuple[float, float]:
+    """The largest relative error of a parameter's gradient, by the norms, beside PyTorch in float64: ours, and that of
+    PyTorch in float32."""
+    import torch
+    from torch_oracle import gradients, in_precision
+
+    ours, (target,) = decode(step["gradients"]), decode({"target": step["target"]}).values()
+
+    def by_torch(kind: torch.dtype) -> Tensors:
+        with in_precision(kind):
+            return gradients(made.model, made.feeds, output, target, list(ours))
+
+    expected, single = by_torch(torch.float64), by_torch(torch.float32)
+    norm = np.linalg.norm
+
+    def largest(found: Tensors) -> float:
+        return max(float(norm(found[name] - each) / norm(each)) for name, each in expected.items())
+
+    return largest(ours), largest(single)
 
 
 def write_row(name: str, row: str) -> None:
