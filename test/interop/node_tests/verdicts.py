@@ -14,7 +14,7 @@ from reference import Arrays, Differences, evaluate
 from tensors import decode, encode
 
 # inputs that choose what is computed, by operator: no gradient is asked for
-CHOOSING = {"OneHot": {1}, "Resize": {1, 2}, "RoiAlign": {1}, "Upsample": {1}}
+CHOOSING = {"OneHot": {1}, "Resize": {1, 2}, "Upsample": {1}}
 # steps of central differences with the relative error that they allow; the larger is for references that round
 STEPS = [(1e-6, 2e-3), (1e-2, 3e-2)]
 DIRECTIONS = 3
