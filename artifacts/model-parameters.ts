@@ -148,22 +148,19 @@ function weightsOf(
 /**
  * Operators that take the elements of their first input elsewhere; their other inputs are shapes and places.
  */
-const movingOperators = new Set(["Expand", "Reshape", "Slice", "Squeeze", "Tile", "Unsqueeze"]);
-
-/** Operators whose outputs depend on the shapes of their inputs alone. */
-const measuringOperators = new Set(["Shape", "Size"]);
+const movingOperators = new Set(["Expand", "Reshape", "Resize", "Slice", "Squeeze", "Tile", "Unsqueeze"]);
 
 /**
  * The constants that each value is computed from, for values that nothing else goes into but shapes and
- * places: exporters expand a class token to the batch, cut or resize a position embedding to the size of the
- * input, and multiply slopes by the distances of its places.
+ * places: exporters expand a class token to the batch, and cut or resize a position embedding to the size of
+ * the input.
  */
 function constantCones(graph: Graph): ReadonlyMap<Value, readonly Value[]> {
   const cones = new Map<Value, readonly Value[]>(graph.initializers.map((value) => [value, [value]]));
   for (const { inputs, outputs, operator, opType } of graph.nodes) {
     const read = movingOperators.has(opType) ? inputs.slice(0, 1) : inputs;
-    const given = measuringOperators.has(opType) ? [] : read.filter((input) => input !== null);
-    if (operator.isRandom || inputs.length === 0 || !given.every((input) => cones.has(input))) continue;
+    const given = read.filter((input) => input !== null);
+    if (operator.isRandom || given.length === 0 || !given.every((input) => cones.has(input))) continue;
     const cone = [...new Set(given.flatMap((input) => cones.get(input) ?? []))];
     for (const output of outputs) cones.set(output, cone);
   }

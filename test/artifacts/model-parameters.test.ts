@@ -35,14 +35,14 @@ test("a class token that is expanded to the batch is a parameter", () => {
   expect(found).toEqual(["words", "token"]);
 });
 
-test("slopes that are multiplied by the distances of places are parameters", () => {
+test("numbers that are multiplied by places, as for an encoding by sines, are no parameters", () => {
   const found = parameters((g, { tokens }) => {
     const words = g.Gather(weight(g, "words", [9, 4]), tokens);
     const places = g.Range(g.int64(0), g.Gather(g.Shape(tokens), g.int64(1)), g.int64(1));
     const distances = g.Unsqueeze(g.Cast(places, { to: 1 }), g.int64([1]));
-    return g.Add(words, g.Mul(weight(g, "slopes", [4]), distances));
+    return g.Add(words, g.Sin(g.Mul(weight(g, "exp", [4]), distances)));
   });
-  expect(found).toEqual(["words", "slopes"]);
+  expect(found).toEqual(["words"]);
 });
 
 test("a position embedding that is resized to the size of the input is a parameter", () => {

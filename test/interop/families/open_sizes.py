@@ -64,7 +64,7 @@ class Distances(nn.Module):
         super().__init__()
         self.words = nn.Embedding(WORDS, width)
         self.near = nn.Embedding(9, 2)
-        self.slopes = nn.Parameter(torch.tensor([0.5, 0.25]))
+        self.register_buffer("slopes", torch.tensor([0.5, 0.25]))
         self.qkv = nn.Linear(width, 3 * width)
         self.head = nn.Linear(width, 4)
 
