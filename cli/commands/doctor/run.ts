@@ -8,7 +8,7 @@ import { type DeviceName, deviceNames, TrainingSession } from "../../../runtime/
 import { cacheFolder } from "../../../runtime/node/cache-folder.ts";
 import { cudaNeeds } from "../../../runtime/node/cuda/next-step.ts";
 import { cudaState, installedRuntime } from "../../../runtime/node/cuda/provider.ts";
-import { downloadedFolders, loadDataset, openDevice } from "../../../runtime/node/index.ts";
+import { downloadedFolders, loadDataset, ModelCache, openDevice } from "../../../runtime/node/index.ts";
 import { mpiNeeds } from "../../../runtime/node/mpi/needs.ts";
 import { mpiState } from "../../../runtime/node/mpi/state.ts";
 import type { Need } from "../../../runtime/node/need.ts";
@@ -92,11 +92,14 @@ async function tryDevice(name: DeviceName): Promise<{ works: boolean; says: stri
   }
 }
 
-/** The data sets in the cache. */
+/** The data sets in the cache, and whether it has compiled models. */
 async function cached(): Promise<string[]> {
+  const folders = [...downloadedFolders()].map(
+    ([name, folder]) => [name, join(cacheFolder(), folder)] as const,
+  );
   const found = await Promise.all(
-    [...downloadedFolders()].map(([name, folder]) =>
-      access(join(cacheFolder(), folder)).then(
+    [...folders, ["compiled models", new ModelCache().folder] as const].map(([name, folder]) =>
+      access(folder).then(
         () => [name],
         () => [],
       ),
