@@ -7,8 +7,13 @@ import { expectDevice } from "./names.ts";
 /** Memory of a device's own, in which tensors stay from call to call. */
 export interface DeviceMemory {
   readonly location: "gpu-buffer";
-  /** A copy of a tensor in that memory, which `dispose` frees. */
-  upload(tensor: Ort.Tensor): Promise<Ort.Tensor>;
+  /**
+   * A copy of a tensor in that memory, which `dispose` frees; left out where a program has no access to that
+   * memory.
+   */
+  upload?(tensor: Ort.Tensor): Promise<Ort.Tensor>;
+  /** A tensor of that memory in JavaScript's memory; the other is freed. */
+  take(tensor: Ort.Tensor): Promise<Ort.Tensor>;
 }
 
 /** An opened device: Node's come from `openDevice`, a browser's from `webDevice`. */
@@ -48,6 +53,10 @@ const BUFFER_USAGE = 0x04 | 0x08 | 0x80;
 function gpuMemory(ort: OnnxRuntime): DeviceMemory {
   return {
     location: "gpu-buffer",
+    take: async (tensor) => {
+      await tensor.getData(true);
+      return tensor;
+    },
     upload: async ({ type, data, dims }) => {
       if (Array.isArray(data) || !isBufferType(type)) throw new TypeError(`a ${type} tensor is in no buffer`);
       const device = await ort.env.webgpu.device;

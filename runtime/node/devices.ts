@@ -2,6 +2,7 @@ import type * as Ort from "onnxruntime-common";
 import { UserError } from "../../graph-builder/errors.ts";
 import type { Device, RuntimeDevice } from "../device/device.ts";
 import { type DeviceName, expectDevice } from "../device/names.ts";
+import { gpuMemory } from "./gpu-memory.ts";
 
 // ONNX Runtime's builds for Linux and macOS report to Microsoft, and write files into the home folder and the
 // temporary folder, unless this variable is set before they are loaded. Threads have no environment of their
@@ -70,7 +71,8 @@ export async function openRuntimeDevice(
   }
   const sessionOptions = { ...common, executionProviders: [...provider.executionProviders] };
   const { advice } = provider;
-  return { name, ort, sessionOptions, advice, copiesOutputs: name === "cpu" };
+  const memory = name === "webgpu" ? { memory: gpuMemory(ort, sessionOptions) } : {};
+  return { name, ort, sessionOptions, advice, copiesOutputs: name === "cpu", ...memory };
 }
 
 function expectThreads(threads: number | undefined): void {

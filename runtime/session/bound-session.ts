@@ -1,7 +1,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { type Binding, type ControlRole, isControl, outputOf } from "../../graph-builder/bindings.ts";
 import { ownEntry } from "../../graph-builder/own-entry.ts";
-import type { DeviceMemory, RuntimeDevice } from "../device/device.ts";
+import type { RuntimeDevice } from "../device/device.ts";
 import { cannotRun } from "../device/ort-errors.ts";
 import { checkFeeds, type GraphInput, haveSizes } from "./feeds.ts";
 import { forGivenArrays, type GraphOutput, runInto, zerosFor } from "./given-arrays.ts";
@@ -21,7 +21,6 @@ export class BoundSession {
   readonly #states = new Map<string, Slot>();
   readonly #controls = new Map<string, ControlRole>();
   readonly #nextStates = new Map<string, Slot>();
-  readonly #memory: DeviceMemory | undefined;
   readonly #outputs: readonly GraphOutput[];
   readonly #ort: RuntimeDevice["ort"];
   /** Whether the session writes its outputs into arrays that it is given. */
@@ -35,11 +34,10 @@ export class BoundSession {
     session: InferenceSession,
     { inputs, outputs }: Pick<LoweredModel, "inputs" | "outputs">,
     places: readonly Place[],
-    { ort, memory }: Pick<RuntimeDevice, "ort" | "memory">,
+    { ort }: Pick<RuntimeDevice, "ort">,
     writesInto: boolean,
   ) {
     this.#session = session;
-    this.#memory = memory;
     this.#ort = ort;
     this.#writesInto = writesInto;
     for (const [binding, slot] of places) {
@@ -121,9 +119,9 @@ export class BoundSession {
   }
 
   /** Puts the states that the model does not replace into the device's memory. */
-  async #placeConstants(memory: DeviceMemory): Promise<void> {
+  async #placeConstants(): Promise<void> {
     const replaced = new Set(this.#nextStates.values());
-    for (const slot of this.#states.values()) if (!replaced.has(slot)) await slot.place(memory);
+    for (const slot of this.#states.values()) if (!replaced.has(slot)) await slot.place();
   }
 
   /** Tensors for the next states and for the other outputs; undefined where the size of one is not known. */
@@ -145,7 +143,7 @@ export class BoundSession {
   /** All inputs of the session, checked, and constants in the device's memory. */
   async #allFeeds(feeds: NamedTensors, controls: Controls): Promise<Record<string, Tensor>> {
     checkFeeds(this.inputs, feeds);
-    if (this.#memory) await this.#placeConstants(this.#memory);
+    await this.#placeConstants();
     const all: Record<string, Tensor> = {};
     for (const name of this.#session.inputNames) {
       const role = this.#controls.get(name);

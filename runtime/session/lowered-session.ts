@@ -71,7 +71,7 @@ export class LoweredSession {
       training: models.train.bindings,
       optimizer: models.optimize?.bindings,
     };
-    const state = new TrainingState(checkpoint, use, device.ort);
+    const state = new TrainingState(checkpoint, use, device);
     const learningRate = checkpoint.optimizer?.initialLearningRate ?? 0.001;
     return { device, state, models: await OpenedModels.open(models, device, state), learningRate };
   }

@@ -1,11 +1,14 @@
 import type * as Ort from "onnxruntime-common";
-import type { Tensor, TensorData } from "../../graph-builder/tensor.ts";
-import type { DeviceMemory } from "../device/device.ts";
+import type { Tensor } from "../../graph-builder/tensor.ts";
+import type { RuntimeDevice } from "../device/device.ts";
 import { fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
+
+/** What a slot needs of its device. */
+export type Home = Pick<RuntimeDevice, "ort" | "memory">;
 
 /** Holds one tensor that is kept from step to step: in JavaScript's memory, in the device's, or in both. */
 export class Slot {
-  readonly #ort: Pick<typeof Ort, "Tensor">;
+  readonly #home: Home;
   #host: Ort.Tensor | undefined;
   #device: Ort.Tensor | undefined;
   /** Memory for the next tensor, of the same type and shape. */
@@ -14,9 +17,9 @@ export class Slot {
   #isLent = false;
 
   /** Starts with a copy of a tensor. */
-  constructor(tensor: Tensor, ort: Pick<typeof Ort, "Tensor">) {
-    this.#ort = ort;
-    this.#host = toOrtTensor(tensor, ort);
+  constructor(tensor: Tensor, home: Home) {
+    this.#home = home;
+    this.#host = toOrtTensor(tensor, home.ort);
   }
 
   /** What a session is fed. */
@@ -28,7 +31,7 @@ export class Slot {
 
   /** Takes a copy of a tensor. */
   set(tensor: Tensor): void {
-    this.replace(toOrtTensor(tensor, this.#ort));
+    this.replace(toOrtTensor(tensor, this.#home.ort));
   }
 
   /** Takes a tensor that a session has returned. */
@@ -43,7 +46,7 @@ export class Slot {
    * whose data `read` has shared.
    */
   get spare(): Ort.Tensor {
-    this.#spare ??= toOrtTensor(fromOrtTensor(this.tensor), this.#ort);
+    this.#spare ??= toOrtTensor(fromOrtTensor(this.tensor), this.#home.ort);
     return this.#spare;
   }
 
@@ -55,9 +58,12 @@ export class Slot {
     this.#isLent = false;
   }
 
-  /** Copies the tensor into a device's memory where it is not there, so that it is uploaded once. */
-  async place(memory: DeviceMemory): Promise<void> {
-    if (!this.#device) this.#device = await memory.upload(this.tensor);
+  /**
+   * Copies the tensor into a device's memory where it is not there, so that it is uploaded once; where the
+   * device offers no upload, a session does it in each call.
+   */
+  async place(): Promise<void> {
+    if (!this.#device) this.#device = await this.#home.memory?.upload?.(this.tensor);
   }
 
   /**
@@ -73,10 +79,10 @@ export class Slot {
   /** The tensor as `read` returns it, its data shared until the next step. */
   async peek(): Promise<Tensor> {
     if (!this.#host) {
-      const { type, dims } = this.tensor;
-      const data = (await this.tensor.getData(true)) as TensorData;
+      const { memory } = this.#home;
+      if (!memory) throw new Error("the tensor is in the memory of no device");
+      this.#host = await memory.take(this.tensor);
       this.#device = undefined;
-      this.#host = new this.#ort.Tensor(type, data, dims);
     }
     return fromOrtTensor(this.#host);
   }

@@ -1,11 +1,10 @@
-import type * as Ort from "onnxruntime-common";
 import { joinAverages, splitAverages } from "../../artifacts/averages.ts";
 import type { Checkpoint } from "../../artifacts/checkpoint.ts";
 import { type Binding, isControl } from "../../graph-builder/bindings.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { Tensor } from "../../graph-builder/tensor.ts";
 import { RandomDraws } from "./random-draws.ts";
-import { Slot } from "./slot.ts";
+import { type Home, Slot } from "./slot.ts";
 import { type AverageStep, averagedNames, WeightAverages } from "./weight-averages.ts";
 
 /** The parts of the training and the optimizer graph that the state depends on. */
@@ -25,7 +24,7 @@ export interface StateUse {
 export class TrainingState {
   readonly #checkpoint: Checkpoint;
   readonly #trainingInputs: readonly string[];
-  readonly #ort: Pick<typeof Ort, "Tensor">;
+  readonly #home: Home;
   readonly #tensors = new Map<string, Slot>();
   readonly #gradients = new Map<string, Slot>();
   /** The moments that the optimizer model updates, by parameter. */
@@ -38,14 +37,14 @@ export class TrainingState {
   /** The number of optimizer steps since the start of the training. */
   steps: number;
 
-  constructor(given: Checkpoint, use: StateUse, ort: Pick<typeof Ort, "Tensor">) {
+  constructor(given: Checkpoint, use: StateUse, home: Home) {
     const { checkpoint, averages } = splitAverages(given);
     this.#checkpoint = checkpoint;
     this.#averages = new WeightAverages(averages);
     this.#averaged = averagedNames(use.training);
     this.draws = new RandomDraws(checkpoint.properties, use.training);
     this.#trainingInputs = use.trainingInputs;
-    this.#ort = ort;
+    this.#home = home;
     this.steps = checkpoint.optimizer?.step ?? 0;
     const { trainable, frozen } = checkpoint;
     for (const [name, tensor] of [...trainable, ...frozen]) this.#tensors.set(name, this.#slot(tensor));
@@ -154,7 +153,7 @@ export class TrainingState {
   }
 
   #slot(tensor: Tensor): Slot {
-    return new Slot(tensor, this.#ort);
+    return new Slot(tensor, this.#home);
   }
 }
 
