@@ -78,6 +78,7 @@ export type { MuonSettings } from "./optimizers/muon.ts";
 export * from "./optimizers/rules.ts";
 export * from "./optimizers/step-graph.ts";
 export * from "./optimizers/training-outputs.ts";
+export { addedGradients } from "./passes/added-gradients.ts";
 export { explicitBindings, explicitState, withExplicitState } from "./passes/explicit-state.ts";
 export * from "./passes/fused-step/index.ts";
 export { foldBatchNormalization } from "./passes/inference/fold-batch-normalization.ts";

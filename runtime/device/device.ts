@@ -21,7 +21,10 @@ export interface Device extends InferenceDevice {
   readonly lowering: Lowering;
   /** The device's own memory; none where sessions compute in JavaScript's, or cannot leave tensors there. */
   readonly memory?: DeviceMemory | undefined;
-  /** Whether a session copies outputs that it has written into given arrays (session/given-arrays.ts). */
+  /**
+   * Whether a session computes on the arrays that it is fed, and copies its outputs even where it has written
+   * them into given ones (session/given-arrays.ts).
+   */
   readonly copiesOutputs?: boolean | undefined;
   /** A clause for the user whose session cannot be opened on the device. */
   readonly advice: string;

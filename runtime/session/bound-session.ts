@@ -21,6 +21,8 @@ export class BoundSession {
   readonly #states = new Map<string, Slot>();
   readonly #controls = new Map<string, ControlRole>();
   readonly #nextStates = new Map<string, Slot>();
+  /** What the buffers of gradients are fed as where they begin anew. */
+  readonly #zeros: ReadonlyMap<string, Tensor>;
   readonly #outputs: readonly GraphOutput[];
   readonly #ort: RuntimeDevice["ort"];
   /** Whether the session writes its outputs into arrays that it is given. */
@@ -32,13 +34,14 @@ export class BoundSession {
 
   private constructor(
     session: InferenceSession,
-    { inputs, outputs }: Pick<LoweredModel, "inputs" | "outputs">,
+    { inputs, outputs, addsGradients }: LoweredModel,
     places: readonly Place[],
     { ort }: Pick<RuntimeDevice, "ort">,
     writesInto: boolean,
   ) {
     this.#session = session;
     this.#ort = ort;
+    this.#zeros = addsGradients ? zeroBuffers(places, ort) : new Map();
     this.#writesInto = writesInto;
     for (const [binding, slot] of places) {
       if (slot) this.#bind(binding, slot);
@@ -145,9 +148,11 @@ export class BoundSession {
     checkFeeds(this.inputs, feeds);
     await this.#placeConstants();
     const all: Record<string, Tensor> = {};
+    const zeros = controls["reset-gradients"]?.data[0] ? this.#zeros : undefined;
     for (const name of this.#session.inputNames) {
       const role = this.#controls.get(name);
-      const tensor = role ? controls[role] : (this.#states.get(name)?.tensor ?? ownEntry(feeds, name));
+      const state = zeros?.get(name) ?? this.#states.get(name)?.tensor;
+      const tensor = role ? controls[role] : (state ?? ownEntry(feeds, name));
       if (!tensor) throw new Error(`the input ${name} of the session is not fed`);
       all[name] = tensor;
     }
@@ -159,6 +164,19 @@ export class BoundSession {
     const output = outputOf(binding);
     if (output !== undefined) this.#nextStates.set(output, slot);
   }
+}
+
+/** Zeros in the place of the float32 buffers of gradients; they share their memory. */
+function zeroBuffers(places: readonly Place[], ort: RuntimeDevice["ort"]): Map<string, Tensor> {
+  const buffers = places.flatMap(([{ role, input }, slot]) =>
+    role === "gradient" && input !== undefined && slot?.tensor.type === "float32"
+      ? [{ input, size: slot.tensor.size, dims: slot.tensor.dims }]
+      : [],
+  );
+  const zeros = new Float32Array(Math.max(0, ...buffers.map(({ size }) => size)));
+  return new Map(
+    buffers.map(({ input, size, dims }) => [input, new ort.Tensor("float32", zeros.subarray(0, size), dims)]),
+  );
 }
 
 /** The outputs that are next states. */

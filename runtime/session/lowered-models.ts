@@ -1,5 +1,6 @@
 import { type Checkpoint, decodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import {
+  addedGradients,
   type Binding,
   type BoundGraph,
   bindingsOf,
@@ -53,8 +54,16 @@ export interface LoweredModel {
   readonly inputs: readonly GraphInput[];
   readonly outputs: readonly GraphOutput[];
   readonly bindings: readonly Binding[];
+  /** Whether gradients are added to their buffers always, which are fed as zeros to begin anew. */
+  readonly addsGradients: boolean;
   /** Whether the lowering chose the layout of the convolutions, which ONNX Runtime then need not optimise. */
   readonly isLaidOut: boolean;
+}
+
+/** How models are lowered, beside the lowering. */
+export interface LoweringOptions {
+  /** Whether buffers of gradients may be fed as zeros, because that copies nothing to the device. */
+  readonly addsGradients?: boolean | undefined;
 }
 
 /** The lowered models of a training. */
@@ -138,9 +147,10 @@ export function lowerModels(
   { training, evaluation, optimizer }: DecodedModels,
   lowering: Lowering,
   sizes: readonly InputSizes[] = [],
+  options: LoweringOptions = {},
 ): LoweredModels {
   return {
-    ...lowerTraining(training, lowering, sizes),
+    ...lowerTraining(training, lowering, sizes, options),
     evaluate: evaluation && lowerModel(evaluation, lowering),
     optimize: optimizer && lowerModel(optimizer, lowering),
   };
@@ -151,22 +161,30 @@ export function lowerTraining(
   training: BoundGraph,
   lowering: Lowering,
   sizes: readonly InputSizes[],
+  options: LoweringOptions = {},
 ): Pick<LoweredModels, "train" | "otherSizes"> {
   const lowered = sizes.map((each) =>
-    lowerModel({ ...training, graph: sizedInputs(each).run(training.graph) }, lowering),
+    lowerModel({ ...training, graph: sizedInputs(each).run(training.graph) }, lowering, options),
   );
-  const [train = lowerModel(training, lowering), ...otherSizes] = lowered;
+  const [train = lowerModel(training, lowering, options), ...otherSizes] = lowered;
   return otherSizes.length > 0 ? { train, otherSizes } : { train };
 }
 
 /** A model for a device's lowering: its state made explicit, in the operators of the device. */
-export function lowerModel(bound: BoundGraph, lowering: Lowering): LoweredModel {
-  const graph = runPasses(bound.graph, [...trainingPasses(lowering), rankedScalars]);
+export function lowerModel(
+  bound: BoundGraph,
+  lowering: Lowering,
+  { addsGradients = false }: LoweringOptions = {},
+): LoweredModel {
+  const reset = bound.bindings.find(({ role }) => role === "reset-gradients")?.input;
+  const adding = addsGradients && reset !== undefined ? [addedGradients(reset)] : [];
+  const graph = runPasses(bound.graph, [...trainingPasses(lowering), ...adding, rankedScalars]);
   return {
     bytes: encodeModel(createModel(graph)),
     inputs: graphInputs(graph),
     outputs: graph.outputs.map(({ name = "", type }) => ({ name, type })),
     bindings: explicitBindings(bound),
+    addsGradients: adding.length > 0,
     isLaidOut: graph.nodes.some(({ opType }) => opType === "NchwcConv"),
   };
 }

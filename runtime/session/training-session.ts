@@ -51,9 +51,10 @@ export class TrainingSession extends LoweredSession {
     { inputSizes, cache }: TrainingSessionOptions = {},
   ): Promise<TrainingSession> {
     const artifacts = await readArtifacts(sources);
-    const compiling = { cache, kind: "session", settings: { inputSizes } };
+    const addsGradients = device.copiesOutputs;
+    const compiling = { cache, kind: "session", settings: { inputSizes, addsGradients } };
     const models = await compiled(artifacts, device, compiling, () =>
-      lowerModels(decodeArtifacts(artifacts), device.lowering, inputSizes),
+      lowerModels(decodeArtifacts(artifacts), device.lowering, inputSizes, { addsGradients }),
     );
     const { files, checkpoint } = artifacts;
     return new TrainingSession(files, await TrainingSession.openParts(models, checkpoint, device));

@@ -46,7 +46,7 @@ export function replicaModels(
   });
   const bound = new Set(training.bindings.map(({ input }) => input));
   return {
-    ...lowerTraining(training, lowering, inputSizes),
+    ...lowerTraining(training, lowering, inputSizes, { addsGradients: true }),
     sizes,
     parts,
     updates,
