@@ -13,6 +13,7 @@ import {
   textbookWeightGradient,
   trimmedEndPads,
 } from "./convolution.ts";
+import { stridedInputGradient } from "./few-pixels.ts";
 import type { Lowering } from "./lower.ts";
 import { suitsWinograd, winogradConv, winogradInputGradient, winogradWeightGradient } from "./winograd.ts";
 
@@ -36,7 +37,7 @@ export const cpu: Lowering = {
 function rotatedInputGradient(g: Builder, conv: Convolution): Value {
   const { dY, W, group, window } = conv;
   const { kernel, strides, dilations, pads } = window;
-  if (strides.some((stride) => stride !== 1)) return inputGradient(g, conv);
+  if (strides.some((stride) => stride !== 1)) return stridedInputGradient(g, conv);
   const [filters, channels] = [staticDim(W.shape, 0), staticDim(W.shape, 1)];
   const spatial = spatialAxes(W);
   const turned = kernel.every((size) => size === 1)

@@ -5,6 +5,7 @@ import { staticDim } from "../operators/inference.ts";
 import { windowedDims } from "../operators/windows.ts";
 import { type Convolution, cropTo, inputGradient, trimmedEndPads } from "./convolution.ts";
 import { dilatedWeightGradient } from "./cpu.ts";
+import { stridedInputGradient } from "./few-pixels.ts";
 
 /** Converts X from [N, C, H, W] to the blocked layout; C must be a multiple of the block size. */
 export function blocks(g: Builder, X: Value): Value {
@@ -69,9 +70,8 @@ export function blockedInputGradient(g: Builder, conv: Convolution, B: number): 
     (pad, i) => at(dilations, i % kernel.length) * (at(kernel, i % kernel.length) - 1) - pad,
   );
   const isWhole = filters % B === 0 && channels % B === 0;
-  if (!isWhole || strides.some((stride) => stride !== 1) || full.some((pad) => pad < 0)) {
-    return inputGradient(g, conv);
-  }
+  if (strides.some((stride) => stride !== 1)) return stridedInputGradient(g, conv);
+  if (!isWhole || full.some((pad) => pad < 0)) return inputGradient(g, conv);
   const attributes = { kernel_shape: kernel, dilations, pads: full, group };
   const dX = g.NchwcConv(blocks(g, dY), turnedWeights(g, W, group, B), attributes);
   return X.shape.length === 4 ? plain(g, dX) : dX;
