@@ -35,6 +35,7 @@ export type { Link } from "./replicas/ranks.ts";
 export * from "./session/chunked-session.ts";
 export type { CompileCache, Ingredients } from "./session/compile-cache.ts";
 export type { GraphInput } from "./session/feeds.ts";
+export type { GraphOutput } from "./session/given-arrays.ts";
 export type { DecodedModel, DecodedModels, LoweredModel, LoweredModels } from "./session/lowered-models.ts";
 export * from "./session/lowered-session.ts";
 export type { Source, TrainingSessionCreateOptions, TrainingSources } from "./session/sources.ts";

@@ -21,7 +21,10 @@ import type { NamedTensors } from "./training-session.ts";
 import { TrainingState } from "./training-state.ts";
 import type { AverageStep } from "./weight-averages.ts";
 
-/** What a session is made of. */
+/**
+ * What a session is made of.
+ * @internal
+ */
 export interface SessionParts {
   readonly device: RuntimeDevice;
   readonly state: TrainingState;
@@ -44,6 +47,7 @@ export class LoweredSession {
   #hasGradients = false;
   #learningRate: number;
 
+  /** @internal */
   protected constructor({ device, state, models, learningRate }: SessionParts) {
     this.#device = device;
     this.#state = state;
@@ -60,7 +64,10 @@ export class LoweredSession {
     return new LoweredSession(await LoweredSession.openParts(models, checkpoint, device));
   }
 
-  /** What a session of lowered models is made of. Throws UserError as open does. */
+  /**
+   * What a session of lowered models is made of. Throws UserError as open does.
+   * @internal
+   */
   protected static async openParts(
     models: LoweredModels,
     checkpoint: Checkpoint,
