@@ -67,9 +67,7 @@ const readers: Readonly<Record<string, (node: Node, index: number) => IndexRange
     const classes = node.inputs[1]?.constant?.numbers()[0];
     const isLoss = node
       .output(0)
-      .uses.some(({ node: product }) =>
-        product.inputs.some((factor) => isOp(factor?.producer, "LogSoftmax")),
-      );
+      .uses.some(({ node: product }) => product.inputs.some((factor) => areLogProbabilities(factor)));
     if (index !== 0 || classes === undefined || !isLoss) return undefined;
     return { kind: "class", from: 0, to: classes - 1, ignored: comparedNumber(node.input(0)) };
   },
@@ -80,6 +78,14 @@ const readers: Readonly<Record<string, (node: Node, index: number) => IndexRange
     return typeof rows === "number" ? { kind: "index", from: -rows, to: rows - 1 } : undefined;
   },
 };
+
+/** Whether a value is a LogSoftmax, also in the operators of WebGPU: X - log(sum(exp(X))). */
+function areLogProbabilities(value: Value | null): boolean {
+  const node = value?.producer;
+  if (isOp(node, "LogSoftmax")) return true;
+  const logarithm = isOp(node, "Sub") ? node.input(1).producer : undefined;
+  return isOp(logarithm, "Log") && isOp(logarithm.input(0).producer, "ReduceSum");
+}
 
 /** The constant that a value is compared with: the label that a lowered cross-entropy ignores. */
 function comparedNumber({ uses }: Value): number | undefined {
