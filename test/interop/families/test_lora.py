@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from exporters import export_torchscript
+from exporters import export
 from tensors import decode, encode
 from training import ADAMW, ROOT, RULES, reason
 
@@ -44,7 +44,7 @@ def batches() -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 def train_ours(folder: Path, optimizer: str, rate: float) -> dict:
     file, run, results = (folder / name for name in ("base.onnx", "run.json", "results.json"))
-    file.write_bytes(export_torchscript(network(), {"x": torch.randn(2, 2, 6, 6)}))
+    file.write_bytes(export(network(), {"x": torch.randn(2, 2, 6, 6)}, "torchscript"))
     feeds = [encode({"x": x.numpy(), "target": target.numpy()}) for x, target in batches()]
     options = {
         "loss": "mse",
