@@ -3,6 +3,7 @@ import { elementsOver, floatLike } from "../composites.ts";
 import type { Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import { staticDim } from "../operators/inference.ts";
+import { tensorOf } from "../tensor.ts";
 import type { Lower } from "./lower.ts";
 
 /**
@@ -40,7 +41,9 @@ export const crossEntropyGrad: Lower<"SoftmaxCrossEntropyLossGrad"> = (g, { I, o
 
 /** 1 at each label's class and 0 elsewhere, in the shape of log_prob [N, C, ...]. */
 function oneHot(g: Builder, logProb: Value, labels: Value): Value {
-  return g.OneHot(labels, g.int64([staticDim(logProb.shape, 1)]), g.float([0, 1]), { axis: 1 });
+  // ONNX Runtime has a OneHot for labels and a depth of one type alone
+  const depth = g.constant(tensorOf(labels.elemType, [staticDim(logProb.shape, 1)]));
+  return g.OneHot(labels, depth, g.float([0, 1]), { axis: 1 });
 }
 
 /**

@@ -1,6 +1,6 @@
 import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
-import { floatLike } from "../composites.ts";
+import { castLike, floatLike } from "../composites.ts";
 import { productOf } from "../dims.ts";
 import type { Value } from "../ir.ts";
 import { constantNumbers, normalAxis, shapeInput, staticDim } from "../operators/inference.ts";
@@ -51,9 +51,10 @@ export const sliceGrad: Lower<"SliceGrad"> = (g, { I, optional }) => {
     if (typeof size === "number" && typeof from === "number" && typeof to === "number") {
       result = placed(g, result, size, sliceRange(along, size, from, to, at(steps, i)));
     } else if (at(steps, i) === 1) {
-      const start = g.Slice(I(2), g.int64([i]), g.int64([i + 1]));
-      const isFromEnd = typeof from === "number" && from < 0;
       const length = g.Slice(I(1), g.int64([along]), g.int64([along + 1]));
+      // starts may be int32
+      const start = castLike(g, g.Slice(I(2), g.int64([i]), g.int64([i + 1])), length);
+      const isFromEnd = typeof from === "number" && from < 0;
       result = placedInRun(g, result, along, isFromEnd ? g.Add(length, start) : start, length);
     } else {
       throw new ShapeError(

@@ -1,4 +1,5 @@
 import type { Builder, Value } from "../../graph-builder/index.ts";
+import { dataTypeNumbers } from "../../graph-builder/operators/elementwise.ts";
 import { type OperatorCase, of } from "./elementwise-cases.ts";
 import { integers, normal, positive } from "./random-tensor.ts";
 
@@ -34,6 +35,15 @@ const negativeLogLikelihood: readonly OperatorCase[] = reductions.flatMap((reduc
 ]);
 
 const crossEntropy: readonly OperatorCase[] = [
+  of(
+    "SoftmaxCrossEntropyLoss",
+    "labels that are int32",
+    { X: normal(["batch", 4]), labels: labels() },
+    (g, { X, labels }) =>
+      g.SoftmaxCrossEntropyLoss(X, g.Cast(labels, { to: dataTypeNumbers.int32 }), null, {
+        ignore_index: 3,
+      })[0],
+  ),
   of(
     "SoftmaxCrossEntropyLoss",
     "log_prob alone",

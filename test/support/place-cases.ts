@@ -1,9 +1,12 @@
 import { at, type Builder, type Value } from "../../graph-builder/index.ts";
+import { tensorOf } from "../../graph-builder/tensor.ts";
 import { type OperatorCase, of } from "./elementwise-cases.ts";
 import { integers, normal, positive } from "./random-tensor.ts";
 
 const image = (channels: number, height: number, width = height) =>
   normal(["batch", channels, height, width]);
+
+const int32 = (g: Builder, numbers: readonly number[]) => g.constant(tensorOf("int32", numbers));
 
 /** Cases of operators that move elements. */
 export const placeCases: readonly OperatorCase[] = [
@@ -75,6 +78,9 @@ export const placeCases: readonly OperatorCase[] = [
   ),
   of("Slice", "a symbolic axis without its last, and a plain one", { X: normal(["batch", 4]) }, (g, { X }) =>
     g.Slice(X, g.int64([0, 1]), g.int64([-1, 3]), g.int64([0, 1])),
+  ),
+  of("Slice", "places that are int32, over a symbolic axis", { X: normal([2, "batch"]) }, (g, { X }) =>
+    g.Slice(X, int32(g, [1]), int32(g, [2 ** 30]), int32(g, [1])),
   ),
   of("Slice", "to a computed end", { X: normal(["batch", 2]) }, (g, { X }) =>
     g.Slice(X, g.int64([0]), g.Sub(g.Shape(X, { end: 1 }), g.int64([1]))),
