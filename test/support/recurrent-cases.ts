@@ -62,7 +62,7 @@ function layer(
     return all.filter((_, i) => outputs.includes(i));
   };
   return of(opType, title, inputs, build as Case["build"], {
-    step: hasKinks(attributes) ? 2 ** -10 : 2 ** -7,
+    step: hasKinks(attributes) ? 2 ** -12 : 2 ** -7,
     tolerance: 2e-2,
     ...(targets ? { targets } : {}),
   });
