@@ -8,6 +8,8 @@ import { type Convolution, inputGradient } from "./convolution.ts";
 const PIXELS = 8;
 /** The fewest filters; with fewer, the product of an image alone is cheap. */
 const FILTERS = 64;
+/** The most elements of the constant of all taps' places, which large kernels would make huge. */
+const PLACES = 2 ** 16;
 
 /**
  * dX of a convolution with a stride. ONNX Runtime's ConvTranspose multiplies image by image, which is slow
@@ -15,11 +17,15 @@ const FILTERS = 64;
  * matrices that take all images together.
  */
 export function stridedInputGradient(g: Builder, conv: Convolution): Value {
-  const { dY, W, group } = conv;
-  const [, filters = 0, ...sides] = dY.shape;
-  const pixels = sides.reduce<number>((product, side) => product * Number(side), 1);
-  const isFew = sides.length === 2 && pixels <= PIXELS && Number(filters) >= FILTERS && group === 1;
-  return isFew && W.shape.length === 4 ? inputGradientByProducts(g, conv) : inputGradient(g, conv);
+  const { dY, X, W, group } = conv;
+  const sizeOf = ({ shape: [, , ...sides] }: Value) =>
+    sides.reduce<number>((product, side) => product * Number(side), 1);
+  const pixels = sizeOf(dY);
+  const isFew =
+    pixels <= PIXELS && Number(dY.shape[1]) >= FILTERS && pixels * sizeOf(W) * sizeOf(X) <= PLACES;
+  return isFew && group === 1 && W.shape.length === 4
+    ? inputGradientByProducts(g, conv)
+    : inputGradient(g, conv);
 }
 
 /** dY [N pixels, filters] times W [filters, C taps], and what that makes times the places of its taps in X. */
@@ -38,7 +44,7 @@ function inputGradientByProducts(g: Builder, conv: Convolution): Value {
   return g.Reshape(maps, g.int64([-1, channels, height, width]));
 }
 
-/** For every pixel of dY and every tap, a map of X with 1 where the tap reads it; all 0 for one that is outside. */
+/** A map of X for every pixel of dY and every tap: 1 where the tap reads X, and all 0 where it reads outside. */
 function tapPlaces({ dY, X, window }: Convolution): number[][] {
   const { kernel, strides, dilations, pads } = window;
   const each = (count: number) => Array.from({ length: count }, (_, i) => i);

@@ -16,14 +16,18 @@ const windows = [
   },
 ];
 
-const piece = ({ title, kernel, attributes }: (typeof windows)[number], filters = FILTERS) =>
+const piece = (
+  { title, kernel, attributes }: (typeof windows)[number],
+  filters = FILTERS,
+  image: readonly [number, number, number] = [3, 4, 5],
+) =>
   pieceGraph(
     {
       title,
       inputs: { W: normal([filters, 3, ...kernel]) },
       build: (g, X, { W }) => [conv(g, X, W, attributes)],
     },
-    [3, 4, 5],
+    image,
   );
 
 const operators = (graph: ReturnType<typeof piece>["graph"], lowering: Lowering) =>
@@ -44,5 +48,11 @@ describe.each([
 
   test.each(windows)("$title: is a ConvTranspose for few filters", (window) => {
     expect(operators(piece(window, FILTERS / 2).graph, lowering)).toContain("ConvTranspose");
+  });
+
+  test("is a ConvTranspose for a kernel so large that the places of its taps would fill the file", () => {
+    const window = { title: "patches", kernel: [16, 16], attributes: { strides: [16, 16] } };
+    const { graph } = piece(window, FILTERS, [3, 32, 32]);
+    expect(operators(graph, lowering)).toContain("ConvTranspose");
   });
 });
