@@ -6,6 +6,7 @@ import { openBrowser } from "../../test/support/browser.ts";
 import { buildSite } from "../../web/site/build.ts";
 import { serveSite } from "../../web/site/server.ts";
 import { packagedModel } from "../../web/site/site-model.ts";
+import { describeSpread } from "../compare/statistics.ts";
 
 /** How often each thing is measured, and the frames of a measured training. */
 const [ROUNDS, FRAMES] = [5, 600];
@@ -27,14 +28,32 @@ async function main(): Promise<void> {
       answers.push(await secondsToAnswer(browser, server.origin));
       trainings.push(await framesOfTraining(browser, server.origin));
     }
-    console.log(`cores busy beforehand   ${spread(busy)} %`);
-    console.log(`first answer, cold      ${spread(answers)} s`);
-    console.log(`median frame, training  ${spread(trainings.map(({ median }) => median))} ms`);
+    console.log(`cores busy beforehand   ${describeSpread(busy, 1)} %`);
+    console.log(`first answer, cold      ${describeSpread(answers, 1)} s`);
     console.log(
-      `longest, first second   ${spread(trainings.map(({ longestAtFirst }) => longestAtFirst))} ms`,
+      `median frame, training  ${describeSpread(
+        trainings.map(({ median }) => median),
+        1,
+      )} ms`,
     );
-    console.log(`longest, afterwards     ${spread(trainings.map(({ longestLater }) => longestLater))} ms`);
-    console.log(`steps a second          ${spread(trainings.map(({ stepsPerSecond }) => stepsPerSecond))}`);
+    console.log(
+      `longest, first second   ${describeSpread(
+        trainings.map(({ longestAtFirst }) => longestAtFirst),
+        1,
+      )} ms`,
+    );
+    console.log(
+      `longest, afterwards     ${describeSpread(
+        trainings.map(({ longestLater }) => longestLater),
+        1,
+      )} ms`,
+    );
+    console.log(
+      `steps a second          ${describeSpread(
+        trainings.map(({ stepsPerSecond }) => stepsPerSecond),
+        1,
+      )}`,
+    );
   } finally {
     await browser.close();
     await server.close();
@@ -126,13 +145,6 @@ function frameTimes(page: Page): Promise<number[]> {
 
 async function waitFor(isThere: () => Promise<boolean>): Promise<void> {
   while (!(await isThere())) await new Promise((resolve) => setTimeout(resolve, 10));
-}
-
-/** The median with the smallest and the largest value. */
-function spread(values: readonly number[]): string {
-  const sorted = values.toSorted((a, b) => a - b);
-  const [least = 0, middle = 0, most = 0] = [sorted[0], sorted[Math.floor(sorted.length / 2)], sorted.at(-1)];
-  return `${middle.toFixed(1)} (${least.toFixed(1)}-${most.toFixed(1)})`;
 }
 
 await main();

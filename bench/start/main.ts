@@ -7,14 +7,14 @@ import { parseArgs, promisify } from "node:util";
 import { writeTrainingArtifacts } from "../../runtime/node/index.ts";
 import { buildTrainingArtifacts } from "../../shakenet/index.ts";
 import { artifactSettings, runConfig } from "../../shakenet/node/run-config.ts";
-import { spreadOf } from "../compare/statistics.ts";
+import { describeSpread } from "../compare/statistics.ts";
 
 const script = fileURLToPath(new URL("./open.js", import.meta.url));
 
 /** What a process took to open a session, in seconds. */
 interface Start {
   readonly wall: number;
-  /** Of all cores together. */
+  /** The time on a core of all threads together. */
   readonly cores: number;
 }
 
@@ -42,7 +42,13 @@ async function main(): Promise<void> {
     const starts = await measure(folder, rounds ?? 0);
     for (const [what, each] of starts) {
       console.log(
-        `${what.padEnd(28)} ${spread(each.map(({ wall }) => wall))} s, of the cores ${spread(each.map(({ cores }) => cores))} s`,
+        `${what.padEnd(28)} ${describeSpread(
+          each.map(({ wall }) => wall),
+          2,
+        )} s, of the cores ${describeSpread(
+          each.map(({ cores }) => cores),
+          2,
+        )} s`,
       );
     }
   } finally {
@@ -68,12 +74,6 @@ async function measure(folder: string, rounds: number): Promise<Map<string, Star
 async function open(...args: readonly string[]): Promise<Start> {
   const { stdout } = await promisify(execFile)(process.execPath, [script, ...args]);
   return JSON.parse(stdout);
-}
-
-/** The median with the smallest and the largest value. */
-function spread(values: readonly number[]): string {
-  const { median, min, max } = spreadOf(values);
-  return `${median.toFixed(2)} (${min.toFixed(2)} to ${max.toFixed(2)})`;
 }
 
 await main();

@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { build } from "vite";
 import { loweringNames } from "../../graph-builder/index.ts";
 import { openBrowser, openPage, serveFolders } from "../../test/support/browser.ts";
+import { describeSpread } from "../compare/statistics.ts";
 import type { Measured, Subject } from "./page.ts";
 
 const sources = fileURLToPath(new URL("../../../bench/webgpu/", import.meta.url));
@@ -47,7 +48,7 @@ async function main(): Promise<void> {
     const measured: Measured[] = await page.evaluate(call);
     for (const { lowering, warmUp, steps, losses } of measured) {
       console.log(
-        `${lowering.padEnd(10)} step ${spread(steps)} ms, warm-up ${warmUp.toFixed(0)} ms, last loss ${losses.at(-1)}`,
+        `${lowering.padEnd(10)} step ${describeSpread(steps, 0)} ms, warm-up ${warmUp.toFixed(0)} ms, last loss ${losses.at(-1)}`,
       );
     }
   } finally {
@@ -55,13 +56,6 @@ async function main(): Promise<void> {
     await server.close();
     await rm(folder, { recursive: true });
   }
-}
-
-/** The median with the smallest and the largest value. */
-function spread(values: readonly number[]): string {
-  const sorted = values.toSorted((a, b) => a - b);
-  const [least = 0, middle = 0, most = 0] = [sorted[0], sorted[Math.floor(sorted.length / 2)], sorted.at(-1)];
-  return `${middle.toFixed(0)} (${least.toFixed(0)}-${most.toFixed(0)})`;
 }
 
 await main();
