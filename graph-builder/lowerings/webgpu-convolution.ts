@@ -46,10 +46,16 @@ function crossedProduct(g: Builder, { dY, X, window }: Convolution): Value | und
   const rows = Array.from({ length: height }, (_, i) => [height - 1 - i, 0] as const);
   const columns = Array.from({ length: width }, (_, i) => [0, i] as const);
   const image = copies(g, X, columns, {
-    ...{ kernel: [1, width], strides, dilations: [1, across], pads: [0, left, 0, right] },
+    kernel: [1, width],
+    strides,
+    dilations: [1, across],
+    pads: [0, left, 0, right],
   });
   const gradient = copies(g, dY, rows, {
-    ...{ kernel: [height, 1], strides, dilations: [down, 1], pads: [before, 0, after, 0] },
+    kernel: [height, 1],
+    strides,
+    dilations: [down, 1],
+    pads: [before, 0, after, 0],
   });
   return pixelProduct(g, gradient, image);
 }

@@ -3,8 +3,8 @@ import type { Pass } from "./pass.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
 /**
- * Adds every float gradient to its buffer, where `explicitState` has written `reset ? value : buffer + value` for
- * the input `reset`. Feed zeros in the place of the buffers where `reset` would be true: this sum takes a
+ * Adds every float gradient to its buffer, where `explicitState` has written `reset ? value : buffer + value`
+ * for the input `reset`. Feed zeros in the place of the buffers where `reset` would be true: this sum takes a
  * third of the time of the sum and the choice.
  */
 export function addedGradients(reset: string): Pass {

@@ -184,9 +184,10 @@ export class TrainTab implements TabContent {
   }
 
   #receive(event: WorkerEvent): void {
-    if (event.type === "preparing")
-      this.#status.textContent = `Preparing ${deviceTitle(event.device)}${event.device === "webgpu" ? ", which compiles its kernels first" : ""}.`;
-    else if (event.type === "prepared")
+    if (event.type === "preparing") {
+      const compiling = event.device === "webgpu" ? ", which compiles its kernels first" : "";
+      this.#status.textContent = `Preparing ${deviceTitle(event.device)}${compiling}.`;
+    } else if (event.type === "prepared")
       this.#status.textContent = `Training on ${deviceTitle(event.device)} (${event.reason}).`;
     else if (event.type === "step") this.#showStep(event);
     else if (event.type === "epoch") this.#showEpoch(event);

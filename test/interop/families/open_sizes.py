@@ -7,25 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convolutional import convolution
-from sequences import PADDING, WORDS, Layer
+from sequences import WORDS, Layer, TorchEncoder
 
 
-class AnyLengthEncoder(nn.Module):
-    """PyTorch's own encoder layers over any length, with sines for places and a mask of padding."""
+class AnyLengthEncoder(TorchEncoder):
+    """The encoder over any length, with sines for places."""
 
-    def __init__(self, width: int = 16):
-        super().__init__()
-        self.words = nn.Embedding(WORDS, width)
-        layer = nn.TransformerEncoderLayer(width, 2, 32, 0.0, activation="gelu", batch_first=True)
-        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-        self.head = nn.Linear(width, 4)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        padding = tokens == PADDING
-        x = self.words(tokens) + sines(tokens.shape[1], self.words.embedding_dim)
-        x = self.encoder(x, src_key_padding_mask=padding)
-        kept = (~padding).unsqueeze(-1).to(x.dtype)
-        return self.head((x * kept).sum(1) / kept.sum(1))
+    def embedded(self, tokens: Tensor) -> Tensor:
+        return super().embedded(tokens) + sines(tokens.shape[1], self.words.embedding_dim)
 
 
 def sines(length: int, width: int) -> Tensor:

@@ -88,9 +88,12 @@ class TorchEncoder(nn.Module):
         self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         self.head = nn.Linear(width, 4)
 
+    def embedded(self, tokens: Tensor) -> Tensor:
+        return self.words(tokens)
+
     def forward(self, tokens: Tensor) -> Tensor:
         padding = tokens == PADDING
-        x = self.encoder(self.words(tokens), src_key_padding_mask=padding)
+        x = self.encoder(self.embedded(tokens), src_key_padding_mask=padding)
         kept = (~padding).unsqueeze(-1).to(x.dtype)
         return self.head((x * kept).sum(1) / kept.sum(1))
 
