@@ -28,7 +28,10 @@ export function stridedInputGradient(g: Builder, conv: Convolution): Value {
     : inputGradient(g, conv);
 }
 
-/** dY [N pixels, filters] times W [filters, C taps], and what that makes times the places of its taps in X. */
+/**
+ * dX [N, C, H, W]: dY as [N pixels, filters] times W as [filters, C taps], and the result times a constant that
+ * puts every tap to its place in X, [pixels taps, H W].
+ */
 function inputGradientByProducts(g: Builder, conv: Convolution): Value {
   const { dY, X, W } = conv;
   const [filters, channels] = [staticDim(W.shape, 0), staticDim(W.shape, 1)];
