@@ -1,5 +1,6 @@
+import { at } from "../../graph-builder/index.ts";
 import { Html, html } from "./html.ts";
-import { placeOn, roundAxis, wholeAxis } from "./ticks.ts";
+import { placeOn, placeOnLogarithmic, pointsAxis, roundAxis, wholeAxis } from "./ticks.ts";
 
 /** A line of a chart. A value that is not finite is a gap. */
 export interface ChartLine {
@@ -8,6 +9,8 @@ export interface ChartLine {
   readonly colour: string;
   readonly isDashed?: boolean;
   readonly points: readonly ChartPoint[];
+  /** The spread of the points, as an area behind the line; those of the points' places in their order. */
+  readonly spread?: readonly (readonly [least: number, most: number])[];
 }
 
 type ChartPoint = readonly [x: number, y: number];
@@ -16,6 +19,8 @@ type ChartPoint = readonly [x: number, y: number];
 export interface LineChart {
   readonly title: string;
   readonly xTitle: string;
+  /** Whether the horizontal axis is logarithmic, with a tick at each point. */
+  readonly isLogarithmic?: boolean;
   readonly lines: readonly ChartLine[];
   /** A value that the vertical axis reaches in any case. */
   readonly reaches?: number;
@@ -65,19 +70,18 @@ export function chartsFile(title: string, charts: readonly LineChart[]): string 
 }
 
 /** The grid, the axes and the lines of a chart. */
-function bodyOf({ xTitle, lines, reaches, unit = "" }: LineChart): Html {
+function bodyOf({ xTitle, lines, reaches, unit = "", isLogarithmic = false }: LineChart): Html {
   const finite = lines.flatMap(({ points }) => points.filter(isFinitePoint));
-  const values = [...finite.map(([, y]) => y), ...(reaches === undefined ? [] : [reaches])];
-  const [across, along] = [
-    roundAxis(values, 5),
-    wholeAxis(
-      finite.map(([x]) => x),
-      6,
-    ),
-  ];
+  const spreads = lines.flatMap(({ spread = [] }) => spread.flat());
+  const values = [...finite.map(([, y]) => y), ...spreads, ...(reaches === undefined ? [] : [reaches])];
+  const places = finite.map(([x]) => x);
+  const [across, along] = [roundAxis(values, 5), isLogarithmic ? pointsAxis(places) : wholeAxis(places, 6)];
   const [left, right] = [room.left, width - room.right];
   const [low, high] = [height - room.bottom, room.top];
-  const [x, y] = [placeOn(along, [left, right]), placeOn(across, [low, high])];
+  const [x, y] = [
+    (isLogarithmic ? placeOnLogarithmic : placeOn)(along, [left, right]),
+    placeOn(across, [low, high]),
+  ];
   const place: Place = ([atX, atY]) => [rounded(x(atX)), rounded(y(atY))];
   const rows = across.ticks.map((tick) => {
     const at = rounded(y(tick));
@@ -96,12 +100,13 @@ function bodyOf({ xTitle, lines, reaches, unit = "" }: LineChart): Html {
 
 type Place = (point: ChartPoint) => readonly [x: number, y: number];
 
-function lineOf({ label, colour, points, isDashed }: ChartLine, place: Place, unit: string): Html {
+function lineOf(line: ChartLine, place: Place, unit: string): Html {
+  const { label, colour, points, isDashed } = line;
   const finite = points.filter(isFinitePoint);
   const dots = finite.length <= mostDots && !isDashed ? finite : [];
   const radius = finite.length > 30 ? 1.8 : 2.6;
   const dashes = isDashed ? html` stroke-dasharray="5 4"` : undefined;
-  return html`<path class="line" d="${pathOf(points, place)}" stroke="${colour}"${dashes}/>${dots.map(
+  return html`${areaOf(line, place)}<path class="line" d="${pathOf(points, place)}" stroke="${colour}"${dashes}/>${dots.map(
     (point) => {
       const [cx, cy] = place(point);
       return html`<circle cx="${cx}" cy="${cy}" r="${radius}" fill="${colour}"/>`;
@@ -110,6 +115,14 @@ function lineOf({ label, colour, points, isDashed }: ChartLine, place: Place, un
     const [cx, cy] = place(point);
     return html`<circle cx="${cx}" cy="${cy}" r="7" fill="transparent"><title>${label}, ${point[0]}: ${shown(point[1])}${unit}</title></circle>`;
   })}`;
+}
+
+/** The area between the least and the most at a line's points. */
+function areaOf({ colour, points, spread }: ChartLine, place: Place): Html | undefined {
+  if (!spread) return undefined;
+  const edge = (side: 0 | 1) => points.map(([x], i) => place([x, at(spread, i)[side]]).join(" "));
+  const outline = [...edge(0), ...edge(1).toReversed()];
+  return html`<path d="M${outline.join("L")}Z" fill="${colour}" fill-opacity="0.15"/>`;
 }
 
 /** The path of a line, which begins anew after a gap. */

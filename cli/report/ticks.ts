@@ -21,6 +21,18 @@ export function wholeAxis(values: Iterable<number>, count: number): Axis {
   return { from, to, ticks: multiples(Math.ceil(from / step), Math.floor(to / step), step) };
 }
 
+/** An axis with a tick at each of the values. */
+export function pointsAxis(values: Iterable<number>): Axis {
+  const ticks = [...new Set(values)].toSorted((a, b) => a - b);
+  return { from: ticks[0] ?? 1, to: ticks.at(-1) ?? 1, ticks };
+}
+
+/** The place of a value of a logarithmic axis of positive numbers between two ends in pixels. */
+export function placeOnLogarithmic({ from, to, ticks }: Axis, ends: readonly [number, number]) {
+  const place = placeOn({ from: Math.log(from), to: Math.log(to), ticks }, ends);
+  return (value: number) => place(Math.log(value));
+}
+
 /** The place of a value of an axis between two ends in pixels; the middle where the axis has no length. */
 export function placeOn({ from, to }: Axis, [start, end]: readonly [number, number]) {
   const span = to - from;

@@ -1,0 +1,111 @@
+/** A training of a study, for some seeds. */
+export interface Row {
+  /** What the table calls it. */
+  readonly label: string;
+  /** The line of the figure that it belongs to. */
+  readonly line: string;
+  /** Its place on the horizontal axis of a figure over something other than epochs. */
+  readonly x?: number;
+  /** `shake train`, or the loop in PyTorch of test/interop/train_torch.py. */
+  readonly program: "shake" | "torch";
+  /** The flags of the program, without the seed. */
+  readonly flags: readonly string[];
+}
+
+/** Trainings that answer one question, and how the answer is drawn. */
+export interface Study {
+  readonly title: string;
+  readonly rows: readonly Row[];
+  readonly figure?: {
+    readonly title: string;
+    readonly xTitle: string;
+    /** What the figure shows: a metric of every epoch, or the last accuracy over the rows' `x`. */
+    readonly shows: "test_accuracy" | "train_loss" | "last accuracy";
+  };
+}
+
+/** How the branches are mixed, by the paper's names: Even or Shake, forward and backward, by image. */
+const mixes = {
+  "E-E": ["--forward", "even", "--backward", "even"],
+  "S-E-I": ["--forward", "shake", "--backward", "even"],
+  "S-S-I": ["--forward", "shake", "--backward", "shake"],
+} as const;
+
+/** A run of 8 2x16d that sees 100,000 images, the first `images` of CIFAR-10 again and again. */
+function short(images: number, mix: readonly string[]): Pick<Row, "program" | "flags"> {
+  const epochs = String(100_000 / images);
+  const length = ["--train-limit", String(images), "--epochs", epochs, "--evaluate-every-epochs", epochs];
+  return { program: "shake", flags: ["--data", "cifar10", ...length, ...mix] };
+}
+
+/** ShakeDrop and Shake-Shake: two networks of one cost, with noise and without, on 10,000 images. */
+const small = ["--data", "cifar10", "--depth", "14", "--train-limit", "10000", "--epochs", "10"];
+const rare = [...small, "--evaluate-every-epochs", "10"];
+const pyramid = [...rare, "--network", "pyramidnet", "--alpha", "48"];
+
+/** The paper's recipe, as both programs take it. */
+const paper = [
+  "--depth",
+  "14",
+  "--width",
+  "16",
+  "--epochs",
+  "10",
+  "--batch-size",
+  "128",
+  "--learning-rate",
+  "0.2",
+];
+
+/** The studies by the names that the command takes. */
+export const studies: Readonly<Record<string, Study>> = {
+  "little-data": {
+    title: "Is it effective when there is little data?",
+    rows: [500, 1000, 2000, 5000, 10_000].flatMap((images) =>
+      Object.entries(mixes).map(([line, mix]) => ({
+        label: `${images.toLocaleString("en-US")} images, ${line}`,
+        line,
+        x: images,
+        ...short(images, mix),
+      })),
+    ),
+    figure: {
+      title: "Test accuracy in percent, 8 2x16d, CIFAR-10",
+      xTitle: "training images",
+      shows: "last accuracy",
+    },
+  },
+  "backward-rules": {
+    title: "Rules for beta, by the paper's table 4",
+    rows: [
+      ...["m1", "m2", "m3", "m4", "m5"].map((rule) => ({
+        label: rule.toUpperCase(),
+        line: rule.toUpperCase(),
+        ...short(10_000, ["--forward", "shake", "--backward", rule]),
+      })),
+      ...Object.entries(mixes).map(([line, mix]) => ({ label: line, line, ...short(10_000, mix) })),
+    ],
+    figure: { title: "Training loss, 8 2x16d, 10,000 images", xTitle: "epoch", shows: "train_loss" },
+  },
+  "shake-drop": {
+    title: "ShakeDrop beside Shake-Shake",
+    rows: [
+      { label: "PyramidNet-14, ShakeDrop", line: "", flags: [...pyramid, "--regularization", "shake-drop"] },
+      { label: "PyramidNet-14, no noise", line: "", flags: [...pyramid, "--regularization", "none"] },
+      { label: "14 2x16d, S-S-I", line: "", flags: [...rare, ...mixes["S-S-I"]] },
+      { label: "14 2x16d, E-E", line: "", flags: [...rare, ...mixes["E-E"]] },
+    ].map((row) => ({ ...row, program: "shake" })),
+  },
+  "torch-curves": {
+    title: "The same recipe in PyTorch",
+    rows: [
+      { label: "ShakeNet", line: "ShakeNet", program: "shake", flags: ["--data", "cifar10", ...paper] },
+      { label: "PyTorch", line: "PyTorch", program: "torch", flags: [...paper, "--every", "1"] },
+    ],
+    figure: {
+      title: "Test accuracy in percent, 14 2x16d, CIFAR-10",
+      xTitle: "epoch",
+      shows: "test_accuracy",
+    },
+  },
+};
