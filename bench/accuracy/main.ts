@@ -31,11 +31,18 @@ const { values, positionals } = parseArgs({
 });
 const [name = ""] = positionals;
 const study = studies[name];
-if (values.help) console.log(usage);
-else if (study) await measure(study);
-else {
-  console.error(`${name === "" ? "Name a study" : `${name} is no study`}: ${names}.`);
-  process.exitCode = 2;
+try {
+  if (values.help) console.log(usage);
+  else await measure(study ?? unknownStudy());
+} catch (error) {
+  console.error(`bench:accuracy: ${error instanceof Error ? error.message : error}`);
+  // the other trainings go on in the next call
+  process.exit(error instanceof UserError ? 2 : 1);
+}
+
+function unknownStudy(): never {
+  const what = name === "" ? "Name a study" : `${name} is no study`;
+  throw new UserError(`${what}: ${names}.`, { code: "setting-invalid" });
 }
 
 async function measure(study: Study): Promise<void> {

@@ -70,7 +70,7 @@ async function isFinished(path: string): Promise<boolean> {
 async function trainedByTorch(path: string, row: Row, seed: number, place: Place): Promise<Outcome> {
   const file = `${path}.json`;
   const known = await readFile(file, "utf8").catch(() => undefined);
-  const data = place.dataDir ?? process.env["SHAKE_CIFAR10_DIR"];
+  const data = place.dataDir;
   if (known === undefined && data === undefined) {
     throw new Error("PyTorch's loop needs the folder of CIFAR-10, as --data-dir.");
   }
