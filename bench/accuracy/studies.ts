@@ -31,16 +31,16 @@ const mixes = {
   "S-S-I": ["--forward", "shake", "--backward", "shake"],
 } as const;
 
-/** A run of 8 2x16d that sees 100,000 images, the first `images` of CIFAR-10 again and again. */
+/** A run of 8 2x16d that sees 60,000 images, the first `images` of CIFAR-10 again and again. */
 function short(images: number, mix: readonly string[]): Pick<Row, "program" | "flags"> {
-  const epochs = String(100_000 / images);
+  const epochs = String(60_000 / images);
   const length = ["--train-limit", String(images), "--epochs", epochs, "--evaluate-every-epochs", epochs];
   return { program: "shake", flags: ["--data", "cifar10", ...length, ...mix] };
 }
 
 /** ShakeDrop and Shake-Shake: two networks of one cost, with noise and without, on 10,000 images. */
-const small = ["--data", "cifar10", "--depth", "14", "--train-limit", "10000", "--epochs", "10"];
-const rare = [...small, "--evaluate-every-epochs", "10"];
+const small = ["--data", "cifar10", "--depth", "14", "--train-limit", "10000", "--epochs", "6"];
+const rare = [...small, "--evaluate-every-epochs", "6"];
 const pyramid = [...rare, "--network", "pyramidnet", "--alpha", "48"];
 
 /** The paper's recipe, as both programs take it. */
