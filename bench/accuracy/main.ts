@@ -46,7 +46,8 @@ function unknownStudy(): never {
 }
 
 async function measure(study: Study): Promise<void> {
-  const place = { folder: values.folder, python: values.python, dataDir: values["data-dir"] };
+  const { folder, python, "data-dir": dataDir } = values;
+  const place = { folder, python, dataDir, measuresBranches: study.figure?.shows === "correlation" };
   await makeFolder(place.folder);
   const outcomes = await trainAll(study, place);
   console.log(tableOf(study, outcomes));

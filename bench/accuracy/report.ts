@@ -55,6 +55,12 @@ function pointsOf(
     return row.x === undefined ? [] : [{ x: row.x, values: outcomes.map(({ accuracy }) => accuracy) }];
   }
   const [first] = outcomes;
+  if (shows === "correlation") {
+    return (first?.correlations ?? []).map((_, i) => ({
+      x: i + 1,
+      values: outcomes.map(({ correlations = [] }) => at(correlations, i)),
+    }));
+  }
   return (first?.curves[shows] ?? []).map(([x], i) => ({
     x,
     values: outcomes.map(({ curves }) => at(curves[shows], i)[1]),

@@ -19,8 +19,8 @@ export interface Study {
   readonly figure?: {
     readonly title: string;
     readonly xTitle: string;
-    /** What the figure shows: a metric of every epoch, or the last accuracy over the rows' `x`. */
-    readonly shows: "test_accuracy" | "train_loss" | "last accuracy";
+    /** A metric of every epoch, the last accuracy over the rows' `x`, or how alike the branches of a block are. */
+    readonly shows: "test_accuracy" | "train_loss" | "last accuracy" | "correlation";
   };
 }
 
@@ -38,10 +38,17 @@ function short(images: number, mix: readonly string[]): Pick<Row, "program" | "f
   return { program: "shake", flags: ["--data", "cifar10", ...length, ...mix] };
 }
 
-/** ShakeDrop and Shake-Shake: two networks of one cost, with noise and without, on 10,000 images. */
-const small = ["--data", "cifar10", "--depth", "14", "--train-limit", "10000", "--epochs", "6"];
-const rare = [...small, "--evaluate-every-epochs", "6"];
-const pyramid = [...rare, "--network", "pyramidnet", "--alpha", "48"];
+/** Two networks of one cost that see 60,000 images, the first 10,000 of CIFAR-10 again and again. */
+const deeper = [
+  ...["--data", "cifar10", "--depth", "14", "--train-limit", "10000"],
+  ...["--epochs", "6", "--evaluate-every-epochs", "6"],
+];
+const pyramid = [...deeper, "--network", "pyramidnet", "--alpha", "48"];
+const shaken = (["S-S-I", "E-E"] as const).map((mix) => ({
+  label: `14 2x16d, ${mix}`,
+  line: mix,
+  flags: [...deeper, ...mixes[mix]],
+}));
 
 /** The paper's recipe, as both programs take it. */
 const paper = [
@@ -92,9 +99,13 @@ export const studies: Readonly<Record<string, Study>> = {
     rows: [
       { label: "PyramidNet-14, ShakeDrop", line: "", flags: [...pyramid, "--regularization", "shake-drop"] },
       { label: "PyramidNet-14, no noise", line: "", flags: [...pyramid, "--regularization", "none"] },
-      { label: "14 2x16d, S-S-I", line: "", flags: [...rare, ...mixes["S-S-I"]] },
-      { label: "14 2x16d, E-E", line: "", flags: [...rare, ...mixes["E-E"]] },
+      ...shaken,
     ].map((row) => ({ ...row, program: "shake" })),
+  },
+  branches: {
+    title: "How alike the branches are, as the paper's figure 3",
+    rows: shaken.map((row) => ({ ...row, program: "shake" })),
+    figure: { title: "Correlation of the branches, 14 2x16d", xTitle: "block", shows: "correlation" },
   },
   "torch-curves": {
     title: "The same recipe in PyTorch",

@@ -12,14 +12,20 @@ import type { Row } from "./studies.ts";
 export interface Outcome {
   /** The last accuracy over the test images, in percent. */
   readonly accuracy: number;
-  readonly curves: Readonly<Record<"test_accuracy" | "train_loss", readonly (readonly [number, number])[]>>;
+  readonly curves: Readonly<Record<Metric, readonly (readonly [epoch: number, value: number])[]>>;
+  /** The correlation of the branches of each block of a ShakeNet. */
+  readonly correlations?: readonly number[];
 }
 
-/** Where trainings are kept, and what runs those in PyTorch. */
+/** A metric that a training has for some epochs. */
+type Metric = "test_accuracy" | "train_loss";
+
+/** Where trainings are kept, what runs those in PyTorch, and what is measured of a trained network. */
 export interface Place {
   readonly folder: string;
   readonly python: string;
   readonly dataDir: string | undefined;
+  readonly measuresBranches: boolean;
 }
 
 const repository = fileURLToPath(new URL("../../..", import.meta.url));
@@ -38,7 +44,12 @@ export async function outcomeOf(row: Row, seed: number, place: Place): Promise<O
     : trainedByTorch(path, row, seed, place);
 }
 
-async function trainedByShake(path: string, row: Row, seed: number, { dataDir }: Place): Promise<Outcome> {
+async function trainedByShake(
+  path: string,
+  row: Row,
+  seed: number,
+  { dataDir, measuresBranches }: Place,
+): Promise<Outcome> {
   if (!(await isFinished(path))) {
     const place = dataDir === undefined ? [] : ["--data-dir", dataDir];
     const one = ["--seed", String(seed), "--threads", "1", "--replicas", "1", "--run-dir", path];
@@ -51,14 +62,21 @@ async function trainedByShake(path: string, row: Row, seed: number, { dataDir }:
     ]);
   }
   const records = await (await openRun(path)).records();
-  const curve = (metric: "test_accuracy" | "train_loss") =>
+  const curve = (metric: Metric) =>
     records.flatMap(({ epoch, [metric]: value }) =>
       value === undefined || value === null ? [] : [[epoch, value] as const],
     );
   const curves = { test_accuracy: curve("test_accuracy"), train_loss: curve("train_loss") };
   const accuracy = curves.test_accuracy.at(-1)?.[1];
   if (accuracy === undefined) throw new Error(`${path} has no test accuracy.`);
-  return { accuracy, curves };
+  return { accuracy, curves, ...(measuresBranches ? { correlations: await correlationsOf(path) } : {}) };
+}
+
+/** The correlation of the branches of each block of a run, over its test images. */
+async function correlationsOf(path: string): Promise<readonly number[]> {
+  const text = await run(`${path}.log`, process.execPath, [shake, "inspect", path, "--branches", "--json"]);
+  const { correlations }: { readonly correlations: readonly number[] } = JSON.parse(text);
+  return correlations;
 }
 
 async function isFinished(path: string): Promise<boolean> {
