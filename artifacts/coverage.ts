@@ -8,12 +8,13 @@ import {
   type Node,
   nodesFor,
   partFor,
+  runPasses,
   stopsGradient,
   trainingForm,
   UserError,
   type Value,
 } from "../graph-builder/index.ts";
-import { withFloatWeights } from "./float-weights.ts";
+import { floatWeights } from "./float-weights.ts";
 import { floatConstants, type ParameterLayer, parametersOf } from "./model-parameters.ts";
 import { type OtherConstant, otherConstants } from "./other-constants.ts";
 import { outputNamed } from "./outputs.ts";
@@ -77,7 +78,7 @@ export function trainingCoverage(
   model: Uint8Array | Model | Graph,
   { outputs }: CoverageOptions = {},
 ): TrainingCoverage {
-  const graph = withFloatWeights(graphOf(model));
+  const graph = runPasses(graphOf(model), [floatWeights]);
   const considered = outputs?.map((name) => outputNamed(graph, name)) ?? graph.outputs;
   const parameters = parametersOf(partFor(graph, considered));
   const names = new Set(parameters.map(({ name }) => name));

@@ -2,6 +2,7 @@ import {
   type Builder,
   dataTypeNumbers,
   type Graph,
+  type Pass,
   rewriteGraph,
   Tensor,
   type Value,
@@ -9,12 +10,14 @@ import {
 import { parametersOf } from "./model-parameters.ts";
 
 /**
- * A graph whose weights of float16 and bfloat16 are float, and are cast where they are read: a step changes a
- * weight by less than what 16 bits can say, and a checkpoint holds no float16 (Micikevicius et al. 2018,
+ * Makes floats of the weights of float16 and bfloat16, which are then cast where they are read: a step changes
+ * a weight by less than what 16 bits can say, and a checkpoint holds no float16 (Micikevicius et al. 2018,
  * "Mixed precision training"). The activations keep their types, and the graph computes what it did. A graph
  * without such weights is returned as it is.
  */
-export function withFloatWeights(graph: Graph): Graph {
+export const floatWeights: Pass = { name: "float-weights", run: widen };
+
+function widen(graph: Graph): Graph {
   const halves = graph.initializers.filter(isHalf);
   if (halves.length === 0) return graph;
   const parameters = new Set(parametersOf(widened(graph, new Set(halves))).map(({ name }) => name));

@@ -14,6 +14,7 @@ import {
   type OptimizerRule,
   optimizerGraph,
   partFor,
+  runPasses,
   stockOptimizerGraph,
   type TrainingForm,
   trainingForm,
@@ -30,7 +31,7 @@ import {
 } from "./adapters.ts";
 import { encodeCheckpoint } from "./checkpoint.ts";
 import { epochModels } from "./epoch-model.ts";
-import { withFloatWeights } from "./float-weights.ts";
+import { floatWeights } from "./float-weights.ts";
 import { checkpointOf } from "./initial-checkpoint.ts";
 import { type Loss, lossOutput, valuesOfLoss } from "./losses.ts";
 import type { Manifest, TrainingArtifacts } from "./manifest.ts";
@@ -287,7 +288,7 @@ function openModel(trained: TrainedModel, options: GenerateOptions): OpenedModel
     return { form: trained, choice: choiceIn(trained.graph, options), source: undefined };
   const source = sourceOf(trained, options);
   const given = trained instanceof Graph ? trained : (source?.model.graph ?? new Graph(""));
-  const base = withFloatWeights(given);
+  const base = runPasses(given, [floatWeights]);
   const { lora, seed = 0 } = options;
   const newHead = source?.newHead?.tensors ?? [];
   const adapted = lora && withAdapters(base, besideAdapters(base, options, newHead), lora, seed);

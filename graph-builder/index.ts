@@ -80,6 +80,7 @@ export * from "./optimizers/step-graph.ts";
 export * from "./optimizers/training-outputs.ts";
 export { addedGradients } from "./passes/added-gradients.ts";
 export { explicitBindings, explicitState, withExplicitState } from "./passes/explicit-state.ts";
+export { freezeInputs } from "./passes/freeze-inputs.ts";
 export * from "./passes/fused-step/index.ts";
 export { foldBatchNormalization } from "./passes/inference/fold-batch-normalization.ts";
 export { foldCrop } from "./passes/inference/fold-crop.ts";
@@ -93,7 +94,7 @@ export { LOSS_SCALE, mixedPrecision } from "./passes/mixed-precision.ts";
 export { observePasses, type Pass, type PassObserver, runPasses } from "./passes/pass.ts";
 export { rankedScalars } from "./passes/ranked-scalars.ts";
 export { removeDeadCode } from "./passes/remove-dead-code.ts";
-export { copyGraph, freezeInputs, neededNodes, type Rewrite, rewriteGraph } from "./passes/rewrite.ts";
+export { copyGraph, neededNodes, type Rewrite, rewriteGraph } from "./passes/rewrite.ts";
 export { type InputSizes, sizedInputs } from "./passes/sized-inputs.ts";
 export { type TrainingForm, type TrainingFormOptions, trainingForm } from "./passes/training-form.ts";
 export {

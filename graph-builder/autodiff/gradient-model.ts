@@ -4,8 +4,9 @@ import { createModel, type Graph, type Model, newestRunOpset, Value } from "../i
 import type { Lowering } from "../lowerings/lower.ts";
 import { portable } from "../lowerings/portable.ts";
 import { freeName, givenNames, nameValues } from "../names.ts";
+import { freezeInputs } from "../passes/freeze-inputs.ts";
 import { runPasses } from "../passes/pass.ts";
-import { copyPart, freezeInputs } from "../passes/rewrite.ts";
+import { copyPart } from "../passes/rewrite.ts";
 import { trainingPasses } from "../pipelines.ts";
 import { formatType } from "../types.ts";
 import { isFloating, ones, propagateGradients } from "./autodiff.ts";
@@ -77,8 +78,7 @@ export function gradients(
 /** A graph as a model for a lowering, with the inputs that it needs, and with what a source model says. */
 function modelOf(source: Model | Graph, graph: Graph, lowering: Lowering): Model {
   const wanted = graph.outputs.map(({ name = "" }) => name);
-  const lowered = runPasses(graph, trainingPasses(lowering));
-  const needed = freezeInputs(lowered, new Map(), wanted);
+  const needed = runPasses(graph, [...trainingPasses(lowering), freezeInputs(new Map(), wanted)]);
   if (!("graph" in source)) return createModel(needed);
   const { docString, opset } = source;
   const own = Math.min(opset, newestRunOpset);

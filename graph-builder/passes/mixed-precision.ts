@@ -4,6 +4,7 @@ import type { Graph, Node, Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import type { OpType } from "../operators/index.ts";
 import { float16Bits, Tensor } from "../tensor.ts";
+import type { Pass } from "./pass.ts";
 import { removeDeadCode } from "./remove-dead-code.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
@@ -62,13 +63,15 @@ const SCOPE = "precision";
 export const LOSS_SCALE = "loss_scale";
 
 /**
- * A training graph with forward and backward in float16 and everything else in float32: weights are cast
- * where they are read, and statistics, losses, softmax and the gradients that leave the graph stay in
+ * Puts forward and backward of a training graph into float16 and leaves everything else in float32: weights
+ * are cast where they are read, and statistics, losses, softmax and the gradients that leave the graph stay in
  * float32. The gradients are `loss_scale` times too large, an input of the new graph, so that small ones are
  * not lost in float16 (Micikevicius et al. 2018, "Mixed precision training"). Throws UserError where the
  * gradient of the loss, a constant named `<loss>_grad`, is not in the graph.
  */
-export function mixedPrecision(graph: Graph): Graph {
+export const mixedPrecision: Pass = { name: "mixed-precision", run: mix };
+
+function mix(graph: Graph): Graph {
   const seeds = new Set(graph.initializers.filter(isSeed));
   if (seeds.size === 0) {
     throw new UserError(

@@ -1,8 +1,6 @@
 import { nodesFor } from "../append-graph.ts";
 import { type Builder, createBuilder } from "../builder.ts";
-import { didYouMean, UserError } from "../errors.ts";
 import { Graph, type Node, type Notes, Subgraph, type Value } from "../ir.ts";
-import type { Tensor } from "../tensor.ts";
 
 /**
  * Returns the values that replace a node's outputs, in order (null for an output that nothing uses), or
@@ -46,7 +44,7 @@ export function copyPart(
 }
 
 /** The same inputs and nodes with other outputs. */
-function partOf(graph: Graph, outputs: readonly Value[]): Graph {
+export function partOf(graph: Graph, outputs: readonly Value[]): Graph {
   const part = new Graph(graph.name);
   part.inputs.push(...graph.inputs);
   part.nodes = graph.nodes;
@@ -119,50 +117,17 @@ export function copyGraph(graph: Graph): Graph {
   return rewriteGraph(graph, keepNode);
 }
 
-/**
- * Returns a new graph whose outputs are the named ones, in which the inputs named in `constants` are
- * constants. A name is that of an output, or of any other value that a node makes. Inputs that no remaining
- * node reads are removed. Throws UserError for an unknown name, with the nearest one.
- */
-export function freezeInputs(
-  graph: Graph,
-  constants: ReadonlyMap<string, Tensor>,
-  outputNames: readonly string[],
-): Graph {
-  const part = partOf(
-    graph,
-    outputNames.map((name) => valueNamed(graph, name)),
-  );
-  const read = new Set([...neededNodes(part).flatMap((node) => node.inputs), ...part.outputs]);
-  return rewriteGraph(part, keepNode, (input, g) => {
-    const constant = constants.get(input.name ?? "");
-    if (constant) return g.constant(constant, input.name);
-    return read.has(input) ? keepInput(input, g) : undefined;
-  });
-}
-
-function valueNamed(graph: Graph, name: string): Value {
-  const values = [...graph.outputs, ...graph.nodes.flatMap(({ outputs }) => outputs)];
-  const value = values.find((each) => each.name === name);
-  if (value) return value;
-  const names = values.flatMap((each) => each.name ?? []);
-  const outputs = graph.outputs.flatMap((each) => each.name ?? []);
-  const hint = didYouMean(name, names) || ` Its outputs are ${outputs.join(", ")}.`;
-  throw new UserError(`The model has no value ${name}.${hint}`, {
-    code: "output-unknown",
-    details: { output: name, outputs },
-  });
-}
-
 /** Returns the nodes that the outputs depend on, in graph order. */
 export function neededNodes(graph: Graph): Node[] {
   return nodesFor(graph, graph.outputs);
 }
 
-function keepNode(): undefined {
+/** The rewrite that leaves every node as it is. */
+export function keepNode(): undefined {
   return undefined;
 }
 
-function keepInput({ name = "", type }: Value, g: Builder): Value {
+/** The same input in a new graph. */
+export function keepInput({ name = "", type }: Value, g: Builder): Value {
   return g.inputOf(name, type);
 }

@@ -6,6 +6,7 @@ import {
   freezeInputs,
   type Model,
   metadataBesideBindings,
+  runPasses,
 } from "../../graph-builder/index.ts";
 
 /**
@@ -19,6 +20,7 @@ export function freezeModel(
   outputNames: readonly string[],
 ): Uint8Array {
   const { trainable, frozen } = averagedCheckpoint(checkpoint);
-  const graph = freezeInputs(model.graph, new Map([...trainable, ...frozen]), outputNames);
+  const tensors = new Map([...trainable, ...frozen]);
+  const graph = runPasses(model.graph, [freezeInputs(tensors, outputNames)]);
   return encodeModel(createModel(graph, { metadataProps: metadataBesideBindings(model) }));
 }

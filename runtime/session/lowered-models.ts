@@ -195,7 +195,7 @@ export function withoutUpdates(optimizer: BoundGraph, parameters: readonly strin
   const others = new Set(parameters);
   const dropped = new Set(bindings.filter((binding) => others.has(ownerOf(binding))).map(outputOf));
   const kept = graph.outputs.map(({ name = "" }) => name).filter((name) => !dropped.has(name));
-  const part = freezeInputs(graph, new Map(), kept);
+  const part = runPasses(graph, [freezeInputs(new Map(), kept)]);
   const inputs = new Set(part.inputs.map(({ name }) => name));
   return { graph: part, bindings: bindings.filter(({ input }) => inputs.has(input)) };
 }

@@ -7,10 +7,12 @@ import { chunkNames } from "../../onnx/chunk.ts";
 import { Tensor } from "../../tensor.ts";
 import { elementCount } from "../../types.ts";
 import { withExplicitState } from "../explicit-state.ts";
+import { freezeInputs } from "../freeze-inputs.ts";
 import { inlineFunctions } from "../inline-functions.ts";
 import { LOSS_SCALE, mixedPrecision } from "../mixed-precision.ts";
+import { runPasses } from "../pass.ts";
 import { removeDeadCode } from "../remove-dead-code.ts";
-import { freezeInputs, rewriteGraph } from "../rewrite.ts";
+import { rewriteGraph } from "../rewrite.ts";
 import { appendUpdate, groupValues } from "./append-update.ts";
 import { guardStates } from "./loss-scale.ts";
 import { type Pack, rowsOf } from "./packs.ts";
@@ -68,7 +70,7 @@ export function fusedStep(
 ): FusedStep {
   const update = readUpdate(withExplicitState(optimizer));
   const plain = resetEveryStep(training);
-  const step = mixed ? mixedPrecision(plain.graph) : plain.graph;
+  const step = runPasses(plain.graph, mixed ? [mixedPrecision] : []);
   const groups = groupParameters(step, update, mixed);
   const statistics = runningStatisticsOf(step);
   const packs = [...groups.flatMap((group) => group.packs), ...statistics.map(({ pack }) => pack)];
@@ -98,17 +100,16 @@ function nextName(input: string): string {
 
 /** The training model with gradients that start anew in every step. */
 function resetEveryStep({ graph: given, bindings }: BoundGraph): BoundGraph {
-  const graph = inlineFunctions.run(given);
   const names = ({ outputs }: Graph) => outputs.map(({ name = "" }) => name);
   const always = new Tensor("bool", [1], Uint8Array.of(1));
   const resets = bindings.filter(({ role }) => role === "reset-gradients");
   const constants = new Map(resets.map(({ input = "" }) => [input, always]));
-  const reset = freezeInputs(graph, constants, names(graph));
+  const reset = runPasses(given, [inlineFunctions, freezeInputs(constants, names(given))]);
   const explicit = withExplicitState({
     graph: reset,
     bindings: bindings.filter((binding) => !resets.includes(binding)),
   });
-  return { ...explicit, graph: freezeInputs(explicit.graph, new Map(), names(explicit.graph)) };
+  return { ...explicit, graph: runPasses(explicit.graph, [freezeInputs(new Map(), names(explicit.graph))]) };
 }
 
 function gradientsOf(bindings: readonly Binding[]): Map<string, string> {

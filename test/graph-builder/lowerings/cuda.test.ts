@@ -6,6 +6,7 @@ import {
   lowerGraph,
   loweringOf,
   mixedPrecision,
+  runPasses,
   Tensor,
   UserError,
   type Value,
@@ -152,7 +153,7 @@ test.each(cases)(
     const scale = 256;
     const scaled = { ...feeds, loss_scale: new Tensor("float", [], Float32Array.of(scale)) };
     for (const lowering of [undefined, cuda]) {
-      const half = mixedPrecision(graph);
+      const half = runPasses(graph, [mixedPrecision]);
       const lowered = lowering ? lowerGraph(half, lowering) : half;
       const actual = await runGraph(lowered, scaled, lowering ? cudaOnCpu : undefined);
       for (const name of Object.keys(expected)) {
@@ -180,7 +181,7 @@ test("what lies between two convolutions stays in channels last", () => {
 test("a graph without the gradient of a loss is refused in one sentence", () => {
   const g = createBuilder(new Graph("forward"));
   g.output(g.Relu(g.input("X", "float", [2])), "Y");
-  expect(() => mixedPrecision(g.graph)).toThrow(
+  expect(() => runPasses(g.graph, [mixedPrecision])).toThrow(
     new UserError(
       "The graph forward has no constant that is the gradient of its loss, so its precision cannot be mixed.",
       { code: "model-unsupported" },

@@ -1,0 +1,40 @@
+import { didYouMean, UserError } from "../errors.ts";
+import type { Graph, Value } from "../ir.ts";
+import type { Tensor } from "../tensor.ts";
+import type { Pass } from "./pass.ts";
+import { keepInput, keepNode, neededNodes, partOf, rewriteGraph } from "./rewrite.ts";
+
+/**
+ * A pass that ends a graph at the named values, and makes constants of the inputs named in `constants`. A name
+ * is that of an output, or of any other value that a node makes. Inputs that no remaining node reads are
+ * removed. Throws UserError for an unknown name, with the nearest one.
+ */
+export function freezeInputs(constants: ReadonlyMap<string, Tensor>, outputNames: readonly string[]): Pass {
+  return { name: "freeze-inputs", run: (graph) => freeze(graph, constants, outputNames) };
+}
+
+function freeze(graph: Graph, constants: ReadonlyMap<string, Tensor>, outputNames: readonly string[]): Graph {
+  const part = partOf(
+    graph,
+    outputNames.map((name) => valueNamed(graph, name)),
+  );
+  const read = new Set([...neededNodes(part).flatMap((node) => node.inputs), ...part.outputs]);
+  return rewriteGraph(part, keepNode, (input, g) => {
+    const constant = constants.get(input.name ?? "");
+    if (constant) return g.constant(constant, input.name);
+    return read.has(input) ? keepInput(input, g) : undefined;
+  });
+}
+
+function valueNamed(graph: Graph, name: string): Value {
+  const values = [...graph.outputs, ...graph.nodes.flatMap(({ outputs }) => outputs)];
+  const value = values.find((each) => each.name === name);
+  if (value) return value;
+  const names = values.flatMap((each) => each.name ?? []);
+  const outputs = graph.outputs.flatMap((each) => each.name ?? []);
+  const hint = didYouMean(name, names) || ` Its outputs are ${outputs.join(", ")}.`;
+  throw new UserError(`The model has no value ${name}.${hint}`, {
+    code: "output-unknown",
+    details: { output: name, outputs },
+  });
+}
