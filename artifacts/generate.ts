@@ -108,6 +108,8 @@ export interface GenerateOptions {
   readonly properties?: ReadonlyMap<string, bigint | string> | undefined;
   /** Values of the network's graph, and those that the backward pass reads in their place. */
   readonly substitutes?: ReadonlyMap<Value, Value> | undefined;
+  /** What errors call the file of the model; `the model` where left out. */
+  readonly where?: string | undefined;
   /** The name of the model in the doc strings of the files; the graph's name by default. */
   readonly name?: string | undefined;
   /** The doc strings of the models, where they are not those that the name gives. */

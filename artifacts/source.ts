@@ -22,6 +22,7 @@ export interface Source {
 
 /** What decides about the source of a training. */
 export interface SourceOptions {
+  readonly where?: string | undefined;
   readonly externalData?: ExternalData | undefined;
   readonly loss: Loss;
   readonly lossInput?: string | undefined;
@@ -34,21 +35,21 @@ export interface SourceOptions {
  * given; undefined for a graph, which has no file. Throws UserError where the last layer cannot be told.
  */
 export function sourceOf(trained: Uint8Array | Model | Graph, options: SourceOptions): Source | undefined {
-  const { externalData = new Map<string, Uint8Array>(), classes, seed = 0 } = options;
+  const { where = "the model", externalData = new Map<string, Uint8Array>(), classes, seed = 0 } = options;
   if (trained instanceof Graph) return expectNoClasses(classes);
-  const file = trained instanceof Uint8Array ? withDataInside(trained, externalData) : encodeModel(trained);
-  const bytes = withOwnStatistics(withInferenceLayers(file));
-  const isRead = trained instanceof Uint8Array || bytes !== file;
-  const model = isRead ? decoded(bytes) : trained;
+  const isFile = trained instanceof Uint8Array;
+  const file = isFile ? withDataInside(trained, externalData, where) : encodeModel(trained);
+  const bytes = withOwnStatistics(withInferenceLayers(file, where), where);
+  const model = isFile || bytes !== file ? decoded(bytes, where) : trained;
   if (classes === undefined) return { bytes, model };
   const output = singleOutput(model.graph, options);
   const { bytes: replaced, names } = replaceHead(bytes, model, output, { classes, seed });
   if (names.length === 0) return { bytes, model };
-  return { bytes: replaced, model: decoded(replaced), newHead: { classes, tensors: names } };
+  return { bytes: replaced, model: decoded(replaced, where), newHead: { classes, tensors: names } };
 }
 
-function decoded(bytes: Uint8Array): Model {
-  return decodeModel(bytes, "the model", { uncovered: "keep" });
+function decoded(bytes: Uint8Array, where: string): Model {
+  return decodeModel(bytes, where, { uncovered: "keep" });
 }
 
 function expectNoClasses(classes: number | undefined): undefined {

@@ -43,7 +43,7 @@ function decode(bytes: Uint8Array, where: string, refusing?: ReadonlySet<string>
   } catch (error) {
     if (error instanceof UnknownFieldError) {
       const message = `${where} cannot be used: ${error.message}.`;
-      throw new UserError(message, { code: "model-unsupported", cause: error });
+      throw new UserError(message, { code: "model-unsupported", cause: error, details: { where } });
     }
     const message = `${where} is not an ONNX model, or it is cut off.`;
     throw new UserError(message, { code: "model-damaged", cause: error });

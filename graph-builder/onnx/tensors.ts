@@ -31,26 +31,30 @@ export function decodeTensor(proto: Message<"TensorProto">, name: string): Tenso
   const dims = (proto.dims ?? []).map(Number);
   const { rawData } = proto;
   if (rawData && rawData.length > 0) {
-    return named(name, rawData.length, () => new Tensor(elemType, dims, dataFromBytes(elemType, rawData)));
+    if (rawData.length % allocate(elemType, 0).BYTES_PER_ELEMENT !== 0)
+      throw damaged(name, `its ${rawData.length} bytes are no whole number of elements`);
+    return named(name, () => new Tensor(elemType, dims, dataFromBytes(elemType, rawData)));
   }
   const fields = [proto.floatData, proto.int32Data, proto.int64Data, proto.doubleData, proto.uint64Data];
   const list = fields.find((field) => field && field.length > 0) ?? [];
   const data = allocate(elemType, list.length);
   const isBig = data instanceof BigInt64Array || data instanceof BigUint64Array;
   for (const [i, element] of list.entries()) data[i] = isBig ? BigInt(element) : Number(element);
-  return named(name, undefined, () => new Tensor(elemType, dims, data));
+  return named(name, () => new Tensor(elemType, dims, data));
 }
 
 /** What `make` makes; its RangeError names the tensor. */
-function named(name: string, bytes: number | undefined, make: () => Tensor): Tensor {
+function named(name: string, make: () => Tensor): Tensor {
   try {
     return make();
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    const isCut = /multiple of/.test(error.message);
-    const reason = isCut ? `its ${bytes} bytes are no whole number of elements` : error.message;
-    throw new RangeError(`the tensor ${name} is damaged: ${reason}`, { cause: error });
+    throw damaged(name, error.message, error);
   }
+}
+
+function damaged(name: string, reason: string, cause?: RangeError): RangeError {
+  return new RangeError(`the tensor ${name} is damaged: ${reason}`, { cause });
 }
 
 /** A dense tensor of more bytes fits into no file. */

@@ -12,6 +12,7 @@ import { expectFittingFlags } from "../../cli/commands/build-graph/applicable.ts
 import { lossOf } from "../../cli/commands/build-graph/loss.ts";
 import { ruleFrom } from "../../cli/commands/build-graph/optimizer.ts";
 import { decodeModel, encodeModel, formatType, type Model } from "../../graph-builder/index.ts";
+import { decodeMessage, encodeMessage } from "../../graph-builder/onnx/wire.ts";
 import { mlp, smallCnn, twoHeads } from "../support/artifact-models.ts";
 import { externalFileOf } from "../support/file-model.ts";
 import { shake, temporaryFolder } from "../support/shake.ts";
@@ -112,9 +113,16 @@ test("build-graph --from writes one training model with its update, and a chunk 
   expect(manifestIn("chunk")).toMatchObject({ fused: true, trainable: ["out.weight", "out.bias"] });
 });
 
+/** The file of a model that says another opset. */
+function ofOpset(version: number, model: Model): Uint8Array {
+  const message = decodeMessage("ModelProto", encodeModel(model));
+  return encodeMessage("ModelProto", { ...message, opsetImport: [{ domain: "", version }] });
+}
+
 test("build-graph --from refuses what does not fit the model before it writes anything", async () => {
   writeFileSync(join(folder, "heads.onnx"), encodeModel(twoHeads()));
   writeWithExternalData("lost.onnx", mlp(), true);
+  writeFileSync(join(folder, "old.onnx"), ofOpset(7, mlp()));
   const cases: readonly (readonly [flags: string[], sentence: string])[] = [
     [
       ["heads.onnx", "--loss", "mse"],
@@ -127,6 +135,10 @@ test("build-graph --from refuses what does not fit the model before it writes an
     [
       ["lost.onnx", "--loss", "mse"],
       "lost.onnx cannot be used: its tensor hidden.weight lies in lost.onnx.data, which is missing.",
+    ],
+    [
+      ["old.onnx", "--loss", "mse"],
+      "old.onnx cannot be used: it imports opset 7 of ai.onnx, and only 9 and later are read; onnx.version_converter.convert_version(model, 17) of the Python package onnx writes a newer one.",
     ],
   ];
   const refused = await Promise.all(

@@ -50,6 +50,7 @@ export async function buildOfModel(file: string, given: BuildGraphGiven): Promis
   const { trainable, lossInput, learningRate, bodyRate, additionalOutputs } = given;
   const artifacts = explained(file, bytes, () =>
     generateArtifacts(bytes, {
+      where: file,
       name,
       trainable,
       lora: loraOf(given),
@@ -153,9 +154,7 @@ function explained<T>(file: string, bytes: Uint8Array, make: () => T): T {
       const message = `${file} has the outputs ${outputs.join(", ")}: say which the loss reads with --loss-input NAME.`;
       throw new UserError(message, { cause: error, code, details });
     }
-    if (error.message.startsWith("the model "))
-      throw new UserError(error.message.replace("the model", file), { cause: error, code, details });
-    if (code !== "model-unsupported") throw error;
+    if (code !== "model-unsupported" || details["where"] === file) throw error;
     const { obstacles } = trainingCoverage(bytes);
     if (obstacles.length === 0) throw error;
     const reasons = obstacles.slice(0, 3).map(({ reason, parameters }) => {
@@ -210,7 +209,8 @@ function sectionsOf({ manifest, checkpoint }: ModelArtifacts, source: Graph): st
   const state = decodeCheckpoint(checkpoint, artifactFiles.checkpoint);
   const row = (name: string) => {
     const tensor = state.trainable.get(name) ?? state.frozen.get(name);
-    return [name, `[${tensor?.dims.join(", ")}]`, tensor?.data.length ?? 0];
+    if (!tensor) throw new Error(`the checkpoint has no tensor ${name}`);
+    return [name, `[${tensor.dims.join(", ")}]`, tensor.data.length];
   };
   const table = (title: string, names: readonly string[]) => {
     if (names.length === 0) return [];
@@ -226,7 +226,7 @@ function sectionsOf({ manifest, checkpoint }: ModelArtifacts, source: Graph): st
   ];
 }
 
-/** The warnings as lines; of those of a kind, the first ones. */
+/** The warnings as lines: the first ones of each kind. */
 function notesOf(warnings: ModelArtifacts["manifest"]["warnings"]): string {
   const codes = [...new Set(warnings.map(({ code }) => code))];
   const lines = codes.flatMap((code) => {
