@@ -81,7 +81,7 @@ export function initialTensor({ name, shape, initialization }: ParameterSpec, se
       stream.fillNormal(data);
       const deviation = Math.sqrt(2 / (kernel * outputs));
       for (let i = 0; i < data.length; i++) data[i] = at(data, i) * deviation;
-      if (initialization === "dirac") fillDirac(data, outputs, rest[0] ?? 0, kernel);
+      if (initialization === "dirac") fillDirac(data, outputs, at(rest, 0), kernel);
       break;
     }
     case "uniform-fan-in": {

@@ -1,3 +1,4 @@
+import { at } from "./at.ts";
 import { bodyOver } from "./functions.ts";
 import { type Graph, isOp, type Node, type Value } from "./ir.ts";
 import { isOpType, type OpType } from "./operators/index.ts";
@@ -29,7 +30,7 @@ export function flopsOf(node: Node, batch = 1): number {
 function flopsOfScan(node: Node<"Scan">, batch: number): number {
   const { body, num_scan_inputs, scan_input_axes } = node.attributes;
   const { shape } = node.input(node.listedInputs.length - num_scan_inputs);
-  const axis = normalAxis(scan_input_axes?.[0] ?? 0, shape.length);
+  const axis = normalAxis(scan_input_axes === undefined ? 0 : at(scan_input_axes, 0), shape.length);
   const steps = elementCount([dimAt(shape, axis)], {}, batch);
   return steps * body.graph.nodes.reduce((sum, inner) => sum + flopsOf(inner, batch), 0);
 }

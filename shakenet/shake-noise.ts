@@ -1,3 +1,4 @@
+import { at } from "../graph-builder/at.ts";
 import { RandomStream } from "../graph-builder/random.ts";
 import { type BackwardRule, backwardRules } from "./backward-rules.ts";
 
@@ -72,7 +73,7 @@ function ruled(
 ): Float32Array<ArrayBuffer> {
   const full = { ...options, strength: 1 };
   const alpha = options.forward === "shake" ? drawn("alpha", full, step) : even(full);
-  const beta = drawn("beta", full, step).map((u, i) => rule(alpha[i] ?? 0, u));
+  const beta = drawn("beta", full, step).map((u, i) => rule(at(alpha, i), u));
   return narrowed(beta, options);
 }
 

@@ -1,4 +1,5 @@
 import { crc32, deflateSync } from "node:zlib";
+import { at } from "../../graph-builder/at.ts";
 import type { ImageSize } from "../../runtime/index.ts";
 
 const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
@@ -24,7 +25,7 @@ export function encodePng(planes: Uint8Array, { channels, height, width }: Image
   for (let channel = 0; channel < channels; channel++) {
     for (let place = 0; place < area; place++) {
       const to = Math.floor(place / width) * stride + 1 + (place % width) * channels + channel;
-      rows[to] = planes[channel * area + place] ?? 0;
+      rows[to] = at(planes, channel * area + place);
     }
   }
   return Buffer.concat([

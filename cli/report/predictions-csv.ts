@@ -1,7 +1,10 @@
+import { at } from "../../graph-builder/at.ts";
 import { type Dataset, type Predictions, probabilitiesOf, scoreOf } from "../../runtime/index.ts";
 import { csvLine } from "../csv.ts";
 
-/** The most probabilities that a file holds; a larger set gets those of the prediction and the label alone. */
+/**
+ * The most probabilities that a file holds; a larger set gets those of the prediction and the label alone.
+ */
 const MOST = 20_000_000;
 
 /**
@@ -20,11 +23,11 @@ export function predictionsCsv(
     : ["probability of the prediction", "probability of the label"];
   const parts = [csvLine([paths ? "path" : "index", "label", "predicted", "loss", ...columns])];
   for (let i = 0; i < count; i++) {
-    const label = labels[i] ?? 0;
+    const label = at(labels, i);
     const row = logits.subarray(i * classes, (i + 1) * classes);
     const { predicted, loss } = scoreOf(row, label);
     const all = probabilitiesOf(row);
-    const shown = isWhole ? [...all] : [all[predicted] ?? 0, all[label] ?? 0];
+    const shown = isWhole ? [...all] : [at(all, predicted), at(all, label)];
     parts.push(csvLine([paths?.[i] ?? i, nameOf(label), nameOf(predicted), loss, ...shown]));
   }
   return Buffer.concat(parts.map((part) => Buffer.from(part)));

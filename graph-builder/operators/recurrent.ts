@@ -1,3 +1,4 @@
+import { at } from "../at.ts";
 import { type TensorType, tensorType } from "../types.ts";
 import { dimAt, mayEqual, normalAxis, refuse, unsupported } from "./inference.ts";
 import { attribute, type CompleteAttributes, type Operand, operator, optional, required } from "./schema.ts";
@@ -48,18 +49,18 @@ function states(
 }
 
 /** The types of Scan's outputs: final states like the initial ones, then a sequence per further output. */
-function scanned(
-  inputs: readonly Operand[],
-  { body: { graph, captured }, num_scan_inputs, scan_input_axes, scan_output_axes }: ScanAttributes,
-): TensorType[] {
+function scanned(inputs: readonly Operand[], attributes: ScanAttributes): TensorType[] {
+  const { body, num_scan_inputs, scan_input_axes, scan_output_axes } = attributes;
+  const { graph, captured } = body;
   const listed = inputs.slice(0, inputs.length - captured);
   const count = listed.length - num_scan_inputs;
   const results = graph.outputs.slice(count);
   if (graph.inputs.length !== inputs.length || count < 0 || graph.outputs.length < count) {
     refuse(`its body takes ${graph.inputs.length - captured} inputs and is given ${listed.length}`);
   }
+  expectEntries(attributes, results.length);
   const axisOf = (axes: readonly number[] | undefined, i: number, rank: number) =>
-    normalAxis(axes?.[i] ?? 0, rank);
+    normalAxis(axes === undefined ? 0 : at(axes, i), rank);
   const lengths = listed
     .slice(count)
     .map(({ shape }, i) => dimAt(shape, axisOf(scan_input_axes, i, shape.length)));
@@ -83,6 +84,21 @@ const scanAttributes = {
 };
 
 type ScanAttributes = CompleteAttributes<typeof scanAttributes>;
+
+/** Refuses a list of axes or directions that has not one entry for each sequence. */
+function expectEntries(attributes: ScanAttributes, made: number): void {
+  const read = attributes.num_scan_inputs;
+  const lists = [
+    ["scan_input_axes", read],
+    ["scan_input_directions", read],
+    ["scan_output_axes", made],
+    ["scan_output_directions", made],
+  ] as const;
+  for (const [name, wanted] of lists) {
+    const count = attributes[name]?.length ?? wanted;
+    if (count !== wanted) refuse(`${name} needs one entry for each sequence: ${wanted}, not ${count}`);
+  }
+}
 
 /** Recurrent layers, and the loop that their gradients run in. */
 export const recurrent = {

@@ -1,3 +1,4 @@
+import { at } from "../../graph-builder/at.ts";
 import { RandomStream } from "../../graph-builder/random.ts";
 import { type Dataset, type ImageSize, pixelsOf } from "./types.ts";
 
@@ -137,14 +138,14 @@ function mirrored(image: Uint8Array, width: number): Uint8Array {
 /** Fills the border with the padding's colour. */
 function meanBorder(padding: readonly number[]): FillBorder {
   return ({ out, width, height, rows: [firstRow, endRow], columns: [first, end] }, channel) => {
-    const value = padding[channel] ?? 0;
+    const value = at(padding, channel);
     const start = channel * height * width;
     if (firstRow > 0) out.fill(value, start, start + firstRow * width);
     if (endRow < height) out.fill(value, start + endRow * width, start + height * width);
     for (let row = firstRow; row < endRow; row++) {
-      const at = start + row * width;
-      for (let column = 0; column < first; column++) out[at + column] = value;
-      for (let column = end; column < width; column++) out[at + column] = value;
+      const from = start + row * width;
+      for (let column = 0; column < first; column++) out[from + column] = value;
+      for (let column = end; column < width; column++) out[from + column] = value;
     }
   };
 }

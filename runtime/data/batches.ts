@@ -1,3 +1,4 @@
+import { at } from "../../graph-builder/at.ts";
 import { RandomStream } from "../../graph-builder/random.ts";
 import { type Augmentation, augmenter, paperAugmentation } from "./augmentation.ts";
 import { type Dataset, pixelsOf } from "./types.ts";
@@ -62,7 +63,7 @@ export function trainBatch(
   order.forEach((source, i) => {
     augment({ source, epoch, place: first + i }, images.subarray(i * pixels, (i + 1) * pixels));
   });
-  return { images, labels: BigInt64Array.from(order, (source) => BigInt(dataset.labels[source] ?? 0)) };
+  return { images, labels: BigInt64Array.from(order, (source) => BigInt(at(dataset.labels, source))) };
 }
 
 /** The places of a step's images in the order of its epoch: the first one, and the one behind the last. */

@@ -1,3 +1,4 @@
+import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 
 /**
@@ -20,7 +21,7 @@ export function pixelTable(pixels: Pixels, channels: number): PixelTable | undef
   const [mean = [], deviation = []] = scaleOf(pixels, channels);
   return Float32Array.from({ length: 256 * channels }, (_, i) => {
     const channel = i >> 8;
-    return ((i & 255) / 255 - (mean[channel] ?? 0)) / (deviation[channel] ?? 1);
+    return ((i & 255) / 255 - at(mean, channel)) / at(deviation, channel);
   });
 }
 
@@ -42,7 +43,7 @@ function scaleOf(pixels: Pixels, channels: number): readonly (readonly number[])
       details: { setting: "pixels", value: pixels, channels },
     });
   }
-  return [mean, deviation].map((each) => Array.from({ length: channels }, (_, i) => each[i] ?? each[0] ?? 0));
+  return [mean, deviation].map((each) => Array.from({ length: channels }, (_, i) => each[i] ?? at(each, 0)));
 }
 
 function asNumber(text: string): number {

@@ -1,4 +1,5 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { ownEntry } from "../../graph-builder/own-entry.ts";
 import {
@@ -82,8 +83,8 @@ export class Classifier {
   }
 
   /**
-   * Whether the model returns probabilities instead of logits: by the name of its output, or since each row of
-   * a run was a distribution.
+   * Whether the model returns probabilities instead of logits: by the name of its output, or since each row
+   * of a run was a distribution.
    */
   get isProbabilities(): boolean {
     return this.#scores === "probabilities" || this.#hasDistributions;
@@ -111,7 +112,7 @@ export class Classifier {
         rows.push(scores.subarray(i * classes, (i + 1) * classes));
     }
     this.#hasDistributions = rows.every(isDistribution);
-    const classes = rows[0]?.length ?? 0;
+    const classes = at(rows, 0).length;
     const data = new Float32Array(count * classes);
     for (const [i, row] of rows.entries()) data.set(row, i * classes);
     const logits = this.isProbabilities ? data.map((p) => Math.log(Math.max(p, smallest))) : data;
@@ -178,7 +179,10 @@ function scoresIn(results: InferenceSession.ReturnType, output: string): Float32
 /** How far from 1 the sum of probabilities may be that were computed in float16. */
 const SUM_ERROR = 1e-2;
 
-/** Whether the numbers of the classes are probabilities. Logits that sum to 1 with none below 0 are none of a network. */
+/**
+ * Whether the numbers of the classes are probabilities. Logits that sum to 1 with none below 0 are none of a
+ * network.
+ */
 function isDistribution(row: Float32Array): boolean {
   const sum = row.reduce((total, value) => (value >= 0 ? total + value : Number.NaN), 0);
   return row.length > 1 && Math.abs(sum - 1) < SUM_ERROR;

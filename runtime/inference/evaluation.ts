@@ -132,7 +132,7 @@ function mirrorImages(images: Uint8Array, { width }: ImageSize): Uint8Array {
 }
 
 function meanOf(a: Float32Array, b: Float32Array): Float32Array {
-  return a.map((value, i) => (value + (b[i] ?? 0)) / 2);
+  return a.map((value, i) => (value + at(b, i)) / 2);
 }
 
 /**
@@ -217,8 +217,8 @@ export function scoreOf(logits: Float32Array, label: number): ImageScore {
       code: "label-invalid",
     });
   let predicted = 0;
-  for (let i = 1; i < logits.length; i++) if ((logits[i] ?? 0) > (logits[predicted] ?? 0)) predicted = i;
-  const largest = logits[predicted] ?? 0;
+  for (let i = 1; i < logits.length; i++) if (at(logits, i) > at(logits, predicted)) predicted = i;
+  const largest = at(logits, predicted);
   let sum = 0;
   for (const logit of logits) sum += Math.exp(logit - largest);
   return { loss: Math.log(sum) + largest - own, predicted, confidence: 1 / sum };

@@ -1,3 +1,4 @@
+import { at } from "../../graph-builder/at.ts";
 import type { ChunkTrainer, Trainer } from "../session/trainer.ts";
 import type { NamedTensors } from "../session/training-session.ts";
 import type { StepFeeds, Task } from "./task.ts";
@@ -60,8 +61,7 @@ export async function takeCall(
   rates: readonly number[],
 ): Promise<NamedTensors> {
   if ("runSteps" in trainer) return trainer.runSteps(feeds, Float32Array.from(rates));
-  const [rate = 0] = rates;
-  trainer.learningRate = rate;
+  trainer.learningRate = at(rates, 0);
   trainer.lazyResetGrad();
   const outputs = await trainer.runTrainStep(feeds);
   await trainer.runOptimizerStep();

@@ -65,19 +65,16 @@ function directory(bytes: Buffer, count: number, path: string): ZipEntry[] {
     if (at + 46 > bytes.length || bytes.readUInt32LE(at) !== signatures.central) {
       throw damaged(path, "its directory is damaged");
     }
-    const [nameLength, extraLength, commentLength] = [28, 30, 32].map((offset) =>
-      bytes.readUInt16LE(at + offset),
-    );
-    const name = bytes.subarray(at + 46, at + 46 + (nameLength ?? 0)).toString("utf8");
+    const nameEnd = at + 46 + bytes.readUInt16LE(at + 28);
+    const extraEnd = nameEnd + bytes.readUInt16LE(at + 30);
+    const commentLength = bytes.readUInt16LE(at + 32);
+    const name = bytes.subarray(at + 46, nameEnd).toString("utf8");
     const isEncrypted = (bytes.readUInt16LE(at + 8) & 1) === 1;
     if (isEncrypted) throw damaged(path, `${name} is encrypted`);
-    const extra = bytes.subarray(
-      at + 46 + (nameLength ?? 0),
-      at + 46 + (nameLength ?? 0) + (extraLength ?? 0),
-    );
+    const extra = bytes.subarray(nameEnd, extraEnd);
     const [method, sum] = [bytes.readUInt16LE(at + 10), bytes.readUInt32LE(at + 16)];
     entries.push({ name, method, sum, ...sizes(bytes, at, extra) });
-    at += 46 + (nameLength ?? 0) + (extraLength ?? 0) + (commentLength ?? 0);
+    at = extraEnd + commentLength;
   }
   return entries.filter(({ name }) => !name.endsWith("/"));
 }

@@ -11,6 +11,7 @@ import {
   lowerGraph,
   portable,
   printGraph,
+  Subgraph,
 } from "../../graph-builder/index.ts";
 import { appendScan } from "../../graph-builder/scan.ts";
 import { normal } from "../support/random-tensor.ts";
@@ -64,4 +65,18 @@ test("the body of a Scan is printed with the names of what it reads around it", 
   const text = printGraph(recurrence());
   expect(text).toContain("body = step (float[3, 2] state_0, float[3, 2] element_0) =>");
   expect(text).toContain("MatMul (state_0, W)");
+});
+
+test("a Scan whose list of axes or directions lacks an entry is refused", () => {
+  const g: Builder = createBuilder(new Graph("pair"));
+  const [X, Y] = [g.input("X", "float", [3, 2]), g.input("Y", "float", [3, 2])];
+  const b = createBuilder(new Graph("step"));
+  b.output(b.Add(b.input("x", "float", [2]), b.input("y", "float", [2])), "sum");
+  const attributes = { body: new Subgraph(b.graph, 0), num_scan_inputs: 2 };
+  expect(() => g.Scan(X, Y, { ...attributes, scan_input_directions: [1] })).toThrow(
+    "scan_input_directions needs one entry for each sequence: 2, not 1",
+  );
+  expect(() => g.Scan(X, Y, { ...attributes, scan_output_axes: [0, 0] })).toThrow(
+    "scan_output_axes needs one entry for each sequence: 1, not 2",
+  );
 });

@@ -1,5 +1,6 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { decodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { floatData, toOrtTensor } from "../../runtime/device/tensors.ts";
 import {
@@ -72,10 +73,7 @@ export class BranchGradients {
   async norms({ images, labels }: Examples, alpha: Float32Array, beta: number): Promise<Float32Array> {
     const batch = labels.length;
     const blocks = alpha.length;
-    const alphas = Float32Array.from(
-      { length: blocks * batch },
-      (_, i) => alpha[Math.floor(i / batch)] ?? 0.5,
-    );
+    const alphas = Float32Array.from({ length: blocks * batch }, (_, i) => at(alpha, Math.floor(i / batch)));
     const outputs = await this.#session.run(
       {
         ...this.#weights,

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { at } from "../../../graph-builder/at.ts";
 import type { LabelledImages } from "../../data/types.ts";
 
 /**
@@ -11,7 +12,7 @@ export function datasetDigest({ images, labels }: LabelledImages): string {
   const pixels = images.length / labels.length;
   const record = new Uint8Array(labels.BYTES_PER_ELEMENT + pixels);
   for (let i = 0; i < labels.length; i++) {
-    const label = labels[i] ?? 0;
+    const label = at(labels, i);
     record[0] = label & 255;
     if (labels.BYTES_PER_ELEMENT === 2) record[1] = label >> 8;
     record.set(images.subarray(i * pixels, (i + 1) * pixels), labels.BYTES_PER_ELEMENT);

@@ -31,19 +31,20 @@ export const scanGradient: GradientRule<"Scan"> = (g, back) => {
   const results = graph.outputs.slice(states.length);
   const made = floating(results);
   const [carried, read, shared] = [floating(states), floating(sequences), floating(captured)];
-  const zeros = (value: Value) => g.ConstantOfShape(g.Shape(value), { value: tensorOf(value.elemType, [0]) });
+  const zerosLike = (value: Value) =>
+    g.ConstantOfShape(g.Shape(value), { value: tensorOf(value.elemType, [0]) });
   const gradients = made.map((i) => front(g, dO(states.length + i), axisOf(back, "scan_output_axes", i)));
-  const reversed = (direction: number | undefined) => 1 - (direction ?? 0);
+  const reversed = (directions: readonly number[], i: number) => 1 - at(directions, i);
   const loop = appendScan(g, {
-    states: [...carried.map(dO), ...shared.map((i) => zeros(at(captured, i)))],
+    states: [...carried.map(dO), ...shared.map((i) => zerosLike(at(captured, i)))],
     sequences: [...before, ...sequences, ...gradients],
     captured,
     inputDirections: [
       ...before.map(() => 1),
-      ...sequences.map((_, i) => reversed(inputDirections[i])),
-      ...made.map((i) => reversed(outputDirections[i])),
+      ...sequences.map((_, i) => reversed(inputDirections, i)),
+      ...made.map((i) => reversed(outputDirections, i)),
     ],
-    outputDirections: read.map((i) => reversed(inputDirections[i])),
+    outputDirections: read.map((i) => reversed(inputDirections, i)),
     step: (b, given) => {
       const own = given.elements.slice(0, states.length + sequences.length);
       const inputs = [...own, ...given.captured];
@@ -95,9 +96,13 @@ function partsOf(g: Builder, back: Backward<"Scan">): ScanParts {
       .slice(count, listed)
       .map((value, i) => front(g, value, axisOf(back, "scan_input_axes", i))),
     captured: all.slice(listed),
-    inputDirections: attributes.scan_input_directions ?? [],
-    outputDirections: attributes.scan_output_directions ?? [],
+    inputDirections: attributes.scan_input_directions ?? zeros(attributes.num_scan_inputs),
+    outputDirections: attributes.scan_output_directions ?? zeros(node.outputs.length - count),
   };
+}
+
+function zeros(count: number): readonly number[] {
+  return Array.from({ length: count }, () => 0);
 }
 
 /** The states before every step, as sequences in the order of the steps. */
@@ -107,7 +112,7 @@ function statesBefore(g: Builder, back: Backward<"Scan">, parts: ScanParts): rea
     states,
     sequences,
     captured,
-    inputDirections: sequences.map((_, i) => inputDirections[i] ?? 0),
+    inputDirections,
     step: (b, given) => ({
       states: appendStep(b, back, [...given.states, ...given.elements, ...given.captured]).slice(
         0,
@@ -132,13 +137,14 @@ function floating(values: readonly Value[]): number[] {
   return values.flatMap(({ elemType }, i) => (/float|double/.test(elemType) ? [i] : []));
 }
 
-/** The axis of steps of a sequence; undefined where it is the first. */
+/** The axis of steps of a sequence: the first one where the node does not say it. */
 function axisOf(
   { attributes }: Backward<"Scan">,
   kind: "scan_input_axes" | "scan_output_axes",
   index: number,
 ): number {
-  return attributes[kind]?.[index] ?? 0;
+  const axes = attributes[kind];
+  return axes === undefined ? 0 : at(axes, index);
 }
 
 /** A value with one of its axes moved to the front. */

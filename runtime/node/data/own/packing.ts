@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile, rm, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { errorCode, reasonOf } from "../../../../artifacts/read-file.ts";
+import { at } from "../../../../graph-builder/at.ts";
 import { UserError } from "../../../../graph-builder/errors.ts";
 import { type ImageSize, pixelsOf } from "../../../data/types.ts";
 import { shrinkCache } from "../../cache-folder.ts";
@@ -228,7 +229,7 @@ class Packing {
         if (!(await this.#first(i))) later.push(i);
       });
       const background = this.#options.background ?? this.#meanColour();
-      await forEachAtOnce(later.length, atOnce, (i) => this.#second(later[i] ?? 0, background));
+      await forEachAtOnce(later.length, atOnce, (i) => this.#second(at(later, i), background));
       return { begun, background, pictures: this.#packed };
     } finally {
       sharp.concurrency(threads);
