@@ -69,14 +69,7 @@ describe("verify", () => {
   test("ends with 1 where the model is not the checkpoint's", async () => {
     const model = decodeModel(readFileSync(join(folder, "model.onnx")));
     const graph = rewriteGraph(model.graph, (node, inputs, g) =>
-      node.opType === "Gemm"
-        ? [
-            g.Mul(
-              g.Gemm(...(inputs as Parameters<typeof g.Gemm>), node.attributes as never) as never,
-              g.constant(floats(1.01)),
-            ),
-          ]
-        : undefined,
+      node.opType === "Gemm" ? [g.Mul(g.copy(node, inputs).output(0), g.constant(floats(1.01)))] : undefined,
     );
     writeFileSync(join(folder, "altered.onnx"), encodeModel({ ...model, graph }));
     const { code, stdout } = await verify("altered.onnx", "--run", "run");

@@ -1,4 +1,4 @@
-import type { Builder, Value } from "../../graph-builder/index.ts";
+import { type Builder, floats, type Value } from "../../graph-builder/index.ts";
 import { gradientCases } from "./gradient-cases.ts";
 import { type Input, integers, normal } from "./random-tensor.ts";
 
@@ -82,9 +82,7 @@ const more: readonly ShapeCase[] = [
     g.OneHot(i, g.int64([3]), g.float([0, 1])),
     g.OneHot(i, g.int64([3]), g.float([0, 1]), { axis: 0 }),
   ]),
-  of("ConstantOfShape", matrix, (g, { X }) =>
-    g.ConstantOfShape(g.Shape(X), { value: g.float([1]).constant as never }),
-  ),
+  of("ConstantOfShape", matrix, (g, { X }) => g.ConstantOfShape(g.Shape(X), { value: floats([1]) })),
   of("ScatterElements", { X: normal([3, 4]) }, (g, { X }) =>
     g.ScatterElements(X, g.constant(integers([0, 2], [1, 2]).tensor), g.float([5, 6], [1, 2])),
   ),

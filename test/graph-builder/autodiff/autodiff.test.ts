@@ -227,6 +227,7 @@ describe("what has no gradient is refused with the node's path", () => {
   test.each(none)("%s", (opType) => {
     const g = builder();
     const x = g.input("x", "float", []);
+    // the builder makes no node whose inputs its operator refuses, so the types are set aside here
     const node = new Node(opType, "stage1/odd_0", [x], {} as never, [x.type]) as unknown as Node;
     g.graph.nodes.push(node);
     expect(() => appendGradients(g, node.output(0), [x])).toThrow(

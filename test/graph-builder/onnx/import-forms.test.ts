@@ -35,7 +35,7 @@ function decoded(
     valueInfo: [...valueInfo],
   };
   const proto = { irVersion: 8, opsetImport: [{ domain: "", version: opset }], graph };
-  return decodeModel(onnx.ModelProto.encode(proto as never).finish()).graph;
+  return decodeModel(onnx.ModelProto.encode(onnx.ModelProto.fromObject(proto)).finish()).graph;
 }
 
 const constant = (output: string, attribute: object): Node => ({
