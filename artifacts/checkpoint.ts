@@ -3,8 +3,8 @@ import { UserError } from "../graph-builder/errors.ts";
 import { type NumericType, Tensor, type TensorData } from "../graph-builder/tensor.ts";
 import { xxh32 } from "./checksum.ts";
 import { FlatBufferError, FlatBufferTable } from "./flatbuffer.ts";
+import { CHECKPOINT_IDENTIFIER } from "./is-checkpoint.ts";
 
-const IDENTIFIER = "ODTC";
 const VERSION = 2;
 const GROUP = "group0";
 
@@ -81,7 +81,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   builder.prep(8, 8);
   builder.addInt32(0);
   builder.addInt32(CHECKSUM_MARK);
-  builder.finish(root, IDENTIFIER);
+  builder.finish(root, CHECKPOINT_IDENTIFIER);
   const bytes = builder.asUint8Array();
   new DataView(bytes.buffer, bytes.byteOffset).setUint32(12, checksum(bytes), true);
   return bytes;
@@ -208,7 +208,7 @@ function sorted<T>(map: ReadonlyMap<string, T>): (readonly [string, T])[] {
 }
 
 function readCheckpoint(bytes: Uint8Array): Checkpoint {
-  const root = FlatBufferTable.root(bytes, IDENTIFIER);
+  const root = FlatBufferTable.root(bytes, CHECKPOINT_IDENTIFIER);
   const header = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const marked = bytes.length >= HEADER_SIZE && header.getUint32(8, true) === CHECKSUM_MARK;
   if (marked && header.getUint32(12, true) !== checksum(bytes)) {

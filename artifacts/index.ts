@@ -19,6 +19,7 @@ export {
 export { type EpochModels, epochModels } from "./epoch-model.ts";
 export * from "./generate.ts";
 export * from "./initial-checkpoint.ts";
+export { isCheckpoint } from "./is-checkpoint.ts";
 export { type JsonSource, parseJson, parseValue } from "./json.ts";
 export * from "./losses.ts";
 export * from "./manifest.ts";

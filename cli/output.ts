@@ -1,7 +1,8 @@
-import { realpath, stat } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { artifactFiles } from "../artifacts/index.ts";
 import { UserError } from "../graph-builder/errors.ts";
+import { isThere } from "../runtime/node/files.ts";
 import { expectWritable } from "../runtime/node/index.ts";
 import { runOwning } from "../runtime/node/run/run-directory.ts";
 
@@ -18,7 +19,7 @@ export async function expectOutputFile(out: string, ...sources: readonly string[
   await refuseRunFile(out);
   const folder = dirname(path);
   const isArtifact = ["manifest.json", ...Object.values(artifactFiles)].includes(basename(path));
-  if (isArtifact && (await exists(join(folder, "manifest.json"))))
+  if (isArtifact && (await isThere(join(folder, "manifest.json"))))
     throw replaces(out, "a file of training artifacts");
 }
 
@@ -51,11 +52,4 @@ function replaces(out: string, what: string): UserError {
 /** A path without links; the path itself where nothing is there. */
 async function realPath(path: string): Promise<string> {
   return realpath(path).catch(() => resolve(path));
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,5 +1,11 @@
 import { basename, dirname, join } from "node:path";
-import { artifactFiles, decodeCheckpoint, readFileBytes, restoreModel } from "../../artifacts/index.ts";
+import {
+  artifactFiles,
+  decodeCheckpoint,
+  isCheckpoint,
+  readFileBytes,
+  restoreModel,
+} from "../../artifacts/index.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import type { CheckpointKind } from "../../runtime/index.ts";
 import { isFolder } from "../../runtime/node/files.ts";
@@ -93,9 +99,4 @@ async function configBeside(model: string): Promise<MeasuredModel["run"]> {
   return basename(model) === "model.onnx" && (await isRun(path))
     ? (await openAnyRun(path)).config
     : undefined;
-}
-
-/** A FlatBuffer file has its identifier in bytes 4 to 7. */
-function isCheckpoint(bytes: Uint8Array): boolean {
-  return new TextDecoder().decode(bytes.subarray(4, 8)) === "ODTC";
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type Checkpoint, countIn, type Manifest, restoreModel } from "../../artifacts/index.ts";
 import type { ModelBytes, TrainingArtifacts } from "../../artifacts/manifest.ts";
-import { UserError, withMetadata } from "../../graph-builder/index.ts";
+import { withMetadata } from "../../graph-builder/index.ts";
 import { describeData } from "../../runtime/data/dataset.ts";
 import {
   type ClassificationRecord,
@@ -10,7 +10,8 @@ import {
   freezeEvalModel,
 } from "../../runtime/index.ts";
 import { readTrainingModels } from "../../runtime/node/index.ts";
-import { freeRunPath, isRun, RunDirectory, type RunFormat } from "../../runtime/node/run/run-directory.ts";
+import { createFreeRun } from "../../runtime/node/run/free-run.ts";
+import { isRun, RunDirectory, type RunFormat } from "../../runtime/node/run/run-directory.ts";
 import { readJsonObject } from "../../runtime/node/run/schema.ts";
 import { inOneProcess } from "../../shakenet/node/reproducing.ts";
 import { withoutPlace } from "../../shakenet/node/run-config.ts";
@@ -28,22 +29,17 @@ const format: RunFormat<ModelConfig, Manifest, ClassificationRecord> = {
   recordOf: classificationRecordIn,
 };
 
-/** Makes the folder of a new run. Throws UserError where the path is taken or cannot be written. */
+/**
+ * Makes the folder of a new run; without a path it is `runs/<model>-<data>-s<seed>`, with a number appended
+ * where that is taken. Throws UserError where the path is taken or cannot be written.
+ */
 export async function createModelRun(
   path: string | undefined,
   config: ModelConfig,
   artifacts: TrainingArtifacts,
 ): Promise<ModelRun> {
   if (path !== undefined) return RunDirectory.create(format, path, config, artifacts);
-  for (;;) {
-    const free = await freeRunPath(`${config.model}-${dataSlug(config)}-s${config.seed}`);
-    try {
-      return await RunDirectory.create(format, free, config, artifacts);
-    } catch (error) {
-      // another process has just made a run of this name
-      if (!(error instanceof UserError && error.code === "run-exists")) throw error;
-    }
-  }
+  return createFreeRun(format, `${config.model}-${dataSlug(config)}-s${config.seed}`, config, artifacts);
 }
 
 /** The run of a folder where it is one of a model that came from a file, else undefined. */

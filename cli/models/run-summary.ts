@@ -76,3 +76,10 @@ export function differingSettings(
     .map((name) => ({ name, values: runs.map(({ settings }) => settings[name]) }))
     .filter(({ values }) => new Set(values.map((value) => JSON.stringify(value))).size > 1);
 }
+
+/** A setting for people: a dash where a run does not have it, and a list without commas. */
+export function settingText(value: unknown): string {
+  if (value === undefined) return "–";
+  if (Array.isArray(value)) return value.join(" ");
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}

@@ -1,6 +1,12 @@
 import { kebabCase } from "../../runtime/node/run/schema.ts";
 import { formatSeconds } from "../format.ts";
-import { bestAccuracy, differingSettings, type RunSummary, secondsOf } from "../models/run-summary.ts";
+import {
+  bestAccuracy,
+  differingSettings,
+  type RunSummary,
+  secondsOf,
+  settingText,
+} from "../models/run-summary.ts";
 import { type Html, html } from "./html.ts";
 import { type ChartLine, legendOf, lineChart } from "./line-chart.ts";
 import { fixed } from "./numbers.ts";
@@ -60,7 +66,7 @@ function settings(runs: readonly RunSummary[]): Html {
     return html`<section class="card"><h2>Settings</h2><p>The settings of these runs are the same.</p></section>`;
   const rows = differing.map(
     ({ name, values }) =>
-      html`<tr><th scope="row">${kebabCase(name)}</th>${values.map((value) => html`<td class="name">${textOf(value)}</td>`)}</tr>`,
+      html`<tr><th scope="row">${kebabCase(name)}</th>${values.map((value) => html`<td class="name">${settingText(value)}</td>`)}</tr>`,
   );
   const heads = runs.map(
     ({ path }, i) => html`<th class="name"><i class="key" style="background:${colourOf(i)}"></i>${path}</th>`,
@@ -70,10 +76,4 @@ function settings(runs: readonly RunSummary[]): Html {
 
 function colourOf(i: number): string {
   return `var(--run${(i % COLOURS) + 1})`;
-}
-
-function textOf(value: unknown): string {
-  if (value === undefined) return "–";
-  if (Array.isArray(value)) return value.join(" ");
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

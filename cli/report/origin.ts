@@ -1,9 +1,9 @@
-import { access } from "node:fs/promises";
 import { arch, cpus, platform, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { parseJson } from "../../artifacts/json.ts";
 import { readFileBytes } from "../../artifacts/read-file.ts";
+import { isThere } from "../../runtime/node/files.ts";
 import type { AnyRun } from "../models/any-run.ts";
 
 const originSchema = z.object({
@@ -27,11 +27,8 @@ const FILE = "origin.json";
 
 /** Keeps in the folder of a run which command and machine began it. A run that is resumed has it already. */
 export async function keepOrigin(run: Pick<AnyRun, "path" | "write">, command: string): Promise<void> {
-  const isKept = await access(join(run.path, FILE)).then(
-    () => true,
-    () => false,
-  );
-  if (!isKept) await run.write(FILE, `${JSON.stringify(originOf(command), null, 2)}\n`);
+  if (await isThere(join(run.path, FILE))) return;
+  await run.write(FILE, `${JSON.stringify(originOf(command), null, 2)}\n`);
 }
 
 function originOf(command: string): Origin {

@@ -1,7 +1,7 @@
-import { readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { readdir, rename, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { refusal } from "../../artifacts/read-file.ts";
-import { flushFolder, makeFolderAtomic, removeTemporaryFiles, writeFileAtomic } from "./files.ts";
+import { flushFolder, isThere, makeFolderAtomic, removeTemporaryFiles, writeFileAtomic } from "./files.ts";
 import { withLock } from "./lock.ts";
 
 /** The file that says what the others are; it is moved to its place last. */
@@ -43,16 +43,16 @@ export async function replaceFiles(
  * written, stays as it is.
  */
 export async function endReplacement(folder: string): Promise<void> {
-  if (!(await exists(join(folder, STAGED)))) return;
+  if (!(await isThere(join(folder, STAGED)))) return;
   await withLock(join(folder, LOCK), folder, {}, () => moveStaged(folder)).catch(() => {});
 }
 
 /** The place of a file of a folder whose files are replaced as one; undefined where there is none. */
 export async function fileOf(folder: string, name: string): Promise<string | undefined> {
   const [staged, own] = [join(folder, STAGED, name), join(folder, name)];
-  if (await exists(staged)) return staged;
-  const isRemoved = await exists(`${staged}${REMOVED}`);
-  return !isRemoved && (await exists(own)) ? own : undefined;
+  if (await isThere(staged)) return staged;
+  const isRemoved = await isThere(`${staged}${REMOVED}`);
+  return !isRemoved && (await isThere(own)) ? own : undefined;
 }
 
 /** Moves staged files to their places: those to remove first, the manifest last. */
@@ -78,11 +78,4 @@ async function moveStaged(folder: string): Promise<void> {
 
 function isRemoval(name: string): boolean {
   return name.endsWith(REMOVED);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -27,6 +27,14 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
   await flushFolder(folder);
 }
 
+/** Whether something is at a path, after all links, that this process can look at. */
+export async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** Whether a folder, or a link to one, is at a path that this process can look at. */
 export async function isFolder(path: string): Promise<boolean> {
   return stat(path).then(

@@ -1,10 +1,10 @@
-import { UserError } from "../../graph-builder/errors.ts";
 import type { InputSizes } from "../../graph-builder/index.ts";
 import { type ClassificationRecord, classificationRecordIn } from "../../runtime/data/classification-task.ts";
 import type { Link } from "../../runtime/index.ts";
 import { type Engine, openEngine, trainingSources } from "../../runtime/node/run/engine.ts";
 import { expectTrainable } from "../../runtime/node/run/engine-settings.ts";
-import { freeRunPath, RunDirectory, type RunFormat } from "../../runtime/node/run/run-directory.ts";
+import { createFreeRun } from "../../runtime/node/run/free-run.ts";
+import { RunDirectory, type RunFormat } from "../../runtime/node/run/run-directory.ts";
 import { fuseArtifacts, unfuseCheckpoint } from "../fusing.ts";
 import { imageShapeOf, networkSlug } from "../network.ts";
 import type { Provenance } from "../provenance.ts";
@@ -22,13 +22,18 @@ const format: RunFormat<RunConfig, ShakeNetManifest, ClassificationRecord> = {
   recordOf: classificationRecordIn,
 };
 
-/** Makes the folder of a new run. Throws UserError where the path is taken or cannot be written. */
+/**
+ * Makes the folder of a new run; without a path it is `runs/<network>-<data>-s<seed>`, with a number appended
+ * where that is taken. Throws UserError where the path is taken or cannot be written.
+ */
 export function createRun(
-  path: string,
+  path: string | undefined,
   config: RunConfig,
   artifacts: ShakeNetArtifacts,
 ): Promise<ShakeNetRun> {
-  return RunDirectory.create(format, path, config, artifacts);
+  if (path !== undefined) return RunDirectory.create(format, path, config, artifacts);
+  const name = `${networkSlug(config)}-${dataSlug(config)}-s${config.seed}`;
+  return createFreeRun(format, name, config, artifacts);
 }
 
 /** Opens the folder of a run. Throws UserError where it is none, or is damaged. */
@@ -42,22 +47,6 @@ export function openRun(path: string): Promise<ShakeNetRun> {
  */
 export function runAround(checkpoint: string): Promise<ShakeNetRun | undefined> {
   return RunDirectory.around(format, checkpoint);
-}
-
-/**
- * Makes the folder of a new run: `runs/<network>-<data>-s<seed>`, with a number appended where it is taken.
- * Throws UserError where it cannot be written.
- */
-export async function createFreeRun(config: RunConfig, artifacts: ShakeNetArtifacts): Promise<ShakeNetRun> {
-  for (;;) {
-    const path = await freeRunPath(`${networkSlug(config)}-${dataSlug(config)}-s${config.seed}`);
-    try {
-      return await createRun(path, config, artifacts);
-    } catch (error) {
-      // another process has just made a run of this name
-      if (!(error instanceof UserError && error.code === "run-exists")) throw error;
-    }
-  }
 }
 
 /** The provenance of a model that is exported from a run. */
@@ -85,8 +74,9 @@ export interface ShakeNetEngine extends Engine {
 }
 
 /**
- * Opens the engine that a run asks for, with the link to its other ranks; ONNX Runtime's own training session gets fused artifacts.
- * Throws UserError where the settings do not go together, or this machine lacks the device.
+ * Opens the engine that a run asks for, with the link to its other ranks. ONNX Runtime's own training session
+ * gets fused artifacts. Throws UserError where the settings do not go together, or this machine lacks the
+ * device.
  */
 export async function openShakeNetEngine(
   config: RunConfig,

@@ -1,3 +1,4 @@
+import { isCheckpoint } from "../../artifacts/is-checkpoint.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { decodeOutline, type Outline } from "../../graph-builder/onnx/outline.ts";
 import { feedingIn, type PictureFeeding } from "../../runtime/data/picture-input.ts";
@@ -102,8 +103,4 @@ function branchesIn(
 ): Pick<Model, "shakeable"> & { blocks?: number | undefined } {
   const [, blocks] = inputs["alpha"]?.match(/^float\[(\d+)\]$/) ?? [];
   return blocks === undefined ? {} : { blocks: Number(blocks), shakeable: async () => bytes };
-}
-
-function isCheckpoint(bytes: Uint8Array): boolean {
-  return new TextDecoder("latin1").decode(bytes.subarray(4, 8)) === "ODTC";
 }

@@ -1,5 +1,6 @@
 import { at } from "../../../graph-builder/at.ts";
 import type { OwnPictures } from "../../../runtime/node/index.ts";
+import { html } from "../../report/html.ts";
 
 /** The most pictures of a class, and the most classes, on a contact sheet. */
 const [mostPictures, mostClasses] = [12, 60];
@@ -38,9 +39,10 @@ export async function drawContactSheet(own: OwnPictures): Promise<Uint8Array> {
   const names = classes.map((label, row) => {
     const count = own.split().filter((picture) => picture.label === label).length;
     const y = gap + row * rowHeight + nameHeight - 6;
-    return `<text x="${gap}" y="${y}">${escaped(label)}: ${count}</text>`;
+    return html`<text x="${gap}" y="${y}">${label}: ${count}</text>`;
   });
-  const text = `<svg xmlns="http://www.w3.org/2000/svg" width="${sheet.width}" height="${sheet.height}" font-family="sans-serif" font-size="13" fill="#222">${names.join("")}</svg>`;
+  const { text } =
+    html`<svg xmlns="http://www.w3.org/2000/svg" width="${sheet.width}" height="${sheet.height}" font-family="sans-serif" font-size="13" fill="#222">${names}</svg>`;
   return sharp({ create: { ...sheet, channels: 3, background: "white" } })
     .composite([...tiles, { input: Buffer.from(text), left: 0, top: 0 }])
     .png()
@@ -49,11 +51,4 @@ export async function drawContactSheet(own: OwnPictures): Promise<Uint8Array> {
 
 function interleaved(planes: Uint8Array, area: number): Uint8Array {
   return Uint8Array.from(planes, (_, i) => at(planes, (i % 3) * area + Math.floor(i / 3)));
-}
-
-/** A text inside XML, which has no control characters. */
-function escaped(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
-  const plain = text.replace(/[\u0000-\u001f\u007f]/g, " ");
-  return plain.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }

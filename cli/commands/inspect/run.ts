@@ -1,6 +1,5 @@
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { artifactFiles, decodeCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
+import { artifactFiles, decodeCheckpoint, isCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
 import {
   createModel,
   decodeModel,
@@ -14,7 +13,7 @@ import {
   UserError,
 } from "../../../graph-builder/index.ts";
 import { type DeviceName, graphOnDevice } from "../../../runtime/index.ts";
-import { isFolder } from "../../../runtime/node/files.ts";
+import { isFolder, isThere } from "../../../runtime/node/files.ts";
 import { openDevice, readExternalData } from "../../../runtime/node/index.ts";
 import { isRun } from "../../../runtime/node/run/run-directory.ts";
 import { shakeNetFunctions } from "../../../shakenet/functions.ts";
@@ -67,13 +66,8 @@ async function inspect(path: string): Promise<Report> {
       ? inspectCheckpoint(decodeCheckpoint(bytes, path))
       : await inspectModelFile(bytes, path);
   }
-  const has = (name: string) =>
-    stat(join(path, name)).then(
-      () => true,
-      () => false,
-    );
   if (await isRun(path)) return inspectRun((await findModelRun(path)) ?? (await openRun(path)));
-  if (await has(artifactFiles.trainingModel)) return inspectArtifacts(path, inspect);
+  if (await isThere(join(path, artifactFiles.trainingModel))) return inspectArtifacts(path, inspect);
   throw new UserError(`${path} is neither the folder of a run nor one that build-graph wrote.`, {
     code: "run-missing",
   });
@@ -95,9 +89,4 @@ function valueOrRefusal<T>(read: () => T): T | UserError {
     if (error instanceof UserError) return error;
     throw error;
   }
-}
-
-/** A FlatBuffer file has its identifier in bytes 4 to 7. */
-function isCheckpoint(bytes: Uint8Array): boolean {
-  return new TextDecoder().decode(bytes.subarray(4, 8)) === "ODTC";
 }

@@ -1,6 +1,12 @@
 import { kebabCase } from "../../../runtime/node/run/schema.ts";
 import { formatSeconds, formatTable } from "../../format.ts";
-import { bestAccuracy, differingSettings, type RunSummary, secondsOf } from "../../models/run-summary.ts";
+import {
+  bestAccuracy,
+  differingSettings,
+  type RunSummary,
+  secondsOf,
+  settingText,
+} from "../../models/run-summary.ts";
 
 /** The runs as a table, with a sentence for each that is damaged. */
 export function describeList(runs: readonly RunSummary[]): string {
@@ -32,7 +38,7 @@ export function describeComparison(runs: readonly RunSummary[]): string {
   const names = runs.map(({ path }) => path);
   const differing = differingSettings(runs).map(({ name, values }) => [
     kebabCase(name),
-    ...values.map(textOf),
+    ...values.map(settingText),
   ]);
   const settings =
     differing.length > 0
@@ -75,10 +81,4 @@ export function sparkline(
 function percent(value: number | undefined): string {
   if (value === undefined) return "";
   return Number.isFinite(value) ? `${value.toFixed(2)} %` : "not a number";
-}
-
-function textOf(value: unknown): string {
-  if (value === undefined) return "–";
-  if (Array.isArray(value)) return value.join(" ");
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

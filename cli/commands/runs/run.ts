@@ -1,6 +1,7 @@
-import { readdir, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../../../graph-builder/errors.ts";
+import { isThere } from "../../../runtime/node/files.ts";
 import { writeFileAtomic } from "../../../runtime/node/index.ts";
 import { isRun } from "../../../runtime/node/run/run-directory.ts";
 import {
@@ -59,12 +60,10 @@ const DEPTH = 3;
 async function runsIn(folder: string): Promise<readonly string[]> {
   const found = await find(folder, DEPTH);
   if (found.length > 0) return found;
-  const isThere = await stat(folder).then(
-    () => true,
-    () => false,
-  );
   throw new UserError(
-    isThere ? `${folder} holds no run: shake train makes one.` : `There is no folder ${folder}.`,
+    (await isThere(folder))
+      ? `${folder} holds no run: shake train makes one.`
+      : `There is no folder ${folder}.`,
     { code: "run-missing", details: { path: folder } },
   );
 }

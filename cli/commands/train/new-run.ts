@@ -21,7 +21,7 @@ import {
   type ShakeNetArtifacts,
 } from "../../../shakenet/index.ts";
 import { withRecipe } from "../../../shakenet/node/recipes.ts";
-import { createFreeRun, createRun } from "../../../shakenet/node/run.ts";
+import { createRun } from "../../../shakenet/node/run.ts";
 import {
   artifactSettings,
   compiledSettings,
@@ -130,10 +130,7 @@ interface Plan {
 }
 
 function newShakeNet({ config, artifacts }: Plan, path: string | undefined, data: OpenedData): PreparedRun {
-  const openDirectory = (checkpoint: Uint8Array) => {
-    const complete = { ...artifacts, checkpoint };
-    return path === undefined ? createFreeRun(config, complete) : createRun(path, config, complete);
-  };
+  const openDirectory = (checkpoint: Uint8Array) => createRun(path, config, { ...artifacts, checkpoint });
   return { ...shakeNetSubject(config, artifacts), data, openDirectory, where: path ?? "the new run" };
 }
 

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
-import { access, mkdtemp, open, readdir, readFile, realpath, rm, symlink } from "node:fs/promises";
+import { mkdtemp, open, readdir, readFile, realpath, rm, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { UserError } from "../../../graph-builder/errors.ts";
-import { writeFileAtomic } from "../files.ts";
+import { isThere, writeFileAtomic } from "../files.ts";
 import { Wheel } from "./wheel.ts";
 
 /** The two libraries that ONNX Runtime loads CUDA's kernels from; npm's package leaves them out. */
@@ -215,7 +215,7 @@ export async function cudaState(
     cudaLibraries.map(async ({ file }) => [file, await firstWith(file, folders)] as const),
   );
   const missing = await Promise.all(
-    providerLibraries.map(async (name) => ((await exists(join(runtime.folder, name))) ? [] : [name])),
+    providerLibraries.map(async (name) => ((await isThere(join(runtime.folder, name))) ? [] : [name])),
   );
   return {
     driver: await driverVersion(),
@@ -229,7 +229,7 @@ export async function libraryFolders(packages: string): Promise<string[]> {
   const root = join(packages, "nvidia");
   const names = await readdir(root).catch(() => []);
   const folders = names.map((name) => join(root, name, "lib"));
-  const found = await Promise.all(folders.map(async (folder) => ((await exists(folder)) ? [folder] : [])));
+  const found = await Promise.all(folders.map(async (folder) => ((await isThere(folder)) ? [folder] : [])));
   return found.flat();
 }
 
@@ -245,7 +245,7 @@ async function firstWith(file: string, folders: readonly string[]): Promise<stri
   for (const folder of folders) {
     const path = join(folder, file);
     // beside the provider it is a link to where it is
-    if (await exists(path)) return dirname(await realpath(path));
+    if (await isThere(path)) return dirname(await realpath(path));
   }
   return undefined;
 }
@@ -260,13 +260,6 @@ async function driverVersion(): Promise<string | undefined> {
     const { code, output } = await runProgram("nvidia-smi", query).catch(() => ({ code: 1, output: "" }));
     return code === 0 ? output.split("\n")[0]?.trim() : undefined;
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 async function runPip(python: string, args: readonly string[], signal?: AbortSignal): Promise<void> {

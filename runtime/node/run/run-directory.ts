@@ -1,4 +1,4 @@
-import { access, readdir, realpath, rename, rm } from "node:fs/promises";
+import { readdir, realpath, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import {
   type ArtifactBytes,
@@ -13,7 +13,7 @@ import { UserError } from "../../../graph-builder/errors.ts";
 import type { Divergence } from "../../loop/diverged-error.ts";
 import type { CheckpointKind } from "../../loop/events.ts";
 import type { CheckpointStore } from "../../loop/train.ts";
-import { makeFolder, makeFolderAtomic, removeTemporaryFiles, writeFileAtomic } from "../files.ts";
+import { isThere, makeFolder, makeFolderAtomic, removeTemporaryFiles, writeFileAtomic } from "../files.ts";
 import { readManifest, readTrainingModels, writeTrainingModels } from "../folder.ts";
 import { FileLock, isLocked } from "../lock.ts";
 import { readJsonObject } from "./schema.ts";
@@ -97,7 +97,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
    */
   static async expectFree(path: string): Promise<void> {
     const names = await readdir(path).catch(() => undefined);
-    if (names ? names.length > 0 : await exists(path)) throw taken(path);
+    if (names ? names.length > 0 : await isThere(path)) throw taken(path);
   }
 
   /** Opens a run that exists. Throws UserError where there is none, or its settings are damaged. */
@@ -106,7 +106,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     path: string,
   ): Promise<RunDirectory<C, M, L>> {
     const file = join(path, files.config);
-    if (!(await exists(file))) {
+    if (!(await isThere(file))) {
       throw new UserError(`${path} is not the folder of a run: it has no ${files.config}.`, {
         code: "run-missing",
         details: { path },
@@ -266,14 +266,14 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
 
   async #isTableOld(): Promise<boolean> {
     const path = join(this.path, files.table);
-    if (!(await exists(path))) return this.#records.length > 0;
+    if (!(await isThere(path))) return this.#records.length > 0;
     return new TextDecoder().decode(await readFileBytes(path)) !== tableOf(this.#records);
   }
 
   /** The epochs in metrics.jsonl. */
   async records(): Promise<Line[]> {
     const path = join(this.path, files.metrics);
-    if (!(await exists(path))) return [];
+    if (!(await isThere(path))) return [];
     const text = new TextDecoder().decode(await readFileBytes(path)).trim();
     return text.split("\n").map((line, i) => this.#format.recordOf(line, `Line ${i + 1} of ${path}`));
   }
@@ -286,7 +286,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
 
   /** Whether the run diverged since it was begun or resumed. */
   isDiverged(): Promise<boolean> {
-    return exists(join(this.path, files.divergence));
+    return isThere(join(this.path, files.divergence));
   }
 
   /** Whether a living process trains the run. */
@@ -336,7 +336,7 @@ export async function runOfCheckpoint(path: string): Promise<string | undefined>
 
 /** Whether a folder is the folder of a run. */
 export function isRun(path: string): Promise<boolean> {
-  return exists(join(path, files.config));
+  return isThere(join(path, files.config));
 }
 
 /**
@@ -363,18 +363,8 @@ export interface FinishedRun {
 /** The run in a folder, undefined where it holds none that has ended. */
 export async function finishedRun(path: string): Promise<FinishedRun | undefined> {
   const [model, checkpoint] = [join(path, files.model), join(path, folders.checkpoints, "last")];
-  const found = await Promise.all([model, checkpoint].map(exists));
+  const found = await Promise.all([model, checkpoint].map(isThere));
   return found.every(Boolean) ? { model, checkpoint } : undefined;
-}
-
-const RUNS = "runs";
-
-/** A path in `runs/` for a new run of a name, with a number appended where it is taken. */
-export async function freeRunPath(name: string): Promise<string> {
-  const stem = join(RUNS, name);
-  let path = stem;
-  for (let i = 2; await exists(path); i++) path = `${stem}-${i}`;
-  return path;
 }
 
 function taken(path: string): UserError {
@@ -382,13 +372,4 @@ function taken(path: string): UserError {
     `${path} exists already: choose another --run-dir, or continue that run with --resume.`,
     { code: "run-exists", details: { path } },
   );
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

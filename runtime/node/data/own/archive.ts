@@ -5,7 +5,7 @@ import type { ReadEntry } from "tar";
 import { errorCode, reasonOf, refusal, refuseSpecial } from "../../../../artifacts/read-file.ts";
 import { UserError } from "../../../../graph-builder/errors.ts";
 import { shrinkCache, touch } from "../../cache-folder.ts";
-import { makeFolderAtomic } from "../../files.ts";
+import { isThere, makeFolderAtomic } from "../../files.ts";
 import { readZipEntry, withZip, zipEntries } from "../../zip.ts";
 import { cacheLimit, picturesCache } from "./cache.ts";
 import { entriesOf, isPictureName, missing } from "./listing.ts";
@@ -28,11 +28,7 @@ export async function unpackPictures(path: string): Promise<string> {
   const identity = [resolve(path), found.size, found.mtimeNs, found.ctimeNs].join("\n");
   const key = createHash("sha256").update(identity).digest("hex").slice(0, 32);
   const folder = join(picturesCache(), `${key}.unpacked`);
-  const isThere = await stat(folder).then(
-    () => true,
-    () => false,
-  );
-  if (!isThere) {
+  if (!(await isThere(folder))) {
     await makeFolderAtomic(folder, (temporary) =>
       /\.zip$/i.test(path) ? unpackZip(path, temporary) : unpackTar(path, temporary),
     );

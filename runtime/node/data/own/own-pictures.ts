@@ -1,9 +1,11 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { at } from "../../../../graph-builder/at.ts";
 import { didYouMean, UserError } from "../../../../graph-builder/errors.ts";
 import { datasetNames } from "../../../data/dataset.ts";
 import type { ImageSize, LabelledImages } from "../../../data/types.ts";
 import { pixelsOf } from "../../../data/types.ts";
+import { isThere } from "../../files.ts";
 import { isArchive, unpackPictures } from "./archive.ts";
 import { listCsv } from "./csv.ts";
 import { classesOf, type DivisionOptions, divide } from "./division.ts";
@@ -43,11 +45,7 @@ export async function listPictures(data: string): Promise<ListedPictures> {
  */
 export async function ownDataPath(data: string): Promise<string | undefined> {
   if (datasetNames.some((name) => name === data)) return undefined;
-  const isThere = await stat(data).then(
-    () => true,
-    () => false,
-  );
-  if (isThere) return resolve(data);
+  if (await isThere(data)) return resolve(data);
   throw new UserError(
     `--data must be one of ${datasetNames.join(", ")} or the path of pictures that exists, not ${data}.${didYouMean(data, datasetNames)}`,
     { code: "data-unknown", details: { setting: "data", value: data } },
@@ -170,11 +168,15 @@ export class OwnPictures {
     const bytes = pixelsOf(this.size);
     const images = new Uint8Array(pictures.length * bytes);
     const index = new Map(this.classNames.map((name, i) => [name, i]));
-    const numbers = pictures.map(({ label }) => index.get(label) ?? 0);
+    const numbers = pictures.map(({ label, name }) => {
+      const number = index.get(label);
+      if (number === undefined) throw new RangeError(`${name} is of no class`);
+      return number;
+    });
     const labels = this.classNames.length > 256 ? Uint16Array.from(numbers) : Uint8Array.from(numbers);
     // neighbours in the pack are read in one call
     for (let first = 0; first < pictures.length; ) {
-      const row = pictures[first]?.row ?? 0;
+      const { row } = at(pictures, first);
       let end = first + 1;
       while (pictures[end]?.row === row + end - first) end++;
       await this.#pack.read(row, end - first, images.subarray(first * bytes, end * bytes));
