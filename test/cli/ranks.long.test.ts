@@ -97,7 +97,14 @@ describe.skipIf(!hasMpirun)("where there is an mpirun", () => {
     const metrics = (run: string) =>
       JSON.parse(String(read(run, "metrics.jsonl")).trim().split("\n").at(-1) ?? "");
     const { test_loss, train_loss, test_accuracy } = metrics("whole");
-    expect(metrics("ranks")).toMatchObject({ test_loss, train_loss, test_accuracy });
+    const ranked = metrics("ranks");
+    expect(ranked).toMatchObject({ test_loss, train_loss, test_accuracy });
+    expect(ranked.gradients_seconds + ranked.waiting_seconds).toBeGreaterThan(0);
+    expect(ranked.gradients_seconds + ranked.waiting_seconds).toBeLessThan(ranked.seconds);
+    const steps = ranked.step / ranked.epoch;
+    expect(ranked.bytes_sent / steps).toBeGreaterThan(14_200);
+    expect(ranked.bytes_sent / steps).toBeLessThan(16_000);
+    expect(metrics("whole")).not.toHaveProperty("bytes_sent");
   });
 
   test("a run that SIGUSR1 stops goes on to the same bytes, and on one rank it says what changes", async () => {

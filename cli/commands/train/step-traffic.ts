@@ -1,4 +1,5 @@
 import { counted } from "../../../artifacts/counted.ts";
+import type { ClassificationEvent } from "../../../runtime/index.ts";
 import type { MpiLink, Traffic } from "../../../runtime/node/index.ts";
 import { formatLarge, formatShortTime } from "../../format.ts";
 
@@ -19,10 +20,25 @@ export interface Communication {
   readonly waiting_share: number;
 }
 
+/** What the exchanges of this rank cost in the steps of an epoch, in its line of metrics.jsonl. */
+export interface EpochTraffic {
+  /** The seconds in which gradients were exchanged. */
+  readonly gradients_seconds: number;
+  /** The seconds in other exchanges, in which the rank mostly waits for slower ones. */
+  readonly waiting_seconds: number;
+  readonly bytes_sent: number;
+}
+
+const noTraffic: EpochTraffic = { gradients_seconds: 0, waiting_seconds: 0, bytes_sent: 0 };
+
+/** The field of an epoch's traffic that has the seconds of a purpose. */
+const secondsOf = { gradients: "gradients_seconds", messages: "waiting_seconds" } as const;
+
 /** Measures the exchanges of a rank, step by step. */
 export class StepTraffic {
   readonly #link: Pick<MpiLink, "traffic" | "size" | "place">;
   readonly #seconds = { gradients: 0, messages: 0, steps: 0 };
+  #epoch = noTraffic;
   #bytes = 0;
   #steps = 0;
   #start = 0;
@@ -41,11 +57,22 @@ export class StepTraffic {
   /** Counts the exchanges since the start, or since the last call, for a purpose. */
   count(purpose: Purpose): void {
     const { bytesSent, seconds } = this.#link.traffic;
+    const [time, bytes] = [seconds - this.#last.seconds, bytesSent - this.#last.bytesSent];
     if (this.#steps > 0) {
-      this.#seconds[purpose] += seconds - this.#last.seconds;
-      this.#bytes += bytesSent - this.#last.bytesSent;
+      this.#seconds[purpose] += time;
+      this.#bytes += bytes;
     }
+    const field = secondsOf[purpose];
+    const { [field]: before, bytes_sent } = this.#epoch;
+    this.#epoch = { ...this.#epoch, [field]: before + time, bytes_sent: bytes_sent + bytes };
     this.#last = { bytesSent, seconds };
+  }
+
+  /** What the steps since the last call have cost, the first step of the run too. */
+  takeEpoch(): EpochTraffic {
+    const taken = this.#epoch;
+    this.#epoch = noTraffic;
+    return taken;
   }
 
   /** Ends a step. The first one, in which memory is taken and code is compiled, is left out. */
@@ -69,6 +96,15 @@ export class StepTraffic {
       waiting_share: messages / seconds,
     };
   }
+}
+
+/** An event, of whose epoch the record says too what the exchanges of the rank have cost. */
+export function withTraffic(
+  event: ClassificationEvent,
+  traffic: StepTraffic | undefined,
+): ClassificationEvent {
+  if (event.type !== "epoch" || !traffic) return event;
+  return { ...event, record: { ...event.record, ...traffic.takeEpoch() } };
 }
 
 /** The line of a finished run about its exchanges. */

@@ -13,7 +13,7 @@ import type { Reporter } from "../../reporters/reporter.ts";
 import { Patience } from "./patience.ts";
 import type { TrainRun } from "./prepared-run.ts";
 import { RankedTrainer } from "./ranked-trainer.ts";
-import type { StepTraffic } from "./step-traffic.ts";
+import { type StepTraffic, withTraffic } from "./step-traffic.ts";
 import type { Stopping } from "./stopping.ts";
 
 /** What a run is when its training has ended. */
@@ -60,7 +60,8 @@ export async function trainRun(training: Training): Promise<Trained | undefined>
   const settings = { ...config, learningRate, average, store, signal: stopping.signal };
   let trained: Trained | undefined;
   let isStopped = false;
-  for await (const event of train(trainerOf(training), task, settings)) {
+  for await (const told of train(trainerOf(training), task, settings)) {
+    const event = withTraffic(told, training.traffic);
     for (const reporter of reporters) await reporter.report(event);
     if (event.type === "step") {
       const { step, metrics, examplesPerSecond } = event;
