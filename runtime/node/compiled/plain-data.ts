@@ -1,4 +1,5 @@
-import { CeilQuotient, DimSum, DimSymbol, parseDim } from "../../../graph-builder/index.ts";
+// not from the index, which loads the compiler into every thread that decodes
+import { CeilQuotient, DimSum, DimSymbol, parseDim } from "../../../graph-builder/dims.ts";
 
 /**
  * Data as bytes: the length of a text of JSON (uint32, little-endian), the text, and the byte arrays that it

@@ -11,13 +11,17 @@ import { namedTensors, type PlainTensors, plainTensors, type Share } from "../..
 import type { LoweredModels } from "../../session/lowered-models.ts";
 import { LoweredSession } from "../../session/lowered-session.ts";
 import type { AverageStep } from "../../session/weight-averages.ts";
+import { decodePlain } from "../compiled/plain-data.ts";
 import { openRuntimeDevice } from "../devices.ts";
 import { replyOf, type ThreadReply } from "../thread-reply.ts";
 
 /** The arguments with which a replica is opened. */
 export interface ReplicaSetup {
-  /** The optimizer's step updates the replica's part of the parameters only. */
-  readonly models: LoweredModels;
+  /**
+   * LoweredModels as encodePlain writes them: a message keeps no class, such as those of dimensions. The
+   * optimizer's step updates the replica's part of the parameters only.
+   */
+  readonly models: Uint8Array;
   readonly checkpoint: Uint8Array;
   readonly threads: number;
   readonly state: SharedArrayBuffer;
@@ -78,7 +82,8 @@ class Replica {
     const device = await openRuntimeDevice("cpu", { threads: setup.threads });
     const checkpoint = decodeCheckpoint(setup.checkpoint);
     drawOwnNumbers(checkpoint, setup.globalIndex);
-    return new Replica(await LoweredSession.open(setup.models, checkpoint, device), device, setup);
+    const models: LoweredModels = decodePlain(setup.models);
+    return new Replica(await LoweredSession.open(models, checkpoint, device), device, setup);
   }
 
   async train({ share, fetches, reset, randomStep }: ReplicaStep): Promise<PlainTensors> {

@@ -10,12 +10,18 @@ import { type BatchAxes, joinShares, namedTensors, type Share, splitBatch } from
 import { CallGuard } from "../../session/call-guard.ts";
 import { type CompileCache, compiled } from "../../session/compile-cache.ts";
 import { checkFeeds, type GraphInput } from "../../session/feeds.ts";
-import { decodeArtifacts, type ReadArtifacts, readArtifacts } from "../../session/lowered-models.ts";
+import {
+  decodeArtifacts,
+  type LoweredModels,
+  type ReadArtifacts,
+  readArtifacts,
+} from "../../session/lowered-models.ts";
 import { expectRate, missingGradients } from "../../session/refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "../../session/sources.ts";
 import type { Trainer } from "../../session/trainer.ts";
 import type { NamedTensors } from "../../session/training-session.ts";
 import type { AverageStep } from "../../session/weight-averages.ts";
+import { encodePlain } from "../compiled/plain-data.ts";
 import { openDevice } from "../devices.ts";
 import { RankedSums } from "./ranked-sums.ts";
 import { modelsOf, type ReplicaModels, replicaModels } from "./replica-models.ts";
@@ -130,7 +136,7 @@ export class ReplicatedSession implements Trainer {
     const common = { checkpoint: inSharedMemory(files.checkpoint), threads, state, layout, parts };
     const setupOf = (index: number): ReplicaSetup => ({
       ...common,
-      models: modelsOf(models, index),
+      models: plainBytes(modelsOf(models, index)),
       needs: at(models.needs, index),
       index,
       globalIndex: (link?.rank ?? 0) * replicas + index,
@@ -270,6 +276,13 @@ async function compileModels(
   return compiled(artifacts, { ...device, lowering }, compiling, () =>
     replicaModels(decodeArtifacts(artifacts), lowering, { replicas, inputSizes }),
   );
+}
+
+/** Models as bytes for a message. */
+function plainBytes(models: LoweredModels): Uint8Array {
+  const bytes = encodePlain(models);
+  if (!bytes) throw new TypeError("lowered models are plain data");
+  return bytes;
 }
 
 /** Bytes that the threads read without a copy of their own. */

@@ -4,6 +4,7 @@ import {
   type Checkpoint,
   decodeCheckpoint,
   encodeCheckpoint,
+  generateArtifacts,
   splitAverages,
 } from "../../../../artifacts/index.ts";
 import { RandomStream, UserError } from "../../../../graph-builder/index.ts";
@@ -11,7 +12,9 @@ import { floatData } from "../../../../runtime/device/tensors.ts";
 import { type NamedTensors, train } from "../../../../runtime/index.ts";
 import { ReplicaError, ReplicatedSession } from "../../../../runtime/node/index.ts";
 import { buildTrainingArtifacts, type ShakeNetArtifacts } from "../../../../shakenet/index.ts";
+import { mlp } from "../../../support/artifact-models.ts";
 import { dyingReplica } from "../../../support/dying-replica.ts";
+import { givenArraysReplica } from "../../../support/given-arrays-replica.ts";
 import { openTiny, tinyRun, tinySettings } from "../../../support/tiny-run.ts";
 
 const worker = new URL("../../../../dist/runtime/node/replicas/replica-worker.js", import.meta.url);
@@ -307,4 +310,20 @@ test("replicas average each parameter where it is updated, and a resumed session
   await step(resumed, feeds(8, 12));
   expect(encodeCheckpoint(await resumed.checkpoint())).toEqual(end);
   await resumed.release();
+});
+
+test("the sessions of replicas write into given arrays, also an output as long as the batch", async () => {
+  const artifacts = generateArtifacts(mlp(), { loss: "mse", additionalOutputs: ["y"] });
+  const numbers = (count: number) => Float32Array.from({ length: count }, (_, i) => Math.sin(i));
+  const batch = {
+    x: new Tensor("float32", numbers(15), [5, 3]),
+    target: new Tensor("float32", numbers(10), [5, 2]),
+  };
+  const session = await ReplicatedSession.create(artifacts, {
+    replicas: 2,
+    worker: givenArraysReplica(worker),
+  });
+  const { y } = await step(session, batch);
+  expect(y?.dims).toEqual([5, 2]);
+  await session.release();
 });
