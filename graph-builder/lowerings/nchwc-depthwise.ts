@@ -2,9 +2,11 @@ import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
 import type { Value } from "../ir.ts";
 import { staticDim } from "../operators/inference.ts";
-import { windowedDims } from "../operators/windows.ts";
+import { type Window, windowedDims } from "../operators/windows.ts";
+import { appendScan } from "../scan.ts";
+import { tensorOf } from "../tensor.ts";
+import { elementCount } from "../types.ts";
 import { type Convolution, cropTo, inputGradient, trimmedEndPads } from "./convolution.ts";
-import { dilatedWeightGradient } from "./cpu.ts";
 import { blocks, plain } from "./nchwc-convolution.ts";
 
 /** Whether every channel has one filter of its own, and the channels are a multiple of the block size B. */
@@ -62,45 +64,77 @@ function withZerosBetween(g: Builder, dY: Value, strides: readonly number[], B: 
 }
 
 /**
- * dW of a depthwise convolution: every map of dY is the filter of the map of X, as if the channels of all
- * images were the channels of one; the sum over the images follows. The blocks of [N, C] are those of
- * [1, N C], and a blocked dY is the blocked filter, so nothing is reordered. The number of images must be
- * known.
+ * dW of a depthwise convolution: every map of dY is the filter of the map of X, and the sum over the images
+ * follows.
  */
 export function depthwiseWeightGradient(g: Builder, conv: Convolution, B: number): Value {
-  const { dY, X, group, window } = conv;
-  const { kernel, strides, dilations, pads } = window;
+  const { X, group, window } = conv;
+  const { kernel } = window;
+  const turned = turnedWindow(conv);
+  const sizes = windowedDims(sidesOf(X), turned).map(Number);
+  const taps = sizes.reduce((product, size) => product * size, 1);
   const images = X.shape[0];
-  if (typeof images !== "number") return dilatedWeightGradient(g, conv);
-  const maps = images * group;
-  const sides = (value: Value) => [staticDim(value.shape, 2), staticDim(value.shape, 3)];
-  const turned = {
-    kernel: sides(dY),
+  const sum =
+    typeof images === "number"
+      ? sumOfMaps(g, conv, { images, elements: group * taps })
+      : sumInLoop(g, conv, [1, group, ...sizes]);
+  const summed = g.Reshape(sum, g.int64([group / B, taps, B]));
+  const unblocked = g.Reshape(g.Transpose(summed, { perm: [0, 2, 1] }), g.int64([group, 1, ...sizes]));
+  return cropTo(g, unblocked, sizes, kernel);
+}
+
+function sidesOf(value: Value): number[] {
+  return [staticDim(value.shape, 2), staticDim(value.shape, 3)];
+}
+
+/** The window of the convolution of X with dY: the strides and the dilations change places. */
+function turnedWindow({ dY, X, window }: Convolution): Window {
+  const { kernel, strides, dilations, pads } = window;
+  return {
+    kernel: sidesOf(dY),
     strides: dilations,
     dilations: strides,
     pads: [...pads.slice(0, kernel.length), ...trimmedEndPads(X, dY, window)],
   };
-  const full = g.NchwcConv(
-    g.Reshape(blocks(g, X), g.int64([1, maps, ...sides(X)])),
-    g.Reshape(blocks(g, dY), g.int64([maps, 1, ...sides(dY)])),
-    {
-      kernel_shape: turned.kernel,
-      strides: turned.strides,
-      dilations: turned.dilations,
-      pads: turned.pads,
-      group: maps,
-    },
+}
+
+/** The convolution of maps of X, as the channels of one image, with as many maps of dY. */
+function mapsByMaps(g: Builder, conv: Convolution, [X, dY]: readonly Value[], maps: number): Value {
+  if (!X || !dY) throw new TypeError("a convolution has two factors");
+  const { kernel, ...window } = turnedWindow(conv);
+  return g.NchwcConv(
+    g.Reshape(X, g.int64([1, maps, ...sidesOf(conv.X)])),
+    g.Reshape(dY, g.int64([maps, 1, ...sidesOf(conv.dY)])),
+    { kernel_shape: kernel, ...window, group: maps },
   );
-  const sizes = windowedDims(sides(X), turned);
-  const taps = sizes.reduce<number>((product, size) => product * Number(size), 1);
-  const perImage = g.Reshape(full, g.int64([images, (group / B) * taps * B]));
-  const summed = g.Reshape(
-    g.ReduceSum(perImage, g.int64([0]), { keepdims: 0 }),
-    g.int64([group / B, taps, B]),
-  );
-  const unblocked = g.Reshape(
-    g.Transpose(summed, { perm: [0, 2, 1] }),
-    g.int64([group, 1, ...sizes.map(Number)]),
-  );
-  return cropTo(g, unblocked, sizes, kernel);
+}
+
+/**
+ * The sum where the number of images is known: the channels of all images are those of one. The blocks of
+ * [N, C] are those of [1, N C], and a blocked dY is the blocked filter, so nothing is reordered.
+ */
+function sumOfMaps(
+  g: Builder,
+  conv: Convolution,
+  { images, elements }: { readonly images: number; readonly elements: number },
+): Value {
+  const full = mapsByMaps(g, conv, [blocks(g, conv.X), blocks(g, conv.dY)], images * conv.group);
+  return g.ReduceSum(g.Reshape(full, g.int64([images, elements])), g.int64([0]), { keepdims: 0 });
+}
+
+/**
+ * The sum where only a run tells the number of images, which a Conv has as the attribute `group`: a loop over
+ * the images.
+ */
+function sumInLoop(g: Builder, conv: Convolution, dims: readonly number[]): Value {
+  const { states } = appendScan(g, {
+    states: [g.constant(tensorOf("float", Array(elementCount(dims)).fill(0), dims))],
+    sequences: [blocks(g, conv.X), blocks(g, conv.dY)],
+    captured: [],
+    step: (b, { states: [sum], elements }) => ({
+      states: [b.Add(sum, mapsByMaps(b, conv, elements, conv.group))],
+      made: [],
+    }),
+  });
+  return states[0];
 }
