@@ -62,6 +62,31 @@ test("a cold start answers within three seconds", async () => {
   expect(fastest).toBeLessThan(3000);
 });
 
+test("the test pictures have their places before the network is there, and it moves nothing", async () => {
+  let give = () => {};
+  const held = new Promise<void>((resolve) => {
+    give = resolve;
+  });
+  const { page } = await demo.openBare({
+    prepare: (page) => page.route("**/model/model.onnx", (route) => held.then(() => route.continue())),
+  });
+  await page.setViewportSize({ width: 1280, height: 720 });
+  const places = () =>
+    page.evaluate(() =>
+      ["tabs", "answer", "bars", "examples-title"].map((id) => {
+        const { x, y } = document.getElementById(id)?.getBoundingClientRect() ?? {};
+        return [id, x, y];
+      }),
+    );
+  await expect.poll(() => page.locator("#examples .place").count()).toBe(20);
+  const before = await places();
+  give();
+  await expect.poll(() => page.textContent("#timing"), { timeout: 20_000 }).not.toBe("");
+  expect(await page.locator("#examples .place").count()).toBe(0);
+  await expect.poll(() => page.isVisible("#long-model")).toBe(false);
+  expect(await places()).toEqual(before);
+});
+
 test("a network of CIFAR-10 opens with test pictures of CIFAR-10, which are a file beside the built page", async () => {
   const drawn = drawShapes("test", 10_000, 3);
   const { images, labels } = drawn;

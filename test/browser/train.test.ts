@@ -16,7 +16,7 @@ async function choose(page: Page, choices: Readonly<Record<string, string>>): Pr
   }
 }
 
-/** A fact under the progress bar, such as `loss`. */
+/** A fact under the progress bar, such as `training loss`. */
 async function fact(page: Page, name: string): Promise<number> {
   const facts = (await page.innerText("#training-facts")).split("\n").filter((line) => line.trim() !== "");
   return Number.parseFloat(facts[facts.indexOf(name) + 1] ?? "");
@@ -35,8 +35,8 @@ test("a short training lowers the loss, the page stays responsive, and the train
   const { page, errors } = await demo.open();
   await choose(page, { width: "4", images: "500", epochs: "3", batchSize: "32", device: "wasm" });
   await page.click("#start-training");
-  await expect.poll(() => fact(page, "loss")).toBeGreaterThan(0);
-  const first = await fact(page, "loss");
+  await expect.poll(() => fact(page, "training loss")).toBeGreaterThan(0);
+  const first = await fact(page, "training loss");
   const longest = await page.evaluate(async () => {
     let [last, worst] = [performance.now(), 0];
     for (let i = 0; i < 60; i++) {
@@ -51,7 +51,7 @@ test("a short training lowers the loss, the page stays responsive, and the train
   await expect
     .poll(() => page.innerText("#training-status"), { timeout: 90_000 })
     .toMatch(/^Done\. Test accuracy/);
-  expect(await fact(page, "loss")).toBeLessThan(first);
+  expect(await fact(page, "training loss")).toBeLessThan(first);
   expect(await page.innerText("#training-facts")).not.toContain("left");
   expect(await page.locator("#live-blocks li").count()).toBe(3);
   expect(await page.innerText("#live-blocks li:first-child .numbers")).toMatch(
@@ -128,6 +128,6 @@ test("a training can be stopped while WebGPU is prepared, which takes no step, a
   await choose(page, { device: "wasm" });
   await page.click("#start-training");
   await expect.poll(() => fact(page, "step"), { timeout: 60_000 }).toBeGreaterThan(0);
-  expect(await status()).toBe("Training on WebAssembly (your choice).");
+  expect(await status()).toBe("Training on WebAssembly: your choice.");
   expect(errors).toEqual([]);
 }, 600_000);

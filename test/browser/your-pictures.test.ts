@@ -81,7 +81,16 @@ test("two classes of ten photos each are trained, exported and recognised elsewh
 
   await page.click("#own-use");
   await expect.poll(() => page.innerText("#model-facts")).toContain("your-pictures.onnx");
+  // the pictures that were held out, one of each class in turn, of which the first one is shown
+  await expect
+    .poll(() => page.locator("#examples .example").allInnerTexts())
+    .toEqual([...["✓ leaf, right", "✓ sun, right", "✓ leaf, right", "✓ sun, right"]]);
+  expect(await page.innerText("#examples-title")).toBe("Test pictures (not used for training)");
+  expect(await page.isVisible("#more-examples")).toBe(false);
+  await expect.poll(() => page.innerText("#answer")).toMatch(/^Recognised as leaf /);
+  expect(await page.innerText("#picture-name")).toBe("leaf");
   await page.setInputFiles("#picture-file", join(folder, "new", "leaf", "12.png"));
+  await expect.poll(() => page.innerText("#picture-name")).toBe("12.png");
   await expect.poll(() => page.innerText("#answer")).toMatch(/^Recognised as leaf /);
   expect(errors).toEqual([]);
 });
@@ -133,14 +142,16 @@ test("a second window waits with a sentence, and has the classes once the first 
   await page.evaluate(() => void window.open(location.href));
   const second = await opening;
   await expect
-    .poll(() => second.innerText("#error p"))
+    .poll(() => second.innerText("#own-elsewhere"))
     .toBe(
       "Your pictures are open in another window of this browser: they open here once that one is closed.",
     );
-  expect(await counts(second)).toEqual([]);
+  // nothing is offered that would do nothing
+  expect(await second.locator("#your-pictures button:visible").count()).toBe(0);
   await page.goto("about:blank");
   await expect.poll(() => counts(second)).toEqual(["10 pictures", "No pictures yet"]);
-  expect(await second.isVisible("#error")).toBe(false);
+  expect(await second.isVisible("#own-elsewhere")).toBe(false);
+  expect(await second.isVisible("#own-train")).toBe(true);
 });
 
 test("the camera records while a button is held, and answers ten times a second once it is trained", async () => {

@@ -165,7 +165,7 @@ describe.skipIf(out === undefined)("the page on three widths, in light and in da
     await page.locator("[data-class-id]").nth(1).waitFor();
     await shoot(page, "own");
     await page.setInputFiles("#own-folder", join(folder, "photos"));
-    await says(page, ".own-count", /^24 pictures/);
+    await says(page, "#own-status", /^48 pictures added/);
     await page.click("#own-train");
     await says(page, "#own-training", /^Done/);
     await page.click("#own-try-camera");

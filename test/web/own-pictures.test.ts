@@ -8,7 +8,7 @@ import { readZipEntry, withZip, zipEntries } from "../../runtime/node/zip.ts";
 import { freeName, nameProblem, tidyName } from "../../web/page/own/class-names.ts";
 import { crc32 } from "../../web/page/own/crc32.ts";
 import { picturesByClass } from "../../web/page/own/folders.ts";
-import { countRight, divide } from "../../web/page/own/lesson.ts";
+import { countRight, divide, inTurns } from "../../web/page/own/lesson.ts";
 import { zipOf } from "../../web/page/own/zip.ts";
 import { type LabelledFeatures, trainLastLayer } from "../../web/worker/last-layer.ts";
 import { temporaryFolder } from "../support/shake.ts";
@@ -78,6 +78,8 @@ test("two of ten pictures are held out and one of four, and classes are sorted b
     { id: 8, label: 1 },
   ]);
   expect(division.learnt).toHaveLength(11);
+  expect(inTurns(division.heldOut).map(({ id }) => id)).toEqual([103, 3, 8]);
+  expect(inTurns([...division.heldOut, { id: 9, label: 0 }]).map(({ id }) => id)).toEqual([103, 3, 8, 9]);
   expect(() => divide([{ id: 1, name: "sun", pictures: ids(0, 10) }])).toThrow(/not two classes/);
   expect(() =>
     divide([

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { axisOver, tickText } from "../../web/page/chart-axis.ts";
+import { axisOver, axisToMark, tickText } from "../../web/page/chart-axis.ts";
 import { confusionCounts } from "../../web/page/confusion-matrix.ts";
 import { History } from "../../web/worker/history.ts";
 import { l2Norm } from "../../web/worker/norm.ts";
@@ -21,6 +21,16 @@ test("marks have the decimals that they need to differ", () => {
   expect(small.ticks.map((tick) => tickText(tick, small))).toEqual(["0.0", "0.1", "0.2", "0.3"]);
   const large = axisOver(0, 100, 5);
   expect(large.ticks.map((tick) => tickText(tick, large))).toEqual(["0", "20", "40", "60", "80", "100"]);
+});
+
+test("an axis that ends at a mark has its last value below it", () => {
+  expect(axisToMark(0, 2.43, 5)).toEqual({ from: 0, to: 2.5, ticks: [0, 0.5, 1, 1.5, 2, 2.5] });
+  expect(axisToMark(0, 100, 5)).toEqual({ from: 0, to: 100, ticks: [0, 20, 40, 60, 80, 100] });
+  for (const most of [1e-3, 0.3, 0.69, 1, 2.31, 7, 1234]) {
+    const { to, ticks } = axisToMark(0, most, 5);
+    expect(to).toBeGreaterThanOrEqual(most);
+    expect(ticks.at(-1)).toBeCloseTo(to, 9);
+  }
 });
 
 test("an axis without a range has one", () => {

@@ -1,4 +1,5 @@
 import { at } from "../../graph-builder/at.ts";
+import { blockName } from "./block-name.ts";
 import { find, make } from "./dom.ts";
 import type { Page } from "./page.ts";
 import { labelledBatch } from "./shake-step.ts";
@@ -48,19 +49,20 @@ export class BetaDrawing {
       norms.push(await this.#page.worker.call("branchGradients", pictures, alphas, beta));
       if (this.#page.store.state.model !== model) return;
     }
-    const blocks = Array.from({ length: model.blocks }, (_, block) =>
-      drawing(block, at(alphas, block), norms),
-    );
-    this.#list.replaceChildren(...blocks);
+    const drawings = Array.from(alphas, (alpha, block) => {
+      const name = make("span", "", `${blockName(block, alphas.length)}, alpha ${alpha.toFixed(2)}`);
+      return make("li", "", drawing(block, norms), axis(), name);
+    });
+    this.#list.replaceChildren(...drawings);
     this.#text.textContent =
-      "From left to right beta goes from 0 to 1; the height is the size of the gradient, blue for branch 1 and orange for branch 2. With beta 0 branch 1 learns nothing from these pictures, with beta 1 branch 2, whatever alpha mixed forward.";
+      "The height is the size of the gradient, blue for branch 1 and orange for branch 2. With beta 0 branch 1 learns nothing from these pictures, with beta 1 branch 2, whatever alpha mixed forward.";
   }
 }
 
 const [WIDTH, HEIGHT] = [100, 60];
 
 /** The gradients of a block's branches over beta as two lines; norms [betas][blocks, 2]. */
-function drawing(block: number, alpha: number, norms: readonly Float32Array[]): HTMLElement {
+function drawing(block: number, norms: readonly Float32Array[]): SVGElement {
   const series = [0, 1].map((branch) => norms.map((norm) => at(norm, 2 * block + branch)));
   const most = Math.max(...series.flat(), 1e-12);
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -82,5 +84,13 @@ function drawing(block: number, alpha: number, norms: readonly Float32Array[]): 
     line.setAttribute("class", `branch${branch + 1}`);
     svg.append(line);
   }
-  return make("li", "", svg, make("span", "", `Block ${block + 1}, alpha ${alpha.toFixed(2)}`));
+  return svg;
+}
+
+function axis(): HTMLElement {
+  const texts = ["0", "beta", "1"].map((text) => make("span", "", text));
+  const found = make("p", "axis", ...texts);
+  // the drawing's own name says it
+  found.setAttribute("aria-hidden", "true");
+  return found;
 }

@@ -21,6 +21,15 @@ export function axisOver(from: number, to: number, count: number, smallest = 0):
   return { from, to: from + range, ticks };
 }
 
+/** An axis as `axisOver` makes it, which ends at a mark: nothing is drawn above its last one. */
+export function axisToMark(from: number, to: number, count: number): Axis {
+  const { ticks, ...axis } = axisOver(from, to, count);
+  const [first = from, second = axis.to] = ticks;
+  const last = ticks.at(-1) ?? from;
+  const end = last + second - first;
+  return axis.to > last + 1e-9 * end ? { from, to: end, ticks: [...ticks, end] } : { ...axis, ticks };
+}
+
 /** A mark's number, with as many decimals as the marks need to differ. */
 export function tickText(value: number, { ticks }: Axis): string {
   const [first = 0, second = first + 1] = ticks;

@@ -1,5 +1,5 @@
 import { at } from "../../graph-builder/at.ts";
-import { type Axis, axisOver, tickText } from "./chart-axis.ts";
+import { type Axis, axisOver, axisToMark, tickText } from "./chart-axis.ts";
 import { make } from "./dom.ts";
 
 /**
@@ -119,7 +119,7 @@ export class Chart {
     ];
     const lastStep = values.reduce((most, { step }) => Math.max(most, step), this.#steps || 1);
     const x = axisOver(0, values.length === 0 && !this.#steps ? EMPTY_STEPS : lastStep, width / 80, 1);
-    const y = axisOver(from, to === from ? from + 1 : to, 5);
+    const y = axisToMark(from, to === from ? from + 1 : to, 5);
     const { left, right, top, bottom } = MARGIN;
     return {
       width,

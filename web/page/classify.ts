@@ -46,6 +46,7 @@ export class ClassifyTab implements TabContent {
     });
     find("no-model-train", HTMLButtonElement).addEventListener("click", () => page.showTab("train"));
     find("no-model", HTMLElement).hidden = assets.model !== undefined;
+    if (assets.model) this.#reserveExamples(assets.model.examples?.kind === "drawings");
     new IntersectionObserver(([entry]) => {
       find("answer-strip", HTMLElement).classList.toggle("needless", entry?.isIntersecting === true);
     }).observe(this.#answer);
@@ -55,26 +56,43 @@ export class ClassifyTab implements TabContent {
     if (this.#store.state.model) this.#messages.say("Ready");
   }
 
+  /** Takes the place of the pictures that will come, so that nothing moves when they do. */
+  #reserveExamples(areDrawn: boolean): void {
+    find("examples-card", HTMLElement).hidden = false;
+    describeExamples({ areDrawn, areAll: areDrawn });
+    const place = () => make("li", "", make("div", "example place", make("canvas"), "\u00a0"));
+    find("examples", HTMLUListElement).replaceChildren(...Array.from({ length: EXAMPLES }, place));
+  }
+
   /**
-   * Classifies test pictures of the model's data set, if the page has them. If no picture is shown yet, the
-   * first of them is.
+   * The pictures that came with the model, or test pictures of its data set, if the page has them; `first` of
+   * them are left out.
    */
-  async #showExamples(): Promise<void> {
+  async #examplesOf(model: ModelInfo, first: number): Promise<readonly Picture[]> {
+    const { heldOut = [] } = this.#store.state;
+    if (heldOut.length > 0) return turned(heldOut, first).slice(0, EXAMPLES);
+    const found = await testPictures(this.#worker, model, EXAMPLES, first);
+    if (!found) return [];
+    const names = Array.from(found.labels, (label) => className(model.classNames, label));
+    return picturesOf(found.images, names);
+  }
+
+  /**
+   * Classifies test pictures, if there are any. `isNew` shows the first of them, where the user has chosen no
+   * picture of his own.
+   */
+  async #showExamples(isNew = false): Promise<void> {
     const { model } = this.#store.state;
+    if (!model) return;
     const first = this.#firstExample;
-    const found = model && (await testPictures(this.#worker, model, EXAMPLES, first));
+    const pictures = await this.#examplesOf(model, first);
     if (model !== this.#store.state.model) return;
-    find("examples-card", HTMLElement).hidden = found === undefined;
-    if (!model || !found) return;
-    const isDrawn = areDrawings(model.data);
-    find("examples-title", HTMLElement).textContent = isDrawn
-      ? "Drawings of its classes (not used for training)"
-      : "Test pictures (not used for training)";
-    find("examples-note", HTMLElement).hidden = find("more-examples", HTMLElement).hidden = false;
-    find(isDrawn ? "more-examples" : "examples-note", HTMLElement).hidden = true;
-    const { images, labels } = found;
-    const names = Array.from(labels, (label) => className(model.classNames, label));
-    const pictures = picturesOf(images, names);
+    find("examples-card", HTMLElement).hidden = pictures.length === 0;
+    if (pictures.length === 0) return;
+    const { heldOut = [] } = this.#store.state;
+    const areDrawn = heldOut.length === 0 && areDrawings(model.data);
+    const areAll = areDrawn || (heldOut.length > 0 && heldOut.length <= EXAMPLES);
+    describeExamples({ areDrawn, areAll });
     const answers = await this.#answersFor(pictures, model);
     // the user may have asked for other pictures or another model meanwhile
     if (first !== this.#firstExample || model !== this.#store.state.model) return;
@@ -85,10 +103,9 @@ export class ClassifyTab implements TabContent {
     const certainty = (i: number) => at(answers, i).reduce((a, b) => Math.max(a, b));
     const [least] = [...pictures.keys()].sort((a, b) => certainty(a) - certainty(b));
     const leastCertain = least === undefined ? undefined : pictures[least];
-    this.#store.set({ examples: pictures, leastCertain });
+    const shown = isNew && !this.#store.state.isPictureChosen ? { picture: pictures[0] } : {};
+    this.#store.set({ examples: pictures, leastCertain, ...shown });
     this.#markExample();
-    const [picture] = pictures;
-    if (picture && !this.#store.state.picture) this.#store.set({ picture });
   }
 
   /** The probabilities of each picture. */
@@ -136,7 +153,7 @@ export class ClassifyTab implements TabContent {
     this.#feeding.show(model);
     this.#firstExample = 0;
     void this.#messages.guard(async () => {
-      await this.#showExamples();
+      await this.#showExamples(true);
       await this.#chooseDevice();
     });
   }
@@ -154,7 +171,7 @@ export class ClassifyTab implements TabContent {
     strip.replaceChildren(thumbnail(picture, model.input), answer);
     strip.hidden = false;
     this.#timing.textContent = `${milliseconds.toFixed(1)} ms on ${deviceTitle(device)}`;
-    this.#messages.say(`${name}: ${answer}`);
+    this.#messages.announce(`${name}: ${answer}`);
   }
 
   #example(picture: Picture, probabilities: Float32Array, model: ModelInfo): HTMLElement {
@@ -177,6 +194,20 @@ export class ClassifyTab implements TabContent {
   }
 }
 
+/** Says what the test pictures are; no others are offered where all of them are shown. */
+function describeExamples({ areDrawn, areAll }: { areDrawn: boolean; areAll: boolean }): void {
+  const what = areDrawn ? "Drawings of its classes" : "Test pictures";
+  find("examples-title", HTMLElement).textContent = `${what} (not used for training)`;
+  find("examples-note", HTMLElement).hidden = !areDrawn;
+  find("more-examples", HTMLElement).hidden = areAll;
+}
+
+/** The pictures from a place on; behind the last one the first follows. */
+function turned(pictures: readonly Picture[], place: number): readonly Picture[] {
+  const first = place % pictures.length;
+  return [...pictures.slice(first), ...pictures.slice(0, first)];
+}
+
 function showModel(model: ModelInfo): void {
   const accuracy = model.testAccuracy === undefined ? undefined : percent(model.testAccuracy / 100);
   const line = [model.network ?? model.name, model.data && `on ${model.data}`].filter(Boolean).join(" ");
@@ -189,8 +220,12 @@ function showModel(model: ModelInfo): void {
     "trained on": model.data,
     "test accuracy": accuracy,
     pictures: formOf(model),
-    size: `${(model.bytes / 1000).toFixed(0)} kB`,
+    size: sizeOf(model.bytes),
   });
+}
+
+function sizeOf(bytes: number): string {
+  return bytes < 1e6 ? `${(bytes / 1000).toFixed(0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 /** How a model is given pictures, in words. */

@@ -1,5 +1,6 @@
 import { at } from "../../graph-builder/at.ts";
 import type { TrainingStep } from "../calls/training.ts";
+import { blockName } from "./block-name.ts";
 import { find, make } from "./dom.ts";
 import { setColumns } from "./network-picture.ts";
 
@@ -36,7 +37,7 @@ export class LiveNetwork {
   #draw({ alpha, beta, blocks }: TrainingStep): void {
     find("live-card", HTMLElement).hidden = false;
     if (this.#blocks.length !== blocks) {
-      this.#blocks = Array.from({ length: blocks }, (_, i) => makeBlock(i, blocks / 3));
+      this.#blocks = Array.from({ length: blocks }, (_, i) => makeBlock(i, blocks));
       this.#list.replaceChildren(...this.#blocks.map(({ item }) => item));
       setColumns(this.#list, blocks);
     }
@@ -53,19 +54,14 @@ export class LiveNetwork {
   }
 }
 
-function makeBlock(index: number, perStage: number): LiveBlock {
+function makeBlock(index: number, count: number): LiveBlock {
   const content = document.importNode(find("block", HTMLTemplateElement).content, true);
   const item = content.querySelector("li");
   const label = item?.querySelector("label");
   if (!item || !label) throw new Error("the template of a block has no label");
-  const stage = Math.floor(index / perStage) + 1;
   const text = make("span", "numbers");
   const backward = make("span", "split");
   backward.setAttribute("aria-hidden", "true");
-  label.replaceWith(
-    make("p", "block-name", `Stage ${stage}, block ${(index % perStage) + 1}`),
-    backward,
-    text,
-  );
+  label.replaceWith(make("p", "block-name", blockName(index, count)), backward, text);
   return { item, text };
 }

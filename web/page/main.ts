@@ -6,7 +6,7 @@ import { watchLongModels } from "./long-model.ts";
 import { Messages } from "./messages.ts";
 import { firstModel, modelIn } from "./model-source.ts";
 import type { Page } from "./page.ts";
-import { readPicture } from "./pictures.ts";
+import { type Picture, readPicture } from "./pictures.ts";
 import { Store } from "./state.ts";
 import { tabs } from "./tab-list.ts";
 import { Tabs } from "./tabs.ts";
@@ -37,28 +37,31 @@ worker.listen((event) => {
 let opened: ModelFile | undefined;
 let isOpening = false;
 
-async function openModel(file: ModelFile): Promise<void> {
+async function openModel(file: ModelFile, heldOut: readonly Picture[] = []): Promise<void> {
   isOpening = true;
   isBare = false;
   try {
     const { info, devices } = await worker.call("open", file);
     opened = file;
+    const { picture, isPictureChosen, examples = [] } = store.state;
     // the pictures of the model before it may have other classes
-    store.set({ model: info, devices, examples: [], leastCertain: undefined });
+    const isOwn = isPictureChosen && picture !== undefined && !examples.includes(picture);
+    const pictures = { examples: [], leastCertain: undefined, heldOut, isPictureChosen: isOwn };
+    store.set({ model: info, devices, ...pictures });
   } finally {
     isOpening = false;
   }
 }
 
 async function feedModel(feeding: ModelFile["feeding"]): Promise<void> {
-  if (opened) await openModel({ ...opened, feeding });
+  if (opened) await openModel({ ...opened, feeding }, store.state.heldOut);
 }
 
 watchLongModels(worker, () => {
   // a model that is stopped while it is opened leaves the one that was shown before it
   const before = isOpening ? opened : undefined;
   opened = before;
-  if (before) void openModel(before).catch((error: unknown) => messages.fail(error));
+  if (before) void openModel(before, store.state.heldOut).catch((error: unknown) => messages.fail(error));
   else messages.say("The model was stopped: open another one.");
 });
 

@@ -15,16 +15,25 @@ export class Messages {
     this.#error.querySelector("button")?.addEventListener("click", () => this.clearError());
   }
 
-  /**
-   * Says a text once no other one came for a while, so that a screen reader does not read every position of a
-   * slider that moves.
-   */
-  sayAtRest(text: string): void {
-    clearTimeout(this.#rest);
-    this.#rest = setTimeout(() => this.say(text), REST);
+  /** Shows a text in the status line. */
+  say(text: string): void {
+    this.#set(text);
+    this.#status.classList.remove("heard");
   }
 
-  say(text: string): void {
+  /** Says to screen readers alone what the page shows elsewhere. */
+  announce(text: string): void {
+    this.#set(text);
+    this.#status.classList.add("heard");
+  }
+
+  /** Announces a text once no other one came for a while: not every position of a slider that moves. */
+  announceAtRest(text: string): void {
+    clearTimeout(this.#rest);
+    this.#rest = setTimeout(() => this.announce(text), REST);
+  }
+
+  #set(text: string): void {
     clearTimeout(this.#rest);
     if (this.#status.textContent !== text) this.#status.textContent = text;
   }

@@ -1,3 +1,4 @@
+import { blockName } from "./block-name.ts";
 import { find } from "./dom.ts";
 
 interface Block {
@@ -26,7 +27,7 @@ export class NetworkPicture {
 
   /** Shows a network of `count` blocks in three stages. All weights are 0.5. */
   setBlocks(count: number): void {
-    this.#blocks = Array.from({ length: count }, (_, i) => this.#makeBlock(i, count / 3));
+    this.#blocks = Array.from({ length: count }, (_, i) => this.#makeBlock(i, count));
     this.#list.replaceChildren(...this.#blocks.map(({ item }) => item));
     setColumns(this.#list, count);
     this.#all.value = "0.5";
@@ -50,15 +51,13 @@ export class NetworkPicture {
     find("alpha-all-value", HTMLOutputElement).value = text;
   }
 
-  #makeBlock(index: number, perStage: number): Block {
+  #makeBlock(index: number, count: number): Block {
     const content = document.importNode(this.#template.content, true);
     const item = content.querySelector("li");
     const slider = content.querySelector("input");
     if (!item || !slider) throw new Error("the template of a block has no slider");
-    const stage = Math.floor(index / perStage) + 1;
-    const name = `Stage ${stage}, block ${(index % perStage) + 1}`;
     const label = item.querySelector("label span");
-    if (label) label.textContent = name;
+    if (label) label.textContent = blockName(index, count);
     const block = { item, slider };
     slider.addEventListener("input", () => {
       showWeights(block);

@@ -53,7 +53,7 @@ export class ShakeStep {
       level === "batch"
         ? "All pictures have the same alphas, so all are seen by the same mix"
         : "Every picture has alphas of its own, so a batch holds as many mixes as pictures";
-    this.#text.textContent = `${how}. ${right} of ${pictures.length} are recognised.`;
+    this.#text.textContent = `${how}. ${right} of ${pictures.length} are recognised. Each bar is a block: blue is the weight of branch 1, orange of branch 2.`;
   }
 }
 

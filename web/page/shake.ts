@@ -126,7 +126,8 @@ export class ShakeTab implements TabContent {
     const text = `Recognised as ${best.name} (${percent(best.probability)})`;
     find("shake-answer", HTMLHeadingElement).textContent = text;
     const time = `${answer.milliseconds.toFixed(1)} ms on ${deviceTitle(answer.device)}`;
-    this.#messages.sayAtRest(`${text}, ${time}`);
+    find("shake-timing", HTMLParagraphElement).textContent = time;
+    this.#messages.announceAtRest(text);
   }
 
   async #drawMixes(): Promise<void> {

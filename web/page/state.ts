@@ -12,6 +12,8 @@ export interface State {
   readonly leastCertain?: Picture | undefined;
   /** The test pictures that the page shows. */
   readonly examples?: readonly Picture[] | undefined;
+  /** The test pictures that came with the model: those of one's own that it has not learnt. */
+  readonly heldOut?: readonly Picture[] | undefined;
 }
 
 /** Holds the shared state. A watcher gets the state and the parts that changed. */

@@ -108,9 +108,10 @@ export class TrainTab implements TabContent {
     try {
       const { finished, step } = await train();
       this.#isFinished = finished;
-      const { left: _, ...facts } = this.#facts;
+      const { "time left": _, ...facts } = this.#facts;
       this.#showFacts(facts);
-      const accuracy = this.#facts["test"] ? ` Test accuracy ${this.#facts["test"]}.` : "";
+      const test = this.#facts["test accuracy"];
+      const accuracy = test === undefined ? "" : ` Test accuracy ${test}.`;
       this.#status.textContent = finished ? `Done.${accuracy}` : `Stopped after step ${step}.${accuracy}`;
     } catch (error) {
       this.#status.textContent = "The training ended with an error.";
@@ -146,7 +147,7 @@ export class TrainTab implements TabContent {
     find("training-progress", HTMLProgressElement).value = last.step / last.steps;
     this.#showFacts({
       step: `${last.step} of ${last.steps}`,
-      ...(record ? { test: percent(record.test_accuracy / 100) } : {}),
+      ...(record ? { "test accuracy": percent(record.test_accuracy / 100) } : {}),
     });
     if (record) await this.#view.showEpoch(predictions);
   }
@@ -188,7 +189,7 @@ export class TrainTab implements TabContent {
       const compiling = event.device === "webgpu" ? ", which compiles its kernels first" : "";
       this.#status.textContent = `Preparing ${deviceTitle(event.device)}${compiling}.`;
     } else if (event.type === "prepared")
-      this.#status.textContent = `Training on ${deviceTitle(event.device)} (${event.reason}).`;
+      this.#status.textContent = `Training on ${deviceTitle(event.device)}: ${asClause(event.reason)}.`;
     else if (event.type === "step") this.#showStep(event);
     else if (event.type === "epoch") this.#showEpoch(event);
   }
@@ -203,17 +204,17 @@ export class TrainTab implements TabContent {
     this.#showFacts({
       epoch: `${epoch}`,
       step: `${step} of ${steps}`,
-      loss: loss.toFixed(3),
-      accuracy: percent(accuracy / 100),
-      test: this.#facts["test"] ?? "–",
-      "steps/s": stepsPerSecond.toFixed(1),
-      left: formatSeconds(secondsLeft),
+      "training loss": loss.toFixed(3),
+      "training accuracy": percent(accuracy / 100),
+      "test accuracy": this.#facts["test accuracy"] ?? "–",
+      "steps a second": stepsPerSecond.toFixed(1),
+      "time left": formatSeconds(secondsLeft),
     });
   }
 
   #showEpoch({ record, predictions }: TrainingEpoch): void {
     this.#charts.addEpoch(record);
-    this.#showFacts({ ...this.#facts, test: percent(record.test_accuracy / 100) });
+    this.#showFacts({ ...this.#facts, "test accuracy": percent(record.test_accuracy / 100) });
     // the checkpoint of the epoch is saved after its evaluation
     void this.#page.messages.guard(() => this.#view.showEpoch(predictions));
   }
@@ -222,6 +223,11 @@ export class TrainTab implements TabContent {
     this.#facts = facts;
     showFacts(find("training-facts", HTMLElement), facts);
   }
+}
+
+/** A sentence behind a colon: "This browser" becomes "this browser", and "WebGPU" stays. */
+function asClause(sentence: string): string {
+  return sentence.replace(/^[A-Z][a-z]+\b/, (word) => word.toLowerCase());
 }
 
 function formatSeconds(seconds: number): string {

@@ -1,6 +1,7 @@
 import { at } from "../../graph-builder/at.ts";
 import type { Inside, Maps, TestPictures, TrainingStep } from "../calls/training.ts";
 import { className } from "./bars.ts";
+import { blockName } from "./block-name.ts";
 import { confusionCounts, showConfusion } from "./confusion-matrix.ts";
 import { find, make } from "./dom.ts";
 import { LiveNetwork } from "./live-network.ts";
@@ -117,7 +118,8 @@ function showFilters({ count, side, values }: Inside["filters"]): void {
 }
 
 function showMaps(maps: readonly Maps[]): void {
-  const rows = maps.map(({ name, dims: [channels, height, width], values }) => {
+  const rows = maps.map(({ dims: [channels, height, width], values }, i) => {
+    const name = `${blockName(i >> 1, maps.length / 2)}, branch ${(i % 2) + 1}`;
     const area = height * width;
     const canvases = Array.from({ length: Math.min(SHOWN_MAPS, channels) }, (_, i) =>
       mapCanvas(values.subarray(i * area, (i + 1) * area), width, height),

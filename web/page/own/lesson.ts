@@ -51,6 +51,17 @@ export function divide(classes: readonly OwnClass[]): Division {
   };
 }
 
+/** The same pictures, one of each class after the other. */
+export function inTurns(pictures: readonly LabelledPicture[]): LabelledPicture[] {
+  const counts = new Map<number, number>();
+  const turns = pictures.map((picture) => {
+    const turn = counts.get(picture.label) ?? 0;
+    counts.set(picture.label, turn + 1);
+    return { picture, turn };
+  });
+  return turns.toSorted((a, b) => a.turn - b.turn).map(({ picture }) => picture);
+}
+
 /**
  * The labels of the pictures that have a value, and the values, in one order. A picture that was removed
  * meanwhile has none.

@@ -1,4 +1,3 @@
-import { UserError } from "../../../graph-builder/errors.ts";
 import { ask } from "../ask.ts";
 import { find } from "../dom.ts";
 import { download } from "../download.ts";
@@ -54,7 +53,13 @@ export class OwnTab implements TabContent {
    * other's classes. Throws UserError where the browser keeps nothing for the page.
    */
   static async open(page: Page): Promise<OwnTab> {
-    await oneWindow("shakenet-pictures", () => page.messages.fail(openElsewhere()));
+    const elsewhere = find("own-elsewhere", HTMLElement);
+    await oneWindow("shakenet-pictures", () => {
+      elsewhere.textContent = OPEN_ELSEWHERE;
+      elsewhere.hidden = false;
+      page.messages.announce(OPEN_ELSEWHERE);
+    });
+    elsewhere.hidden = true;
     let tab: OwnTab | undefined;
     const classes = await OwnClasses.open(() => tab?.update());
     const network = new OwnNetwork(page.worker);
@@ -63,6 +68,7 @@ export class OwnTab implements TabContent {
     tab.update();
     tab.#training.describe();
     tab.#trial.reset();
+    find("own-body", HTMLElement).hidden = false;
     return tab;
   }
 
@@ -183,9 +189,5 @@ export class OwnTab implements TabContent {
   }
 }
 
-function openElsewhere(): UserError {
-  return new UserError(
-    "Your pictures are open in another window of this browser: they open here once that one is closed.",
-    { code: "locked" },
-  );
-}
+const OPEN_ELSEWHERE =
+  "Your pictures are open in another window of this browser: they open here once that one is closed.";

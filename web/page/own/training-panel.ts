@@ -1,16 +1,19 @@
 import { UserError } from "../../../graph-builder/errors.ts";
 import type { OwnStep, OwnTrained } from "../../calls/own.ts";
 import { assets } from "../assets.ts";
+import { className } from "../bars.ts";
 import { confusionCounts, showConfusion } from "../confusion-matrix.ts";
 import { find } from "../dom.ts";
 import { download } from "../download.ts";
 import type { Page } from "../page.ts";
+import { Picture } from "../pictures.ts";
 import { FeatureCache } from "./feature-cache.ts";
 import {
   countRight,
   type Division,
   divide,
   expectEveryClass,
+  inTurns,
   joined,
   joinedFeatures,
   type LabelledPicture,
@@ -19,6 +22,9 @@ import {
 } from "./lesson.ts";
 import type { OwnClasses } from "./own-classes.ts";
 import type { KeptNetwork, OwnNetwork } from "./own-network.ts";
+
+/** So many pictures that were held out go with the network to the other tabs. */
+const MOST_SHOWN = 100;
 
 const results = ["own-use", "own-onnx", "own-checkpoint"] as const;
 
@@ -193,7 +199,7 @@ export class TrainingPanel {
     const { messages, openModel, showTab } = this.#page;
     const tasks: Readonly<Record<(typeof results)[number], (trained: OwnTrained) => Promise<void> | void>> = {
       "own-use": async ({ name, onnx, checkpoint }) => {
-        await openModel({ name, bytes: onnx, checkpoint });
+        await openModel({ name, bytes: onnx, checkpoint }, await this.#heldOutPictures());
         showTab("classify");
       },
       "own-onnx": ({ name, onnx }) => download(name, onnx),
@@ -204,6 +210,18 @@ export class TrainingPanel {
         const { current } = this.#network;
         if (current) void messages.guard(async () => tasks[id](current.trained));
       });
+  }
+
+  /** Some pictures that the network has not learnt; none where the pictures have changed since. */
+  async #heldOutPictures(): Promise<Picture[]> {
+    if (this.#network.current?.pictures !== this.#fingerprint()) return [];
+    const { heldOut, classNames } = divide(this.#classes.all);
+    const shown = inTurns(heldOut).slice(0, MOST_SHOWN);
+    const pixels = await this.#classes.store.pixels(idsOf(shown));
+    return shown.flatMap(({ id, label }) => {
+      const found = pixels.get(id);
+      return found ? [Picture.ofPixels(className(classNames, label), found)] : [];
+    });
   }
 
   /** The classes that have pictures, and which these are, as one text. */

@@ -89,11 +89,11 @@ export class Trial {
     const { name, probability } = this.#bars.show(probabilities, current.classNames);
     const answer = `Recognised as ${name} (${percent(probability)})`;
     this.#answer.textContent = answer;
-    if (!isLive) this.#messages.say(`${picture.name}: ${answer}`);
+    if (!isLive) this.#messages.announce(`${picture.name}: ${answer}`);
     else {
       this.#live.textContent = answer;
       // a screen reader hears a new class once the answers rest on it
-      if (name !== this.#said) this.#messages.sayAtRest(`Recognised as ${name}`);
+      if (name !== this.#said) this.#messages.announceAtRest(`Recognised as ${name}`);
       this.#said = name;
     }
   }
