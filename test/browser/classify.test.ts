@@ -68,7 +68,9 @@ test("the test pictures have their places before the network is there, and it mo
     give = resolve;
   });
   const { page } = await demo.openBare({
-    prepare: (page) => page.route("**/model/model.onnx", (route) => held.then(() => route.continue())),
+    prepare: async (page) => {
+      await page.route("**/model/model.onnx", (route) => held.then(() => route.continue()));
+    },
   });
   await page.setViewportSize({ width: 1280, height: 720 });
   const places = () =>
