@@ -46,14 +46,14 @@ export class Workloads {
   }
 
   async of(batchSize: number): Promise<{ folder: string; expected: ExpectedLosses }> {
-    const { model, depth, width, threads } = this.#plan;
+    const { model, depth, width, threads, evaluates } = this.#plan;
     const folder = join(this.#folder, `batch-${batchSize}`);
     let expected = this.#written.get(batchSize);
     if (!expected) {
       await mkdir(folder, { recursive: true });
       expected = model
         ? await writeModelWorkload(folder, { model, batchSize, threads })
-        : await writeWorkload(folder, { depth, width, batchSize, threads });
+        : await writeWorkload(folder, { depth, width, batchSize, threads }, evaluates);
       this.#written.set(batchSize, expected);
     }
     return { folder, expected };

@@ -31,7 +31,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   try {
     const isChosen = ([name]: readonly [string, Peer]) => options.peers.some((peer) => peer === name);
-    const chosen = Object.fromEntries(Object.entries(peersOf(options.model)).filter(isChosen));
+    const chosen = Object.fromEntries(Object.entries(peersOf(options)).filter(isChosen));
     const rows = await compare(options, chosen, folder, (line) => process.stderr.write(`${line}\n`));
     const report = summarize(options, rows);
     process.stdout.write(`${options.json ? JSON.stringify(report) : describe(report)}\n`);

@@ -9,6 +9,8 @@ import type { WorkloadSettings } from "./workload.ts";
 export interface Plan extends WorkloadSettings {
   /** A foreign model in the place of our network, which depth and width then do not describe. */
   readonly model?: ModelName | undefined;
+  /** Whether the peers classify the batch, as the test images of a run, in the place of training. */
+  readonly evaluates?: boolean | undefined;
   readonly rounds: number;
   /** Steps of a round. */
   readonly steps: number;
@@ -41,6 +43,7 @@ export const usage = [
     ([name, { default: value, help }]) => `  --${`${name} N`.padEnd(14)}${help} [default: ${value}]`,
   ),
   `  --${"model NAME".padEnd(14)}train a model that PyTorch exports: ${modelNames.join(", ")}; its own batch size`,
+  `  --${"evaluate".padEnd(14)}classify the batch in place of training: the exported network, PyTorch in inference_mode`,
   `  --${"peers A,B".padEnd(14)}compare only these peers: ${peerNames.join(", ")}`,
   `  --${"json".padEnd(14)}print one JSON object`,
 ].join("\n");
@@ -53,6 +56,11 @@ export function readOptions(args: readonly string[]): ComparisonOptions | undefi
   const flags = parseFlags(args);
   if (flags["help"]) return undefined;
   const model = readModel(flags);
+  const evaluates = flags["evaluate"] === true;
+  if (evaluates && model)
+    throw new UserError(`--evaluate is for this project's own network, not for --model ${model}.`, {
+      code: "setting-invalid",
+    });
   const batchSize = model ? models[model].batchSize : counts["batch-size"].default;
   const count = (name: keyof typeof counts, otherwise: number = counts[name].default): number => {
     const text = flags[name] ?? String(otherwise);
@@ -68,7 +76,8 @@ export function readOptions(args: readonly string[]): ComparisonOptions | undefi
     steps: count("steps"),
     patience: count("patience"),
     model,
-    peers: readPeers(flags["peers"], model),
+    evaluates,
+    peers: readPeers(flags["peers"], { model, evaluates }),
     json: flags["json"] === true,
   };
 }
@@ -86,6 +95,7 @@ function parseFlags(args: readonly string[]): Flags {
         ...numbers,
         model: text,
         peers: text,
+        evaluate: isSwitch,
         json: isSwitch,
         help: { type: "boolean", short: "h" },
       },
@@ -118,14 +128,15 @@ function readModel(flags: Flags): ModelName | undefined {
   return name;
 }
 
-function readPeers(list: Flags[string], model: ModelName | undefined): PeerName[] {
-  const known = peersOf(model);
+function readPeers(list: Flags[string], task: Pick<Plan, "model" | "evaluates">): PeerName[] {
+  const { model, evaluates } = task;
+  const known = peersOf(task);
   const names = peerNames.filter((name) => Object.hasOwn(known, name));
   if (typeof list !== "string") return names;
   const wanted = list.split(",").map((name) => name.trim());
   for (const name of wanted) {
     if (!names.some((peer) => peer === name)) {
-      const where = model ? ` for ${model}` : "";
+      const where = model ? ` for ${model}` : evaluates ? " for --evaluate" : "";
       throw new UserError(`There is no peer ${name}${where}.${didYouMean(name, names)}`, {
         code: "setting-unknown",
       });

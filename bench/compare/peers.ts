@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { expectProgram, installPackages, installVenv, type Tool } from "./installs.ts";
-import { MODEL_VENV, type ModelName, models } from "./models.ts";
+import { MODEL_VENV, models } from "./models.ts";
+import type { Plan } from "./options.ts";
 import type { PeerSignals } from "./peer-process.ts";
 
 /** What starts a peer's program several times, and passes its signals on. */
@@ -97,8 +98,12 @@ export const peers = {
 export type PeerName = keyof typeof peers;
 export const peerNames = Object.keys(peers) as readonly PeerName[];
 
-/** The peers that train our own network, or a foreign model, in the order of the table. */
-export function peersOf(model: ModelName | undefined): Partial<Readonly<Record<PeerName, Peer>>> {
+/** The peers that train or evaluate our own network, or train a foreign model, in the order of the table. */
+export function peersOf({
+  model,
+  evaluates,
+}: Pick<Plan, "model" | "evaluates">): Partial<Readonly<Record<PeerName, Peer>>> {
+  if (evaluates) return evaluatingPeers();
   if (model === undefined) return peers;
   const isImages = models[model].unit === "images";
   const torch = (label: string, ...args: string[]) =>
@@ -110,6 +115,17 @@ export function peersOf(model: ModelName | undefined): Partial<Readonly<Record<P
       "torch-channels-last": torch(peers["torch-channels-last"].label, "channels_last"),
     }),
     "onnxruntime-training": python(peers["onnxruntime-training"].label, MODEL_VENV, "train_ort_model.py"),
+  };
+}
+
+/** The peers that can be told to classify the batch. */
+function evaluatingPeers(): Partial<Readonly<Record<PeerName, Peer>>> {
+  const told = (peer: Peer): Peer => ({ ...peer, args: (threads) => [...peer.args(threads), "evaluate"] });
+  return {
+    shakenet: told(peers.shakenet),
+    torch: told(peers.torch),
+    "torch-channels-last": told(peers["torch-channels-last"]),
+    "torch-compiled": told(peers["torch-compiled"]),
   };
 }
 

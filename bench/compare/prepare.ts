@@ -8,6 +8,7 @@ import { batchAxes, namedTensors, splitBatch } from "../../runtime/replicas/shar
 import {
   type ArtifactSettings,
   buildTrainingArtifacts,
+  inferenceModel,
   type ShakeNetArtifacts,
   shakeCoefficients,
 } from "../../shakenet/index.ts";
@@ -32,12 +33,16 @@ export interface ExpectedLosses {
 }
 
 /**
- * Writes the files that every peer reads: `workload.json`, `tensors.bin`, and our training artifacts in
- * `session/` and, with the update in the training model, in `fused/`. Returns the expected losses, computed
- * with the portable lowering, which no peer uses on the CPU. Throws UserError for a network that does not
- * exist.
+ * Writes the files that every peer reads: `workload.json`, `tensors.bin`, the exported network, and our
+ * training artifacts in `session/` and, with the update in the training model, in `fused/`. Returns the
+ * expected losses of training, or where `evaluates` of the evaluation, computed with the portable lowering,
+ * which no peer uses on the CPU. Throws UserError for a network that does not exist.
  */
-export async function writeWorkload(folder: string, settings: WorkloadSettings): Promise<ExpectedLosses> {
+export async function writeWorkload(
+  folder: string,
+  settings: WorkloadSettings,
+  evaluates = false,
+): Promise<ExpectedLosses> {
   const { depth, width, threads } = settings;
   const network: ArtifactSettings = {
     ...{ depth, width, classes: 10, mean: [125.3, 123, 113.9], std: [63, 62.1, 66.7], seed: 1 },
@@ -59,11 +64,29 @@ export async function writeWorkload(folder: string, settings: WorkloadSettings):
   await writeTrainingArtifacts(join(folder, "fused"), buildTrainingArtifacts({ ...network, fused: true }));
   await writeFile(join(folder, workloadFiles.settings), JSON.stringify(file));
   await writeFile(join(folder, workloadFiles.tensors), bytes);
+  const weights = decodeCheckpoint(artifacts.checkpoint, "checkpoint");
+  await writeFile(join(folder, workloadFiles.model), inferenceModel(network, weights));
   const batch = readTensors(file, new Uint8Array(bytes).buffer);
+  if (evaluates) return evaluationLosses(artifacts, batch, threads);
   return {
     whole: await expectedLosses(artifacts, batch, threads, 1),
     shared: await expectedLosses(artifacts, batch, threads, threads),
   };
+}
+
+/** The loss of the batch with the weights of each branch at one half, for every step. */
+async function evaluationLosses(
+  { checkpoint, trainingModel, evalModel }: ShakeNetArtifacts,
+  batch: Readonly<Record<string, Array32>>,
+  threads: number,
+): Promise<ExpectedLosses> {
+  const device = { ...(await openDevice("cpu", { threads })), lowering: loweringOf("portable") };
+  const session = await TrainingSession.create({ checkpoint, trainingModel, evalModel }, device);
+  const { images, labels } = batchFeeds(batch, device.ort);
+  const { loss } = await session.runEvalStep({ ...(images && { images }), ...(labels && { labels }) });
+  await session.release();
+  const whole: number[] = Array(CHECKED_STEPS).fill(Number(loss?.data[0]));
+  return { whole, shared: whole };
 }
 
 function initialTensors({ checkpoint }: ShakeNetArtifacts): (readonly [string, Array32])[] {

@@ -11,7 +11,7 @@ export type Report = ReturnType<typeof summarize>;
 
 /** Computes the result of a comparison. A ratio compares two rates of the same round. */
 export function summarize(plan: Plan, rows: readonly Row[]) {
-  const { model, depth, width, batchSize, threads, rounds, steps } = plan;
+  const { model, depth, width, batchSize, threads, rounds, steps, evaluates = false } = plan;
   const ratesOf = (names: readonly string[]) =>
     rows.flatMap((row) => ("rates" in row && names.includes(row.name) ? [row.rates] : []));
   const eager = fastestOf(ratesOf(eagerPeers));
@@ -19,6 +19,7 @@ export function summarize(plan: Plan, rows: readonly Row[]) {
   const [ortTraining = []] = ratesOf(["onnxruntime-training"]);
   return {
     network: model ?? `${depth} 2x${width}d`,
+    task: evaluates ? ("evaluation" as const) : ("training" as const),
     unit: model ? models[model].unit : "images",
     slow_peer: model ? ("onnxruntime-training" as const) : ("tfjs" as const),
     batch_size: batchSize,
@@ -49,7 +50,8 @@ export function summarize(plan: Plan, rows: readonly Row[]) {
 
 /** Prints a result as a table. */
 export function describe(report: Report): string {
-  const { network, unit, slow_peer, batch_size, threads, rounds, steps_a_round, cpu, cores, node } = report;
+  const { network, task, unit, slow_peer, batch_size, threads, rounds } = report;
+  const { steps_a_round, cpu, cores, node } = report;
   const header = [
     "",
     `${unit}/s`,
@@ -76,7 +78,7 @@ export function describe(report: Report): string {
     ];
   });
   return [
-    `${network}, batch ${batch_size}, ${threads} threads, ${rounds} rounds of ${steps_a_round} steps; ${cpu}, ${cores} cores, Node ${node}`,
+    `${network}${task === "training" ? "" : `, ${task}`}, batch ${batch_size}, ${threads} threads, ${rounds} rounds of ${steps_a_round} steps; ${cpu}, ${cores} cores, Node ${node}`,
     "",
     formatTable(header, body),
     ...disturbance(report),

@@ -16,7 +16,12 @@ export interface WorkloadSettings {
 export const LEARNING_RATE = 0.01;
 
 /** The names of a workload's files in its folder. */
-export const workloadFiles = { settings: "workload.json", tensors: "tensors.bin" } as const;
+export const workloadFiles = {
+  settings: "workload.json",
+  tensors: "tensors.bin",
+  /** The exported network with the weights of `tensors`. */
+  model: "model.onnx",
+} as const;
 
 /** What every `workload.json` says; `tensors` has the names and sizes in the order of `tensors.bin`. */
 export interface SharedWorkload {

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { beforeAll, expect, test } from "vitest";
 import { compare } from "../../bench/compare/comparison.ts";
-import { type Peer, peers } from "../../bench/compare/peers.ts";
+import { type Peer, peers, peersOf } from "../../bench/compare/peers.ts";
 import { hasMpirun } from "../support/mpirun.ts";
 import { temporaryFolder } from "../support/shake.ts";
 
@@ -76,3 +76,17 @@ test("measures peers with the same losses, and refuses those with other losses, 
   ]);
   expect(heard).toContain("round 2 of 2");
 }, 180_000);
+
+test("an evaluation classifies the batch by the exported network, with the loss of the evaluation model", async () => {
+  const script = join(root, "dist/bench/compare/peers/train-shakenet.js");
+  const { shakenet } = peersOf({ evaluates: true });
+  if (!shakenet) throw new Error("ShakeNet evaluates");
+  const place = join(folder, "evaluation");
+  const [row] = await compare(
+    { ...tiny, evaluates: true },
+    { shakenet: { ...shakenet, script } },
+    place,
+    () => {},
+  );
+  expect(row).toMatchObject({ name: "shakenet", batchSize: 4, steps: 2 });
+});

@@ -6,7 +6,7 @@ import { modelNames, models } from "../../bench/compare/models.ts";
 import { readOptions } from "../../bench/compare/options.ts";
 import { readWorkload } from "../../bench/compare/peers/protocol.ts";
 import { batchFeeds } from "../../bench/compare/peers/steps.ts";
-import { peers } from "../../bench/compare/peers.ts";
+import { peers, peersOf } from "../../bench/compare/peers.ts";
 import { writeModelBatch } from "../../bench/compare/prepare-model.ts";
 import { describe as describeReport, summarize } from "../../bench/compare/report.ts";
 import {
@@ -163,6 +163,11 @@ test.each([
     /^--width is for this project's own network, not for --model lstm\.$/,
   ],
   [["--model", "lstm", "--peers", "torch-channels-last"], /^There is no peer torch-channels-last for lstm\./],
+  [["--evaluate", "--peers", "jax"], /^There is no peer jax for --evaluate\./],
+  [
+    ["--evaluate", "--model", "lstm"],
+    /^--evaluate is for this project's own network, not for --model lstm\.$/,
+  ],
 ])("%s is refused in one sentence", (args, sentence) => {
   expect(() => readOptions(args)).toThrow(sentence);
 });
@@ -174,6 +179,12 @@ test("peers run in the order of the table, and all of them run unless some are n
   });
   expect(readOptions([])).toMatchObject({ depth: 26, width: 32, batchSize: 128, peers: Object.keys(peers) });
   expect(readOptions(["--help"])).toBeUndefined();
+});
+
+test("an evaluation has the peers that can classify, which are told so", () => {
+  const options = readOptions(["--evaluate"]);
+  expect(options?.peers).toEqual(["shakenet", "torch", "torch-channels-last", "torch-compiled"]);
+  for (const peer of Object.values(peersOf({ evaluates: true }))) expect(peer.args(2)).toContain("evaluate");
 });
 
 test("a foreign model has its own batch and the peers that train it", () => {

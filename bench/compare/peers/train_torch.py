@@ -1,4 +1,4 @@
-"""Trains with PyTorch: train_torch.py FOLDER [channels_last] [compiled]"""
+"""Trains with PyTorch: train_torch.py FOLDER [channels_last] [compiled] [evaluate]"""
 
 import sys
 
@@ -112,4 +112,12 @@ def step() -> float:
     return loss.item()
 
 
-serve(f"PyTorch {torch.__version__}", step)
+@torch.inference_mode()
+def evaluate() -> float:
+    net.eval()
+    images, labels, alpha, _ = batch
+    half = torch.full_like(alpha, 0.5)
+    return model(images, labels, half, half).item()
+
+
+serve(f"PyTorch {torch.__version__}", evaluate if "evaluate" in sys.argv else step)
