@@ -6,7 +6,7 @@ const PACKAGE = "shakenet";
 const BINS: readonly string[] = ["shake", "shakenet"];
 
 /** How this process was started. */
-export interface Start {
+interface Start {
   /** The script as it was named: `process.argv[1]`. */
   readonly script: string;
   /** The entry of this program, with no symbolic link in its path. */
@@ -21,7 +21,7 @@ export interface Start {
  * where npx finds this very package, else `node` with the path of the entry. `npx shake` elsewhere would
  * offer another package of that name.
  */
-export function startWords({ script, entry, folder, path }: Start): string[] {
+function startWords({ script, entry, folder, path }: Start): string[] {
   const name = BINS.find((bin) => bin === basename(script)) ?? "shake";
   const root = dirname(dirname(dirname(entry)));
   if (isFoundByNpx(root, folder)) return ["npx", name];

@@ -27,7 +27,7 @@ export async function saliency(model: Uint8Array, pixels: Uint8Array, { ort, ses
 }
 
 /** A map of 32 x 32 characters: the darker, the more the class depends on the pixel. */
-export function drawMap(gradient: Float32Array): string {
+function drawMap(gradient: Float32Array): string {
   const area = 32 * 32;
   const colours = (pixel: number) => [0, 1, 2].map((c) => Math.abs(gradient[c * area + pixel] ?? 0));
   const strengths = Array.from({ length: area }, (_, pixel) => Math.max(...colours(pixel)));

@@ -1,4 +1,4 @@
-/** ShakeNet: its network, training artifacts, training loop and frozen form. */
+/** ShakeNet: its network, its training artifacts, its task for the training loop, and its frozen form. */
 
 export * from "./backward-rules.ts";
 export { branchCorrelations } from "./branch-correlation.ts";

@@ -43,8 +43,8 @@ export interface ArtifactSettings extends NetworkSettings {
    */
   readonly labelSmoothing?: number | undefined;
   /**
-   * Leaves the height and the width of the training model's images free; images of 32 x 32 where left out.
-   * The evaluation model always takes 32 x 32.
+   * Leaves the height and the width of the training model's images free; they are the network's where left
+   * out. The evaluation model always takes images of the network's size.
    */
   readonly anySize?: boolean | undefined;
   /**

@@ -40,7 +40,7 @@ const { average, averageDecay, averageEverySteps } = Training;
 /**
  * The settings of a run that trains a model that came from a file; `config.json` keeps them in this order.
  */
-export const modelSchemas = {
+const modelSchemas = {
   ...ofData,
   ...pictureSettings,
   epochs,

@@ -8,7 +8,7 @@ type INode = Message<"NodeProto">;
 type IModel = Message<"ModelProto"> & { readonly graph: Message<"GraphProto"> };
 
 /** As many nodes may the calls of functions in a file stand for: the largest public models have a tenth. */
-export const MOST_WRITTEN_OUT = 250_000;
+const MOST_WRITTEN_OUT = 250_000;
 
 /** As deep may calls lie inside calls: each takes a part of the program's stack. */
 const DEEPEST_CALL = 200;

@@ -24,7 +24,7 @@ export function opsetImports(
 
 type Imports = readonly Message<"OperatorSetIdProto">[];
 
-/** The same as a file has it. */
+/** The operator sets that a graph needs, as a file lists them. */
 export function encodeImports(graph: Graph, opset: number): Imports {
   return opsetImports(graph, opset).map(([domain, version]) => ({ domain, version }));
 }

@@ -79,7 +79,7 @@ export function shapeInput(value: Operand): Shape {
  */
 export const runTimeDim = new DimSymbol("?");
 
-/** So many sizes that only a run tells. */
+/** `count` sizes that only a run tells. */
 export function runTimeDims(count: number): Shape {
   return Array.from({ length: count }, () => runTimeDim);
 }

@@ -74,7 +74,7 @@ function lossType(scores: Operand, labels: Operand, reduction: string): TensorTy
 }
 
 /** The shape of layer normalisation's mean: the axes from `axis` on are 1. */
-export function statisticsShape(X: Operand, axis: number): Shape {
+function statisticsShape(X: Operand, axis: number): Shape {
   const first = normalAxis(axis, X.shape.length);
   return X.shape.map((dim, i) => (i < first ? dim : 1));
 }

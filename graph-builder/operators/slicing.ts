@@ -31,7 +31,7 @@ const END = 2 ** 31 - 1;
  * The number of elements that Slice takes from a dimension. A dimension with symbols is taken to reach as far
  * as the start. Throws ShapeError where the number is not known before a run.
  */
-export function slicedDim(size: Dim, start: Dim, end: Dim, step: Dim): Dim {
+function slicedDim(size: Dim, start: Dim, end: Dim, step: Dim): Dim {
   if (typeof step !== "number" || start === runTimeDim || end === runTimeDim) return runTimeDim;
   if (step === 0) refuse("a step must not be 0");
   if (typeof size === "number" && typeof start === "number" && typeof end === "number") {

@@ -63,7 +63,7 @@ function broadcastAxes(a: Shape, b: Shape): [Shape, Shape] {
 }
 
 /** The shape of a factor of FusedMatMul as the product sees it. */
-export function matMulFactor(value: Operand, transposed: number, batchTransposed: number): Shape {
+function matMulFactor(value: Operand, transposed: number, batchTransposed: number): Shape {
   const batched = batchTransposed
     ? [...value.shape.slice(1, -1), dimAt(value.shape, 0), ...value.shape.slice(-1)]
     : [...value.shape];

@@ -76,12 +76,12 @@ export const runSettingGroups = {
       .number()
       .positive()
       .optional()
-      .describe("blends training images in pairs; the share is drawn from Beta(ALPHA, ALPHA) [default: off]"),
+      .describe("blend training images in pairs; the share is drawn from Beta(ALPHA, ALPHA) [default: off]"),
     cutmix: z
       .number()
       .positive()
       .optional()
-      .describe("puts boxes of images into others; the area is drawn from Beta(ALPHA, ALPHA) [default: off]"),
+      .describe("put boxes of images into others; the area is drawn from Beta(ALPHA, ALPHA) [default: off]"),
     earlySize: z
       .int()
       .min(8)

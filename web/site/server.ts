@@ -25,7 +25,7 @@ const contentTypes: Readonly<Record<string, string>> = {
  * What the page may do: run its own scripts and workers, compile WebAssembly, fetch its own files, and show
  * pictures that it made itself.
  */
-export const contentSecurityPolicy = [
+const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self' 'wasm-unsafe-eval'",
   "worker-src 'self' blob:",

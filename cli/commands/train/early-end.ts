@@ -37,7 +37,7 @@ export async function describeStop(
 }
 
 /** What an early end means for the learning rate, in a sentence. */
-export function scheduleNote(config: TrainConfig, step: number, stepsPerEpoch: number): string {
+function scheduleNote(config: TrainConfig, step: number, stepsPerEpoch: number): string {
   const steps = config.epochs * stepsPerEpoch;
   const schedule = scheduleOf(config);
   const [rate, end] = [schedule(step, steps), schedule(steps, steps)].map((each) =>

@@ -8,10 +8,7 @@ import { isThere, writeFileAtomic } from "../files.ts";
 import { Wheel } from "./wheel.ts";
 
 /** The two libraries that ONNX Runtime loads CUDA's kernels from; npm's package leaves them out. */
-export const providerLibraries = [
-  "libonnxruntime_providers_shared.so",
-  "libonnxruntime_providers_cuda.so",
-] as const;
+const providerLibraries = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"] as const;
 
 /** What the provider links to or opens, and the package of PyPI that has it. */
 export const cudaLibraries = [
@@ -24,7 +21,7 @@ export const cudaLibraries = [
 ] as const;
 
 /** The packages of PyPI that have CUDA's libraries, at the major version that the provider was built for. */
-export const cudaPackages = [
+const cudaPackages = [
   "nvidia-cuda-runtime>=13,<14",
   "nvidia-cublas>=13,<14",
   "nvidia-curand>=10,<11",
