@@ -125,7 +125,9 @@ export function appendNetwork(
   return g.scope("head", () => head(g, layers, x, settings));
 }
 
-/** Throws UserError for a width that is none, or that leaves half of a ShakeNet's shortcut without a channel. */
+/**
+ * Throws UserError for a width that is none, or that leaves half of a ShakeNet's shortcut without a channel.
+ */
 function expectWidth({ network = "shakenet", width }: NetworkSettings): void {
   expectCount("width", width);
   if (network !== "shakenet" || width > 1) return;

@@ -7,7 +7,9 @@ export class Kept<T> {
     this.#key = key;
   }
 
-  /** The value; undefined where there is none, and where the browser keeps nothing, as in a private window. */
+  /**
+   * The value; undefined where there is none, and where the browser keeps nothing, as in a private window.
+   */
   async get(): Promise<T | undefined> {
     try {
       return await inStore("readonly", (store): IDBRequest<T | undefined> => store.get(this.#key));

@@ -20,7 +20,9 @@ export interface Peer {
    */
   readonly install: () => Promise<Tool>;
   readonly script: string;
-  /** The words in front of the program, and the signals of what they start: a launcher of several processes. */
+  /**
+   * The words in front of the program, and the signals of what they start: a launcher of several processes.
+   */
   readonly launcher?: Launcher;
   /** The arguments after the folder. */
   readonly args: (threads: number) => readonly string[];

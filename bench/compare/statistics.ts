@@ -15,7 +15,9 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median, min: at(sorted, 0), max: at(sorted, sorted.length - 1) };
 }
 
-/** The median of some values with the smallest and the largest, as text. Throws RangeError for an empty list. */
+/**
+ * The median of some values with the smallest and the largest, as text. Throws RangeError for an empty list.
+ */
 export function describeSpread(values: readonly number[], decimals: number): string {
   const { median, min, max } = spreadOf(values);
   return `${median.toFixed(decimals)} (${min.toFixed(decimals)} to ${max.toFixed(decimals)})`;

@@ -19,8 +19,8 @@ interface Start {
 }
 
 /**
- * Measures the start of a training session of one thread, and of two replicas, on the CPU: from the start of a
- * fresh process that reads artifacts from files to the open session, compiled and from the cache, in turns.
+ * Measures the start of a training session of one thread, and of two replicas, on the CPU: from the start of
+ * a fresh process that reads artifacts from files to the open session, compiled and from the cache, in turns.
  */
 async function main(): Promise<void> {
   const { values } = parseArgs({

@@ -15,7 +15,8 @@ const MOST_STEPS = 5000;
 
 /**
  * Writes event files for TensorBoard into the folder `tensorboard` of a run: the scalars of every epoch and
- * up to 5,000 steps, the graph of the network, and the curves at the end. A run that goes on has nothing twice.
+ * up to 5,000 steps, the graph of the network, and the curves at the end. A run that goes on has nothing
+ * twice.
  */
 export async function tensorboardReporter(directory: TrainRun, steps: number): Promise<Reporter> {
   const folder = join(directory.path, "tensorboard");

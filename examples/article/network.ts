@@ -15,7 +15,9 @@ import {
 export interface NetworkChoices {
   /** Batch normalisation follows the shortcut where the widths differ. */
   readonly normalizesShortcut: boolean;
-  /** The shortcut's second path sees the picture one pixel further; else the same pixels as the first path. */
+  /**
+   * The shortcut's second path sees the picture one pixel further; else the same pixels as the first path.
+   */
   readonly shiftsShortcut: boolean;
   /** Convolutions have no bias and He's initialization; else they have PyTorch's defaults. */
   readonly initializesAsAuthor: boolean;

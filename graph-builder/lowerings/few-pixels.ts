@@ -29,8 +29,8 @@ export function stridedInputGradient(g: Builder, conv: Convolution): Value {
 }
 
 /**
- * dX [N, C, H, W]: dY as [N pixels, filters] times W as [filters, C taps], and the result times a constant that
- * puts every tap to its place in X, [pixels taps, H W].
+ * dX [N, C, H, W]: dY as [N pixels, filters] times W as [filters, C taps], and the result times a constant
+ * that puts every tap to its place in X, [pixels taps, H W].
  */
 function inputGradientByProducts(g: Builder, conv: Convolution): Value {
   const { dY, X, W } = conv;
@@ -47,7 +47,9 @@ function inputGradientByProducts(g: Builder, conv: Convolution): Value {
   return g.Reshape(maps, g.int64([-1, channels, height, width]));
 }
 
-/** A map of X for every pixel of dY and every tap: 1 where the tap reads X, and all 0 where it reads outside. */
+/**
+ * A map of X for every pixel of dY and every tap: 1 where the tap reads X, and all 0 where it reads outside.
+ */
 function tapPlaces({ dY, X, window }: Convolution): number[][] {
   const { kernel, strides, dilations, pads } = window;
   const each = (count: number) => Array.from({ length: count }, (_, i) => i);

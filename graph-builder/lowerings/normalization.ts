@@ -139,9 +139,9 @@ const normalizations: ReadonlySet<string> = new Set([
 const weighted: ReadonlySet<string> = new Set(["Conv", "ConvTranspose"]);
 
 /**
- * Whether a normalisation lies on every way from the data to X. Where one does, no channel's mean is far above
- * its deviation, and mean(X^2) - mean(X)^2 is as good as mean((X - mean(X))^2): its relative error is about
- * 6e-8 (mean / deviation)^2. A way ends where the number of axes changes.
+ * Whether a normalisation lies on every way from the data to X. Where one does, no channel's mean is far
+ * above its deviation, and mean(X^2) - mean(X)^2 is as good as mean((X - mean(X))^2): its relative error is
+ * about 6e-8 (mean / deviation)^2. A way ends where the number of axes changes.
  */
 export function isNormalized(X: Value): boolean {
   const seen = new Set<Value>();

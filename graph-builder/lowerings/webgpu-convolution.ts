@@ -14,11 +14,11 @@ import { type Convolution, textbookWeightGradient } from "./convolution.ts";
 const MANY_PIXELS = 256;
 
 /**
- * dW as a product of matrices over the pixels. The other factor of a tap is a shifted image: at stride 1, X is
- * copied along the width and dY along the height, so that one product of [kh M] by [kw C] has all taps; else
- * X is copied for every tap. Where the kernel has a side that WebGPU does not copy rightly, and for groups,
- * dW is the convolution of `textbookWeightGradient`, whose kernel is as large as the picture: it keeps few
- * cores busy.
+ * dW as a product of matrices over the pixels. The other factor of a tap is a shifted image: at stride 1, X
+ * is copied along the width and dY along the height, so that one product of [kh M] by [kw C] has all taps;
+ * else X is copied for every tap. Where the kernel has a side that WebGPU does not copy rightly, and for
+ * groups, dW is the convolution of `textbookWeightGradient`, whose kernel is as large as the picture: it
+ * keeps few cores busy.
  */
 export function productWeightGradient(g: Builder, conv: Convolution): Value {
   const { dY, X, W, group, window } = conv;

@@ -16,8 +16,8 @@ export interface AttributeWeight {
 }
 
 /**
- * The name of a weight that is an attribute of a linear model of ai.onnx.ml; undefined where the file names no
- * output of the node.
+ * The name of a weight that is an attribute of a linear model of ai.onnx.ml; undefined where the file names
+ * no output of the node.
  */
 export function linearWeightName(outputs: readonly string[], attribute: LinearAttribute): string | undefined {
   const output = outputs.findLast((name) => name !== "");

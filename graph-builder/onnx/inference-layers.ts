@@ -24,7 +24,9 @@ export function withInferenceLayers(bytes: Uint8Array, where = "the model"): Uin
   return encodeMessage("ModelProto", { ...model, graph: { ...graph, node: changed, valueInfo: described } });
 }
 
-/** What puts a node of a graph into inference form; it returns the node itself where there is nothing to do. */
+/**
+ * What puts a node of a graph into inference form; it returns the node itself where there is nothing to do.
+ */
 function inferenceFormIn(graph: IGraph, opset: number): (node: INode) => INode {
   const { node: nodes = [], initializer = [], output: outputs = [] } = graph;
   const read = new Set([...nodes.flatMap(namesReadBy), ...outputs.map(({ name = "" }) => name)]);

@@ -14,7 +14,9 @@ export interface MuonSettings {
    * Newton-Schulz iteration.
    */
   readonly sgdRate: number;
-  /** The coupled weight decay of these parameters, as torch.optim.SGD's; `weightDecay / sgdRate` by default. */
+  /**
+   * The coupled weight decay of these parameters, as torch.optim.SGD's; `weightDecay / sgdRate` by default.
+   */
   readonly sgdDecay?: number | undefined;
 }
 

@@ -24,7 +24,9 @@ export class TrimmedMean {
   }
 }
 
-/** How many evaluations follow those of the first `done` epochs: one every `every` epochs, and the last one. */
+/**
+ * How many evaluations follow those of the first `done` epochs: one every `every` epochs, and the last one.
+ */
 export function evaluationsLeft(done: number, epochs: number, every = 1): number {
   return Math.ceil(epochs / every) - Math.floor(done / every);
 }

@@ -51,8 +51,8 @@ export interface Task<
   readonly unit: Unit;
   readonly stepsPerEpoch: number;
   /**
-   * The cost of a step of an epoch, counted from 0: its time is in proportion to it, as to the number of pixels
-   * of its pictures. The time left is told by it. All epochs cost the same where left out.
+   * The cost of a step of an epoch, counted from 0: its time is in proportion to it, as to the number of
+   * pixels of its pictures. The time left is told by it. All epochs cost the same where left out.
    */
   stepCost?(epoch: number): number;
   /**

@@ -31,8 +31,8 @@ const providers: { readonly [K in Exclude<DeviceName, "wasm">]: Provider } = {
 
 /**
  * Opens a device in Node. `threads` are for the CPU's operators (all cores where left out). Throws UserError
- * for an unknown name, for threads that are no number from 1 to 1024, and, saying why and how to get it, where
- * this machine's ONNX Runtime does not have the device.
+ * for an unknown name, for threads that are no number from 1 to 1024, and, saying why and how to get it,
+ * where this machine's ONNX Runtime does not have the device.
  */
 export async function openDevice(name: DeviceName, options: DeviceOptions = {}): Promise<Device> {
   const device = await openRuntimeDevice(name, options);
@@ -46,8 +46,8 @@ export interface DeviceOptions {
 }
 
 /**
- * Opens a device for models that were lowered for it before, without loading the compiler. Throws UserError as
- * openDevice does.
+ * Opens a device for models that were lowered for it before, without loading the compiler. Throws UserError
+ * as openDevice does.
  */
 export async function openRuntimeDevice(
   name: DeviceName,

@@ -5,8 +5,9 @@ import type { OnnxRuntime } from "../device/inference-device.ts";
 const elemTypes = { float32: "float", float16: "float16", int32: "int32", int64: "int64" } as const;
 
 /**
- * The GPU's memory in ONNX Runtime for Node. Outputs stay there and are fed again, but a program has no access
- * to it: getData of ONNX Runtime 1.30 ends the process. So a model of one Identity brings a tensor back.
+ * The GPU's memory in ONNX Runtime for Node. Outputs stay there and are fed again, but a program has no
+ * access to it: getData of ONNX Runtime 1.30 ends the process. So a model of one Identity brings a tensor
+ * back.
  */
 export function gpuMemory(
   ort: OnnxRuntime,

@@ -65,8 +65,8 @@ export class SharedState {
   }
 
   /**
-   * Writes some parameters' gradients, summed over the replicas of this process, into the row of the sums. Call
-   * it when all replicas have written their rows.
+   * Writes some parameters' gradients, summed over the replicas of this process, into the row of the sums.
+   * Call it when all replicas have written their rows.
    */
   combine(parameters: Iterable<number>): void {
     for (const i of parameters) {

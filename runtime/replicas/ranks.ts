@@ -7,9 +7,9 @@ export interface Link {
   readonly rank: number;
   readonly size: number;
   /**
-   * Sends `outgoing[r]` to every other rank r, and fills `incoming[r]` with the bytes of rank r. The other rank
-   * must expect as many bytes. The entries of this rank are left alone. All ranks make the same calls in the
-   * same order. Throws where another rank has failed.
+   * Sends `outgoing[r]` to every other rank r, and fills `incoming[r]` with the bytes of rank r. The other
+   * rank must expect as many bytes. The entries of this rank are left alone. All ranks make the same calls in
+   * the same order. Throws where another rank has failed.
    */
   exchange(outgoing: readonly Uint8Array[], incoming: readonly Uint8Array[]): Promise<void>;
 }

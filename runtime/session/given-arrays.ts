@@ -30,8 +30,8 @@ export function forGivenArrays(model: Uint8Array): Uint8Array {
 
 /**
  * Runs a session of `forGivenArrays`, which writes its outputs into the tensors of `outputs`. Returns whether
- * it has done so: a later version of onnxruntime-node may refuse something else, and what the arrays then hold
- * is not known.
+ * it has done so: a later version of onnxruntime-node may refuse something else, and what the arrays then
+ * hold is not known.
  */
 export async function runInto(
   session: Ort.InferenceSession,
@@ -47,8 +47,8 @@ export async function runInto(
 }
 
 /**
- * A tensor of zeros for each output whose type and size are known before the run, from the sizes of the feeds;
- * undefined where one is not.
+ * A tensor of zeros for each output whose type and size are known before the run, from the sizes of the
+ * feeds; undefined where one is not.
  */
 export function zerosFor(
   outputs: readonly GraphOutput[],

@@ -130,8 +130,8 @@ export class LoweredSession {
   /**
    * Runs the training model on a batch and the optimizer model once, and throws their outputs away. A device
    * that compiles its kernels, such as WebGPU, has then done so before the first step. The parameters,
-   * the gradients, the moments and the random numbers stay as they are. Kernels may depend on the sizes of the
-   * feeds, so give a batch as the steps will have it. Throws UserError as runTrainStep does.
+   * the gradients, the moments and the random numbers stay as they are. Kernels may depend on the sizes of
+   * the feeds, so give a batch as the steps will have it. Throws UserError as runTrainStep does.
    */
   async warmUp(feeds: NamedTensors): Promise<void> {
     return this.#guard.run("warmUp", () => this.#sessions.rehearse(feeds, this.#controls()));

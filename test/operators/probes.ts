@@ -55,7 +55,9 @@ function isFloat({ type }: Value): boolean {
   return type.kind === "tensor" && ["float", "double"].includes(type.elemType);
 }
 
-/** What a node of another program's file is read as; undefined where there is no such node among the tests'. */
+/**
+ * What a node of another program's file is read as; undefined where there is no such node among the tests'.
+ */
 export function readAs(domain: string, opType: string): ReadAs | undefined {
   const examples = nodes.filter((node) => node.opType === opType && (node.domain ?? "") === domain);
   const read = examples.map(importOf);

@@ -125,8 +125,8 @@ export function demoSite() {
     /** Opens the page and waits for its first answer. */
     open: (options: OpenOptions = {}) => open(options),
     /**
-     * The tab Classify of a page that the tests of a file share, because a page takes seconds to open. It is as
-     * the test before has left it.
+     * The tab Classify of a page that the tests of a file share, because a page takes seconds to open. It is
+     * as the test before has left it.
      */
     async openCommon(): Promise<OpenedPage> {
       common ??= open({ until: kept });

@@ -6,8 +6,8 @@ export const endings = {
 } as const;
 
 /**
- * The data URL of a module. In the worker of a condition, by default the second replica, it replaces the answer to the third call of `call` by an
- * ending. Then it imports `script`, if one is given.
+ * The data URL of a module. In the worker of a condition, by default the second replica, it replaces the
+ * answer to the third call of `call` by an ending. Then it imports `script`, if one is given.
  */
 export function dyingReplica(
   call: "train" | "update",

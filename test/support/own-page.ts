@@ -18,8 +18,8 @@ export interface GivenLesson {
 }
 
 /**
- * The built page with its packaged network, for the tab Your pictures, and photos in `photos/<class>/0.png` to
- * `9.png`. Those of `new/<class>/` are never given to the page.
+ * The built page with its packaged network, for the tab Your pictures, and photos in `photos/<class>/0.png`
+ * to `9.png`. Those of `new/<class>/` are never given to the page.
  */
 export function ownPage() {
   const folder = temporaryFolder();

@@ -3,7 +3,10 @@ import sharp from "sharp";
 /** The classes of the pictures that `ownPhoto` draws. */
 export const ownClasses = ["leaf", "sun"] as const;
 
-/** A PNG of 160 x 120 pixels of a class; another index gives another picture. Index 0 to 9 are different places. */
+/**
+ * A PNG of 160 x 120 pixels of a class; another index gives another picture. Index 0 to 9 are different
+ * places.
+ */
 export function ownPhoto(className: (typeof ownClasses)[number], index: number): Promise<Buffer> {
   const [x, y, size] = [55 + ((index * 17) % 50), 45 + ((index * 11) % 30), 24 + ((index * 5) % 14)];
   const sky = `hsl(${200 + ((index * 7) % 30)} 60% ${60 + (index % 5) * 4}%)`;

@@ -4,7 +4,9 @@ import { type OperatorCase, of } from "./elementwise-cases.ts";
 import { type LayerNode, layer } from "./layer-nodes.ts";
 import { integers, normal } from "./random-tensor.ts";
 
-/** Corners (x1, y1, x2, y2): inside of the picture, across its border, smaller than an element, at its end. */
+/**
+ * Corners (x1, y1, x2, y2): inside of the picture, across its border, smaller than an element, at its end.
+ */
 const corners = [
   ...[0.37, 0.57, 4.83, 5.29],
   ...[-1.31, 2.13, 3.47, 9.77],

@@ -18,7 +18,9 @@ export interface Lesson {
   readonly classNames: readonly string[];
   /** The labels of the pictures to learn from, at least one of each class. */
   readonly labels: Uint8Array;
-  /** Raw pixels uint8 [count, 3, 32, 32]; or, to train the last layer alone, float features [count, features]. */
+  /**
+   * Raw pixels uint8 [count, 3, 32, 32]; or, to train the last layer alone, float features [count, features].
+   */
   readonly inputs: Uint8Array | Float32Array;
   /** The pictures that the network is measured on; there may be none. */
   readonly heldOut: Examples;
@@ -53,8 +55,8 @@ export interface OwnCalls {
   /** Closes it. */
   closeOwn(): Promise<void>;
   /**
-   * Classifies images uint8 [count, 3, 32, 32] with it. Rejects with UserError, code model-missing, where none
-   * is open.
+   * Classifies images uint8 [count, 3, 32, 32] with it. Rejects with UserError, code model-missing, where
+   * none is open.
    */
   classifyOwn(images: Uint8Array): Promise<Answer>;
 }

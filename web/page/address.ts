@@ -1,4 +1,6 @@
-/** What the address of the page says behind its #: the name of a tab, and settings, as in `#train?width=8`. */
+/**
+ * What the address of the page says behind its #: the name of a tab, and settings, as in `#train?width=8`.
+ */
 export interface Address {
   readonly tab: string;
   readonly settings: URLSearchParams;

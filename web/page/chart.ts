@@ -37,7 +37,9 @@ const HEIGHT = 200;
 const MARGIN = { left: 40, right: 12, top: 8, bottom: 26 };
 const EMPTY_STEPS = 100;
 
-/** A chart over training steps, in the page's colours and as wide as its element. Without values it has axes. */
+/**
+ * A chart over training steps, in the page's colours and as wide as its element. Without values it has axes.
+ */
 export class Chart {
   readonly #canvas = make("canvas", "chart");
   readonly #legend: readonly HTMLElement[];

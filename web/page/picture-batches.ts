@@ -5,7 +5,9 @@ import type { Picture } from "./pictures.ts";
 /** Values of pictures that the worker is given in one call. */
 const MOST_VALUES = 2 ** 22;
 
-/** Pictures as a network takes them, uint8 [count, channels, height, width], so many at a time that they fit. */
+/**
+ * Pictures as a network takes them, uint8 [count, channels, height, width], so many at a time that they fit.
+ */
 export function batchesOf(
   pictures: readonly Picture[],
   form: PictureForm,

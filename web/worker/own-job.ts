@@ -81,7 +81,9 @@ class FeatureNetworks {
     this.#queue = queue;
   }
 
-  /** The network of a checkpoint. Rejects with UserError where it cannot be loaded; a later call tries again. */
+  /**
+   * The network of a checkpoint. Rejects with UserError where it cannot be loaded; a later call tries again.
+   */
   get(checkpoint: string, device: DeviceName = "wasm"): Promise<FeatureNetwork> {
     const key = `${device} ${checkpoint}`;
     const known = this.#networks.get(key) ?? this.#queue.run(() => openFeatures(checkpoint, device));

@@ -6,8 +6,8 @@ export interface Machine {
 }
 
 /**
- * The threads that compute: at most 4. One core is left to the page, because threads of ONNX Runtime that wait
- * for each other hold their cores, and the page would draw late.
+ * The threads that compute: at most 4. One core is left to the page, because threads of ONNX Runtime that
+ * wait for each other hold their cores, and the page would draw late.
  */
 export function threadsOn({ cores, isIsolated }: Machine): number {
   return isIsolated ? Math.max(1, Math.min(4, cores - 1)) : 1;

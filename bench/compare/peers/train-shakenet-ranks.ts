@@ -1,4 +1,5 @@
-// trains with this project as a rank of MPI, one thread each: mpirun -n RANKS node train-shakenet-ranks.js FOLDER
+// trains with this project as a rank of MPI, one thread each:
+// mpirun -n RANKS node train-shakenet-ranks.js FOLDER
 
 import { join } from "node:path";
 import {

@@ -22,8 +22,8 @@ export interface HostStep {
 
 /**
  * The seconds of a step's exchanges. Each host sends each other one its part of the gradients, and then the
- * sum of its own part (`sumOverRanks`): 2 (hosts - 1) / hosts times the bytes of the gradients, as a ring does,
- * with two latencies where a ring has 2 (hosts - 1). All messages of an exchange are under way at once.
+ * sum of its own part (`sumOverRanks`): 2 (hosts - 1) / hosts times the bytes of the gradients, as a ring
+ * does, with two latencies where a ring has 2 (hosts - 1). All messages of an exchange are under way at once.
  */
 export function exchangeSeconds({ parameters }: HostStep, hosts: number, bitsPerSecond: number): number {
   return (8 * bytesSent(parameters, hosts)) / bitsPerSecond + EXCHANGES * LATENCY;
@@ -34,8 +34,8 @@ function bytesSent(parameters: number, hosts: number): number {
 }
 
 /**
- * The projected cost of training on 2 to 64 hosts, each of which keeps its batch (weak scaling). The efficiency
- * is the share of a step's time in which hosts compute: nothing is exchanged while they do.
+ * The projected cost of training on 2 to 64 hosts, each of which keeps its batch (weak scaling). The
+ * efficiency is the share of a step's time in which hosts compute: nothing is exchanged while they do.
  */
 export function projectHosts(step: HostStep) {
   return {

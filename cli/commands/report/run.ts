@@ -100,7 +100,9 @@ async function sizeOf({ bytes, what }: MeasuredModel, device: Parameters<typeof 
   return classifier.imageSize;
 }
 
-/** The training pictures of each class of a run, as far as they are there, and what is wrong with pictures. */
+/**
+ * The training pictures of each class of a run, as far as they are there, and what is wrong with pictures.
+ */
 async function trainingPictures(
   { config }: AnyRun,
   progress: Progress,

@@ -3,7 +3,9 @@ import { gather, type Link } from "../../../runtime/replicas/ranks.ts";
 import type { StepTraffic } from "./step-traffic.ts";
 import type { Stopping, StopReason } from "./stopping.ts";
 
-/** The reasons for which a rank may want to end the run, the strongest first, as the numbers that are sent. */
+/**
+ * The reasons for which a rank may want to end the run, the strongest first, as the numbers that are sent.
+ */
 const reasons: readonly StopReason[] = ["signal", "time"];
 
 /** A trainer whose ranks agree after every step whether the run ends. */

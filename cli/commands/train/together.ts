@@ -98,8 +98,8 @@ async function expectSameVersions(link: MpiLink, versions: Readonly<Record<strin
 
 /**
  * Prepares a run on rank 0 alone and sends it to the other ranks, which then load the data themselves, from
- * `dataDir` where it is given: one rank of each host first, so that a data set is downloaded once. Throws UserError where a rank's training
- * images are others than those of rank 0.
+ * `dataDir` where it is given: one rank of each host first, so that a data set is downloaded once. Throws
+ * UserError where a rank's training images are others than those of rank 0.
  */
 export async function prepareTogether(
   link: MpiLink,
@@ -137,7 +137,7 @@ export async function shareFolder(link: MpiLink, own?: SharedFolder): Promise<Sh
 }
 
 /** Waits until all ranks have come here. */
-export async function barrier(link: MpiLink): Promise<void> {
+async function barrier(link: MpiLink): Promise<void> {
   await gather(link, new Uint8Array(0));
 }
 

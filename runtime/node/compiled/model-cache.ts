@@ -16,10 +16,10 @@ const [LIMIT, LARGEST] = [256e6, 64e6];
 const HASH = 32;
 
 /**
- * Compiled models in files of a folder, each under the SHA-256 of what it depends on: the ingredients, and the
- * program files of the compiler. A file begins with the SHA-256 of its name and its content; one that does not
- * fit is compiled and written again. A folder that cannot be read or written is as good as an empty one. The
- * files have 256 MB at most; those that were not used for the longest time are removed first.
+ * Compiled models in files of a folder, each under the SHA-256 of what it depends on: the ingredients, and
+ * the program files of the compiler. A file begins with the SHA-256 of its name and its content; one that
+ * does not fit is compiled and written again. A folder that cannot be read or written is as good as an empty
+ * one. The files have 256 MB at most; those that were not used for the longest time are removed first.
  */
 export class ModelCache implements CompileCache {
   readonly folder: string;

@@ -21,8 +21,8 @@ export function downloadedFolders(): ReadonlyMap<string, string> {
 
 /**
  * Loads a split of a data set; all but `shapes` are read from `dataDir`, or downloaded once and kept.
- * Throws a UserError for another name or split, for a limit that is not a positive integer and for files that are missing, cut off,
- * wrong or out of reach.
+ * Throws a UserError for another name or split, for a limit that is not a positive integer and for files that
+ * are missing, cut off, wrong or out of reach.
  */
 export async function loadDataset(name: DatasetName, options: LoadOptions): Promise<Dataset> {
   if (!datasetNames.includes(name)) {

@@ -100,8 +100,8 @@ class Replica {
   }
 
   /**
-   * Sums the gradients of the replica's part over the replicas of the process, for the sum over all ranks. Call
-   * it when every replica has trained.
+   * Sums the gradients of the replica's part over the replicas of the process, for the sum over all ranks.
+   * Call it when every replica has trained.
    */
   combine(): void {
     this.#state.combine(this.#own);

@@ -47,9 +47,9 @@ const scanning: readonly DeviceName[] = ["cpu", "cuda", "wasm"];
 const IMAGES_PER_REPLICA = 64;
 
 /**
- * Resolves the number of replicas. `auto` is one replica per core of this rank, each with 64 images of a batch or more. A
- * GPU, the engine ort-training, mixed precision, several steps a call and a given number of threads take one
- * session.
+ * Resolves the number of replicas. `auto` is one replica per core of this rank, each with 64 images of a
+ * batch or more. A GPU, the engine ort-training, mixed precision, several steps a call and a given number of
+ * threads take one session.
  */
 export function replicaCount({
   replicas,

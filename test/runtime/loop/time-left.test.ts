@@ -13,7 +13,9 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A trainer that learns nothing: a step with images of 16 x 16 takes 100 ms, one with 32 x 32 takes 400 ms. */
+/**
+ * A trainer that learns nothing: a step with images of 16 x 16 takes 100 ms, one with 32 x 32 takes 400 ms.
+ */
 function slowTrainer(): Trainer {
   const checkpoint: Checkpoint = { trainable: new Map(), frozen: new Map(), properties: new Map() };
   return {

@@ -36,7 +36,9 @@ async function trainSingly(artifacts: TrainingArtifacts): Promise<Uint8Array> {
   return checkpoint;
 }
 
-/** The checkpoint after calls of the given sizes, each in a session of its own that resumes the one before. */
+/**
+ * The checkpoint after calls of the given sizes, each in a session of its own that resumes the one before.
+ */
 async function trainIn(artifacts: TrainingArtifacts, sizes: readonly number[]): Promise<Uint8Array> {
   let { checkpoint } = artifacts;
   let first = 0;

@@ -26,8 +26,8 @@ export class CameraFeed {
   }
 
   /**
-   * Opens the camera where it is not open. Returns whether it is: `close` may have been called meanwhile. Throws
-   * UserError where there is none or the user refuses it.
+   * Opens the camera where it is not open. Returns whether it is: `close` may have been called meanwhile.
+   * Throws UserError where there is none or the user refuses it.
    */
   async open(): Promise<boolean> {
     if (this.isOpen) return true;

@@ -26,7 +26,9 @@ export class FeatureCache {
     return this.#worker.call("featureNetwork", this.checkpoint);
   }
 
-  /** Computes the features that are missing. Calls wait for each other. Rejects with UserError as the worker. */
+  /**
+   * Computes the features that are missing. Calls wait for each other. Rejects with UserError as the worker.
+   */
   embed(ids: readonly number[], onEmbedded: OnEmbedded = () => {}): Promise<void> {
     const run = this.#last.then(() => this.#embed(ids, onEmbedded));
     this.#last = run.catch(() => undefined);

@@ -136,7 +136,10 @@ export class OwnClasses {
     while (this.#classes.length < FEWEST_CLASSES) await this.addClass();
   }
 
-  /** Adds pictures to a class. Throws UserError where they do not fit, and where the class is removed meanwhile. */
+  /**
+   * Adds pictures to a class. Throws UserError where they do not fit, and where the class is removed
+   * meanwhile.
+   */
   async addPictures(id: number, pictures: readonly NewPicture[]): Promise<void> {
     if (this.pictureCount + pictures.length > MOST_PICTURES)
       throw new UserError(`The page takes at most ${MOST_PICTURES} pictures: use shake train for more.`, {
@@ -159,8 +162,8 @@ export class OwnClasses {
   }
 
   /**
-   * Forgets all classes and pictures. What still works on them finds `life` aborted and their classes removed,
-   * so it writes nothing back.
+   * Forgets all classes and pictures. What still works on them finds `life` aborted and their classes
+   * removed, so it writes nothing back.
    */
   async clear(): Promise<void> {
     this.#life.abort();

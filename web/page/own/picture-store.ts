@@ -60,7 +60,10 @@ export class PictureStore {
     }
   }
 
-  /** Adds pictures of a class at once, or none of them. Returns their ids. Throws UserError where they do not fit. */
+  /**
+   * Adds pictures of a class at once, or none of them. Returns their ids. Throws UserError where they do not
+   * fit.
+   */
   async add(classId: number, pictures: readonly NewPicture[]): Promise<number[]> {
     const ids: number[] = [];
     await this.#write([INPUTS, FILES], (store) => {

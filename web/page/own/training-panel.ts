@@ -28,7 +28,9 @@ const MOST_SHOWN = 100;
 
 const results = ["own-use", "own-onnx", "own-checkpoint"] as const;
 
-/** Trains a network on the pictures, shows what it makes of those that were held out, and offers its files. */
+/**
+ * Trains a network on the pictures, shows what it makes of those that were held out, and offers its files.
+ */
 export class TrainingPanel {
   readonly #page: Page;
   readonly #classes: OwnClasses;
@@ -133,7 +135,9 @@ export class TrainingPanel {
     });
   }
 
-  /** Trains on the pictures that are still there when they are read; `labels` are of those that were held out. */
+  /**
+   * Trains on the pictures that are still there when they are read; `labels` are of those that were held out.
+   */
   async #trained(division: Division): Promise<Pick<KeptNetwork, "trained" | "labels">> {
     const { worker } = this.#page;
     const { classNames } = division;
