@@ -10,10 +10,10 @@ import {
 import { parametersOf } from "./model-parameters.ts";
 
 /**
- * Makes floats of the weights of float16 and bfloat16, which are then cast where they are read: a step changes
- * a weight by less than what 16 bits can say, and a checkpoint holds no float16 (Micikevicius et al. 2018,
- * "Mixed precision training"). The activations keep their types, and the graph computes what it did. A graph
- * without such weights is returned as it is.
+ * Makes floats of the weights of float16 and bfloat16, which are then cast where they are read: a step
+ * changes a weight by less than what 16 bits can say, and a checkpoint holds no float16 (Micikevicius et al.
+ * 2018, "Mixed precision training"). The activations keep their types, and the graph computes what it did. A
+ * graph without such weights is returned as it is.
  */
 export const floatWeights: Pass = { name: "float-weights", run: widen };
 

@@ -26,7 +26,7 @@ const COLUMNS = 80;
 /** The lengths of the bar of a live line; there is none where less is left. */
 const [LONGEST_BAR, SHORTEST_BAR] = [20, 5];
 
-/** A line of so many columns leaves room for a bar of so many. */
+/** A line of 60 columns and more leaves room for a bar of 10. */
 const [WIDE, USUAL_BAR] = [60, 10];
 
 /** A progress display on standard error; none in a rank that stays quiet. */

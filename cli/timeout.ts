@@ -12,7 +12,7 @@ export function isInsideTimeout(): boolean {
 
 /**
  * Runs this command line in a process of its own and returns its exit code. A process that has not ended
- * after so many seconds is killed, because native code cannot be stopped otherwise; then UserError is thrown.
+ * after `seconds` is killed, because native code cannot be stopped otherwise; then UserError is thrown.
  */
 export async function runWithin(seconds: number, args: readonly string[]): Promise<number> {
   const [node, script = ""] = process.argv;

@@ -146,7 +146,7 @@ function expectClasses(
 ): void {
   if (classes >= classNames.length) return;
   throw new UserError(
-    `The model has ${classes} classes, and ${title} has ${classNames.length}: give the model a layer of so many with shake build-graph --classes ${classNames.length}.`,
+    `The model has ${classes} classes, and ${title} has ${classNames.length}: shake build-graph --classes ${classNames.length} replaces the last layer.`,
     { code: "data-mismatch", details: { classes, data: title } },
   );
 }

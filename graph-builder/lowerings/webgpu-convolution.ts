@@ -75,8 +75,8 @@ function pixelsUnderTaps(g: Builder, X: Value, window: Window): Value {
 }
 
 /**
- * Whether ONNX Runtime 1.30's grouped convolution on WebGPU has right results with so many filters a group:
- * it computes four filters at once from 4 on, and takes the first one's group for all.
+ * Whether ONNX Runtime 1.30's grouped convolution on WebGPU has right results with this number of filters a
+ * group: it computes four filters at once from 4 on, and takes the first one's group for all.
  */
 function isCopied(filters: number): boolean {
   return filters < 4 || filters % 4 === 0;

@@ -5,8 +5,8 @@ import type { Pass } from "./pass.ts";
 import { keepInput, keepNode, neededNodes, partOf, rewriteGraph } from "./rewrite.ts";
 
 /**
- * A pass that ends a graph at the named values, and makes constants of the inputs named in `constants`. A name
- * is that of an output, or of any other value that a node makes. Inputs that no remaining node reads are
+ * A pass that ends a graph at the named values, and makes constants of the inputs named in `constants`. A
+ * name is that of an output, or of any other value that a node makes. Inputs that no remaining node reads are
  * removed. Throws UserError for an unknown name, with the nearest one.
  */
 export function freezeInputs(constants: ReadonlyMap<string, Tensor>, outputNames: readonly string[]): Pass {

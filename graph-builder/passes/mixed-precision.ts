@@ -64,9 +64,9 @@ export const LOSS_SCALE = "loss_scale";
 
 /**
  * Puts forward and backward of a training graph into float16 and leaves everything else in float32: weights
- * are cast where they are read, and statistics, losses, softmax and the gradients that leave the graph stay in
- * float32. The gradients are `loss_scale` times too large, an input of the new graph, so that small ones are
- * not lost in float16 (Micikevicius et al. 2018, "Mixed precision training"). Throws UserError where the
+ * are cast where they are read, and statistics, losses, softmax and the gradients that leave the graph stay
+ * in float32. The gradients are `loss_scale` times too large, an input of the new graph, so that small ones
+ * are not lost in float16 (Micikevicius et al. 2018, "Mixed precision training"). Throws UserError where the
  * gradient of the loss, a constant named `<loss>_grad`, is not in the graph.
  */
 export const mixedPrecision: Pass = { name: "mixed-precision", run: mix };

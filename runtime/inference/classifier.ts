@@ -120,8 +120,8 @@ export class Classifier {
   }
 
   /**
-   * Every output of one run. A model of a fixed batch takes at most so many images; black ones fill the rest.
-   * Throws UserError as `logits` does.
+   * Every output of one run. A model of a fixed batch takes at most that many images; black ones fill the
+   * rest. Throws UserError as `logits` does.
    */
   async run(images: Uint8Array): Promise<InferenceSession.ReturnType> {
     return this.#guard.enqueue("run", () => this.#run(images));

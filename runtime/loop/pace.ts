@@ -77,7 +77,7 @@ export class Pace {
   }
 
   /**
-   * The time of steps by the sum of their costs, and of so many evaluations. An evaluation counts nothing
+   * The time of steps by the sum of their costs, and of some evaluations. An evaluation counts nothing
    * before the first one.
    */
   secondsFor(cost: number, evaluations: number): number {

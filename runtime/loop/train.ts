@@ -154,7 +154,7 @@ class Run<Train extends string, Test extends string, Unit extends string> {
     };
   }
 
-  /** Ends a call of so many steps: evaluates or saves where an epoch has ended or a checkpoint is due. */
+  /** Ends a call of `callSteps` steps: evaluates or saves where an epoch has ended or a checkpoint is due. */
   async *finishCall(callSteps: number): AsyncGenerator<TrainingEvent<Train, Test, Unit>> {
     const { epochs, checkpointEverySteps, evaluateEveryEpochs = 1, signal } = this.#settings;
     const { step, epochs: done } = this.progress;

@@ -2,7 +2,7 @@ import { UserError } from "../../graph-builder/errors.ts";
 import { find } from "./dom.ts";
 import type { WorkerClient } from "./worker-client.ts";
 
-/** A model that computes for longer than so many milliseconds is said to take long. */
+/** The milliseconds after which a model that computes is said to take long. */
 const LONG = 4000;
 
 /**

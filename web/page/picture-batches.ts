@@ -5,9 +5,7 @@ import type { Picture } from "./pictures.ts";
 /** Values of pictures that the worker is given in one call. */
 const MOST_VALUES = 2 ** 22;
 
-/**
- * Pictures as a network takes them, uint8 [count, channels, height, width], so many at a time that they fit.
- */
+/** Pictures as a network takes them, uint8 [count, channels, height, width], in parts of a bounded size. */
 export function batchesOf(
   pictures: readonly Picture[],
   form: PictureForm,

@@ -24,7 +24,7 @@ export interface LayerStep {
 }
 
 const BATCH = 64;
-/** Twenty pictures and five thousand both learn in so many steps. */
+/** The fewest steps, and the epochs where they are more: enough for twenty pictures and for five thousand. */
 const [LEAST_STEPS, EPOCHS] = [300, 6];
 const rate = cosine(0.03);
 

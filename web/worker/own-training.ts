@@ -50,7 +50,7 @@ export async function trainOnFeatures(
   }
 }
 
-/** About so many steps train a small network from nothing. */
+/** About how many steps a small network is trained from the start. */
 const STEPS = 400;
 
 /** Trains all of a small ShakeNet on pictures. */
@@ -92,7 +92,7 @@ function pick({ step, steps, loss, secondsLeft }: Omit<OwnStep, "type">) {
   return { step, steps, loss, secondsLeft };
 }
 
-/** A batch has at least eight pictures, as batch normalisation needs, where there are so many. */
+/** A batch has at least eight pictures, as batch normalisation needs, where there are eight. */
 function choicesFor(images: number): TrainChoices {
   const batchSize = Math.max(8, Math.min(32, Math.floor(images / 8)));
   const epochs = Math.max(2, Math.min(60, Math.round(STEPS / Math.ceil(images / batchSize))));

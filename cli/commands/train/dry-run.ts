@@ -135,7 +135,7 @@ function secondsOf(parts: readonly TimedSteps[]): number {
   return parts.reduce((sum, { count, seconds }) => sum + count * seconds, 0);
 }
 
-/** How many epochs are done when so many seconds have passed. */
+/** How many epochs are done after `maxTime` seconds. */
 function epochsWithin(maxTime: number, measured: Measured): number {
   const { parts, evaluation, evaluations, left, steps, stepsPerEpoch } = measured;
   const evaluating = left > 0 ? (evaluations * evaluation) / left : 0;
@@ -180,7 +180,7 @@ function describeStep({ seconds, examples, isEarly }: TimedSteps, side: number |
   return `${formatShortTime(seconds)} for ${examples} images${size}, ${formatRate(examples / seconds)} images/s`;
 }
 
-/** The day and the time on this machine in so many seconds. */
+/** The day and the time on this machine, some seconds from now. */
 function localTime(seconds: number): string {
   const end = new Date(Date.now() + 1000 * seconds);
   const two = (value: number) => String(value).padStart(2, "0");

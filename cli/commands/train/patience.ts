@@ -6,7 +6,10 @@ export class Patience {
   #best: ClassificationRecord | undefined;
   #last: ClassificationRecord | undefined;
 
-  /** The patience of so many epochs after the records of a run; endless where it is undefined. */
+  /**
+   * Waits `epochs` epochs for a better accuracy, for ever where that is undefined; `records` are those so
+   * far.
+   */
   constructor(epochs: number | undefined, records: readonly ClassificationRecord[]) {
     this.#epochs = epochs ?? Number.POSITIVE_INFINITY;
     for (const record of records) this.count(record);

@@ -10,7 +10,7 @@ export const GOOD_STEPS = "good_steps";
 /** The loss scale of a training that begins, as PyTorch's GradScaler's. */
 export const INITIAL_LOSS_SCALE = 65536;
 
-/** After so many steps without an overflow the loss scale is doubled, as PyTorch's GradScaler does. */
+/** The steps without an overflow after which the loss scale is doubled, as PyTorch's GradScaler does. */
 export const GROWTH_INTERVAL = 2000;
 
 /**

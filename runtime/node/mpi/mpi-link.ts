@@ -12,7 +12,7 @@ import { type Farewell, RankError } from "./rank-error.ts";
 /** The tags of the messages of an exchange, and of the one message with which a rank ends. */
 const [EXCHANGE, FAREWELL] = [1, 2];
 
-/** A farewell as JSON is filled with spaces up to so many bytes. */
+/** The bytes of a farewell: JSON, filled with spaces. */
 const FAREWELL_BYTES = 4096;
 
 /** An exchange of more bytes than these waits without a pause: the library moves them while it is asked. */
@@ -129,8 +129,8 @@ export class MpiLink implements Link {
   }
 
   /**
-   * Waits until the other ranks have ended; where one has failed or died, for so many milliseconds at most.
-   * Returns the farewells of those that failed, by rank.
+   * Waits until the other ranks have ended; where one has failed or died, for `patience` milliseconds at
+   * most. Returns the farewells of those that failed, by rank.
    */
   async farewells(own: Farewell, patience: number): Promise<ReadonlyMap<number, Farewell>> {
     const start = performance.now();

@@ -68,7 +68,7 @@ export function replicaCount({
   return isShared ? Math.max(1, Math.min(coresOfRank(), shares)) : 1;
 }
 
-/** Throws UserError where the engine cannot train on the device, or with so many replicas. */
+/** Throws UserError where the engine cannot train on the device, or with that number of replicas. */
 export function expectTrainable(settings: EngineSettings): void {
   const { engine, device, replicas, ranks = 1, batchSize, precision } = settings;
   const isAlone = replicas === 1;

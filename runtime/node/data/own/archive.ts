@@ -113,11 +113,14 @@ async function unpackZip(path: string, folder: string): Promise<void> {
       } catch (error) {
         const system = errorCode(error);
         if (system === undefined || !faultsOfNames.has(system)) throw refusal(target, "written", error);
-        throw new UserError(`${path} cannot be unpacked: ${entry.name} has no place, ${reasonOf(system)}.`, {
-          code: "data-damaged",
-          details: { path, name: entry.name },
-          cause: error,
-        });
+        throw new UserError(
+          `${path} cannot be unpacked: ${entry.name} cannot be written, ${reasonOf(system)}.`,
+          {
+            code: "data-damaged",
+            details: { path, name: entry.name },
+            cause: error,
+          },
+        );
       }
     }
   });

@@ -161,12 +161,12 @@ describe("an archive that cannot be used", () => {
     [
       "a picture in the place of a folder",
       { "a/1.png": picture, "a/1.png/2.png": picture },
-      /p\.zip cannot be unpacked: a\/1\.png\/2\.png has no place, something else has that name\.$/,
+      /p\.zip cannot be unpacked: a\/1\.png\/2\.png cannot be written, something else has that name\.$/,
     ],
     [
       "a name that is too long",
       { [`${"c".repeat(300)}/1.png`]: picture },
-      /p\.zip cannot be unpacked: c{300}\/1\.png has no place, the name is too long\.$/,
+      /p\.zip cannot be unpacked: c{300}\/1\.png cannot be written, the name is too long\.$/,
     ],
     ["no picture", { "readme.txt": picture }, /p\.zip has no folders of classes and no pictures: /],
   ])("with %s is named itself, not a folder of the cache", async (_, files, message) => {
