@@ -1,4 +1,4 @@
-import { at } from "../../../graph-builder/at.ts";
+import { interleaved } from "../../../runtime/node/data/pictures.ts";
 import type { OwnPictures } from "../../../runtime/node/index.ts";
 import { html } from "../../report/html.ts";
 
@@ -29,7 +29,7 @@ export async function drawContactSheet(own: OwnPictures): Promise<Uint8Array> {
     for (const [column, picture] of pictures.slice(0, mostPictures).entries()) {
       const planes = await own.pixels(picture);
       tiles.push({
-        input: Buffer.from(interleaved(planes, height * width)),
+        input: Buffer.from(interleaved(planes, 3)),
         left: gap + column * (width + gap),
         top: gap + row * rowHeight + nameHeight,
         raw: { width, height, channels: 3 },
@@ -47,8 +47,4 @@ export async function drawContactSheet(own: OwnPictures): Promise<Uint8Array> {
     .composite([...tiles, { input: Buffer.from(text), left: 0, top: 0 }])
     .png()
     .toBuffer();
-}
-
-function interleaved(planes: Uint8Array, area: number): Uint8Array {
-  return Uint8Array.from(planes, (_, i) => at(planes, (i % 3) * area + Math.floor(i / 3)));
 }

@@ -155,7 +155,8 @@ function scaled(picture: Sharp, { height, width }: PictureSize): Sharp {
   return picture.resize(width, height, { fit: "cover", position: "centre" });
 }
 
-function interleaved(picture: Uint8Array, channels: number): Uint8Array {
+/** A picture [channels, height, width] pixel by pixel, as sharp takes it: [height, width, channels]. */
+export function interleaved(picture: Uint8Array, channels: number): Uint8Array {
   const area = picture.length / channels;
   return Uint8Array.from(picture, (_, i) => picture[(i % channels) * area + Math.floor(i / channels)] ?? 0);
 }
