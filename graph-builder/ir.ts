@@ -356,8 +356,8 @@ function defaultOpset(graph: Graph): number {
 }
 
 /**
- * A model of an opset and its IR version. Without an opset it is `defaultOpset`. Throws RangeError
- * for an opset before 11.
+ * A model of an opset and its IR version. Without an opset it is `defaultOpset`. Throws RangeError for an
+ * opset before 11.
  */
 export function createModel(
   graph: Graph,

@@ -64,8 +64,7 @@ export interface ChunkModel {
  * Trains artifacts several steps a call: parameters, running statistics and moments cross the boundary
  * between JavaScript and the device once a call and not once a step. Where the artifacts have an optimizer
  * model, all parameters are updated by the same few operators; a fused training model updates each by its
- * own. Calls that overlap are refused, and so is
- * every call after the release.
+ * own. Calls that overlap are refused, and so is every call after the release.
  */
 export class ChunkedSession implements ChunkTrainer {
   readonly stepsPerCall: number;

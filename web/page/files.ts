@@ -7,8 +7,7 @@ export interface FileTaker {
 }
 
 /**
- * Listens for files that are chosen, dropped or pasted. A file that is no picture is opened as a
- * model.
+ * Listens for files that are chosen, dropped or pasted. A file that is no picture is opened as a model.
  */
 export function connectFiles({ takePicture, takeModel }: FileTaker): void {
   const take = (files: Iterable<File>) => {

@@ -13,9 +13,8 @@ const require = createRequire(import.meta.url);
 const BUILD = "ort-wasm-simd-threaded.asyncify";
 
 /**
- * Builds the static site into a folder, which any host can serve from any path. The page opens
- * `model` first. The sources are those of the project in the working directory. Throws Error where a file is
- * missing.
+ * Builds the static site into a folder, which any host can serve from any path. The page opens `model` first.
+ * The sources are those of the project in the working directory. Throws Error where a file is missing.
  */
 export async function buildSite(outDir: string, model?: SiteModel): Promise<void> {
   const root = resolve("web");

@@ -74,8 +74,7 @@ interface Opened {
 }
 
 /**
- * A training in the page. The artifacts, the session and the loop are those of the command
- * line.
+ * A training in the page. The artifacts, the session and the loop are those of the command line.
  */
 export class PageTraining {
   readonly #choices: TrainChoices;

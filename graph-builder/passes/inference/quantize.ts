@@ -22,8 +22,7 @@ const WEIGHT_LIMIT = 63;
  * Returns the pass that quantizes the Conv and Gemm nodes of a graph to 8 bits, in ONNX's QDQ form
  * (QuantizeLinear, DequantizeLinear), which runtimes fuse. Inputs and outputs are rounded to uint8 over their
  * range, weights to int8 with one scale per filter, biases to int32. All other nodes stay float, and so does
- * a Conv or Gemm whose weights or bias are not float constants.
- * `ranges` has the range of each value by its
+ * a Conv or Gemm whose weights or bias are not float constants. `ranges` has the range of each value by its
  * name in the graph's file. The pass throws Error for a value without a range.
  */
 export function quantize(ranges: ReadonlyMap<string, Range>): Pass {

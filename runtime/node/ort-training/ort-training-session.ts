@@ -237,10 +237,9 @@ export class OrtTrainingSession implements Trainer {
 
   /**
    * The state as a checkpoint; its properties are those of the checkpoint that was opened, with the number of
-   * the next random draw. The WebAssembly
-   * build cannot read the moments of a stock AdamW: after a step the checkpoint holds no optimizer state, and
-   * AdamW restarts from zero moments. A fused model keeps its moments.
-   * Throws UserError where a parameter is not float.
+   * the next random draw. The WebAssembly build cannot read the moments of a stock AdamW: after a step the
+   * checkpoint holds no optimizer state, and AdamW restarts from zero moments. A fused model keeps its
+   * moments. Throws UserError where a parameter is not float.
    */
   checkpoint(): Checkpoint {
     this.#guard.expectOpen("checkpoint");

@@ -34,8 +34,8 @@ export interface EngineOptions {
 }
 
 /**
- * Opens the session that settings ask for. The engine ort-training needs a fused training
- * model. Throws UserError where the settings do not go together, and as the sessions do.
+ * Opens the session that settings ask for. The engine ort-training needs a fused training model. Throws
+ * UserError where the settings do not go together, and as the sessions do.
  */
 export async function openEngine(
   sources: TrainingSources,
