@@ -82,3 +82,17 @@ describe("rooms", () => {
     expect(named.map(({ file }) => file)).toEqual([]);
   });
 });
+
+test("a line of a comment has at most 110 characters, unless it is an address", () => {
+  const files = filesIn([...Object.keys(below), "bench", "examples"]);
+  const long = files.flatMap(({ file, text }) =>
+    text
+      .split("\n")
+      .flatMap((line, i) =>
+        /^ *(\/\/|\/?\*)/.test(line) && line.length > 110 && !line.includes("https://")
+          ? [`${file}:${i + 1}`]
+          : [],
+      ),
+  );
+  expect(long).toEqual([]);
+});

@@ -1,5 +1,5 @@
-// Accuracy that takes hours to measure: the trainings of a study, their table and their figure. What is trained
-// is kept, so the command goes on where it was cut, and two studies share equal trainings.
+// Accuracy that takes hours to measure: the trainings of a study, their table and their figure. What is
+// trained is kept, so the command goes on where it was cut, and two studies share equal trainings.
 import { join } from "node:path";
 import { UserError } from "../../graph-builder/index.ts";
 import { makeFolder, writeFileAtomic } from "../../runtime/node/files.ts";

@@ -19,7 +19,10 @@ export interface Study {
   readonly figure?: {
     readonly title: string;
     readonly xTitle: string;
-    /** A metric of every epoch, the last accuracy over the rows' `x`, or how alike the branches of a block are. */
+    /**
+     * A metric of every epoch, the last accuracy over the rows' `x`, or how alike the branches of a block
+     * are.
+     */
     readonly shows: "test_accuracy" | "train_loss" | "last accuracy" | "correlation";
   };
 }
