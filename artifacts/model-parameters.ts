@@ -41,6 +41,7 @@ const weightInputs: Readonly<Record<string, readonly number[]>> = {
   GroupNormalization: [1, 2],
   Gather: [0],
   PRelu: [1],
+  FastGelu: [1],
   LSTM: [1, 2, 3, 7],
   GRU: [1, 2, 3],
   RNN: [1, 2, 3],

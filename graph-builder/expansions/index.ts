@@ -1,6 +1,7 @@
 import type { OpType } from "../operators/index.ts";
 import { attention } from "./attention.ts";
 import type { Expansion } from "./expansion.ts";
+import { fusedMatMul } from "./fused-mat-mul.ts";
 import { gridSample } from "./grid-sample.ts";
 import { negativeLogLikelihood } from "./negative-log-likelihood.ts";
 import { roiAlign } from "./roi-align.ts";
@@ -9,6 +10,7 @@ import { rotaryEmbedding } from "./rotary-embedding.ts";
 /** The operators that are lowered to, and differentiated through, simpler ones on every device. */
 export const expansions = {
   Attention: attention,
+  FusedMatMul: fusedMatMul,
   GridSample: gridSample,
   NegativeLogLikelihoodLoss: negativeLogLikelihood,
   RoiAlign: roiAlign,

@@ -1,6 +1,4 @@
-import type { Builder } from "../builder.ts";
 import { castLike, floatLike } from "../composites.ts";
-import type { Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import { constantNumbers } from "../operators/inference.ts";
 import { Tensor } from "../tensor.ts";
@@ -8,12 +6,6 @@ import type { Lowering } from "./lower.ts";
 
 /** The variants of ai.onnx operators that ONNX Runtime's own autodiff emits (domain com.microsoft). */
 export const algebra = {
-  FusedMatMul: (g, { I, attributes: { alpha, transA, transB, transBatchA, transBatchB } }) => {
-    const A = turned(g, I(0), transA, transBatchA);
-    const product = g.MatMul(A, turned(g, I(1), transB, transBatchB));
-    return [alpha === 1 ? product : g.Mul(product, floatLike(g, product, alpha))];
-  },
-
   ReduceSumTraining: (g, { I, attributes: { keepdims, noop_with_empty_axes: noop } }) => {
     const axes = constantNumbers(I(1), "axes");
     if (axes.length === 0) return [noop ? I(0) : g.ReduceSum(I(0), null, { keepdims })];
@@ -49,14 +41,3 @@ export const algebra = {
   // explicitState ran before, so no node writes into an input and the order of execution does not matter
   PassThrough: (_, { node, I }) => node.inputs.map((__, i) => I(i)),
 } satisfies Lowering;
-
-/**
- * Transposes a factor of FusedMatMul: `batchTransposed` moves the first axis behind the batch axes, and
- * `transposed` exchanges the last two axes.
- */
-function turned(g: Builder, value: Value, transposed: number, batchTransposed: number): Value {
-  const axes = value.shape.map((_, i) => i);
-  const batched = batchTransposed ? [...axes.slice(1, -1), 0, ...axes.slice(-1)] : axes;
-  const perm = transposed ? [...batched.slice(0, -2), ...batched.slice(-2).reverse()] : batched;
-  return perm.every((axis, i) => axis === i) ? value : g.Transpose(value, { perm });
-}

@@ -71,8 +71,9 @@ describe("lowerings", () => {
   test("every operator of the portable table is compared with its definition", () => {
     // test/graph-builder/onnx/layers.test.ts compares the expansions with ONNX Runtime's own kernels
     const lowered = Object.keys(portable).filter((opType) => !Object.hasOwn(expansions, opType));
-    lowered.sort();
-    expect([...new Set(definitions.map(({ opType }) => opType))].sort()).toEqual(lowered);
+    const defined = new Set(definitions.map(({ opType }): string => opType));
+    expect(lowered.filter((opType) => !defined.has(opType))).toEqual([]);
+    expect([...defined].filter((opType) => !Object.hasOwn(portable, opType))).toEqual([]);
   });
 
   test.each(definitions.filter(({ opType }) => opType === "SoftmaxCrossEntropyLoss"))(

@@ -126,7 +126,8 @@ function formRows(known: readonly OnnxOperator[]): Row[] {
     .map(({ domain, opType }) => {
       const read = readAs(domain, opType);
       if (!read) throw new Error(`no test has a node of ${domain}.${opType}`);
-      const { inputs = [] } = known.find((each) => each.domain === domain && each.name === opType) ?? {};
+      const { inputs = read.names } =
+        known.find((each) => each.domain === domain && each.name === opType) ?? {};
       const at = (index: number) => inputs[Math.min(index, inputs.length - 1)] ?? "";
       return {
         name: opType,

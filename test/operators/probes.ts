@@ -6,19 +6,28 @@ import { Tensor } from "../../graph-builder/tensor.ts";
 import { forwardOf } from "../support/check-gradient.ts";
 import { expansionNodes } from "../support/expansion-nodes.ts";
 import type { ForeignNode } from "../support/foreign-node.ts";
+import { fusedNodes } from "../support/fused-nodes.ts";
 import { gradientCases } from "../support/gradient-cases.ts";
 import { layerNodes } from "../support/layer-nodes.ts";
 import { machineLearningNodes } from "../support/machine-learning-nodes.ts";
 import { samplingNodes } from "../support/sampling-nodes.ts";
 
-const nodes = [...layerNodes, ...samplingNodes, ...expansionNodes, ...machineLearningNodes].map(
-  ({ node }) => node,
-);
+const nodes = [
+  ...layerNodes,
+  ...samplingNodes,
+  ...expansionNodes,
+  ...machineLearningNodes,
+  ...fusedNodes,
+].map(({ node }) => node);
 
-/** An operator that is read as others: which ones, and the indices of the inputs that have a gradient. */
+/**
+ * An operator that is read as others: which ones, the indices of the inputs that have a gradient, and the
+ * names of its inputs among the tests' nodes.
+ */
 export interface ReadAs {
   readonly operators: readonly string[];
   readonly differentiable: readonly number[];
+  readonly names: readonly string[];
 }
 
 /** The names of the inputs of one of our operators for which its rule returns a gradient in some case. */
@@ -65,6 +74,7 @@ export function readAs(domain: string, opType: string): ReadAs | undefined {
   return {
     operators: [...new Set(read.flatMap(({ operators }) => operators))],
     differentiable: [...new Set(read.flatMap(({ differentiable }) => differentiable))].sort(),
+    names: read.map(({ names }) => names).reduce((a, b) => (b.length > a.length ? b : a)),
   };
 }
 
@@ -93,18 +103,19 @@ function importOf({
   const differentiable = values.flatMap((value, i) =>
     value && isReached(g, forward, made, value) ? [i] : [],
   );
-  return { operators: forward.map((node) => node.opType), differentiable };
+  const names = inputs.map(([name]) => name);
+  return { operators: forward.map((node) => node.opType), differentiable, names };
 }
 
 /** Whether a gradient comes from what a node is read as to one of its inputs. */
 function isReached(
   g: ReturnType<typeof createBuilder>,
   forward: readonly Node[],
-  outputs: readonly Value[],
+  outputs: readonly (Value | null)[],
   input: Value,
 ): boolean {
   if (!isFloat(input)) return false;
-  const reached = new Set(outputs.filter(isFloat));
+  const reached = new Set(outputs.filter((output) => output !== null).filter(isFloat));
   for (const node of [...forward].reverse()) {
     if (!node.outputs.some((output) => reached.has(output))) continue;
     for (const [index, each] of node.inputs.entries()) {

@@ -40,6 +40,18 @@ export const algebraCases: readonly OperatorCase[] = [
       ),
     ),
   ),
+  of(
+    "FusedMatMul",
+    "both transposed, alpha",
+    { A: normal(["batch", 3, 2]), B: normal([4, 3]) },
+    (g, { A, B }) => g.FusedMatMul(A, B, { transA: 1, transB: 1, alpha: 0.3 }),
+  ),
+  of(
+    "FusedMatMul",
+    "the batch axes moved",
+    { A: normal([2, "batch", 3]), B: normal([3, "batch", 4]) },
+    (g, { A, B }) => g.FusedMatMul(A, B, { transBatchA: 1, transBatchB: 1 }),
+  ),
   of("Gemm", "without C", { A: normal(["batch", 3]), B: normal([3, 2]) }, (g, { A, B }) => g.Gemm(A, B)),
   of(
     "Gemm",

@@ -1,4 +1,6 @@
+import { fusedMatMul } from "../../expansions/fused-mat-mul.ts";
 import type { training as operators } from "../../operators/training.ts";
+import { throughExpansion } from "./expanded.ts";
 import type { Gradients } from "./rule.ts";
 
 const isGradient = { none: "it is itself part of a backward pass" } as const;
@@ -13,7 +15,7 @@ export const training: Gradients<typeof operators> = {
     return [dX, dX];
   },
   QuickGelu: (g, { I, dY, attributes }) => [g.QuickGeluGrad(dY, I(0), attributes)],
-  FusedMatMul: isGradient,
+  FusedMatMul: throughExpansion(fusedMatMul),
   Scale: isGradient,
   ConcatTraining: isGradient,
   SplitTraining: isGradient,

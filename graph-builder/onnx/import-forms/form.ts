@@ -30,11 +30,11 @@ export interface ForeignNode extends NodeForm {
 
 /**
  * Reads a node whose form in the file differs from that of our operator. `read` returns the node in our
- * operator's form, or the outputs of other operators that compute the same. It throws ShapeError, without the
- * node's name, where it can do neither.
+ * operator's form, or the outputs of other operators that compute the same, with null for one that the file
+ * does not use. It throws ShapeError, without the node's name, where it can do neither.
  */
 export interface ImportForm extends FormRange {
-  readonly read: (g: Builder, node: ForeignNode) => NodeForm | readonly Value[];
+  readonly read: (g: Builder, node: ForeignNode) => NodeForm | readonly (Value | null)[];
 }
 
 /** Refuses an attribute that is not a list of numbers. */

@@ -6,6 +6,8 @@ import { ShapeError, UnsupportedError } from "../../operators/schema.ts";
 import { formTable } from "../forms.ts";
 import { elementwiseAndReductions } from "./elementwise-and-reductions.ts";
 import type { ForeignNode, ImportForm, NodeForm } from "./form.ts";
+import { fused } from "./fused.ts";
+import { fusedAttention } from "./fused-attention.ts";
 import { machineLearning } from "./machine-learning.ts";
 import { neural } from "./neural.ts";
 import { normalization } from "./normalization.ts";
@@ -24,6 +26,8 @@ export const importForms: readonly ImportForm[] = [
   ...sampling,
   ...windows,
   ...machineLearning,
+  ...fused,
+  ...fusedAttention,
 ];
 
 const formOf = formTable(importForms);
@@ -32,13 +36,13 @@ const formOf = formTable(importForms);
  * Appends a node of a file to the graph and returns its outputs. Throws Error with the node's name where its
  * operator is not supported, an attribute is unknown, or the inputs do not fit the operator.
  */
-export function importNode(g: Builder, node: ForeignNode): readonly Value[] {
+export function importNode(g: Builder, node: ForeignNode): readonly (Value | null)[] {
   const form = formOf(node.domain, node.opType, node.opset);
   const read = form ? g.within(node.name, () => readForm(g, node, form)) : node;
   return isForm(read) ? ownNode(g, node, read) : read;
 }
 
-function readForm(g: Builder, node: ForeignNode, form: ImportForm): NodeForm | readonly Value[] {
+function readForm(g: Builder, node: ForeignNode, form: ImportForm): NodeForm | readonly (Value | null)[] {
   try {
     return form.read(g, node);
   } catch (error) {
@@ -48,7 +52,7 @@ function readForm(g: Builder, node: ForeignNode, form: ImportForm): NodeForm | r
   }
 }
 
-function isForm(read: NodeForm | readonly Value[]): read is NodeForm {
+function isForm(read: NodeForm | readonly (Value | null)[]): read is NodeForm {
   return "attributes" in read;
 }
 

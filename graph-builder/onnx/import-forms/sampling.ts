@@ -1,6 +1,6 @@
 import type { Value } from "../../ir.ts";
 import { constantNumbers, refuse, unsupported } from "../../operators/inference.ts";
-import type { ImportForm } from "./form.ts";
+import type { ImportForm, NodeForm } from "./form.ts";
 
 /** Before opset 13, an input that says nothing is an empty tensor. */
 function unlessEmpty(value: Value | null | undefined): Value | null {
@@ -32,10 +32,10 @@ const resizeBefore11: ImportForm["read"] = (g, { inputs: [X = null, scales = nul
 };
 
 /** Before opset 20, the modes of GridSample are called bilinear and bicubic. */
-const gridSampleBefore20: ImportForm["read"] = (_, { inputs, attributes }) => {
+function gridSampleBefore20({ inputs, attributes }: NodeForm): NodeForm {
   const { mode = "bilinear", ...rest } = attributes;
   return { inputs, attributes: { ...rest, mode: String(mode).replace(/^bi/, "") } };
-};
+}
 
 /** Before opset 16, the places of RoiAlign are not moved by half a pixel. */
 const roiAlignBefore16: ImportForm["read"] = (_, { inputs, attributes }) => ({
@@ -48,6 +48,11 @@ export const sampling: readonly ImportForm[] = [
   { domain: "", opType: "Upsample", read: resizeBefore11 },
   { domain: "", opType: "Resize", until: 11, read: resizeBefore11 },
   { domain: "", opType: "Resize", since: 11, until: 13, read: resize },
-  { domain: "", opType: "GridSample", until: 20, read: gridSampleBefore20 },
+  { domain: "", opType: "GridSample", until: 20, read: (_, node) => gridSampleBefore20(node) },
+  {
+    domain: "com.microsoft",
+    opType: "GridSample",
+    read: (g, node) => g.nodeFrom("GridSample", node.inputs, gridSampleBefore20(node).attributes).outputs,
+  },
   { domain: "", opType: "RoiAlign", until: 16, read: roiAlignBefore16 },
 ];

@@ -39,7 +39,7 @@ function kernelOf({ inputs: [, W], attributes }: ForeignNode): readonly number[]
  * The attributes with pads in place of `auto_pad`. SAME pads so that a stride of 1 keeps the size; of an odd
  * number of pixels SAME_UPPER has one more at the end, and SAME_LOWER at the start.
  */
-function explicitPads(node: ForeignNode): NodeForm["attributes"] {
+export function explicitPads(node: ForeignNode): NodeForm["attributes"] {
   const { inputs, attributes } = node;
   const { auto_pad = "NOTSET", ...rest } = attributes;
   if (auto_pad === "NOTSET") return rest;

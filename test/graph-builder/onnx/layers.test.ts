@@ -4,12 +4,13 @@ import { decodeModel } from "../../../graph-builder/index.ts";
 import { gradientErrors } from "../../support/check-gradient.ts";
 import { expansionNodes } from "../../support/expansion-nodes.ts";
 import { caseOf, feedsOf, fileOf, runFile } from "../../support/foreign-node.ts";
+import { fusedNodes } from "../../support/fused-nodes.ts";
 import { layerNodes } from "../../support/layer-nodes.ts";
 import { machineLearningNodes } from "../../support/machine-learning-nodes.ts";
 import { runGraph } from "../../support/run-graph.ts";
 import { samplingNodes } from "../../support/sampling-nodes.ts";
 
-const nodes = [...layerNodes, ...samplingNodes, ...expansionNodes, ...machineLearningNodes];
+const nodes = [...layerNodes, ...samplingNodes, ...expansionNodes, ...machineLearningNodes, ...fusedNodes];
 
 test("every expansion is compared with ONNX Runtime's own kernel", () => {
   const compared = nodes.filter(({ test: { kernel = true } = {} }) => kernel).map(({ node }) => node.opType);

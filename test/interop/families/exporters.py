@@ -1,12 +1,15 @@
 """PyTorch's two exporters, told to keep what training needs: batch normalisation and the parameters' values."""
 
 import io
+import tempfile
 import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from onnxscript import optimizer
 from skl2onnx import convert_sklearn
@@ -86,11 +89,37 @@ def export_scikit_learn(module: nn.Module, inputs: Inputs, axes: Axes) -> bytes:
     return convert_sklearn(estimator, initial_types=types, options=options).SerializeToString()
 
 
+def optimized(optimize: Callable[[Path, Path], None], module: nn.Module, inputs: Inputs, axes: Axes) -> bytes:
+    """The file of the older exporter, as an optimizer of ONNX Runtime writes it again."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, fused = Path(folder) / "model.onnx", Path(folder) / "fused.onnx"
+        file.write_bytes(export_torchscript(module, inputs, axes))
+        optimize(file, fused)
+        return fused.read_bytes()
+
+
+def by_session(file: Path, fused: Path) -> None:
+    """What a session of ONNX Runtime runs: layers fused into one operator."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(fused)
+    onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+
+def by_transformers(file: Path, fused: Path) -> None:
+    """What onnxruntime.transformers makes of a BERT: Attention and its kin."""
+    from onnxruntime.transformers.optimizer import optimize_model
+
+    optimize_model(str(file), "bert", num_heads=2, hidden_size=16, opt_level=0).save_model_to_file(str(fused))
+
+
 EXPORTERS: dict[str, Callable[[nn.Module, Inputs, Axes], bytes]] = {
     "dynamo": export_dynamo,
     "dynamo-23": partial(export_dynamo, opset=23),
     "torchscript": export_torchscript,
     "skl2onnx": export_scikit_learn,
+    "onnxruntime": partial(optimized, by_session),
+    "transformers": partial(optimized, by_transformers),
 }
 
 

@@ -15,6 +15,7 @@ import tabular
 
 Inputs = dict[str, Tensor]
 
+TORCH = ("dynamo", "torchscript")
 # the exporter that writes Attention, where onnx has it
 WITH_ATTENTION = ("dynamo-23",) if onnx.defs.onnx_opset_version() >= 23 else ()
 BATCHES = (8, 5)  # the batch axis is dynamic
@@ -54,7 +55,7 @@ class Family:
     sample: Callable[[int], Inputs]
     loss: Loss = CROSS_ENTROPY
     rate: dict[str, float] = field(default_factory=lambda: {"sgd": 0.05, "adamw": 0.001})
-    exporters: tuple[str, ...] = ("dynamo", "torchscript")
+    exporters: tuple[str, ...] = TORCH
     output: str = "output"
     uncovered: dict[str, str] = field(default_factory=dict)  # the operator that keeps ours from it, by exporter
     quick: bool = False  # whether the gate has it too
@@ -79,6 +80,13 @@ def padded_tokens(batch: int) -> Inputs:
     return {"tokens": drawn.where(torch.arange(10) < lengths, sequences.PADDING)}
 
 
+def texts(batch: int) -> Inputs:
+    """Pairs of sentences, with their padding and which is which."""
+    drawn = padded_tokens(batch)["tokens"]
+    segments = (torch.arange(10) > torch.randint(1, 9, (batch, 1))).long()
+    return {"input_ids": drawn, "attention_mask": (drawn != sequences.PADDING).long(), "token_type_ids": segments}
+
+
 def advertisements(batch: int) -> Inputs:
     categories = torch.stack([torch.randint(0, rows, (batch,)) for rows in (12, 7, 20)], dim=1)
     return {"numbers": torch.randn(batch, 5), "categories": categories}
@@ -93,9 +101,9 @@ def recurrent(kind: type[nn.RNNBase], **options) -> Family:
 
 
 FAMILIES = {
-    "mlp": Family(tabular.mlp, rows(12), quick=True),
+    "mlp": Family(tabular.mlp, rows(12), exporters=(*TORCH, "onnxruntime"), quick=True),
     "mlp-l1": Family(tabular.mlp, rows(12), L1),
-    "lenet": Family(convolutional.LeNet, images(1, 28)),
+    "lenet": Family(convolutional.LeNet, images(1, 28), exporters=(*TORCH, "onnxruntime")),
     "sampler": Family(convolutional.Sampler, images(2, 12)),
     "vgg": Family(convolutional.VGG, images(3, 16)),
     "resnet": Family(convolutional.ResNet, images(3, 32), quick=True),
@@ -110,10 +118,11 @@ FAMILIES = {
     "autoencoder": Family(convolutional.Autoencoder, images(1, 16), MSE),
     "group-and-instance-norm": Family(convolutional.normalised, images(3, 16)),
     "vit": Family(sequences.ViT, images(3, 16)),
-    "bert": Family(sequences.Bert, padded_tokens),
+    "bert": Family(sequences.Bert, padded_tokens, exporters=(*TORCH, "onnxruntime")),
+    "bert-post-norm": Family(sequences.PostNormBert, texts, exporters=(*TORCH, "onnxruntime", "transformers")),
     "torch-encoder": Family(sequences.TorchEncoder, padded_tokens),
-    "gpt": Family(sequences.GPT, tokens, quick=True),
-    "gpt-fused": Family(sequences.FusedGPT, tokens, exporters=("dynamo", "torchscript", *WITH_ATTENTION)),
+    "gpt": Family(sequences.GPT, tokens, exporters=(*TORCH, "onnxruntime"), quick=True),
+    "gpt-fused": Family(sequences.FusedGPT, tokens, exporters=(*TORCH, *WITH_ATTENTION)),
     "lstm": recurrent(nn.LSTM),
     "lstm-bidirectional": recurrent(nn.LSTM, bidirectional=True, layers=2),
     "gru": recurrent(nn.GRU),
