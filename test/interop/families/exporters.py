@@ -1,11 +1,13 @@
 """PyTorch's two exporters, told to keep what training needs: batch normalisation and the parameters' values."""
 
 import io
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import onnx
@@ -108,9 +110,11 @@ def by_session(file: Path, fused: Path) -> None:
 
 def by_transformers(file: Path, fused: Path) -> None:
     """What onnxruntime.transformers makes of a BERT: Attention and its kin."""
+    # it imports a package that it uses for its own command line alone
+    sys.modules.setdefault("coloredlogs", ModuleType("coloredlogs"))
     from onnxruntime.transformers.optimizer import optimize_model
 
-    optimize_model(str(file), "bert", num_heads=2, hidden_size=16, opt_level=0).save_model_to_file(str(fused))
+    optimize_model(str(file), "bert", num_heads=2, hidden_size=16, opt_level=1).save_model_to_file(str(fused))
 
 
 EXPORTERS: dict[str, Callable[[nn.Module, Inputs, Axes], bytes]] = {
