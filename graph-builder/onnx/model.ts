@@ -33,12 +33,19 @@ type IValueInfo = Message<"ValueInfoProto">;
  * say is written in other operators where there are any (RMSNormalization before opset 23). Throws UserError,
  * naming the node, where there are none.
  */
-export function encodeModel(model: Model): Uint8Array {
+export function encodeModel(model: Model, { hasInnerTypes = true }: EncodingOptions = {}): Uint8Array {
   const { irVersion, opset } = model;
   const graph = withoutSimplified(model.graph, opset);
   // functions came with IR version 8
   const written = { ...model, graph: irVersion < 8 ? inlineFunctions.run(graph) : graph };
-  return encodeAround(written, encodeGraph(written.graph, opset));
+  const { valueInfo, ...message } = encodeGraph(written.graph, opset);
+  return encodeAround(written, hasInnerTypes ? { ...message, valueInfo } : message);
+}
+
+/** How a model is written. */
+export interface EncodingOptions {
+  /** Whether the file has the types of values inside the graph; true where left out. */
+  readonly hasInnerTypes?: boolean | undefined;
 }
 
 /**

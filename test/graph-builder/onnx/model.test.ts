@@ -42,6 +42,18 @@ test("every kind of attribute comes back as it was, floats by their shortest dec
   expect(encodeModel(decodeModel(bytes))).toEqual(bytes);
 });
 
+test("a file may leave out the types of inner values, and nothing else", () => {
+  const g = createBuilder(new Graph("inner"));
+  const X = g.input("X", "float", ["batch", 4]);
+  g.output(g.Relu(g.Neg(X)), "Y");
+  const model = createModel(g.graph);
+  const written = (bytes: Uint8Array) => onnx.ModelProto.decode(bytes).toJSON();
+  const { graph, ...rest } = written(encodeModel(model));
+  const { valueInfo, ...parts } = graph;
+  expect(valueInfo).toHaveLength(1);
+  expect(written(encodeModel(model, { hasInnerTypes: false }))).toEqual({ ...rest, graph: parts });
+});
+
 test("a training BatchNormalization names the statistics that ONNX makes obligatory", () => {
   const outputsOf = (training_mode: number) => {
     const g = createBuilder(new Graph("norm"));
