@@ -68,13 +68,14 @@ export function applyRule(g: Builder, rule: UpdateRule, update: Update): Updated
 
 /** Stochastic gradient descent with coupled weight decay: w' = w - lr (g + decay w). */
 export function sgd(g: Builder, update: Update, { weightDecay = 0 }: SgdSettings = {}): Updated {
-  const { weight, gradient, learningRate } = update;
-  const direction = weightDecay === 0 ? gradient : decayed(g, update, weightDecay);
+  const { weight, learningRate } = update;
+  const direction = decayed(g, update, weightDecay);
   return { weight: g.Sub(weight, g.Mul(direction, learningRate)), moments: [] };
 }
 
 /** The gradient with coupled weight decay: g + decay w. */
 function decayed(g: Builder, { weight, gradient }: Update, weightDecay: number): Value {
+  if (weightDecay === 0) return gradient;
   return g.Add(gradient, g.Mul(weight, g.float(weightDecay)));
 }
 
@@ -113,29 +114,40 @@ export function sgdNesterov(
 
 /**
  * AdamW as ONNX Runtime's kernel computes it (orttraining adamw.cc): m' = alpha m + (1-alpha) g; v' = beta v
- * + (1-beta) g^2; w' = w - lr (m'_corrected / (sqrt(v'_corrected) + epsilon) + decay w).
+ * + (1-beta) g^2; w' = w - lr (m'_corrected / (sqrt(v'_corrected) + epsilon) + decay w). Both corrections and
+ * the decay are factors of the rate, of epsilon and of w, so that no pass over all numbers divides by them.
  */
 export function adamW(g: Builder, update: Update, settings: AdamWSettings): Updated {
-  const { weight, gradient, learningRate } = update;
-  const { alpha, beta, epsilon, weightDecay, correctBias, mode } = settings;
+  const { weight, gradient } = update;
+  const { alpha, beta, mode } = settings;
   const [m, v] = [at(update.moments, 0), at(update.moments, 1)];
   // the kernel computes 1 - alpha and 1 - beta in float32, with a relative error of 1e-5 for 0.999
   const rest = (rate: number) => g.float(1 - Math.fround(rate));
   const first = g.Add(g.Mul(m, g.float(alpha)), g.Mul(gradient, rest(alpha)));
   const second = g.Add(g.Mul(v, g.float(beta)), g.Mul(g.Mul(gradient, gradient), rest(beta)));
-  const [m1, v1] = correctBias ? [bias(g, update, alpha), bias(g, update, beta)] : [g.float(1), g.float(1)];
-  const decay = g.Mul(learningRate, g.float(weightDecay));
-  if (mode === 0) {
-    const kept = g.Sub(weight, g.Mul(weight, decay));
-    const scale = g.Add(g.Sqrt(g.Div(second, v1)), g.float(epsilon));
-    return {
-      weight: g.Sub(kept, g.Div(g.Mul(first, g.Div(learningRate, m1)), scale)),
-      moments: [first, second],
-    };
-  }
-  const rate = g.Div(g.Mul(learningRate, g.Sqrt(v1)), m1);
-  const stepped = g.Sub(weight, g.Div(g.Mul(first, rate), g.Add(g.Sqrt(second), g.float(epsilon))));
-  return { weight: g.Sub(stepped, g.Mul(stepped, decay)), moments: [first, second] };
+  const { rate, epsilon } = corrected(g, update, settings);
+  const change = g.Div(g.Mul(first, rate), g.Add(g.Sqrt(second), epsilon));
+  const keep = (value: Value) => kept(g, value, update, settings);
+  const next = mode === 0 ? g.Sub(keep(weight), change) : keep(g.Sub(weight, change));
+  return { weight: next, moments: [first, second] };
+}
+
+/**
+ * The rate and epsilon of a step with bias correction: lr sqrt(1 - beta^step) / (1 - alpha^step) and epsilon
+ * sqrt(1 - beta^step). Hugging Face's form leaves epsilon as it is.
+ */
+function corrected(g: Builder, update: Update, { alpha, beta, correctBias, mode, ...own }: AdamWSettings) {
+  const epsilon = g.float(own.epsilon);
+  if (!correctBias) return { rate: update.learningRate, epsilon };
+  const root = g.Sqrt(bias(g, update, beta));
+  const rate = g.Div(g.Mul(update.learningRate, root), bias(g, update, alpha));
+  return { rate, epsilon: mode === 0 ? g.Mul(epsilon, root) : epsilon };
+}
+
+/** A weight after its decay: w (1 - lr decay). */
+function kept(g: Builder, value: Value, { learningRate }: Update, { weightDecay }: AdamWSettings): Value {
+  if (weightDecay === 0) return value;
+  return g.Mul(value, g.Sub(g.float(1), g.Mul(learningRate, g.float(weightDecay))));
 }
 
 /** The bias correction 1 - rate^step. Throws Error without a step. */
