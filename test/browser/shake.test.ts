@@ -90,7 +90,7 @@ test("a step by batch has one alpha a block for all pictures, and one by image h
   await page.click("#step-level input[value=batch]");
   await expect.poll(async () => new Set(await alphas()).size).toBe(1);
   expect(await page.innerText("#step-text")).toMatch(
-    /^All pictures have the same alphas.+ \d+ of 10 are recognised\.$/,
+    /^All pictures have the same alphas.+ \d+ of 10 are recognised\. /,
   );
   expect(errors).toEqual([]);
 });
