@@ -21,6 +21,8 @@ const rules: Readonly<Record<string, OptimizerRule>> = {
   "sgd with weight decay": { kind: "sgd", weightDecay: 0.05 },
   "sgd-momentum": { kind: "sgd-momentum", momentum: 0.9, weightDecay: 0.05 },
   "sgd-nesterov": { kind: "sgd-nesterov", momentum: 0.9, weightDecay: 0.05 },
+  "sgd-nesterov without weight decay": { kind: "sgd-nesterov", momentum: 0.9, weightDecay: 0 },
+  "adamw without weight decay": { ...adamW, correctBias: true, mode: 0, weightDecay: 0 },
   "adamw as PyTorch": { ...adamW, correctBias: true, mode: 0 },
   "adamw as Hugging Face": { ...adamW, correctBias: true, mode: 1 },
   "adamw without bias correction": { ...adamW, correctBias: false, mode: 1 },
@@ -54,6 +56,15 @@ function stepped(
   const moved = w - (((lr * Math.sqrt(c2)) / c1) * first) / (Math.sqrt(second) + epsilon);
   return [moved - lr * weightDecay * moved, first, second];
 }
+
+test("AdamW makes 13 passes over a parameter, and 12 without weight decay", () => {
+  const passes = (weightDecay: number) => {
+    const rule = { ...adamW, correctBias: true, mode: 0, weightDecay } as const;
+    const { nodes } = optimizerGraph([{ name: "a.w", shape: [2, 3] }], rule).graph;
+    return nodes.filter((node) => node.output(0).shape.length === 2).length;
+  };
+  expect([passes(0.1), passes(0)]).toEqual([13, 12]);
+});
 
 test.each(Object.entries(rules))("three steps of %s follow the formula", async (_, rule) => {
   const moments = momentNames("a.w", momentCounts[rule.kind]);
@@ -95,6 +106,7 @@ test("ONNX Runtime has a stock optimizer for plain SGD and AdamW, without groups
   const stock = Object.entries(rules).filter(([, rule]) => isStockRule(rule));
   expect(stock.map(([name]) => name)).toEqual([
     "sgd",
+    "adamw without weight decay",
     "adamw as PyTorch",
     "adamw as Hugging Face",
     "adamw without bias correction",
