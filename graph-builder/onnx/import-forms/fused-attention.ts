@@ -14,7 +14,7 @@ import { given, only, without } from "./fused.ts";
 
 const domain = "com.microsoft";
 
-/** Queries, keys and values: 3-D with the heads side by side, or 4-D [batch, heads, length, size of a head]. */
+/** Queries, keys and values: 3-D, heads side by side, or 4-D [batch, heads, length, size of a head]. */
 interface Projections {
   readonly Q: Value;
   readonly K: Value;

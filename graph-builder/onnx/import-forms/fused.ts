@@ -132,7 +132,7 @@ function same(opType: string, ours: "FusedMatMul" | "Trilu"): ImportForm {
   return { domain, opType, read };
 }
 
-/** Layers that ONNX Runtime's optimizers fuse (`session.optimized_model_filepath`, onnxruntime.transformers). */
+/** Layers that the optimizers of ONNX Runtime fuse (`optimized_model_filepath`, onnxruntime.transformers). */
 export const fused: readonly ImportForm[] = [
   { domain, opType: "BiasGelu", read: (g, node) => [g.Gelu(g.Add(given(node, 0), given(node, 1)))] },
   { domain, opType: "SkipLayerNormalization", read: skipLayerNormalization },
