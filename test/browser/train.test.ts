@@ -60,7 +60,7 @@ test("a short training lowers the loss, the page stays responsive, and the train
   expect(await page.locator("#answers li").count()).toBe(20);
   expect(await page.innerText("#answers-count")).toMatch(/^\d+ of these 20 are right, and \d+ of all 500\.$/);
   const accuracy = Number((await page.innerText("#answers-count")).match(/(\d+) of all/)?.[1]) / 5;
-  expect(await fact(page, "test")).toBeCloseTo(accuracy, 1);
+  expect(await fact(page, "test accuracy")).toBeCloseTo(accuracy, 1);
   await page.click("#answers-card summary >> nth=0");
   const counted = await page.locator("#confusion td").allInnerTexts();
   expect(counted.reduce((sum, text) => sum + Number(text), 0)).toBe(500);
