@@ -55,7 +55,7 @@ export { withMetadata } from "./onnx/file-metadata.ts";
 export { withElements, withoutElements } from "./onnx/file-tensors.ts";
 export { withInferenceLayers } from "./onnx/inference-layers.ts";
 export { decodeMetadata } from "./onnx/metadata.ts";
-export { encodeModel } from "./onnx/model.ts";
+export { type EncodingOptions, encodeModel } from "./onnx/model.ts";
 export { decodeOutline, type Outline } from "./onnx/outline.ts";
 export { withOwnStatistics } from "./onnx/own-statistics.ts";
 export { type Reshaping, withReshapedTensors } from "./onnx/reshaped-tensors.ts";

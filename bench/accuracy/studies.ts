@@ -18,12 +18,13 @@ export interface Study {
   readonly rows: readonly Row[];
   readonly figure?: {
     readonly title: string;
-    readonly xTitle: string;
+    /** What the horizontal axis counts, where it counts. */
+    readonly xTitle?: string;
     /**
-     * A metric of every epoch, the last accuracy over the rows' `x`, or how alike the branches of a block
-     * are.
+     * The test accuracy of every epoch; the last accuracy over the rows' `x`, or a bar a row; or how alike the
+     * branches of each block are.
      */
-    readonly shows: "test_accuracy" | "train_loss" | "last accuracy" | "correlation";
+    readonly shows: "test_accuracy" | "last accuracy" | "bars" | "correlation";
   };
 }
 
@@ -33,6 +34,23 @@ const mixes = {
   "S-E-I": ["--forward", "shake", "--backward", "even"],
   "S-S-I": ["--forward", "shake", "--backward", "shake"],
 } as const;
+
+/** Alpha by chance, and beta by a rule of the paper's table 4. */
+function byRule(name: string): readonly string[] {
+  return ["--forward", "shake", "--backward", name];
+}
+
+/** Where beta lies: from a network without noise to a beta that is the farthest from alpha. */
+const rules = [
+  ["E-E: alpha and beta 1/2", mixes["E-E"]],
+  ["S-E-I: 1/2", mixes["S-E-I"]],
+  ["M3: between alpha and 1/2", byRule("m3")],
+  ["M2: beyond alpha", byRule("m2")],
+  ["S-S-I: anywhere", mixes["S-S-I"]],
+  ["M4: between 1/2 and 1 - alpha", byRule("m4")],
+  ["M1: 1 - alpha", byRule("m1")],
+  ["M5: beyond 1 - alpha", byRule("m5")],
+] as const;
 
 /** A run of 8 2x16d that sees 60,000 images, the first `images` of CIFAR-10 again and again. */
 function short(images: number, mix: readonly string[]): Pick<Row, "program" | "flags"> {
@@ -87,15 +105,8 @@ export const studies: Readonly<Record<string, Study>> = {
   },
   "backward-rules": {
     title: "Rules for beta, by the paper's table 4",
-    rows: [
-      ...["m1", "m2", "m3", "m4", "m5"].map((rule) => ({
-        label: rule.toUpperCase(),
-        line: rule.toUpperCase(),
-        ...short(10_000, ["--forward", "shake", "--backward", rule]),
-      })),
-      ...Object.entries(mixes).map(([line, mix]) => ({ label: line, line, ...short(10_000, mix) })),
-    ],
-    figure: { title: "Training loss, 8 2x16d, 10,000 images", xTitle: "epoch", shows: "train_loss" },
+    rows: rules.map(([label, mix]) => ({ label, line: label, ...short(10_000, mix) })),
+    figure: { title: "Test accuracy in percent, 8 2x16d, 10,000 images of CIFAR-10", shows: "bars" },
   },
   "shake-drop": {
     title: "ShakeDrop beside Shake-Shake",

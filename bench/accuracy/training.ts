@@ -8,17 +8,15 @@ import { isRun } from "../../runtime/node/run/run-directory.ts";
 import { openRun } from "../../shakenet/node/run.ts";
 import type { Row } from "./studies.ts";
 
-/** What a training gave; a metric has a value for every epoch that measured it. */
+/** What a training gave. */
 export interface Outcome {
   /** The last accuracy over the test images, in percent. */
   readonly accuracy: number;
-  readonly curves: Readonly<Record<Metric, readonly (readonly [epoch: number, value: number])[]>>;
+  /** The accuracy over the test images after each epoch that measured it. */
+  readonly curve: readonly (readonly [epoch: number, accuracy: number])[];
   /** The correlation of the branches of each block of a ShakeNet. */
   readonly correlations?: readonly number[];
 }
-
-/** A metric that a training has for some epochs. */
-type Metric = "test_accuracy" | "train_loss";
 
 /** Where trainings are kept, what runs those in PyTorch, and what is measured of a trained network. */
 export interface Place {
@@ -62,14 +60,12 @@ async function trainedByShake(
     ]);
   }
   const records = await (await openRun(path)).records();
-  const curve = (metric: Metric) =>
-    records.flatMap(({ epoch, [metric]: value }) =>
-      value === undefined || value === null ? [] : [[epoch, value] as const],
-    );
-  const curves = { test_accuracy: curve("test_accuracy"), train_loss: curve("train_loss") };
-  const accuracy = curves.test_accuracy.at(-1)?.[1];
+  const curve = records.flatMap(({ epoch, test_accuracy: accuracy }) =>
+    accuracy === undefined || accuracy === null ? [] : [[epoch, accuracy] as const],
+  );
+  const accuracy = curve.at(-1)?.[1];
   if (accuracy === undefined) throw new Error(`${path} has no test accuracy.`);
-  return { accuracy, curves, ...(measuresBranches ? { correlations: await correlationsOf(path) } : {}) };
+  return { accuracy, curve, ...(measuresBranches ? { correlations: await correlationsOf(path) } : {}) };
 }
 
 /** The correlation of the branches of each block of a run, over its test images. */
@@ -100,8 +96,7 @@ async function trainedByTorch(path: string, row: Row, seed: number, place: Place
     ]));
   if (known === undefined) await writeFileAtomic(file, text);
   const { curve, test }: { readonly curve: readonly number[]; readonly test: number } = JSON.parse(text);
-  const points = curve.map((value, i) => [i + 1, value] as const);
-  return { accuracy: test, curves: { test_accuracy: points, train_loss: [] } };
+  return { accuracy: test, curve: curve.map((value, i) => [i + 1, value]) };
 }
 
 /** Runs a program with its messages in a log, and returns what it prints. */

@@ -52,20 +52,37 @@ const fileStyles = new Html(
   "text{font:12px system-ui,sans-serif;fill:#5a6372}.head{font-size:16px;font-weight:600;fill:#1b1f27}.name{font-size:13px;font-weight:600;fill:#1b1f27}.grid{stroke:#dfe3ea}.line{fill:none;stroke-width:2;stroke-linejoin:round}",
 );
 
+/** The size of a legend's entry, in pixels. */
+const entry = { width: 110, height: 20 } as const;
+
 /** Charts beside each other as an SVG file, on white, with a title and a legend. */
 export function chartsFile(title: string, charts: readonly LineChart[]): string {
-  const [top, bottom, margin] = [76, 36, 12];
-  const whole = { width: charts.length * width + 2 * margin, height: top + height + bottom };
+  const [top, margin] = [76, 12];
+  const legend = charts[0]?.lines ?? [];
+  const left = margin + room.left;
+  const aRow = Math.floor((charts.length * width - room.left) / entry.width);
+  const bottom = 16 + entry.height * Math.max(1, Math.ceil(legend.length / aRow));
   const panels = charts.map(
     (chart, i) =>
       html`<g transform="translate(${margin + i * width} ${top})"><text class="name" x="${room.left}" y="-6">${chart.title}</text>${bodyOf(chart)}</g>`,
   );
-  const names = (charts[0]?.lines ?? []).map(({ label, colour }, i) => {
-    const [x, y] = [margin + room.left + 110 * i, whole.height - 18];
+  const names = legend.map(({ label, colour }, i) => {
+    const x = left + entry.width * (i % aRow);
+    const y = top + height + 18 + entry.height * Math.floor(i / aRow);
     return html`<rect x="${x}" y="${y - 6}" width="16" height="4" rx="2" fill="${colour}"/><text x="${x + 22}" y="${y}">${label}</text>`;
   });
-  const box = `0 0 ${whole.width} ${whole.height}`;
-  return html`<svg xmlns="http://www.w3.org/2000/svg" width="${whole.width}" height="${whole.height}" viewBox="${box}" role="img" aria-label="${title}"><style>${fileStyles}</style><rect width="100%" height="100%" fill="#fff"/><text class="head" x="${margin + room.left}" y="36">${title}</text>${panels}${names}</svg>\n`
+  const size = { width: charts.length * width + 2 * margin, height: top + height + bottom };
+  return svgFile(title, size, html`<text class="head" x="${left}" y="36">${title}</text>${panels}${names}`);
+}
+
+/** What is drawn as an SVG file on white, with the styles of a chart. */
+export function svgFile(
+  title: string,
+  { width, height }: { readonly width: number; readonly height: number },
+  drawn: Html,
+): string {
+  const box = `0 0 ${width} ${height}`;
+  return html`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="${box}" role="img" aria-label="${title}"><style>${fileStyles}</style><rect width="100%" height="100%" fill="#fff"/>${drawn}</svg>\n`
     .text;
 }
 

@@ -5,6 +5,7 @@ import { readOptions } from "../../bench/accuracy/options.ts";
 import { figureOf, tableOf } from "../../bench/accuracy/report.ts";
 import { type Study, studies } from "../../bench/accuracy/studies.ts";
 import type { Outcome } from "../../bench/accuracy/training.ts";
+import { at } from "../../graph-builder/index.ts";
 
 const row = (x: number) => ({
   label: `${x} images`,
@@ -19,7 +20,7 @@ const study: Study = {
   rows: [few, many, most],
   figure: { title: "Accuracy", xTitle: "images", shows: "last accuracy" },
 };
-const reached = (accuracy: number): Outcome => ({ accuracy, curves: { test_accuracy: [], train_loss: [] } });
+const reached = (accuracy: number): Outcome => ({ accuracy, curve: [] });
 const outcomes = new Map([
   [few, [reached(10), reached(20)]],
   [many, [reached(30), reached(34)]],
@@ -54,27 +55,42 @@ test("the figure of a study shows the means at equal ratios of images, and the s
 test("figures by epochs and by blocks have a point for each of them", () => {
   const trained: Outcome = {
     accuracy: 60,
-    curves: {
-      test_accuracy: [
-        [1, 40],
-        [2, 60],
-      ],
-      train_loss: [
-        [1, 2],
-        [2, 1],
-      ],
-    },
+    curve: [
+      [2, 40],
+      [4, 60],
+    ],
     correlations: [0.9, 0.5, 0.1],
   };
   const points = (shows: NonNullable<Study["figure"]>["shows"]) => {
-    const svg = figureOf(
-      { ...study, rows: [few], figure: { title: "", xTitle: "", shows } },
-      new Map([[few, [trained]]]),
-    );
+    const one = { ...study, rows: [few], figure: { title: "", xTitle: "", shows } };
+    const svg = figureOf(one, new Map([[few, [trained]]]));
     return svg?.match(/<title>[^<]*/g)?.map((title) => title.replace("<title>E-E, ", ""));
   };
-  expect(points("train_loss")).toEqual(["1: 2", "2: 1"]);
+  expect(points("test_accuracy")).toEqual(["2: 40", "4: 60"]);
   expect(points("correlation")).toEqual(["1: 0.9", "2: 0.5", "3: 0.1"]);
+});
+
+test("a figure of bars has one for each row, as long as its mean, with the spread of the seeds", () => {
+  const svg = figureOf({ ...study, figure: { title: "Accuracy", shows: "bars" } }, outcomes) ?? "";
+  const widths = [...svg.matchAll(/<rect x="230"[^>]*width="([^"]*)"/g)].map(([, width]) => Number(width));
+  expect(widths.length).toBe(3);
+  expect(at(widths, 1) / at(widths, 0)).toBeCloseTo(32 / 15, 1);
+  expect(at(widths, 2) / at(widths, 0)).toBeCloseTo(50 / 15, 1);
+  const lines = [...svg.matchAll(/d="M([^ ]*) [^H]*H([^"]*)"/g)];
+  const spreads = lines.map(([, from, to]) => Number(to) - Number(from));
+  expect(at(spreads, 0) / at(spreads, 1)).toBeCloseTo(10 / 4, 1);
+  expect(at(spreads, 2)).toBe(0);
+});
+
+test("the legend of many lines has several rows, inside of the file", () => {
+  const many = Array.from({ length: 8 }, (_, i) => ({ ...row(100 + i), line: `line ${i}` }));
+  const all = new Map(many.map((each) => [each, [reached(10)]]));
+  const svg = figureOf({ ...study, rows: many }, all) ?? "";
+  const size = Number(/width="(\d+)"/.exec(svg)?.[1]);
+  const names = [...svg.matchAll(/<text x="(\d+)" y="(\d+)">line/g)];
+  expect(names.length).toBe(8);
+  expect(Math.max(...names.map(([, x]) => Number(x)))).toBeLessThan(size - 60);
+  expect(new Set(names.map(([, , y]) => y)).size).toBeGreaterThan(1);
 });
 
 test("every flag of every study is one of its program's", () => {
