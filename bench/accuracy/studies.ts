@@ -21,8 +21,8 @@ export interface Study {
     /** What the horizontal axis counts, where it counts. */
     readonly xTitle?: string;
     /**
-     * The test accuracy of every epoch; the last accuracy over the rows' `x`, or a bar a row; or how alike the
-     * branches of each block are.
+     * The test accuracy of every epoch; the last accuracy over the rows' `x`, or a bar a row; or how alike
+     * the branches of each block are.
      */
     readonly shows: "test_accuracy" | "last accuracy" | "bars" | "correlation";
   };
