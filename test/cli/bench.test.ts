@@ -1,15 +1,18 @@
-import { readdirSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { exchangeSeconds, projectHosts } from "../../cli/commands/bench/projection.ts";
 import { decodeModel, flopsOf } from "../../graph-builder/index.ts";
 import { type Link, sumOverRanks } from "../../runtime/replicas/ranks.ts";
 import { buildTrainingArtifacts } from "../../shakenet/index.ts";
 import { memoryLinks } from "../support/memory-links.ts";
-import { shake, temporaryFolder } from "../support/shake.ts";
+import { shake, shakeWith, temporaryFolder } from "../support/shake.ts";
 import { tinySettings } from "../support/tiny-run.ts";
 
 const folder = temporaryFolder();
+/** The folder for temporary files of the benchmarks, apart from those of other programs. */
+const temporary = join(folder, "temporary");
+mkdirSync(temporary);
 const batchSize = 4;
 const size = ["--depth", "8", "--width", "2", "--batch-size", String(batchSize), "--threads", "1"];
 const artifacts = buildTrainingArtifacts(tinySettings());
@@ -37,7 +40,11 @@ interface Result {
 }
 
 async function bench(...flags: string[]): Promise<Result> {
-  const { code, stdout, stderr } = await shake(folder, "bench", ...size, "--json", ...flags);
+  const { code, stdout, stderr } = await shakeWith(
+    { TMPDIR: temporary },
+    folder,
+    ...["bench", ...size, "--json", ...flags],
+  );
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   return JSON.parse(stdout);
 }
@@ -111,7 +118,7 @@ test("a profile tells convolutions by what they compute, with the FLOPs of the t
   const total = profile.reduce((sum, { ms }) => sum + ms, 0);
   expect(total).toBeLessThan(step_ms.max);
   expect(total).toBeGreaterThan(step_ms.min / 20);
-  expect(readdirSync(tmpdir()).filter((name) => name.startsWith("shake-profile-"))).toEqual([]);
+  expect(readdirSync(temporary).filter((name) => name.startsWith("shake-profile-"))).toEqual([]);
 });
 
 test("without --json the same is told in words, with a table of the operators", async () => {
