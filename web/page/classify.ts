@@ -103,9 +103,17 @@ export class ClassifyTab implements TabContent {
     const certainty = (i: number) => at(answers, i).reduce((a, b) => Math.max(a, b));
     const [least] = [...pictures.keys()].sort((a, b) => certainty(a) - certainty(b));
     const leastCertain = least === undefined ? undefined : pictures[least];
-    const shown = isNew && !this.#store.state.isPictureChosen ? { picture: pictures[0] } : {};
+    const shown = isNew ? this.#firstShown(pictures) : {};
     this.#store.set({ examples: pictures, leastCertain, ...shown });
     this.#markExample();
+  }
+
+  /** The picture that a model is opened with: the first test picture, or the chosen one in its place. */
+  #firstShown(pictures: readonly Picture[]): Pick<State, "picture"> {
+    const { picture, isPictureChosen, examples = [] } = this.#store.state;
+    if (!picture || !isPictureChosen) return { picture: pictures[0] };
+    const place = examples.indexOf(picture);
+    return place < 0 ? {} : { picture: pictures[place] };
   }
 
   /** The probabilities of each picture. */

@@ -1,4 +1,5 @@
 import type { ModelFile } from "../calls/model.ts";
+import type { CallResults } from "../protocol.ts";
 import { connectCamera } from "./camera.ts";
 import { find } from "./dom.ts";
 import { connectFiles } from "./files.ts";
@@ -38,16 +39,27 @@ let opened: ModelFile | undefined;
 let isOpening = false;
 
 async function openModel(file: ModelFile, heldOut: readonly Picture[] = []): Promise<void> {
+  const { info, devices } = await open(file);
+  const { picture, isPictureChosen, examples = [] } = store.state;
+  // the pictures of the model before it may have other classes
+  const isOwn = isPictureChosen && picture !== undefined && !examples.includes(picture);
+  const pictures = { examples: [], leastCertain: undefined, heldOut, isPictureChosen: isOwn };
+  store.set({ model: info, devices, ...pictures });
+}
+
+/** Opens the model that is shown in a new worker: its pictures, and the chosen one, stay. */
+async function reopenModel(file: ModelFile): Promise<void> {
+  const { info, devices } = await open(file);
+  store.set({ model: info, devices });
+}
+
+async function open(file: ModelFile): Promise<CallResults["open"]> {
   isOpening = true;
   isBare = false;
   try {
-    const { info, devices } = await worker.call("open", file);
+    const result = await worker.call("open", file);
     opened = file;
-    const { picture, isPictureChosen, examples = [] } = store.state;
-    // the pictures of the model before it may have other classes
-    const isOwn = isPictureChosen && picture !== undefined && !examples.includes(picture);
-    const pictures = { examples: [], leastCertain: undefined, heldOut, isPictureChosen: isOwn };
-    store.set({ model: info, devices, ...pictures });
+    return result;
   } finally {
     isOpening = false;
   }
@@ -61,7 +73,7 @@ watchLongModels(worker, () => {
   // a model that is stopped while it is opened leaves the one that was shown before it
   const before = isOpening ? opened : undefined;
   opened = before;
-  if (before) void openModel(before, store.state.heldOut).catch((error: unknown) => messages.fail(error));
+  if (before) void reopenModel(before).catch((error: unknown) => messages.fail(error));
   else messages.say("The model was stopped: open another one.");
 });
 
