@@ -15,13 +15,14 @@ const RECORDED = { width: 880, height: 660 };
 const FRAME_MS = 500;
 
 const folder = temporaryFolder();
-const run = join(folder, "8-2x16d-shapes-s1");
+// the place where the command puts its first run
+const run = join(folder, "runs", "8-2x16d-shapes-s1");
 let browser: Browser;
 
 beforeAll(async () => {
   browser = await openBrowser();
   // the command of the README, whose network has learnt
-  expect(await shake(folder, "train", "--run-dir", run)).toMatchObject({ code: 0 });
+  expect(await shake(folder, "train")).toMatchObject({ code: 0 });
 });
 
 afterAll(() => browser?.close());
