@@ -6,7 +6,7 @@ import { makeFolder, writeFileAtomic } from "../../runtime/node/files.ts";
 import { type AccuracyOptions, readOptions, usage } from "./options.ts";
 import { figureOf, tableOf } from "./report.ts";
 import { type Row, type Study, studies } from "./studies.ts";
-import { type Outcome, outcomeOf } from "./training.ts";
+import { correlationsOf, type Outcome, outcomeOf } from "./training.ts";
 
 try {
   const options = readOptions(process.argv.slice(2));
@@ -32,7 +32,7 @@ async function measure(study: Study, options: AccuracyOptions): Promise<void> {
 
 /** Trains what is missing, several at once. All rows have a first seed before one has a second. */
 async function trainAll(study: Study, options: AccuracyOptions): Promise<Map<Row, Outcome[]>> {
-  const place = { ...options, measuresBranches: study.figure?.shows === "correlation" };
+  const measuresBranches = study.figure?.shows === "correlation";
   const seeds = Array.from({ length: options.seeds }, (_, i) => i + 1);
   const queue = seeds.flatMap((seed) => study.rows.map((row) => ({ row, seed })));
   const outcomes = new Map(study.rows.map((row) => [row, [] as Outcome[]]));
@@ -40,8 +40,9 @@ async function trainAll(study: Study, options: AccuracyOptions): Promise<Map<Row
   let done = 0;
   const workers = Array.from({ length: options.atOnce }, async () => {
     for (const { row, seed } of rest) {
-      const outcome = await outcomeOf(row, seed, place);
-      outcomes.get(row)?.push(outcome);
+      const outcome = await outcomeOf(row, seed, options);
+      const correlations = measuresBranches ? await correlationsOf(row, seed, options) : [];
+      outcomes.get(row)?.push({ ...outcome, correlations });
       done++;
       const title = `${row.label}, seed ${seed}`;
       console.error(`[${done} of ${queue.length}] ${title}: ${outcome.accuracy.toFixed(2)} %`);

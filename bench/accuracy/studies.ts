@@ -65,7 +65,7 @@ const deeper = [
   ...["--epochs", "6", "--evaluate-every-epochs", "6"],
 ];
 const pyramid = [...deeper, "--network", "pyramidnet", "--alpha", "48"];
-const shaken = (["S-S-I", "E-E"] as const).map((mix) => ({
+const shaken = (["E-E", "S-S-I"] as const).map((mix) => ({
   label: `14 2x16d, ${mix}`,
   line: mix,
   flags: [...deeper, ...mixes[mix]],
@@ -117,7 +117,7 @@ export const studies: Readonly<Record<string, Study>> = {
     ].map((row) => ({ ...row, program: "shake" })),
   },
   branches: {
-    title: "How alike the branches are, as the paper's figure 3",
+    title: "How alike the two branches are",
     rows: shaken.map((row) => ({ ...row, program: "shake" })),
     figure: { title: "Correlation of the branches, 14 2x16d", xTitle: "block", shows: "correlation" },
   },

@@ -18,12 +18,11 @@ export interface Outcome {
   readonly correlations?: readonly number[];
 }
 
-/** Where trainings are kept, what runs those in PyTorch, and what is measured of a trained network. */
+/** The folder that trainings are kept in, that of CIFAR-10, and the Python that has PyTorch. */
 export interface Place {
   readonly folder: string;
   readonly python: string;
   readonly dataDir: string | undefined;
-  readonly measuresBranches: boolean;
 }
 
 const repository = fileURLToPath(new URL("../../..", import.meta.url));
@@ -35,19 +34,16 @@ const torch = join(repository, "test/interop/train_torch.py");
  * trainings of two studies are one. Throws Error where the program fails, naming its log.
  */
 export async function outcomeOf(row: Row, seed: number, place: Place): Promise<Outcome> {
-  const name = [row.program, ...row.flags, `s${seed}`].join("_").replaceAll("--", "");
-  const path = join(place.folder, name);
-  return row.program === "shake"
-    ? trainedByShake(path, row, seed, place)
-    : trainedByTorch(path, row, seed, place);
+  const train = row.program === "shake" ? trainedByShake : trainedByTorch;
+  return train(pathOf(row, seed, place), row, seed, place);
 }
 
-async function trainedByShake(
-  path: string,
-  row: Row,
-  seed: number,
-  { dataDir, measuresBranches }: Place,
-): Promise<Outcome> {
+/** The path of what a training leaves, which its program and flags name. */
+function pathOf({ program, flags }: Row, seed: number, { folder }: Place): string {
+  return join(folder, [program, ...flags, `s${seed}`].join("_").replaceAll("--", ""));
+}
+
+async function trainedByShake(path: string, row: Row, seed: number, { dataDir }: Place): Promise<Outcome> {
   if (!(await isFinished(path))) {
     const place = dataDir === undefined ? [] : ["--data-dir", dataDir];
     const one = ["--seed", String(seed), "--threads", "1", "--replicas", "1", "--run-dir", path];
@@ -65,11 +61,15 @@ async function trainedByShake(
   );
   const accuracy = curve.at(-1)?.[1];
   if (accuracy === undefined) throw new Error(`${path} has no test accuracy.`);
-  return { accuracy, curve, ...(measuresBranches ? { correlations: await correlationsOf(path) } : {}) };
+  return { accuracy, curve };
 }
 
-/** The correlation of the branches of each block of a run, over its test images. */
-async function correlationsOf(path: string): Promise<readonly number[]> {
+/**
+ * The correlation of the two branches of each block, over all test images, of a row that `shake train` has
+ * trained. Throws Error where `shake inspect` fails, naming its log.
+ */
+export async function correlationsOf(row: Row, seed: number, place: Place): Promise<readonly number[]> {
+  const path = pathOf(row, seed, place);
   const text = await run(`${path}.log`, process.execPath, [shake, "inspect", path, "--branches", "--json"]);
   const { correlations }: { readonly correlations: readonly number[] } = JSON.parse(text);
   return correlations;

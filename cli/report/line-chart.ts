@@ -9,7 +9,7 @@ export interface ChartLine {
   readonly colour: string;
   readonly isDashed?: boolean;
   readonly points: readonly ChartPoint[];
-  /** The spread of the points, as an area behind the line; those of the points' places in their order. */
+  /** The least and the most at each point, drawn as an area behind the line. */
   readonly spread?: readonly (readonly [least: number, most: number])[];
 }
 

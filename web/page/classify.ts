@@ -78,8 +78,8 @@ export class ClassifyTab implements TabContent {
   }
 
   /**
-   * Classifies test pictures, if there are any. `isNew` shows the first of them, where the user has chosen no
-   * picture of his own.
+   * Classifies test pictures, if there are any. `isNew` shows the first of them, unless the user
+   * has chosen one.
    */
   async #showExamples(isNew = false): Promise<void> {
     const { model } = this.#store.state;

@@ -98,7 +98,7 @@ export class StepTraffic {
   }
 }
 
-/** An event, of whose epoch the record says too what the exchanges of the rank have cost. */
+/** The event; the record of an epoch gets the seconds and the bytes of the rank's exchanges. */
 export function withTraffic(
   event: ClassificationEvent,
   traffic: StepTraffic | undefined,

@@ -3,6 +3,7 @@ import { floatLike } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
 import { dataTypeNumbers } from "../../operators/elementwise.ts";
 import { refuse, unsupported } from "../../operators/inference.ts";
+import { ownEntry } from "../../own-entry.ts";
 import { type ForeignNode, type ImportForm, type NodeForm, numberList } from "./form.ts";
 import { explicitPads } from "./windows.ts";
 
@@ -37,7 +38,7 @@ const skipLayerNormalization: ImportForm["read"] = (g, node) => {
   return [...layerNormal(g, node, sum, [2, 3]), sum];
 };
 
-/** The same without a mean. */
+/** Root-mean-square normalisation of input + bias + skip, without a mean, and that sum. */
 const skipSimplified: ImportForm["read"] = (g, node) => {
   without(node, 1, "mean");
   const sum = skipSum(g, node, node.inputs[3]);
@@ -101,8 +102,8 @@ const activations: Readonly<Record<string, (g: Builder, X: Value, numbers: Param
 function activated(g: Builder, X: Value, kind: unknown, numbers: Parameters): Value {
   if (kind === undefined || kind === "") return X;
   const name = String(kind);
-  if (!Object.hasOwn(activations, name)) return unsupported(`activation ${name} is not supported`);
-  return activations[name]?.(g, X, numbers) ?? X;
+  const activate = ownEntry(activations, name);
+  return activate ? activate(g, X, numbers) : unsupported(`activation ${name} is not supported`);
 }
 
 /** A Conv with an activation, and a value that is added before it. */

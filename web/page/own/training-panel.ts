@@ -23,7 +23,7 @@ import {
 import type { OwnClasses } from "./own-classes.ts";
 import type { KeptNetwork, OwnNetwork } from "./own-network.ts";
 
-/** So many pictures that were held out go with the network to the other tabs. */
+/** The most pictures that were held out and go with the network to the other tabs. */
 const MOST_SHOWN = 100;
 
 const results = ["own-use", "own-onnx", "own-checkpoint"] as const;
