@@ -92,7 +92,7 @@ async function trainedByTorch(path: string, row: Row, seed: number, place: Place
     known ??
     (await run(`${path}.log`, place.python, [
       torch,
-      ...["--data", data ?? "", "--seed", String(seed), ...row.flags],
+      ...["--data", data ?? "", "--seed", String(seed), "--state", `${path}.pt`, ...row.flags],
     ]));
   if (known === undefined) await writeFileAtomic(file, text);
   const { curve, test }: { readonly curve: readonly number[]; readonly test: number } = JSON.parse(text);

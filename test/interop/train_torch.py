@@ -307,6 +307,19 @@ class Average:
 
 
 @torch.no_grad()
+def plain_accuracy(net: nn.Module, pixels: Tensor, labels: Tensor, blocks: int, precision: str) -> float:
+    """In percent, of the images as they are."""
+    net.eval()
+    correct = 0
+    for x, y in zip(pixels.split(1000), labels.split(1000), strict=True):
+        half = torch.full((blocks, len(x)), 0.5, device=x.device)
+        with torch.autocast(x.device.type, torch.bfloat16, precision == "mixed", cache_enabled=False):
+            correct += int((forward(net, x, half, half).argmax(1) == y).sum())
+    net.train()
+    return 100 * correct / len(labels)
+
+
+@torch.no_grad()
 def accuracy(net: nn.Module, pixels: Tensor, labels: Tensor, blocks: int, precision: str) -> tuple[float, ...]:
     """In percent: of the images, with their mirror images, and with both moved by a pixel to two corners too."""
     net.eval()
@@ -325,7 +338,31 @@ def accuracy(net: nn.Module, pixels: Tensor, labels: Tensor, blocks: int, precis
     return tuple(100 * count / len(labels) for count in (plain, mirrored, shifted))
 
 
-def train(s: argparse.Namespace, data: dict, device: str) -> dict:
+class Kept:
+    """The state after an epoch in a file, where a training that was cut goes on; nothing without a file."""
+
+    def __init__(self, file: Path | None, tensors: list[Tensor]):
+        self.file, self.tensors = file, tensors
+
+    def load(self) -> dict:
+        if self.file is None or not self.file.exists():
+            return {"epoch": 0, "curve": [], "seconds": 0.0}
+        kept = torch.load(self.file)
+        torch.set_rng_state(kept["random"])
+        with torch.no_grad():
+            for tensor, value in zip(self.tensors, kept["tensors"], strict=True):
+                tensor.copy_(value)
+        return kept
+
+    def save(self, **progress: object) -> None:
+        if self.file is None:
+            return
+        part = self.file.with_suffix(".part")
+        torch.save({"tensors": self.tensors, "random": torch.get_rng_state(), **progress}, part)
+        part.replace(self.file)
+
+
+def train(s: argparse.Namespace, data: dict, device: str, state: Path | None = None) -> dict:
     torch.manual_seed(s.seed)
     images, labels = data["images"][: s.train_limit], data["labels"][: s.train_limit]
     mean, std = data["mean"], data["std"]
@@ -351,8 +388,11 @@ def train(s: argparse.Namespace, data: dict, device: str) -> dict:
     average = Average(s, net)
     augmenter = Augmenter(s, images, labels, mean, std)
     test = ((data["test images"].float() - mean) / std).contiguous(memory_format=torch.channels_last)
-    curve, began, done = [], time.monotonic(), 0
-    for epoch in range(s.epochs):
+    momenta = [m for group in (optimizer.filter_momenta, *(g[1] for g in optimizer.groups)) for m in group]
+    kept = Kept(state, [*net.state_dict().values(), *momenta, *average.slow, augmenter.turns])
+    progress = kept.load()
+    curve, began, done = progress["curve"], time.monotonic() - progress["seconds"], progress["epoch"] * per_epoch
+    for epoch in range(progress["epoch"], s.epochs):
         step = small if epoch < s.small * s.epochs else big
         step.correct.zero_()
         pixels, targets = augmenter.epoch(epoch)
@@ -364,7 +404,9 @@ def train(s: argparse.Namespace, data: dict, device: str) -> dict:
             average.after(done, steps)
             done += 1
         if s.every and (epoch + 1) % s.every == 0 and epoch + 1 < s.epochs:
-            curve.append(round(accuracy(net, test, data["test labels"], blocks, s.precision)[0], 2))
+            curve.append(round(plain_accuracy(net, test, data["test labels"], blocks, s.precision), 2))
+        if epoch + 1 < s.epochs:
+            kept.save(epoch=epoch + 1, curve=curve, seconds=time.monotonic() - began)
     train_accuracy = 100 * float(step.correct) / (per_epoch * batch)
     average.finish()
     plain, mirrored, shifted = accuracy(net, test, data["test labels"], blocks, s.precision)
@@ -383,16 +425,14 @@ def main() -> None:
     parser.add_argument("--queue", type=Path)
     parser.add_argument("--share", default="0/1", help="K/N: take the lines K, K + N, ... of the queue")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--state", type=Path, help="on a CPU: the state after each epoch, to go on from; removed at the end")
     parser.add_argument("--until", type=float, default=math.inf, help="start no run after so many seconds")
     args = parser.parse_args()
     began = time.monotonic()
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
-    if args.device == "cuda":
-        # PyTorch's own batch normalisation is its fastest
-        shakenet.BatchNorm = nn.BatchNorm2d
-    else:
-        shakenet.BatchNorm = nn.BatchNorm2d
+    # PyTorch's own batch normalisation is its fastest
+    shakenet.BatchNorm = nn.BatchNorm2d
     images, labels = read_cifar(args.data, [f"data_batch_{i}.bin" for i in range(1, 6)], args.device)
     test_images, test_labels = read_cifar(args.data, ["test_batch.bin"], args.device)
     pixels = images.float()
@@ -412,8 +452,10 @@ def main() -> None:
             if time.monotonic() - began > args.until:
                 return
             one = argparse.Namespace(**{**vars(settings), "seed": settings.seed + repeat})
-            result = json.dumps(train(one, data, args.device))
+            result = json.dumps(train(one, data, args.device, args.state))
             print(result, flush=True)
+            if args.state:
+                args.state.unlink(missing_ok=True)
             if args.out:
                 with args.out.open("a") as file:
                     file.write(result + "\n")
