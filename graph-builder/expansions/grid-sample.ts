@@ -1,5 +1,6 @@
 import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
+import { combinations } from "../combinations.ts";
 import { castLike, elementsOver, floatLike, sizeAt, spatialAxes } from "../composites.ts";
 import type { Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
@@ -50,14 +51,6 @@ export const gridSample: Expansion<"GridSample"> = (g, { I, attributes }) => {
   const places = g.Shape(grid, { start: 1, end: -1 });
   return [g.Reshape(sum, g.Concat(g.Shape(X, { end: 2 }), places, { axis: 0 }))];
 };
-
-/** One tap of each axis, in all combinations. */
-function combinations(taps: readonly (readonly Tap[])[]): Tap[][] {
-  return taps.reduce<Tap[][]>(
-    (all, along) => all.flatMap((combination) => along.map((tap) => [...combination, tap])),
-    [[]],
-  );
-}
 
 /** The elements of an axis that the places read, from their coordinates [N, places]. */
 function tapsOf(g: Builder, coordinates: Value, axis: Axis): Tap[] {

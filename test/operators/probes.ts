@@ -8,6 +8,7 @@ import { expansionNodes } from "../support/expansion-nodes.ts";
 import type { ForeignNode } from "../support/foreign-node.ts";
 import { fusedNodes } from "../support/fused-nodes.ts";
 import { gradientCases } from "../support/gradient-cases.ts";
+import { lateNodes } from "../support/late-nodes.ts";
 import { layerNodes } from "../support/layer-nodes.ts";
 import { machineLearningNodes } from "../support/machine-learning-nodes.ts";
 import { samplingNodes } from "../support/sampling-nodes.ts";
@@ -16,6 +17,7 @@ const nodes = [
   ...layerNodes,
   ...samplingNodes,
   ...expansionNodes,
+  ...lateNodes,
   ...machineLearningNodes,
   ...fusedNodes,
 ].map(({ node }) => node);

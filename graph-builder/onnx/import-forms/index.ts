@@ -4,15 +4,18 @@ import { isOpType, operatorOf } from "../../operators/index.ts";
 import { unsupported } from "../../operators/inference.ts";
 import { ShapeError, UnsupportedError } from "../../operators/schema.ts";
 import { formTable } from "../forms.ts";
+import { deformable } from "./deform-conv.ts";
 import { elementwiseAndReductions } from "./elementwise-and-reductions.ts";
 import type { ForeignNode, ImportForm, NodeForm } from "./form.ts";
 import { fused } from "./fused.ts";
 import { fusedAttention } from "./fused-attention.ts";
+import { linearAttentions } from "./linear-attention.ts";
 import { machineLearning } from "./machine-learning.ts";
 import { neural } from "./neural.ts";
 import { normalization } from "./normalization.ts";
 import { places } from "./places.ts";
 import { sampling } from "./sampling.ts";
+import { signal } from "./signal.ts";
 import { tensors } from "./tensors.ts";
 import { windows } from "./windows.ts";
 
@@ -24,7 +27,10 @@ export const importForms: readonly ImportForm[] = [
   ...normalization,
   ...places,
   ...sampling,
+  ...signal,
   ...windows,
+  ...deformable,
+  ...linearAttentions,
   ...machineLearning,
   ...fused,
   ...fusedAttention,

@@ -5,12 +5,20 @@ import { gradientErrors } from "../../support/check-gradient.ts";
 import { expansionNodes } from "../../support/expansion-nodes.ts";
 import { caseOf, feedsOf, fileOf, runFile } from "../../support/foreign-node.ts";
 import { fusedNodes } from "../../support/fused-nodes.ts";
+import { lateNodes } from "../../support/late-nodes.ts";
 import { layerNodes } from "../../support/layer-nodes.ts";
 import { machineLearningNodes } from "../../support/machine-learning-nodes.ts";
 import { runGraph } from "../../support/run-graph.ts";
 import { samplingNodes } from "../../support/sampling-nodes.ts";
 
-const nodes = [...layerNodes, ...samplingNodes, ...expansionNodes, ...machineLearningNodes, ...fusedNodes];
+const nodes = [
+  ...layerNodes,
+  ...samplingNodes,
+  ...expansionNodes,
+  ...lateNodes,
+  ...machineLearningNodes,
+  ...fusedNodes,
+];
 
 test("every expansion is compared with ONNX Runtime's own kernel", () => {
   const compared = nodes.filter(({ test: { kernel = true } = {} }) => kernel).map(({ node }) => node.opType);
