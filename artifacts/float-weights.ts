@@ -2,6 +2,7 @@ import {
   type Builder,
   dataTypeNumbers,
   type Graph,
+  isHalfType,
   type Pass,
   rewriteGraph,
   Tensor,
@@ -26,7 +27,7 @@ function widen(graph: Graph): Graph {
 }
 
 function isHalf({ name, constant }: Value): boolean {
-  return name !== undefined && (constant?.elemType === "float16" || constant?.elemType === "bfloat16");
+  return name !== undefined && constant !== undefined && isHalfType(constant.elemType);
 }
 
 function widened(graph: Graph, weights: ReadonlySet<Value>): Graph {

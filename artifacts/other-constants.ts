@@ -1,4 +1,4 @@
-import { formatType, type Graph, type Value } from "../graph-builder/index.ts";
+import { formatType, type Graph, isHalfType, type Value } from "../graph-builder/index.ts";
 import { isMadeUpWeight, isStatistic } from "./model-parameters.ts";
 
 /** A named constant that is no parameter. */
@@ -25,13 +25,11 @@ export function otherConstants(
   });
 }
 
-const halves: readonly string[] = ["float16", "bfloat16"];
-
 function reasonFor(value: Value, reached: ReadonlySet<string> | undefined): string {
   const { name = "", elemType, constant, uses } = value;
   if (isStatistic(value)) return "running statistics of batch normalisation";
   if (elemType === "double") return "double, and only float tensors are trained";
-  if (halves.includes(elemType)) return `${elemType}, and no layer reads them as a weight, bias or scale`;
+  if (isHalfType(elemType)) return `${elemType}, and no layer reads them as a weight, bias or scale`;
   if (elemType !== "float") return "whole numbers: shapes, axes, indices";
   if (constant?.data.length === 1) return "single numbers";
   const what = isMadeUpWeight(value)

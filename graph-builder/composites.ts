@@ -13,12 +13,16 @@ export function spatialAxes(X: Value): number[] {
 }
 
 /**
- * How many elements of X lie along the axes, as a scalar of X's type, or float for float16: a constant where
- * all is known.
+ * How many elements of X lie along the axes, as a scalar of `elemType`, by default X's type, or float for
+ * float16: a constant where all is known.
  */
-export function elementsOver(g: Builder, X: Value, axes: readonly number[]): Value {
+export function elementsOver(
+  g: Builder,
+  X: Value,
+  axes: readonly number[],
+  elemType = X.elemType === "float16" ? "float" : X.elemType,
+): Value {
   const dims = axes.map((axis) => dimAt(X.shape, normalAxis(axis, X.shape.length)));
-  const elemType = X.elemType === "float16" ? "float" : X.elemType;
   const known = g.constant(tensorOf(elemType, elementCount(dims.filter((dim) => typeof dim === "number"))));
   const to = dataTypeNumbers[elemType];
   return axes

@@ -90,7 +90,7 @@ export { mergeBranches } from "./passes/inference/merge-branches.ts";
 export { type Precision, withPrecision } from "./passes/inference/precision.ts";
 export { quantize, type Range } from "./passes/inference/quantize.ts";
 export { inlineFunctions } from "./passes/inline-functions.ts";
-export { LOSS_SCALE, mixedPrecision } from "./passes/mixed-precision.ts";
+export { bfloat16Precision, LOSS_SCALE, mixedPrecision } from "./passes/mixed-precision.ts";
 export { observePasses, type Pass, type PassObserver, runPasses } from "./passes/pass.ts";
 export { rankedScalars } from "./passes/ranked-scalars.ts";
 export { removeDeadCode } from "./passes/remove-dead-code.ts";

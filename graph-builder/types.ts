@@ -36,6 +36,15 @@ export type OpaqueType =
   | "int2"
   | "uint2";
 
+/** Floating-point types of 16 bits. */
+export type HalfType = (typeof halfTypes)[number];
+export const halfTypes = ["float16", "bfloat16"] as const;
+
+/** Whether an element type is one of floats with 16 bits. */
+export function isHalfType(elemType: DataType): elemType is HalfType {
+  return elemType === "float16" || elemType === "bfloat16";
+}
+
 export type Shape = readonly Dim[];
 
 /** A shape as a caller may write it, with text for symbols and expressions: `["batch", 3]`. */

@@ -1,7 +1,8 @@
 import type { Builder } from "../builder.ts";
 import type { Value } from "../ir.ts";
 import { staticDim } from "../operators/inference.ts";
-import { float16Bits, Tensor } from "../tensor.ts";
+import { Tensor, tensorOf } from "../tensor.ts";
+import { isHalfType } from "../types.ts";
 
 const LAST = [0, 2, 3, 1];
 const FIRST = [0, 3, 1, 2];
@@ -29,15 +30,14 @@ export function pixelRows(g: Builder, X: Value): Value {
   return g.Reshape(X, g.int64([-1, staticDim(X.shape, X.shape.length - 1)]));
 }
 
-/** A constant of X's element type, float or float16. */
+/** A constant of X's element type, which is one of floats. */
 export function constantLike(
   g: Builder,
   X: Value,
   values: readonly number[],
   dims: readonly number[] = [values.length],
 ): Value {
-  if (X.elemType !== "float16") return g.constant(new Tensor("float", dims, Float32Array.from(values)));
-  return g.constant(new Tensor("float16", dims, Uint16Array.from(values, float16Bits)));
+  return g.constant(tensorOf(X.elemType, values, dims));
 }
 
 const oneHots = new WeakMap<object, Map<string, Value>>();
@@ -61,14 +61,14 @@ export function copyingWeights(
   if (made) return made;
   const area = height * width;
   const size = taps.length * channels * channels * area;
-  const one = X.elemType === "float16" ? float16Bits(1) : 1;
-  const data = X.elemType === "float16" ? new Uint16Array(size) : new Float32Array(size);
+  const { elemType, data: ones } = tensorOf(X.elemType, [1]);
+  const one = Number(ones[0]);
+  const data = isHalfType(elemType) ? new Uint16Array(size) : new Float32Array(size);
   for (const [tap, [row, column]] of taps.entries()) {
     for (let c = 0; c < channels; c++) {
       data[((tap * channels + c) * channels + c) * area + row * width + column] = one;
     }
   }
-  const elemType = X.elemType === "float16" ? "float16" : "float";
   const weights = g.constant(new Tensor(elemType, [taps.length * channels, channels, height, width], data));
   known.set(key, weights);
   return weights;

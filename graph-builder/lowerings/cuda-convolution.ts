@@ -5,6 +5,7 @@ import type { Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import { dimAt, staticDim } from "../operators/inference.ts";
 import type { Window } from "../operators/windows.ts";
+import type { HalfType } from "../types.ts";
 import { copyingWeights, first, last, pixelRows } from "./channels-last.ts";
 import type { Convolution } from "./convolution.ts";
 
@@ -13,6 +14,9 @@ import type { Convolution } from "./convolution.ts";
  * on an H100).
  */
 const MANY_PIXELS = 1024;
+
+/** A window as the attributes of an operator. */
+type WindowAttributes = Partial<Omit<Window, "kernel">> & { readonly kernel_shape: readonly number[] };
 
 /**
  * A pointwise convolution that shifts the image, as [kh, kw] kernel with equal padding on both sides whose
@@ -53,7 +57,37 @@ function beforeCrop({ producer }: Value): Value | undefined {
 
 /** The weights [M, C, 1, 1] as the first tap of a larger kernel. */
 export function firstTap(g: Builder, W: Value, { kernel: [height = 1, width = 1] }: Window): Value {
-  return g.Pad(W, g.int64([0, 0, 0, 0, 0, 0, height - 1, width - 1]));
+  return padded(g, W, [0, 0, 0, 0, 0, 0, height - 1, width - 1]);
+}
+
+/** X with zeros around it, as float where it is bfloat16, for which CUDA has no Pad. */
+export function padded(g: Builder, X: Value, pads: readonly number[]): Value {
+  return inWideType(g, [X], (wide) => g.Pad(at(wide, 0), g.int64(pads)));
+}
+
+/**
+ * A convolution over channels last. That of bfloat16 is ai.onnx's, of opset 22: the channels-last one takes
+ * no bfloat16.
+ */
+export function convolutionLast(g: Builder, X: Value, W: Value, attributes: WindowAttributes): Value {
+  if (X.elemType !== "bfloat16") return g.NhwcConv(X, W, attributes);
+  return last(g, g.Conv(first(g, X), W, attributes));
+}
+
+/** ConvTranspose over channels last, in float where the values are bfloat16, for which CUDA has none. */
+function transposedLast(
+  g: Builder,
+  G: Value,
+  W: Value,
+  attributes: WindowAttributes & { readonly output_padding?: readonly number[] },
+): Value {
+  return inWideType(g, [G, W], (wide) => g.NhwcConvTranspose(at(wide, 0), at(wide, 1), attributes));
+}
+
+/** The values as floats where they are bfloat16, and what is made of them in bfloat16 again. */
+function inWideType(g: Builder, values: readonly Value[], make: (wide: readonly Value[]) => Value): Value {
+  if (!values.some(({ elemType }) => elemType === "bfloat16")) return make(values);
+  return castTo(g, make(values.map((value) => castTo(g, value, "float"))), "bfloat16");
 }
 
 /** Whether CUDA's channels-last convolutions do it: two spatial axes, one group, weights of known size. */
@@ -108,14 +142,14 @@ export function channelsLastInputGradient(g: Builder, conv: Convolution): Value 
   const attributes = { kernel_shape: kernel, strides, dilations };
   if (isEven) {
     const output_padding = kernel.map((_, i) => missing(conv, i));
-    return first(g, g.NhwcConvTranspose(G, weights, { ...attributes, pads, output_padding }));
+    return first(g, transposedLast(g, G, weights, { ...attributes, pads, output_padding }));
   }
-  const whole = g.NhwcConvTranspose(G, weights, attributes);
+  const whole = transposedLast(g, G, weights, attributes);
   const before = kernel.map((_, i) => -at(pads, i));
   const after = kernel.map(
     (_, i) => staticDim(X.shape, i + 2) - staticDim(whole.shape, i + 1) - at(before, i),
   );
-  return first(g, g.Pad(whole, g.int64([0, ...before, 0, 0, ...after, 0])));
+  return first(g, padded(g, whole, [0, ...before, 0, 0, ...after, 0]));
 }
 
 function ends(X: Value): number[] {
@@ -146,7 +180,7 @@ export function channelsLastWeightGradient(g: Builder, conv: Convolution): Value
   if (point) {
     const { kernel, strides, dilations, pads } = point.window;
     const weights = copyingWeights(g, X, channels, [at(kernel, 0), at(kernel, 1)], [[0, 0]]);
-    const read = g.NhwcConv(last(g, point.whole), weights, {
+    const read = convolutionLast(g, last(g, point.whole), weights, {
       kernel_shape: kernel,
       strides,
       dilations,
@@ -175,7 +209,7 @@ function copies(g: Builder, X: Value, channels: number, { kernel, strides, dilat
   if (isWhole) return X;
   const taps = Array.from({ length: height * width }, (_, i) => [Math.floor(i / width), i % width] as const);
   const weights = copyingWeights(g, X, channels, [height, width], taps);
-  return g.NhwcConv(X, weights, { kernel_shape: kernel, strides, dilations, pads });
+  return convolutionLast(g, X, weights, { kernel_shape: kernel, strides, dilations, pads });
 }
 
 /**
@@ -202,12 +236,12 @@ function crossedCopies(
   const row = Array.from({ length: width }, (_, i) => [0, i] as const);
   const column = Array.from({ length: height }, (_, i) => [height - 1 - i, 0] as const);
   return {
-    X: g.NhwcConv(X, copyingWeights(g, X, channels, [1, width], row), {
+    X: convolutionLast(g, X, copyingWeights(g, X, channels, [1, width], row), {
       kernel_shape: [1, width],
       dilations: [1, across],
       pads: [0, left, 0, right],
     }),
-    G: g.NhwcConv(G, copyingWeights(g, G, filters, [height, 1], column), {
+    G: convolutionLast(g, G, copyingWeights(g, G, filters, [height, 1], column), {
       kernel_shape: [height, 1],
       dilations: [down, 1],
       pads: [before, 0, after, 0],
@@ -225,6 +259,6 @@ function pixelProduct(g: Builder, A: Value, B: Value): Value {
 }
 
 /** A value in another floating-point type; as it is where it has that type. */
-export function castTo(g: Builder, value: Value, elemType: "float" | "float16"): Value {
+export function castTo(g: Builder, value: Value, elemType: "float" | HalfType): Value {
   return value.elemType === elemType ? value : g.Cast(value, { to: dataTypeNumbers[elemType] });
 }

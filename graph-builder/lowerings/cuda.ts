@@ -6,13 +6,16 @@ import type { OpType } from "../operators/index.ts";
 import { normalAxis, staticDim } from "../operators/inference.ts";
 import { kernelOf } from "../operators/neural.ts";
 import { type Window, windowOf } from "../operators/windows.ts";
+import { type HalfType, isHalfType } from "../types.ts";
 import { constantLike, first, last, madeLast, pixelRows } from "./channels-last.ts";
-import { convGrad } from "./convolution.ts";
+import { convGrad, textbookWeightGradient } from "./convolution.ts";
 import {
   castTo,
   channelsLastInputGradient,
   channelsLastWeightGradient,
+  convolutionLast,
   firstTap,
+  padded,
   scaledGradient,
   shiftedPoint,
   suitsChannelsLast,
@@ -20,7 +23,10 @@ import {
 import type { Call, Lower, Lowering } from "./lower.ts";
 import { isNormalized, runningStatistics } from "./normalization.ts";
 
-/** How far sums over pixels are scaled down in float16, which ends at 65504. */
+/**
+ * How far sums over pixels are scaled down in float16, which ends at 65504. Sums of bfloat16, which has too
+ * few digits for them, are made in float32.
+ */
 const SUM_SCALE = 1 / 32;
 const SQUARE_SCALE = 1 / 64;
 
@@ -33,8 +39,8 @@ const SQUARE_SCALE = 1 / 64;
  */
 export const cuda: Lowering = {
   Cast: (_, { I, attributes: { to } }) => {
-    const whole = float16Behind(I(0));
-    return whole && dataTypeOf(to) === "float16" ? [whole] : undefined;
+    const whole = halfBehind(I(0));
+    return whole && dataTypeOf(to) === whole.elemType ? [whole] : undefined;
   },
 
   Conv: (g, { I, optional, attributes }) => {
@@ -44,13 +50,13 @@ export const cuda: Lowering = {
     const window = windowOf(kernelOf(W, attributes), attributes);
     const point = shiftedPoint(X, window);
     const Y = point
-      ? g.NhwcConv(last(g, point.whole), firstTap(g, W, point.window), attributesOf(point.window))
-      : g.NhwcConv(...evenlyPadded(g, last(g, X), W, window));
+      ? convolutionLast(g, last(g, point.whole), firstTap(g, W, point.window), attributesOf(point.window))
+      : convolutionLast(g, ...evenlyPadded(g, last(g, X), W, window));
     return [first(g, bias ? g.Add(Y, bias) : Y)];
   },
   ConvGrad: (g, call) => {
     const { I, attributes, isUsed } = call;
-    if (!suitsChannelsLast(I(1), I(2), attributes.group)) return undefined;
+    if (!suitsChannelsLast(I(1), I(2), attributes.group)) return inFloat(g, call);
     const [dX, dW] = convGrad(channelsLastWeightGradient, channelsLastInputGradient)(g, {
       ...call,
       isUsed: (output) => output < 2 && isUsed(output),
@@ -67,7 +73,7 @@ export const cuda: Lowering = {
 
   BatchNormInternal: (g, call) => {
     const { I, node, attributes } = call;
-    const X = float16Behind(I(0)) ?? I(0);
+    const X = halfBehind(I(0)) ?? I(0);
     if (X.shape.length !== 4) return undefined;
     const rows = last(g, X);
     const { mean, meanSquare } = moments(g, rows);
@@ -86,7 +92,7 @@ export const cuda: Lowering = {
   // may leave a to weights.
   BatchNormalizationGrad: (g, call) => {
     const { I, isUsed } = call;
-    const [dY, X] = [float16Behind(I(0)) ?? I(0), float16Behind(I(1)) ?? I(1)];
+    const [dY, X] = [halfBehind(I(0)) ?? I(0), halfBehind(I(1)) ?? I(1)];
     if (X.shape.length !== 4) return undefined;
     const [scale, mean, invStd] = [I(2), I(3), I(4)];
     const type = floatOf(X);
@@ -94,7 +100,7 @@ export const cuda: Lowering = {
     const dBias = channelSum(g, gradient);
     const dScale = g.Mul(invStd, g.Sub(productSum(g, gradient, image), g.Mul(mean, dBias)));
     if (!isUsed(0)) return [null, dScale, dBias];
-    const perPixel = g.Div(g.float(-1), elementsOver(g, image, [0, 1, 2]));
+    const perPixel = g.Div(g.float(-1), elementsOver(g, image, [0, 1, 2], "float"));
     const b = g.Mul(g.Mul(invStd, dScale), perPixel);
     const c = g.Sub(g.Mul(dBias, perPixel), g.Mul(b, mean));
     const sum = g.BiasDropout(g.Mul(image, castTo(g, b, type)), castTo(g, c, type), gradient)[0];
@@ -102,7 +108,7 @@ export const cuda: Lowering = {
     return [castTo(g, first(g, dX), floatOf(I(1))), dScale, dBias];
   },
   BatchNormalization: (g, { I, attributes: { epsilon, training_mode } }) => {
-    const X = float16Behind(I(0)) ?? I(0);
+    const X = halfBehind(I(0)) ?? I(0);
     if (training_mode || X.shape.length !== 4) return undefined;
     const gain = g.Div(I(1), g.Sqrt(g.Add(I(4), g.float(epsilon))));
     const shift = g.Sub(I(2), g.Mul(I(3), gain));
@@ -181,8 +187,8 @@ function evenlyPadded(g: Builder, X: Value, W: Value, window: Window) {
   const { kernel, pads } = window;
   const rank = kernel.length;
   if (kernel.every((_, i) => pads[i] === pads[i + rank])) return [X, W, attributesOf(window)] as const;
-  const padded = g.Pad(X, g.int64([0, ...pads.slice(0, rank), 0, 0, ...pads.slice(rank), 0]));
-  return [padded, W, attributesOf({ ...window, pads: pads.map(() => 0) })] as const;
+  const even = padded(g, X, [0, ...pads.slice(0, rank), 0, 0, ...pads.slice(rank), 0]);
+  return [even, W, attributesOf({ ...window, pads: pads.map(() => 0) })] as const;
 }
 
 function when<K extends OpType>(suits: (call: Call<K>) => boolean, lower: Lower<K>): Lower<K> {
@@ -206,15 +212,27 @@ function isChannelAxis(axis: number, { I }: Pick<Call<OpType>, "I">): boolean {
   return rank === 4 && normalAxis(axis, rank) === 1;
 }
 
-/** The float16 value that was cast to this float one. */
-function float16Behind({ producer, elemType }: Value): Value | undefined {
-  if (!isOp(producer, "Cast") || elemType !== "float") return undefined;
-  const input = producer.input(0);
-  return input.elemType === "float16" ? input : undefined;
+/**
+ * The gradients of a convolution of bfloat16 in float32, since CUDA has no ConvTranspose of bfloat16;
+ * undefined for other types.
+ */
+function inFloat(g: Builder, call: Call<"ConvGrad">): ReturnType<Lower<"ConvGrad">> {
+  const type = floatOf(call.I(0));
+  if (type !== "bfloat16") return undefined;
+  const I = (index: number) => castTo(g, call.I(index), "float");
+  const gradients = convGrad(textbookWeightGradient)(g, { ...call, I });
+  return gradients?.map((gradient) => gradient && castTo(g, gradient, type));
 }
 
-function floatOf({ elemType }: Value): "float" | "float16" {
-  return elemType === "float16" ? "float16" : "float";
+/** The value of 16 bits that was cast to this float one. */
+function halfBehind({ producer, elemType }: Value): Value | undefined {
+  if (!isOp(producer, "Cast") || elemType !== "float") return undefined;
+  const input = producer.input(0);
+  return isHalfType(input.elemType) ? input : undefined;
+}
+
+function floatOf({ elemType }: Value): "float" | HalfType {
+  return isHalfType(elemType) ? elemType : "float";
 }
 
 /** Whether a value is one number an image, or one for all. */
@@ -225,8 +243,9 @@ function isPerImage({ shape }: Value): boolean {
 /** The mean of each channel of X [N, H, W, C], and of its square: float [C]. */
 function moments(g: Builder, X: Value): { mean: Value; meanSquare: Value } {
   if (X.elemType !== "float16") {
+    const wide = castTo(g, X, "float");
     const mean = (value: Value) => g.ReduceMean(value, { axes: [0, 1, 2], keepdims: 0 });
-    return { mean: mean(X), meanSquare: mean(g.Mul(X, X)) };
+    return { mean: mean(wide), meanSquare: mean(g.Mul(wide, wide)) };
   }
   const pixels = staticDim(X.shape, 1) * staticDim(X.shape, 2);
   const images = elementsOver(g, X, [0]);
@@ -240,13 +259,14 @@ function moments(g: Builder, X: Value): { mean: Value; meanSquare: Value } {
 
 /** The sum of each channel of X [N, H, W, C]: float [C]. */
 function channelSum(g: Builder, X: Value): Value {
-  if (X.elemType !== "float16") return g.ReduceSum(X, g.int64([0, 1, 2]), { keepdims: 0 });
+  if (X.elemType !== "float16")
+    return g.ReduceSum(castTo(g, X, "float"), g.int64([0, 1, 2]), { keepdims: 0 });
   return g.Mul(sumOfRows(g, X, SUM_SCALE), g.float(1 / SUM_SCALE));
 }
 
 /** The sum of each channel of X Y [N, H, W, C]: float [C]. */
 function productSum(g: Builder, X: Value, Y: Value): Value {
-  if (X.elemType !== "float16") return channelSum(g, g.Mul(X, Y));
+  if (X.elemType !== "float16") return channelSum(g, g.Mul(castTo(g, X, "float"), castTo(g, Y, "float")));
   return g.Mul(diagonalProduct(g, X, Y, SUM_SCALE), g.float(1 / SUM_SCALE));
 }
 

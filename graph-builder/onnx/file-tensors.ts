@@ -1,6 +1,7 @@
 import { UserError } from "../errors.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import { type Tensor, tensorOf } from "../tensor.ts";
+import { halfTypes } from "../types.ts";
 import { attributeWeights } from "./attribute-weights.ts";
 import type { IGraph, INode } from "./model.ts";
 import { parseModel } from "./parse.ts";
@@ -45,11 +46,9 @@ export function withElements(
 
 /** A tensor of floats in the type of a constant of 16 bits; another one as it is. */
 function inTypeOf({ dataType }: ITensor, tensor: Tensor): Tensor {
-  const half = halves.find((each) => dataTypeNumbers[each] === dataType);
+  const half = halfTypes.find((each) => dataTypeNumbers[each] === dataType);
   return half && tensor.elemType === "float" ? tensorOf(half, tensor.numbers(), tensor.dims) : tensor;
 }
-
-const halves = ["float16", "bfloat16"] as const;
 
 /** The most bytes of a protobuf message, whose lengths are signed 32-bit numbers. */
 const LARGEST_FILE = 2 ** 31 - 1;
@@ -141,7 +140,9 @@ function hasElements({ rawData, floatData, int32Data, externalData }: ITensor): 
 
 function expectElements(name: string, tensor: ITensor, where: string): ITensor {
   const count = (tensor.dims ?? []).reduce<number>((product, dim) => product * Number(dim), 1);
-  const isFloat = (["float", ...halves] as const).some((each) => dataTypeNumbers[each] === tensor.dataType);
+  const isFloat = (["float", ...halfTypes] as const).some(
+    (each) => dataTypeNumbers[each] === tensor.dataType,
+  );
   if (hasElements(tensor) || count === 0 || !isFloat) return tensor;
   throw new UserError(`The checkpoint has no tensor ${name}, which ${where} needs.`, {
     code: "parameter-unknown",

@@ -3,15 +3,16 @@ import { UserError } from "../errors.ts";
 import type { Graph, Node, Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import type { OpType } from "../operators/index.ts";
-import { float16Bits, Tensor } from "../tensor.ts";
+import { tensorOf } from "../tensor.ts";
+import { type HalfType, isHalfType } from "../types.ts";
 import type { Pass } from "./pass.ts";
 import { removeDeadCode } from "./remove-dead-code.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
-type Float = "float" | "float16";
+type Float = "float" | HalfType;
 
 /**
- * What is computed in float16: where the time goes, and where a product's sum is kept in float32 by the
+ * What is computed in 16 bits: where the time goes, and where a product's sum is kept in float32 by the
  * kernels.
  */
 const half: ReadonlySet<string> = new Set<OpType>([
@@ -23,7 +24,7 @@ const half: ReadonlySet<string> = new Set<OpType>([
   "ReluGrad",
 ]);
 
-/** What is computed in float16 where all its values are in float16. */
+/** What is computed in 16 bits where all its values are in 16 bits. */
 const following: ReadonlySet<string> = new Set<OpType>([
   "Relu",
   "LeakyRelu",
@@ -44,7 +45,18 @@ const following: ReadonlySet<string> = new Set<OpType>([
   "GlobalAveragePool",
 ]);
 
-/** What reads and gives images in float16 but computes with statistics in float32. */
+/**
+ * What ONNX Runtime's CUDA provider computes in float16 alone: it has no bfloat16 kernels of LeakyRelu, Pad
+ * and ReduceMean (onnxruntime docs/OperatorKernels.md).
+ */
+const withoutBfloat16: ReadonlySet<string> = new Set<OpType>([
+  "LeakyRelu",
+  "Pad",
+  "SliceGrad",
+  "GlobalAveragePool",
+]);
+
+/** What reads and gives images in 16 bits but computes with statistics in float32. */
 const normalizing: ReadonlySet<string> = new Set<OpType>([
   "BatchNormInternal",
   "BatchNormalizationGrad",
@@ -69,9 +81,23 @@ export const LOSS_SCALE = "loss_scale";
  * are not lost in float16 (Micikevicius et al. 2018, "Mixed precision training"). Throws UserError where the
  * gradient of the loss, a constant named `<loss>_grad`, is not in the graph.
  */
-export const mixedPrecision: Pass = { name: "mixed-precision", run: mix };
+export const mixedPrecision: Pass = {
+  name: "mixed-precision",
+  run: (graph) => mix(graph, "float16", scaledSeeds(graph)),
+};
 
-function mix(graph: Graph): Graph {
+/**
+ * Puts forward and backward of a training graph into bfloat16, as `mixedPrecision` does into float16, and
+ * leaves in float32 what ONNX Runtime's CUDA provider has no bfloat16 kernel for. bfloat16 has the exponents
+ * of float32, so the gradients need no factor.
+ */
+export const bfloat16Precision: Pass = {
+  name: "bfloat16-precision",
+  run: (graph) => mix(graph, "bfloat16", new Set()),
+};
+
+/** The constants that the gradients start from. Throws UserError where there is none. */
+function scaledSeeds(graph: Graph): ReadonlySet<Value> {
   const seeds = new Set(graph.initializers.filter(isSeed));
   if (seeds.size === 0) {
     throw new UserError(
@@ -79,6 +105,11 @@ function mix(graph: Graph): Graph {
       { code: "model-unsupported" },
     );
   }
+  return seeds;
+}
+
+/** The graph in 16 bits and float32, with the gradients that start from `seeds` times the loss scale. */
+function mix(graph: Graph, halfType: HalfType, seeds: ReadonlySet<Value>): Graph {
   let scale: Value | undefined;
   const scaled = (g: Builder, seed: Value): Value => {
     scale ??= g.input(LOSS_SCALE, "float", []);
@@ -86,12 +117,12 @@ function mix(graph: Graph): Graph {
   };
   const converted = rewriteGraph(graph, (node, inputs, g) => {
     const seeded = inputs.map((value, i) => (value && isSeedOf(node, i, seeds) ? scaled(g, value) : value));
-    const type = typeOf(node, seeded);
+    const type = typeOf(node, seeded, halfType);
     const values = g.scope(SCOPE, () => seeded.map((value) => value && inType(g, value, type)));
     const { outputs } = g.copy(node, values, node.name);
     const [image, ...others] = outputs;
-    const isImage = normalizing.has(node.opType) && inputs[0]?.elemType === "float16";
-    return isImage && image ? [g.scope(SCOPE, () => inType(g, image, "float16")), ...others] : outputs;
+    const isImage = normalizing.has(node.opType) && inputs[0]?.elemType === halfType;
+    return isImage && image ? [g.scope(SCOPE, () => inType(g, image, halfType)), ...others] : outputs;
   });
   return removeDeadCode.run(withTypesOf(graph, converted));
 }
@@ -110,36 +141,36 @@ function isSeedOf(node: Node, input: number, seeds: ReadonlySet<Value>): boolean
 }
 
 /** The type that a node computes in. */
-function typeOf(node: Node, inputs: readonly (Value | null)[]): Float {
-  if (half.has(node.opType)) return "float16";
+function typeOf(node: Node, inputs: readonly (Value | null)[], halfType: HalfType): Float {
+  if (half.has(node.opType)) return halfType;
   const varying = inputs.filter((value) => value && !value.constant && isFloat(value));
-  if (node.opType === "Mul" && inputs.some((value) => value && isScaled(node, value))) return "float16";
-  const isHalf = varying.length > 0 && varying.every((value) => value?.elemType === "float16");
-  return isHalf && following.has(node.opType) ? "float16" : "float";
+  if (node.opType === "Mul" && inputs.some((value) => value && isScaled(node, value, halfType)))
+    return halfType;
+  const isHalf = varying.length > 0 && varying.every((value) => value?.elemType === halfType);
+  const isMissing = halfType === "bfloat16" && withoutBfloat16.has(node.opType);
+  return isHalf && following.has(node.opType) && !isMissing ? halfType : "float";
 }
 
-/** Whether a factor is float16 and of the product's shape, so that the other one scales it. */
-function isScaled({ outputs }: Node, factor: Value): boolean {
+/** Whether a factor has 16 bits and the product's shape, so that the other one scales it. */
+function isScaled({ outputs }: Node, factor: Value, halfType: HalfType): boolean {
   return (
-    factor.elemType === "float16" &&
+    factor.elemType === halfType &&
     factor.shape.length > 2 &&
     factor.shape.join() === outputs[0]?.shape.join()
   );
 }
 
 function isFloat({ elemType, type }: Value): boolean {
-  return type.kind === "tensor" && (elemType === "float" || elemType === "float16");
+  return type.kind === "tensor" && (elemType === "float" || isHalfType(elemType));
 }
 
 function inType(g: Builder, value: Value, type: Float): Value {
   if (!isFloat(value) || value.elemType === type) return value;
   const { constant } = value;
-  if (constant?.elemType === "float" && type === "float16") {
-    return g.constant(new Tensor(type, constant.dims, Uint16Array.from(constant.numbers(), float16Bits)));
-  }
+  if (constant?.elemType === "float") return g.constant(tensorOf(type, constant.numbers(), constant.dims));
   const [before] = value.producer?.opType === "Cast" ? value.producer.inputs : [];
-  // float16 to float and back is exact
-  if (before?.elemType === "float16" && type === "float16") return before;
+  // 16 bits to float and back is exact
+  if (before && before.elemType === type && isHalfType(type)) return before;
   return g.Cast(value, { to: dataTypeNumbers[type] });
 }
 

@@ -7,6 +7,7 @@ import { type Graph, isOp, type Node, type Use, type Value } from "../ir.ts";
 import { layerName, statisticNames } from "../layer-names.ts";
 import { freeName, givenNames, isUsed } from "../names.ts";
 import type { Tensor } from "../tensor.ts";
+import { isHalfType } from "../types.ts";
 import { drawnDropout } from "./drawn-dropout.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
@@ -136,7 +137,7 @@ function readers(uses: readonly Use[]): number {
 
 /** A momentum of 16 bits would not move, and checkpoints have no such tensors. */
 function isHalf({ elemType }: Tensor): boolean {
-  return elemType === "float16" || elemType === "bfloat16";
+  return isHalfType(elemType);
 }
 
 function refuseStatistic({ name, operator }: Node, index: number, reason: string): never {

@@ -14,6 +14,7 @@ import {
   loweringOf,
   ownStep,
   STEPS,
+  type StepPrecision,
   Tensor as TensorProto,
   tensorType,
   UserError,
@@ -36,10 +37,10 @@ import { type AverageStep, averagedNames, WeightAverages } from "./weight-averag
 
 export interface ChunkSettings {
   /**
-   * Forward and backward in float16, weights in float32, and a loss scale that is kept in the checkpoint's
-   * properties.
+   * The types of a step, float32 where left out. The loss scale of `mixed` is kept in the checkpoint's
+   * properties. bfloat16 needs a device that computes in it.
    */
-  readonly mixed?: boolean | undefined;
+  readonly precision?: StepPrecision | undefined;
   /** The most steps that the training loop takes in one call; 8 where left out. */
   readonly stepsPerCall?: number | undefined;
 }
@@ -104,11 +105,11 @@ export class ChunkedSession implements ChunkTrainer {
   static async create(
     sources: TrainingSources | TrainingSessionCreateOptions,
     device: Device,
-    { cache, mixed, stepsPerCall = 8 }: ChunkOptions = {},
+    { cache, precision, stepsPerCall = 8 }: ChunkOptions = {},
   ): Promise<ChunkedSession> {
     const artifacts = await readArtifacts(sources);
-    const model = await compiled(artifacts, device, { cache, kind: "chunk", settings: { mixed } }, () =>
-      chunkModel(decodeArtifacts(artifacts), device, { mixed }),
+    const model = await compiled(artifacts, device, { cache, kind: "chunk", settings: { precision } }, () =>
+      chunkModel(decodeArtifacts(artifacts), device, { precision }),
     );
     const { ort, sessionOptions } = device;
     const session = await ort.InferenceSession.create(model.bytes, sessionOptions).catch((error: unknown) => {
@@ -122,7 +123,7 @@ export class ChunkedSession implements ChunkTrainer {
     return this.#steps;
   }
 
-  /** The factor of the gradients in the next step; undefined without mixed precision. */
+  /** The factor of the gradients in the next step; undefined where there is none. */
   get lossScale(): number | undefined {
     const scale = this.#state.get(LOSS_SCALE);
     return scale && Number(scale.data[0]);
@@ -260,11 +261,16 @@ export class ChunkedSession implements ChunkTrainer {
 export function chunkModel(
   { training, optimizer }: Pick<DecodedModels, "training" | "optimizer">,
   { name, lowering }: Pick<Device, "name" | "lowering">,
-  { mixed = false }: ChunkSettings = {},
+  { precision = "float32" }: ChunkSettings = {},
 ): ChunkModel {
-  const step = optimizer ? fusedStep(training, optimizer, { mixed }) : fusedModelsStep(training, mixed);
+  const step = optimizer
+    ? fusedStep(training, optimizer, { precision })
+    : fusedModelsStep(training, precision);
   // the forms of the other devices are for float32
-  const graph = lowerGraph(step.graph, mixed && name !== "cuda" ? loweringOf("portable") : lowering);
+  const graph = lowerGraph(
+    step.graph,
+    precision !== "float32" && name !== "cuda" ? loweringOf("portable") : lowering,
+  );
   const constants = new Set(
     training.bindings.filter(({ role }) => role === "constant").map(({ input }) => input),
   );
@@ -281,12 +287,12 @@ export function chunkModel(
 }
 
 /** The step of a fused training model. Throws UserError where it is none, and for mixed precision. */
-function fusedModelsStep(training: BoundGraph, mixed: boolean): FusedStep {
+function fusedModelsStep(training: BoundGraph, precision: StepPrecision): FusedStep {
   const missing = (what: string) =>
     new UserError(`${what} an optimizer model beside the training model.`, { code: "model-missing" });
   if (!training.bindings.some(({ role }) => role === "learning-rate"))
     throw missing("Several steps a call need");
-  if (mixed) throw missing("Mixed precision needs");
+  if (precision !== "float32") throw missing("Mixed precision needs");
   return ownStep(training);
 }
 

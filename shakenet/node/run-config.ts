@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { UserError } from "../../graph-builder/errors.ts";
+import { stepPrecisions } from "../../graph-builder/passes/fused-step/precision.ts";
 import { borders, flips } from "../../runtime/data/augmentation.ts";
 import { lastBatches } from "../../runtime/data/batches.ts";
 import { datasetNames, describeData } from "../../runtime/data/dataset.ts";
@@ -7,7 +8,7 @@ import type { PictureFacts } from "../../runtime/data/types.ts";
 import { deviceNames } from "../../runtime/device/names.ts";
 import { averageKinds } from "../../runtime/loop/averaging.ts";
 import { scheduleShapes } from "../../runtime/loop/schedule.ts";
-import { engineNames, precisions, replicaCount } from "../../runtime/node/run/engine-settings.ts";
+import { engineNames, replicaCount } from "../../runtime/node/run/engine-settings.ts";
 import { checkSettings, type Given, type Settings, withDefaults } from "../../runtime/node/run/schema.ts";
 import { paperSettings } from "../paper-settings.ts";
 import { completeNoise } from "../regularization.ts";
@@ -208,9 +209,11 @@ export const runSettingGroups = {
         "number of processes that share each batch over MPI; another number is refused [default: those of mpirun or srun]",
       ),
     precision: z
-      .enum(precisions)
+      .enum(stepPrecisions)
       .optional()
-      .describe("mixed: float16 forward and backward, float32 weights, a loss scale [default: float32]"),
+      .describe(
+        "type of forward and backward; weights are float32. mixed: float16 with a loss scale; bfloat16: on cuda [default: float32]",
+      ),
     stepsPerCall: count
       .max(1024)
       .optional()

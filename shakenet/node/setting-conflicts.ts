@@ -1,6 +1,6 @@
 import { UserError } from "../../graph-builder/errors.ts";
 import { averageKinds } from "../../runtime/loop/averaging.ts";
-import { isChunked } from "../../runtime/node/run/engine-settings.ts";
+import { isChunked, wholeFlag } from "../../runtime/node/run/engine-settings.ts";
 import { noiseConflict, regularizationOf } from "../regularization.ts";
 import type { GivenRun } from "./run-config.ts";
 
@@ -116,5 +116,5 @@ const ORT_TRAINING = "--engine ort-training";
 function wholeSteps({ engine, stepsPerCall, precision = "float32" }: Settings): string | undefined {
   if (engine === "ort-training") return ORT_TRAINING;
   if (!isChunked({ stepsPerCall, precision })) return undefined;
-  return precision === "mixed" ? "--precision mixed" : "--steps-per-call";
+  return wholeFlag(precision);
 }

@@ -77,6 +77,11 @@ const mistakes: readonly (readonly [what: string, args: readonly string[], sente
     /^--optimizer muon does not go with --steps-per-call/,
   ],
   [
+    "bfloat16 on a device that has none",
+    ["train", "--precision", "bfloat16"],
+    /^--precision bfloat16 does not work on cpu, .*: give --device cuda\.$/,
+  ],
+  [
     "a share of small images without their size",
     ["train", "--early-share", "0.5"],
     /^--early-share needs --early-size PIXELS\.$/,

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { expect, test } from "vitest";
+import { deviceNames } from "../../runtime/device/names.ts";
 import { expectTrainable, replicaCount } from "../../runtime/node/run/engine-settings.ts";
 import { shake, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 
@@ -30,6 +31,7 @@ test("left to itself, a batch is shared by the cores in parts of 64 images at le
   expect(replicaCount({ ...large, threads: 2 })).toBe(1);
   expect(replicaCount({ ...large, stepsPerCall: 1 })).toBe(1);
   expect(replicaCount({ ...large, precision: "mixed" })).toBe(1);
+  expect(replicaCount({ ...large, precision: "bfloat16" })).toBe(1);
   expect(replicaCount({ ...large, precision: "float32" })).toBe(Math.min(1000, cores));
   expect(replicaCount({ ...large, replicas: 3 })).toBe(3);
 });
@@ -44,8 +46,29 @@ test.each([
     { engine: "ort-training", precision: "mixed" },
     "--precision mixed does not go with --engine ort-training.",
   ],
+  [
+    { precision: "bfloat16" },
+    "--precision bfloat16 does not work on cpu, whose ONNX Runtime has no bfloat16 operators: give --device cuda.",
+  ],
+  [
+    { device: "webgpu", precision: "bfloat16" },
+    "--precision bfloat16 does not work on webgpu, whose ONNX Runtime has no bfloat16 operators: give --device cuda.",
+  ],
 ] as const)("several steps a call with %j are refused in one sentence", (more, sentence) => {
   const one = { engine: "onnxruntime", device: "cpu", replicas: 1, batchSize: 16, stepsPerCall: 4 } as const;
   expect(() => expectTrainable(one)).not.toThrow();
   expect(() => expectTrainable({ ...one, ...more })).toThrow(sentence);
+});
+
+test("bfloat16 trains on cuda alone", () => {
+  const settings = { engine: "onnxruntime", replicas: 1, batchSize: 16, precision: "bfloat16" } as const;
+  const devices = deviceNames.filter((device) => {
+    try {
+      expectTrainable({ ...settings, device });
+      return true;
+    } catch {
+      return false;
+    }
+  });
+  expect(devices).toEqual(["cuda"]);
 });

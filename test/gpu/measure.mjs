@@ -142,9 +142,9 @@ async function gradients(artifacts, name, blocks) {
 }
 
 /** The first momentum of a chunk of one step, which is the gradient and the weight decay. */
-async function fusedGradients(artifacts, name, mixed) {
+async function fusedGradients(artifacts, name, precision) {
   const device = await openDevice(name);
-  const session = await ChunkedSession.create(artifacts, device, { mixed });
+  const session = await ChunkedSession.create(artifacts, device, { precision });
   const { loss } = await session.runSteps(randomFeeds(device, 1, 64, 3), Float32Array.of(0.1));
   const { optimizer } = await session.checkpoint();
   const values = [...optimizer.momenta.values()].flatMap(([momentum]) => Array.from(momentum.data));
@@ -162,6 +162,11 @@ function difference(reference, other) {
   return { loss: [reference.loss, other.loss], "relative difference": Math.sqrt(squares / whole) };
 }
 
+/** What a function returns, or the reason for which the device refuses it. */
+async function orRefusal(measure) {
+  return measure().catch((error) => ({ refused: error.message }));
+}
+
 async function compareGradients() {
   const small = shakeNet(8, 16);
   const foreign = foreignArtifacts();
@@ -171,25 +176,33 @@ async function compareGradients() {
       await gradients(small, target, 3),
     ),
     "ShakeNet 8 2x16d, fused": difference(
-      await fusedGradients(small, "cpu", false),
-      await fusedGradients(small, target, false),
+      await fusedGradients(small, "cpu", "float32"),
+      await fusedGradients(small, target, "float32"),
     ),
     "ShakeNet 8 2x16d, fused, mixed": difference(
-      await fusedGradients(small, "cpu", false),
-      await fusedGradients(small, target, true),
+      await fusedGradients(small, "cpu", "float32"),
+      await fusedGradients(small, target, "mixed"),
     ),
+    ...(!isTrial && {
+      "ShakeNet 8 2x16d, fused, bfloat16": await orRefusal(async () =>
+        difference(
+          await fusedGradients(small, "cpu", "float32"),
+          await fusedGradients(small, target, "bfloat16"),
+        ),
+      ),
+    }),
     "another network": difference(await gradients(foreign, "cpu", 0), await gradients(foreign, target, 0)),
   };
 }
 
 /** Trains on drawn shapes, ten steps a call: the loss at first and at last. */
-async function trainOn(artifacts, blocks, mixed, rate) {
+async function trainOn(artifacts, blocks, precision, rate) {
   const device = await openDevice(target);
   const { Tensor } = device.ort;
   const batch = isTrial ? 8 : 128;
   const [calls, size] = isTrial ? [3, 4] : [30, 10];
   const data = shapesDataset("train", batch * 20);
-  const session = await ChunkedSession.create(artifacts, device, { mixed });
+  const session = await ChunkedSession.create(artifacts, device, { precision });
   const losses = [];
   for (let call = 0; call < calls; call++) {
     const steps = Array.from({ length: size }, (_, i) => call * size + i);
@@ -227,12 +240,14 @@ async function trainOn(artifacts, blocks, mixed, rate) {
   };
 }
 
+const forms = { float32: "float32 (TF32)", mixed: "mixed precision", bfloat16: "bfloat16" };
+
 /** Milliseconds a step of 26 2x32d, one number a call. */
-async function stepTimes(batch, mixed, steps, calls) {
+async function stepTimes(batch, precision, steps, calls) {
   const device = await openDevice(target);
   const artifacts = isTrial ? shakeNet(8, 2) : shakeNet(26, 32);
   const opened = performance.now();
-  const session = await ChunkedSession.create(artifacts, device, { mixed });
+  const session = await ChunkedSession.create(artifacts, device, { precision });
   const start = performance.now() - opened;
   const feeds = randomFeeds(device, steps, batch, artifacts.manifest.blocks);
   const rates = new Float32Array(steps).fill(0.01);
@@ -246,7 +261,7 @@ async function stepTimes(batch, mixed, steps, calls) {
   const rounded = times.slice(2).map((time) => Number(time.toFixed(2)));
   const median = rounded.toSorted((a, b) => a - b)[Math.floor(calls / 2)];
   return {
-    form: `${mixed ? "mixed precision" : "float32 (TF32)"}, ${steps} steps a call`,
+    form: `${forms[precision]}, ${steps} steps a call`,
     batch,
     ms: rounded,
     "images/s": Math.round((1000 * batch) / median),
@@ -288,17 +303,23 @@ if (part === "gradients") {
   save("gradients against the CPU, with TF32", gradientsWith(undefined));
   const speed = [];
   const [small, large] = isTrial ? [2, 4] : [128, 512];
-  for (const [batch, mixed, steps] of [
-    [large, true, 8],
-    [small, true, 8],
-    [large, false, 8],
-    [small, false, 8],
-    [small, true, 1],
+  for (const [batch, precision, steps] of [
+    [large, "mixed", 8],
+    [small, "mixed", 8],
+    [large, "float32", 8],
+    [small, "float32", 8],
+    [small, "mixed", 1],
+    ...(isTrial ? [] : [large, small].map((batch) => [batch, "bfloat16", 8])),
   ]) {
-    speed.push(await stepTimes(batch, mixed, steps, isTrial ? 1 : 5));
+    const measure = () => stepTimes(batch, precision, steps, isTrial ? 1 : 5);
+    speed.push(await (precision === "bfloat16" ? orRefusal(measure) : measure()));
     save("speed of 26 2x32d", speed);
   }
-  save("training of ShakeNet 8 2x16d, mixed", await trainOn(shakeNet(8, 16), 3, true, 0.05));
-  save("training of ShakeNet 8 2x16d, float32", await trainOn(shakeNet(8, 16), 3, false, 0.05));
-  save("training of another network, AdamW, mixed", await trainOn(foreignArtifacts(), 0, true, 0.002));
+  save("training of ShakeNet 8 2x16d, mixed", await trainOn(shakeNet(8, 16), 3, "mixed", 0.05));
+  save("training of ShakeNet 8 2x16d, float32", await trainOn(shakeNet(8, 16), 3, "float32", 0.05));
+  save("training of another network, AdamW, mixed", await trainOn(foreignArtifacts(), 0, "mixed", 0.002));
+  if (!isTrial) {
+    const training = await orRefusal(() => trainOn(shakeNet(8, 16), 3, "bfloat16", 0.05));
+    save("training of ShakeNet 8 2x16d, bfloat16", training);
+  }
 }

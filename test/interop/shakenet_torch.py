@@ -33,7 +33,8 @@ class BatchNorm(nn.Module):
         if not self.training:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias)
         with torch.no_grad():
-            variance, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
+            wide = x.to(self.running_mean.dtype)
+            variance, mean = torch.var_mean(wide, dim=(0, 2, 3), correction=0)
             self.running_mean.lerp_(mean, 0.1)
             self.running_var.lerp_(variance, 0.1)
         return F.batch_norm(x, None, None, self.weight, self.bias, training=True)

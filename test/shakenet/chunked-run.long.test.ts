@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/index.ts";
+import type { StepPrecision } from "../../graph-builder/index.ts";
 import { tinyRun } from "../support/tiny-run.ts";
 import {
   collect,
@@ -25,8 +26,8 @@ const settings = {
   strength: (step: number) => step / 6,
 } as const;
 
-function chunked(stepsPerCall: number, mixed = false) {
-  return { ...settings, chunk: { stepsPerCall, mixed } };
+function chunked(stepsPerCall: number, precision: StepPrecision = "float32") {
+  return { ...settings, chunk: { stepsPerCall, precision } };
 }
 
 /** The distance of two checkpoints' trained tensors, relative to their size. */
@@ -58,7 +59,7 @@ test("a run in calls of two steps, cut in the first epoch and opened again, ends
   ));
 
 test("a run in mixed precision does too", () =>
-  expectSameEndWhereverCut((checkpoint) => tinyRun(chunked(2, true), checkpoint), 1));
+  expectSameEndWhereverCut((checkpoint) => tinyRun(chunked(2, "mixed"), checkpoint), 1));
 
 test("every step of a call is an event with its learning rate, and no call goes on behind its epoch", async () => {
   const events = await collect(await tinyRun(chunked(8)));

@@ -6,6 +6,7 @@ import {
   fusedStep,
   Graph,
   inlineFunctions,
+  lowerGraph,
   loweringOf,
   type Node,
   optimizerGraph,
@@ -21,6 +22,7 @@ import {
   targets,
   trainingModel,
 } from "../../shakenet/index.ts";
+import { withoutBfloat16Kernel } from "../support/cuda-bfloat16.ts";
 import table from "../support/cuda-kernels.json" with { type: "json" };
 import { tinySettings } from "../support/tiny-run.ts";
 
@@ -128,9 +130,9 @@ test.each(optimizers)("the %s step of all parameters has a CUDA kernel for every
   expect(uncovered(optimizerGraph(trained, optimizerRule(settings)).graph)).toEqual([]);
 });
 
-test.each([false, true])(
-  "a whole step with clipped gradients and groups, mixed precision %s, has a CUDA kernel for every node",
-  (mixed) => {
+test.each(["float32", "mixed"] as const)(
+  "a whole step with clipped gradients and groups, precision %s, has a CUDA kernel for every node",
+  (precision) => {
     const settings = settingsOf({
       target: "standard",
       clipNorm: 1,
@@ -140,9 +142,33 @@ test.each([false, true])(
     });
     const training = trainingModel(settings);
     const trained = training.parameters.filter(({ kind }) => kind === "parameter");
-    const { graph } = fusedStep(training, optimizerGraph(trained, optimizerRule(settings)), { mixed });
+    const { graph } = fusedStep(training, optimizerGraph(trained, optimizerRule(settings)), { precision });
     expect(graph.nodes.some(({ opType }) => opType === "Min")).toBe(true);
     expect(uncovered(onCuda(graph))).toEqual([]);
+  },
+);
+
+test.each(["portable", "cuda"] as const)(
+  "in bfloat16, a whole step of opset 22 by the lowering %s has no loss scale",
+  (lowering) => {
+    const settings = settingsOf({ target: "ort-training" });
+    const training = trainingModel(settings);
+    const trained = training.parameters.filter(({ kind }) => kind === "parameter");
+    const optimizer = optimizerGraph(trained, optimizerRule(settings));
+    const step = fusedStep(training, optimizer, { precision: "bfloat16" });
+    expect([...step.states.keys()].filter((name) => /scale|good/.test(name))).toEqual([]);
+    expect(step.packs.map(({ name }) => name)).toContain("weights.wide_half");
+    const graph = lowerGraph(step.graph, loweringOf(lowering));
+    expect(createModel(graph).opset).toBe(22);
+    expect(graph.inputs.concat(graph.outputs).filter(({ elemType }) => elemType === "bfloat16")).toEqual([]);
+    const typeOf = (opType: string) =>
+      new Set(graph.nodes.filter((node) => node.opType === opType).map((node) => node.input(0).elemType));
+    expect([typeOf("Conv"), typeOf("LogSoftmax")]).toEqual([new Set(["bfloat16"]), new Set(["float"])]);
+    if (lowering === "cuda") {
+      expect(withoutBfloat16Kernel(graph)).toEqual([]);
+      expect(typeOf("FusedMatMul")).toEqual(new Set(["bfloat16"]));
+      expect(typeOf("NhwcConvTranspose")).toEqual(new Set(["float"]));
+    }
   },
 );
 

@@ -5,18 +5,19 @@ import { UserError } from "../../errors.ts";
 import type { Graph, Value } from "../../ir.ts";
 import { chunkNames } from "../../onnx/chunk.ts";
 import { Tensor } from "../../tensor.ts";
-import { elementCount } from "../../types.ts";
+import { elementCount, type HalfType } from "../../types.ts";
 import { withExplicitState } from "../explicit-state.ts";
 import { freezeInputs } from "../freeze-inputs.ts";
 import { inlineFunctions } from "../inline-functions.ts";
-import { LOSS_SCALE, mixedPrecision } from "../mixed-precision.ts";
-import { runPasses } from "../pass.ts";
+import { bfloat16Precision, LOSS_SCALE, mixedPrecision } from "../mixed-precision.ts";
+import { type Pass, runPasses } from "../pass.ts";
 import { removeDeadCode } from "../remove-dead-code.ts";
 import { rewriteGraph } from "../rewrite.ts";
 import { appendUpdate, groupValues } from "./append-update.ts";
 import { guardStates } from "./loss-scale.ts";
 import { type Pack, rowsOf } from "./packs.ts";
 import { cutWeights, gatherGradients, groupParameters, type ParameterGroup } from "./parameter-groups.ts";
+import type { StepPrecision } from "./precision.ts";
 import {
   appendRunningStatistics,
   type RunningStatistics,
@@ -26,10 +27,20 @@ import { type CommonUpdate, readUpdate } from "./update.ts";
 
 export { GOOD_STEPS, GROWTH_INTERVAL, INITIAL_LOSS_SCALE } from "./loss-scale.ts";
 export type { Pack, PackMember } from "./packs.ts";
+export { type StepPrecision, stepPrecisions } from "./precision.ts";
+
+/** What puts a step into a precision, and the type in which it then reads its weights. */
+const forms: {
+  readonly [P in StepPrecision]: { readonly passes: readonly Pass[]; readonly half?: HalfType };
+} = {
+  float32: { passes: [] },
+  mixed: { passes: [mixedPrecision], half: "float16" },
+  bfloat16: { passes: [bfloat16Precision], half: "bfloat16" },
+};
 
 export interface FusedStepSettings {
-  /** Forward and backward in float16 with float32 weights, and a loss scale that halves on overflow. */
-  readonly mixed?: boolean | undefined;
+  /** float32 where left out. */
+  readonly precision?: StepPrecision | undefined;
 }
 
 /** A whole training step as one graph whose state is a few large tensors. */
@@ -59,19 +70,20 @@ interface Parts {
  * Joins a training model and its optimizer model (one update a parameter) into one step that updates all
  * parameters at once: a device that is slow to start kernels takes one kernel for what would be one a
  * parameter. Parameters with the same rule are updated together. Running statistics follow the batch in the
- * same way. With `mixed`, the step leaves all states as they are where a gradient is not finite. Throws
- * UserError where the update is neither elementwise nor made of sums over all parameters, as gradient
+ * same way. In `mixed` precision, the step leaves all states as they are where a gradient is not finite.
+ * Throws UserError where the update is neither elementwise nor made of sums over all parameters, as gradient
  * clipping by norm is.
  */
 export function fusedStep(
   training: BoundGraph,
   optimizer: BoundGraph,
-  { mixed = false }: FusedStepSettings = {},
+  { precision = "float32" }: FusedStepSettings = {},
 ): FusedStep {
   const update = readUpdate(withExplicitState(optimizer));
   const plain = resetEveryStep(training);
-  const step = runPasses(plain.graph, mixed ? [mixedPrecision] : []);
-  const groups = groupParameters(step, update, mixed);
+  const { passes, half } = forms[precision];
+  const step = runPasses(plain.graph, passes);
+  const groups = groupParameters(step, update, half);
   const statistics = runningStatisticsOf(step);
   const packs = [...groups.flatMap((group) => group.packs), ...statistics.map(({ pack }) => pack)];
   const parts: Parts = { update, groups, statistics, packs, gradients: gradientsOf(plain.bindings) };

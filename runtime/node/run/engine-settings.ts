@@ -1,4 +1,5 @@
 import { UserError } from "../../../graph-builder/errors.ts";
+import type { StepPrecision } from "../../../graph-builder/passes/fused-step/precision.ts";
 import type { DeviceName } from "../../device/names.ts";
 import { coresOfRank } from "../mpi/launcher.ts";
 
@@ -8,12 +9,6 @@ import { coresOfRank } from "../mpi/launcher.ts";
  */
 export const engineNames = ["onnxruntime", "ort-training"] as const;
 export type EngineName = (typeof engineNames)[number];
-
-/**
- * The types of a training step: float32, or float16 forward and backward with float32 weights and a loss
- * scale.
- */
-export const precisions = ["float32", "mixed"] as const;
 
 /** The engine, device and parallelism of a training. */
 export interface EngineSettings {
@@ -27,17 +22,22 @@ export interface EngineSettings {
   readonly ranks?: number | undefined;
   readonly batchSize: number;
   /** float32 where left out. */
-  readonly precision?: (typeof precisions)[number] | undefined;
+  readonly precision?: StepPrecision | undefined;
   /** The most steps that a session takes in one call; where left out, a step is several calls. */
   readonly stepsPerCall?: number | undefined;
 }
 
 /** Whether the whole step is one graph, of which the session takes several in one call. */
 export function isChunked({
-  precision,
+  precision = "float32",
   stepsPerCall,
 }: Pick<EngineSettings, "precision" | "stepsPerCall">): boolean {
-  return precision === "mixed" || stepsPerCall !== undefined;
+  return precision !== "float32" || stepsPerCall !== undefined;
+}
+
+/** The flag by which a session takes whole steps. */
+export function wholeFlag(precision: StepPrecision): string {
+  return precision === "float32" ? "--steps-per-call" : `--precision ${precision}`;
 }
 
 /** The devices that run ai.onnx Scan, which takes several steps in one call. */
@@ -70,11 +70,11 @@ export function replicaCount({
 
 /** Throws UserError where the engine cannot train on the device, or with that number of replicas. */
 export function expectTrainable(settings: EngineSettings): void {
-  const { engine, device, replicas, ranks = 1, batchSize, precision } = settings;
+  const { engine, device, replicas, ranks = 1, batchSize, precision = "float32" } = settings;
   const isAlone = replicas === 1;
   const sessions = replicas * ranks;
   const whose = ranks === 1 ? "" : ` on each of ${ranks} ranks`;
-  const whole = isChunked(settings) && (precision === "mixed" ? "--precision mixed" : "--steps-per-call");
+  const whole = isChunked(settings) && wholeFlag(precision);
   const conflicts: readonly (readonly [isOne: boolean, message: string])[] = [
     [
       !isAlone && engine === "ort-training",
@@ -96,6 +96,10 @@ export function expectTrainable(settings: EngineSettings): void {
     ],
     [whole !== false && engine === "ort-training", `${whole} does not go with --engine ort-training.`],
     [whole !== false && !isAlone, `${whole} trains one session: leave --replicas ${replicas} out.`],
+    [
+      precision === "bfloat16" && device !== "cuda",
+      `--precision bfloat16 does not work on ${device}, whose ONNX Runtime has no bfloat16 operators: give --device cuda.`,
+    ],
     [
       whole !== false && !scanning.includes(device),
       `${whole} does not work on ${device}, which has no Scan: give --device ${scanning.join(", ")}.`,

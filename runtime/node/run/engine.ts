@@ -64,7 +64,7 @@ export async function openEngine(
   const device = await openDevice(name, { threads });
   if (isChunked(settings)) {
     const { precision, stepsPerCall = 1 } = settings;
-    const chunk = { mixed: precision === "mixed", stepsPerCall, cache };
+    const chunk = { precision, stepsPerCall, cache };
     if (name === "cuda") {
       return { session: await ChunkedThread.create(sources, { ...chunk, device: name, threads }), device };
     }

@@ -1,16 +1,20 @@
 import { expect, test } from "vitest";
 import {
   type Builder,
+  bfloat16Precision,
   createBuilder,
   Graph,
   lowerGraph,
   loweringOf,
   mixedPrecision,
+  portable,
   runPasses,
   Tensor,
   UserError,
   type Value,
 } from "../../../graph-builder/index.ts";
+import { bfloat16OnCpu } from "../../support/bfloat16-on-cpu.ts";
+import { withoutBfloat16Kernel } from "../../support/cuda-bfloat16.ts";
 import { cudaOnCpu } from "../../support/cuda-emulation.ts";
 import {
   batchNormInputs,
@@ -161,6 +165,28 @@ test.each(cases)(
         const values = numbersOf(actual, name).map((value) => value / factor);
         expect(distance(values, numbersOf(expected, name)), name).toBeLessThan(0.01);
       }
+    }
+  },
+);
+
+test.each(cases)(
+  "$title: in bfloat16, the gradients are those of the portable form, and CUDA has every kernel",
+  async (piece) => {
+    const { graph, feeds } = pieceGraph(piece, [channels, 6, 6]);
+    const half = runPasses(graph, [bfloat16Precision]);
+    expect(half.inputs.map(({ name }) => name)).not.toContain("loss_scale");
+    const lowered = lowerGraph(half, cuda);
+    expect(withoutBfloat16Kernel(lowered)).toEqual([]);
+    const exact = await runGraph(graph, feeds);
+    const expected = await runGraph(bfloat16OnCpu(lowerGraph(half, portable)), feeds);
+    const actual = await runGraph(bfloat16OnCpu(lowered), feeds, cudaOnCpu);
+    for (const name of Object.keys(exact)) {
+      const values = numbersOf(actual, name);
+      expect(distance(values, numbersOf(expected, name)), name).toBeLessThan(0.08);
+      const error = distance(values, numbersOf(exact, name));
+      expect(error, name).toBeGreaterThan(1e-7);
+      // a gradient may be far off: rounding moves values over the edge of a Relu
+      if (!name.startsWith("d_")) expect(error, name).toBeLessThan(0.02);
     }
   },
 );

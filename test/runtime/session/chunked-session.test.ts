@@ -1,7 +1,12 @@
 import { expect, test } from "vitest";
 import { decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/index.ts";
 import { RandomStream, UserError } from "../../../graph-builder/index.ts";
-import { ChunkedSession, type Device, type NamedTensors } from "../../../runtime/index.ts";
+import {
+  ChunkedSession,
+  type ChunkSettings,
+  type Device,
+  type NamedTensors,
+} from "../../../runtime/index.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
 import { buildTrainingArtifacts } from "../../../shakenet/index.ts";
 import { openTiny, tinySettings } from "../../support/tiny-run.ts";
@@ -36,7 +41,7 @@ function feedsOf({ ort }: Device, first: number, count: number): NamedTensors {
  * Takes eight steps in calls of the given sizes, from a saved checkpoint before each; returns the losses and
  * the last checkpoint.
  */
-async function trainIn(sizes: readonly number[], settings: { mixed?: boolean } = {}) {
+async function trainIn(sizes: readonly number[], settings: ChunkSettings = {}) {
   const opened = await device();
   let checkpoint = artifacts.checkpoint;
   const losses: number[] = [];
@@ -92,7 +97,7 @@ test("a call of several steps trains the parameters bit for bit as a TrainingSes
 
 test("mixed precision follows float32, and its loss scale is in the checkpoint", async () => {
   const exact = await trainIn([8]);
-  const mixed = await trainIn([3, 5], { mixed: true });
+  const mixed = await trainIn([3, 5], { precision: "mixed" });
   for (const [i, loss] of mixed.losses.entries()) expect(loss / (exact.losses[i] ?? 0)).toBeCloseTo(1, 2);
   const { properties } = decodeCheckpoint(mixed.checkpoint, "the checkpoint");
   expect(properties.get("loss_scale")).toBe(65536);
@@ -103,12 +108,12 @@ test("a step whose gradients overflow changes nothing but the loss scale, which 
   const opened = await device();
   const { checkpoint, ...models } = artifacts;
   const before = decodeCheckpoint(checkpoint, "checkpoint");
-  const session = await ChunkedSession.create({ checkpoint, ...models }, opened, { mixed: true });
+  const session = await ChunkedSession.create({ checkpoint, ...models }, opened, { precision: "mixed" });
   await session.runSteps(feedsOf(opened, 0, 1), rates.slice(0, 1));
   const scaled = await session.checkpoint();
   scaled.properties.set("loss_scale", 2 ** 40);
   const high = await ChunkedSession.create({ checkpoint: encodeCheckpoint(scaled), ...models }, opened, {
-    mixed: true,
+    precision: "mixed",
   });
   await high.runSteps(feedsOf(opened, 1, 2), rates.slice(1, 3));
   const after = await high.checkpoint();
@@ -117,6 +122,13 @@ test("a step whose gradients overflow changes nothing but the loss scale, which 
   for (const [name, tensor] of scaled.trainable) expect(after.trainable.get(name)?.data).toEqual(tensor.data);
   for (const [name, tensor] of scaled.frozen) expect(after.frozen.get(name)?.data).toEqual(tensor.data);
   expect(after.trainable.get("fc.weight")?.data).not.toEqual(before.trainable.get("fc.weight")?.data);
+});
+
+test("bfloat16 on the CPU, which has no operators of it, is refused in one sentence", async () => {
+  const opened = ChunkedSession.create(artifacts, await device(), { precision: "bfloat16" });
+  await expect(opened).rejects.toThrow(
+    /^The device cpu cannot run the model \(Could not find an implementation for [^()]+\(\d+\) node with name '[^']+'\); try another device, or/,
+  );
 });
 
 test("artifacts without an optimizer model are refused in one sentence", async () => {

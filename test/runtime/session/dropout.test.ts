@@ -8,7 +8,7 @@ import {
   setRandomSeed,
   targets,
 } from "../../../artifacts/index.ts";
-import { decodeModel, RandomStream, readBindings } from "../../../graph-builder/index.ts";
+import { decodeModel, RandomStream, readBindings, type StepPrecision } from "../../../graph-builder/index.ts";
 import { ChunkedSession, type Device, TrainingSession } from "../../../runtime/index.ts";
 import { openDevice, ReplicatedSession } from "../../../runtime/node/index.ts";
 import { droppedMlp, mlp } from "../../support/artifact-models.ts";
@@ -136,11 +136,11 @@ test("evaluation drops nothing", async () => {
 
 test("six steps in one call are those of calls of 2 and 4, resumed in between, and of single steps", async () => {
   const artifacts = artifactsOf();
-  const inCalls = async (sizes: readonly number[], mixed = false) => {
+  const inCalls = async (sizes: readonly number[], precision: StepPrecision = "float32") => {
     let { checkpoint } = artifacts;
     const losses: number[] = [];
     for (const size of sizes) {
-      const session = await ChunkedSession.create({ ...artifacts, checkpoint }, device, { mixed });
+      const session = await ChunkedSession.create({ ...artifacts, checkpoint }, device, { precision });
       expect(session.inputNames).toEqual(["x", "target"]);
       const given = feeds(losses.length, size);
       const results = await session.runSteps(given, new Float32Array(size).fill(0.05));
@@ -152,7 +152,7 @@ test("six steps in one call are those of calls of 2 and 4, resumed in between, a
   };
   const whole = await inCalls([6]);
   expect(await inCalls([2, 4])).toEqual(whole);
-  expect(await inCalls([2, 4], true)).toEqual(await inCalls([6], true));
+  expect(await inCalls([2, 4], "mixed")).toEqual(await inCalls([6], "mixed"));
   const session = await TrainingSession.create(artifacts, device);
   session.learningRate = 0.05;
   for (const [step, loss] of whole.losses.entries())

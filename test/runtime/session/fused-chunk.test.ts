@@ -75,7 +75,7 @@ test.each(["standard", "ort-training"] as const)(
 test("a fused model is refused for mixed precision in one sentence", async () => {
   const file = encodeModel(pictureModel());
   const artifacts = generateArtifacts(file, { loss: "cross-entropy", fused: true });
-  await expect(ChunkedSession.create(artifacts, device, { mixed: true })).rejects.toThrow(
+  await expect(ChunkedSession.create(artifacts, device, { precision: "mixed" })).rejects.toThrow(
     new UserError("Mixed precision needs an optimizer model beside the training model.", {
       code: "model-missing",
     }),

@@ -90,7 +90,7 @@ const openings = {
     ReplicatedSession.create(artifacts, { replicas: 2, worker, cache }),
   "a chunk of steps": (cache?: CompileCache) => ChunkedSession.create(artifacts, device, { cache }),
   "a chunk in mixed precision": (cache?: CompileCache) =>
-    ChunkedSession.create(artifacts, device, { cache, mixed: true }),
+    ChunkedSession.create(artifacts, device, { cache, precision: "mixed" }),
 } as const;
 
 test.each(Object.entries(openings))(
@@ -198,7 +198,7 @@ test("the key changes with everything that the compiler reads", async () => {
     () => open(artifacts, device, { inputSizes }),
     () => open(artifacts, device, { inputSizes: inputSizes.slice(0, 1) }),
     () => ChunkedSession.create(artifacts, device, { cache }),
-    () => ChunkedSession.create(artifacts, device, { cache, mixed: true }),
+    () => ChunkedSession.create(artifacts, device, { cache, precision: "mixed" }),
     () => ReplicatedSession.create(artifacts, { replicas: 1, worker, cache }),
     () => ReplicatedSession.create(artifacts, { replicas: 2, worker, cache }),
     () => ReplicatedSession.create(artifacts, { replicas: 2, worker, cache, inputSizes }),
