@@ -113,4 +113,6 @@ def test_a_residual_network_from_pytorch(tmp_path):
         loss = F.cross_entropy(single(images), labels)
     ours = {name: outputs[f"{name}.momentum_1_next"] / 0.1 for name in exact}
     assert_as_close_as_autocast(ours, gradients_of(single, loss), exact)
-    assert outputs["onnx::loss::2"].item() == pytest.approx(exact_loss.item(), rel=0.01)
+    # onnxruntime-training numbers the name of the loss
+    loss_name = model.graph.output[0].name
+    assert outputs[loss_name].item() == pytest.approx(exact_loss.item(), rel=0.01)
