@@ -42,7 +42,7 @@ export const halfTypes = ["float16", "bfloat16"] as const;
 
 /** Whether an element type is one of floats with 16 bits. */
 export function isHalfType(elemType: DataType): elemType is HalfType {
-  return elemType === "float16" || elemType === "bfloat16";
+  return halfTypes.some((half) => half === elemType);
 }
 
 export type Shape = readonly Dim[];

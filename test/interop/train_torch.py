@@ -428,6 +428,8 @@ def main() -> None:
     parser.add_argument("--state", type=Path, help="on a CPU: the state after each epoch, to go on from; removed at the end")
     parser.add_argument("--until", type=float, default=math.inf, help="start no run after so many seconds")
     args = parser.parse_args()
+    if args.state and args.device != "cpu":
+        parser.error("--state is for a CPU")
     began = time.monotonic()
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
