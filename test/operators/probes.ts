@@ -4,23 +4,11 @@ import { importNode } from "../../graph-builder/onnx/import-forms/index.ts";
 import { operatorOf } from "../../graph-builder/operators/index.ts";
 import { Tensor } from "../../graph-builder/tensor.ts";
 import { forwardOf } from "../support/check-gradient.ts";
-import { expansionNodes } from "../support/expansion-nodes.ts";
 import type { ForeignNode } from "../support/foreign-node.ts";
-import { fusedNodes } from "../support/fused-nodes.ts";
+import { foreignNodes } from "../support/foreign-nodes.ts";
 import { gradientCases } from "../support/gradient-cases.ts";
-import { lateNodes } from "../support/late-nodes.ts";
-import { layerNodes } from "../support/layer-nodes.ts";
-import { machineLearningNodes } from "../support/machine-learning-nodes.ts";
-import { samplingNodes } from "../support/sampling-nodes.ts";
 
-const nodes = [
-  ...layerNodes,
-  ...samplingNodes,
-  ...expansionNodes,
-  ...lateNodes,
-  ...machineLearningNodes,
-  ...fusedNodes,
-].map(({ node }) => node);
+const nodes = foreignNodes.map(({ node }) => node);
 
 /**
  * An operator that is read as others: which ones, the indices of the inputs that have a gradient, and the

@@ -1,9 +1,29 @@
-import { floats, int64s } from "../../graph-builder/index.ts";
+import { floats, type GivenShape, int64s } from "../../graph-builder/index.ts";
 import type { ForeignNode } from "./foreign-node.ts";
 import { type LayerNode, layer } from "./layer-nodes.ts";
-import { normal } from "./random-tensor.ts";
+import { dimsOf, type Input, normal, positive, uniform } from "./random-tensor.ts";
 
 const picture = normal(["batch", 2, 5, 6]);
+
+/** Offsets between the elements of a picture, where the gradient makes no jumps. */
+function between(shape: GivenShape): Input {
+  const numbers = uniform(shape).tensor.numbers();
+  return {
+    shape,
+    tensor: floats(
+      numbers.map((number) => 0.2 + 0.6 * number),
+      dimsOf(shape),
+    ),
+  };
+}
+
+const deformed: ForeignNode["inputs"] = [
+  ["X", normal(["batch", 4, 5, 6])],
+  ["W", normal([6, 2, 2, 3])],
+  ["offset", between(["batch", 24, 3, 3])],
+  ["B", normal([6])],
+  ["mask", positive(["batch", 12, 3, 3])],
+];
 
 /** Layers that read pictures between their pixels. */
 export const samplingNodes: readonly LayerNode[] = [
@@ -65,5 +85,20 @@ export const samplingNodes: readonly LayerNode[] = [
       axes: ["ints", [2, 3]],
       keep_aspect_ratio_policy: ["string", "not_larger"],
     },
+  ),
+  layer("DeformConv", 19, "groups, mask and bias", deformed, {
+    ...{ group: ["int", 2], offset_group: ["int", 2], strides: ["ints", [2, 2]] },
+    ...{ pads: ["ints", [1, 0, 0, 1]], dilations: ["ints", [1, 1]] },
+  }),
+  layer(
+    "DeformConv",
+    19,
+    "dilated",
+    [
+      ["X", normal(["batch", 2, 5, 5])],
+      ["W", normal([3, 2, 2, 2])],
+      ["offset", between(["batch", 8, 3, 3])],
+    ],
+    { dilations: ["ints", [2, 2]] },
   ),
 ];

@@ -14,7 +14,7 @@ interface Folded {
 
 /**
  * Folds a value so that what is done along an axis is done along axis 1, also where only a run tells which
- * axis it is. The last `kept` axes stay as they are.
+ * axis it is. The last `kept` axes stay as they are. Throws ShapeError where the axis is one of them.
  */
 export function foldAround(g: Builder, X: Value, axis: Value, kept = 0): Folded {
   const { shape } = X;

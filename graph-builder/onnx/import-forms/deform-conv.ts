@@ -107,7 +107,7 @@ function placeCount(g: Builder, X: Value): Value {
   return g.Shape(g.Reshape(X, g.int64([0, 0, -1])), { start: 2 });
 }
 
-/** A convolution whose elements read X beside their places, by the offsets, and times the mask. */
+/** A convolution whose kernel reads X at places that are moved by the offsets, times the mask. */
 const deformConv: ImportForm["read"] = (g, node) => {
   const [X, W, offset, B, mask] = node.inputs;
   if (!X || !W || !offset) return refuse("it needs X, W and the offsets");
@@ -120,17 +120,17 @@ const deformConv: ImportForm["read"] = (g, node) => {
   if (!mayEqual(dimAt(offset.shape, 1), offsetGroups * elements * kernel.length))
     return refuse(`${offset.shape[1]} offsets do not fit ${offsetGroups} groups of ${elements} elements`);
   const read = samples(g, X, grouped(offset, kernel.length), filter);
-  const lit = mask
+  const masked = mask
     ? g.Mul(read, g.Unsqueeze(g.Reshape(grouped(mask), g.int64([0, -1])), g.int64([1])))
     : read;
   const groups = Number(node.attributes["group"] ?? 1);
   const [made, inputs] = [staticDim(W.shape, 0), staticDim(W.shape, 1) * elements];
   const rows = g.Concat(g.int64([-1, groups, inputs]), placeCount(g, offset), { axis: 0 });
-  const product = g.MatMul(g.Reshape(W, g.int64([groups, made / groups, inputs])), g.Reshape(lit, rows));
+  const product = g.MatMul(g.Reshape(W, g.int64([groups, made / groups, inputs])), g.Reshape(masked, rows));
   const shape = g.Concat(g.Shape(X, { end: 1 }), g.int64([made]), places, { axis: 0 });
   const Y = g.Reshape(product, shape);
   return [B ? g.Add(Y, g.Unsqueeze(B, g.int64(kernel.map((_, i) => i + 1)))) : Y];
 };
 
-/** Convolutions that read beside their places. */
+/** Deformable convolutions (Dai et al. 2017; with a mask, Zhu et al. 2019). */
 export const deformable: readonly ImportForm[] = [{ domain: "", opType: "DeformConv", read: deformConv }];

@@ -9,13 +9,13 @@ import { elementwiseAndReductions } from "./elementwise-and-reductions.ts";
 import type { ForeignNode, ImportForm, NodeForm } from "./form.ts";
 import { fused } from "./fused.ts";
 import { fusedAttention } from "./fused-attention.ts";
-import { linearAttentions } from "./linear-attention.ts";
 import { machineLearning } from "./machine-learning.ts";
 import { neural } from "./neural.ts";
 import { normalization } from "./normalization.ts";
 import { places } from "./places.ts";
 import { sampling } from "./sampling.ts";
 import { signal } from "./signal.ts";
+import { stateful } from "./stateful.ts";
 import { tensors } from "./tensors.ts";
 import { windows } from "./windows.ts";
 
@@ -30,7 +30,7 @@ export const importForms: readonly ImportForm[] = [
   ...signal,
   ...windows,
   ...deformable,
-  ...linearAttentions,
+  ...stateful,
   ...machineLearning,
   ...fused,
   ...fusedAttention,

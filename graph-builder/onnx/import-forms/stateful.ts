@@ -76,8 +76,8 @@ function recurrence(g: Builder, state: Value, steps: Steps): readonly [Value, Va
       const [forget, rate] = forgets ? more : [undefined, ...more];
       const kept = forget ? b.Mul(before, forget) : before;
       const known = () => b.Squeeze(b.MatMul(b.Transpose(kept, { perm: [0, 1, 3, 2] }), k), b.int64([3]));
-      const news = rate ? b.Mul(rate, b.Sub(v, known())) : v;
-      const after = b.Add(kept, b.Mul(k, b.Unsqueeze(news, b.int64([2]))));
+      const added = rate ? b.Mul(rate, b.Sub(v, known())) : v;
+      const after = b.Add(kept, b.Mul(k, b.Unsqueeze(added, b.int64([2]))));
       return { states: [after], made: [b.MatMul(q, after)] };
     },
   });
@@ -86,7 +86,7 @@ function recurrence(g: Builder, state: Value, steps: Steps): readonly [Value, Va
   return [outputs, last];
 }
 
-/** Attention without a softmax, whose memory of a text is one matrix for each head. */
+/** Attention without a softmax: its state is one matrix for each head, [N, key heads, keys, values]. */
 const linearAttention: ImportForm["read"] = (g, node) => {
   const [query, key, value, past, decay, beta] = node.inputs;
   if (!query || !key || !value) return refuse("it needs queries, keys and values");
@@ -112,7 +112,7 @@ const linearAttention: ImportForm["read"] = (g, node) => {
   return [Y, castLike(g, last, past ?? query)];
 };
 
-/** A depthwise convolution that reads the present and the past; the state is what the next call reads. */
+/** A depthwise convolution of [past_state, input] along time; the new state is the end of both. */
 const causalConv: ImportForm["read"] = (g, { inputs: [X, W, B, past], attributes }) => {
   if (!X || !W) return refuse("it needs an input and weights");
   const { activation = "none" } = attributes;
@@ -130,14 +130,14 @@ const causalConv: ImportForm["read"] = (g, { inputs: [X, W, B, past], attributes
   return [Y, state];
 };
 
-/** Puts the steps of an update into a cache, each text at its own place. */
+/** Writes an update into a cache, from the index that `write_indices` has for each sequence. */
 const tensorScatter: ImportForm["read"] = (g, { inputs: [past, update, first], attributes }) => {
   if (!past || !update) return refuse("it needs a cache and an update");
   const { mode = "linear", axis = -2 } = attributes;
   if (mode !== "linear" && mode !== "circular") return refuse(`mode ${mode} is not known`);
   const rank = past.shape.length;
   const along = normalAxis(Number(axis), rank);
-  if (along === 0) return refuse("axis 0 is that of the texts");
+  if (along === 0) return refuse("axis 0 is the batch");
   const steps = g.Range(g.int64(0), sizeAt(g, update, along), g.int64(1));
   const others = past.shape.map((_, i) => i).filter((i) => i !== along);
   const counted = g.Unsqueeze(steps, g.int64(others));
@@ -147,8 +147,8 @@ const tensorScatter: ImportForm["read"] = (g, { inputs: [past, update, first], a
   return [g.ScatterElements(past, g.Expand(turned, g.Shape(update)), update, { axis: along })];
 };
 
-/** Layers of language models that read a text word by word. */
-export const linearAttentions: readonly ImportForm[] = [
+/** Layers of language models that keep a state from one call to the next. */
+export const stateful: readonly ImportForm[] = [
   { domain: "", opType: "LinearAttention", read: linearAttention },
   { domain: "", opType: "CausalConvWithState", read: causalConv },
   { domain: "", opType: "TensorScatter", read: tensorScatter },

@@ -2,30 +2,18 @@ import { describe, expect, test } from "vitest";
 import { expansions } from "../../../graph-builder/expansions/index.ts";
 import { decodeModel } from "../../../graph-builder/index.ts";
 import { gradientErrors } from "../../support/check-gradient.ts";
-import { expansionNodes } from "../../support/expansion-nodes.ts";
 import { caseOf, feedsOf, fileOf, runFile } from "../../support/foreign-node.ts";
-import { fusedNodes } from "../../support/fused-nodes.ts";
-import { lateNodes } from "../../support/late-nodes.ts";
-import { layerNodes } from "../../support/layer-nodes.ts";
-import { machineLearningNodes } from "../../support/machine-learning-nodes.ts";
+import { foreignNodes } from "../../support/foreign-nodes.ts";
 import { runGraph } from "../../support/run-graph.ts";
-import { samplingNodes } from "../../support/sampling-nodes.ts";
-
-const nodes = [
-  ...layerNodes,
-  ...samplingNodes,
-  ...expansionNodes,
-  ...lateNodes,
-  ...machineLearningNodes,
-  ...fusedNodes,
-];
 
 test("every expansion is compared with ONNX Runtime's own kernel", () => {
-  const compared = nodes.filter(({ test: { kernel = true } = {} }) => kernel).map(({ node }) => node.opType);
+  const compared = foreignNodes
+    .filter(({ test: { kernel = true } = {} }) => kernel)
+    .map(({ node }) => node.opType);
   expect(Object.keys(expansions).filter((opType) => !compared.includes(opType))).toEqual([]);
 });
 
-describe.each(nodes)("$node.opType of opset $node.opset, $title", ({ node, test: more = {} }) => {
+describe.each(foreignNodes)("$node.opType of opset $node.opset, $title", ({ node, test: more = {} }) => {
   const { kernel = true, gradient = true, ...settings } = more;
 
   test.runIf(kernel)("computes what ONNX Runtime's own kernel computes", async () => {
