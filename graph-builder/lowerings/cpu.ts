@@ -21,7 +21,7 @@ import { suitsWinograd, winogradConv, winogradInputGradient, winogradWeightGradi
  * A layer over `portable`: forms that ONNX Runtime's CPU kernels compute faster, also in ai.onnx operators.
  */
 export const cpu: Lowering = {
-  Conv: winogradConv,
+  Conv: winogradConv(),
   ConvGrad: convGrad(
     (g, conv) => (suitsWinograd(conv) ? winogradWeightGradient : dilatedWeightGradient)(g, conv),
     (g, conv) => (suitsWinograd(conv) ? winogradInputGradient : rotatedInputGradient)(g, conv),

@@ -78,8 +78,9 @@ export function blockedInputGradient(g: Builder, conv: Convolution, B: number): 
 }
 
 /**
- * dW as one dilated convolution over X in the shape [1, N, H, W C] (see dilatedWeightGradient), in blocks of
- * B images. The last block is filled with zeros in X, so the numbers that fill it in dY have no effect.
+ * dW as one dilated convolution (see dilatedWeightGradient) over the blocks of X, [C / B, N, H, W B], in
+ * blocks of B images. The last block is filled with zeros in X, so the numbers that fill it in dY have no
+ * effect.
  */
 export function blockedWeightGradient(g: Builder, conv: Convolution, B: number): Value {
   const { dY, X, W, group, window } = conv;
@@ -95,7 +96,7 @@ export function blockedWeightGradient(g: Builder, conv: Convolution, B: number):
   const turned = {
     kernel: [staticDim(dY.shape, 2), staticDim(dY.shape, 3)],
     strides: [1, 1],
-    dilations: [at(strides, 0), at(strides, 1) * channels],
+    dilations: [at(strides, 0), at(strides, 1) * B],
     pads: [top, 0, bottom, 0],
   };
   const full = g.NchwcConv(blocks(g, rows), imageWeights(g, dY, B), {
@@ -104,40 +105,40 @@ export function blockedWeightGradient(g: Builder, conv: Convolution, B: number):
     pads: turned.pads,
   });
   const sizes = windowedDims(rows.shape.slice(2), turned);
-  const cropped = cropTo(g, plain(g, full), sizes, [at(kernel, 0), at(kernel, 1) * channels]);
-  const unfolded = g.Reshape(cropped, g.int64([filters, ...kernel, channels]));
-  return g.Transpose(unfolded, { perm: [0, 3, 1, 2] });
+  const cropped = cropTo(g, plain(g, full), sizes, [at(kernel, 0), at(kernel, 1) * B]);
+  const unfolded = g.Reshape(cropped, g.int64([channels / B, filters, ...kernel, B]));
+  const filtersFirst = g.Transpose(unfolded, { perm: [1, 0, 4, 2, 3] });
+  return g.Reshape(filtersFirst, g.int64([filters, channels, ...kernel]));
 }
 
 /**
- * X [N, C, H, W] as [1, N, H, (left + W + right) C], with N filled up to a multiple of B. The width is padded
- * here, because the blocked convolution is slow with pads along the width.
+ * X [N, C, H, W] as [C / B, N, H, (left + W + right) B], with N filled up to a multiple of B. The width is
+ * padded here, because the blocked convolution is slow with pads along the width.
  */
 function wideRows(g: Builder, X: Value, [left, right]: readonly [number, number], B: number): Value {
   const [channels, height] = [staticDim(X.shape, 1), staticDim(X.shape, 2)];
   const width = staticDim(X.shape, 3);
-  const image = g.ReorderOutput(blocks(g, X), { channels, channels_last: 1 });
-  const rows = g.Reshape(image, g.int64([0, height, width * channels]));
-  const missing = g.Sub(filledCount(g, X, B), imageCount(g, X));
-  const before = g.int64([0, 0, left * channels]);
-  const pads = g.Concat(before, g.Reshape(missing, g.int64([1])), g.int64([0, right * channels]), {
-    axis: 0,
-  });
-  return g.Reshape(g.Pad(rows, pads), g.int64([1, -1, height, (left + width + right) * channels]));
+  const maps = g.Reshape(blocks(g, X), g.int64([0, channels / B, height * width * B]));
+  const blocksFirst = channels === B ? maps : g.Transpose(maps, { perm: [1, 0, 2] });
+  const rows = g.Reshape(blocksFirst, g.int64([channels / B, -1, height, width * B]));
+  const missing = g.Reshape(g.Sub(filledCount(g, X, B), imageCount(g, X)), g.int64([1]));
+  const before = g.int64([0, 0, 0, left * B, 0]);
+  const pads = g.Concat(before, missing, g.int64([0, right * B]), { axis: 0 });
+  const dims = [channels / B, -1, height, (left + width + right) * B];
+  return g.Reshape(g.Pad(rows, pads), g.int64(dims));
 }
 
 /**
  * dY [N, M, H, W] as the blocked weights of a convolution over images: [M / B, N / B, H, W, B (images), B
- * (filters)].
+ * (filters)]. The images of a block change places with the pixels, as blocks of channels do in channels last.
  */
 function imageWeights(g: Builder, dY: Value, B: number): Value {
   const [filters, height] = [staticDim(dY.shape, 1), staticDim(dY.shape, 2)];
   const width = staticDim(dY.shape, 3);
-  const pixels = height * width;
-  const maps = g.Reshape(blocks(g, dY), g.int64([-1, pixels * B]));
+  const maps = g.Reshape(blocks(g, dY), g.int64([-1, height * width * B]));
   const byBlock = g.Gather(maps, mapsByBlock(g, dY, filters / B, B));
-  const grouped = g.Reshape(byBlock, g.int64([-1, B, pixels, B]));
-  const inner = g.Transpose(grouped, { perm: [0, 2, 1, 3] });
+  const grouped = g.Reshape(byBlock, g.int64([-1, B * B, height, width]));
+  const inner = g.ReorderOutput(grouped, { channels: B * B, channels_last: 1 });
   return g.Reshape(inner, g.int64([filters, -1, height, width]));
 }
 

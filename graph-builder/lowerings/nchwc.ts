@@ -43,9 +43,6 @@ export function nchwc(B: number): Lowering {
   const areAlike = (values: readonly Value[]) =>
     isLaidOut(...values) && values.every(({ shape }) => sameShape(shape, values[0]?.shape ?? []));
 
-  // the ReorderOutput makes X count as blocked for the operators that work on any layout
-  const laidOut = (g: Builder, X: Value) => (isBlocked(X) ? plain(g, blocks(g, X)) : X);
-
   return {
     Relu: when(
       ({ I }) => isLaidOut(I(0)),
@@ -96,8 +93,8 @@ export function nchwc(B: number): Lowering {
 
     Conv: (g, call) => {
       const { I, optional, attributes } = call;
-      const [byWinograd] = winogradConv(g, call) ?? [];
-      if (byWinograd) return [laidOut(g, byWinograd)];
+      const byWinograd = winogradConv(B)(g, call);
+      if (byWinograd) return byWinograd;
       const isPerChannel = isDepthwise(I(0), I(1), attributes.group, B);
       if (!isPerChannel && !canConvolve(I(0), I(1), attributes.group, B)) return undefined;
       const weights = isPerChannel ? depthwiseWeights : blockedWeights;
@@ -114,11 +111,11 @@ export function nchwc(B: number): Lowering {
       return convGrad(
         (builder, conv) =>
           suitsWinograd(conv)
-            ? winogradWeightGradient(builder, conv)
+            ? winogradWeightGradient(builder, conv, B)
             : blockedWeightGradient(builder, conv, B),
         (builder, conv) =>
           suitsWinograd(conv)
-            ? laidOut(builder, winogradInputGradient(builder, conv))
+            ? winogradInputGradient(builder, conv, B)
             : blockedInputGradient(builder, conv, B),
       )(g, call);
     },

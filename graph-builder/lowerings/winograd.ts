@@ -6,6 +6,7 @@ import { kernelOf } from "../operators/neural.ts";
 import { windowOf } from "../operators/windows.ts";
 import type { Convolution } from "./convolution.ts";
 import type { Lower } from "./lower.ts";
+import { blocks, plain } from "./nchwc-convolution.ts";
 
 /** The side of a tile in pixels: F(4x4, 3x3) writes 4 x 4 pixels and reads 6 x 6, which is 4 + 3 - 1. */
 const TILE = 4;
@@ -57,50 +58,60 @@ export function suitsWinograd({ X, W, group, window }: Omit<Convolution, "dY">):
   );
 }
 
-/** Conv by Winograd's algorithm, where `suitsWinograd` holds. */
-export const winogradConv: Lower<"Conv"> = (g, { I, optional, attributes }) => {
-  const [X, W, B] = [I(0), I(1), optional(2)];
-  const window = windowOf(kernelOf(W, attributes), attributes);
-  if (!suitsWinograd({ X, W, group: attributes.group, window })) return undefined;
-  const Y = winogradConvolution(g, X, W);
-  return [B ? g.Add(Y, g.Unsqueeze(B, g.int64([1, 2]))) : Y];
-};
-
-/** Y = Conv(X, W). */
-function winogradConvolution(g: Builder, X: Value, W: Value): Value {
-  const exchanged = g.Transpose(weightsOfTiles(g, W), { perm: [0, 1, 2, 4, 3] });
-  const products = g.MatMul(tilesRead(g, pixelsFirst(g, X)), exchanged);
-  return pixelsLast(g, fromTiles(g, products, X, outputTransform));
+/** Conv by Winograd's algorithm, where `suitsWinograd` holds; with B, over maps in blocks of B channels. */
+export function winogradConv(B?: number): Lower<"Conv"> {
+  return (g, { I, optional, attributes }) => {
+    const [X, W, bias] = [I(0), I(1), optional(2)];
+    const window = windowOf(kernelOf(W, attributes), attributes);
+    if (!suitsWinograd({ X, W, group: attributes.group, window })) return undefined;
+    const exchanged = g.Transpose(weightsOfTiles(g, W), { perm: [0, 1, 2, 4, 3] });
+    const products = g.MatMul(tilesRead(g, X, B), exchanged);
+    const Y = fromTiles(g, products, X, outputTransform);
+    return [pixelsLast(g, bias ? g.Add(Y, bias) : Y, B)];
+  };
 }
 
 /** dX of Y = Conv(X, W). */
-export function winogradInputGradient(g: Builder, { dY, X, W }: Convolution): Value {
-  const products = g.MatMul(tilesWritten(g, pixelsFirst(g, dY)), weightsOfTiles(g, W));
+export function winogradInputGradient(g: Builder, { dY, X, W }: Convolution, B?: number): Value {
+  const products = g.MatMul(tilesWritten(g, dY, B), weightsOfTiles(g, W));
   return pixelsLast(
     g,
     fromTiles(g, products, X, (side) => transposed(inputTransform(side))),
+    B,
   );
 }
 
 /** dW of Y = Conv(X, W). */
-export function winogradWeightGradient(g: Builder, { dY, X, W }: Convolution): Value {
+export function winogradWeightGradient(g: Builder, { dY, X, W }: Convolution, B?: number): Value {
   const [filters, channels] = [staticDim(W.shape, 0), staticDim(W.shape, 1)];
-  const [written, read] = [tilesWritten(g, pixelsFirst(g, dY)), tilesRead(g, pixelsFirst(g, X))];
-  const perRow = g.FusedMatMul(written, read, { transA: 1 });
+  const perRow = g.FusedMatMul(tilesWritten(g, dY, B), tilesRead(g, X, B), { transA: 1 });
   const products = g.ReduceSum(perRow, g.int64([1]), { keepdims: 0 });
   const flat = g.Reshape(products, g.int64([READ * READ, filters * channels]));
   const taps = g.MatMul(constant(g, transposed(weightTransform())), flat);
   return g.Reshape(g.Transpose(taps, { perm: [1, 0] }), g.int64([filters, channels, 3, 3]));
 }
 
-/** Transposes [N, C, H, W] to [H, W, N, C]: in this layout the transforms are matrix products. */
-function pixelsFirst(g: Builder, X: Value): Value {
-  return g.Transpose(X, { perm: [2, 3, 0, 1] });
+/**
+ * [N, C, H, W] as [H, W, N, C]: in this layout the transforms are matrix products. From blocks of B channels
+ * it is a transposition of the pixels with the blocks, which ReorderInput does faster than Transpose.
+ */
+function pixelsFirst(g: Builder, X: Value, B?: number): Value {
+  if (B === undefined || staticDim(X.shape, 1) % B !== 0) return g.Transpose(X, { perm: [2, 3, 0, 1] });
+  const [channels, height] = [staticDim(X.shape, 1), staticDim(X.shape, 2)];
+  const width = staticDim(X.shape, 3);
+  const blocksFirst = g.Reshape(blocks(g, X), g.int64([1, -1, 1, height * width * B]));
+  const pixels = g.ReorderInput(blocksFirst, { channels_last: 1 });
+  return g.Reshape(pixels, g.int64([height, width, -1, channels]));
 }
 
-/** Transposes [H, W, N, C] to [N, C, H, W]. */
-function pixelsLast(g: Builder, X: Value): Value {
-  return g.Transpose(X, { perm: [2, 3, 0, 1] });
+/** [H, W, N, C] as [N, C, H, W], the way back from `pixelsFirst`. */
+function pixelsLast(g: Builder, X: Value, B?: number): Value {
+  const [height, width] = [staticDim(X.shape, 0), staticDim(X.shape, 1)];
+  const channels = staticDim(X.shape, 3);
+  if (B === undefined || channels % B !== 0) return g.Transpose(X, { perm: [2, 3, 0, 1] });
+  const pixels = g.Reshape(X, g.int64([1, height * width * B, -1, 1]));
+  const blocksFirst = g.ReorderOutput(pixels, { channels: height * width * B, channels_last: 1 });
+  return plain(g, g.Reshape(blocksFirst, g.int64([-1, channels, height, width])));
 }
 
 /** G w G^T of every pair of channels: [6, 1, 6, filters, channels]. */
@@ -112,13 +123,13 @@ function weightsOfTiles(g: Builder, W: Value): Value {
 }
 
 /** B^T x B of every tile of X. */
-function tilesRead(g: Builder, X: Value): Value {
-  return toTiles(g, X, inputTransform);
+function tilesRead(g: Builder, X: Value, B?: number): Value {
+  return toTiles(g, pixelsFirst(g, X, B), inputTransform);
 }
 
 /** A dY A^T of every tile of dY. */
-function tilesWritten(g: Builder, dY: Value): Value {
-  return toTiles(g, dY, (side) => transposed(outputTransform(side)));
+function tilesWritten(g: Builder, dY: Value, B?: number): Value {
+  return toTiles(g, pixelsFirst(g, dY, B), (side) => transposed(outputTransform(side)));
 }
 
 /** [H, W, N, C] to [6, H / 4, 6, W / 4 * N, C]. */

@@ -1,3 +1,4 @@
+import * as ort from "onnxruntime-node";
 import { expect, test } from "vitest";
 import {
   appendGradients,
@@ -8,10 +9,12 @@ import {
   loweringOf,
   portable,
 } from "../../../graph-builder/index.ts";
+import { blockSize } from "../../../runtime/device/blocked-layout.ts";
 import { normal } from "../../support/random-tensor.ts";
 import { numbersOf, runGraph } from "../../support/run-graph.ts";
 
 const onCpu: Lowering = loweringOf("cpu");
+const B = (await blockSize(ort)) ?? 0;
 
 interface Sizes {
   readonly filters?: number;
@@ -43,25 +46,42 @@ function convolution({ filters = 48, channels = 32, sides = [8, 8], kernel = 3, 
 }
 
 /** How many convolutions of an image are left, forward and backward. */
-function convolutionsOf(sizes: Sizes): number {
-  return lowerGraph(convolution(sizes).graph, onCpu).nodes.filter(({ opType }) => /^Conv/.test(opType))
+function convolutionsOf(sizes: Sizes, lowering: Lowering = onCpu): number {
+  return lowerGraph(convolution(sizes).graph, lowering).nodes.filter(({ opType }) => /Conv/.test(opType))
     .length;
 }
 
-test.each<readonly [string, Sizes]>([
+const maps: readonly (readonly [string, Sizes])[] = [
   ["a square map", {}],
   ["a map of unlike sides", { sides: [8, 12], channels: 48 }],
   ["more channels than filters", { filters: 32, channels: 80 }],
   ["a bias", { biased: true }],
-])("results and gradients over %s are those of the convolution", async (_, sizes) => {
+  ["channels that fill no block", { channels: 36 }],
+];
+
+async function expectEqualToConvolution(sizes: Sizes, lowering: Lowering): Promise<void> {
   const { graph, feeds } = convolution(sizes);
-  expect(convolutionsOf(sizes)).toBe(0);
-  const [expected, actual] = [await runGraph(graph, feeds, portable), await runGraph(graph, feeds, onCpu)];
+  expect(convolutionsOf(sizes, lowering)).toBe(0);
+  const [expected, actual] = [await runGraph(graph, feeds, portable), await runGraph(graph, feeds, lowering)];
   for (const name of Object.keys(expected)) {
     const [ours, theirs] = [numbersOf(actual, name), numbersOf(expected, name)];
     const distance = Math.hypot(...ours.map((value, i) => value - (theirs[i] ?? Number.NaN)));
     expect(distance, name).toBeLessThan(1e-5 * Math.hypot(...theirs));
   }
+}
+
+test.each(maps)("results and gradients over %s are those of the convolution", async (_, sizes) => {
+  await expectEqualToConvolution(sizes, onCpu);
+});
+
+test.skipIf(B === 0).each(maps)("in blocks of channels, too: %s", async (_, sizes) => {
+  await expectEqualToConvolution(sizes, loweringOf("cpu", B));
+});
+
+test.skipIf(B === 0)("in blocks of channels nothing is transposed but weights", () => {
+  const { nodes } = lowerGraph(convolution({}).graph, loweringOf("cpu", B));
+  const transposed = nodes.flatMap(({ opType, inputs: [X] }) => (opType === "Transpose" && X ? [X] : []));
+  expect(transposed.filter(({ shape }) => shape.some((dim) => typeof dim !== "number"))).toEqual([]);
 });
 
 test.each<readonly [string, Sizes]>([
