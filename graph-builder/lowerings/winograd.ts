@@ -41,7 +41,7 @@ type Matrix = readonly (readonly number[])[];
 /**
  * Whether Winograd's algorithm F(4x4, 3x3) makes a convolution faster: a 3x3 kernel, stride, dilation and
  * pads of 1, a map of whole tiles, and enough channels. The products take a quarter of the multiplications;
- * the cost of the transforms grows with the side of the map.
+ * the cost of the transforms, in time and in memory, grows with the side of the map.
  */
 export function suitsWinograd({ X, W, group, window }: Omit<Convolution, "dY">): boolean {
   const { kernel, strides, dilations, pads } = window;
@@ -54,7 +54,7 @@ export function suitsWinograd({ X, W, group, window }: Omit<Convolution, "dY">):
       typeof side === "number" &&
       side % TILE === 0 &&
       side >= 2 * TILE &&
-      Math.min(filters, channels) >= 4 * side,
+      Math.min(filters, channels) >= 6 * side,
   );
 }
 

@@ -73,15 +73,15 @@ const lowerings = {
 } satisfies Record<string, Lowering>;
 
 /**
- * From width 8 on, the CPU's lowering has convolutions by Winograd's algorithm, and blocks of 8 channels fit
- * every stage.
+ * From width 16 on, the CPU's lowering has convolutions by Winograd's algorithm. From width 8 on, blocks of 8
+ * channels fit every stage.
  */
 const lowered: readonly [string, keyof typeof lowerings, Changes][] = [
   ["8-2x4d-sgd-nesterov", "portable", {}],
   ["8-2x4d-adamw", "portable", { optimizer: "adamw" }],
   ["8-2x4d-sgd-fused", "portable", { optimizer: "sgd", fused: true }],
   ["8-2x4d-standard", "portable", { target: "standard" }],
-  ["8-2x8d-sgd-nesterov", "cpu", { width: 8 }],
+  ["8-2x16d-sgd-nesterov", "cpu", { width: 16 }],
   ["8-2x8d-adamw-fused", "cpu", { width: 8, optimizer: "adamw", fused: true }],
   ["8-2x8d-sgd-nesterov", "nchwc8", { width: 8 }],
   ["14-2x8d-sgd-fused", "nchwc8", { depth: 14, width: 8, optimizer: "sgd", fused: true }],

@@ -7,8 +7,8 @@ import { buildTrainingArtifacts, shakeCoefficients } from "../../shakenet/index.
 import { tinySettings } from "../support/tiny-run.ts";
 
 const BATCH = 5;
-// wide enough that every form of the CPU's lowering has its convolutions: blocks in the first stage,
-// Winograd's in the others
+// wide enough that every form of the CPU's lowering has its convolutions: blocks in the first stages,
+// Winograd's in the last one
 const artifacts = buildTrainingArtifacts(tinySettings({ width: 32 }));
 const device = await openDevice("cpu");
 
