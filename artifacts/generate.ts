@@ -3,7 +3,6 @@ import {
   bindModel,
   costOf,
   createModel,
-  type ExternalData,
   encodeModel,
   Graph,
   isControl,
@@ -19,104 +18,26 @@ import {
   type TrainingForm,
   trainingForm,
   UserError,
-  type Value,
   withoutElements,
 } from "../graph-builder/index.ts";
-import {
-  type Adapters,
-  adapterNames,
-  adapterProperties,
-  type LoraOptions,
-  withAdapters,
-} from "./adapters.ts";
+import { type Adapters, adapterNames, adapterProperties, withAdapters } from "./adapters.ts";
 import { encodeCheckpoint } from "./checkpoint.ts";
 import { epochModels } from "./epoch-model.ts";
 import { floatWeights } from "./float-weights.ts";
+import { expectOptions, type GenerateOptions } from "./generate-options.ts";
 import { checkpointOf } from "./initial-checkpoint.ts";
-import { type Loss, lossOutput, valuesOfLoss } from "./losses.ts";
+import { lossOutput, valuesOfLoss } from "./losses.ts";
 import type { Manifest, TrainingArtifacts } from "./manifest.ts";
 import { headOf, parametersOf } from "./model-parameters.ts";
 import type { StateTensor } from "./parameters.ts";
 import { randomProperties } from "./random-state.ts";
-import { type OptimizerName, ruleOf, type Target } from "./settings.ts";
+import { ruleOf, type Target } from "./settings.ts";
 import { expectTrainedHead, type Source, sourceOf } from "./source.ts";
-import { chooseTrainable, type Trainable } from "./trainable.ts";
+import { chooseTrainable } from "./trainable.ts";
 import { type TrainingPlan, trainingGraphs } from "./training-graphs.ts";
 import { trainsLayer } from "./training-layers.ts";
 import { expectKnownTypes } from "./unknown-types.ts";
 import { type Warning, warningsOf } from "./warnings.ts";
-
-/** The settings of `generateArtifacts`. */
-export interface GenerateOptions {
-  /** Which parameters are trained; `all` by default. The others are kept in the checkpoint as they are. */
-  readonly trainable?: Trainable | undefined;
-  readonly loss: Loss;
-  /**
-   * The output of the model that the loss reads, where the model has several and the loss says none; or the
-   * name of a value inside the model.
-   */
-  readonly lossInput?: string | undefined;
-  /** A rule, or its name with PyTorch's constants; AdamW by default. */
-  readonly optimizer?: OptimizerName | OptimizerRule | undefined;
-  /** The learning rate that a session starts with; 0.001 by default. */
-  readonly learningRate?: number | undefined;
-  /**
-   * The factor of the learning rate of all parameters but those of the last layer; 1 by default. A smaller
-   * one suits a model that has learnt before.
-   */
-  readonly bodyRate?: number | undefined;
-  /** Outputs of the model, or values inside it, that both models return behind `loss`. */
-  readonly additionalOutputs?: readonly string[] | undefined;
-  /**
-   * Also returns `correct`, int64: how many labels have the highest score of their row. Only with
-   * cross-entropy.
-   */
-  readonly countCorrect?: boolean | undefined;
-  /**
-   * The outputs of the evaluation model behind `loss`; by default those that the loss reads, and the
-   * additional ones.
-   */
-  readonly evaluationOutputs?: readonly string[] | undefined;
-  /**
-   * The operators of the models: ONNX Runtime's training operators, which is the default, or ai.onnx alone.
-   */
-  readonly target?: Target | undefined;
-  /** Puts the optimizer's update into the training model; there is no optimizer model then. */
-  readonly fused?: boolean | undefined;
-  /**
-   * Also makes `epochModel`, a chunk of the steps of a fused training model in one call, and `initialState`.
-   * Needs the target standard, and fuses the training model.
-   */
-  readonly chunk?: boolean | undefined;
-  /**
-   * Another number of classes: the last layer before the loss is replaced, with new weights drawn from the
-   * seed. The model must be a file or a `Model`.
-   */
-  readonly classes?: number | undefined;
-  /** The seed of new weights and of the masks of dropouts, which the checkpoint keeps; 0 by default. */
-  readonly seed?: number | undefined;
-  /**
-   * The files beside the model that hold elements of its tensors, by their location (`externalLocations`).
-   */
-  readonly externalData?: ExternalData | undefined;
-  /**
-   * Trains low-rank adapters of weights; the weights stay as they are, and `trainable` then names what is
-   * trained beside them.
-   */
-  readonly lora?: LoraOptions | undefined;
-  /** Further properties of the checkpoint. */
-  readonly properties?: ReadonlyMap<string, bigint | string> | undefined;
-  /** Values of the network's graph, and those that the backward pass reads in their place. */
-  readonly substitutes?: ReadonlyMap<Value, Value> | undefined;
-  /** What errors call the file of the model; `the model` where left out. */
-  readonly where?: string | undefined;
-  /** The name of the model in the doc strings of the files; the graph's name by default. */
-  readonly name?: string | undefined;
-  /** The doc strings of the models, where they are not those that the name gives. */
-  readonly docStrings?:
-    | Partial<Readonly<Record<"training" | "evaluation" | "optimizer", string>>>
-    | undefined;
-}
 
 /** The manifest of the artifacts of a model. */
 export interface ModelManifest extends Manifest {
@@ -158,6 +79,7 @@ export type TrainedModel = Uint8Array | Model | Graph | TrainingForm;
  * trained parameter has no gradient.
  */
 export function generateArtifacts(trained: TrainedModel, options: GenerateOptions): ModelArtifacts {
+  expectOptions(options);
   const { form, choice, source, adapters } = openModel(trained, options);
   const rule = withBodyRate(ruleOf(options.optimizer ?? "adamw"), choice, options.bodyRate);
   const {

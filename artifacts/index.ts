@@ -18,6 +18,7 @@ export {
 } from "./coverage.ts";
 export { type EpochModels, epochModels } from "./epoch-model.ts";
 export * from "./generate.ts";
+export type { GenerateOptions } from "./generate-options.ts";
 export * from "./initial-checkpoint.ts";
 export { isCheckpoint } from "./is-checkpoint.ts";
 export { type JsonSource, parseJson, parseValue } from "./json.ts";

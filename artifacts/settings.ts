@@ -28,13 +28,34 @@ const rules: { readonly [N in OptimizerName]: OptimizerRule } = {
   muon: { kind: "muon", momentum: 0.95, weightDecay: 0.1, newtonSchulzSteps: 5, sgdRate: 1 },
 };
 
-/** The rule of a name, or the rule itself. Throws UserError for an unknown name. */
-export function ruleOf(optimizer: OptimizerName | OptimizerRule): OptimizerRule {
-  if (typeof optimizer !== "string") return optimizer;
-  const rule = Object.hasOwn(rules, optimizer) ? rules[optimizer] : undefined;
-  if (rule) return rule;
+/** A rule without the constants that are PyTorch's. */
+export type GivenRule = WithDefaults<OptimizerRule>;
+
+type WithDefaults<R> = R extends OptimizerRule ? Pick<R, "kind"> & Partial<Omit<R, "kind">> : never;
+
+/** What a rule may have beside the constants that PyTorch gives it. */
+const others = ["weightDecay", "maxNorm", "clipValue", "groups"];
+
+/**
+ * The rule of a name, or a rule with the constants that it lacks. Throws UserError for an unknown name, and
+ * for a constant that the rule does not have.
+ */
+export function ruleOf(optimizer: OptimizerName | GivenRule): OptimizerRule {
+  const { kind, ...given } = typeof optimizer === "string" ? { kind: optimizer } : optimizer;
+  const rule = Object.hasOwn(rules, kind) ? rules[kind] : undefined;
+  if (!rule) {
+    throw new UserError(
+      `${kind} is not an optimizer: give ${optimizers.join(", ")}.${didYouMean(String(kind), optimizers)}`,
+      { code: "setting-invalid", details: { setting: "optimizer", value: kind } },
+    );
+  }
+  const known = [...new Set([...Object.keys(rule), ...others, ...(kind === "muon" ? ["sgdDecay"] : [])])];
+  const constants = Object.entries(given).filter(([, value]) => value !== undefined);
+  const unknown = constants.map(([name]) => name).find((name) => !known.includes(name));
+  if (unknown === undefined) return { ...rule, ...Object.fromEntries(constants) };
+  const shown = known.filter((name) => name !== "kind");
   throw new UserError(
-    `${optimizer} is not an optimizer: give ${optimizers.join(", ")}.${didYouMean(optimizer, optimizers)}`,
-    { code: "setting-invalid", details: { setting: "optimizer", value: optimizer } },
+    `${kind} has no setting ${unknown}.${didYouMean(unknown, shown) || ` It has ${shown.join(", ")}.`}`,
+    { code: "setting-invalid", details: { setting: "optimizer", value: unknown } },
   );
 }

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import type { Checkpoint } from "../artifacts/checkpoint.ts";
-import { type GenerateOptions, generateArtifacts } from "../artifacts/generate.ts";
+import { generateArtifacts } from "../artifacts/generate.ts";
+import type { GenerateOptions } from "../artifacts/generate-options.ts";
 import { parseValue } from "../artifacts/json.ts";
 import type { Manifest, TrainingArtifacts } from "../artifacts/manifest.ts";
 import { costOf } from "../graph-builder/cost.ts";

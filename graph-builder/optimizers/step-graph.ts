@@ -4,6 +4,7 @@ import { type Builder, createBuilder } from "../builder.ts";
 import { Graph, isOp, type Value } from "../ir.ts";
 import { freeName, nameOf } from "../names.ts";
 import { type ClippingSettings, clipGradients, clips, expectClipping } from "./clipping.ts";
+import { expectConstants } from "./constants.ts";
 import { appendControls } from "./controls.ts";
 import { expectGroups, type ParameterGroups, ruleOfParameter } from "./groups.ts";
 import { applyRule, type Update, type Updated, type UpdateRule } from "./rules.ts";
@@ -42,10 +43,11 @@ export function updateParameter(g: Builder, optimizer: OptimizerRule, update: Up
 }
 
 /**
- * Checks an optimizer of the named parameters. Throws UserError for groups that do not fit, and for a limit
- * of the gradients that is no number above 0.
+ * Checks an optimizer of the named parameters. Throws UserError for a constant outside its range, for groups
+ * that do not fit, and for a limit of the gradients that is no number above 0.
  */
 export function expectOptimizer(optimizer: OptimizerRule, parameters: readonly string[]): void {
+  expectConstants(optimizer);
   expectClipping(optimizer);
   expectGroups(optimizer.kind, optimizer.groups ?? {}, parameters);
 }
@@ -145,9 +147,11 @@ function stockRule(graph: Graph): StockRule | undefined {
 
 /**
  * Returns ONNX Runtime's stock optimizer model (orttraining optim.py) of a rule for which `isStockRule`. Its
- * inputs are sequences of all parameters, gradients and moments, which its node updates in place.
+ * inputs are sequences of all parameters, gradients and moments, which its node updates in place. Throws
+ * UserError for a constant outside its range.
  */
 export function stockOptimizerGraph(rule: StockRule): Graph {
+  expectOptimizer(rule, []);
   const g = createBuilder(new Graph("optimizer"));
   g.during("update", () => appendStock(g, rule));
   return g.graph;

@@ -1,6 +1,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { type AveragedState, joinAverages, splitAverages } from "../../artifacts/averages.ts";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { expectRate } from "../../artifacts/learning-rate.ts";
 import {
   type BoundGraph,
   createModel,
@@ -29,7 +30,7 @@ import { type CompileCache, compiled } from "./compile-cache.ts";
 import { checkFeeds, type GraphInput, graphInputs } from "./feeds.ts";
 import { type DecodedModels, decodeArtifacts, readArtifacts } from "./lowered-models.ts";
 import { RandomDraws } from "./random-draws.ts";
-import { expectRate, failedStep } from "./refusals.ts";
+import { failedStep } from "./refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
 import type { ChunkTrainer } from "./trainer.ts";
 import type { NamedTensors } from "./training-session.ts";

@@ -1,5 +1,6 @@
 import type { Tensor } from "onnxruntime-common";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { expectRate } from "../../artifacts/learning-rate.ts";
 import { Tensor as TensorProto } from "../../graph-builder/tensor.ts";
 import type { RuntimeDevice } from "../device/device.ts";
 import { floatData, fromOrtTensor, toOrtTensor } from "../device/tensors.ts";
@@ -10,7 +11,6 @@ import { OpenedModels } from "./opened-models.ts";
 import {
   expectFloat32,
   expectName,
-  expectRate,
   expectSameShape,
   missingGradients,
   missingModel,

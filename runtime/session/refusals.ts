@@ -64,15 +64,6 @@ export function wrongBuffer(wanted: number, given: number): UserError {
   });
 }
 
-/** Throws UserError for a learning rate that is no number from 0. */
-export function expectRate(rate: number): void {
-  if (Number.isFinite(rate) && rate >= 0) return;
-  throw new UserError(`The learning rate is ${rate}, and must be a number from 0.`, {
-    code: "setting-invalid",
-    details: { setting: "learningRate", value: rate },
-  });
-}
-
 /** The error of an optimizer step before the gradients that it reads. */
 export function missingGradients(): UserError {
   return new UserError("There are no gradients yet: call runTrainStep before runOptimizerStep.", {

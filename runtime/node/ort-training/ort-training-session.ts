@@ -1,6 +1,7 @@
 import { Tensor } from "onnxruntime-common";
 import { type AveragedState, joinAverages, splitAverages } from "../../../artifacts/averages.ts";
 import { type Checkpoint, decodeCheckpoint } from "../../../artifacts/checkpoint.ts";
+import { expectRate } from "../../../artifacts/learning-rate.ts";
 import { at } from "../../../graph-builder/at.ts";
 import {
   type BoundGraph,
@@ -18,7 +19,7 @@ import { CallGuard } from "../../session/call-guard.ts";
 import { checkFeeds, type GraphInput, graphInputs } from "../../session/feeds.ts";
 import { bindDecoded } from "../../session/lowered-models.ts";
 import { RandomDraws } from "../../session/random-draws.ts";
-import { expectRate, missingGradients, missingModel, wrongBuffer } from "../../session/refusals.ts";
+import { missingGradients, missingModel, wrongBuffer } from "../../session/refusals.ts";
 import {
   readSources,
   type TrainingSessionCreateOptions,

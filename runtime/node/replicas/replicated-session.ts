@@ -1,6 +1,7 @@
 import * as ort from "onnxruntime-common";
 import { joinAverages, splitAverages } from "../../../artifacts/averages.ts";
 import { type Checkpoint, decodeCheckpoint } from "../../../artifacts/checkpoint.ts";
+import { expectRate } from "../../../artifacts/learning-rate.ts";
 import { randomStateOf } from "../../../artifacts/random-state.ts";
 import { at } from "../../../graph-builder/at.ts";
 import { type InputSizes, type Lowering, Tensor, UserError } from "../../../graph-builder/index.ts";
@@ -16,7 +17,7 @@ import {
   type ReadArtifacts,
   readArtifacts,
 } from "../../session/lowered-models.ts";
-import { expectRate, missingGradients } from "../../session/refusals.ts";
+import { missingGradients } from "../../session/refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "../../session/sources.ts";
 import type { Trainer } from "../../session/trainer.ts";
 import type { NamedTensors } from "../../session/training-session.ts";

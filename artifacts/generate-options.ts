@@ -1,0 +1,144 @@
+import { didYouMean, type ExternalData, UserError, type Value } from "../graph-builder/index.ts";
+import type { LoraOptions } from "./adapters.ts";
+import { expectRate } from "./learning-rate.ts";
+import type { Loss } from "./losses.ts";
+import { type GivenRule, type OptimizerName, type Target, targets } from "./settings.ts";
+import type { Trainable } from "./trainable.ts";
+
+/** The settings of `generateArtifacts`. */
+export interface GenerateOptions {
+  /** Which parameters are trained; `all` by default. The others are kept in the checkpoint as they are. */
+  readonly trainable?: Trainable | undefined;
+  readonly loss: Loss;
+  /**
+   * The output of the model that the loss reads, where the model has several and the loss says none; or the
+   * name of a value inside the model.
+   */
+  readonly lossInput?: string | undefined;
+  /**
+   * An optimizer's name, or its rule; AdamW by default. Constants that are not given are PyTorch's.
+   */
+  readonly optimizer?: OptimizerName | GivenRule | undefined;
+  /** The learning rate that a session starts with; 0.001 by default. */
+  readonly learningRate?: number | undefined;
+  /**
+   * The factor of the learning rate of all parameters but those of the last layer; 1 by default. A smaller
+   * one suits a model that has learnt before.
+   */
+  readonly bodyRate?: number | undefined;
+  /** Outputs of the model, or values inside it, that both models return behind `loss`. */
+  readonly additionalOutputs?: readonly string[] | undefined;
+  /**
+   * Also returns `correct`, int64: how many labels have the highest score of their row. Only with
+   * cross-entropy.
+   */
+  readonly countCorrect?: boolean | undefined;
+  /**
+   * The outputs of the evaluation model behind `loss`; by default those that the loss reads, and the
+   * additional ones.
+   */
+  readonly evaluationOutputs?: readonly string[] | undefined;
+  /**
+   * The operators of the models: ONNX Runtime's training operators, which is the default, or ai.onnx alone.
+   */
+  readonly target?: Target | undefined;
+  /** Puts the optimizer's update into the training model; there is no optimizer model then. */
+  readonly fused?: boolean | undefined;
+  /**
+   * Also makes `epochModel`, a chunk of the steps of a fused training model in one call, and `initialState`.
+   * Needs the target standard, and fuses the training model.
+   */
+  readonly chunk?: boolean | undefined;
+  /**
+   * Another number of classes: the last layer before the loss is replaced, with new weights drawn from the
+   * seed. The model must be a file or a `Model`.
+   */
+  readonly classes?: number | undefined;
+  /** The seed of new weights and of the masks of dropouts, which the checkpoint keeps; 0 by default. */
+  readonly seed?: number | undefined;
+  /**
+   * The files beside the model that hold elements of its tensors, by their location (`externalLocations`).
+   */
+  readonly externalData?: ExternalData | undefined;
+  /**
+   * Trains low-rank adapters of weights; the weights stay as they are, and `trainable` then names what is
+   * trained beside them.
+   */
+  readonly lora?: LoraOptions | undefined;
+  /** Further properties of the checkpoint. */
+  readonly properties?: ReadonlyMap<string, bigint | string> | undefined;
+  /** Values of the network's graph, and those that the backward pass reads in their place. */
+  readonly substitutes?: ReadonlyMap<Value, Value> | undefined;
+  /** What errors call the file of the model; `the model` where left out. */
+  readonly where?: string | undefined;
+  /** The name of the model in the doc strings of the files; the graph's name by default. */
+  readonly name?: string | undefined;
+  /** The doc strings of the models, where they are not those that the name gives. */
+  readonly docStrings?:
+    | Partial<Readonly<Record<"training" | "evaluation" | "optimizer", string>>>
+    | undefined;
+}
+
+/** The names of all options. */
+const known = Object.keys({
+  trainable: true,
+  loss: true,
+  lossInput: true,
+  optimizer: true,
+  learningRate: true,
+  bodyRate: true,
+  additionalOutputs: true,
+  countCorrect: true,
+  evaluationOutputs: true,
+  target: true,
+  fused: true,
+  chunk: true,
+  classes: true,
+  seed: true,
+  externalData: true,
+  lora: true,
+  properties: true,
+  substitutes: true,
+  where: true,
+  name: true,
+  docStrings: true,
+} satisfies Record<keyof GenerateOptions, true>);
+
+/**
+ * Checks options by themselves, for programs without types. Throws UserError for a misspelt option, without a
+ * loss, and for a rate, a target, a seed or a list of outputs that is none.
+ */
+export function expectOptions(options: GenerateOptions): void {
+  const other = Object.keys(options).find((name) => !known.includes(name));
+  if (other !== undefined) {
+    throw invalid(other, `generateArtifacts has no option ${other}.${didYouMean(other, known)}`);
+  }
+  const { loss, learningRate, bodyRate, target, seed, additionalOutputs, evaluationOutputs } = options;
+  if (loss === undefined || loss === null) {
+    throw new UserError("generateArtifacts needs the option loss: what training minimises.", {
+      code: "setting-missing",
+      details: { setting: "loss" },
+    });
+  }
+  if (learningRate !== undefined) expectRate(learningRate);
+  if (bodyRate !== undefined) expectRate(bodyRate, "bodyRate");
+  if (target !== undefined && !targets.includes(target)) {
+    throw invalid("target", `target must be ${targets.join(" or ")}, not ${target}.`);
+  }
+  if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0)) {
+    throw invalid("seed", `seed must be a whole number from 0 to 2^53 - 1, not ${seed}.`);
+  }
+  for (const [name, outputs] of Object.entries({ additionalOutputs, evaluationOutputs })) {
+    if (outputs !== undefined) expectNames(name, outputs);
+  }
+}
+
+function expectNames(option: string, outputs: readonly string[]): void {
+  if (!Array.isArray(outputs)) throw invalid(option, `${option} must be a list of names, not ${outputs}.`);
+  const again = outputs.find((name, i) => outputs.indexOf(name) !== i);
+  if (again !== undefined) throw invalid(option, `${option} has ${again} twice.`);
+}
+
+function invalid(setting: string, message: string): UserError {
+  return new UserError(message, { code: "setting-invalid", details: { setting } });
+}
