@@ -1,4 +1,4 @@
-import { didYouMean, type ExternalData, UserError, type Value } from "../graph-builder/index.ts";
+import { didYouMean, type ExternalData, shown, UserError, type Value } from "../graph-builder/index.ts";
 import type { LoraOptions } from "./adapters.ts";
 import { expectRate } from "./learning-rate.ts";
 import type { Loss } from "./losses.ts";
@@ -104,37 +104,77 @@ const known = Object.keys({
   docStrings: true,
 } satisfies Record<keyof GenerateOptions, true>);
 
+/** What an option must be that has values of one kind. */
+const kinds: readonly (readonly [keyof GenerateOptions, string, (value: unknown) => boolean])[] = [
+  ["target", targets.join(" or "), (value) => targets.some((target) => target === value)],
+  ["seed", "a whole number from 0 to 2^53 - 1", (value) => Number.isSafeInteger(value) && Number(value) >= 0],
+  ["trainable", "a text, a list of texts or a function", isTrainable],
+  ["lossInput", "a text", isText],
+  ["classes", "a whole number from 1", (value) => Number.isInteger(value) && Number(value) >= 1],
+  ["externalData", "a Map of bytes by location", (value) => value instanceof Map],
+  ["fused", "true or false", isTruth],
+  ["chunk", "true or false", isTruth],
+  ["countCorrect", "true or false", isTruth],
+];
+
 /**
  * Checks options by themselves, for programs without types. Throws UserError for a misspelt option, without a
- * loss, and for a rate, a target, a seed or a list of outputs that is none.
+ * loss, and for an option that is not of its kind.
  */
 export function expectOptions(options: GenerateOptions): void {
-  const other = Object.keys(options).find((name) => !known.includes(name));
-  if (other !== undefined) {
-    throw invalid(other, `generateArtifacts has no option ${other}.${didYouMean(other, known)}`);
-  }
-  const { loss, learningRate, bodyRate, target, seed, additionalOutputs, evaluationOutputs } = options;
-  if (loss === undefined || loss === null) {
+  const given: Readonly<Record<string, unknown>> = { ...options };
+  expectNames("generateArtifacts", "option", given, known);
+  if (given.loss === undefined || given.loss === null) {
     throw new UserError("generateArtifacts needs the option loss: what training minimises.", {
       code: "setting-missing",
       details: { setting: "loss" },
     });
   }
+  const { learningRate, bodyRate, lora, additionalOutputs, evaluationOutputs } = options;
   if (learningRate !== undefined) expectRate(learningRate);
   if (bodyRate !== undefined) expectRate(bodyRate, "bodyRate");
-  if (target !== undefined && !targets.includes(target)) {
-    throw invalid("target", `target must be ${targets.join(" or ")}, not ${target}.`);
-  }
-  if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0)) {
-    throw invalid("seed", `seed must be a whole number from 0 to 2^53 - 1, not ${seed}.`);
+  for (const [name, wanted, isSo] of kinds) {
+    const value = given[name];
+    if (value !== undefined && !isSo(value)) {
+      throw invalid(name, `${name} must be ${wanted}, not ${shown(value)}.`);
+    }
   }
   for (const [name, outputs] of Object.entries({ additionalOutputs, evaluationOutputs })) {
-    if (outputs !== undefined) expectNames(name, outputs);
+    if (outputs !== undefined) expectOutputs(name, outputs);
   }
+  if (lora !== undefined) expectLora(lora);
 }
 
-function expectNames(option: string, outputs: readonly string[]): void {
-  if (!Array.isArray(outputs)) throw invalid(option, `${option} must be a list of names, not ${outputs}.`);
+function isText(value: unknown): boolean {
+  return typeof value === "string";
+}
+
+function isTruth(value: unknown): boolean {
+  return typeof value === "boolean";
+}
+
+function isTrainable(value: unknown): boolean {
+  return typeof value === "function" || isText(value) || (Array.isArray(value) && value.every(isText));
+}
+
+function expectLora(lora: unknown): void {
+  if (typeof lora !== "object" || lora === null) {
+    throw invalid("lora", `lora must be an object such as { rank: 4 }, not ${shown(lora)}.`);
+  }
+  const settings = ["rank", "alpha", "targets"] satisfies readonly (keyof LoraOptions)[];
+  expectNames("lora", "setting", lora, settings);
+}
+
+function expectNames(what: string, kind: string, given: object, names: readonly string[]): void {
+  const other = Object.keys(given).find((name) => !names.includes(name));
+  if (other === undefined) return;
+  throw invalid(other, `${what} has no ${kind} ${other}.${didYouMean(other, names)}`);
+}
+
+function expectOutputs(option: string, outputs: unknown): void {
+  if (!Array.isArray(outputs)) {
+    throw invalid(option, `${option} must be a list of names, not ${shown(outputs)}.`);
+  }
   const again = outputs.find((name, i) => outputs.indexOf(name) !== i);
   if (again !== undefined) throw invalid(option, `${option} has ${again} twice.`);
 }

@@ -1,15 +1,16 @@
 import {
   type Builder,
   dataTypeNumbers,
-  didYouMean,
   freeName,
   type Graph,
   int64s,
   type Shape,
+  shown,
   UserError,
-  type Value,
+  Value,
 } from "../graph-builder/index.ts";
-import { type LossName, lossNames } from "./loss-names.ts";
+import { expectLoss, invalidLoss } from "./loss-checks.ts";
+import type { LossName } from "./loss-names.ts";
 import { outputNamed } from "./outputs.ts";
 import { softCrossEntropy } from "./soft-cross-entropy.ts";
 
@@ -107,7 +108,6 @@ export interface LossContext {
 export function appendLoss(g: Builder, loss: Loss, context: LossContext): Value {
   if (!isList(loss)) return appendSingle(g, loss, context);
   const terms = loss.map(({ loss: single, weight = 1 }) => {
-    expectNumber("the weight of a loss", weight);
     const term = appendSingle(g, single, context);
     return weight === 1 ? term : g.Mul(term, g.float(weight));
   });
@@ -116,13 +116,14 @@ export function appendLoss(g: Builder, loss: Loss, context: LossContext): Value 
 
 /**
  * The values of a graph that a loss reads: outputs, in their order, then values inside the graph. A function
- * reads `lossInput`, or all outputs. Throws UserError for a value that the graph does not have.
+ * reads `lossInput`, or all outputs. Throws UserError for what is no loss, and for a value that the graph
+ * does not have.
  */
 export function valuesOfLoss(loss: Loss, graph: Graph, lossInput: string | undefined): Value[] {
   const { outputs } = graph;
+  expectLoss(loss);
   const names = outputs.map(({ name = "" }) => name);
   const singles = isList(loss) ? loss.map((term) => term.loss) : [loss];
-  if (singles.length === 0) throw invalidLoss("A weighted sum needs at least one loss.");
   const read = new Set(
     singles.flatMap((single) => {
       if (typeof single === "function") return lossInput === undefined ? names : [lossInput];
@@ -156,21 +157,23 @@ function isOutput(loss: SingleLoss): loss is OutputLoss {
 function withName(
   loss: Exclude<SingleLoss, LossFunction | OutputLoss>,
 ): CrossEntropy | ErrorLoss | BceWithLogits {
-  const known = typeof loss === "string" ? { type: loss } : loss;
-  if (lossNames.includes(known.type)) return known;
-  throw invalidLoss(
-    `${known.type} is not a loss: give ${lossNames.join(", ")} or the output that is one.${didYouMean(known.type, lossNames)}`,
-  );
+  return typeof loss === "string" ? { type: loss } : loss;
 }
 
 function appendSingle(g: Builder, loss: SingleLoss, context: LossContext): Value {
   const names = [...context.outputs.keys()];
-  if (typeof loss === "function")
-    return asScalar(g, loss(g, Object.fromEntries(context.outputs)), "its result");
+  if (typeof loss === "function") return resultOf(g, loss, context);
   if (isOutput(loss)) return asScalar(g, outputOf(context, loss.output), "it");
   const named = withName(loss);
   const output = outputOf(context, named.input ?? context.lossInput ?? onlyOutput(names));
   return g.scope("loss", () => appendNamed(g, named, asFloat(g, output), context));
+}
+
+function resultOf(g: Builder, loss: LossFunction, { outputs }: LossContext): Value {
+  const result: unknown = loss(g, Object.fromEntries(outputs));
+  if (result instanceof Value) return asScalar(g, result, "its result");
+  const what = result instanceof Promise ? "a promise" : shown(result);
+  throw invalidLoss(`The function of the loss returned ${what}, and must return a value of the graph.`);
 }
 
 function appendNamed(
@@ -333,10 +336,6 @@ function outputOf({ outputs }: Pick<LossContext, "outputs">, name: string): Valu
   return value;
 }
 
-function expectNumber(what: string, value: number): void {
-  if (!Number.isFinite(value)) throw invalidLoss(`${what} must be a finite number, not ${value}.`);
-}
-
 function expectNumbers(
   name: string,
   values: readonly number[],
@@ -351,10 +350,6 @@ function expectNumbers(
   const fits =
     typeof size !== "number" || values.length === size || (values.length === 1 && of !== "the classes");
   if (!fits) throw invalidLoss(`${name} has ${values.length} numbers, and there are ${size} for ${of}.`);
-}
-
-function invalidLoss(message: string): UserError {
-  return new UserError(message, { code: "setting-invalid", details: { setting: "loss" } });
 }
 
 function misfit(reason: string, { name, shape }: Value): UserError {

@@ -60,13 +60,7 @@ function expectNoClasses(classes: number | undefined): undefined {
   });
 }
 
-function singleOutput(graph: Graph, { loss, lossInput, classes }: SourceOptions): string {
-  if (!Number.isInteger(classes) || Number(classes) < 1) {
-    throw new UserError(`classes must be a whole number from 1, not ${classes}.`, {
-      code: "setting-invalid",
-      details: { setting: "classes", value: classes },
-    });
-  }
+function singleOutput(graph: Graph, { loss, lossInput }: SourceOptions): string {
   const [output, ...others] = valuesOfLoss(loss, graph, lossInput);
   if (output?.name !== undefined && others.length === 0) return output.name;
   throw new UserError("classes needs a loss that reads one output: say which with lossInput.", {

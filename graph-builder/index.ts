@@ -108,3 +108,4 @@ export { type PrintOptions, printGraph, printModel } from "./printer.ts";
 export { philox4x32, RandomStream } from "./random.ts";
 export { floats, int64s, type NumericType, Tensor } from "./tensor.ts";
 export * from "./types.ts";
+export { shown } from "./visible.ts";

@@ -1,4 +1,5 @@
 import { UserError } from "../errors.ts";
+import { shown } from "../visible.ts";
 import type { UpdateRule } from "./rules.ts";
 
 /** The constants of a rule that must be below 1: they divide by 1 minus their powers. */
@@ -14,7 +15,7 @@ export function expectConstants(rule: UpdateRule): void {
     if (value === undefined || ["correctBias", "groups", "maxNorm", "clipValue"].includes(name)) continue;
     const range = rangeOf(name, value);
     if (range === undefined) continue;
-    throw new UserError(`${name} of ${kind} is ${value}, and must be ${range}.`, {
+    throw new UserError(`${name} of ${kind} is ${shown(value)}, and must be ${range}.`, {
       code: "setting-invalid",
       details: { setting: name, value },
     });

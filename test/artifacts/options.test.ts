@@ -15,9 +15,16 @@ describe("an option that is no such thing is refused in one sentence", () => {
     ["generateArtifacts has no option trainible. Did you mean trainable?", { trainible: "head" }],
     ["The learning rate is NaN, and must be a number from 0.", { learningRate: Number.NaN }],
     ["bodyRate is -1, and must be a number from 0.", { bodyRate: -1 }],
-    ["target must be ort-training or standard, not ort.", { target: "ort" }],
+    ['target must be ort-training or standard, not "ort".', { target: "ort" }],
     ["seed must be a whole number from 0 to 2^53 - 1, not 1.5.", { seed: 1.5 }],
-    ["additionalOutputs must be a list of names, not output.", { additionalOutputs: "output" }],
+    ['seed must be a whole number from 0 to 2^53 - 1, not "1".', { seed: "1" }],
+    ["fused must be true or false, not 1.", { fused: 1 }],
+    ["classes must be a whole number from 1, not 2.5.", { classes: 2.5 }],
+    ["trainable must be a text, a list of texts or a function, not 5.", { trainable: 5 }],
+    ["lora must be an object such as { rank: 4 }, not 4.", { lora: 4 }],
+    ["lora has no setting target. Did you mean targets?", { lora: { rank: 4, target: "fc" } }],
+    ["externalData must be a Map of bytes by location, not an object.", { externalData: {} }],
+    ['additionalOutputs must be a list of names, not "output".', { additionalOutputs: "output" }],
     ["additionalOutputs has output twice.", { additionalOutputs: ["output", "output"] }],
     [
       "adam is not an optimizer: give sgd-nesterov, sgd, sgd-momentum, adamw, muon. Did you mean adamw?",
@@ -45,6 +52,47 @@ describe("an option that is no such thing is refused in one sentence", () => {
   ])("%s", (sentence, options) => {
     expect(generate(options)).toThrow(expect.objectContaining({ name: "UserError", message: sentence }));
   });
+});
+
+describe("a loss that is none is refused in one sentence", () => {
+  test.each<readonly [sentence: string, loss: unknown]>([
+    ["5 is not a loss: give cross-entropy, mse, l1, bce-with-logits, an object or a function.", 5],
+    ["A loss with settings needs its type: cross-entropy, mse, l1, bce-with-logits.", { input: "output" }],
+    ["mes is not a loss: give cross-entropy, mse, l1, bce-with-logits or the output that is one.", "mes"],
+    ["A weighted sum needs at least one loss.", []],
+    ['A term of a weighted sum is { loss, weight }, not "mse".', ["mse"]],
+    ['the weight of a loss must be a finite number, not "1".', [{ loss: "mse", weight: "1" }]],
+    ["A term of a weighted sum has no setting wieght. Did you mean weight?", [{ loss: "mse", wieght: 2 }]],
+    [
+      'reduction must be mean or sum, not "none": a loss is one number.',
+      [{ loss: { type: "mse", reduction: "none" } }],
+    ],
+    [
+      "mse has no setting labelSmoothing. It has type, input, target, reduction.",
+      { type: "mse", labelSmoothing: 0.1 },
+    ],
+    [
+      "cross-entropy has no setting classWeight. Did you mean classWeights?",
+      { type: "cross-entropy", classWeight: [1, 2] },
+    ],
+    ["The function of the loss returned undefined, and must return a value of the graph.", () => undefined],
+    ["The function of the loss returned a promise, and must return a value of the graph.", async () => 0],
+  ])("%s", (sentence, loss) => {
+    expect(generate({ loss })).toThrow(
+      expect.objectContaining({ name: "UserError", message: expect.stringContaining(sentence) }),
+    );
+  });
+});
+
+test.each<readonly [what: string, given: unknown]>([
+  ['"m.onnx"', "m.onnx"],
+  ["undefined", undefined],
+  ["an object", model.buffer],
+])("what is no model is refused in one sentence: %s", (what, given) => {
+  const sentence = `generateArtifacts takes the bytes of an ONNX file (Uint8Array), a Model or a Graph, not ${what}.`;
+  expect(() => Reflect.apply(generateArtifacts, undefined, [given, { loss: "mse" }])).toThrow(
+    expect.objectContaining({ name: "UserError", message: sentence }),
+  );
 });
 
 test("constants of an optimizer that are not given are PyTorch's", () => {
