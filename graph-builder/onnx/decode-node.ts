@@ -1,9 +1,9 @@
 import { type Builder, createBuilder } from "../builder.ts";
 import { Graph, Subgraph, type Value } from "../ir.ts";
-import { unsupported } from "../operators/inference.ts";
+import { normalAxis, unsupported } from "../operators/inference.ts";
 import { UnsupportedError } from "../operators/schema.ts";
 import { splitPhase } from "../phases.ts";
-import type { ValueType } from "../types.ts";
+import { tensorType, unknownType, type ValueType } from "../types.ts";
 import { decodeAttribute } from "./attributes.ts";
 import {
   type Caller,
@@ -169,7 +169,11 @@ function decodeScan(
   const captured = capturedNames(given).map(
     (read) => [read, valueNamed(read, values, { opType: "Scan", name }, file)] as const,
   );
-  const body = decodeBody(proto, captured, file);
+  const body = decodeBody(
+    proto,
+    { captured, read: elementTypes(inputs, Object.fromEntries(attributes)) },
+    file,
+  );
   const read = captured.filter(([, value]) => value && !isProgramNumber(value)).map(([, value]) => value);
   return file.g.nodeFrom(
     "Scan",
@@ -179,15 +183,40 @@ function decodeScan(
   ).outputs;
 }
 
-/** The body of a Scan; the values that it reads from around it are its last inputs. */
+/** The types of the states and elements that the body of a Scan reads. */
+function elementTypes(
+  inputs: readonly (Value | null)[],
+  { num_scan_inputs, scan_input_axes: axes }: Readonly<Record<string, unknown>>,
+): ValueType[] {
+  const states = inputs.length - Number(num_scan_inputs);
+  return inputs.map((input, i) => {
+    if (input?.type.kind !== "tensor") return unknownType;
+    if (i < states) return input.type;
+    const { elemType, shape } = input;
+    const axis = Array.isArray(axes) ? Number(axes[i - states]) : 0;
+    return tensorType(elemType, shape.toSpliced(normalAxis(axis, shape.length), 1));
+  });
+}
+
+/** What the body of a Scan reads. */
+interface BodyReads {
+  /** The types of its states and elements, for those that it does not declare. */
+  readonly read: readonly ValueType[];
+  /** The values that it reads from around it, which are its last inputs. */
+  readonly captured: readonly (readonly [string, Value | null])[];
+}
+
 function decodeBody(
   { name = "", input = [], output = [], node = [], initializer = [], ...rest }: Message<"GraphProto">,
-  captured: readonly (readonly [string, Value | null])[],
+  { captured, read: types }: BodyReads,
   file: FileContext,
 ): Graph {
   const g = createBuilder(new Graph(name));
   const own: Values = new Map();
-  for (const { name: given = "", type } of input) own.set(given, g.inputOf(given, decodeType(type, given)));
+  for (const [i, { name: given = "", type }] of input.entries()) {
+    const declared = decodeType(type, given);
+    own.set(given, g.inputOf(given, declared.kind === "other" ? (types[i] ?? declared) : declared));
+  }
   for (const [read, value] of captured) {
     if (value?.constant && isProgramNumber(value)) own.set(read, g.constant(value.constant, read));
     else if (value) own.set(read, g.inputOf(read, value.type));
@@ -196,11 +225,10 @@ function decodeBody(
     const { name: constant = "" } = tensor;
     own.set(constant, g.constant(decodeTensor(tensor, constant), constant));
   }
-  const types = declaredTypes({ ...rest, output });
   const inner: FileContext = {
     ...file,
     g,
-    types,
+    types: declaredTypes({ ...rest, output }),
     caller: { ...file.caller, path: "" },
     made: new Set(node.flatMap((each) => each.output ?? [])),
     uncovered: "refuse",

@@ -93,6 +93,12 @@ export function dataTypeOf(number: number): DataType {
   return unsupported(`data type number ${number} is not supported`);
 }
 
+/** The bits of an element, of which most types' names tell. */
+function bitsOf(elemType: DataType): number {
+  const named: Partial<Record<DataType, number>> = { float: 32, double: 64, bool: 8 };
+  return named[elemType] ?? Number(/\d+/.exec(elemType)?.[0]);
+}
+
 export const elementwise = {
   Abs: unary,
   Neg: operator({
@@ -165,6 +171,18 @@ export const elementwise = {
     },
     infer: ([input], { to }) => [tensorType(dataTypeOf(to), input.shape)],
     contents: ([input]) => contentsOf(input),
+  }),
+  BitCast: operator({
+    since: 26,
+    inputs: ["input"],
+    outputs: ["output"],
+    attributes: { to: required("int") },
+    infer: ([input], { to }) => {
+      const elemType = dataTypeOf(to);
+      if (bitsOf(elemType) !== bitsOf(input.elemType))
+        refuse(`the bits of ${input.elemType} are not as many as those of ${elemType}`);
+      return [tensorType(elemType, input.shape)];
+    },
   }),
   Add: arithmetic(sumOf),
   Sub: arithmetic(differenceOf),

@@ -1,5 +1,5 @@
 import { at as elementAt } from "../at.ts";
-import { type Dim, sameDim } from "../dims.ts";
+import { type Dim, productOf, sameDim } from "../dims.ts";
 import { type Shape, tensorType } from "../types.ts";
 import { complete } from "./contents.ts";
 import {
@@ -124,6 +124,29 @@ export const indexing = {
     inputs: ["X"],
     outputs: ["Y"],
     infer: ([X]) => [tensorType("int64", [X.shape.length, runTimeDim])],
+  }),
+  Unique: operator({
+    inputs: ["X"],
+    outputs: ["Y", "indices?", "inverse_indices?", "counts?"],
+    attributes: { axis: optional("int"), sorted: attribute("int", 1) },
+    infer: ([X], { axis }) => {
+      const along = axis === undefined ? undefined : normalAxis(axis, X.shape.length);
+      const shape = X.shape.map((dim, i) => (i === along ? runTimeDim : dim));
+      const each = tensorType("int64", [runTimeDim]);
+      const inverse = along === undefined ? productOf(X.shape) : dimAt(X.shape, along);
+      const kept = tensorType(X.elemType, along === undefined ? [runTimeDim] : shape);
+      return [kept, each, tensorType("int64", [inverse]), each];
+    },
+  }),
+  NonMaxSuppression: operator({
+    inputs: ["boxes", "scores", "max_output_boxes_per_class?", "iou_threshold?", "score_threshold?"],
+    outputs: ["selected_indices"],
+    attributes: { center_point_box: attribute("int", 0) },
+    infer: ([boxes, scores]) => {
+      if (boxes.shape.length !== 3 || scores.shape.length !== 3)
+        refuse("boxes and scores must be [batches, ...] of three axes");
+      return [tensorType("int64", [runTimeDim, 3])];
+    },
   }),
   Compress: operator({
     inputs: ["input", "condition"],

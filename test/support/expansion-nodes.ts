@@ -128,6 +128,22 @@ const grids: readonly LayerNode[] = [
     ],
     { strides: ["ints", [2, 3]], pads: ["ints", [1, 2, 0, 0]], dilations: ["ints", [1, 1]] },
   ),
+  layer(
+    "Col2Im",
+    18,
+    "shapes that only a run tells",
+    [
+      ["input", normal(["batch", 12, 9])],
+      ["image_shape", integers([6, 7])],
+      ["block_shape", integers([2, 3])],
+    ],
+    { strides: ["ints", [2, 3]], pads: ["ints", [1, 2, 0, 0]], dilations: ["ints", [1, 1]] },
+  ),
+  layer("Col2Im", 18, "three axes, a block that only a run tells", [
+    ["input", normal(["batch", 16, 12])],
+    ["image_shape", int64s([4, 3, 3])],
+    ["block_shape", integers([2, 2, 2])],
+  ]),
   ...([undefined, [-1, 1]] as const).map((axes) =>
     layer(
       "CenterCropPad",

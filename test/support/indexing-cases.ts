@@ -3,6 +3,13 @@ import { distinct, integers, normal, positive } from "./random-tensor.ts";
 
 /** Cases of operators that take and put elements at places that are inputs. */
 export const indexingCases: readonly OperatorCase[] = [
+  of("Unique", "sorted elements", { X: distinct([3, 4]) }, (g, { X }) => g.Unique(X)[0]),
+  of(
+    "Unique",
+    "columns in their order",
+    { X: distinct([2, 4, 3]) },
+    (g, { X }) => g.Unique(X, { axis: 1, sorted: 0 })[0],
+  ),
   of("Gather", "one index", { X: normal([3, 4, 2]) }, (g, { X }) => g.Gather(X, g.int64(-3), { axis: 1 })),
   of("Gather", "repeated indices", { X: normal([4, 2]) }, (g, { X }) =>
     g.Gather(X, g.int64([3, 1, 3, 3, -1])),

@@ -1,7 +1,7 @@
-import { floats } from "../../graph-builder/index.ts";
+import { floats, type GivenShape, int64s } from "../../graph-builder/index.ts";
 import type { Case } from "./check-gradient.ts";
 import type { ForeignNode } from "./foreign-node.ts";
-import { apart, distinct, integers, normal } from "./random-tensor.ts";
+import { apart, dimsOf, distinct, type Input, integers, normal } from "./random-tensor.ts";
 
 /** A layer of another program's file. */
 export interface LayerNode {
@@ -27,6 +27,12 @@ export function layer(
 ): LayerNode {
   const { outputs = ["Y"], ...more } = test;
   return { title, node: { opType, opset, inputs, attributes, outputs }, test: more };
+}
+
+/** Normal numbers of which one is 0. */
+function withZero(shape: GivenShape): Input {
+  const numbers = normal(shape).tensor.numbers();
+  return { shape, tensor: floats(numbers.with(2, 0), dimsOf(shape)) };
 }
 
 const windows: readonly LayerNode[] = [
@@ -202,6 +208,51 @@ const activations: readonly LayerNode[] = [
     }),
   ),
   layer("Swish", 24, "alpha 2", [["X", normal(["batch", 3])]], { alpha: ["float", 2] }, { kernel: false }),
+  layer(
+    "SwiGLU",
+    28,
+    "alpha 2",
+    [
+      ["A", normal(["batch", 3])],
+      ["B", normal(["batch", 3])],
+    ],
+    { alpha: ["float", 2] },
+    { kernel: false },
+  ),
+  ...[0, 1].flatMap((exclusive) =>
+    [0, 1].map((reverse) =>
+      layer(
+        "CumProd",
+        26,
+        `exclusive ${exclusive}, reverse ${reverse}`,
+        [
+          ["X", withZero(["batch", 4, 2])],
+          ["axis", int64s(1)],
+        ],
+        { exclusive: ["int", exclusive], reverse: ["int", reverse] },
+        { kernel: false },
+      ),
+    ),
+  ),
+  layer(
+    "CumProd",
+    26,
+    "an axis that only a run tells",
+    [
+      ["X", normal(["batch", 4])],
+      ["axis", integers([-1], [])],
+    ],
+    {},
+    { kernel: false },
+  ),
+  layer(
+    "SpaceToDepth",
+    28,
+    "CRD",
+    [["X", normal(["batch", 2, 4, 6])]],
+    { blocksize: ["int", 2], mode: ["string", "CRD"] },
+    { kernel: false },
+  ),
   layer("CastLike", 15, "to the same type", [
     ["X", normal(["batch", 3])],
     ["like", floats([1])],

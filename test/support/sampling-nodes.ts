@@ -60,6 +60,17 @@ export const samplingNodes: readonly LayerNode[] = [
     ];
   }),
   layer(
+    "Upsample",
+    9,
+    "scales that only a run tells",
+    [
+      ["X", picture],
+      ["scales", { shape: [4], tensor: floats([1, 1, 1.5, 2]) }],
+    ],
+    {},
+    { targets: ["X"] },
+  ),
+  layer(
     "Resize",
     18,
     "cubic with antialias",

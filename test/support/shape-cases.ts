@@ -63,6 +63,14 @@ const more: readonly ShapeCase[] = [
     g.EyeLike(X, { k: 1, dtype: 7 }),
     g.Det(X),
   ]),
+  of("BitCast", matrix, (g, { X }) => g.BitCast(g.BitCast(X, { to: 6 }), { to: 12 })),
+  of("Unique", { X: integers([2, 1, 1, 3, 4, 3], ["batch", 2]) }, (g, { X }) => [
+    ...g.Unique(X),
+    ...g.Unique(X, { axis: -1, sorted: 0 }),
+  ]),
+  of("NonMaxSuppression", { boxes: normal([2, 6, 4]), scores: normal([2, 3, 6]) }, (g, { boxes, scores }) =>
+    g.NonMaxSuppression(boxes, scores, g.int64([2]), g.float([0.5]), null),
+  ),
   of("NonZero", matrix, (g, { X }) => g.NonZero(g.Round(X))),
   of("Shape", image, (g, { X }) => [g.Shape(X), g.Shape(X, { start: 1, end: -1 })]),
   of("Size", image, (g, { X }) => g.Size(X)),

@@ -1,4 +1,4 @@
-import { int64s } from "../../graph-builder/index.ts";
+import { floats, int64s } from "../../graph-builder/index.ts";
 import { type LayerNode, layer } from "./layer-nodes.ts";
 import { integers, normal } from "./random-tensor.ts";
 
@@ -66,6 +66,22 @@ export const signalNodes: readonly LayerNode[] = [
     {
       onesided: ["int", 0],
     },
+  ),
+  ...[8, 4].map((bins) =>
+    layer(
+      "MelWeightMatrix",
+      17,
+      `${bins} bins`,
+      [
+        ["bins", integers([bins], [])],
+        ["length", integers([64], [])],
+        ["rate", integers([8192], [])],
+        ["lower", floats([30], [])],
+        ["upper", floats([4000], [])],
+      ],
+      {},
+      { gradient: false },
+    ),
   ),
   ...["HannWindow", "HammingWindow", "BlackmanWindow"].flatMap((opType) =>
     [0, 1].map((periodic) =>

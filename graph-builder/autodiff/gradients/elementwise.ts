@@ -56,6 +56,7 @@ export const elementwise: Gradients<typeof operators> = {
     ];
   },
   Cast: (g, { I, dY }) => [g.Cast(dY, { to: dataTypeNumbers[I(0).elemType] })],
+  BitCast: { none: "the bits of a number have no gradient" },
   Add: (_, { dY }) => [dY, dY],
   Sub: (g, { dY }) => [dY, () => g.Neg(dY)],
   // dA = dY * B, dB = dY * A

@@ -49,6 +49,13 @@ export const indexing: Gradients<typeof operators> = {
     },
   ],
   NonZero: "zero",
+  // an element that is there several times has the gradient at its first place
+  Unique: (g, { I, O, dY, attributes: { axis } }) => {
+    if (axis !== undefined) return [g.GatherGrad(g.Shape(I(0)), O(1), dY, { axis })];
+    const flat = g.GatherGrad(g.Reshape(g.Size(I(0)), g.int64([1])), O(1), dY, { axis: 0 });
+    return [g.Reshape(flat, g.Shape(I(0)))];
+  },
+  NonMaxSuppression: "zero",
   Compress: (g, { I, dY, attributes }) => [
     movedBack(g, I(0), dY, (places) => g.Compress(places, I(1), attributes)),
     null,

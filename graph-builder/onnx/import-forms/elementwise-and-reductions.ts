@@ -4,7 +4,9 @@ import type { Value } from "../../ir.ts";
 import { dataTypeNumbers } from "../../operators/elementwise.ts";
 import { knownNumbers, normalAxis, refuse } from "../../operators/inference.ts";
 import type { AttributeReduction } from "../../operators/reductions.ts";
-import { attributeAsInput, type ImportForm } from "./form.ts";
+import { appendScan } from "../../scan.ts";
+import { foldAround } from "./axis-folding.ts";
+import { attributeAsInput, type ForeignNode, type ImportForm } from "./form.ts";
 
 /**
  * From opset 18 on, the axes of a reduction are an input; ours are an attribute. `unreduced` is the result
@@ -35,6 +37,19 @@ const gelu: ImportForm["read"] = (g, { inputs: [X], attributes: { approximate = 
   return [approximate === "none" ? g.Gelu(X) : g.FastGelu(X)];
 };
 
+/** X sigmoid(alpha X). */
+function swished(g: Builder, X: Value, { alpha = 1 }: ForeignNode["attributes"]): Value {
+  const scaled = alpha === 1 ? X : g.Mul(X, floatLike(g, X, Number(alpha)));
+  return g.Mul(X, g.Sigmoid(scaled));
+}
+
+const swish: ImportForm["read"] = (g, { inputs: [X], attributes }) =>
+  X ? [swished(g, X, attributes)] : refuse("input X is missing");
+
+/** Swish(A) B. */
+const swiGlu: ImportForm["read"] = (g, { inputs: [A, B], attributes }) =>
+  A && B ? [g.Mul(swished(g, A, attributes), B)] : refuse("input A or B is missing");
+
 /** Before opset 11, the bounds are attributes. */
 const clip: ImportForm["read"] = (g, { inputs: [input = null], attributes: { min, max, ...rest } }) => {
   if (!input) return refuse("input input is missing");
@@ -60,17 +75,34 @@ function overFlattened(opType: "Softmax" | "LogSoftmax" | "Hardmax"): ImportForm
   return { domain: "", opType, until: 13, read };
 }
 
+/** The products of the elements up to each along an axis, by a Scan: as many operations as elements. */
+const cumulativeProduct: ImportForm["read"] = (g, { inputs: [x, axis], attributes }) => {
+  if (!x || !axis) return refuse("it needs x and an axis");
+  const { exclusive = 0, reverse = 0 } = attributes;
+  const { value, unfold } = foldAround(g, x, axis);
+  const rest = g.Concat(g.Shape(value, { end: 1 }), g.Shape(value, { start: 2 }), { axis: 0 });
+  const { made } = appendScan(g, {
+    states: [g.Expand(floatLike(g, x, 1), rest)],
+    sequences: [g.Transpose(value, { perm: [1, 0, 2] })],
+    captured: [],
+    inputDirections: Number(reverse),
+    outputDirections: Number(reverse),
+    step: (b, { states: [before], elements: [element] }) => {
+      const after = b.Mul(before, element);
+      return { states: [after], made: [b.Identity(exclusive ? before : after)] };
+    },
+  });
+  return [unfold(g.Transpose(made[0], { perm: [1, 0, 2] }))];
+};
+
 /** Operators that work element by element, and reductions. */
 export const elementwiseAndReductions: readonly ImportForm[] = [
   { domain: "", opType: "Gelu", read: gelu },
   { domain: "", opType: "Clip", until: 11, read: clip },
   { domain: "", opType: "CastLike", read: castLikeForm },
-  {
-    domain: "",
-    opType: "Swish",
-    read: (g, { inputs: [X], attributes: { alpha = 1 } }) =>
-      X ? [g.QuickGelu(X, { alpha: Number(alpha) })] : refuse("input X is missing"),
-  },
+  { domain: "", opType: "Swish", read: swish },
+  { domain: "", opType: "SwiGLU", read: swiGlu },
+  { domain: "", opType: "CumProd", read: cumulativeProduct },
   overFlattened("Softmax"),
   overFlattened("LogSoftmax"),
   overFlattened("Hardmax"),

@@ -4,6 +4,7 @@ import { isOpType, operatorOf } from "../../operators/index.ts";
 import { unsupported } from "../../operators/inference.ts";
 import { ShapeError, UnsupportedError } from "../../operators/schema.ts";
 import { formTable } from "../forms.ts";
+import { columns } from "./columns.ts";
 import { deformable } from "./deform-conv.ts";
 import { elementwiseAndReductions } from "./elementwise-and-reductions.ts";
 import type { ForeignNode, ImportForm, NodeForm } from "./form.ts";
@@ -26,6 +27,7 @@ export const importForms: readonly ImportForm[] = [
   ...neural,
   ...normalization,
   ...places,
+  ...columns,
   ...sampling,
   ...signal,
   ...windows,

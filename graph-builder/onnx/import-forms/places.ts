@@ -2,9 +2,7 @@ import { at } from "../../at.ts";
 import type { Builder } from "../../builder.ts";
 import { castLike, floatLike } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
-import { constantNumbers, normalAxis, refuse, staticDim } from "../../operators/inference.ts";
-import { tensorOf } from "../../tensor.ts";
-import { elementCount } from "../../types.ts";
+import { normalAxis, refuse, staticDim } from "../../operators/inference.ts";
 import { type ImportForm, numberList } from "./form.ts";
 
 /** The int64 scalar at a place of a list. */
@@ -42,42 +40,6 @@ const affineGrid: ImportForm["read"] = (g, { inputs: [theta, size], attributes: 
   return [g.Reshape(moved, shape)];
 };
 
-/**
- * Adds columns [N, channels * block, places] into pictures: the ConvTranspose whose filter for each element
- * of a block is 1 at that element.
- */
-const columnsToImage: ImportForm["read"] = (g, { inputs: [input, image, block], attributes }) => {
-  if (!input || !image || !block) return refuse("it needs columns, image_shape and block_shape");
-  const [sizes, kernel] = [constantNumbers(image, "image_shape"), constantNumbers(block, "block_shape")];
-  const list = (name: string, fallback: readonly number[]) => numberList(name, attributes[name] ?? fallback);
-  const ones = kernel.map(() => 1);
-  const [strides, dilations] = [list("strides", ones), list("dilations", ones)];
-  const pads = list(
-    "pads",
-    [...kernel, ...kernel].map(() => 0),
-  );
-  const room = kernel.map((size, i) => {
-    const padding = at(pads, i) + at(pads, i + kernel.length);
-    return at(sizes, i) + padding - at(dilations, i) * (size - 1) - 1;
-  });
-  const places = room.map((size, i) => Math.floor(size / at(strides, i)) + 1);
-  const elements = elementCount(kernel);
-  const channels = staticDim(input.shape, 1) / elements;
-  if (!Number.isInteger(channels)) refuse(`${input.shape[1]} rows are not in blocks of ${elements}`);
-  const identity = Array.from({ length: elements ** 2 }, (_, i) => (i % (elements + 1) === 0 ? 1 : 0));
-  const filters = Array.from({ length: channels }, () => identity).flat();
-  const W = g.constant(tensorOf(input.elemType, filters, [channels * elements, 1, ...kernel]));
-  const columns = g.Reshape(input, g.int64([0, channels * elements, ...places]));
-  return [
-    g.ConvTranspose(columns, W, {
-      kernel_shape: kernel,
-      group: channels,
-      ...{ strides, dilations, pads },
-      output_padding: room.map((size, i) => size % at(strides, i)),
-    }),
-  ];
-};
-
 /** Crops and pads both ends alike to a shape; of an odd number, the end has one more. */
 const centerCropPad: ImportForm["read"] = (g, { inputs: [data, shape], attributes: { axes } }) => {
   if (!data || !shape) return refuse("it needs data and a shape");
@@ -101,6 +63,5 @@ const centerCropPad: ImportForm["read"] = (g, { inputs: [data, shape], attribute
 /** Operators that compute places, and move elements to them. */
 export const places: readonly ImportForm[] = [
   { domain: "", opType: "AffineGrid", read: affineGrid },
-  { domain: "", opType: "Col2Im", read: columnsToImage },
   { domain: "", opType: "CenterCropPad", read: centerCropPad },
 ];

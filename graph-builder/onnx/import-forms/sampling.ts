@@ -1,5 +1,5 @@
 import type { Value } from "../../ir.ts";
-import { constantNumbers, refuse, unsupported } from "../../operators/inference.ts";
+import { constantNumbers, knownNumbers, refuse, unsupported } from "../../operators/inference.ts";
 import type { ImportForm, NodeForm } from "./form.ts";
 
 /** Before opset 13, an input that says nothing is an empty tensor. */
@@ -11,6 +11,15 @@ const resize: ImportForm["read"] = (_, { inputs: [X = null, roi, scales, sizes],
   inputs: [X, unlessEmpty(roi), unlessEmpty(scales), unlessEmpty(sizes)],
   attributes,
 });
+
+/** The scales of Upsample that only a run tells are not below 1, as ONNX demands. */
+const upsample: ImportForm["read"] = (g, node) => {
+  const [X = null, scales] = node.inputs;
+  if (!scales || knownNumbers(scales)) return resizeBefore11(g, node);
+  const { mode = "nearest" } = node.attributes;
+  const form = { mode, coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" };
+  return g.nodeFrom("Resize", [X, null, scales], form, node.name).outputs;
+};
 
 /**
  * Upsample, and Resize before opset 11, divide a place by the scale. The nearest element is the one before
@@ -45,7 +54,7 @@ const roiAlignBefore16: ImportForm["read"] = (_, { inputs, attributes }) => ({
 
 /** Operators that read pictures between their pixels. */
 export const sampling: readonly ImportForm[] = [
-  { domain: "", opType: "Upsample", read: resizeBefore11 },
+  { domain: "", opType: "Upsample", read: upsample },
   { domain: "", opType: "Resize", until: 11, read: resizeBefore11 },
   { domain: "", opType: "Resize", since: 11, until: 13, read: resize },
   { domain: "", opType: "GridSample", until: 20, read: (_, node) => gridSampleBefore20(node) },

@@ -157,10 +157,59 @@ function cosineWindow(opType: string, coefficients: readonly number[]): ImportFo
   return { domain: "", opType, read };
 }
 
+/** 2595 log10(1 + f / 700), the mel of a frequency in hertz. */
+function mel(g: Builder, hertz: Value): Value {
+  const wide = g.Cast(hertz, { to: dataTypeNumbers.double });
+  const number = (value: number) => g.constant(tensorOf("double", value));
+  return g.Mul(g.Log(g.Add(g.Div(wide, number(700)), number(1))), number(2595 / Math.log(10)));
+}
+
+/** The frequency in hertz of a mel. */
+function hertz(g: Builder, mels: Value): Value {
+  const number = (value: number) => g.constant(tensorOf("double", value));
+  const power = g.Exp(g.Mul(mels, number(Math.log(10) / 2595)));
+  return g.Mul(g.Sub(power, number(1)), number(700));
+}
+
+/**
+ * The weights [dft_length / 2 + 1, num_mel_bins] of triangles: each rises from the bin before to 1 at its
+ * own, and falls to the bin behind. The bins lie evenly on the mel scale, in double.
+ */
+const melWeightMatrix: ImportForm["read"] = (g, { inputs, attributes }) => {
+  const [count, length, rate, lower, upper] = inputs.map((input) => input && g.Reshape(input, g.int64([])));
+  if (!count || !length || !rate || !lower || !upper) return refuse("it needs five inputs");
+  const whole = (value: Value) => g.Cast(value, { to: dataTypeNumbers.int64 });
+  const wide = (value: Value) => g.Cast(value, { to: dataTypeNumbers.double });
+  const edges = g.Add(whole(count), g.int64(2));
+  const [low, high] = [mel(g, lower), mel(g, upper)];
+  const step = g.Div(g.Sub(high, low), wide(edges));
+  const mels = g.Add(g.Mul(wide(g.Range(g.int64(0), edges, g.int64(1))), step), low);
+  const scaled = g.Mul(hertz(g, mels), wide(g.Add(whole(length), g.int64(1))));
+  const bins = g.Floor(g.Div(scaled, wide(rate)));
+  const edge = (first: number) =>
+    g.Slice(bins, g.int64([first]), g.Reshape(g.Add(whole(count), g.int64(first)), g.int64([1])));
+  const [before, own, behind] = [edge(0), edge(1), edge(2)];
+  const rows = g.Add(g.Div(whole(length), g.int64(2)), g.int64(1));
+  const row = g.Unsqueeze(wide(g.Range(g.int64(0), rows, g.int64(1))), g.int64([1]));
+  const one = g.constant(tensorOf("double", 1));
+  const zero = g.constant(tensorOf("double", 0));
+  // a triangle without a width is 1 at its bin alone, and the divisor says nothing
+  const [rise, fall] = [g.Max(g.Sub(own, before), one), g.Max(g.Sub(behind, own), one)];
+  const isFlat = g.Equal(own, before);
+  const rising = g.Where(isFlat, one, g.Div(g.Sub(row, before), rise));
+  const isRising = g.And(g.GreaterOrEqual(row, before), g.LessOrEqual(row, own));
+  const isFalling = g.And(g.GreaterOrEqual(row, own), g.Less(row, behind));
+  const falling = g.Div(g.Sub(behind, row), fall);
+  const weights = g.Where(isFalling, falling, g.Where(isRising, rising, zero));
+  const { output_datatype: to = dataTypeNumbers.float } = attributes;
+  return [g.Cast(weights, { to: Number(to) })];
+};
+
 /** Operators of signals in time. */
 export const signal: readonly ImportForm[] = [
   { domain: "", opType: "DFT", read: dft },
   { domain: "", opType: "STFT", read: stft },
+  { domain: "", opType: "MelWeightMatrix", read: melWeightMatrix },
   cosineWindow("HannWindow", [0.5, 0.5]),
   cosineWindow("HammingWindow", [25 / 46, 21 / 46]),
   cosineWindow("BlackmanWindow", [0.42, 0.5, 0.08]),

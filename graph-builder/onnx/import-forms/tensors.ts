@@ -152,6 +152,20 @@ const reshape: ImportForm["read"] = (_, { inputs, attributes }) => {
   return { inputs, attributes: isNeeded ? attributes : rest };
 };
 
+/** From opset 28 on, the channels may be outermost: mode CRD. */
+const spaceToDepth: ImportForm["read"] = (g, { inputs: [input = null], attributes }) => {
+  const { mode = "DCR", ...rest } = attributes;
+  if (mode === "DCR") return { inputs: [input], attributes: rest };
+  if (mode !== "CRD") return refuse(`mode ${mode} is not known`);
+  const depths = g.nodeFrom("SpaceToDepth", [input], rest).output(0);
+  const blocks = Number(rest["blocksize"]) ** 2;
+  const apart = g.Reshape(
+    depths,
+    g.Concat(g.int64([0, blocks, -1]), g.Shape(depths, { start: 2 }), { axis: 0 }),
+  );
+  return [g.Reshape(g.Transpose(apart, { perm: [0, 2, 1, 3, 4] }), g.Shape(depths))];
+};
+
 /** Constants, and operators that move elements. */
 export const tensors: readonly ImportForm[] = [
   { domain: "", opType: "Constant", read: constant },
@@ -170,4 +184,5 @@ export const tensors: readonly ImportForm[] = [
   { domain: "", opType: "Slice", until: 10, read: sliceBefore10 },
   { domain: "", opType: "TopK", until: 10, read: topKBefore10 },
   { domain: "", opType: "Scatter", read: scatter },
+  { domain: "", opType: "SpaceToDepth", since: 28, read: spaceToDepth },
 ];
