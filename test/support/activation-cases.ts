@@ -41,6 +41,11 @@ export const activationCases: readonly OperatorCase[] = [
   ),
   of("Softmax", "last axis", { X: normal(["batch", 4]) }, (g, { X }) => g.Softmax(X)),
   of("Softmax", "axis 1 of three", { X: normal(["batch", 4, 2]) }, (g, { X }) => g.Softmax(X, { axis: 1 })),
+  of("Softmax", "a row in which everything is masked", { X: normal([3, 4]) }, (g, { X }) => {
+    const no = Number.NEGATIVE_INFINITY;
+    const Y = g.Softmax(g.Add(X, g.float([no, no, no, no, 0, no, 0, 0, 0, 0, 0, 0], [3, 4])));
+    return g.Where(g.IsNaN(Y), g.float(0), Y);
+  }),
   of("LogSoftmax", "last axis", { X: normal(["batch", 4]) }, (g, { X }) => g.LogSoftmax(X)),
   of("LogSoftmax", "axis -2", { X: normal(["batch", 4, 2]) }, (g, { X }) => g.LogSoftmax(X, { axis: -2 })),
 ];

@@ -1,6 +1,24 @@
+import type { Builder } from "../../builder.ts";
 import { floatLike } from "../../composites.ts";
+import { isOp, type Value } from "../../ir.ts";
 import type { activations as operators } from "../../operators/activations.ts";
 import type { Gradients } from "./rule.ts";
+
+/**
+ * The result of a Softmax with 0 for NaN where a Where may take another value in the place of rows that are
+ * NaN, as exporters write it for rows in which everything is masked: no gradient comes to those rows, and 0
+ * times NaN must not become one.
+ */
+function withoutNaN(g: Builder, Y: Value): Value {
+  return isChosen(Y) ? g.Where(g.IsNaN(Y), floatLike(g, Y, 0), Y) : Y;
+}
+
+/** Whether a Where reads a value as one of its branches, itself or through Cast. */
+function isChosen({ uses }: Value): boolean {
+  return uses.some(({ node, index }) =>
+    isOp(node, "Cast") ? isChosen(node.output(0)) : isOp(node, "Where") && index > 0,
+  );
+}
 
 /** The gradients of activation functions. */
 export const activations: Gradients<typeof operators> = {
@@ -75,7 +93,7 @@ export const activations: Gradients<typeof operators> = {
   Shrink: (g, { I, dY, attributes: { lambd } }) => [
     g.Where(g.Greater(g.Abs(I(0)), floatLike(g, dY, lambd)), dY, floatLike(g, dY, 0)),
   ],
-  Softmax: (g, { O, dY, attributes }) => [g.SoftmaxGrad_13(dY, O(0), attributes)],
+  Softmax: (g, { O, dY, attributes }) => [g.SoftmaxGrad_13(dY, withoutNaN(g, O(0)), attributes)],
   LogSoftmax: (g, { O, dY, attributes }) => [g.LogSoftmaxGrad_13(dY, O(0), attributes)],
   Hardmax: "zero",
 };

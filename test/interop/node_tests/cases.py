@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import onnx
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, numpy_helper
 
 # their outputs, or what they do to training, are drawn
 RANDOM = {"Bernoulli", "Dropout", "Multinomial"}
@@ -28,11 +29,11 @@ class NodeTest:
 
     @cached_property
     def feeds(self) -> dict[str, np.ndarray]:
-        return dict(zip([info.name for info in self.model.graph.input], self._tensors("input"), strict=False))
+        return self._tensors("input", list(self.model.graph.input))
 
     @cached_property
     def expected(self) -> dict[str, np.ndarray]:
-        return dict(zip(self.outputs, self._tensors("output"), strict=True))
+        return self._tensors("output", list(self.model.graph.output))
 
     @property
     def outputs(self) -> list[str]:
@@ -43,9 +44,16 @@ class NodeTest:
         """Whether its outputs are random."""
         return any(node.op_type in RANDOM or node.op_type.startswith("Random") for node in self.model.graph.node)
 
-    def _tensors(self, kind: str) -> list[np.ndarray]:
+    def _tensors(self, kind: str, declared: list[ValueInfoProto]) -> dict[str, np.ndarray]:
         count = len(list(self.folder.glob(f"{kind}_*.pb")))
-        return [numpy_helper.to_array(onnx.load_tensor(self.folder / f"{kind}_{i}.pb")) for i in range(count)]
+        arrays = [numpy_helper.to_array(onnx.load_tensor(self.folder / f"{kind}_{i}.pb")) for i in range(count)]
+        return {info.name: as_declared(array, info) for info, array in zip(declared, arrays, strict=False)}
+
+
+def as_declared(array: np.ndarray, info: ValueInfoProto) -> np.ndarray:
+    """Older releases write the bits of bfloat16 as a tensor of uint16."""
+    is_bfloat16 = info.type.tensor_type.elem_type == TensorProto.BFLOAT16
+    return array.view(ml_dtypes.bfloat16) if is_bfloat16 and array.dtype == np.uint16 else array
 
 
 def load(folder: Path) -> list[NodeTest]:

@@ -80,13 +80,18 @@ class Differences:
     def value(self, moved: Mapping[str, np.ndarray]) -> float:
         feeds = {**self._point, **{name: value.astype(self._point[name].dtype) for name, value in moved.items()}}
         outputs = evaluate(self._model, feeds)
-        return float(sum((outputs[name].astype(np.float64) * seed).sum() for name, seed in self._seeds.items()))
+        return float(sum(_weighted(outputs[name], seed) for name, seed in self._seeds.items()))
 
     def along(self, name: str, direction: np.ndarray, step: float) -> float:
         """The derivative with respect to an input along a direction."""
         x = self._point[name]
         ahead, behind = (self.value({name: x + sign * step * direction}) for sign in (1, -1))
         return (ahead - behind) / (2 * step)
+
+
+def _weighted(output: np.ndarray, seed: np.ndarray) -> float:
+    """sum(output * seed), where a seed of 0 takes an output out that is not finite."""
+    return (np.where(seed == 0, 0, output.astype(np.float64)) * seed).sum()
 
 
 def _wide(value: np.ndarray) -> np.ndarray:
