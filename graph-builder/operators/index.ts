@@ -10,6 +10,7 @@ import { typesSince } from "./late-types.ts";
 import { nchwc } from "./nchwc.ts";
 import { neural } from "./neural.ts";
 import { quantization } from "./quantization.ts";
+import { random } from "./random.ts";
 import { recurrent } from "./recurrent.ts";
 import { reductions } from "./reductions.ts";
 import { sampling } from "./sampling.ts";
@@ -29,6 +30,7 @@ export const operators = {
   ...sampling,
   ...attention,
   ...recurrent,
+  ...random,
   ...nchwc,
   ...cuda,
   ...training,

@@ -9,6 +9,7 @@ import { freeName, givenNames, isUsed } from "../names.ts";
 import type { Tensor } from "../tensor.ts";
 import { isHalfType } from "../types.ts";
 import { drawnDropout } from "./drawn-dropout.ts";
+import { drawnOutput, draws, type NodeDraw } from "./drawn-numbers.ts";
 import { rewriteGraph } from "./rewrite.ts";
 
 /** Which layers of a graph are trained. */
@@ -34,9 +35,10 @@ export interface TrainingForm extends BoundGraph {
  *   same momentum and epsilon. Its running mean and variance become inputs of the graph, behind the inputs
  *   that it has, with bindings of the role `statistic`. Exporters merge equal constants, so a constant that
  *   something else reads too is copied for each layer: the copy is named after the layer's scale.
- * - Dropout is switched on (`drawnDropout`); one with a constant ratio of 0 is taken out. The masks depend on
- *   two inputs behind the others, `random_seed` and `random_step` (int64 [1], with bindings of these roles),
- *   and on the layer's name: a training that is resumed at the same step draws the same masks.
+ * - Dropout is switched on (`drawnDropout`); one with a constant ratio of 0 is taken out. Other nodes that
+ *   draw random numbers draw those of `drawnOutput`. The numbers depend on two inputs behind the others,
+ *   `random_seed` and `random_step` (int64 [1], with bindings of these roles), and on the node's name: a
+ *   training that is resumed at the same step draws the same ones.
  * Batch normalisations keep their names. Throws UserError, naming the node, where running statistics are no
  * constants, or have 16 bits.
  */
@@ -47,21 +49,21 @@ export function trainingForm(
   const isTrained = (node: Node) => isLayer(node) && includes(node);
   const trained = new Set(graph.nodes.filter(isTrained).map(({ name }) => name));
   const { evaluation, statistics } = withStatistics(graph, trained);
-  const dropouts = new Dropouts(evaluation);
+  const random = new RandomNodes(evaluation);
   const training = rewriteGraph(evaluation, (node, inputs, g) => {
     if (!trained.has(node.name)) return undefined;
     if (isOp(node, "BatchNormalization")) {
       const { epsilon, momentum } = node.attributes;
       return g.node("BatchNormInternal", inputs, { epsilon, momentum, training_mode: 1 }, node.name).outputs;
     }
-    return isOp(node, "Dropout") ? dropouts.append(g, node, inputs) : undefined;
+    return random.append(g, node, inputs);
   });
   const bindings = [...statistics.keys()].map((input): Binding => ({ role: "statistic", input }));
-  return { graph: training, bindings: [...bindings, ...dropouts.bindings], evaluation, statistics };
+  return { graph: training, bindings: [...bindings, ...random.bindings], evaluation, statistics };
 }
 
-/** The dropouts of a graph in training form, which share the inputs that their masks depend on. */
-class Dropouts {
+/** The nodes of a graph in training form that draw numbers, which share the inputs that these depend on. */
+class RandomNodes {
   readonly bindings: Binding[] = [];
   readonly #graph: Graph;
   readonly #inputNames: Set<string>;
@@ -73,13 +75,23 @@ class Dropouts {
     this.#inputNames = givenNames(graph);
   }
 
-  append(g: Builder, node: Node, [X, ratio = null]: readonly (Value | null)[]): readonly Value[] {
+  /** Appends what a node computes in training; undefined for one that draws nothing. */
+  append(g: Builder, node: Node, inputs: readonly (Value | null)[]): readonly Value[] | undefined {
+    if (isOp(node, "Dropout")) return this.#appendDropout(g, node, inputs);
+    return draws(node) ? [drawnOutput(g, node, inputs, this.#draw(g, node))] : undefined;
+  }
+
+  #appendDropout(g: Builder, node: Node, [X, ratio = null]: readonly (Value | null)[]): readonly Value[] {
     if (!X) throw new Error(`Dropout at ${node.name} has no data`);
     const isMaskRead = isUsed(this.#graph, node.output(1));
     if (ratio?.constant?.numbers()[0] === 0 && !isMaskRead) return [X];
+    return drawnDropout(g, [X, ratio], this.#draw(g, node));
+  }
+
+  #draw(g: Builder, node: Node): NodeDraw {
     const stream = freeName(node.name, this.#streams);
     this.#base ??= this.#appendBase(g);
-    return drawnDropout(g, [X, ratio], { base: this.#base, stream });
+    return { base: this.#base, stream };
   }
 
   #appendBase(g: Builder): Value {
@@ -93,7 +105,7 @@ class Dropouts {
 }
 
 function isLayer(node: Node): boolean {
-  return isOp(node, "BatchNormalization", "Dropout");
+  return isOp(node, "BatchNormalization", "Dropout") || draws(node);
 }
 
 /** The graph in inference form, in which the statistics of the trained layers are inputs. */

@@ -63,6 +63,13 @@ const more: readonly ShapeCase[] = [
     g.EyeLike(X, { k: 1, dtype: 7 }),
     g.Det(X),
   ]),
+  of("random numbers", matrix, (g, { X }) => [
+    g.RandomNormalLike(X, { dtype: 11 }),
+    g.RandomUniformLike(X),
+    g.Bernoulli(g.RandomUniformLike(X), { dtype: 7 }),
+    g.RandomNormal({ shape: [2, 3], seed: 4 }),
+    g.RandomUniform({ shape: [4], dtype: 11, low: 2, high: 3 }),
+  ]),
   of("BitCast", matrix, (g, { X }) => g.BitCast(g.BitCast(X, { to: 6 }), { to: 12 })),
   of("Unique", { X: integers([2, 1, 1, 3, 4, 3], ["batch", 2]) }, (g, { X }) => [
     ...g.Unique(X),

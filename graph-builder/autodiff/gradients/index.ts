@@ -7,6 +7,7 @@ import { indexing } from "./indexing.ts";
 import { layouts } from "./layouts.ts";
 import { neural } from "./neural.ts";
 import { quantization } from "./quantization.ts";
+import { random } from "./random.ts";
 import { recurrent } from "./recurrent/index.ts";
 import { reductions } from "./reductions.ts";
 import type { Gradient } from "./rule.ts";
@@ -31,6 +32,7 @@ export const gradients: { readonly [K in OpType]: Gradient<K> } = {
   ...sampling,
   ...attention,
   ...recurrent,
+  ...random,
   ...training,
   ...layouts,
   ...quantization,
