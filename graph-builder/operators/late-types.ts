@@ -37,7 +37,8 @@ const lateTypes: readonly LateTypes[] = [
       ...(["Round", "EyeLike", "Det", "HardSigmoid", "HardSwish", "ThresholdedRelu", "Elu", "Selu"] as const),
       ...(["Mish", "Softplus", "Softsign", "Conv", "ConvTranspose", "MaxPool", "AveragePool"] as const),
       ...(["GlobalAveragePool", "InstanceNormalization", "GridSample", "RoiAlign"] as const),
-      ...(["LSTM", "GRU", "RNN", "NegativeLogLikelihoodLoss"] as const),
+      ...(["LSTM", "GRU", "RNN", "NegativeLogLikelihoodLoss", "Bernoulli"] as const),
+      ...(["RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike"] as const),
     ],
   },
 ];

@@ -4,6 +4,7 @@ import {
   type Builder,
   createBuilder,
   type DataType,
+  type GivenShape,
   Graph,
   type Lowering,
   lowerGraph,
@@ -89,7 +90,7 @@ export async function gradientErrors(label: string, test: Case, lowering?: Lower
   const inputs = Object.fromEntries(Object.entries(test.inputs).map(([name, { tensor }]) => [name, tensor]));
   const isKnown = outputs.every(({ shape }) => shape.every(isSized));
   const results = isKnown ? {} : await runGraph(g.graph, inputs, lowering);
-  const probes = outputs.map(({ shape }, i) => normal(results[`y${i}`]?.dims ?? shape).tensor);
+  const probes = outputs.map(({ shape }, i) => probe(`${label}, y${i}`, results[`y${i}`]?.dims ?? shape));
   const terms = outputs.map((output, i) => {
     const u = g.input(`u${i}`, "float", output.shape);
     return g.ReduceSum(g.Mul(output, u), null, { keepdims: 0 });
@@ -115,7 +116,7 @@ export async function gradientErrors(label: string, test: Case, lowering?: Lower
     const errors: string[] = [];
     const { step = 2 ** -6, tolerance = 5e-3 } = test;
     for (const [i, { name, tensor }] of targets.entries()) {
-      const v = directionOf(tensor);
+      const v = directionOf(`${label}, d${name}`, tensor);
       const up = await project(name, moved(tensor, v, step));
       const down = await project(name, moved(tensor, v, -step));
       const numeric = (up - down) / (2 * step);
@@ -145,10 +146,16 @@ function targetsOf({ inputs, targets }: Case, values: Forward["values"]): Target
   });
 }
 
+/** Standard normal numbers that follow from the name. */
+function probe(name: string, shape: GivenShape): Tensor {
+  const input = normal(shape);
+  return (input.named?.(name) ?? input).tensor;
+}
+
 /** A random direction with entries in [-1, 1]. */
-function directionOf({ dims }: Tensor): number[] {
-  return normal(dims)
-    .tensor.numbers()
+function directionOf(name: string, { dims }: Tensor): number[] {
+  return probe(name, dims)
+    .numbers()
     .map((v) => Math.max(-1, Math.min(1, v)));
 }
 

@@ -9,7 +9,10 @@ export interface OperatorCase {
   readonly test: Case;
 }
 
-/** Makes a case. `build` gets the values of the named inputs. */
+/**
+ * Makes a case. `build` gets the values of the named inputs. Random numbers follow from the operator, the title
+ * and the input's name, so that a new case leaves those of the others as they are.
+ */
 export function of<K extends string>(
   opType: OpType,
   title: string,
@@ -17,7 +20,11 @@ export function of<K extends string>(
   build: Case<K>["build"],
   more: Partial<Omit<Case, "inputs" | "build">> = {},
 ): OperatorCase {
-  return { opType, title, test: { inputs, build: build as Case["build"], ...more } };
+  const entries = Object.entries<Input>(inputs).map(
+    ([name, input]) => [name, input.named?.(`${opType}, ${title}, ${name}`) ?? input] as const,
+  );
+  const test = { inputs: Object.fromEntries(entries), build: build as Case["build"], ...more };
+  return { opType, title, test };
 }
 
 /** Cases of elementwise operators, with broadcasting. */

@@ -17,19 +17,24 @@ export const symbols: Readonly<Record<string, number>> = { batch: 3, height: 7, 
 export interface Input {
   readonly shape: GivenShape;
   readonly tensor: Tensor;
+  /** The input with other random numbers, which follow from the name alone; an input of given data has none. */
+  readonly named?: (name: string) => Input;
 }
 
 let count = 0;
 
-function fill(
-  shape: GivenShape,
-  valueAt: (random: RandomStream, index: number, size: number) => number,
-): Input {
+type ValueAt = (random: RandomStream, index: number, size: number) => number;
+
+function fill(shape: GivenShape, valueAt: ValueAt, name = `tensor ${count++}`): Input {
   const dims = dimsOf(shape);
-  const random = new RandomStream(7, `tensor ${count++}`);
+  const random = new RandomStream(7, name);
   const size = dims.reduce((product, dim) => product * dim, 1);
   const data = Float32Array.from({ length: size }, (_, i) => valueAt(random, i, size));
-  return { shape, tensor: new Tensor("float", dims, data) };
+  return {
+    shape,
+    tensor: new Tensor("float", dims, data),
+    named: (other) => fill(shape, valueAt, other),
+  };
 }
 
 /** The shape with its symbols replaced. */
@@ -76,8 +81,8 @@ export function apart(shape: GivenShape): Input {
 export function distinct(shape: GivenShape): Input {
   let order: Uint32Array | undefined;
   return fill(shape, (random, i, size) => {
-    order ??= random.permutation(size, 0);
-    return (at(order, i) - size / 2 + 0.25) * 0.1;
+    if (i === 0) order = random.permutation(size, 0);
+    return (at(order ?? [], i) - size / 2 + 0.25) * 0.1;
   });
 }
 
