@@ -29,9 +29,11 @@ const rules: { readonly [N in OptimizerName]: OptimizerRule } = {
 };
 
 /** A rule without the constants that are PyTorch's. */
-export type GivenRule = WithDefaults<OptimizerRule>;
-
-type WithDefaults<R> = R extends OptimizerRule ? Pick<R, "kind"> & Partial<Omit<R, "kind">> : never;
+export type GivenRule = {
+  [K in OptimizerRule["kind"]]: { readonly kind: K } & Partial<
+    Omit<Extract<OptimizerRule, { readonly kind: K }>, "kind">
+  >;
+}[OptimizerRule["kind"]];
 
 /** What a rule may have beside the constants that PyTorch gives it. */
 const others = ["weightDecay", "maxNorm", "clipValue", "groups"];
