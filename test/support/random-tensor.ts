@@ -17,7 +17,7 @@ export const symbols: Readonly<Record<string, number>> = { batch: 3, height: 7, 
 export interface Input {
   readonly shape: GivenShape;
   readonly tensor: Tensor;
-  /** The input with other random numbers, which follow from the name alone; an input of given data has none. */
+  /** The input with other random numbers, which follow from the name; an input of given data has none. */
   readonly named?: (name: string) => Input;
 }
 
