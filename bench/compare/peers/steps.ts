@@ -13,14 +13,17 @@ export interface Turn {
   readonly peak_rss_mb?: number | undefined;
 }
 
-/** Converts the batch of a workload to the feeds of our training models. A foreign model has one input. */
+/**
+ * Copies the batch of a workload into feeds of our training models, so that the workload's weights need not
+ * stay in memory. A foreign model has one input.
+ */
 export function batchFeeds(
   { input, images, labels, alpha, beta }: Readonly<Record<string, Array32>>,
   { Tensor }: Pick<typeof Ort, "Tensor">,
 ): NamedTensors {
   if (input && labels) {
     return {
-      input: new Tensor("float32", input.data, input.dims),
+      input: new Tensor("float32", Float32Array.from(input.data), input.dims),
       labels: new Tensor("int64", BigInt64Array.from(labels.data, BigInt), labels.dims),
     };
   }
@@ -28,8 +31,8 @@ export function batchFeeds(
   return {
     images: new Tensor("uint8", Uint8Array.from(images.data), images.dims),
     labels: new Tensor("int64", BigInt64Array.from(labels.data, BigInt), labels.dims),
-    alpha: new Tensor("float32", alpha.data, alpha.dims),
-    beta: new Tensor("float32", beta.data, beta.dims),
+    alpha: new Tensor("float32", Float32Array.from(alpha.data), alpha.dims),
+    beta: new Tensor("float32", Float32Array.from(beta.data), beta.dims),
   };
 }
 

@@ -6,18 +6,17 @@ import { join } from "node:path";
 import { at } from "../../../graph-builder/index.ts";
 import { ChunkedSession, isDeviceName, scoreOf, TrainingSession } from "../../../runtime/index.ts";
 import { openDevice, ReplicatedSession, readTrainingArtifacts } from "../../../runtime/node/index.ts";
+import type { Trainer } from "../../../runtime/session/trainer.ts";
+import type { NamedTensors } from "../../../runtime/session/training-session.ts";
 import { openClassifier } from "../../../shakenet/index.ts";
 import { workloadFiles } from "../workload.ts";
 import { ownPeak, readWorkload, serve } from "./protocol.ts";
 import { batchFeeds, timeCall, timeSteps, trainStep } from "./steps.ts";
 
 const [folder = "", name = "cpu", replicas = "1", form = ""] = process.argv.slice(2);
-const { threads, learningRate, arrays } = readWorkload(folder);
-const { checkpoint, trainingModel, optimizerModel } = await readTrainingArtifacts(join(folder, "session"));
-const sources = { checkpoint, trainingModel, optimizerModel };
 if (!isDeviceName(name)) throw new RangeError(`there is no device ${name}`);
+const { threads, learningRate } = readWorkload(folder);
 const device = await openDevice(name, { threads });
-const feeds = batchFeeds(arrays, device.ort);
 const turns = { chunk: chunkTurn, evaluate: evaluationTurn, "": stepTurn };
 const turn = await turns[form === "chunk" || form === "evaluate" ? form : ""]();
 const { node, web } = device.ort.env.versions;
@@ -26,16 +25,30 @@ await serve(node === undefined ? `onnxruntime-web ${web}` : `onnxruntime-node ${
   peak_rss_mb: ownPeak(),
 }));
 
+function feedsOf(): NamedTensors {
+  return batchFeeds(readWorkload(folder).arrays, device.ort);
+}
+
+async function openStepper(): Promise<Trainer> {
+  const sources = await readTrainingArtifacts(join(folder, "session"));
+  if (replicas === "1") return TrainingSession.create(sources, device);
+  const count = Number(replicas);
+  return ReplicatedSession.create(sources, {
+    replicas: count,
+    threads: Math.max(1, Math.floor(threads / count)),
+  });
+}
+
 async function chunkTurn() {
-  const session = await ChunkedSession.create(sources, device);
+  const feeds = feedsOf();
+  const session = await ChunkedSession.create(await readTrainingArtifacts(join(folder, "session")), device);
   return (steps: number) => timeCall(session, feeds, learningRate, steps);
 }
 
 async function evaluationTurn() {
   const model = await readFile(join(folder, workloadFiles.model));
   const classifier = await openClassifier(model, device, workloadFiles.model);
-  const images = Uint8Array.from(arrays["images"]?.data ?? []);
-  const labels = Array.from(arrays["labels"]?.data ?? []);
+  const { images, labels } = evaluationBatch();
   const step = async () => {
     const { data, dims } = await classifier.logits(images);
     const classes = at(dims, 1);
@@ -48,14 +61,12 @@ async function evaluationTurn() {
   return (steps: number) => timeSteps(steps, step);
 }
 
+function evaluationBatch() {
+  const { images, labels } = readWorkload(folder).arrays;
+  return { images: Uint8Array.from(images?.data ?? []), labels: Array.from(labels?.data ?? []) };
+}
+
 async function stepTurn() {
-  const session =
-    replicas === "1"
-      ? await TrainingSession.create(sources, device)
-      : await ReplicatedSession.create(sources, {
-          replicas: Number(replicas),
-          threads: Math.max(1, Math.floor(threads / Number(replicas))),
-        });
-  const step = trainStep(session, feeds, learningRate);
+  const step = trainStep(await openStepper(), feedsOf(), learningRate);
   return (steps: number) => timeSteps(steps, step);
 }
