@@ -13,6 +13,7 @@ import {
 } from "../graph-builder/index.ts";
 import { averagedCheckpoint } from "./averages.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { expectBytes, expectCheckpoint } from "./given-values.ts";
 import { initialTensor } from "./initial-checkpoint.ts";
 import { parseJson } from "./json.ts";
 
@@ -67,12 +68,6 @@ export function withAdapters(
   { rank, alpha = rank, targets }: LoraOptions,
   seed: number,
 ): AdaptedGraph {
-  if (!Number.isInteger(rank) || rank < 1 || !(alpha > 0)) {
-    throw new UserError(
-      `A low-rank adapter has a rank from 1 and an alpha above 0, not ${rank} and ${alpha}.`,
-      { code: "setting-invalid", details: { setting: "lora", rank, alpha } },
-    );
-  }
   const globs = [targets ?? "*"].flat().map((target) => globExpression(target));
   const isTarget = (node: Node, name: string) =>
     globs.some((glob) => glob.test(name) || glob.test(node.name));
@@ -140,8 +135,8 @@ function factorsOf(
       { name: a, shape: [rank, inputs], initialization: "uniform-fan-in", kind: "parameter" },
       seed,
     );
-  const zeros = (dims: readonly [number, number]) =>
-    new Tensor("float", dims, new Float32Array(dims[0] * dims[1]));
+  const zeros = (shape: readonly [number, number]) =>
+    initialTensor({ name: b, shape, initialization: "zeros", kind: "parameter" }, seed);
   return isInputsFirst
     ? { left: { name: a, tensor: transposed(drawn(first)) }, right: { name: b, tensor: zeros([rank, rest]) } }
     : { left: { name: b, tensor: zeros([first, rank]) }, right: { name: a, tensor: drawn(rest) } };
@@ -202,6 +197,7 @@ function changed({ dims, data }: Tensor, left: Tensor, right: Tensor, scale: num
  * Throws UserError where the checkpoint has no adapters.
  */
 export function adaptersOf(checkpoint: AdaptedWeights): Checkpoint {
+  expectCheckpoint("adaptersOf", checkpoint);
   const adapters = adaptersIn(checkpoint);
   if (!adapters) throw withoutAdapters();
   const names = new Set(adapterNames(adapters));
@@ -216,6 +212,8 @@ export function adaptersOf(checkpoint: AdaptedWeights): Checkpoint {
  * no adapters, or are of another model.
  */
 export function applyAdapters(model: Uint8Array, changes: AdaptedWeights): Uint8Array {
+  expectBytes("The model of applyAdapters", model);
+  expectCheckpoint("applyAdapters", changes);
   const adapters = adaptersIn(changes);
   if (!adapters) throw withoutAdapters();
   const { graph } = decodeModel(model, "the model", { uncovered: "keep" });

@@ -1,8 +1,10 @@
 import { Builder, type Offset } from "flatbuffers";
 import { UserError } from "../graph-builder/errors.ts";
 import { type NumericType, Tensor, type TensorData } from "../graph-builder/tensor.ts";
+import { expectFittingCheckpoint } from "./checkpoint-size.ts";
 import { xxh32 } from "./checksum.ts";
 import { FlatBufferError, FlatBufferTable } from "./flatbuffer.ts";
+import { expectBytes } from "./given-values.ts";
 import { CHECKPOINT_IDENTIFIER } from "./is-checkpoint.ts";
 
 const VERSION = 2;
@@ -63,12 +65,14 @@ export interface Checkpoint {
 
 /**
  * The bytes of ONNX Runtime's checkpoint file (FlatBuffer, version 2, identifier ODTC): equal checkpoints
- * give equal bytes, in any order of their maps. Throws RangeError for float16, which the format lacks, and
- * for a step that is no integer.
+ * give equal bytes, in any order of their maps. Throws UserError where they would be 2 GB or more, and
+ * RangeError for float16, which the format lacks, and for a step that is no integer.
  * https://github.com/microsoft/onnxruntime/blob/v1.19.2/onnxruntime/core/flatbuffers/schema/ort_training_checkpoint.fbs
  */
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
-  const builder = new Builder(sizeEstimate(checkpoint));
+  const size = sizeEstimate(checkpoint);
+  expectFittingCheckpoint(size);
+  const builder = new Builder(size);
   const moduleState = writeModuleState(builder, checkpoint);
   const groups = writeOptimizerGroups(builder, checkpoint.optimizer);
   const properties = writeProperties(builder, checkpoint.properties);
@@ -92,6 +96,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
  * Throws UserError, naming `where`, for bytes that are damaged, cut short or no checkpoint.
  */
 export function decodeCheckpoint(bytes: Uint8Array, where = "checkpoint"): Checkpoint {
+  expectBytes(where, bytes);
   try {
     return readCheckpoint(bytes);
   } catch (error) {

@@ -15,6 +15,8 @@ import {
   type Value,
 } from "../graph-builder/index.ts";
 import { floatWeights } from "./float-weights.ts";
+import { expectOutputs } from "./generate-options.ts";
+import { expectModel } from "./given-model.ts";
 import { floatConstants, type ParameterLayer, parametersOf } from "./model-parameters.ts";
 import { type OtherConstant, otherConstants } from "./other-constants.ts";
 import { outputNamed } from "./outputs.ts";
@@ -78,6 +80,8 @@ export function trainingCoverage(
   model: Uint8Array | Model | Graph,
   { outputs }: CoverageOptions = {},
 ): TrainingCoverage {
+  expectModel("trainingCoverage", model);
+  if (outputs !== undefined) expectOutputs("outputs", outputs);
   const graph = runPasses(graphOf(model), [floatWeights]);
   const considered = outputs?.map((name) => outputNamed(graph, name)) ?? graph.outputs;
   const parameters = parametersOf(partFor(graph, considered));

@@ -111,10 +111,15 @@ const kinds: readonly (readonly [keyof GenerateOptions, string, (value: unknown)
   ["trainable", "a text, a list of texts or a function", isTrainable],
   ["lossInput", "a text", isText],
   ["classes", "a whole number from 1", (value) => Number.isInteger(value) && Number(value) >= 1],
-  ["externalData", "a Map of bytes by location", (value) => value instanceof Map],
+  ["externalData", "a Map of bytes by location", isBytes],
   ["fused", "true or false", isTruth],
   ["chunk", "true or false", isTruth],
   ["countCorrect", "true or false", isTruth],
+  ["properties", "a Map of texts and bigints by name", isProperties],
+  ["substitutes", "a Map of values of the graph", (value) => value instanceof Map],
+  ["where", "a text", isText],
+  ["name", "a text", isText],
+  ["docStrings", "an object of texts", (value) => isObject(value) && Object.values(value).every(isText)],
 ];
 
 /**
@@ -153,16 +158,44 @@ function isTruth(value: unknown): boolean {
   return typeof value === "boolean";
 }
 
+function isTexts(value: unknown): boolean {
+  return isText(value) || (Array.isArray(value) && value.every(isText));
+}
+
 function isTrainable(value: unknown): boolean {
-  return typeof value === "function" || isText(value) || (Array.isArray(value) && value.every(isText));
+  return typeof value === "function" || isTexts(value);
+}
+
+function isBytes(value: unknown): boolean {
+  return value instanceof Map && [...value.values()].every((bytes) => bytes instanceof Uint8Array);
+}
+
+function isProperties(value: unknown): boolean {
+  return (
+    value instanceof Map && [...value.values()].every((each) => isText(each) || typeof each === "bigint")
+  );
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
 }
 
 function expectLora(lora: unknown): void {
-  if (typeof lora !== "object" || lora === null) {
+  if (!isObject(lora)) {
     throw invalid("lora", `lora must be an object such as { rank: 4 }, not ${shown(lora)}.`);
   }
   const settings = ["rank", "alpha", "targets"] satisfies readonly (keyof LoraOptions)[];
   expectNames("lora", "setting", lora, settings);
+  const { rank, alpha, targets } = lora;
+  if (!(Number.isInteger(rank) && Number(rank) >= 1)) {
+    throw invalid("lora", `The rank of lora must be a whole number from 1, not ${shown(rank)}.`);
+  }
+  if (alpha !== undefined && !(Number.isFinite(alpha) && Number(alpha) > 0)) {
+    throw invalid("lora", `The alpha of lora must be a number above 0, not ${shown(alpha)}.`);
+  }
+  if (targets !== undefined && !isTexts(targets)) {
+    throw invalid("lora", `The targets of lora must be a text or a list of texts, not ${shown(targets)}.`);
+  }
 }
 
 function expectNames(what: string, kind: string, given: object, names: readonly string[]): void {
@@ -171,8 +204,9 @@ function expectNames(what: string, kind: string, given: object, names: readonly 
   throw invalid(other, `${what} has no ${kind} ${other}.${didYouMean(other, names)}`);
 }
 
-function expectOutputs(option: string, outputs: unknown): void {
-  if (!Array.isArray(outputs)) {
+/** Throws UserError for what is no list of different names. */
+export function expectOutputs(option: string, outputs: unknown): void {
+  if (!Array.isArray(outputs) || !outputs.every(isText)) {
     throw invalid(option, `${option} must be a list of names, not ${shown(outputs)}.`);
   }
   const again = outputs.find((name, i) => outputs.indexOf(name) !== i);

@@ -14,7 +14,6 @@ import {
   optimizerGraph,
   partFor,
   runPasses,
-  shown,
   stockOptimizerGraph,
   type TrainingForm,
   trainingForm,
@@ -26,6 +25,7 @@ import { encodeCheckpoint } from "./checkpoint.ts";
 import { epochModels } from "./epoch-model.ts";
 import { floatWeights } from "./float-weights.ts";
 import { expectOptions, type GenerateOptions } from "./generate-options.ts";
+import { expectModel } from "./given-model.ts";
 import { checkpointOf } from "./initial-checkpoint.ts";
 import { lossOutput, valuesOfLoss } from "./losses.ts";
 import type { Manifest, TrainingArtifacts } from "./manifest.ts";
@@ -81,7 +81,7 @@ export type TrainedModel = Uint8Array | Model | Graph | TrainingForm;
  */
 export function generateArtifacts(trained: TrainedModel, options: GenerateOptions): ModelArtifacts {
   expectOptions(options);
-  expectModel(trained);
+  expectModel("generateArtifacts", trained);
   const { form, choice, source, adapters } = openModel(trained, options);
   const rule = withBodyRate(ruleOf(options.optimizer ?? "adamw"), choice, options.bodyRate);
   const {
@@ -226,16 +226,6 @@ function openModel(trained: TrainedModel, options: GenerateOptions): OpenedModel
   expectTrainedHead(source?.newHead, choice.trained);
   const form = trainingForm(graph, { includes: trainsLayer(graph, choice.trained) });
   return { form, choice, source, adapters: adapted?.adapters };
-}
-
-function expectModel(trained: unknown): void {
-  const isOne =
-    typeof trained === "object" && trained !== null && (trained instanceof Uint8Array || "graph" in trained);
-  if (isOne || trained instanceof Graph) return;
-  throw new UserError(
-    `generateArtifacts takes the bytes of an ONNX file (Uint8Array), a Model or a Graph, not ${shown(trained)}.`,
-    { code: "setting-invalid", details: { setting: "model" } },
-  );
 }
 
 /** The part of a graph that may have adapters, and what is trained beside them. */

@@ -1,6 +1,7 @@
 import { at } from "../graph-builder/at.ts";
 import { RandomStream, Tensor } from "../graph-builder/index.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { expectFittingTensor } from "./checkpoint-size.ts";
 import type { ParameterSpec, StateTensor } from "./parameters.ts";
 
 /** Settings of the first checkpoint beside the parameters. */
@@ -62,9 +63,10 @@ export function checkpointOf(
 
 /**
  * A tensor at its initial values. Its random stream depends on its name alone, so a new layer changes no
- * other tensor.
+ * other tensor. Throws UserError for a shape that no checkpoint holds.
  */
 export function initialTensor({ name, shape, initialization }: ParameterSpec, seed: number): Tensor {
+  expectFittingTensor(name, shape);
   const data = zeroData(shape);
   const stream = new RandomStream(seed, `initial/${name}`);
   const [outputs = 1, ...rest] = shape;

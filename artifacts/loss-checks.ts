@@ -19,6 +19,17 @@ const settings: { readonly [N in LossName]: readonly string[] } = {
   "bce-with-logits": [...targeted, "positiveWeights"] satisfies readonly (keyof BceWithLogits)[],
 };
 
+/** What a setting must be that has values of one kind. */
+const kinds: readonly (readonly [string, string, (value: unknown) => boolean])[] = [
+  ["input", "a name", isText],
+  ["target", "a name", (value) => isText(value) && value !== ""],
+  ["classWeights", "a list of numbers from 0", isWeights],
+  ["positiveWeights", "a list of numbers from 0", isWeights],
+  ["ignoreIndex", "a whole number", (value) => Number.isSafeInteger(value)],
+  ["labelSmoothing", "a number from 0 to 1", (value) => isNumber(value) && value >= 0 && value <= 1],
+  ["softLabels", "true or false", (value) => typeof value === "boolean"],
+];
+
 /**
  * Checks a loss by itself, for programs without types. Throws UserError for what is no loss, for one that has
  * no such name, and for settings that it does not have.
@@ -50,9 +61,16 @@ function expectSingle(loss: unknown): void {
     expectLossName(loss);
   } else if (isObject(loss) && "output" in loss) {
     expectKnown("A loss that is an output", loss, ["output"]);
+    if (!isText(loss.output)) throw invalidLoss(`output must be a name, not ${shown(loss.output)}.`);
   } else if (isObject(loss)) {
     const type = expectLossName(loss.type);
     expectKnown(type, loss, settings[type]);
+    for (const [name, wanted, isSo] of kinds) {
+      const value = loss[name];
+      if (value !== undefined && !isSo(value)) {
+        throw invalidLoss(`${name} must be ${wanted}, not ${shown(value)}.`);
+      }
+    }
     const { reduction } = loss;
     if (reduction !== undefined && reduction !== "mean" && reduction !== "sum") {
       throw invalidLoss(`reduction must be mean or sum, not ${shown(reduction)}: a loss is one number.`);
@@ -90,6 +108,18 @@ function expectKnown(what: string, given: object, known: readonly string[]): voi
   if (other === undefined) return;
   const hint = didYouMean(other, known) || ` It has ${known.join(", ")}.`;
   throw invalidLoss(`${what} has no setting ${other}.${hint}`);
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string";
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value);
+}
+
+function isWeights(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every((each) => isNumber(each) && each >= 0);
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -14,6 +14,7 @@ import {
   type Value,
   withReshapedTensors,
 } from "../graph-builder/index.ts";
+import { expectFittingTensor } from "./checkpoint-size.ts";
 
 /** A last layer for another number of classes. */
 export interface NewHead {
@@ -135,6 +136,7 @@ function headTensor(value: Value, axis: number): HeadTensor | undefined {
 
 function drawn({ name, tensor, axis }: HeadTensor, classes: number, fanIn: number, seed: number): Tensor {
   const dims = tensor.dims.with(axis, classes);
+  expectFittingTensor(name, dims);
   const data = new Float32Array(dims.reduce((product, dim) => product * dim, 1));
   new RandomStream(seed, `initial/${name}`).fillUniform(data);
   const bound = 1 / Math.sqrt(fanIn);

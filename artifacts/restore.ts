@@ -1,6 +1,7 @@
 import { withElements } from "../graph-builder/index.ts";
 import { type AdaptedWeights, mergedTensors } from "./adapters.ts";
 import { averagedCheckpoint } from "./averages.ts";
+import { expectBytes, expectCheckpoint } from "./given-values.ts";
 
 /**
  * The file that a model came from, with the tensors of a checkpoint, or their averages, as its weights: the
@@ -9,6 +10,8 @@ import { averagedCheckpoint } from "./averages.ts";
  * in another shape.
  */
 export function restoreModel(source: Uint8Array, checkpoint: AdaptedWeights): Uint8Array {
+  expectBytes("The source of restoreModel", source);
+  expectCheckpoint("restoreModel", checkpoint);
   const averaged = averagedCheckpoint({ properties: new Map(), ...checkpoint });
   return withElements(source, mergedTensors(averaged), "source.onnx");
 }

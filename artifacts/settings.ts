@@ -1,5 +1,6 @@
 import { didYouMean, UserError } from "../graph-builder/errors.ts";
 import type { OptimizerRule } from "../graph-builder/index.ts";
+import { shown } from "../graph-builder/visible.ts";
 
 /**
  * The optimizers that can be written: momentum and Muon in ordinary operators, or ONNX Runtime's stock ones.
@@ -38,12 +39,22 @@ export type GivenRule = {
 /** What a rule may have beside the constants that PyTorch gives it. */
 const others = ["weightDecay", "maxNorm", "clipValue", "groups"];
 
+function expectRule(optimizer: OptimizerName | GivenRule): GivenRule {
+  if (typeof optimizer === "string") return { kind: optimizer };
+  const given: unknown = optimizer;
+  if (typeof given === "object" && given !== null && "kind" in given) return optimizer;
+  throw new UserError(
+    `optimizer must be a name or an object such as { kind: "adamw" }, not ${shown(given)}.`,
+    { code: "setting-invalid", details: { setting: "optimizer" } },
+  );
+}
+
 /**
  * The rule of a name, or a rule with the constants that it lacks. Throws UserError for an unknown name, and
  * for a constant that the rule does not have.
  */
 export function ruleOf(optimizer: OptimizerName | GivenRule): OptimizerRule {
-  const { kind, ...given } = typeof optimizer === "string" ? { kind: optimizer } : optimizer;
+  const { kind, ...given } = expectRule(optimizer);
   const rule = Object.hasOwn(rules, kind) ? rules[kind] : undefined;
   if (!rule) {
     throw new UserError(
@@ -55,9 +66,9 @@ export function ruleOf(optimizer: OptimizerName | GivenRule): OptimizerRule {
   const constants = Object.entries(given).filter(([, value]) => value !== undefined);
   const unknown = constants.map(([name]) => name).find((name) => !known.includes(name));
   if (unknown === undefined) return { ...rule, ...Object.fromEntries(constants) };
-  const shown = known.filter((name) => name !== "kind");
+  const own = known.filter((name) => name !== "kind");
   throw new UserError(
-    `${kind} has no setting ${unknown}.${didYouMean(unknown, shown) || ` It has ${shown.join(", ")}.`}`,
+    `${kind} has no setting ${unknown}.${didYouMean(unknown, own) || ` It has ${own.join(", ")}.`}`,
     { code: "setting-invalid", details: { setting: "optimizer", value: unknown } },
   );
 }

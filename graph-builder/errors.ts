@@ -98,9 +98,11 @@ export class UserError extends Error implements ErrorData {
 
 /**
  * Returns the candidate with the smallest edit distance to `name`, ignoring case; undefined where the
- * smallest distance is more than a third of the name's length (and more than 1).
+ * smallest distance is more than a third of the name's length (and more than 1), and for what a program
+ * without types gives in the place of a name.
  */
 export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
+  if (typeof name !== "string") return undefined;
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
   for (const candidate of candidates) {

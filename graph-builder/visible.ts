@@ -18,10 +18,16 @@ function escaped(control: string): string {
   return `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
-/** A value as a sentence shows it: a text in quotes, and an object as what it is. */
+/** How many elements of a list a sentence shows. */
+const SHOWN = 4;
+
+/** A value as a sentence shows it: a text in quotes, a list by its first elements, an object as one. */
 export function shown(value: unknown): string {
   if (typeof value === "string") return `"${value}"`;
-  if (Array.isArray(value)) return "a list";
+  if (Array.isArray(value)) {
+    const elements = value.slice(0, SHOWN).map((each) => (Array.isArray(each) ? "a list" : shown(each)));
+    return `[${[...elements, ...(value.length > SHOWN ? ["..."] : [])].join(", ")}]`;
+  }
   if (typeof value === "function") return "a function";
   return typeof value === "object" && value !== null ? "an object" : String(value);
 }

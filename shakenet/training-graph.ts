@@ -1,3 +1,4 @@
+import { LARGEST_CHECKPOINT } from "../artifacts/checkpoint-size.ts";
 import { type ParameterSpec, type TrainingGraphs, trainingGraphs } from "../artifacts/index.ts";
 import { initialTensor } from "../artifacts/initial-checkpoint.ts";
 import { softCrossEntropy } from "../artifacts/soft-cross-entropy.ts";
@@ -66,9 +67,6 @@ function expectFittingCheckpoint(specs: readonly ParameterSpec[], settings: Arti
     { code: "setting-invalid", details: { parameters: count } },
   );
 }
-
-/** In bytes: the offsets of a FlatBuffer are int32. */
-const LARGEST_CHECKPOINT = 2 ** 31;
 
 /** The graphs of a ShakeNet's training, without initial weights. */
 function graphsOf(settings: ArtifactSettings): TrainingGraphs {

@@ -1,5 +1,6 @@
 import { didYouMean, UserError } from "../errors.ts";
 import { globExpression } from "../glob.ts";
+import { shown } from "../visible.ts";
 import { isOrthogonalized } from "./muon.ts";
 import type { UpdateRule } from "./rules.ts";
 
@@ -72,25 +73,35 @@ export function expectGroups(
   names: readonly string[],
 ): void {
   const known = ["learningRate", ...changeable[kind]];
+  expectObject("groups", groups, '{ "*.bias": { weightDecay: 0 } }');
   for (const [glob, settings] of Object.entries(groups)) {
     const expression = globExpression(glob);
     if (!names.some((name) => expression.test(name))) {
       const hint = didYouMean(glob, names) || ` There are ${names.slice(0, 8).join(", ")}.`;
       throw refused(glob, `The group ${glob} matches no trained parameter.${hint}`);
     }
+    expectObject(`The group ${glob}`, settings, "{ weightDecay: 0 }");
     for (const [setting, value] of Object.entries(settings)) {
       if (!known.includes(setting)) {
         const hint = didYouMean(setting, known) || ` It has ${known.join(", ")}.`;
         throw refused(glob, `${kind} has no setting ${setting} for the group ${glob}.${hint}`);
       }
       if (!(typeof value === "number" && Number.isFinite(value) && value >= 0)) {
-        throw refused(glob, `${setting} of the group ${glob} is ${value}, and must be a number from 0.`);
+        throw refused(
+          glob,
+          `${setting} of the group ${glob} is ${shown(value)}, and must be a number from 0.`,
+        );
       }
       if (setting === "newtonSchulzSteps" && !Number.isInteger(value)) {
         throw refused(glob, `${setting} of the group ${glob} is ${value}, and must be a whole number.`);
       }
     }
   }
+}
+
+function expectObject(what: string, given: unknown, example: string): void {
+  if (typeof given === "object" && given !== null && !Array.isArray(given)) return;
+  throw refused(what, `${what} must be an object such as ${example}, not ${shown(given)}.`);
 }
 
 function refused(group: string, message: string): UserError {

@@ -144,9 +144,7 @@ test("targets choose weights, and trainable names what is trained beside them", 
 test("a rank that is none, targets that match nothing, and changes of another model are refused", () => {
   const make = (lora: { rank: number; targets?: string }) => () =>
     generateArtifacts(mlp(), { loss: "mse", lora });
-  expect(make({ rank: 0 })).toThrow(
-    "A low-rank adapter has a rank from 1 and an alpha above 0, not 0 and 0.",
-  );
+  expect(make({ rank: 0 })).toThrow("The rank of lora must be a whole number from 1, not 0.");
   expect(make({ rank: 2, targets: "attention.*" })).toThrow(
     "No weight of a MatMul, Gemm or Conv matches attention.*.",
   );

@@ -231,12 +231,12 @@ describe("other losses", () => {
     [
       "a smoothing above 1",
       { type: "cross-entropy", labelSmoothing: 2 },
-      "labelSmoothing must be between 0 and 1, not 2.",
+      "labelSmoothing must be a number from 0 to 1, not 2.",
     ],
     [
       "a negative weight",
       { type: "cross-entropy", classWeights: [1, -2, 3] },
-      "classWeights must be numbers from 0, not -2.",
+      "classWeights must be a list of numbers from 0, not [1, -2, 3].",
     ],
     ["no loss", [], "A weighted sum needs at least one loss."],
   ])("%s is refused", (_, loss, sentence) => {

@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { generateArtifacts } from "../../artifacts/index.ts";
+import {
+  adaptersOf,
+  applyAdapters,
+  decodeCheckpoint,
+  generateArtifacts,
+  restoreModel,
+  trainingCoverage,
+} from "../../artifacts/index.ts";
 import { encodeModel } from "../../graph-builder/index.ts";
 import { mlp } from "../support/artifact-models.ts";
 
@@ -26,6 +33,35 @@ describe("an option that is no such thing is refused in one sentence", () => {
     ["externalData must be a Map of bytes by location, not an object.", { externalData: {} }],
     ['additionalOutputs must be a list of names, not "output".', { additionalOutputs: "output" }],
     ["additionalOutputs has output twice.", { additionalOutputs: ["output", "output"] }],
+    ["evaluationOutputs must be a list of names, not [5].", { evaluationOutputs: [5] }],
+    ["The rank of lora must be a whole number from 1, not undefined.", { lora: {} }],
+    ["The alpha of lora must be a number above 0, not an object.", { lora: { rank: 2, alpha: {} } }],
+    ["The targets of lora must be a text or a list of texts, not 5.", { lora: { rank: 2, targets: 5 } }],
+    [
+      "externalData must be a Map of bytes by location, not an object.",
+      { externalData: new Map([["weights", "text"]]) },
+    ],
+    ["properties must be a Map of texts and bigints by name, not an object.", { properties: { a: "b" } }],
+    ["docStrings must be an object of texts, not an object.", { docStrings: { training: 5 } }],
+    ["name must be a text, not 5.", { name: 5 }],
+    ["substitutes must be a Map of values of the graph, not an object.", { substitutes: {} }],
+    ['optimizer must be a name or an object such as { kind: "adamw" }, not 5.', { optimizer: 5 }],
+    [
+      'groups must be an object such as { "*.bias": { weightDecay: 0 } }, not 5.',
+      { optimizer: { kind: "adamw", groups: 5 } },
+    ],
+    [
+      "The group * must be an object such as { weightDecay: 0 }, not 5.",
+      { optimizer: { kind: "adamw", groups: { "*": 5 } } },
+    ],
+    [
+      "out.weight [1000000000, 4] would have 4,000,000,000 values, and a checkpoint holds less than 536,870,912.",
+      { classes: 1e9 },
+    ],
+    [
+      "out.weight.lora_B [2, 1000000000] would have 2,000,000,000 values, and a checkpoint holds less than 536,870,912.",
+      { lora: { rank: 1e9, targets: "out.*" } },
+    ],
     [
       "adam is not an optimizer: give sgd-nesterov, sgd, sgd-momentum, adamw, muon. Did you mean adamw?",
       { optimizer: { kind: "adam" } },
@@ -75,6 +111,17 @@ describe("a loss that is none is refused in one sentence", () => {
       "cross-entropy has no setting classWeight. Did you mean classWeights?",
       { type: "cross-entropy", classWeight: [1, 2] },
     ],
+    ["input must be a name, not 5.", { type: "mse", input: 5 }],
+    ["target must be a name, not an object.", { type: "mse", target: {} }],
+    ["output must be a name, not undefined.", { output: undefined }],
+    ["classWeights must be a list of numbers from 0, not 5.", { type: "cross-entropy", classWeights: 5 }],
+    ["positiveWeights must be a list of numbers from 0", { type: "bce-with-logits", positiveWeights: {} }],
+    ["ignoreIndex must be a whole number, not an object.", { type: "cross-entropy", ignoreIndex: {} }],
+    [
+      "labelSmoothing must be a number from 0 to 1, not an object.",
+      { type: "cross-entropy", labelSmoothing: {} },
+    ],
+    ['softLabels must be true or false, not "no".', { type: "cross-entropy", softLabels: "no" }],
     ["The function of the loss returned undefined, and must return a value of the graph.", () => undefined],
     ["The function of the loss returned a promise, and must return a value of the graph.", async () => 0],
   ])("%s", (sentence, loss) => {
@@ -93,6 +140,39 @@ test.each<readonly [what: string, given: unknown]>([
   expect(() => Reflect.apply(generateArtifacts, undefined, [given, { loss: "mse" }])).toThrow(
     expect.objectContaining({ name: "UserError", message: sentence }),
   );
+});
+
+test.each<readonly [sentence: string, call: () => unknown]>([
+  [
+    "restoreModel takes a checkpoint as decodeCheckpoint returns it, not its bytes.",
+    () => Reflect.apply(restoreModel, undefined, [model, model]),
+  ],
+  [
+    'The source of restoreModel must be bytes (Uint8Array), not "source.onnx".',
+    () => Reflect.apply(restoreModel, undefined, ["source.onnx", {}]),
+  ],
+  [
+    "adaptersOf takes a checkpoint as decodeCheckpoint returns it, not undefined.",
+    () => Reflect.apply(adaptersOf, undefined, []),
+  ],
+  [
+    "applyAdapters takes a checkpoint as decodeCheckpoint returns it, not an object.",
+    () => Reflect.apply(applyAdapters, undefined, [model, {}]),
+  ],
+  [
+    'checkpoint must be bytes (Uint8Array), not "build/x/checkpoint".',
+    () => Reflect.apply(decodeCheckpoint, undefined, ["build/x/checkpoint"]),
+  ],
+  [
+    'trainingCoverage takes the bytes of an ONNX file (Uint8Array), a Model or a Graph, not "m.onnx".',
+    () => Reflect.apply(trainingCoverage, undefined, ["m.onnx"]),
+  ],
+  [
+    'outputs must be a list of names, not "y".',
+    () => Reflect.apply(trainingCoverage, undefined, [model, { outputs: "y" }]),
+  ],
+])("what a function cannot take is refused in one sentence: %s", (message, call) => {
+  expect(call).toThrow(expect.objectContaining({ name: "UserError", message }));
 });
 
 test("constants of an optimizer that are not given are PyTorch's", () => {

@@ -1,0 +1,21 @@
+import { UserError } from "../graph-builder/errors.ts";
+import { shown } from "../graph-builder/visible.ts";
+
+/** Throws UserError for what is no bytes, for programs without types. */
+export function expectBytes(what: string, given: unknown): void {
+  if (given instanceof Uint8Array) return;
+  throw invalid("model", `${what} must be bytes (Uint8Array), not ${shown(given)}.`);
+}
+
+/** Throws UserError for what is no decoded checkpoint, such as the bytes of one. */
+export function expectCheckpoint(what: string, given: unknown): void {
+  const isOne = typeof given === "object" && given !== null && "trainable" in given && "frozen" in given;
+  if (isOne && given.trainable instanceof Map && given.frozen instanceof Map) return;
+  const found = given instanceof Uint8Array ? "its bytes" : shown(given);
+  throw invalid("checkpoint", `${what} takes a checkpoint as decodeCheckpoint returns it, not ${found}.`);
+}
+
+/** The error of an argument that is no such thing. */
+export function invalid(setting: string, message: string): UserError {
+  return new UserError(message, { code: "setting-invalid", details: { setting } });
+}
