@@ -1,4 +1,5 @@
 import { didYouMean, UserError } from "../../graph-builder/errors.ts";
+import { shown } from "../../graph-builder/visible.ts";
 
 /** The devices that a session can run on, by the names of ONNX Runtime's execution providers. */
 export const deviceNames = ["cpu", "cuda", "webgpu", "coreml", "dml", "wasm"] as const;
@@ -13,7 +14,8 @@ export function isDeviceName(name: string): name is DeviceName {
 export function expectDevice(name: string): void {
   if (isDeviceName(name)) return;
   const hint = didYouMean(name, deviceNames);
-  throw new UserError(`${name} is not a device: give ${deviceNames.join(", ")}.${hint}`, {
+  const given = typeof name === "string" ? name : shown(name);
+  throw new UserError(`${given} is not a device: give ${deviceNames.join(", ")}.${hint}`, {
     code: "device-unknown",
     details: { device: name, known: deviceNames },
   });

@@ -1,5 +1,6 @@
 import type * as Ort from "onnxruntime-common";
 import { UserError } from "../../graph-builder/errors.ts";
+import { shown } from "../../graph-builder/visible.ts";
 import type { Device, RuntimeDevice } from "../device/device.ts";
 import { type DeviceName, expectDevice } from "../device/names.ts";
 import { gpuMemory } from "./gpu-memory.ts";
@@ -83,7 +84,7 @@ export async function openRuntimeDevice(
 
 function expectThreads(threads: number | undefined): void {
   if (threads === undefined || (Number.isInteger(threads) && threads >= 1 && threads <= 1024)) return;
-  throw new UserError(`The number of threads must be a whole number from 1 to 1024, not ${threads}.`, {
+  throw new UserError(`The number of threads must be a whole number from 1 to 1024, not ${shown(threads)}.`, {
     code: "setting-invalid",
     details: { setting: "threads", value: threads },
   });

@@ -2,6 +2,7 @@ import type { Checkpoint } from "../../artifacts/checkpoint.ts";
 import {
   type Binding,
   type BoundGraph,
+  deriveBindings,
   didYouMean,
   explicitBindings,
   formatType,
@@ -16,13 +17,21 @@ import type { DecodedModels } from "./lowered-models.ts";
 /**
  * Checks that the files of artifacts belong together. Throws UserError where the checkpoint lacks a tensor
  * that a model reads, or has it in another type or shape, where the training model gives a trainable
- * parameter no gradient (an eval model in its place does so), and where the optimizer model updates nothing.
+ * parameter no gradient (an eval model in its place does so), where the eval model reads nothing of it or is
+ * a training model, and where the optimizer model updates nothing, or has nothing to do.
  */
 export function expectFit({ checkpoint, training, evaluation, optimizer }: DecodedModels): void {
   for (const [model, bound] of Object.entries({ training, eval: evaluation, optimizer })) {
     if (bound) expectTensors(model, bound, checkpoint);
   }
-  expectTrains(training, checkpoint);
+  const isFused = expectTrains(training, checkpoint);
+  if (evaluation) expectEvaluates(evaluation, checkpoint);
+  if (optimizer && isFused) {
+    throw mismatch(
+      "The training model updates the parameters itself, so it takes no optimizer model: leave that out.",
+      { model: "optimizer" },
+    );
+  }
   const updates = optimizer && explicitBindings(optimizer).some(isUpdate);
   if (updates !== false || checkpoint.trainable.size === 0) return;
   throw mismatch("The optimizer model updates no parameter of the checkpoint.", { model: "optimizer" });
@@ -66,8 +75,11 @@ function expectSame(model: string, name: string, type: ValueType, { elemType, di
   });
 }
 
-/** Each trainable parameter has a gradient, or the training model updates it. */
-function expectTrains(training: BoundGraph, { trainable }: Checkpoint): void {
+/**
+ * Each trainable parameter has a gradient, or the training model updates it. Returns whether it does so for
+ * all.
+ */
+function expectTrains(training: BoundGraph, { trainable }: Checkpoint): boolean {
   const bindings = explicitBindings(training);
   const isFused = bindings.some(({ role }) => role === "learning-rate");
   const trained = new Set(
@@ -84,9 +96,24 @@ function expectTrains(training: BoundGraph, { trainable }: Checkpoint): void {
       { model: "training", parameter: idle },
     );
   }
-  if (trained.size > 0) return;
+  if (trained.size > 0) return isFused;
   throw mismatch("The training model trains nothing: it returns no gradient and updates no parameter.", {
     model: "training",
+  });
+}
+
+/** The eval model is one, and of this checkpoint. */
+function expectEvaluates({ graph, bindings }: BoundGraph, { trainable, frozen }: Checkpoint): void {
+  const names = { trainable: new Set(trainable.keys()), frozen: new Set(frozen.keys()) };
+  const roles = [...bindings, ...deriveBindings(graph, "training", names)].map(({ role }) => role);
+  if (roles.includes("gradient") || roles.includes("learning-rate")) {
+    throw mismatch("The eval model computes gradients or updates: is it the training model?", {
+      model: "eval",
+    });
+  }
+  if (names.trainable.size + names.frozen.size === 0 || bindings.some(isTensorOf)) return;
+  throw mismatch("The eval model reads no tensor of the checkpoint: is it of another model?", {
+    model: "eval",
   });
 }
 

@@ -6,7 +6,7 @@ import { cannotRun } from "../device/ort-errors.ts";
 import { checkFeeds, type GraphInput, haveSizes } from "./feeds.ts";
 import { forGivenArrays, type GraphOutput, runInto, zerosFor } from "./given-arrays.ts";
 import type { LoweredModel } from "./lowered-models.ts";
-import { expectName, failedStep } from "./refusals.ts";
+import { expectNames, failedStep } from "./refusals.ts";
 import type { Slot } from "./slot.ts";
 import type { NamedTensors } from "./training-session.ts";
 
@@ -93,7 +93,7 @@ export class BoundSession {
    * fails.
    */
   async run(feeds: NamedTensors, controls: Controls, fetches?: readonly string[]): Promise<NamedTensors> {
-    for (const name of fetches ?? []) expectName(name, this.outputNames, "output");
+    if (fetches !== undefined) expectNames("fetches", fetches, this.outputNames);
     const all = await this.#allFeeds(feeds, controls);
     const given = this.#writesInto ? this.#givenTensors(feeds, fetches) : undefined;
     if (given && (await runInto(this.#session, all, { ...given.results, ...given.states }))) {

@@ -30,7 +30,7 @@ import { type CompileCache, compiled } from "./compile-cache.ts";
 import { checkFeeds, type GraphInput, graphInputs } from "./feeds.ts";
 import { type DecodedModels, decodeArtifacts, readArtifacts } from "./lowered-models.ts";
 import { RandomDraws } from "./random-draws.ts";
-import { failedStep } from "./refusals.ts";
+import { expectOpenDevice, failedStep } from "./refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
 import type { ChunkTrainer } from "./trainer.ts";
 import type { NamedTensors } from "./training-session.ts";
@@ -108,6 +108,7 @@ export class ChunkedSession implements ChunkTrainer {
     device: Device,
     { cache, precision, stepsPerCall = 8 }: ChunkOptions = {},
   ): Promise<ChunkedSession> {
+    expectOpenDevice(device);
     const artifacts = await readArtifacts(sources);
     const model = await compiled(artifacts, device, { cache, kind: "chunk", settings: { precision } }, () =>
       chunkModel(decodeArtifacts(artifacts), device, { precision }),

@@ -6,6 +6,7 @@ import { type IndexRange, indexRanges } from "../../graph-builder/index-ranges.t
 import type { Graph } from "../../graph-builder/ir.ts";
 import { ownEntry } from "../../graph-builder/own-entry.ts";
 import type { ValueType } from "../../graph-builder/types.ts";
+import { shown } from "../../graph-builder/visible.ts";
 import { ortType } from "../device/tensors.ts";
 
 /** An input of a graph. */
@@ -32,6 +33,7 @@ export function graphInputs(graph: Graph): GraphInput[] {
  * `batch` stands for, and, with the row, where a label is no class or an index is outside its table.
  */
 export function checkFeeds(inputs: readonly GraphInput[], feeds: Readonly<Record<string, Tensor>>): void {
+  expectFeeds(inputs, feeds);
   const sizes = new Map<string, { readonly size: number; readonly input: string }>();
   for (const { name, type, ranges = [] } of inputs) {
     const tensor = givenTensor(name, feeds);
@@ -63,6 +65,15 @@ export function checkFeeds(inputs: readonly GraphInput[], feeds: Readonly<Record
   }
 }
 
+function expectFeeds(inputs: readonly GraphInput[], feeds: unknown): void {
+  if (typeof feeds === "object" && feeds !== null) return;
+  const names = inputs.map(({ name }) => name).join(", ");
+  throw new UserError(`A step takes an object of tensors, { ${names} }, not ${shown(feeds)}.`, {
+    code: "input-missing",
+    details: { inputs: names },
+  });
+}
+
 function givenTensor(name: string, feeds: Readonly<Record<string, Tensor>>): Tensor {
   const tensor = ownEntry(feeds, name);
   if (!tensor) {
@@ -71,7 +82,7 @@ function givenTensor(name: string, feeds: Readonly<Record<string, Tensor>>): Ten
       details: { input: name, given: Object.keys(feeds) },
     });
   }
-  if (Array.isArray(tensor.dims)) return tensor;
+  if (Array.isArray(tensor.dims) && typeof tensor.location === "string") return tensor;
   throw new UserError(`The input ${name} is no tensor of ONNX Runtime.`, {
     code: "input-type",
     details: { input: name },

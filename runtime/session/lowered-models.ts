@@ -17,9 +17,11 @@ import {
   outputOf,
   rankedScalars,
   runPasses,
+  shown,
   sizedInputs,
   stockOptimizer,
   trainingPasses,
+  UserError,
   withExplicitState,
 } from "../../graph-builder/index.ts";
 import { expectFit } from "./artifact-checks.ts";
@@ -163,11 +165,21 @@ export function lowerTraining(
   sizes: readonly InputSizes[],
   options: LoweringOptions = {},
 ): Pick<LoweredModels, "train" | "otherSizes"> {
+  expectSizes(sizes);
   const lowered = sizes.map((each) =>
     lowerModel({ ...training, graph: sizedInputs(each).run(training.graph) }, lowering, options),
   );
   const [train = lowerModel(training, lowering, options), ...otherSizes] = lowered;
   return otherSizes.length > 0 ? { train, otherSizes } : { train };
+}
+
+function expectSizes(sizes: unknown): void {
+  const isObject = (each: unknown) => typeof each === "object" && each !== null;
+  if (Array.isArray(sizes) && sizes.every(isObject)) return;
+  throw new UserError(`inputSizes must be a list of objects with shapes by input, not ${shown(sizes)}.`, {
+    code: "setting-invalid",
+    details: { setting: "inputSizes" },
+  });
 }
 
 /** A model for a device's lowering: its state made explicit, in the operators of the device. */

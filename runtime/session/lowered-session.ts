@@ -1,5 +1,6 @@
 import type { Tensor } from "onnxruntime-common";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
+import { expectBytes } from "../../artifacts/given-values.ts";
 import { expectRate } from "../../artifacts/learning-rate.ts";
 import { Tensor as TensorProto } from "../../graph-builder/tensor.ts";
 import type { RuntimeDevice } from "../device/device.ts";
@@ -12,6 +13,8 @@ import {
   expectFloat32,
   expectName,
   expectSameShape,
+  expectStep,
+  expectTensor,
   missingGradients,
   missingModel,
   wrongBuffer,
@@ -19,7 +22,7 @@ import {
 import type { Slot } from "./slot.ts";
 import type { NamedTensors } from "./training-session.ts";
 import { TrainingState } from "./training-state.ts";
-import type { AverageStep } from "./weight-averages.ts";
+import { type AverageStep, expectAverageStep } from "./weight-averages.ts";
 
 /**
  * What a session is made of.
@@ -102,8 +105,12 @@ export class LoweredSession {
     return this.#state.draws.step;
   }
 
-  /** A step with a number draws the same random numbers whenever it runs. */
+  /**
+   * A step with a number draws the same random numbers whenever it runs. Throws UserError for what is no
+   * bigint from 0 below 2^63.
+   */
   set randomStep(step: bigint) {
+    expectStep(step);
     this.#state.draws.step = step;
   }
 
@@ -177,9 +184,11 @@ export class LoweredSession {
 
   /**
    * Lets the running averages of parameters and statistics follow them, or those that `isAveraged` accepts.
-   * The checkpoint holds the averages from then on, and exportInferenceModel exports them.
+   * The checkpoint holds the averages from then on, and exportInferenceModel exports them. Throws UserError
+   * for a decay that is no number from 0 to 1.
    */
   async averageWeights(step: AverageStep, isAveraged?: (name: string) => boolean): Promise<void> {
+    expectAverageStep(step);
     return this.#guard.run("averageWeights", () => this.#state.average(step, isAveraged));
   }
 
@@ -214,6 +223,7 @@ export class LoweredSession {
   setParameter(name: string, tensor: Tensor): void {
     this.#guard.expectIdle("setParameter");
     const slot = this.#parameterSlot(name);
+    expectTensor(`setParameter(${name})`, tensor);
     expectSameShape(name, slot.tensor, tensor);
     slot.set(fromOrtTensor(tensor));
   }
@@ -273,6 +283,7 @@ export class LoweredSession {
   async loadParametersBuffer(buffer: Uint8Array, trainableOnly = true): Promise<void> {
     this.#guard.expectIdle("loadParametersBuffer");
     const size = await this.getParametersSize(trainableOnly);
+    expectBytes("The buffer of loadParametersBuffer", buffer);
     if (buffer.byteLength !== 4 * size) throw wrongBuffer(4 * size, buffer.byteLength);
     const values = new Float32Array(new Uint8Array(buffer).buffer);
     let offset = 0;

@@ -1,13 +1,54 @@
 import type { Tensor } from "onnxruntime-common";
 import { UserError } from "../../graph-builder/errors.ts";
+import { shown } from "../../graph-builder/visible.ts";
 import { ortReason } from "../device/ort-errors.ts";
 
 /** Throws UserError, which lists the known names, where a name is not one of them. */
 export function expectName(name: string, known: readonly string[], what: "output" | "parameter"): void {
   if (known.includes(name)) return;
-  throw new UserError(`There is no ${what} ${name}: there are ${known.join(", ")}.`, {
+  const given = typeof name === "string" ? name : shown(name);
+  throw new UserError(`There is no ${what} ${given}: there are ${known.join(", ")}.`, {
     code: what === "output" ? "output-unknown" : "parameter-unknown",
     details: { [what]: name, known },
+  });
+}
+
+/** Throws UserError for what is no list of names, and for a list with a name that is not known. */
+export function expectNames(what: string, names: unknown, known: readonly string[]): void {
+  if (!Array.isArray(names)) {
+    throw new UserError(`${what} must be a list of names, not ${shown(names)}.`, {
+      code: "setting-invalid",
+      details: { setting: what },
+    });
+  }
+  for (const name of names) expectName(name, known, "output");
+}
+
+/** Throws UserError for a number of a random draw that is no bigint, or that int64 does not hold. */
+export function expectStep(step: unknown): void {
+  if (typeof step === "bigint" && step >= 0n && step < 2n ** 63n) return;
+  throw new UserError(`randomStep must be a bigint from 0 below 2^63, not ${shown(step)}.`, {
+    code: "setting-invalid",
+    details: { setting: "randomStep", value: step },
+  });
+}
+
+/** Throws UserError for what is no tensor of ONNX Runtime, for programs without types. */
+export function expectTensor(what: string, given: unknown): void {
+  if (typeof given === "object" && given !== null && "dims" in given && Array.isArray(given.dims)) return;
+  throw new UserError(`${what} takes a tensor of ONNX Runtime, not ${shown(given)}.`, {
+    code: "input-type",
+    details: { parameter: what },
+  });
+}
+
+/** Throws UserError for what is no device of openDevice or webDevice, such as a promise of one. */
+export function expectOpenDevice(device: unknown): void {
+  if (typeof device === "object" && device !== null && "ort" in device && "lowering" in device) return;
+  const given = device instanceof Promise ? "a promise of one: await it" : shown(device);
+  throw new UserError(`A session needs a device of openDevice or webDevice, not ${given}.`, {
+    code: "device-unknown",
+    details: {},
   });
 }
 

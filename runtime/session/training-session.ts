@@ -6,7 +6,7 @@ import { freezeModel } from "../inference/freeze-model.ts";
 import { type CompileCache, compiled } from "./compile-cache.ts";
 import { decodeArtifacts, lowerModels, readArtifacts } from "./lowered-models.ts";
 import { LoweredSession, type SessionParts } from "./lowered-session.ts";
-import { missingModel } from "./refusals.ts";
+import { expectOpenDevice, missingModel } from "./refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
 
 /** Tensors by the name of the graph's input or output. */
@@ -50,6 +50,7 @@ export class TrainingSession extends LoweredSession {
     device: Device,
     { inputSizes, cache }: TrainingSessionOptions = {},
   ): Promise<TrainingSession> {
+    expectOpenDevice(device);
     const artifacts = await readArtifacts(sources);
     const addsGradients = device.copiesOutputs;
     const compiling = { cache, kind: "session", settings: { inputSizes, addsGradients } };

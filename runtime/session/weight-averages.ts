@@ -1,5 +1,7 @@
 import type { Binding } from "../../graph-builder/bindings.ts";
+import { UserError } from "../../graph-builder/errors.ts";
 import { Tensor } from "../../graph-builder/tensor.ts";
+import { shown } from "../../graph-builder/visible.ts";
 
 /** How the averages of the weights follow the weights after a step. */
 export interface AverageStep {
@@ -7,6 +9,17 @@ export interface AverageStep {
   readonly decay: number;
   /** Whether the weights then become their averages, as those of a lookahead optimizer do. */
   readonly pull: boolean;
+}
+
+/** Throws UserError for an average's step whose decay is no number from 0 to 1. */
+export function expectAverageStep(step: AverageStep): void {
+  const given: unknown = step;
+  const decay = typeof given === "object" && given !== null && "decay" in given ? given.decay : given;
+  if (typeof decay === "number" && decay >= 0 && decay <= 1) return;
+  throw new UserError(`The decay of an average must be a number from 0 to 1, not ${shown(decay)}.`, {
+    code: "setting-invalid",
+    details: { setting: "decay", value: decay },
+  });
 }
 
 /** The tensors of a training graph that averages are kept of: its parameters and running statistics. */

@@ -1,6 +1,6 @@
 import { Tensor } from "onnxruntime-common";
 import { expect, test } from "vitest";
-import { decodeCheckpoint, encodeCheckpoint } from "../../../artifacts/index.ts";
+import { decodeCheckpoint, encodeCheckpoint, generateArtifacts } from "../../../artifacts/index.ts";
 import {
   appendGradients,
   bindModel,
@@ -20,6 +20,7 @@ import {
 } from "../../../runtime/index.ts";
 import { OrtTrainingSession, openDevice, ReplicatedSession } from "../../../runtime/node/index.ts";
 import { buildTrainingArtifacts } from "../../../shakenet/index.ts";
+import { mlp } from "../../support/artifact-models.ts";
 import { linearArtifacts } from "../../support/linear-artifacts.ts";
 import { classifierArtifacts } from "../../support/tiny-classifier.ts";
 import { tinySettings } from "../../support/tiny-run.ts";
@@ -68,6 +69,24 @@ test.each<[string, () => TrainingSources, string, string]>([
     "artifacts-mismatch",
   ],
   [
+    "a training model in place of the eval model",
+    () => ({ ...linearArtifacts("sgd"), evalModel: trainingModel }),
+    "The eval model computes gradients or updates: is it the training model?",
+    "artifacts-mismatch",
+  ],
+  [
+    "an eval model of another network",
+    () => ({ ...linearArtifacts("sgd"), evalModel: generateArtifacts(mlp(), { loss: "mse" }).evalModel }),
+    "The eval model reads no tensor of the checkpoint: is it of another model?",
+    "artifacts-mismatch",
+  ],
+  [
+    "an optimizer model beside a fused training model",
+    () => ({ ...buildTrainingArtifacts(tinySettings({ fused: true })), optimizerModel }),
+    "The training model updates the parameters itself, so it takes no optimizer model: leave that out.",
+    "artifacts-mismatch",
+  ],
+  [
     "an eval model in place of the optimizer model",
     () => ({ ...linearArtifacts("sgd"), optimizerModel: evalModel }),
     "The optimizer model updates no parameter of the checkpoint.",
@@ -109,6 +128,47 @@ test.each<[string, () => TrainingSources, string, string]>([
   ],
 ])("%s is refused when a session opens", async (_, sources, message, code) => {
   await expect(TrainingSession.create(sources(), device)).rejects.toMatchObject({ message, code });
+});
+
+test.each<readonly [sentence: string, ...given: unknown[]]>([
+  [
+    'A session opens an object of files, { checkpoint, trainingModel, evalModel, optimizerModel }, not "build/x".',
+    "build/x",
+    device,
+  ],
+  [
+    "trainingModel must be the bytes of a file (Uint8Array), its path or its URL, not 5.",
+    { ...linearArtifacts("sgd"), trainingModel: 5 },
+    device,
+  ],
+  [
+    "evalModel must be the bytes of a file (Uint8Array), its path or its URL, not null.",
+    { ...linearArtifacts("sgd"), evalModel: null },
+    device,
+  ],
+  ['A session needs a device of openDevice or webDevice, not "cpu".', linearArtifacts("sgd"), "cpu"],
+  [
+    "A session needs a device of openDevice or webDevice, not a promise of one: await it.",
+    linearArtifacts("sgd"),
+    Promise.resolve(device),
+  ],
+  [
+    "inputSizes must be a list of objects with shapes by input, not an object.",
+    linearArtifacts("sgd"),
+    device,
+    { inputSizes: {} },
+  ],
+])("what a session cannot open is refused in one sentence: %s", async (message, ...given) => {
+  await expect(Reflect.apply(TrainingSession.create, TrainingSession, given)).rejects.toMatchObject({
+    name: "UserError",
+    message,
+  });
+});
+
+test("what is no device's name is refused", async () => {
+  await expect(Reflect.apply(openDevice, undefined, [{}])).rejects.toThrow(
+    "an object is not a device: give cpu, cuda, webgpu, coreml, dml, wasm.",
+  );
 });
 
 test("an unknown device is refused with the nearest name", async () => {
@@ -197,6 +257,40 @@ test("what is no tensor is refused by the input's name", async () => {
     message: "The input images is no tensor of ONNX Runtime.",
     code: "input-type",
   });
+  await session.release();
+});
+
+test("what a session's methods cannot take is refused in one sentence, and the session goes on", async () => {
+  const session = await TrainingSession.create(linearArtifacts("sgd"), device);
+  const call =
+    (name: keyof TrainingSession, ...given: unknown[]) =>
+    async () =>
+      Reflect.apply(Object(session)[name], session, given);
+  const feeds = { ...numbers, target };
+  const refused: readonly (readonly [string, () => Promise<unknown>])[] = [
+    ["A step takes an object of tensors, { input, target }, not undefined.", call("runTrainStep")],
+    ['fetches must be a list of names, not "loss".', call("runTrainStep", feeds, "loss")],
+    ["There is no output 5: there are ", call("runEvalStep", feeds, [5])],
+    ["setParameter(fc.bias) takes a tensor of ONNX Runtime, not 5.", call("setParameter", "fc.bias", 5)],
+    [
+      "The buffer of loadParametersBuffer must be bytes (Uint8Array), not an object.",
+      call("loadParametersBuffer", new Float32Array(8)),
+    ],
+    ["A model ends at a list of one or more names of values, not [].", call("exportInferenceModel", [])],
+    ['A model ends at a list of one or more names of values, not "y".', call("exportInferenceModel", "y")],
+    ["The decay of an average must be a number from 0 to 1, not 5.", call("averageWeights", 5)],
+    ["There is no parameter undefined: there are fc.weight, fc.bias.", call("getGradient")],
+  ];
+  for (const [message, calling] of refused) {
+    await expect(calling()).rejects.toMatchObject({
+      name: "UserError",
+      message: expect.stringContaining(message),
+    });
+  }
+  expect(() => Reflect.set(session, "randomStep", 5)).toThrow(
+    "randomStep must be a bigint from 0 below 2^63, not 5.",
+  );
+  await session.runTrainStep(feeds);
   await session.release();
 });
 
