@@ -35,6 +35,7 @@ export {
   createModel,
   type FunctionDefinition,
   Graph,
+  hasGraph,
   isOp,
   type Model,
   Node,

@@ -299,6 +299,12 @@ export interface Model {
   readonly otherFields?: object | undefined;
 }
 
+/** Whether a value is a graph, or has one as a `Model` has: for programs without types. */
+export function hasGraph(given: unknown): boolean {
+  if (given instanceof Graph) return true;
+  return typeof given === "object" && given !== null && "graph" in given && given.graph instanceof Graph;
+}
+
 /**
  * The IR version that came with each opset of ai.onnx (onnx/onnx docs/Versioning.md): what a reader of that
  * opset knows.

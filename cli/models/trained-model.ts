@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { artifactFiles, type Checkpoint, decodeCheckpoint, readFileBytes } from "../../artifacts/index.ts";
 import type { CheckpointKind } from "../../runtime/index.ts";
 import { endReplacement } from "../../runtime/node/file-set.ts";
+import { readTrainingArtifacts } from "../../runtime/node/index.ts";
 
 /** A checkpoint of a model that came from a file, and that file. */
 export interface TrainedModel {
@@ -18,7 +19,7 @@ export interface TrainedModel {
 /**
  * The checkpoint of a path that is a folder of artifacts, a run, or the checkpoint itself. Returns undefined
  * where no `source.onnx` belongs to it: it is not of a model that came from a file. Throws UserError for a
- * damaged checkpoint.
+ * damaged checkpoint, and where a folder of artifacts lacks a file.
  */
 export async function findTrainedModel(
   path: string,
@@ -33,6 +34,10 @@ export async function findTrainedModel(
   ];
   for (const place of places) {
     await endReplacement(place.graph);
+    if (place.graph === path && (await isFile(join(path, artifactFiles.trainingModel)))) {
+      const { sourceModel } = await readTrainingArtifacts(path);
+      if (!sourceModel) return undefined;
+    }
     const isThere =
       (await isFile(join(place.graph, artifactFiles.sourceModel))) && (await isFile(place.where));
     if (isThere) {

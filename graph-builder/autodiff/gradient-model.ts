@@ -1,6 +1,6 @@
 import { at } from "../at.ts";
 import { didYouMean, UserError } from "../errors.ts";
-import { createModel, type Graph, type Model, newestRunOpset, Value } from "../ir.ts";
+import { createModel, type Graph, hasGraph, type Model, newestRunOpset, Value } from "../ir.ts";
 import type { Lowering } from "../lowerings/lower.ts";
 import { portable } from "../lowerings/portable.ts";
 import { freeName, givenNames, nameValues } from "../names.ts";
@@ -9,6 +9,7 @@ import { runPasses } from "../passes/pass.ts";
 import { copyPart } from "../passes/rewrite.ts";
 import { trainingPasses } from "../pipelines.ts";
 import { formatType } from "../types.ts";
+import { shown } from "../visible.ts";
 import { isFloating, ones, propagateGradients } from "./autodiff.ts";
 
 /**
@@ -37,8 +38,9 @@ export interface GradientsOptions {
  * value; its inputs are those inputs of the model that they need. A name that is taken gets a number
  * appended. A value on which no output depends has the gradient 0. Any ONNX Runtime runs the model.
  *
- * Throws UserError for a value that the model does not have, and for one that is no tensor of floats; Error,
- * naming the node, where an operator on the way has no gradient.
+ * Throws UserError for what is no model, such as the bytes of a file, for a value that the model does not
+ * have, and for one that is no tensor of floats; Error, naming the node, where an operator on the way has no
+ * gradient.
  */
 export function gradients(
   model: Model | Graph,
@@ -46,6 +48,8 @@ export function gradients(
   withRespectTo: readonly ValueReference[],
   { gradOutputs = false, additionalOutputs = [], lowering = portable }: GradientsOptions = {},
 ): Model {
+  expectModel(model);
+  expectReferences({ outputs, withRespectTo, additionalOutputs });
   const source = "graph" in model ? model.graph : model;
   const names = nameValues(source);
   const find = (references: readonly ValueReference[]) =>
@@ -83,6 +87,27 @@ function modelOf(source: Model | Graph, graph: Graph, lowering: Lowering): Model
   const { docString, opset } = source;
   const own = Math.min(opset, newestRunOpset);
   return createModel(needed, { docString, opset: Math.max(own, createModel(needed).opset) });
+}
+
+function expectModel(given: unknown): void {
+  if (hasGraph(given)) return;
+  const what = given instanceof Uint8Array ? "the bytes of a file: decodeModel reads them" : shown(given);
+  throw new UserError(`gradients takes a Model or a Graph, not ${what}.`, {
+    code: "setting-invalid",
+    details: { setting: "model" },
+  });
+}
+
+function expectReferences(lists: Readonly<Record<string, unknown>>): void {
+  for (const [name, list] of Object.entries(lists)) {
+    const isList =
+      Array.isArray(list) && list.every((each) => typeof each === "string" || each instanceof Value);
+    if (isList && (list.length > 0 || name === "additionalOutputs")) continue;
+    throw new UserError(`${name} must be a list of names or values, not ${shown(list)}.`, {
+      code: "setting-invalid",
+      details: { setting: name },
+    });
+  }
 }
 
 function findValue(graph: Graph, names: ReadonlyMap<Value, string>, reference: ValueReference): Value {

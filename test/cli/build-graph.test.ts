@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect, test } from "vitest";
 import {
@@ -123,6 +123,7 @@ test("build-graph --from refuses what does not fit the model before it writes an
   writeFileSync(join(folder, "heads.onnx"), encodeModel(twoHeads()));
   writeWithExternalData("lost.onnx", mlp(), true);
   writeFileSync(join(folder, "old.onnx"), ofOpset(7, mlp()));
+  writeFileSync(join(folder, "whole.onnx"), encodeModel(mlp()));
   const cases: readonly (readonly [flags: string[], sentence: string])[] = [
     [
       ["heads.onnx", "--loss", "mse"],
@@ -135,6 +136,23 @@ test("build-graph --from refuses what does not fit the model before it writes an
     [
       ["lost.onnx", "--loss", "mse"],
       "lost.onnx cannot be used: its tensor hidden.weight lies in lost.onnx.data, which is missing.",
+    ],
+    [
+      ["whole.onnx", "--loss", "cross-entropy", "--class-weights", "1", "2", "3"],
+      "--class-weights has 3 numbers, and there are 2 for the classes.",
+    ],
+    [
+      ["whole.onnx", "--loss", "mse", "--groups", "*.bias:weight-decay=-1"],
+      "weight-decay of the group *.bias is -1, and must be a number from 0.",
+    ],
+    [["whole.onnx", "--loss", "mse", "--additional-outputs", "y", "y"], "--additional-outputs has y twice."],
+    [
+      ["whole.onnx", "--loss", "mse", "--trainable", ""],
+      "--trainable needs a value: one or more values, each a text.",
+    ],
+    [
+      ["whole.onnx", "--loss", "mse", "--classes", "1000000000"],
+      "out.weight [1000000000, 4] would have 4,000,000,000 values, and a checkpoint holds less than 536,870,912.",
     ],
     [
       ["old.onnx", "--loss", "mse"],
@@ -243,6 +261,7 @@ test.each([
   [{ optimizer: "sgd" as const, betas: [0.9, 0.99] }, "--betas is a setting of adamw, not of sgd."],
   [{ groups: ["*.bias"] }, /^--groups must be a glob and settings, such as .*, not \*\.bias\.$/],
   [{ groups: ["*.bias:decay"] }, /^--groups must be a glob and settings/],
+  [{ groups: ["*.bias:weight-decay=x"] }, /^--groups must be a glob and settings/],
 ])("an optimizer that cannot be is refused: %j", (given, sentence) => {
   expect(() => ruleFrom(given)).toThrow(sentence);
 });
@@ -260,4 +279,21 @@ test("the optimizer's flags make its rule, with PyTorch's constants where they s
     groups: { "onnx::MatMul_7": { epsilon: 1e-3 } },
   });
   expect(ruleFrom({ optimizer: "sgd" })).toEqual({ kind: "sgd" });
+});
+
+test("export takes a folder of build-graph, of a file or of a ShakeNet, and names the file that it lacks", async () => {
+  writeFileSync(join(folder, "lacking.onnx"), encodeModel(mlp()));
+  for (const flags of [
+    ["--from", "lacking.onnx", "--loss", "mse", "--out", "lacking"],
+    ["--width", "2", "--out", "shakenet"],
+  ]) {
+    expect(await shake(folder, "build-graph", ...flags)).toMatchObject({ code: 0, stderr: "" });
+  }
+  expect(await shake(folder, "export", "shakenet", "--out", "shakenet.onnx")).toMatchObject({ code: 0 });
+  for (const name of [artifactFiles.checkpoint, artifactFiles.sourceModel]) {
+    rmSync(join(folder, "lacking", name));
+    const refused = await shake(folder, "export", "lacking", "--out", "trained.onnx");
+    expect(refused).toMatchObject({ code: 2, stderr: `shake: lacking/${name} does not exist.\n` });
+  }
+  expect(existsSync(join(folder, "trained.onnx"))).toBe(false);
 });

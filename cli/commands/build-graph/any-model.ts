@@ -31,6 +31,7 @@ import { pixelAdvice } from "../../models/pixel-advice.ts";
 import { complete } from "../../settings.ts";
 import type { Build } from "./build.ts";
 import { type BuildGraphGiven, buildGraphCommand } from "./command.ts";
+import { withFlagNames } from "./flag-names.ts";
 import { lossOf } from "./loss.ts";
 import { describeGroups, describeRule, ruleFrom } from "./optimizer.ts";
 
@@ -145,6 +146,10 @@ function explained<T>(file: string, bytes: Uint8Array, make: () => T): T {
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     const { code, details } = error;
+    if (code.startsWith("setting-") && details["setting"] !== "lossInput") {
+      const message = withFlagNames(error.message, { isOfGroup: "group" in details });
+      throw new UserError(message, { cause: error, code, details });
+    }
     const outputs = details["outputs"];
     if (details["setting"] === "lossInput" && Array.isArray(outputs)) {
       if (outputs.length === 0) {

@@ -73,7 +73,8 @@ function parseGroup(text: string): [string, GroupSettings] {
     camelCase(name.trim()),
     value.trim() === "" ? Number.NaN : Number(value),
   ]);
-  if (colon > 0 && entries.every((entry) => entry.length === 2 && entry[0]?.trim())) {
+  const isRead = entries.every((entry) => entry.length === 2 && entry[0]?.trim());
+  if (colon > 0 && isRead && settings.every(([, value]) => Number.isFinite(value))) {
     return [text.slice(0, colon).trim(), Object.fromEntries(settings)];
   }
   throw new UserError(

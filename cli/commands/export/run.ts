@@ -1,8 +1,15 @@
-import { type Checkpoint, countIn, decodeCheckpoint, readFileBytes } from "../../../artifacts/index.ts";
+import { join } from "node:path";
+import {
+  artifactFiles,
+  type Checkpoint,
+  countIn,
+  decodeCheckpoint,
+  readFileBytes,
+} from "../../../artifacts/index.ts";
 import { UserError } from "../../../graph-builder/index.ts";
 import { datasetOf, isDatasetName } from "../../../runtime/data/dataset.ts";
 import { ownDataPath } from "../../../runtime/node/data/own/own-pictures.ts";
-import { isFolder } from "../../../runtime/node/files.ts";
+import { isFolder, isThere } from "../../../runtime/node/files.ts";
 import { openDevice, writeFileAtomic } from "../../../runtime/node/index.ts";
 import { openRun, provenanceOf, runAround } from "../../../shakenet/node/run.ts";
 import type { RunConfig } from "../../../shakenet/node/run-config.ts";
@@ -82,8 +89,10 @@ async function openSource({
 }: ExportGiven): Promise<Source> {
   const data = named === undefined ? undefined : ((await ownDataPath(named)) ?? named);
   const isInFolder = await isFolder(source);
-  const directory = isInFolder ? await openRun(source) : await runAround(source);
-  const where = isInFolder && directory ? directory.checkpointPath(kind) : source;
+  const isArtifacts = await isThere(join(source, artifactFiles.trainingModel));
+  const directory = isInFolder && !isArtifacts ? await openRun(source) : await runAround(source);
+  const inFolder = isArtifacts ? join(source, artifactFiles.checkpoint) : directory?.checkpointPath(kind);
+  const where = isInFolder ? (inFolder ?? source) : source;
   const checkpoint = decodeCheckpoint(await readFileBytes(where), where);
   if (!directory) {
     const known = datasetOf(checkpointSettings(checkpoint, where));

@@ -117,7 +117,8 @@ function checkValue(schema: z.ZodType, value: unknown, label: string): unknown {
   if (parsed.success && parsed.data !== undefined) return parsed.data;
   const { expectation, choices } = describeSetting(schema);
   const data = { code: "setting-invalid", details: { setting: label, value, expectation } } as const;
-  if (value === "" || value === undefined || (Array.isArray(value) && value.length === 0))
+  const isEmptyList = Array.isArray(value) && (value.length === 0 || value.includes(""));
+  if (value === "" || value === undefined || isEmptyList)
     throw new UserError(`${label} needs a value: ${expectation}.`, data);
   const isTexts = Array.isArray(value) && value.every((each) => typeof each !== "object");
   const shown = typeof value === "string" ? textOf(value) : isTexts ? value.join(" ") : JSON.stringify(value);

@@ -185,6 +185,23 @@ test("values that are not there, or have no gradients, are refused by name", () 
   );
 });
 
+test.each([
+  [
+    "gradients takes a Model or a Graph, not the bytes of a file: decodeModel reads them.",
+    [new Uint8Array(8), ["y"], ["x"]],
+  ],
+  ['outputs must be a list of names or values, not "y".', [new Graph("g"), "y", ["x"]]],
+  ["withRespectTo must be a list of names or values, not [].", [new Graph("g"), ["y"], []]],
+  [
+    "additionalOutputs must be a list of names or values, not [5].",
+    [new Graph("g"), ["y"], ["x"], { additionalOutputs: [5] }],
+  ],
+])("what gradients cannot take is refused in one sentence: %s", (message, given) => {
+  expect(() => Reflect.apply(gradients, undefined, given)).toThrow(
+    expect.objectContaining({ name: "UserError", message }),
+  );
+});
+
 /** x * constant(x): the derivative is x, and 2x where nothing is detached. */
 function product(g: Builder, x: Value): Value {
   return g.Mul(x, detach(g, x));
