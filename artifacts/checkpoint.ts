@@ -4,7 +4,7 @@ import { type NumericType, Tensor, type TensorData } from "../graph-builder/tens
 import { expectFittingCheckpoint } from "./checkpoint-size.ts";
 import { xxh32 } from "./checksum.ts";
 import { FlatBufferError, FlatBufferTable } from "./flatbuffer.ts";
-import { expectBytes } from "./given-values.ts";
+import { expectBytes, expectCheckpoint } from "./given-values.ts";
 import { CHECKPOINT_IDENTIFIER } from "./is-checkpoint.ts";
 
 const VERSION = 2;
@@ -70,6 +70,7 @@ export interface Checkpoint {
  * https://github.com/microsoft/onnxruntime/blob/v1.19.2/onnxruntime/core/flatbuffers/schema/ort_training_checkpoint.fbs
  */
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
+  expectCheckpoint("encodeCheckpoint", checkpoint);
   const size = sizeEstimate(checkpoint);
   expectFittingCheckpoint(size);
   const builder = new Builder(size);

@@ -11,7 +11,8 @@ export function expectBytes(what: string, given: unknown): void {
 export function expectCheckpoint(what: string, given: unknown): void {
   const isOne = typeof given === "object" && given !== null && "trainable" in given && "frozen" in given;
   if (isOne && given.trainable instanceof Map && given.frozen instanceof Map) return;
-  const found = given instanceof Uint8Array ? "its bytes" : shown(given);
+  const other = given instanceof Promise ? "a promise of one" : shown(given);
+  const found = given instanceof Uint8Array ? "its bytes" : other;
   throw invalid("checkpoint", `${what} takes a checkpoint as decodeCheckpoint returns it, not ${found}.`);
 }
 

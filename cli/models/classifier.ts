@@ -6,6 +6,7 @@ import {
   pictureInput,
   type TrainedClassifier,
 } from "../../runtime/index.ts";
+import { expectPictureChannels } from "../../runtime/node/data/pictures.ts";
 import { scalePictures } from "../../runtime/node/index.ts";
 import type { Feeding } from "./feeding.ts";
 
@@ -40,6 +41,7 @@ export function feedingOf(
     throw unfit("the evaluation model returns no scores, float [batch, classes]", {});
   }
   const { name, type, isNhwc, size, batch, pixels } = pictureInput(declared(pictures), feeding, "The model");
+  expectPictureChannels(size.channels);
   const named = { input: name, labels: labels.name ?? "", scores: scores.name ?? "" };
   return {
     ...named,

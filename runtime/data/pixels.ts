@@ -38,10 +38,12 @@ function scaleOf(pixels: Pixels, channels: number): readonly (readonly number[])
     });
   }
   if (!fits) {
-    throw new UserError(`Pixels fed ${pixels} have 3 channels, and the model takes ${channels}.`, {
-      code: "setting-conflict",
-      details: { setting: "pixels", value: pixels, channels },
-    });
+    const counts = [mean, deviation].map(({ length }) => length);
+    const given = counts.find((count) => count !== 1 && count !== channels);
+    throw new UserError(
+      `Pixels fed ${pixels} have numbers for ${given} channels, and the model takes ${channels}.`,
+      { code: "setting-conflict", details: { setting: "pixels", value: pixels, channels } },
+    );
   }
   return [mean, deviation].map((each) => Array.from({ length: channels }, (_, i) => each[i] ?? at(each, 0)));
 }

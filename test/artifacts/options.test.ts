@@ -3,6 +3,7 @@ import {
   adaptersOf,
   applyAdapters,
   decodeCheckpoint,
+  encodeCheckpoint,
   generateArtifacts,
   restoreModel,
   trainingCoverage,
@@ -154,6 +155,10 @@ test.each<readonly [sentence: string, call: () => unknown]>([
   [
     "adaptersOf takes a checkpoint as decodeCheckpoint returns it, not undefined.",
     () => Reflect.apply(adaptersOf, undefined, []),
+  ],
+  [
+    "encodeCheckpoint takes a checkpoint as decodeCheckpoint returns it, not a promise of one.",
+    () => Reflect.apply(encodeCheckpoint, undefined, [Promise.resolve({})]),
   ],
   [
     "applyAdapters takes a checkpoint as decodeCheckpoint returns it, not an object.",

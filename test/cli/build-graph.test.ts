@@ -290,6 +290,10 @@ test("export takes a folder of build-graph, of a file or of a ShakeNet, and name
     expect(await shake(folder, "build-graph", ...flags)).toMatchObject({ code: 0, stderr: "" });
   }
   expect(await shake(folder, "export", "shakenet", "--out", "shakenet.onnx")).toMatchObject({ code: 0 });
+  const chosen = await shake(folder, "export", "lacking", "--checkpoint", "best", "--out", "trained.onnx");
+  expect(chosen.stderr).toBe(
+    "shake: --checkpoint chooses a checkpoint of a run, and lacking is not the folder of one.\n",
+  );
   for (const name of [artifactFiles.checkpoint, artifactFiles.sourceModel]) {
     rmSync(join(folder, "lacking", name));
     const refused = await shake(folder, "export", "lacking", "--out", "trained.onnx");

@@ -114,6 +114,11 @@ const mistakes: readonly (readonly [what: string, args: readonly string[], sente
     /^The device \w+ is not in this machine's ONNX Runtime: it exists on/,
   ],
   ["artifacts that are not there", ["train", "--artifacts", "nowhere"], /nowhere\/\S+ does not exist\.$/],
+  [
+    "a model in the place of artifacts",
+    ["train", "--artifacts", "text.onnx"],
+    /^text\.onnx is a file, and --artifacts takes a folder that build-graph wrote: for a model, node \S+ build-graph --from text\.onnx writes one\.$/,
+  ],
   ["a data folder without the files", ["train", "--data", "cifar10", "--data-dir", "."], /CIFAR-10/],
   ["eval of nothing", ["eval"], /^shake eval needs a run, a checkpoint or a model: .* eval runs\/NAME\.$/],
   ["eval of a text", ["eval", "--model", "text.onnx"], /^text\.onnx is not an ONNX model/],

@@ -43,6 +43,13 @@ describe("a model of", () => {
   });
 });
 
+test("a model of channels that no picture has is refused in one sentence", async () => {
+  writeFileSync(join(folder, "five.onnx"), encodeModel(pictureModel({ channels: 5 })));
+  const { code, stdout, stderr } = await shake(folder, "predict", "five.onnx", "colour.png");
+  const sentence = "The model takes 5 channels, and pictures have 1 (grey), 3 (colours) or 4 (with alpha).";
+  expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: "", stderr: `shake: ${sentence}\n` });
+});
+
 test("a model of one channel says the same of a picture and of its grey", async () => {
   const { stdout } = await shake(folder, "predict", "grey.onnx", "colour.png", "grey.png", "--json");
   const [colour, grey] = JSON.parse(stdout).predictions;

@@ -102,6 +102,11 @@ test("a run is resumed as it was begun, and other settings are refused", async (
 
 test("what shake train cannot train is one sentence", async () => {
   await writeTrainingArtifacts(join(folder, "build/mse"), generateArtifacts(file, { loss: "mse" }));
+  const size = await shake(folder, "train", "--artifacts", "build/mine", "--image-size", "16");
+  expect(size).toMatchObject({
+    code: 2,
+    stderr: "shake: The model takes pictures of 12 x 12: leave --image-size out.\n",
+  });
   const [mse, depth, pixels] = await Promise.all([
     shake(folder, "train", "--artifacts", "build/mse"),
     shake(folder, "train", "--artifacts", "build/mine", "--depth", "14"),

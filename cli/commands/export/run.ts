@@ -55,6 +55,7 @@ interface Exported {
 
 async function exported(given: ExportGiven): Promise<Exported> {
   const { source = "", checkpoint, endAt, adapters } = given;
+  if (checkpoint !== undefined) await expectRun(source);
   const trained = await findTrainedModel(source, checkpoint);
   if (trained) return { bytes: await restoredModel(trained, given) };
   if (endAt !== undefined || adapters) {
@@ -70,6 +71,15 @@ async function exported(given: ExportGiven): Promise<Exported> {
     );
   }
   return freeze(await openSource(given), form, given);
+}
+
+/** Throws UserError for a path of which --checkpoint chooses nothing. */
+async function expectRun(source: string): Promise<void> {
+  if ((await isFolder(source)) && !(await isThere(join(source, artifactFiles.trainingModel)))) return;
+  throw new UserError(`--checkpoint chooses a checkpoint of a run, and ${source} is not the folder of one.`, {
+    code: "setting-conflict",
+    details: { setting: "checkpoint", path: source },
+  });
 }
 
 /** The checkpoint to export, and the run that it belongs to. */

@@ -7,6 +7,8 @@ import {
   type Manifest,
   readFileBytes,
 } from "../../../artifacts/index.ts";
+import { UserError } from "../../../graph-builder/errors.ts";
+import { isFolder, isThere } from "../../../runtime/node/files.ts";
 import { readManifest, readTrainingArtifacts, readTrainingModels } from "../../../runtime/node/index.ts";
 import { DATA_DIGEST } from "../../../shakenet/provenance.ts";
 import { shakeCommand } from "../../invocation.ts";
@@ -27,6 +29,7 @@ export interface GivenArtifacts {
  * they start with the run's last weights, and a sentence says so. Throws UserError where they are damaged.
  */
 export async function openGivenArtifacts(path: string): Promise<GivenArtifacts> {
+  await expectNoFile(path);
   const run = await runOf(path);
   const graph = run === undefined ? path : join(run, "graph");
   const manifest = await readManifest(graph, (each): each is Manifest => each.format === 1);
@@ -44,6 +47,15 @@ export async function openGivenArtifacts(path: string): Promise<GivenArtifacts> 
   );
   const artifacts = { ...(await readTrainingModels(graph)), manifest, checkpoint };
   return { artifacts, folder: run, isTrained: true };
+}
+
+async function expectNoFile(path: string): Promise<void> {
+  if (!(await isThere(path)) || (await isFolder(path))) return;
+  const command = shakeCommand("build-graph", "--from", path);
+  throw new UserError(
+    `${path} is a file, and --artifacts takes a folder that build-graph wrote: for a model, ${command} writes one.`,
+    { code: "setting-invalid", details: { setting: "artifacts", path } },
+  );
 }
 
 /** A checkpoint with its weights and moments, before the first step of a run on any data. */

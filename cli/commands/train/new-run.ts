@@ -7,7 +7,7 @@ import {
   setRandomSeed,
   type TrainingArtifacts,
 } from "../../../artifacts/index.ts";
-import { decodeMetadata } from "../../../graph-builder/index.ts";
+import { decodeMetadata, UserError } from "../../../graph-builder/index.ts";
 import { datasetNames, datasets, describeData, isDatasetName } from "../../../runtime/data/dataset.ts";
 import { feedingIn } from "../../../runtime/data/picture-input.ts";
 import type { ImageSize, PictureFacts } from "../../../runtime/index.ts";
@@ -147,6 +147,7 @@ async function newModelRun(
   const whole = said.size ?? (isDatasetName(data) ? datasets[data].size : undefined);
   const size = side === undefined ? whole : { height: side, width: side };
   const feeding = feedingOf(artifacts, "loss" in manifest ? manifest.loss : undefined, { pixels, size });
+  expectSize(feeding, side);
   const checkpoint = decodeCheckpoint(artifacts.checkpoint, folder);
   const { optimizer } = checkpoint;
   const isFused = artifacts.optimizerModel === undefined;
@@ -163,6 +164,15 @@ async function newModelRun(
     createModelRun(given.runDir, config, { ...artifacts, checkpoint: first });
   const where = given.runDir ?? "the new run";
   return { ...modelSubject(config, seeded), data: opened, openDirectory, where };
+}
+
+/** Throws UserError for --image-size where the model has another size of its own. */
+function expectSize({ height, width }: ImageSize, side: number | undefined): void {
+  if (side === undefined || (height === side && width === side)) return;
+  throw new UserError(`The model takes pictures of ${width} x ${height}: leave --image-size out.`, {
+    code: "setting-conflict",
+    details: { setting: "imageSize", height, width },
+  });
 }
 
 /** The data of a model that came from a file: one's own pictures are decoded in the model's size. */

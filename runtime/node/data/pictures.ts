@@ -161,11 +161,21 @@ export function interleaved(picture: Uint8Array, channels: number): Uint8Array {
   return Uint8Array.from(picture, (_, i) => picture[(i % channels) * area + Math.floor(i / channels)] ?? 0);
 }
 
+/** Throws UserError for a number of channels that no picture has. */
+export function expectPictureChannels(channels: number): void {
+  if ([1, 3, 4].includes(channels)) return;
+  throw new UserError(
+    `The model takes ${channels} channels, and pictures have 1 (grey), 3 (colours) or 4 (with alpha).`,
+    { code: "model-unsupported", details: { channels } },
+  );
+}
+
 /**
  * Interleaved pixels, grey or colours, with or without alpha, as [channels, height, width]. A grey channel is
  * made of colours by ITU-R BT.601.
  */
 function planes(pixels: Uint8Array, { height, width, channels = 3 }: PictureSize): Uint8Array {
+  expectPictureChannels(channels);
   const area = width * height;
   const given = pixels.length / area;
   const out = new Uint8Array(channels * area);

@@ -36,6 +36,12 @@ test.each(["bright", "0.5", "1/0", "1,2/1,2", "a/b"])("pixels fed %s are refused
   expect(() => fed(["n", 3, 1, 2], { pixels })).toThrow(/^Pixels (are fed raw|fed 1,2\/1,2 have)/);
 });
 
+test("a scale for another number of channels is refused with both numbers", () => {
+  expect(() => fed(["n", 3, 1, 2], { pixels: "0.5,0.4/1" })).toThrow(
+    "Pixels fed 0.5,0.4/1 have numbers for 2 channels, and the model takes 3.",
+  );
+});
+
 test("bytes are raw pixels", () => {
   const input = { name: "x", type: "uint8", shape: ["n", 3, 1, 2] };
   expect(() => pictureInput(input, { pixels: "unit" }, "m.onnx")).toThrow(
