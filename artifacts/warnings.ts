@@ -1,6 +1,16 @@
-import { isOp, type Model, type Node, stopsGradient, UserError, type Value } from "../graph-builder/index.ts";
+import {
+  type Graph,
+  isOp,
+  type Model,
+  type Node,
+  stopsGradient,
+  UserError,
+  type Value,
+} from "../graph-builder/index.ts";
+import { foldedNormalization } from "./folded-normalization.ts";
 import { listed } from "./listed.ts";
 import { valuesOfLoss } from "./losses.ts";
+import { parametersOf } from "./model-parameters.ts";
 import type { TrainingPlan } from "./training-graphs.ts";
 
 /** Something that a user of the artifacts should know. */
@@ -27,7 +37,7 @@ export function warningsOf(plan: TrainingPlan, source: Model | undefined): Warni
   return [
     ...stoppedGradients(plan),
     ...doubledActivation(plan),
-    ...tiedWeights(constants, trained),
+    ...tiedWeights(form.graph, trained),
     ...weightsLeftAlone(constants),
     ...foldedNormalization(source),
   ];
@@ -88,13 +98,19 @@ function makerOf({ producer }: Value): Node | undefined {
   return isOp(producer, "Identity", "Reshape", "Flatten", "Cast") ? makerOf(producer.input(0)) : producer;
 }
 
-function tiedWeights(constants: readonly Value[], trained: ReadonlySet<string>): Warning[] {
-  const tied = constants.filter(({ name = "", uses }) => trained.has(name) && uses.length > 1);
-  return tied.map(({ name = "", uses }) => ({
-    code: "weights-tied",
-    message: `${name} is one tensor for ${uses.length} nodes (${uses.map(({ node }) => node.name).join(", ")}): they stay equal in training.`,
-    tensors: [name],
-  }));
+/** Parameters that several layers read, straight or through operators that only move or join constants. */
+function tiedWeights(graph: Graph, trained: ReadonlySet<string>): Warning[] {
+  return parametersOf(graph).flatMap(({ name, layers }) => {
+    const nodes = [...new Set(layers.map(({ node }) => node))];
+    if (!trained.has(name) || nodes.length < 2) return [];
+    return [
+      {
+        code: "weights-tied",
+        message: `${name} is one tensor for ${nodes.length} nodes (${listed(nodes)}): they stay equal in training.`,
+        tensors: [name],
+      },
+    ];
+  });
 }
 
 /** Types of weights that have no gradient here. */
@@ -113,24 +129,6 @@ function weightsLeftAlone(constants: readonly Value[]): Warning[] {
       code: "weights-left-alone",
       message: `${tensors.length} tensors of ${types} are left as they are: only float weights are trained.`,
       tensors,
-    },
-  ];
-}
-
-/** Exporters that fold batch normalisation give the filters a name of their own (`onnx::Conv_123`). */
-function foldedNormalization(source: Model | undefined): Warning[] {
-  const nodes = source?.graph.nodes ?? [];
-  const folded = nodes.flatMap((node) => {
-    const weight = node.opType === "Conv" ? node.inputs[1]?.name : undefined;
-    return weight !== undefined && node.inputs[2] && /^onnx::Conv_\d+$/.test(weight) ? [weight] : [];
-  });
-  if (folded.length === 0 || nodes.some(({ opType }) => opType === "BatchNormalization")) return [];
-  return [
-    {
-      code: "batch-normalization-folded",
-      message:
-        "Batch normalisation is folded into the convolutions of this file, so it is trained without it: export with training=TrainingMode.TRAINING and do_constant_folding=False to keep it.",
-      tensors: folded,
     },
   ];
 }
