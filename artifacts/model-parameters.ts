@@ -218,11 +218,12 @@ function isNormalised({ producer }: Value): boolean {
 }
 
 /**
- * Whether a vector of equal numbers was made up by an exporter: torch.onnx.export(dynamo=True) writes a bias
- * of zeros for a layer that has none, and the older exporter a scale of ones for group normalisation.
+ * Whether a vector of equal numbers, or a single number that is expanded to one, was made up by an exporter:
+ * torch.onnx.export(dynamo=True) writes a bias of zeros for a layer that has none, with optimize=False as an
+ * expanded 0, and the older exporter a scale of ones for group normalisation.
  */
 function isMadeUp({ name = "", constant }: Value): boolean {
-  if (constant?.elemType !== "float" || constant.dims.length !== 1 || !exporterName.test(name)) return false;
+  if (constant?.elemType !== "float" || constant.dims.length > 1 || !exporterName.test(name)) return false;
   const [first] = constant.data;
   return constant.data.every((element: number | bigint) => element === first);
 }

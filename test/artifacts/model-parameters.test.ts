@@ -96,6 +96,16 @@ test("a bias of zeros that the exporter made up is no parameter, and one with a 
   expect(found).toEqual(["first", "second", "second.bias"]);
 });
 
+// torch.onnx.export(dynamo=True, optimize=False) writes the bias of a convolution without one so
+test("a number that is expanded to a bias, and that the exporter made up, is no parameter", () => {
+  const found = parameters((g, { x }) => {
+    const bias = (name: string) => g.Expand(g.constant(floats(0, []), name), g.int64([4]));
+    const hidden = g.Gemm(x, weight(g, "first", [4, 4]), bias("val_4"));
+    return g.Gemm(hidden, weight(g, "second", [4, 4]), bias("shift"));
+  });
+  expect(found).toEqual(["first", "second", "shift"]);
+});
+
 test("what scales and shifts a group normalisation is a parameter, also where the exporter has renamed it", () => {
   const found = parameters((g, { x }) => {
     const image = g.Reshape(g.Gemm(x, weight(g, "weight", [4, 8])), g.int64([0, 2, 4]));
