@@ -13,7 +13,13 @@ import {
   textbookWeightGradient,
   trimmedEndPads,
 } from "./convolution.ts";
-import { stridedInputGradient } from "./few-pixels.ts";
+import {
+  productConv,
+  productInputGradient,
+  productWeightGradient,
+  stridedInputGradient,
+  suitsProducts,
+} from "./few-pixels.ts";
 import type { Lowering } from "./lower.ts";
 import { suitsWinograd, winogradConv, winogradInputGradient, winogradWeightGradient } from "./winograd.ts";
 
@@ -21,10 +27,16 @@ import { suitsWinograd, winogradConv, winogradInputGradient, winogradWeightGradi
  * A layer over `portable`: forms that ONNX Runtime's CPU kernels compute faster, also in ai.onnx operators.
  */
 export const cpu: Lowering = {
-  Conv: winogradConv(),
+  Conv: (g, call) => productConv(g, call) ?? winogradConv()(g, call),
   ConvGrad: convGrad(
-    (g, conv) => (suitsWinograd(conv) ? winogradWeightGradient : dilatedWeightGradient)(g, conv),
-    (g, conv) => (suitsWinograd(conv) ? winogradInputGradient : rotatedInputGradient)(g, conv),
+    (g, conv) => {
+      if (suitsProducts(conv)) return productWeightGradient(g, conv);
+      return (suitsWinograd(conv) ? winogradWeightGradient : dilatedWeightGradient)(g, conv);
+    },
+    (g, conv) => {
+      if (suitsProducts(conv)) return productInputGradient(g, conv);
+      return (suitsWinograd(conv) ? winogradInputGradient : rotatedInputGradient)(g, conv);
+    },
   ),
 
   ...affineNormalization,

@@ -26,14 +26,15 @@ export function canConvolve(X: Value, W: Value, group: number, B: number): boole
 }
 
 /**
- * Weights [O, I, kh, kw] as [O/B, I/B, kh, kw, B (in), B (out)], by two Transposes that move one axis each,
- * which is the fastest form measured in ONNX Runtime.
+ * Weights [O, I, kh, kw] as [O/B, I/B, kh, kw, B (in), B (out)]: first the input channels of every filter in
+ * blocks, then the filters. ReorderInput shares the work among the threads; Transpose starts them anew for
+ * every small matrix.
  */
 export function blockedWeights(g: Builder, W: Value, B: number): Value {
   const { filters, channels, kernel, taps } = weightDims(W);
-  const outer = g.Transpose(g.Reshape(W, g.int64([filters / B, B, channels * taps])), { perm: [0, 2, 1] });
-  const inner = g.Reshape(outer, g.int64([(filters * channels) / B ** 2, B, taps, B]));
-  return g.Reshape(g.Transpose(inner, { perm: [0, 2, 1, 3] }), g.int64([filters, channels, ...kernel]));
+  const byChannels = g.ReorderInput(g.Reshape(W, g.int64([filters, channels, taps, 1])));
+  const outer = g.Reshape(byChannels, g.int64([filters / B, B, channels * taps, 1]));
+  return g.Reshape(g.ReorderInput(outer), g.int64([filters, channels, ...kernel]));
 }
 
 /**
@@ -43,8 +44,8 @@ export function blockedWeights(g: Builder, W: Value, B: number): Value {
 function turnedWeights(g: Builder, W: Value, group: number, B: number): Value {
   const { filters, channels, kernel, taps } = weightDims(W);
   const pairs = (filters * channels) / B ** 2;
-  const squares = g.Reshape(blockedWeights(g, W, B), g.int64([pairs * taps, B, B]));
-  const exchanged = g.Reshape(g.Transpose(squares, { perm: [0, 2, 1] }), g.int64([pairs, taps, B * B]));
+  const squares = g.Reshape(blockedWeights(g, W, B), g.int64([pairs * taps, B, B, 1]));
+  const exchanged = g.Reshape(g.ReorderInput(squares), g.int64([pairs, taps, B * B]));
   const backwards = g.int64(Array.from({ length: taps }, (_, tap) => taps - 1 - tap));
   const turned = taps === 1 ? exchanged : g.Gather(exchanged, backwards, { axis: 1 });
   const perGroup = g.Reshape(turned, g.int64([group, filters / group / B, channels / B, taps * B * B]));
@@ -106,8 +107,11 @@ export function blockedWeightGradient(g: Builder, conv: Convolution, B: number):
   });
   const sizes = windowedDims(rows.shape.slice(2), turned);
   const cropped = cropTo(g, plain(g, full), sizes, [at(kernel, 0), at(kernel, 1) * B]);
-  const unfolded = g.Reshape(cropped, g.int64([channels / B, filters, ...kernel, B]));
-  const filtersFirst = g.Transpose(unfolded, { perm: [1, 0, 4, 2, 3] });
+  const taps = at(kernel, 0) * at(kernel, 1);
+  const perFilter = g.Reshape(cropped, g.int64([(channels / B) * filters, B, taps, 1]));
+  const tapsLast = g.ReorderOutput(perFilter, { channels: B });
+  const perBlock = g.Reshape(tapsLast, g.int64([channels / B, filters, B * taps]));
+  const filtersFirst = channels === B ? perBlock : g.Transpose(perBlock, { perm: [1, 0, 2] });
   return g.Reshape(filtersFirst, g.int64([filters, channels, ...kernel]));
 }
 

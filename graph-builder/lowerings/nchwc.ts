@@ -1,10 +1,13 @@
 import type { Builder } from "../builder.ts";
 import { elementsOver } from "../composites.ts";
 import type { Value } from "../ir.ts";
-import type { OpType } from "../operators/index.ts";
+import type { Attributes, OpType } from "../operators/index.ts";
 import { staticDim } from "../operators/inference.ts";
+import { kernelOf } from "../operators/neural.ts";
+import { windowOf } from "../operators/windows.ts";
 import { elementCount, sameShape } from "../types.ts";
 import { convGrad } from "./convolution.ts";
+import { suitsProducts } from "./few-pixels.ts";
 import type { Call, Lower, Lowering } from "./lower.ts";
 import {
   blockedInputGradient,
@@ -93,6 +96,7 @@ export function nchwc(B: number): Lowering {
 
     Conv: (g, call) => {
       const { I, optional, attributes } = call;
+      if (isByProducts(I(0), I(1), attributes)) return undefined;
       const byWinograd = winogradConv(B)(g, call);
       if (byWinograd) return byWinograd;
       const isPerChannel = isDepthwise(I(0), I(1), attributes.group, B);
@@ -102,6 +106,7 @@ export function nchwc(B: number): Lowering {
     },
     ConvGrad: (g, call) => {
       if (!isBlocked(call.I(0)) || !isBlocked(call.I(1))) return undefined;
+      if (isByProducts(call.I(1), call.I(2), call.attributes)) return undefined;
       if (isDepthwise(call.I(1), call.I(2), call.attributes.group, B)) {
         return convGrad(
           (builder, conv) => depthwiseWeightGradient(builder, conv, B),
@@ -160,6 +165,16 @@ export function nchwc(B: number): Lowering {
       },
     ),
   };
+}
+
+/** Whether the layer below computes a convolution of X with W as a product of matrices. */
+function isByProducts(X: Value, W: Value, attributes: Attributes<"Conv">): boolean {
+  return suitsProducts({
+    X,
+    W,
+    group: attributes.group,
+    window: windowOf(kernelOf(W, attributes), attributes),
+  });
 }
 
 /** A call of an operator with any number of inputs. */

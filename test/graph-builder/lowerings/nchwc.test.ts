@@ -162,8 +162,11 @@ describe.skipIf(B === 0)(`blocks of ${B} channels: ONNX Runtime has them on this
     );
     const first = g.BatchNormInternal(g.Conv(X, W), ...(all as [Value, Value, Value, Value]))[0];
     g.output(g.Conv(g.Add(g.Relu(first), first), W), "Y");
-    const count = (opType: string) =>
-      lowerGraph(g.graph, blocked).nodes.filter((n) => n.opType === opType).length;
+    // weights change their layout by the same operators
+    const ofImages = lowerGraph(g.graph, blocked).nodes.filter(
+      (n) => typeof n.input(0).shape[0] !== "number",
+    );
+    const count = (opType: string) => ofImages.filter((n) => n.opType === opType).length;
     expect([count("ReorderInput"), count("ReorderOutput")]).toEqual([1, 1]);
   });
 
