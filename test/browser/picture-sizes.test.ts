@@ -214,7 +214,9 @@ test("for a classifier that does not say how it is fed, the user chooses the pix
   await openModel(page, "gray.onnx");
   await expect.poll(() => facts(page)).toContain("28 x 28, grey");
   await page.selectOption("#feeding [name=pixels]", "imagenet");
-  await expect.poll(() => sentence(page)).toBe("Pixels fed imagenet have numbers for 3 channels, and the model takes 1.");
+  await expect
+    .poll(() => sentence(page))
+    .toBe("Pixels fed imagenet have numbers for 3 channels, and the model takes 1.");
   expect(await page.inputValue("#feeding [name=pixels]")).toBe("raw");
   expect(errors).toEqual([]);
 });
