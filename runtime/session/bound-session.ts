@@ -23,6 +23,8 @@ export class BoundSession {
   readonly #nextStates = new Map<string, Slot>();
   /** What the buffers of gradients are fed as where they begin anew. */
   readonly #zeros: ReadonlyMap<string, Tensor>;
+  /** The outputs of the gradients that are fed so. */
+  readonly #begunAnew = new Set<string>();
   readonly #outputs: readonly GraphOutput[];
   readonly #ort: RuntimeDevice["ort"];
   /** Whether the session writes its outputs into arrays that it is given. */
@@ -95,9 +97,12 @@ export class BoundSession {
   async run(feeds: NamedTensors, controls: Controls, fetches?: readonly string[]): Promise<NamedTensors> {
     if (fetches !== undefined) expectNames("fetches", fetches, this.outputNames);
     const all = await this.#allFeeds(feeds, controls);
-    const given = this.#writesInto ? this.#givenTensors(feeds, fetches) : undefined;
-    if (given && (await runInto(this.#session, all, { ...given.results, ...given.states }))) {
-      for (const slot of this.#nextStates.values()) slot.exchange();
+    const given = this.#writesInto ? this.#givenTensors(feeds, controls, fetches) : undefined;
+    if (
+      given &&
+      (await runInto(this.#session, all, { ...given.results, ...Object.fromEntries(given.states) }))
+    ) {
+      for (const [name, tensor] of given.states) this.#nextStates.get(name)?.exchange(tensor);
       return given.results;
     }
     const results: Record<string, Tensor> = {};
@@ -128,11 +133,14 @@ export class BoundSession {
   }
 
   /** Tensors for the next states and for the other outputs; undefined where the size of one is not known. */
-  #givenTensors(feeds: NamedTensors, fetches: readonly string[] | undefined) {
+  #givenTensors(feeds: NamedTensors, controls: Controls, fetches: readonly string[] | undefined) {
     const wanted = this.#outputs.filter(({ name }) => fetches?.includes(name) ?? true);
     const results = zerosFor(wanted, this.inputs, feeds, this.#ort);
-    const states = [...this.#nextStates].map(([name, slot]) => [name, slot.spare] as const);
-    return results && { results, states: Object.fromEntries(states) };
+    const isUnread = (name: string) => resetsGradients(controls) && this.#begunAnew.has(name);
+    const states = [...this.#nextStates].map(
+      ([name, slot]) => [name, isUnread(name) ? slot.unread : slot.spare] as const,
+    );
+    return results && { results, states };
   }
 
   async #call(feeds: Record<string, Tensor>): Promise<InferenceSession.ReturnType> {
@@ -148,7 +156,7 @@ export class BoundSession {
     checkFeeds(this.inputs, feeds);
     await this.#placeConstants();
     const all: Record<string, Tensor> = {};
-    const zeros = controls["reset-gradients"]?.data[0] ? this.#zeros : undefined;
+    const zeros = resetsGradients(controls) ? this.#zeros : undefined;
     for (const name of this.#session.inputNames) {
       const role = this.#controls.get(name);
       const state = zeros?.get(name) ?? this.#states.get(name)?.tensor;
@@ -162,8 +170,14 @@ export class BoundSession {
   #bind(binding: Binding, slot: Slot): void {
     if (binding.input !== undefined) this.#states.set(binding.input, slot);
     const output = outputOf(binding);
-    if (output !== undefined) this.#nextStates.set(output, slot);
+    if (output === undefined) return;
+    this.#nextStates.set(output, slot);
+    if (binding.input !== undefined && this.#zeros.has(binding.input)) this.#begunAnew.add(output);
   }
+}
+
+function resetsGradients(controls: Controls): boolean {
+  return controls["reset-gradients"]?.data[0] === 1;
 }
 
 /** Zeros in the place of the float32 buffers of gradients; they share their memory. */

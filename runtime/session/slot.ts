@@ -42,7 +42,7 @@ export class Slot {
   }
 
   /**
-   * The tensor that a session may write the next state into. `exchange` makes it the slot's. It is never one
+   * Memory that a session may write the next state into. `exchange` makes it the slot's. It is never one
    * whose data `read` has shared.
    */
   get spare(): Ort.Tensor {
@@ -50,11 +50,19 @@ export class Slot {
     return this.#spare;
   }
 
-  /** Takes the tensor of `spare`, and keeps the one before it as the next spare. */
-  exchange(): void {
-    const { spare } = this;
+  /**
+   * The tensor that a session which does not read the slot may write its next state into: the slot's own, or
+   * the spare where somebody else may still read the slot's.
+   */
+  get unread(): Ort.Tensor {
+    return this.#host && !this.#device && !this.#isLent ? this.#host : this.spare;
+  }
+
+  /** Takes the tensor of `spare` or `unread`, and keeps another one that it held as the next spare. */
+  exchange(written: Ort.Tensor): void {
+    if (written === this.#host) return;
     this.#spare = this.#isLent ? undefined : this.#host;
-    this.#host = spare;
+    this.#host = written;
     this.#isLent = false;
   }
 

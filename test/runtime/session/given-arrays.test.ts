@@ -67,6 +67,23 @@ test("the outputs are written and not copied", async () => {
   expect(returned).toEqual([]);
 });
 
+test("a step that begins its gradients anew writes them over the ones before, and one that adds to them does not", async () => {
+  const session = await open(device);
+  const arrays = async (reset: boolean) => {
+    if (reset) session.lazyResetGrad();
+    await session.runTrainStep(feeds(1));
+    return session.sharedGradients();
+  };
+  const first = await arrays(true);
+  const again = await arrays(true);
+  const added = await arrays(false);
+  for (const [i, array] of first.entries()) {
+    expect(again[i]).toBe(array);
+    expect(added[i]).not.toBe(array);
+  }
+  await session.release();
+});
+
 test("where a later onnxruntime-node returns the arrays, the steps are the same", async () => {
   const patient = running(
     (own) =>
