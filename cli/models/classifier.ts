@@ -68,8 +68,9 @@ function expectCorrect({ outputs }: Graph, loss: unknown): void {
   const names = outputs.map(({ name }) => name);
   if (names.includes("loss") && names.includes("correct")) return;
   const text = JSON.stringify(loss) ?? "unknown";
+  const isAlone = !Array.isArray(loss) && text.includes("cross-entropy");
   throw unfit(
-    text.includes("cross-entropy")
+    isAlone
       ? "the training model does not return `correct`: make the artifacts with countCorrect, as shake build-graph does"
       : `the loss of these artifacts is ${text}`,
     { loss },

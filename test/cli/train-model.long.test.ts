@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -107,6 +107,25 @@ test("what shake train cannot train is one sentence", async () => {
     code: 2,
     stderr: "shake: The model takes pictures of 12 x 12: leave --image-size out.\n",
   });
+  const mixed = await shake(
+    folder,
+    "train",
+    "--artifacts",
+    "build/mine",
+    "--mixup",
+    "0.2",
+    "--run-dir",
+    "mixed",
+  );
+  expect(mixed).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/^shake: Mixed pictures need .*\n$/),
+  });
+  expect(existsSync(join(folder, "mixed"))).toBe(false);
+  const sum = [{ loss: "cross-entropy", weight: 0.5 }] as const;
+  await writeTrainingArtifacts(join(folder, "build/sum"), generateArtifacts(file, { loss: sum }));
+  const weighted = await shake(folder, "train", "--artifacts", "build/sum");
+  expect(weighted.stderr).toContain('and the loss of these artifacts is [{"loss":"cross-entropy"');
   const [mse, depth, pixels] = await Promise.all([
     shake(folder, "train", "--artifacts", "build/mse"),
     shake(folder, "train", "--artifacts", "build/mine", "--depth", "14"),

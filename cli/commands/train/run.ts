@@ -77,16 +77,19 @@ async function trainAndFinish(ready: ReadyRun, opened: Opened): Promise<number> 
   }
 }
 
-/** Trains a run on rank 0, or alone: writes its folder, and tells how it goes. */
+/**
+ * Trains a run on rank 0, or alone: writes its folder, and tells how it goes. The folder is made last, when
+ * nothing is left to refuse.
+ */
 async function leadRun(
   ready: ReadyRun,
   engine: ShakeNetEngine,
   { given, link, progress, stopping, signals }: Opened,
 ): Promise<number> {
   const { prepared, sets } = ready;
-  const directory = await openFolder(ready, link);
   const { device } = engine;
   const task = prepared.taskOf(sets, device, link);
+  const directory = await openFolder(ready, link);
   const reporters = await reportersOf({ directory, prepared, sets, device, progress }, task.stepsPerEpoch);
   const deadline = deadlineOf(given);
   const traffic = link && new StepTraffic(link);
@@ -139,10 +142,10 @@ async function followRun(
   engine: ShakeNetEngine,
   { given, link, stopping, signals }: Opened & { readonly link: MpiLink },
 ): Promise<number> {
+  const task = prepared.taskOf(sets, engine.device, link);
   const { path, records } = await shareFolder(link);
   const { config } = prepared;
   const directory = { config, records: async () => [...records], save: async () => {} };
-  const task = prepared.taskOf(sets, engine.device, link);
   const deadline = deadlineOf(given);
   const trained = await signals
     .whileTraining(() => trainRun({ directory, engine, link, task, reporters: [], stopping, deadline }))
