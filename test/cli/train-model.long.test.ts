@@ -100,6 +100,21 @@ test("a run is resumed as it was begun, and other settings are refused", async (
   expect(other.stderr).toContain("--pixels unit contradicts runs/mine-shapes-s1, which has pixels 0.5/0.25");
 });
 
+test("the cost of a picture is that of the size and of one of a fixed batch", async () => {
+  const costs = await Promise.all(
+    [pictureModel(), pictureModel({ side: "side" }), pictureModel({ batch: 4 })].map(async (model, i) => {
+      const options = { loss: "cross-entropy", countCorrect: true } as const;
+      await writeTrainingArtifacts(join(folder, `build/cost${i}`), generateArtifacts(model, options));
+      const size = i === 1 ? ["--image-size", "12"] : [];
+      const flags = ["--artifacts", `build/cost${i}`, "--train-limit", "16", "--dry-run", ...size];
+      const { stdout, stderr } = await shake(folder, "train", ...flags);
+      return /FLOPs an image +(.*)/.exec(stdout + stderr)?.[1];
+    }),
+  );
+  const whole = "12.2 k forward, 12.6 k backward";
+  expect(costs).toEqual([whole, whole, "12.2 k forward, 12.4 k backward"]);
+});
+
 test("what shake train cannot train is one sentence", async () => {
   await writeTrainingArtifacts(join(folder, "build/mse"), generateArtifacts(file, { loss: "mse" }));
   const size = await shake(folder, "train", "--artifacts", "build/mine", "--image-size", "16");

@@ -27,6 +27,7 @@ import { constantsTable } from "../../constants-table.ts";
 import { readClasses } from "../../data/open-data.ts";
 import { formatLarge, formatTable } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
+import { costUnit, describeCost } from "../../models/cost-field.ts";
 import { pixelAdvice } from "../../models/pixel-advice.ts";
 import { complete } from "../../settings.ts";
 import type { Build } from "./build.ts";
@@ -189,8 +190,9 @@ function trainingFields(
   const typed = (values: typeof graph.inputs) =>
     values.map(({ name, type }) => `${name} ${formatType(type)}`).join("; ");
   const [, ...evaluated] = graph.outputs;
+  const inputs = graph.inputs.filter(({ name = "" }) => !held.has(name));
   return {
-    inputs: typed(graph.inputs.filter(({ name = "" }) => !held.has(name))),
+    inputs: typed(inputs),
     outputs: `loss float[]${evaluated.length > 0 ? `; when evaluated also ${typed(evaluated)}` : ""}`,
     loss: lossInput === undefined ? loss.join(" + ") : `${loss.join(" + ")} of ${lossInput}`,
     trained: `${formatLarge(parameters)} values in ${trainable.length} ${trainable.length === 1 ? "tensor" : "tensors"}`,
@@ -199,7 +201,7 @@ function trainingFields(
       `${newHead.tensors.join(", ")} for ${newHead.classes} classes, drawn from U(-1/sqrt(inputs), 1/sqrt(inputs)) of seed ${seed}`,
     optimizer: describeRule(manifest.optimizer, fused || chunk ? "as an input" : learningRate),
     groups: describeGroups(manifest.optimizer),
-    "FLOPs an example": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
+    [`FLOPs ${costUnit(inputs)}`]: describeCost(inputs, cost),
     target,
   };
 }

@@ -13,6 +13,7 @@ import {
   type Value,
 } from "../../../graph-builder/index.ts";
 import { formatFields, formatLarge, formatTable } from "../../format.ts";
+import { costUnit, describeCost } from "../../models/cost-field.ts";
 import { isParameter, isWeight, layersOf, parametersOf } from "../../models/layers.ts";
 import type { Report } from "./report.ts";
 
@@ -48,8 +49,8 @@ export function inspectModel(model: Model): Report {
       outputs: listValues(graph.outputs, state),
       nodes: graph.nodes.length,
       parameters,
-      "FLOPs an image": `${formatLarge(cost.forwardFlops)} forward, ${formatLarge(cost.backwardFlops)} backward`,
-      activations: `${formatLarge(cost.activationBytes)}B an image`,
+      [`FLOPs ${costUnit(data)}`]: describeCost(data, cost),
+      activations: `${formatLarge(cost.activationBytes)}B ${costUnit(data)}`,
     }),
     "",
     formatTable(

@@ -1,12 +1,19 @@
-import type { TrainingArtifacts } from "../../../artifacts/index.ts";
-import { UserError } from "../../../graph-builder/errors.ts";
-import type { InputSizes } from "../../../graph-builder/index.ts";
+import { artifactFiles, type Manifest, type TrainingArtifacts } from "../../../artifacts/index.ts";
+import {
+  costOf,
+  decodeModel,
+  decodeOutline,
+  type InputSizes,
+  sizedInputs,
+  UserError,
+} from "../../../graph-builder/index.ts";
 import { describeData } from "../../../runtime/data/dataset.ts";
 import { firstImages } from "../../../runtime/data/types.ts";
 import { type Dataset, pictureTask } from "../../../runtime/index.ts";
 import { openEngine, trainingSources } from "../../../runtime/node/run/engine.ts";
 import { augmentationOf, earlySizeOf, mixingOf } from "../../../shakenet/node/loop-settings.ts";
 import { classifierOf } from "../../models/classifier.ts";
+import type { Feeding } from "../../models/feeding.ts";
 import { modelOf } from "../../models/model-run.ts";
 import { feedingHint } from "../../models/pixel-advice.ts";
 import { openScalingClassifier } from "../../models/scaling-classifier.ts";
@@ -19,7 +26,7 @@ export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts):
   const { feeding } = config;
   return {
     config,
-    manifest,
+    manifest: { ...manifest, cost: costOfImage(artifacts, feeding) },
     artifacts,
     checkpoint,
     description: descriptionOf(config),
@@ -60,14 +67,40 @@ function descriptionOf({ feeding, model }: ModelConfig): Subject["description"] 
   };
 }
 
+/** The cost of one picture of the size that a run feeds. The manifest's is for the sizes of the file. */
+function costOfImage({ trainingModel, manifest }: TrainingArtifacts, feeding: Feeding): Manifest["cost"] {
+  const { input, batch = 1, height, width } = feeding;
+  const cost = isSized(trainingModel, input) ? manifest.cost : costAt(trainingModel, feeding, height, width);
+  return {
+    forwardFlops: cost.forwardFlops / batch,
+    backwardFlops: cost.backwardFlops / batch,
+    activationBytes: cost.activationBytes / batch,
+  };
+}
+
+/** Whether all dimensions of an input but the batch are numbers. */
+function isSized(model: Uint8Array, input: string): boolean {
+  const [, dims = ""] = /\[(.*)\]$/.exec(decodeOutline(model).inputs[input] ?? "") ?? [];
+  return dims
+    .split(", ")
+    .slice(1)
+    .every((dim) => /^\d+$/.test(dim));
+}
+
+function costAt(model: Uint8Array, feeding: Feeding, height: number, width: number): Manifest["cost"] {
+  const { graph } = decodeModel(model, artifactFiles.trainingModel);
+  return costOf(sizedInputs(sizesOf(feeding, height, width)).run(graph));
+}
+
 /** The sizes of the pictures that a run feeds; undefined where that is one. */
 function inputSizes({ feeding, earlySize }: ModelConfig): InputSizes[] | undefined {
   if (earlySize === undefined) return undefined;
-  const { input, layout, channels, height, width } = feeding;
-  const sized = (rows: number, columns: number) => ({
-    [input]: layout === "nchw" ? [null, channels, rows, columns] : [null, rows, columns, channels],
-  });
-  return [sized(height, width), sized(earlySize, earlySize)];
+  const { height, width } = feeding;
+  return [sizesOf(feeding, height, width), sizesOf(feeding, earlySize, earlySize)];
+}
+
+function sizesOf({ input, layout, channels }: Feeding, rows: number, columns: number): InputSizes {
+  return { [input]: layout === "nchw" ? [null, channels, rows, columns] : [null, rows, columns, channels] };
 }
 
 /**
