@@ -134,6 +134,12 @@ describe.skipIf(B === 0)(`blocks of ${B} channels: ONNX Runtime has them on this
     },
   );
 
+  test.each(cases)("$title, of a known number of images: so are they", async (piece) => {
+    const { graph, feeds } = pieceGraph(piece, [channels, 6, 5]);
+    const sizes = Object.fromEntries(Object.entries(feeds).map(([name, { dims }]) => [name, dims]));
+    await expectAlike({ graph: sizedInputs(sizes).run(graph), feeds });
+  });
+
   test.each(depthwise)("$title, of any number of images: every convolution is a blocked one", (piece) => {
     const { graph } = pieceGraph(piece, [channels, 6, 5]);
     const operators = lowerGraph(graph, blocked)
