@@ -5,7 +5,7 @@ import type { Value } from "./ir.ts";
 import { dataTypeNumbers } from "./operators/elementwise.ts";
 import { dimAt, mayEqual, normalAxis } from "./operators/inference.ts";
 import { tensorOf } from "./tensor.ts";
-import { elementCount, type Shape } from "./types.ts";
+import { type DataType, elementCount, type Shape } from "./types.ts";
 
 /** The axes after the batch and the channels. */
 export function spatialAxes(X: Value): number[] {
@@ -20,7 +20,7 @@ export function elementsOver(
   g: Builder,
   X: Value,
   axes: readonly number[],
-  elemType = X.elemType === "float16" ? "float" : X.elemType,
+  elemType: DataType = X.elemType === "float16" ? "float" : X.elemType,
 ): Value {
   const dims = axes.map((axis) => dimAt(X.shape, normalAxis(axis, X.shape.length)));
   const known = g.constant(tensorOf(elemType, elementCount(dims.filter((dim) => typeof dim === "number"))));
@@ -29,6 +29,15 @@ export function elementsOver(
     .filter((_, i) => typeof dims[i] !== "number")
     .map((axis) => g.Cast(g.Gather(g.Shape(X), g.int64(axis)), { to }))
     .reduce((product, size) => g.Mul(product, size), known);
+}
+
+/**
+ * A value divided by a count, which is a float where the value is float16: that holds no count above 65,504,
+ * so the value is multiplied by 1 / count.
+ */
+export function dividedBy(g: Builder, value: Value, count: Value): Value {
+  if (count.elemType === value.elemType) return g.Div(value, count);
+  return g.Mul(value, castLike(g, g.Reciprocal(count), value));
 }
 
 /** The size of an axis of X as an int64 scalar. */

@@ -27,7 +27,7 @@ export const gridSample: Expansion<"GridSample"> = (g, { I, attributes }) => {
   const [X, grid] = [I(0), I(1)];
   const axes = spatialAxes(X);
   const taps = axes.map((axis) => {
-    const along = { length: elementsOver(g, X, [axis]), attributes };
+    const along = { length: elementsOver(g, X, [axis], X.elemType), attributes };
     const coordinates = g.Gather(grid, g.int64(axes.length + 1 - axis), { axis: -1 });
     return tapsOf(g, castLike(g, g.Reshape(coordinates, g.int64([0, -1])), X), along);
   });

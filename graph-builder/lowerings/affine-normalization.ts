@@ -13,11 +13,13 @@ import {
 
 /**
  * Batch normalisation in training and its gradient, where a BatchNormalization in inference mode is the
- * cheapest `scale * X + shift` per channel: it reads and writes once.
+ * cheapest `scale * X + shift` per channel: it reads and writes once. The layer
+ * below has other types than float.
  */
 export const affineNormalization = {
   // variance = mean(X^2) - mean(X)^2 reads X once less, and BatchNormalization in inference mode reads X once
   BatchNormInternal: (g, { I, node, attributes: { epsilon, momentum } }) => {
+    if (I(0).elemType !== "float") return undefined;
     const mean = channelMean(g, I(0));
     const variance = isNormalized(node.input(0))
       ? g.Relu(g.Sub(channelMean(g, g.Mul(I(0), I(0))), g.Mul(mean, mean)))
@@ -30,6 +32,7 @@ export const affineNormalization = {
   // dX = a dY + b X + c with a = scale invStd, b = -a invStd dScale / M, c = -a dB / M - b mean
   BatchNormalizationGrad: (g, { I, isUsed }) => {
     const [dY, X, scale, mean, invStd] = [I(0), I(1), I(2), I(3), I(4)];
+    if (X.elemType !== "float") return undefined;
     const dBias = channelSum(g, dY);
     const dScale = g.Mul(invStd, g.Sub(channelSum(g, g.Mul(dY, X)), g.Mul(mean, dBias)));
     if (!isUsed(0)) return [null, dScale, dBias];

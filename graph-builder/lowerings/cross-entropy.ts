@@ -1,5 +1,5 @@
 import type { Builder } from "../builder.ts";
-import { elementsOver, floatLike } from "../composites.ts";
+import { castLike, dividedBy, elementsOver, floatLike } from "../composites.ts";
 import type { Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import { staticDim } from "../operators/inference.ts";
@@ -24,7 +24,7 @@ export const crossEntropyLoss =
     if (attributes.reduction === "none") return [losses, logProb];
     const total = g.ReduceSum(losses, null, { keepdims: 0 });
     if (attributes.reduction === "sum") return [total, logProb];
-    return [g.Div(total, totalWeight(g, I(1), logProb, weight)), logProb];
+    return [dividedBy(g, total, totalWeight(g, I(1), logProb, weight)), logProb];
   };
 
 /** dscores = (softmax(scores) - onehot(label)) * weight * dY, divided by the total weight for a mean. */
@@ -32,7 +32,8 @@ export const crossEntropyGrad: Lower<"SoftmaxCrossEntropyLossGrad"> = (g, { I, o
   const [dY, logProb, labels] = [I(0), I(1), I(2)];
   const target = oneHot(g, logProb, labels);
   const weight = labelWeights(g, target, labels, optional(3), attributes.ignore_index);
-  const scale = attributes.reduction === "mean" ? g.Div(dY, totalWeight(g, labels, logProb, weight)) : dY;
+  const scale =
+    attributes.reduction === "mean" ? dividedBy(g, dY, totalWeight(g, labels, logProb, weight)) : dY;
   const alongClasses = (value: Value) => (value.shape.length > 0 ? g.Unsqueeze(value, g.int64([1])) : value);
   const difference = g.Sub(g.Exp(logProb), target);
   const weighted = weight ? g.Mul(difference, alongClasses(weight)) : difference;
@@ -43,7 +44,7 @@ export const crossEntropyGrad: Lower<"SoftmaxCrossEntropyLossGrad"> = (g, { I, o
 function oneHot(g: Builder, logProb: Value, labels: Value): Value {
   // ONNX Runtime has a OneHot for labels and a depth of one type alone
   const depth = g.constant(tensorOf(labels.elemType, [staticDim(logProb.shape, 1)]));
-  return g.OneHot(labels, depth, g.float([0, 1]), { axis: 1 });
+  return castLike(g, g.OneHot(labels, depth, g.float([0, 1]), { axis: 1 }), logProb);
 }
 
 /**

@@ -79,6 +79,7 @@ export function stridedInputGradient(g: Builder, conv: Convolution): Value {
   const pixels = elementCount(sidesOf(dY));
   const isFew =
     group === 1 &&
+    W.elemType === "float" &&
     W.shape.length === 4 &&
     pixels <= STRIDED_PIXELS &&
     staticDim(dY.shape, 1) >= STRIDED_FILTERS &&

@@ -28,13 +28,13 @@ import { suitsWinograd, winogradConv, winogradInputGradient, winogradWeightGradi
 
 /**
  * The layer over `cpu` for ONNX Runtime's blocked layout with `B` channels a block (operators/nchwc.ts). A
- * rule declines where the number of channels is no multiple of B. Each rule converts its inputs to the
- * blocked layout and its outputs back; the pass cancelReorders then removes the conversions between
+ * rule declines where the number of channels is no multiple of B, and for other types than float. Each rule
+ * converts its inputs to the blocked layout and its outputs back; the pass cancelReorders then removes the conversions between
  * neighbouring nodes.
  */
 export function nchwc(B: number): Lowering {
   const isBlocked = (value: Value | null): value is Value =>
-    value !== null && value.shape.length === 4 && Number(value.shape[1]) % B === 0;
+    value?.elemType === "float" && value.shape.length === 4 && Number(value.shape[1]) % B === 0;
   const when =
     <K extends OpType>(suits: (call: Call<K>) => boolean, blocked: Lower<K>): Lower<K> =>
     (g, call) =>
@@ -96,6 +96,7 @@ export function nchwc(B: number): Lowering {
 
     Conv: (g, call) => {
       const { I, optional, attributes } = call;
+      if (I(0).elemType !== "float") return undefined;
       if (isByProducts(I(0), I(1), attributes)) return undefined;
       const byWinograd = winogradConv(B)(g, call);
       if (byWinograd) return byWinograd;

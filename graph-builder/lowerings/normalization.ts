@@ -1,6 +1,6 @@
 import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
-import { elementsOver, floatLike, spatialAxes } from "../composites.ts";
+import { dividedBy, elementsOver, floatLike, spatialAxes } from "../composites.ts";
 import type { Value } from "../ir.ts";
 import { normalAxis } from "../operators/inference.ts";
 import type { Lowering } from "./lower.ts";
@@ -28,8 +28,8 @@ export const normalization = {
     if (!isUsed(0)) return [null, dScale, dBias];
     const count = elementsOver(g, X, [0, ...spatialAxes(X)]);
     const centred = g.Sub(
-      g.Sub(dY, perChannel(g, X, g.Div(dBias, count))),
-      g.Mul(normal, perChannel(g, X, g.Div(dScale, count))),
+      g.Sub(dY, perChannel(g, X, dividedBy(g, dBias, count))),
+      g.Mul(normal, perChannel(g, X, dividedBy(g, dScale, count))),
     );
     return [g.Mul(centred, perChannel(g, X, g.Mul(scale, invStd))), dScale, dBias];
   },

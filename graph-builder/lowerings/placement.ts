@@ -3,11 +3,12 @@ import type { Builder } from "../builder.ts";
 import { castLike, floatLike } from "../composites.ts";
 import { productOf } from "../dims.ts";
 import type { Value } from "../ir.ts";
+import { dataTypeNumbers } from "../operators/elementwise.ts";
 import { constantNumbers, normalAxis, shapeInput, staticDim } from "../operators/inference.ts";
 import { ShapeError } from "../operators/schema.ts";
 import { type SliceRange, sliceRange } from "../operators/slicing.ts";
-import type { Shape } from "../types.ts";
-import type { Lower } from "./lower.ts";
+import { isHalfType, type Shape } from "../types.ts";
+import type { Lower, Lowering } from "./lower.ts";
 
 /**
  * Adds dY into zeros at the gathered indices, by ScatterElements along the axis with flattened indices; where
@@ -32,7 +33,7 @@ export const gatherGrad: Lower<"GatherGrad"> = (g, { I, attributes }) => {
   }
   const zeros = g.Expand(floatLike(g, dY, 0), shape);
   const places = g.Expand(column, g.Shape(updates));
-  return [g.ScatterElements(zeros, places, updates, { axis, reduction: "add" })];
+  return [addedAt(g, zeros, places, updates, axis)];
 };
 
 /**
@@ -94,8 +95,40 @@ export const maxPoolGrad: Lower<"MaxPoolGrad"> = (g, { I }) => {
   const everything = g.int64([-1]);
   const zeros = g.Reshape(g.Expand(floatLike(g, X, 0), g.Shape(X)), everything);
   const [places, updates] = [g.Reshape(I(1), everything), g.Reshape(I(0), everything)];
-  return [g.Reshape(g.ScatterElements(zeros, places, updates, { axis: 0, reduction: "add" }), g.Shape(X))];
+  return [g.Reshape(addedAt(g, zeros, places, updates, 0), g.Shape(X))];
 };
+
+/** X with updates added to the elements at places along an axis. */
+function addedAt(g: Builder, X: Value, places: Value, updates: Value, axis: number): Value {
+  const add = (data: Value, terms: Value) =>
+    g.ScatterElements(data, places, terms, { axis, reduction: "add" });
+  return isHalfType(X.elemType) ? inFloat(g, X, updates, add) : add(X, updates);
+}
+
+/**
+ * What ONNX Runtime does not reduce in 16 bits on the CPU is reduced in float, where the sum of many terms is
+ * more exact too.
+ */
+export const scatterInFloat = {
+  ScatterElements: (g, { I, attributes }) =>
+    attributes.reduction !== "none" && isHalfType(I(0).elemType)
+      ? [inFloat(g, I(0), I(2), (data, updates) => g.ScatterElements(data, I(1), updates, attributes))]
+      : undefined,
+  ScatterND: (g, { I, attributes }) =>
+    attributes.reduction !== "none" && isHalfType(I(0).elemType)
+      ? [inFloat(g, I(0), I(2), (data, updates) => g.ScatterND(data, I(1), updates, attributes))]
+      : undefined,
+} satisfies Lowering;
+
+function inFloat(
+  g: Builder,
+  X: Value,
+  updates: Value,
+  scatter: (data: Value, updates: Value) => Value,
+): Value {
+  const float = (value: Value) => g.Cast(value, { to: dataTypeNumbers.float });
+  return castLike(g, scatter(float(X), float(updates)), X);
+}
 
 function reversed(g: Builder, X: Value, axis: number): Value {
   return g.Slice(X, g.int64([-1]), g.int64([-staticDim(X.shape, axis) - 1]), g.int64([axis]), g.int64([-1]));

@@ -6,7 +6,7 @@ import { convGrad, textbookWeightGradient } from "./convolution.ts";
 import { crossEntropyGrad, crossEntropyLoss } from "./cross-entropy.ts";
 import type { Lower, Lowering } from "./lower.ts";
 import { normalization } from "./normalization.ts";
-import { gatherGrad, maxPoolGrad, sliceGrad } from "./placement.ts";
+import { gatherGrad, maxPoolGrad, scatterInFloat, sliceGrad } from "./placement.ts";
 import { recurrent } from "./recurrent.ts";
 
 /**
@@ -34,4 +34,5 @@ export const portable: Portable = {
   GatherGrad: gatherGrad,
   SliceGrad: sliceGrad,
   MaxPoolGrad: maxPoolGrad,
+  ...scatterInFloat,
 };

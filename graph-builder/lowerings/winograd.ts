@@ -39,13 +39,13 @@ const AT = [
 type Matrix = readonly (readonly number[])[];
 
 /**
- * Whether Winograd's algorithm F(4x4, 3x3) makes a convolution faster: a 3x3 kernel, stride, dilation and
+ * Whether Winograd's algorithm F(4x4, 3x3) makes a convolution of floats faster: a 3x3 kernel, stride, dilation and
  * pads of 1, a map of whole tiles, and enough channels. The products take a quarter of the multiplications;
  * the cost of the transforms, in time and in memory, grows with the side of the map.
  */
 export function suitsWinograd({ X, W, group, window }: Omit<Convolution, "dY">): boolean {
   const { kernel, strides, dilations, pads } = window;
-  if (X.shape.length !== 4 || group !== 1 || kernel.join() !== "3,3") return false;
+  if (X.elemType !== "float" || X.shape.length !== 4 || group !== 1 || kernel.join() !== "3,3") return false;
   if ([...strides, ...dilations, ...pads].some((size) => size !== 1)) return false;
   const [filters, channels] = [Number(at(W.shape, 0)), Number(at(W.shape, 1))];
   const sides = X.shape.slice(2);

@@ -4,6 +4,7 @@ import {
   type Builder,
   createBuilder,
   type DataType,
+  dataTypeNumbers,
   type GivenShape,
   Graph,
   type Lowering,
@@ -67,16 +68,50 @@ function withFloats<T>(g: Builder, elemType: DataType, build: () => T): T {
 }
 
 /**
- * The op_types of the lowered graph of a case and its gradients where all its floats are double. Throws
- * ShapeError where a rule mixes types.
+ * The op_types of the lowered graph of a case and its gradients where all its floats are of another type.
+ * Throws ShapeError where a rule mixes types.
  */
-export function doubleGradients(test: Case): string[] {
-  const { g, values, outputs } = forwardOf(test, "double");
-  const terms = outputs.map((output) => g.ReduceSum(output, null, { keepdims: 0 }));
+export function typedGradients(
+  test: Case,
+  float: "double" | "float16",
+  lowering: Lowering = portable,
+): string[] {
+  return lowerGraph(gradientsIn(test, float).graph, lowering).nodes.map(({ opType }) => opType);
+}
+
+/** The graph of the gradients of the sum of a case's outputs, and the targets, where floats are of a type. */
+function gradientsIn(test: Case, float: "float" | "double" | "float16") {
+  const { g, values, outputs } = forwardOf(test, float);
+  const sums = outputs.map((output) => g.ReduceSum(output, null, { keepdims: 0 }));
+  // layer normalisation's mean and deviation are floats
+  const terms = sums.map((sum) => g.Cast(sum, { to: dataTypeNumbers[float] }));
   const targets = targetsOf(test, values).map(({ value }) => value);
   for (const [i, gradient] of appendGradients(g, g.Sum(...terms), targets).entries())
     g.output(gradient, `gradient${i}`);
-  return lowerGraph(g.graph, portable).nodes.map(({ opType }) => opType);
+  return { graph: g.graph, count: targets.length };
+}
+
+/**
+ * The largest difference, by the norms, between the gradients of a case in float16 and in float: relative to
+ * the gradient, or to 1.
+ */
+export async function float16Difference(test: Case, lowering: Lowering): Promise<number> {
+  const gradientsOf = async (float: "float" | "float16") => {
+    const { graph, count } = gradientsIn(test, float);
+    const inputs = Object.entries(test.inputs).map(([name, { tensor }]) => {
+      const isFloat = tensor.elemType === "float";
+      return [name, isFloat ? tensorOf(float, tensor.numbers(), tensor.dims) : tensor] as const;
+    });
+    const results = await runGraph(graph, Object.fromEntries(inputs), lowering);
+    return Array.from({ length: count }, (_, i) => numbersOf(results, `gradient${i}`));
+  };
+  const [halves, floats] = [await gradientsOf("float16"), await gradientsOf("float")];
+  const norm = (numbers: readonly number[]) => Math.hypot(...numbers);
+  const differences = floats.map((exact, i) => {
+    const difference = exact.map((value, k) => value - at(at(halves, i), k));
+    return norm(difference) / Math.max(1, norm(exact));
+  });
+  return Math.max(...differences);
 }
 
 /**

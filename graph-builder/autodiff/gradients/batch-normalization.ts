@@ -1,5 +1,5 @@
 import type { Builder } from "../../builder.ts";
-import { elementsOver, filled, floatLike, spatialAxes } from "../../composites.ts";
+import { dividedBy, elementsOver, filled, floatLike, spatialAxes } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
 import type { Backward, GradientRule } from "./rule.ts";
 
@@ -26,7 +26,11 @@ function gradientInTraining(
   const channel = (value: Value) => g.Unsqueeze(value, g.int64(spatialAxes(X).map((axis) => axis - 1)));
   const share = (gradient: Value, factor: number) =>
     channel(
-      g.Div(g.Mul(gradient, floatLike(g, gradient, factor * (1 - momentum))), elementsOver(g, X, axes)),
+      dividedBy(
+        g,
+        g.Mul(gradient, floatLike(g, gradient, factor * (1 - momentum))),
+        elementsOver(g, X, axes),
+      ),
     );
   const throughStatistics = () => {
     const [dMean, dVariance] = running;

@@ -1,4 +1,4 @@
-import { castLike, elementsOver } from "../../composites.ts";
+import { castLike, dividedBy, elementsOver } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
 import { normalAxis } from "../../operators/inference.ts";
 import type { GradientRule } from "./rule.ts";
@@ -17,7 +17,7 @@ export const layerNormalizationGradient: GradientRule<"LayerNormalization"> = (
   const like = (value: Value) => castLike(g, value, X);
   const first = normalAxis(attributes.axis, X.shape.length);
   const axes = X.shape.map((_, axis) => axis).slice(first);
-  const mean = (value: Value) => g.Div(value, castLike(g, elementsOver(g, X, axes), value));
+  const mean = (value: Value) => dividedBy(g, value, elementsOver(g, X, axes));
   const throughStatistics = () => {
     const withMean = dMean ? g.Add(dX, mean(like(dMean))) : dX;
     if (!dInvStd) return withMean;

@@ -1,4 +1,4 @@
-import { elementsOver, fitSpatial, floatLike, spatialAxes } from "../../composites.ts";
+import { dividedBy, elementsOver, fitSpatial, floatLike, spatialAxes } from "../../composites.ts";
 import { negativeLogLikelihood } from "../../expansions/negative-log-likelihood.ts";
 import type { neural as operators } from "../../operators/neural.ts";
 import { Tensor } from "../../tensor.ts";
@@ -33,7 +33,7 @@ export const neural: Gradients<typeof operators> = {
     averagePoolGradient(g, dY, I(0).shape, attributes, () => g.Shape(I(0), { start: 2 })),
   ],
   GlobalAveragePool: (g, { I, dY }) => [
-    g.Expand(g.Div(dY, elementsOver(g, I(0), spatialAxes(I(0)))), g.Shape(I(0))),
+    g.Expand(dividedBy(g, dY, elementsOver(g, I(0), spatialAxes(I(0)))), g.Shape(I(0))),
   ],
   BatchNormalization: batchNormalizationGradient,
   // with x = (X - mean) * invStd and a = dY * scale, over the pixels of each picture and channel:

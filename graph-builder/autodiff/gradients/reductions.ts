@@ -1,6 +1,7 @@
 import type { Builder } from "../../builder.ts";
-import { castLike, elementsOver, floatLike } from "../../composites.ts";
+import { castLike, dividedBy, elementsOver, floatLike } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
+import { dataTypeNumbers } from "../../operators/elementwise.ts";
 import { knownNumbers, meanAxes, summedAxes } from "../../operators/inference.ts";
 import type { reductions as operators } from "../../operators/reductions.ts";
 import { otherFactors } from "./factors.ts";
@@ -15,7 +16,7 @@ export const reductions: Gradients<typeof operators> = {
   ReduceSum: (g, back) => [g.Expand(over(g, back, back.dY), g.Shape(back.I(0))), null],
   // dX = dY / n, with n the number of elements in each mean
   ReduceMean: (g, back) => {
-    const mean = g.Div(over(g, back, back.dY), countOf(g, back));
+    const mean = dividedBy(g, over(g, back, back.dY), countOf(g, back));
     return [g.Expand(mean, g.Shape(back.I(0))), null];
   },
   ReduceMax: (g, back) => [reducedExtremum(g, back), null],
@@ -85,11 +86,12 @@ function sumOver(g: Builder, back: Backward<Reduction>, value: Value): Value {
   return g.ReduceSum(value, axes, { noop_with_empty_axes: back.attributes.noop_with_empty_axes });
 }
 
-/** How many elements each element of the result reduces. */
+/** How many elements each element of the result reduces: a float where X is float16. */
 function countOf(g: Builder, back: Backward<Reduction>): Value {
   const X = back.I(0);
   if (!axesInRun(back)) return elementsOver(g, X, knownAxes(back));
-  return castLike(g, g.Div(g.Size(X), g.Size(back.O(0))), X);
+  const count = g.Div(g.Size(X), g.Size(back.O(0)));
+  return g.Cast(count, { to: dataTypeNumbers[X.elemType === "float16" ? "float" : X.elemType] });
 }
 
 /**

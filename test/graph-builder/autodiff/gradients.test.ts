@@ -1,11 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { gradientRules, loweringOf, type OpType } from "../../../graph-builder/index.ts";
+import { gradientRules, loweringOf, type OpType, portable } from "../../../graph-builder/index.ts";
 import { activations } from "../../../graph-builder/operators/activations.ts";
 import { algebra } from "../../../graph-builder/operators/algebra.ts";
 import { elementwise } from "../../../graph-builder/operators/elementwise.ts";
 import { reductions } from "../../../graph-builder/operators/reductions.ts";
 import { tensors } from "../../../graph-builder/operators/tensors.ts";
-import { doubleGradients, forwardOf, gradientErrors } from "../../support/check-gradient.ts";
+import {
+  float16Difference,
+  forwardOf,
+  gradientErrors,
+  typedGradients,
+} from "../../support/check-gradient.ts";
 import { gradientCases } from "../../support/gradient-cases.ts";
 
 const titled = gradientCases.map((operatorCase) => ({
@@ -28,7 +33,30 @@ describe("the gradient of every operator equals central differences", () => {
   });
 
   test.each(titled.filter(({ opType }) => isInDouble(opType)))("$label, in double", ({ test }) => {
-    expect(doubleGradients(test)).not.toEqual([]);
+    expect(typedGradients(test, "double")).not.toEqual([]);
+  });
+
+  test.each(titled)("$label, in float16 mixes no types", ({ test }) => {
+    expect(typedGradients(test, "float16")).not.toEqual([]);
+    expect(typedGradients(test, "float16", loweringOf("cpu"))).not.toEqual([]);
+  });
+
+  // those that divide by a count, or add at places
+  const summing = new Set<OpType>([
+    "BatchNormalization",
+    "BatchNormInternal",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "GlobalAveragePool",
+    "LayerNormalization",
+    "MaxPool",
+    "ReduceMean",
+    "SoftmaxCrossEntropyLoss",
+  ]);
+  test.each(titled.filter(({ opType }) => summing.has(opType)))("$label, in float16", async ({ test }) => {
+    expect(await float16Difference(test, portable)).toBeLessThan(0.02);
+    expect(await float16Difference(test, loweringOf("cpu"))).toBeLessThan(0.02);
   });
 
   test("every operator with a rule is in the table", () => {

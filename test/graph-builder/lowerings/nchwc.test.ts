@@ -1,6 +1,7 @@
 import * as ort from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import {
+  appendGradients,
   createBuilder,
   Graph,
   type Lowering,
@@ -199,4 +200,22 @@ describe.skipIf(B === 0)(`blocks of ${B} channels: ONNX Runtime has them on this
     g.output(g.Relu(g.Conv(X, g.input("W", "float", [channels, 3, 3, 3]))), "Y");
     expect(lowerGraph(g.graph, blocked).nodes.map(({ opType }) => opType)).toEqual(["Conv", "Relu"]);
   });
+});
+
+test.each(["float16", "double"] as const)("convolutions of %s stay in the layout of the file", (elemType) => {
+  const g = createBuilder(new Graph("typed"));
+  const X = g.input("X", elemType, ["batch", 48, 8, 8]);
+  const W = g.input("W", elemType, [48, 48, 3, 3]);
+  const Y = g.Relu(g.Conv(X, W, { kernel_shape: [3, 3], pads: [1, 1, 1, 1] }));
+  const strided = g.input("strided", elemType, [512, 48, 1, 1]);
+  const loss = g.ReduceSum(g.Conv(Y, strided, { kernel_shape: [1, 1], strides: [4, 4] }), null, {
+    keepdims: 0,
+  });
+  const targets = [X, W, strided];
+  for (const [i, gradient] of appendGradients(g, loss, targets).entries()) g.output(gradient, `gradient${i}`);
+  for (const lowering of [loweringOf("cpu", 8), loweringOf("cpu")]) {
+    const { nodes } = lowerGraph(g.graph, lowering);
+    expect(nodes.map(({ opType }) => opType)).toContain("Conv");
+    expect(nodes.filter(({ opType }) => /Nchwc|Reorder|^MatMul$/.test(opType))).toEqual([]);
+  }
 });
