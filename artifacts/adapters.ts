@@ -3,6 +3,7 @@ import {
   decodeModel,
   type Graph,
   globExpression,
+  isHalfType,
   isOp,
   type Node,
   rewriteGraph,
@@ -68,33 +69,43 @@ export function withAdapters(
   { rank, alpha = rank, targets }: LoraOptions,
   seed: number,
 ): AdaptedGraph {
-  const globs = [targets ?? "*"].flat().map((target) => globExpression(target));
-  const isTarget = (node: Node, name: string) =>
-    globs.some((glob) => glob.test(name) || glob.test(node.name));
-  const layers = new Set(part.nodes);
+  const adaptable = adaptableWeights(part, trained, targets);
   const weights: Record<string, readonly [string, string]> = {};
   const adapted = rewriteGraph(graph, (node, inputs, g) => {
-    const weight = layers.has(node) ? weightOf(node) : undefined;
-    const own = inputs[1];
-    if (!weight?.constant || !own || weight.name === undefined || !isTarget(node, weight.name))
-      return undefined;
-    if (trained.has(weight.name)) {
-      if (targets === undefined) return undefined;
-      throw trainedItself(weight.name);
-    }
-    const { left, right } = factorsOf(node, weight.name, weight.constant.dims, rank, seed);
+    const index = node.inputs.findIndex((input) => input && adaptable.has(input));
+    const [read, own] = [node.inputs[index], inputs[index]];
+    const weight = read && adaptable.get(read);
+    if (!weight || !own) return undefined;
+    const { left, right } = factorsOf(weight, rank, seed);
     weights[weight.name] = [left.name, right.name];
     const change = g.MatMul(g.constant(left.tensor, left.name), g.constant(right.tensor, right.name));
     const scaled = g.Mul(change, g.float(alpha / rank));
-    const { dims } = weight.constant;
+    const { dims } = weight;
     const shaped = dims.length === 2 ? scaled : g.Reshape(scaled, g.int64(dims));
-    return g.copy(node, inputs.toSpliced(1, 1, g.Add(own, shaped)), node.name).outputs;
+    return g.copy(node, inputs.toSpliced(index, 1, g.Add(own, shaped)), node.name).outputs;
   });
   if (Object.keys(weights).length > 0) return { graph: adapted, adapters: { scale: alpha / rank, weights } };
   const reason = targets
     ? `No weight of a MatMul, Gemm or Conv matches ${[targets].flat().join(", ")}.`
     : "No weight of a MatMul, Gemm or Conv is left for adapters.";
   throw new UserError(reason, { code: "parameter-unknown", details: { setting: "lora", targets } });
+}
+
+/** The weights of a part of a graph that are targets and not trained themselves. */
+function adaptableWeights(
+  part: Graph,
+  trained: ReadonlySet<string>,
+  targets: LoraOptions["targets"],
+): ReadonlyMap<Value, Weight> {
+  const globs = [targets ?? "*"].flat().map((target) => globExpression(target));
+  const found = new Map<Value, Weight>();
+  for (const node of part.nodes) {
+    const weight = weightOf(node);
+    if (!weight || !globs.some((glob) => glob.test(weight.name) || glob.test(node.name))) continue;
+    if (!trained.has(weight.name)) found.set(weight.value, weight);
+    else if (targets !== undefined) throw trainedItself(weight.name);
+  }
+  return found;
 }
 
 function trainedItself(weight: string): UserError {
@@ -104,14 +115,36 @@ function trainedItself(weight: string): UserError {
   );
 }
 
-/** The constant that a layer multiplies by, where one node alone reads it. */
-function weightOf(node: Node): Value | undefined {
+/** A constant that a layer multiplies by. */
+interface Weight {
+  readonly name: string;
+  readonly value: Value;
+  readonly dims: readonly number[];
+  /** Whether it is [inputs, outputs], and not [outputs, inputs, ...]. */
+  readonly isInputsFirst: boolean;
+}
+
+/**
+ * The constant that a layer multiplies by, where one node alone reads it, straight or through Transpose, Cast
+ * and Identity: exporters write a Linear over several axes as the MatMul of a transposed weight.
+ */
+function weightOf(node: Node): Weight | undefined {
   if (!isOp(node, "MatMul", "Gemm", "Conv")) return undefined;
-  const weight = node.inputs[1];
-  const isWeight = weight?.constant?.elemType === "float" && weight.constant.dims.length > 1;
-  return isWeight && weight.uses.length === 1 && (isOp(node, "Conv") || weight.shape.length === 2)
-    ? weight
-    : undefined;
+  const isTransposing = isOp(node, "MatMul") || (isOp(node, "Gemm") && node.attributes.transB === 0);
+  let [value, isInputsFirst] = [node.input(1), isTransposing];
+  while (value.uses.length === 1 && isOp(value.producer, "Transpose", "Cast", "Identity")) {
+    if (isOp(value.producer, "Transpose")) {
+      if (value.shape.length !== 2) return undefined;
+      const { perm = [1, 0] } = value.producer.attributes;
+      isInputsFirst = isInputsFirst === (perm[0] === 0);
+    }
+    value = value.producer.input(0);
+  }
+  const { name, constant, uses } = value;
+  if (name === undefined || constant?.elemType !== "float" || uses.length !== 1) return undefined;
+  const { dims } = constant;
+  const isMatrix = dims.length === 2 || (isOp(node, "Conv") && dims.length > 1);
+  return isMatrix ? { name, value, dims, isInputsFirst } : undefined;
 }
 
 interface Factor {
@@ -120,16 +153,12 @@ interface Factor {
 }
 
 function factorsOf(
-  node: Node,
-  weight: string,
-  [first = 1, ...others]: readonly number[],
+  { name, dims: [first = 1, ...others], isInputsFirst }: Weight,
   rank: number,
   seed: number,
 ): { readonly left: Factor; readonly right: Factor } {
   const rest = others.reduce((product, dim) => product * dim, 1);
-  // a weight [inputs, outputs] has A on its left side
-  const isInputsFirst = isOp(node, "MatMul") || (isOp(node, "Gemm") && node.attributes.transB === 0);
-  const [a, b] = [`${weight}.lora_A`, `${weight}.lora_B`];
+  const [a, b] = [`${name}.lora_A`, `${name}.lora_B`];
   const drawn = (inputs: number) =>
     initialTensor(
       { name: a, shape: [rank, inputs], initialization: "uniform-fan-in", kind: "parameter" },
@@ -137,6 +166,7 @@ function factorsOf(
     );
   const zeros = (shape: readonly [number, number]) =>
     initialTensor({ name: b, shape, initialization: "zeros", kind: "parameter" }, seed);
+  // a weight [inputs, outputs] has A on its left side
   return isInputsFirst
     ? { left: { name: a, tensor: transposed(drawn(first)) }, right: { name: b, tensor: zeros([rank, rest]) } }
     : { left: { name: b, tensor: zeros([first, rank]) }, right: { name: a, tensor: drawn(rest) } };
@@ -220,7 +250,7 @@ export function applyAdapters(model: Uint8Array, changes: AdaptedWeights): Uint8
   const constants = new Map(graph.initializers.map(({ name = "", constant }) => [name, constant]));
   const weights = Object.keys(adapters.weights).map((name): [string, Tensor] => {
     const tensor = constants.get(name);
-    if (tensor) return [name, tensor];
+    if (tensor) return [name, inFloat(tensor)];
     throw new UserError(`The model has no weight ${name}, which the adapters change.`, {
       code: "parameter-unknown",
       details: { parameter: name },
@@ -228,6 +258,12 @@ export function applyAdapters(model: Uint8Array, changes: AdaptedWeights): Uint8
   });
   const merged = mergedTensors({ ...changes, frozen: new Map([...changes.frozen, ...weights]) });
   return withElements(model, new Map(weights.map(([name, base]) => [name, merged.get(name) ?? base])));
+}
+
+/** A tensor of 16 bits as floats; another one as it is. */
+function inFloat(tensor: Tensor): Tensor {
+  if (!isHalfType(tensor.elemType)) return tensor;
+  return new Tensor("float", tensor.dims, Float32Array.from(tensor.numbers()));
 }
 
 function withoutAdapters(): UserError {

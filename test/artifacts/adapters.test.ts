@@ -7,10 +7,18 @@ import {
   encodeCheckpoint,
   generateArtifacts,
 } from "../../artifacts/index.ts";
-import { decodeModel, encodeModel, type Model, RandomStream } from "../../graph-builder/index.ts";
+import {
+  createBuilder,
+  createModel,
+  decodeModel,
+  encodeModel,
+  Graph,
+  type Model,
+  RandomStream,
+} from "../../graph-builder/index.ts";
 import { TrainingSession } from "../../runtime/index.ts";
 import { openDevice } from "../../runtime/node/index.ts";
-import { mlp, smallCnn, twoHeads } from "../support/artifact-models.ts";
+import { halfMlp, mlp, smallCnn, twoHeads, weight } from "../support/artifact-models.ts";
 
 const device = await openDevice("cpu", { threads: 1 });
 const random = (dims: readonly number[]) => {
@@ -32,7 +40,25 @@ interface Case {
   readonly target: readonly number[];
 }
 
+/** What PyTorch's exporters write for two Linears over several axes: MatMuls of transposed weights. */
+function linears(): Model {
+  const g = createBuilder(new Graph("linears"));
+  const transposed = (name: string, dims: readonly number[]) =>
+    g.Transpose(g.Identity(weight(g, name, dims)), { perm: [1, 0] });
+  const hidden = g.Tanh(g.MatMul(g.input("x", "float", ["batch", 3]), transposed("first.weight", [4, 3])));
+  g.output(g.MatMul(hidden, transposed("second.weight", [2, 4])), "y");
+  return createModel(g.graph, {});
+}
+
 const cases: Readonly<Record<string, Case>> = {
+  "MatMul of a transposed weight": {
+    model: linears,
+    weights: ["first.weight", "second.weight"],
+    input: "x",
+    output: "y",
+    dims: [5, 3],
+    target: [5, 2],
+  },
   "Gemm with transB": {
     model: mlp,
     weights: ["hidden.weight", "out.weight"],
@@ -129,6 +155,36 @@ describe.each(Object.entries(cases))(
     });
   },
 );
+
+test("a transposed weight of PyTorch's layout has an A of [rank, inputs] and a B of [outputs, rank]", () => {
+  const { checkpoint } = generateArtifacts(linears(), { loss: "mse", lora: { rank: 2 } });
+  const { trainable } = decodeCheckpoint(checkpoint);
+  expect(trainable.get("first.weight.lora_A")?.dims).toEqual([2, 3]);
+  expect(trainable.get("first.weight.lora_B")?.dims).toEqual([4, 2]);
+  expect(numbers(trainable.get("first.weight.lora_B")).every((value) => value === 0)).toBe(true);
+});
+
+test("adapters of float16 weights are floats, and are merged in float into the float16 file", async () => {
+  const file = encodeModel(halfMlp("float16"));
+  const artifacts = generateArtifacts(file, { loss: "mse", learningRate: 0.05, lora: { rank: 2 } });
+  const session = await TrainingSession.create(artifacts, device);
+  const halves = new Tensor(
+    "float16",
+    Uint16Array.from({ length: 15 }, (_, i) => 0x3800 + 20 * i),
+    [5, 3],
+  );
+  const feeds = { x: halves, target: random([5, 2]) };
+  for (let step = 0; step < 5; step++) {
+    session.lazyResetGrad();
+    await session.runTrainStep(feeds);
+    await session.runOptimizerStep();
+  }
+  const exported = constantsOf(await session.exportModel());
+  const applied = constantsOf(applyAdapters(file, adaptersOf(await session.checkpoint())));
+  expect(exported.get("hidden.weight")).not.toEqual(constantsOf(file).get("hidden.weight"));
+  for (const [name, values] of exported) expect(applied.get(name)).toEqual(values);
+  await session.release();
+});
 
 test("targets choose weights, and trainable names what is trained beside them", () => {
   const lora = { rank: 1, targets: "*.conv.weight" };
