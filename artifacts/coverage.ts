@@ -197,7 +197,8 @@ function isConsequence({ inputs, operator }: Node): boolean {
 
 /** An obstacle for each node that is kept as it is and may hold weights, unless `found` has one for it. */
 function hiddenParameters(graph: Graph, output: string, found: readonly Obstacle[]): Obstacle[] {
-  const nodes = nodesFor(graph, [graph.output(output)]).filter(({ operator }) => holdsWeights(operator));
+  const needed = nodesFor(graph, [graph.output(output)]);
+  const nodes = needed.filter((node) => holdsWeights(node.operator) || readsMatrix(node));
   return nodes
     .filter(({ name }) => !found.some(({ node }) => node === name))
     .map((node) => obstacle(node, node.operator.kept?.reason ?? "", output, []));
@@ -210,6 +211,13 @@ function holdsWeights({ kept }: Node["operator"]): boolean {
   const isHeld = ({ g, graphs = [], floats = [], t }: Attribute) =>
     g || graphs.length > 0 || floats.length > 0 || t;
   return kept?.attributes.some(isHeld) ?? false;
+}
+
+/** Whether a node that is kept as it is reads a constant that looks like a weight. */
+function readsMatrix({ operator, inputs }: Node): boolean {
+  const isMatrix = (value: Value | null | undefined) =>
+    value?.constant?.elemType === "float" && value.constant.dims.length > 1;
+  return operator.kept !== undefined && inputs.some(isMatrix);
 }
 
 function obstacle(

@@ -54,8 +54,10 @@ export function chooseTrainable(graph: Graph, part: Graph, trainable: Trainable 
 }
 
 /** Why a graph has no parameter, for a person who sees weights in it. */
-function noParameter({ initializers }: Graph): string {
+function noParameter({ initializers, nodes }: Graph): string {
   const none = "The model has no parameter: no layer that the loss needs reads a float constant";
+  const unread = nodes.find(({ operator }) => operator.kept);
+  if (unread) return `${none}, and ${unread.operator.kept?.reason}.`;
   const isDouble = initializers.some(({ constant }) => constant?.elemType === "double");
   return isDouble ? `${none}, and its double weights are not trained: convert it to float.` : `${none}.`;
 }

@@ -86,6 +86,10 @@ function elementsOf(tensor: ITensor, files: ExternalData, where: string): Uint8A
   const offset = Number(entries.get("offset") ?? 0);
   const length = Number(entries.get("length") ?? file.length - offset);
   const fits = [offset, length].every((each) => Number.isSafeInteger(each) && each >= 0);
+  if (![offset, length].every(Number.isInteger)) {
+    const said = ["offset", "length"].map((key) => `the ${key} ${entries.get(key) ?? "of the rest"}`);
+    return damaged(`its tensor ${tensor.name} has ${said.join(" and ")} in ${location}`, where);
+  }
   if (!fits || offset + length > file.length) {
     const place = `bytes ${offset} to ${offset + length} of ${location}`;
     return damaged(`its tensor ${tensor.name} is ${place}, which has ${file.length}`, where);

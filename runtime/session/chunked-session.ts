@@ -16,6 +16,8 @@ import {
   ownStep,
   STEPS,
   type StepPrecision,
+  shown,
+  stepPrecisions,
   Tensor as TensorProto,
   tensorType,
   UserError,
@@ -34,7 +36,7 @@ import { expectOpenDevice, failedStep } from "./refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "./sources.ts";
 import type { ChunkTrainer } from "./trainer.ts";
 import type { NamedTensors } from "./training-session.ts";
-import { type AverageStep, averagedNames, WeightAverages } from "./weight-averages.ts";
+import { type AverageStep, averagedNames, expectAverageStep, WeightAverages } from "./weight-averages.ts";
 
 export interface ChunkSettings {
   /**
@@ -109,6 +111,7 @@ export class ChunkedSession implements ChunkTrainer {
     { cache, precision, stepsPerCall = 8 }: ChunkOptions = {},
   ): Promise<ChunkedSession> {
     expectOpenDevice(device);
+    expectChunks(stepsPerCall, precision);
     const artifacts = await readArtifacts(sources);
     const model = await compiled(artifacts, device, { cache, kind: "chunk", settings: { precision } }, () =>
       chunkModel(decodeArtifacts(artifacts), device, { precision }),
@@ -152,7 +155,7 @@ export class ChunkedSession implements ChunkTrainer {
   }
 
   async #runSteps(feeds: NamedTensors, learningRates: Float32Array): Promise<NamedTensors> {
-    for (const rate of learningRates) expectRate(rate);
+    expectRates(learningRates);
     const { Tensor } = this.#device.ort;
     const count = learningRates.length;
     const given: Record<string, Tensor> = { ...feeds };
@@ -195,6 +198,7 @@ export class ChunkedSession implements ChunkTrainer {
    */
   averageWeights(step: AverageStep): void {
     this.#guard.expectIdle("averageWeights");
+    expectAverageStep(step);
     const averaged = this.#model.averaged.flatMap((name): [string, TensorProto][] => {
       const tensor = this.#tensor(name);
       return tensor ? [[name, tensor]] : [];
@@ -286,6 +290,32 @@ export function chunkModel(
   const averaged = averagedNames(training.bindings);
   const { packs, states, controls } = step;
   return { bytes, step: { packs, states, controls }, feeds, averaged };
+}
+
+/** Throws UserError for rates that are no Float32Array, and for one that is no number from 0. */
+function expectRates(rates: unknown): void {
+  if (!(rates instanceof Float32Array)) {
+    throw new UserError(`The learning rates must be a Float32Array, one a step, not ${shown(rates)}.`, {
+      code: "setting-invalid",
+      details: { setting: "learningRates" },
+    });
+  }
+  for (const rate of rates) expectRate(rate);
+}
+
+/** Throws UserError for steps that are no number from 1, and for an unknown precision. */
+function expectChunks(stepsPerCall: number, precision: StepPrecision | undefined): void {
+  if (!Number.isInteger(stepsPerCall) || stepsPerCall < 1) {
+    throw new UserError(`stepsPerCall must be a whole number from 1, not ${shown(stepsPerCall)}.`, {
+      code: "setting-invalid",
+      details: { setting: "stepsPerCall", value: stepsPerCall },
+    });
+  }
+  if (precision === undefined || stepPrecisions.includes(precision)) return;
+  throw new UserError(`precision must be ${stepPrecisions.join(", ")}, not ${shown(precision)}.`, {
+    code: "setting-invalid",
+    details: { setting: "precision", value: precision },
+  });
 }
 
 /** The step of a fused training model. Throws UserError where it is none, and for mixed precision. */

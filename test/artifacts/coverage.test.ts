@@ -119,6 +119,21 @@ test("a node that is kept with numbers in its attributes is named, also where no
   expect(obstaclesOf([])).toEqual([]);
 });
 
+test("a node that is kept and reads a matrix is named where nothing else can be trained, by build-graph too", () => {
+  const file = fileOf({
+    opsets: { "": 17, "some.domain": 1 },
+    input: [info("x", ["n", 3])],
+    output: [info("y", ["n", 3])],
+    initializer: [square("w")],
+    node: [nodeOf("Mystery", ["x", "w"], ["y"], [], "some.domain")],
+  });
+  const { obstacles } = trainingCoverage(file);
+  expect(obstacles).toMatchObject([{ node: "y_node", outputs: ["y"], parameters: [] }]);
+  expect(() => generateArtifacts(file, { loss: "mse" })).toThrow(
+    /^The model has no parameter: .*, and .*Mystery at y_node.*\.$/,
+  );
+});
+
 test("running statistics that are read through Identity are no parameters", () => {
   const vector = (name: string, value: number) =>
     initializer(name, new Tensor("float", [3], Float32Array.of(value, value, value)));

@@ -160,7 +160,7 @@ function explained<T>(file: string, bytes: Uint8Array, make: () => T): T {
       const message = `${file} has the outputs ${outputs.join(", ")}: say which the loss reads with --loss-input NAME.`;
       throw new UserError(message, { cause: error, code, details });
     }
-    if (code !== "model-unsupported" || details["where"] === file) throw error;
+    if (!isUnreadable(error) || details["where"] === file) throw error;
     const { obstacles } = trainingCoverage(bytes);
     if (obstacles.length === 0) throw error;
     const reasons = obstacles.slice(0, 3).map(({ reason, parameters }) => {
@@ -172,6 +172,12 @@ function explained<T>(file: string, bytes: Uint8Array, make: () => T): T {
     const message = `${file} cannot be trained as asked: ${reasons.join("; ")}${rest}. Choose others with --trainable: ${command} lists them.`;
     throw new UserError(message, { cause: error, code, details: { ...details, obstacles } });
   }
+}
+
+/** Whether an operator that is not covered may be why artifacts cannot be made. */
+function isUnreadable({ code, details: { parameters } }: UserError): boolean {
+  const hasNone = code === "parameter-unknown" && Array.isArray(parameters) && parameters.length === 0;
+  return code === "model-unsupported" || hasNone;
 }
 
 function sourceFields(file: string, { producerName, opsets, irVersion }: Outline): Build["fields"] {

@@ -13,7 +13,7 @@ import {
 } from "../../session/sources.ts";
 import type { ChunkTrainer } from "../../session/trainer.ts";
 import type { NamedTensors } from "../../session/training-session.ts";
-import type { AverageStep } from "../../session/weight-averages.ts";
+import { type AverageStep, expectAverageStep } from "../../session/weight-averages.ts";
 import type { ModelCache } from "../compiled/model-cache.ts";
 import { mistakeIn } from "../thread-reply.ts";
 import type { ChunkReply, ChunkRequest } from "./chunk-worker.ts";
@@ -111,6 +111,7 @@ export class ChunkedThread implements ChunkTrainer {
 
   /** Lets the running averages follow the weights, as ChunkedSession does. */
   async averageWeights(step: AverageStep): Promise<void> {
+    expectAverageStep(step);
     return this.#guard.run("averageWeights", async () => {
       await this.#ask({ method: "averageWeights", step });
     });

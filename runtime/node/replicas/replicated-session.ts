@@ -4,7 +4,7 @@ import { type Checkpoint, decodeCheckpoint } from "../../../artifacts/checkpoint
 import { expectRate } from "../../../artifacts/learning-rate.ts";
 import { randomStateOf } from "../../../artifacts/random-state.ts";
 import { at } from "../../../graph-builder/at.ts";
-import { type InputSizes, type Lowering, Tensor, UserError } from "../../../graph-builder/index.ts";
+import { type InputSizes, type Lowering, shown, Tensor, UserError } from "../../../graph-builder/index.ts";
 import { SharedState } from "../../replicas/collective.ts";
 import type { Link } from "../../replicas/ranks.ts";
 import { type BatchAxes, joinShares, namedTensors, type Share, splitBatch } from "../../replicas/shares.ts";
@@ -21,7 +21,7 @@ import { missingGradients } from "../../session/refusals.ts";
 import type { TrainingSessionCreateOptions, TrainingSources } from "../../session/sources.ts";
 import type { Trainer } from "../../session/trainer.ts";
 import type { NamedTensors } from "../../session/training-session.ts";
-import type { AverageStep } from "../../session/weight-averages.ts";
+import { type AverageStep, expectAverageStep } from "../../session/weight-averages.ts";
 import { encodePlain } from "../compiled/plain-data.ts";
 import { openDevice } from "../devices.ts";
 import { RankedSums } from "./ranked-sums.ts";
@@ -99,13 +99,14 @@ export class ReplicatedSession implements Trainer {
   }
 
   /**
-   * Opens a session in every thread. Throws UserError for a fused training model, for parameters that are not
-   * float, and as TrainingSession does.
+   * Opens a session in every thread. Throws UserError for replicas that are no number from 1 to 1024, for a
+   * fused training model, for parameters that are not float, and as TrainingSession does.
    */
   static async create(
     sources: TrainingSources | TrainingSessionCreateOptions,
     options: ReplicaOptions,
   ): Promise<ReplicatedSession> {
+    expectReplicas(options);
     const { replicas, worker = new URL("./replica-worker.js", import.meta.url) } = options;
     const pool: ReplicaThread[] = [];
     const stop = (error: unknown) => {
@@ -203,6 +204,7 @@ export class ReplicatedSession implements Trainer {
    * from then on.
    */
   async averageWeights(step: AverageStep): Promise<void> {
+    expectAverageStep(step);
     return this.#guard.run("averageWeights", async () => {
       await allOf(this.#threads.map((thread) => thread.call("average", step)));
     });
@@ -291,4 +293,15 @@ function inSharedMemory(bytes: Uint8Array): Uint8Array {
   const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
   shared.set(bytes);
   return shared;
+}
+
+/** Throws UserError for replicas that are no number from 1 to 1024: each is a thread. */
+function expectReplicas(options: unknown): void {
+  const isObject = typeof options === "object" && options !== null;
+  const replicas = isObject && "replicas" in options ? options.replicas : undefined;
+  if (Number.isInteger(replicas) && Number(replicas) >= 1 && Number(replicas) <= 1024) return;
+  throw new UserError(`replicas must be a whole number from 1 to 1024, not ${shown(replicas)}.`, {
+    code: "setting-invalid",
+    details: { setting: "replicas", value: replicas },
+  });
 }

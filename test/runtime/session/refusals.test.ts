@@ -355,6 +355,32 @@ test("chunks of steps refuse the same, and calls that overlap or come after the 
   await expect(session.checkpoint()).rejects.toThrow("The session was released");
 });
 
+test("replicas, steps of a call and precisions that cannot be are refused in one sentence", async () => {
+  const sources = classifierArtifacts();
+  for (const [replicas, given] of [
+    [0, "0"],
+    [1e9, "1000000000"],
+    ["two", '"two"'],
+  ]) {
+    await expect(
+      Reflect.apply(ReplicatedSession.create, ReplicatedSession, [sources, { replicas, worker }]),
+    ).rejects.toThrow(`replicas must be a whole number from 1 to 1024, not ${given}.`);
+  }
+  const create = (options: object) =>
+    Reflect.apply(ChunkedSession.create, ChunkedSession, [sources, device, options]);
+  await expect(create({ stepsPerCall: 0 })).rejects.toThrow(
+    "stepsPerCall must be a whole number from 1, not 0.",
+  );
+  await expect(create({ precision: "half" })).rejects.toThrow(
+    'precision must be float32, mixed, bfloat16, not "half".',
+  );
+  const session = await ChunkedSession.create(sources, device);
+  await expect(
+    Reflect.apply(session.runSteps, session, [pictures([0, 1, 1, 0], [2, 2]), [0.1, 0.1]]),
+  ).rejects.toThrow("The learning rates must be a Float32Array, one a step, not [0.1, 0.1].");
+  await session.release();
+});
+
 test("ONNX Runtime 1.19.2's session refuses the same", async () => {
   const session = await OrtTrainingSession.create(buildTrainingArtifacts(tinySettings({ fused: true })));
   await expect(session.runOptimizerStep()).rejects.toMatchObject({ code: "gradients-missing" });
