@@ -1,4 +1,5 @@
 import { didYouMean, UserError } from "../graph-builder/errors.ts";
+import { shown } from "../graph-builder/visible.ts";
 
 /** What the system says that a path is. */
 export interface PathKind {
@@ -76,6 +77,7 @@ const reasons: Readonly<Record<string, string>> = {
  * it cannot be read, is a device, a FIFO or a socket, and in a browser.
  */
 export async function readFileBytes(path: string): Promise<Uint8Array> {
+  expectPath(path);
   const { readdir } = builtin("node:fs/promises");
   const { basename, dirname } = builtin("node:path");
   try {
@@ -91,6 +93,15 @@ export async function readFileBytes(path: string): Promise<Uint8Array> {
       details: { path },
     });
   }
+}
+
+/** Throws UserError for what is no path, for programs without types. */
+export function expectPath(path: unknown): void {
+  if (typeof path === "string" && path !== "") return;
+  throw new UserError(`A path must be a text, not ${shown(path)}.`, {
+    code: "setting-invalid",
+    details: { setting: "path" },
+  });
 }
 
 async function readRegularFile(path: string): Promise<Uint8Array> {

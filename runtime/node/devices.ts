@@ -1,9 +1,9 @@
 import type * as Ort from "onnxruntime-common";
 import { UserError } from "../../graph-builder/errors.ts";
-import { shown } from "../../graph-builder/visible.ts";
 import type { Device, RuntimeDevice } from "../device/device.ts";
 import { type DeviceName, expectDevice } from "../device/names.ts";
 import { gpuMemory } from "./gpu-memory.ts";
+import { expectThreads } from "./threads.ts";
 
 // ONNX Runtime's builds for Linux and macOS report to Microsoft, and write files into the home folder and the
 // temporary folder, unless this variable is set before they are loaded. Threads have no environment of their
@@ -80,14 +80,6 @@ export async function openRuntimeDevice(
   const { advice } = provider;
   const memory = name === "webgpu" ? { memory: gpuMemory(ort, sessionOptions) } : {};
   return { name, ort, sessionOptions, advice, copiesOutputs: name === "cpu", ...memory };
-}
-
-function expectThreads(threads: number | undefined): void {
-  if (threads === undefined || (Number.isInteger(threads) && threads >= 1 && threads <= 1024)) return;
-  throw new UserError(`The number of threads must be a whole number from 1 to 1024, not ${shown(threads)}.`, {
-    code: "setting-invalid",
-    details: { setting: "threads", value: threads },
-  });
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   parseManifest,
   type TrainingArtifacts,
 } from "../../artifacts/manifest.ts";
+import { expectPath } from "../../artifacts/read-file.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { ownEntry } from "../../graph-builder/own-entry.ts";
 import { endReplacement, fileOf, MANIFEST, replaceFiles } from "./file-set.ts";
@@ -53,6 +54,7 @@ async function write(
   const removed = models.flatMap(([name, bytes]) => (bytes ? [] : name));
   const hashes = Object.fromEntries(written.map(([name, bytes]) => [name, sha256(bytes)]));
   const text = `${JSON.stringify({ ...manifest, files: hashes }, null, 2)}\n`;
+  expectPath(folder);
   await makeFolder(folder);
   const files = new Map<string, Uint8Array | string>([...written, ...others]).set(MANIFEST, text);
   await replaceFiles(folder, files, removed);
@@ -73,6 +75,7 @@ export async function readTrainingArtifacts(folder: string): Promise<ArtifactByt
  * out, as no session needs them.
  */
 export async function readTrainingModels(folder: string): Promise<ModelBytes> {
+  expectPath(folder);
   await endReplacement(folder);
   const hashes = await hashesIn(folder);
   const read = async (key: keyof ModelBytes) => {
@@ -102,6 +105,7 @@ export async function readManifest<M extends Manifest>(
   folder: string,
   isComplete: (manifest: Manifest, path: string) => manifest is M,
 ): Promise<M> {
+  expectPath(folder);
   await endReplacement(folder);
   const path = await placeOf(folder, MANIFEST);
   return parseManifest(new TextDecoder().decode(await readFileBytes(path)), path, isComplete);

@@ -1,6 +1,5 @@
 import type { Tensor } from "onnxruntime-common";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
-import { expectBytes } from "../../artifacts/given-values.ts";
 import { expectRate } from "../../artifacts/learning-rate.ts";
 import { Tensor as TensorProto } from "../../graph-builder/tensor.ts";
 import type { RuntimeDevice } from "../device/device.ts";
@@ -10,6 +9,7 @@ import { CallGuard } from "./call-guard.ts";
 import type { LoweredModels } from "./lowered-models.ts";
 import { OpenedModels } from "./opened-models.ts";
 import {
+  expectBuffer,
   expectFloat32,
   expectName,
   expectSameShape,
@@ -17,7 +17,6 @@ import {
   expectTensor,
   missingGradients,
   missingModel,
-  wrongBuffer,
 } from "./refusals.ts";
 import type { Slot } from "./slot.ts";
 import type { NamedTensors } from "./training-session.ts";
@@ -283,8 +282,7 @@ export class LoweredSession {
   async loadParametersBuffer(buffer: Uint8Array, trainableOnly = true): Promise<void> {
     this.#guard.expectIdle("loadParametersBuffer");
     const size = await this.getParametersSize(trainableOnly);
-    expectBytes("The buffer of loadParametersBuffer", buffer);
-    if (buffer.byteLength !== 4 * size) throw wrongBuffer(4 * size, buffer.byteLength);
+    expectBuffer(buffer, 4 * size);
     const values = new Float32Array(new Uint8Array(buffer).buffer);
     let offset = 0;
     for (const slot of this.#parameters(trainableOnly)) {

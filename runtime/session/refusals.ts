@@ -1,4 +1,5 @@
 import type { Tensor } from "onnxruntime-common";
+import { expectBytes } from "../../artifacts/given-values.ts";
 import { UserError } from "../../graph-builder/errors.ts";
 import { shown } from "../../graph-builder/visible.ts";
 import { ortReason } from "../device/ort-errors.ts";
@@ -97,9 +98,12 @@ export function expectFloat32(parameter: string, { type }: Pick<Tensor, "type">)
   });
 }
 
-/** The error of a parameter buffer with the wrong length; both numbers are bytes. */
-export function wrongBuffer(wanted: number, given: number): UserError {
-  return new UserError(`The parameters take ${wanted} bytes, and the buffer has ${given}.`, {
+/** Throws UserError for a parameter buffer that is no bytes, or of another length. */
+export function expectBuffer(buffer: Uint8Array, wanted: number): void {
+  expectBytes("The buffer of loadParametersBuffer", buffer);
+  const given = buffer.byteLength;
+  if (given === wanted) return;
+  throw new UserError(`The parameters take ${wanted} bytes, and the buffer has ${given}.`, {
     code: "parameter-shape",
     details: { wanted, given },
   });

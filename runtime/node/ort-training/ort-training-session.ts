@@ -19,7 +19,7 @@ import { CallGuard } from "../../session/call-guard.ts";
 import { checkFeeds, type GraphInput, graphInputs } from "../../session/feeds.ts";
 import { bindDecoded } from "../../session/lowered-models.ts";
 import { RandomDraws } from "../../session/random-draws.ts";
-import { missingGradients, missingModel, wrongBuffer } from "../../session/refusals.ts";
+import { expectBuffer, missingGradients, missingModel } from "../../session/refusals.ts";
 import {
   readSources,
   type TrainingSessionCreateOptions,
@@ -27,7 +27,13 @@ import {
 } from "../../session/sources.ts";
 import type { Trainer } from "../../session/trainer.ts";
 import type { NamedTensors } from "../../session/training-session.ts";
-import { type AverageStep, averagedNames, WeightAverages } from "../../session/weight-averages.ts";
+import {
+  type AverageStep,
+  averagedNames,
+  expectAverageStep,
+  WeightAverages,
+} from "../../session/weight-averages.ts";
+import { expectThreads } from "../threads.ts";
 import { type Handles, type ModelNames, modelNames, openHandles } from "./handles.ts";
 import { type StockOptimizer, stockOptimizer } from "./stock-optimizer.ts";
 import { readTensor, withTensors } from "./tensor-transfer.ts";
@@ -96,6 +102,7 @@ export class OrtTrainingSession implements Trainer {
     sources: TrainingSources | TrainingSessionCreateOptions,
     { threads = 1 }: { readonly threads?: number | undefined } = {},
   ): Promise<OrtTrainingSession> {
+    expectThreads(threads);
     const { checkpoint, trainingModel, evalModel, optimizerModel } = await readSources(sources);
     const decoded = decodeCheckpoint(checkpoint);
     const where = "training_model.onnx";
@@ -221,9 +228,7 @@ export class OrtTrainingSession implements Trainer {
   async loadParametersBuffer(buffer: Uint8Array, trainableOnly = true): Promise<void> {
     this.#guard.expectIdle("loadParametersBuffer");
     const size = this.#parametersSize(trainableOnly);
-    if (buffer.byteLength !== 4 * size) {
-      throw wrongBuffer(4 * size, buffer.byteLength);
-    }
+    expectBuffer(buffer, 4 * size);
     const values = new Tensor("float32", new Float32Array(new Uint8Array(buffer).buffer), [size]);
     withTensors(this.#wasm, [values], ([tensor = 0]) =>
       this.#wasm.check(
@@ -268,6 +273,7 @@ export class OrtTrainingSession implements Trainer {
    */
   async averageWeights(step: AverageStep): Promise<void> {
     this.#guard.expectIdle("averageWeights");
+    expectAverageStep(step);
     const { bindings } = this.#description.training;
     const values = Float32Array.from(floatData(this.#contiguousParameters(false)));
     const parameters = this.#parameters(values);

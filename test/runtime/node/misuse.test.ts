@@ -1,9 +1,16 @@
 import { expect, test } from "vitest";
-import { loadDataset, openDevice } from "../../../runtime/node/index.ts";
+import {
+  loadDataset,
+  openDevice,
+  readModelFile,
+  readTrainingArtifacts,
+} from "../../../runtime/node/index.ts";
 
 // as a program in JavaScript calls them, without the help of types
 const load = loadDataset as (...args: readonly unknown[]) => Promise<unknown>;
 const open = openDevice as (...args: readonly unknown[]) => Promise<unknown>;
+const read = readTrainingArtifacts as (...args: readonly unknown[]) => Promise<unknown>;
+const readModel = readModelFile as (...args: readonly unknown[]) => Promise<unknown>;
 
 test.each([
   [
@@ -19,6 +26,8 @@ test.each([
   ],
   [() => open("cpu", { threads: 1e9 }), /not 1000000000\.$/],
   [() => open("cpu", { threads: "2" }), /not "2"\.$/],
+  [() => read(), /^A path must be a text, not undefined\.$/],
+  [() => readModel(new Uint8Array(8)), /^A path must be a text, not an object\.$/],
 ])("a call that no type has checked is refused in one sentence: %s", async (call, message) => {
   const error = await call().catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ name: "UserError", message: expect.stringMatching(message) });

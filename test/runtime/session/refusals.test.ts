@@ -383,6 +383,9 @@ test("replicas, steps of a call and precisions that cannot be are refused in one
 
 test("ONNX Runtime 1.19.2's session refuses the same", async () => {
   const session = await OrtTrainingSession.create(buildTrainingArtifacts(tinySettings({ fused: true })));
+  await expect(
+    Reflect.apply(OrtTrainingSession.create, OrtTrainingSession, [linearArtifacts("sgd"), { threads: null }]),
+  ).rejects.toThrow("The number of threads must be a whole number from 1 to 1024, not null.");
   await expect(session.runOptimizerStep()).rejects.toMatchObject({ code: "gradients-missing" });
   expect(() => {
     session.learningRate = Number.NaN;
