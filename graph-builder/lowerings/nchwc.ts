@@ -29,8 +29,8 @@ import { suitsWinograd, winogradConv, winogradInputGradient, winogradWeightGradi
 /**
  * The layer over `cpu` for ONNX Runtime's blocked layout with `B` channels a block (operators/nchwc.ts). A
  * rule declines where the number of channels is no multiple of B, and for other types than float. Each rule
- * converts its inputs to the blocked layout and its outputs back; the pass cancelReorders then removes the conversions between
- * neighbouring nodes.
+ * converts its inputs to the blocked layout and its outputs back; the pass cancelReorders then removes the
+ * conversions between neighbouring nodes.
  */
 export function nchwc(B: number): Lowering {
   const isBlocked = (value: Value | null): value is Value =>

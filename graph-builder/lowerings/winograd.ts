@@ -39,9 +39,9 @@ const AT = [
 type Matrix = readonly (readonly number[])[];
 
 /**
- * Whether Winograd's algorithm F(4x4, 3x3) makes a convolution of floats faster: a 3x3 kernel, stride, dilation and
- * pads of 1, a map of whole tiles, and enough channels. The products take a quarter of the multiplications;
- * the cost of the transforms, in time and in memory, grows with the side of the map.
+ * Whether Winograd's algorithm F(4x4, 3x3) makes a convolution of floats faster: a 3x3 kernel, stride,
+ * dilation and pads of 1, a map of whole tiles, and enough channels. The products take a quarter of the
+ * multiplications; the cost of the transforms, in time and in memory, grows with the side of the map.
  */
 export function suitsWinograd({ X, W, group, window }: Omit<Convolution, "dY">): boolean {
   const { kernel, strides, dilations, pads } = window;
