@@ -3,6 +3,7 @@ import {
   decodeModel,
   formatType,
   type Graph,
+  isHalfType,
   isOp,
   type Model,
   type Node,
@@ -59,6 +60,7 @@ export function replaceHead(
   const fanIn = weight.tensor.data.length / old;
   const replaced = [weight, ...biases].map((each) => ({
     name: each.name,
+    elemType: each.tensor.elemType,
     tensor: drawn(each, classes, fanIn, seed),
   }));
   const behind = valuesBehind(
@@ -72,7 +74,7 @@ export function replaceHead(
   expectClasses(graph.output(output), changed.output(output), old, classes);
   const outputs = changed.outputs.filter(({ name = "" }) => behind.has(name));
   const types = new Map([
-    ...replaced.map(({ name, tensor }) => [name, tensorType("float", tensor.dims)] as const),
+    ...replaced.map(({ name, elemType, tensor }) => [name, tensorType(elemType, tensor.dims)] as const),
     ...outputs.map(({ name = "", type }) => [name, type.kind === "other" ? undefined : type] as const),
   ]);
   return { bytes: withReshapedTensors(reshaped, { tensors: new Map(), types }), names: [...tensors.keys()] };
@@ -92,9 +94,9 @@ function lastLayer(graph: Graph, output: string): Node {
   return layers.at(-1) ?? refuse(output, "no Gemm, MatMul or Conv with a constant weight leads to it");
 }
 
-/** What a value is a transposed or plain copy of. */
+/** What a value is a copy of, which may be transposed or of another type. */
 function originOf(value: Value): Value {
-  return isOp(value.producer, "Transpose", "Identity") ? originOf(value.producer.input(0)) : value;
+  return isOp(value.producer, "Transpose", "Identity", "Cast") ? originOf(value.producer.input(0)) : value;
 }
 
 /** The weight and the bias of a layer; nothing where the weight is read elsewhere too, or is no float. */
@@ -108,11 +110,18 @@ function tensorsOf(layer: Node): HeadTensor[] {
   const classes = at(weight.tensor.dims, weight.axis);
   const direct = layer.inputs[2];
   if (direct) return withBias(weight, direct, isChannels ? 0 : direct.shape.length - 1, classes);
-  const [use] = layer.output(0).uses;
-  const sum = isOp(use?.node, "Add") && layer.output(0).uses.length === 1 ? use?.node : undefined;
-  const added = sum?.inputs.find((input) => input !== layer.output(0));
+  const product = lastCopyOf(layer.output(0));
+  const [use] = product.uses;
+  const sum = isOp(use?.node, "Add") && product.uses.length === 1 ? use?.node : undefined;
+  const added = sum?.inputs.find((input) => input !== product);
   if (!added || originOf(added).constant === undefined) return [weight];
   return withBias(weight, added, added.shape.length - 1, classes);
+}
+
+/** What a value alone is read as behind Casts, which Keras's exporter writes between all layers. */
+function lastCopyOf(value: Value): Value {
+  const [use, ...others] = value.uses;
+  return others.length === 0 && isOp(use?.node, "Cast", "Identity") ? lastCopyOf(use.node.output(0)) : value;
 }
 
 /** The weight and a bias along the classes; the weight alone where one number is added to all of them. */
@@ -126,9 +135,10 @@ function headTensor(value: Value, axis: number): HeadTensor | undefined {
   const { name, constant, producer, uses } = value;
   if (uses.length !== 1) return undefined;
   if (constant) {
-    return name !== undefined && constant.elemType === "float" ? { name, tensor: constant, axis } : undefined;
+    const isFloat = constant.elemType === "float" || isHalfType(constant.elemType);
+    return name !== undefined && isFloat ? { name, tensor: constant, axis } : undefined;
   }
-  if (isOp(producer, "Identity")) return headTensor(producer.input(0), axis);
+  if (isOp(producer, "Identity", "Cast")) return headTensor(producer.input(0), axis);
   if (!isOp(producer, "Transpose")) return undefined;
   const { perm } = producer.attributes;
   return headTensor(producer.input(0), perm ? at(perm, axis) : value.shape.length - 1 - axis);

@@ -45,7 +45,7 @@ export function withElements(
 }
 
 /** A tensor of floats in the type of a constant of 16 bits; another one as it is. */
-function inTypeOf({ dataType }: ITensor, tensor: Tensor): Tensor {
+export function inTypeOf({ dataType }: ITensor, tensor: Tensor): Tensor {
   const half = halfTypes.find((each) => dataTypeNumbers[each] === dataType);
   return half && tensor.elemType === "float" ? tensorOf(half, tensor.numbers(), tensor.dims) : tensor;
 }

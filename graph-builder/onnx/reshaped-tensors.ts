@@ -1,6 +1,6 @@
 import type { Tensor } from "../tensor.ts";
 import type { ValueType } from "../types.ts";
-import { replaceTensors } from "./file-tensors.ts";
+import { inTypeOf, replaceTensors } from "./file-tensors.ts";
 import { parseModel } from "./parse.ts";
 import type { Message } from "./schema.ts";
 import { encodeTensor } from "./tensors.ts";
@@ -18,8 +18,8 @@ export interface Reshaping {
 }
 
 /**
- * An .onnx file with constants of other shapes. The shapes that the file declares of inner values named in
- * `types` are left out, those of inputs and outputs replaced. Throws UserError where the bytes are no ONNX
+ * An .onnx file with constants of other shapes; floats become float16 or bfloat16 where the constant is. The
+ * shapes that the file declares of inner values named in `types` are left out, those of inputs and outputs replaced. Throws UserError where the bytes are no ONNX
  * model.
  */
 export function withReshapedTensors(
@@ -29,7 +29,7 @@ export function withReshapedTensors(
 ): Uint8Array {
   const replaced = replaceTensors(bytes, where, (name, old) => {
     const tensor = tensors.get(name);
-    return tensor ? { ...encodeTensor(tensor, old.name ?? name), name: old.name } : old;
+    return tensor ? { ...encodeTensor(inTypeOf(old, tensor), old.name ?? name), name: old.name } : old;
   });
   const { graph, ...model } = parseModel(replaced, where);
   const retyped = (info: IValueInfo): IValueInfo => {

@@ -16,7 +16,8 @@ import {
   type Model,
   type Value,
 } from "../../graph-builder/index.ts";
-import { normal, smallCnn, twoHeads, weight } from "../support/artifact-models.ts";
+import { tensorOf } from "../../graph-builder/tensor.ts";
+import { halfMlp, normal, smallCnn, twoHeads, weight } from "../support/artifact-models.ts";
 import { fileOf, info, initializer, nodeOf } from "../support/file-model.ts";
 
 /** The artifacts for `classes` classes, and the model that `exportModel` would write of them. */
@@ -105,6 +106,26 @@ describe("a last layer for another number of classes", () => {
       node: [nodeOf("MatMul", ["x", "w"], ["h"]), nodeOf("Identity", ["h"], ["y"])],
     });
     expect(withClasses(file, 4).outputs).toEqual(["y float[n, 4]"]);
+  });
+
+  test("of a float16 model is float16 too", () => {
+    const { tensor, outputs } = withClasses(halfMlp("float16"), 5);
+    expect(tensor("out.weight")?.dims).toEqual([8, 5]);
+    expect(outputs).toEqual(["y float16[batch, 5]"]);
+  });
+
+  test("has a weight and a bias that Casts are between, as Keras's exporter writes them", () => {
+    const { tensor, outputs } = withClasses(
+      modelWith((g, h) => {
+        const half = tensorOf("float16", normal("w", [4, 2]).numbers(), [4, 2]);
+        const product = g.MatMul(h, g.Cast(g.constant(half, "w"), { to: 1 }));
+        return g.Add(g.Cast(g.Cast(product, { to: 1 }), { to: 1 }), weight(g, "b", [2]));
+      }),
+      5,
+    );
+    expect(tensor("w")?.dims).toEqual([4, 5]);
+    expect(tensor("b")?.dims).toEqual([5]);
+    expect(outputs).toEqual(["y float[batch, 5]"]);
   });
 
   test("is one of two heads: that of the output that the loss reads", () => {
