@@ -127,14 +127,25 @@ const lossTypes: readonly string[] = ["float", "float16", "bfloat16", "double"];
 
 function coveredOutput(graph: Graph, output: Value): CoveredOutput {
   const { name = "", type } = output;
-  const isRead = type.kind === "tensor" && lossTypes.includes(type.elemType);
   const shown = formatType(type);
-  if (isRead) return { name, type: shown, reason: undefined };
+  if (isReadable(output)) return { name, type: shown, reason: undefined };
   const unknown = type.kind === "other" && nodesFor(graph, [output]).find(makesUnknown);
   const reason = unknown
     ? reasonOfUnknown(unknown)
     : (output.producer?.operator.kept?.reason ?? `it is ${shown}, and a loss reads floats`);
-  return { name, type: shown, reason };
+  // a classifier of scikit-learn ends in ZipMap, which makes a map of the probabilities
+  const before = output.producer?.operator.kept ? output.producer.inputs.find(isComputed) : undefined;
+  const advice = before ? `; a loss can read what it is made of, ${before.name}` : "";
+  return { name, type: shown, reason: reason + advice };
+}
+
+function isReadable({ type }: Value): boolean {
+  return type.kind === "tensor" && lossTypes.includes(type.elemType);
+}
+
+/** Whether a value has a name and floats that nodes compute, so that a loss can read it. */
+function isComputed(value: Value | null): value is Value {
+  return value?.name !== undefined && value.producer !== undefined && isReadable(value);
 }
 
 interface RefusedLayer {

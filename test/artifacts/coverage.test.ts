@@ -175,3 +175,21 @@ test("a constant that no layer reads can be trained by its name where a gradient
     ["near", `${unread}; each can be trained by its full name`],
   ]);
 });
+
+test("an output that no loss can read names the value that it is made of", () => {
+  const file = fileOf({
+    opsets: { "": 17, "ai.onnx.ml": 1 },
+    input: [info("x", ["n", 3])],
+    output: [{ name: "maps" }],
+    initializer: [square("w")],
+    node: [
+      nodeOf("MatMul", ["x", "w"], ["scores"]),
+      nodeOf("Softmax", ["scores"], ["shares"]),
+      nodeOf("ZipMap", ["shares"], ["maps"], [], "ai.onnx.ml"),
+    ],
+  });
+  const [output] = trainingCoverage(file).outputs;
+  expect(output?.reason).toBe(
+    "operator ai.onnx.ml.ZipMap at maps_node is not supported; a loss can read what it is made of, shares",
+  );
+});
