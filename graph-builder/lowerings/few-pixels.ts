@@ -10,6 +10,8 @@ import type { Lower } from "./lower.ts";
 
 /** The number of images that is assumed where only a run tells it. */
 const IMAGES = 32;
+/** How many times as many filters as pixels of all images a convolution by products has at least. */
+const FILTERS_PER_PIXEL = 2;
 /** How many times as many numbers as the maps the weights of a convolution by products have at least. */
 const WEIGHTS_PER_MAP = 2;
 /** The most elements of the constant of all taps' places, which large kernels would make huge. */
@@ -36,7 +38,11 @@ export function suitsProducts({ X, W, group, window }: Omit<Convolution, "dY">):
   const maps = images * (elementCount(X.shape.slice(1).map(Number)) + filters * written);
   const weights = elementCount(W.shape.map(Number));
   const read = elementCount(X.shape.slice(2).map(Number));
-  return weights >= WEIGHTS_PER_MAP * maps && images * written <= filters && hasFewPlaces(W, read, written);
+  return (
+    weights >= WEIGHTS_PER_MAP * maps &&
+    filters >= FILTERS_PER_PIXEL * images * written &&
+    hasFewPlaces(W, read, written)
+  );
 }
 
 /** Conv as a product of matrices, where `suitsProducts` holds. */
