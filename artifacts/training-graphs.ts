@@ -143,6 +143,7 @@ function appendForward(
   { outputs, others }: { readonly outputs: readonly string[]; readonly others: readonly Value[] },
 ): { readonly loss: Value; readonly copyOf: (value: Value) => Value } {
   const { inputs } = g.graph;
+  expectOtherNames(outputs, countCorrect ? [LOSS, CORRECT] : [LOSS]);
   const read = valuesOfLoss(loss, network, lossInput);
   const returned = outputs.map((name) => outputNamed(network, name));
   const needed = [...read, ...returned, ...others];
@@ -172,6 +173,16 @@ function appendForward(
   for (const [i, name] of outputs.entries()) g.output(copyOf(at(returned, i)), name);
   if (correct) g.output(correct, CORRECT);
   return { loss: result, copyOf };
+}
+
+/** Throws UserError where a returned output of the model has the name of one of the artifacts' own. */
+function expectOtherNames(outputs: readonly string[], own: readonly string[]): void {
+  const name = outputs.find((output) => own.includes(output));
+  if (name === undefined) return;
+  throw new UserError(
+    `The output ${name} of the model cannot be returned: the artifacts have an output of this name. Rename it.`,
+    { code: "model-unsupported", details: { output: name } },
+  );
 }
 
 function randomBindings({ bindings }: TrainingForm): ControlBinding[] {

@@ -274,6 +274,25 @@ test("parameters behind a node whose derivative is 0 are a warning, and refused 
   );
 });
 
+test("an output with the name of the loss, or of the number of right labels, is not returned beside it", () => {
+  const g = createBuilder(new Graph("named"));
+  const x = g.input("x", "float", ["batch", 3]);
+  for (const name of ["y", "loss", "correct"]) g.output(g.MatMul(x, weight(g, `${name}.w`, [3, 2])), name);
+  const make = (lossInput: string, additionalOutputs: readonly string[]) => () =>
+    generateArtifacts(createModel(g.graph, {}), {
+      loss: "cross-entropy",
+      lossInput,
+      additionalOutputs,
+      countCorrect: true,
+    });
+  const sentence = (name: string) =>
+    `The output ${name} of the model cannot be returned: the artifacts have an output of this name. Rename it.`;
+  expect(make("y", ["loss"])).toThrow(sentence("loss"));
+  expect(make("y", ["correct"])).toThrow(sentence("correct"));
+  expect(make("loss", [])).toThrow(sentence("loss"));
+  expect(make("y", [])().manifest.trainable).toEqual(["y.w"]);
+});
+
 test("with bodyRate, the last layer has the whole learning rate and the others a part of it", () => {
   const options = { loss: "mse", optimizer: "sgd", bodyRate: 0.01 } as const;
   const { manifest } = generateArtifacts(encodeModel(mlp()), options);
