@@ -88,7 +88,7 @@ def vision(name: str, exporter: str, quick: bool = False) -> Subject:
     return Subject(f"{library}, {'dynamo=True' if exporter == 'dynamo' else 'dynamo=False'}", make, quick)
 
 
-def timm(name: str, **options) -> Subject:
+def timm(name: str, size: int = 64, **options) -> Subject:
     def make() -> Made:
         import torch
         from public_models import export, numbers_trained, prepared
@@ -96,12 +96,32 @@ def timm(name: str, **options) -> Subject:
 
         torch.manual_seed(0)
         module = prepared(create_model(name, pretrained=False, num_classes=10, **options)).eval()
-        inputs = torch.from_numpy(normal(2, 3, 64, 64))
+        inputs = torch.from_numpy(normal(2, 3, size, size))
         return Made(
             export(module, inputs, "dynamo"), {"input": inputs.numpy()}, *numbers_trained(module, inputs)
         )
 
     return Subject("timm, dynamo=True", make)
+
+
+def vision_transformer() -> Subject:
+    """transformers' ViT with two layers."""
+
+    def make() -> Made:
+        import torch
+        import transformers
+        from public_models import WIDTH, Scores, export, numbers_trained, prepared
+
+        torch.manual_seed(0)
+        sizes = {"image_size": 32, "patch_size": 8, "num_labels": 5}
+        config = transformers.ViTConfig(intermediate_size=64, **sizes, **WIDTH)
+        module = prepared(Scores(transformers.ViTForImageClassification(config))).eval()
+        inputs = torch.from_numpy(normal(2, 3, 32, 32))
+        return Made(
+            export(module, inputs, "dynamo"), {"input": inputs.numpy()}, *numbers_trained(module, inputs)
+        )
+
+    return Subject("transformers, dynamo=True", make)
 
 
 def keras(build: Callable, feeds: Callable[[], np.ndarray]) -> Subject:
@@ -152,6 +172,24 @@ def keras_lstm(library):
     return library.Sequential(
         [layers.Input((12,), dtype="int32"), layers.Embedding(50, 16), layers.LSTM(16), layers.Dense(3)]
     )
+
+
+def keras_two_directions(library):
+    layers = library.layers
+    return library.Sequential(
+        [
+            layers.Input((12,), dtype="int32"),
+            layers.Embedding(50, 8),
+            layers.Bidirectional(layers.GRU(8, return_sequences=True)),
+            layers.GlobalMaxPooling1D(),
+            layers.Dense(3),
+        ]
+    )
+
+
+def keras_mobilenet(library):
+    options = {"alpha": 0.35, "weights": None, "classes": 10, "classifier_activation": None}
+    return library.applications.MobileNetV2((32, 32, 3), **options)
 
 
 def scikit_learn(kind: str, quick: bool = False) -> Subject:
@@ -225,8 +263,14 @@ SUBJECTS = {
     "ghostnet_100": timm("ghostnet_100"),
     "mobilevit_xxs": timm("mobilevit_xxs"),
     "mixer_s16_224": timm("mixer_s16_224", img_size=64),
+    "convnext_atto": timm("convnext_atto"),
+    "efficientnet_lite0": timm("efficientnet_lite0"),
+    "levit_128s": timm("levit_128s", 224),
+    "vit": vision_transformer(),
     "Keras CNN": keras(keras_cnn, lambda: normal(2, 16, 16, 3)),
     "Keras LSTM": keras(keras_lstm, lambda: whole(50, 2, 12, kind=np.int32)),
+    "Keras GRU, two directions": keras(keras_two_directions, lambda: whole(50, 2, 12, kind=np.int32)),
+    "Keras MobileNetV2": keras(keras_mobilenet, lambda: normal(2, 32, 32, 3)),
     "MLPClassifier": scikit_learn("MLPClassifier", quick=True),
     "MLPRegressor": scikit_learn("MLPRegressor"),
     "LogisticRegression": scikit_learn("LogisticRegression", quick=True),

@@ -1,8 +1,8 @@
 """What `shake inspect MODEL --training` says of public models, held against training them.
 
-Run it with a Python that has the packages of ../requirements.txt, and timm, transformers and keras. It prints a row
-of a Markdown table for each model, and what is not true of it. With --page it puts the rows of the models of which
-everything is true into the table of docs/coverage.md, in place of older ones.
+Run it with a Python that has the packages of requirements.txt beside it. It prints a row of a Markdown table for each
+model, and what is not true of it. With --page it puts the rows of the models of which everything is true into the
+table of docs/coverage.md, in place of older ones.
     python test/interop/coverage/verdicts.py [--page] [NAME...]
 """
 
@@ -39,7 +39,7 @@ def versioned(source: str) -> str:
     def part(text: str) -> str:
         if "==" in text:
             return text.replace("==", " ")
-        return f"torch {version('torch')} {text}" if "=" in text else f"{text} {version(text)}"
+        return f"torch {version('torch').split('+')[0]} {text}" if "=" in text else f"{text} {version(text)}"
 
     return ", ".join(part(each) for each in source.split(", "))
 

@@ -1,6 +1,6 @@
 """Public models with random weights: what of them can be trained, and one step's gradients beside PyTorch's.
 
-Run it with a Python that has torch, torchvision, transformers, onnx and onnxscript. It prints a row of a Markdown table
+Run it with a Python that has the packages of ../coverage/requirements.txt. It prints a row of a Markdown table
 for each model; test_public_models.py tests some of them.
     python test/interop/families/public_models.py [--exporter dynamo] [NAME...]
 """
@@ -42,6 +42,17 @@ class Hidden(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self.model(tokens).last_hidden_state
+
+
+class Scores(nn.Module):
+    """A classifier of transformers without what it returns beside the scores."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x).logits
 
 
 class Masked(nn.Module):
