@@ -18,6 +18,7 @@ import {
   loweringPasses,
   momentCounts,
   momentNames,
+  nameOf,
   nodesFor,
   type OptimizerRule,
   portable,
@@ -29,6 +30,7 @@ import {
   updateInPlace,
   type Value,
 } from "../graph-builder/index.ts";
+import { listed } from "./listed.ts";
 import {
   appendLoss,
   correctLabels,
@@ -41,6 +43,7 @@ import {
 import { outputNamed } from "./outputs.ts";
 import type { StateTensor } from "./parameters.ts";
 import type { Target } from "./settings.ts";
+import { valuesBehind } from "./warnings.ts";
 
 /** The name of the loss among the outputs. */
 const LOSS = "loss";
@@ -89,7 +92,8 @@ export interface TrainingGraphs {
  *   `<parameter>_grad.accumulation.buffer`, or puts them there where `lazy_reset_grad`. With target standard
  *   it returns `<parameter>_grad` and `<statistic>_next`. A fused one takes `learning_rate` float [1], the
  *   moments and, for AdamW, `step` int64 [1], and updates parameters and moments itself.
- * Throws UserError where an operator between the loss and a parameter has no gradient, naming its node.
+ * Throws UserError where an operator between the loss and a parameter has no gradient, naming its node, and
+ * for a parameter that the loss does not depend on.
  */
 export function trainingGraphs(plan: TrainingPlan): TrainingGraphs {
   const tensors = stateOf(plan);
@@ -105,6 +109,7 @@ function trainingGraph(plan: TrainingPlan, tensors: readonly StateTensor[]): Bou
     others,
   });
   const parameters = tensors.filter(({ name }) => trained.has(name)).map(({ name }) => g.graph.input(name));
+  expectRead(loss, parameters);
   const replaced = new Map([...substitutes].map(([value, other]) => [copyOf(value), copyOf(other)]));
   const gradients = gradientsOf(g, loss, parameters, replaced);
   const kept = tensors.flatMap(({ name, kind }): Binding[] =>
@@ -119,6 +124,13 @@ function trainingGraph(plan: TrainingPlan, tensors: readonly StateTensor[]): Bou
   // calls of functions stay single nodes, so that graph viewers show them
   const passes = [explicitState, ...loweringPasses(portable)];
   return { graph: runPasses(bound.graph, passes), bindings: explicitBindings(bound) };
+}
+
+/** Throws UserError for parameters that a loss does not read: weight decay alone would move them. */
+function expectRead(loss: Value, parameters: readonly Value[]): void {
+  const behind = valuesBehind([loss], () => false);
+  const unread = parameters.filter((each) => !behind.has(each)).map(nameOf);
+  if (unread.length > 0) throw withoutInfluence(unread);
 }
 
 function evaluationGraph(plan: TrainingPlan, tensors: readonly StateTensor[]): Graph {
@@ -234,8 +246,8 @@ function stateOf({
     const tensor = kind === "statistic" ? statistics.get(name) : value.constant;
     if (tensor) found.set(name, { name, tensor, kind });
   }
-  const unread = [...trained].find((name) => !found.has(name));
-  if (unread !== undefined) throw withoutInfluence(unread);
+  const unread = [...trained].filter((name) => !found.has(name));
+  if (unread.length > 0) throw withoutInfluence(unread);
   const parameters = [...found.values()].filter(({ kind }) => kind === "parameter");
   const moments = fused ? parameters.flatMap((parameter) => momentsOf(parameter, rule)) : [];
   return [...found.values(), ...moments];
@@ -267,9 +279,10 @@ function gradientsOf(
   }
 }
 
-function withoutInfluence(parameter: string): UserError {
-  return new UserError(`${parameter} cannot be trained: the loss does not depend on it.`, {
+function withoutInfluence(parameters: readonly string[]): UserError {
+  const them = parameters.length === 1 ? "it" : "them";
+  return new UserError(`${listed(parameters)} cannot be trained: the loss does not depend on ${them}.`, {
     code: "parameter-unknown",
-    details: { parameter },
+    details: { parameters },
   });
 }

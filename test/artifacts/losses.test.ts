@@ -11,7 +11,7 @@ import {
   type Model,
   type Tensor,
 } from "../../graph-builder/index.ts";
-import { normal } from "../support/artifact-models.ts";
+import { normal, twoHeads } from "../support/artifact-models.ts";
 import { numbersOf, runGraph } from "../support/run-graph.ts";
 
 const rows = 4;
@@ -185,6 +185,18 @@ describe("cross-entropy", () => {
       expect(found.loss).toBe(0);
       expect(found.gradient.map(Math.abs)).toEqual(Array(3 * rows).fill(0));
     },
+  );
+});
+
+test("a function that reads one of two heads trains that one alone, and a loss that reads nothing is refused", () => {
+  const ofScores: Loss = (g, { scores }) => g.ReduceMean(scores ?? g.float(0), { keepdims: 0 });
+  expect(() => generateArtifacts(twoHeads(), { loss: ofScores })).toThrow(
+    "box.weight cannot be trained: the loss does not depend on it.",
+  );
+  const { manifest } = generateArtifacts(twoHeads(), { loss: ofScores, lossInput: "scores" });
+  expect(manifest.trainable).toEqual(["trunk.weight", "scores.weight"]);
+  expect(() => generateArtifacts(twoHeads(), { loss: (g) => g.float(1) })).toThrow(
+    "trunk.weight, scores.weight, box.weight cannot be trained: the loss does not depend on them.",
   );
 });
 
