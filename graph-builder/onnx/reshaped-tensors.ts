@@ -18,9 +18,9 @@ export interface Reshaping {
 }
 
 /**
- * An .onnx file with constants of other shapes; floats become float16 or bfloat16 where the constant is. The
- * shapes that the file declares of inner values named in `types` are left out, those of inputs and outputs replaced. Throws UserError where the bytes are no ONNX
- * model.
+ * An .onnx file with constants of other shapes; floats become float16 or bfloat16 where the constant is.
+ * The shapes that the file declares of inner values named in `types` are left out, those of inputs and
+ * outputs replaced. Throws UserError where the bytes are no ONNX model.
  */
 export function withReshapedTensors(
   bytes: Uint8Array,
