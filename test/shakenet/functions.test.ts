@@ -134,7 +134,9 @@ test("the mix stays in the blocked layout of the CPU", () => {
     "Y",
   );
   const { nodes } = lowerGraph(inlineFunctions.run(g.graph), loweringOf("cpu", 8));
-  const count = (opType: string) => nodes.filter((node) => node.opType === opType).length;
+  // weights change their layout by the same operators
+  const ofImages = nodes.filter((node) => typeof node.input(0).shape[0] !== "number");
+  const count = (opType: string) => ofImages.filter((node) => node.opType === opType).length;
   expect([count("ReorderInput"), count("NchwcConv"), count("Mul"), count("ReorderOutput")]).toEqual([
     1, 2, 2, 1,
   ]);

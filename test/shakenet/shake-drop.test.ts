@@ -208,6 +208,7 @@ describe("ShakeDropForward", () => {
     g.output(g.Conv(dropped, g.input("V", "float", [8, 8, 3, 3]), { pads: [1, 1, 1, 1] }), "Y");
     const { nodes } = lowerGraph(inlineFunctions.run(g.graph), loweringOf("cpu", 8));
     const reorders = nodes.filter(({ opType }) => opType.startsWith("Reorder"));
-    expect(reorders).toHaveLength(2);
+    // weights change their layout by the same operators
+    expect(reorders.filter((node) => typeof node.input(0).shape[0] !== "number")).toHaveLength(2);
   });
 });

@@ -12,6 +12,7 @@ import {
   type Window2d,
 } from "./reference.ts";
 import { rmsNormDefinitions } from "./rms-norm-definitions.ts";
+import { scatterDefinitions } from "./scatter-definitions.ts";
 import { transformerDefinitions } from "./transformer-definitions.ts";
 
 /** A graph with one operator, and the outputs that the definition of the operator gives, computed here. */
@@ -338,6 +339,7 @@ export const definitions: readonly Definition[] = [
   ),
   maxPool,
   ...transformerDefinitions,
+  ...scatterDefinitions,
   ...rmsNormDefinitions,
   ...recurrentDefinitions,
 ];
