@@ -242,7 +242,7 @@ export function adaptersOf(checkpoint: AdaptedWeights): Checkpoint {
  * no adapters, or are of another model.
  */
 export function applyAdapters(model: Uint8Array, changes: AdaptedWeights): Uint8Array {
-  expectBytes("The model of applyAdapters", model);
+  expectBytes("model", "The model of applyAdapters", model);
   expectCheckpoint("applyAdapters", changes);
   const adapters = adaptersIn(changes);
   if (!adapters) throw withoutAdapters();

@@ -97,7 +97,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
  * Throws UserError, naming `where`, for bytes that are damaged, cut short or no checkpoint.
  */
 export function decodeCheckpoint(bytes: Uint8Array, where = "checkpoint"): Checkpoint {
-  expectBytes(where, bytes);
+  expectBytes("checkpoint", where, bytes);
   try {
     return readCheckpoint(bytes);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { didYouMean, type ExternalData, shown, UserError, type Value } from "../graph-builder/index.ts";
 import type { LoraOptions } from "./adapters.ts";
+import { invalid, isObject, isText } from "./given-values.ts";
 import { expectRate } from "./learning-rate.ts";
 import type { Loss } from "./losses.ts";
 import { type GivenRule, type OptimizerName, type Target, targets } from "./settings.ts";
@@ -150,10 +151,6 @@ export function expectOptions(options: GenerateOptions): void {
   if (lora !== undefined) expectLora(lora);
 }
 
-function isText(value: unknown): boolean {
-  return typeof value === "string";
-}
-
 function isTruth(value: unknown): boolean {
   return typeof value === "boolean";
 }
@@ -174,10 +171,6 @@ function isProperties(value: unknown): boolean {
   return (
     value instanceof Map && [...value.values()].every((each) => isText(each) || typeof each === "bigint")
   );
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null;
 }
 
 function expectLora(lora: unknown): void {
@@ -211,8 +204,4 @@ export function expectOutputs(option: string, outputs: unknown): void {
   }
   const again = outputs.find((name, i) => outputs.indexOf(name) !== i);
   if (again !== undefined) throw invalid(option, `${option} has ${again} twice.`);
-}
-
-function invalid(setting: string, message: string): UserError {
-  return new UserError(message, { code: "setting-invalid", details: { setting } });
 }

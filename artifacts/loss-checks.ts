@@ -1,4 +1,5 @@
 import { didYouMean, shown, UserError } from "../graph-builder/index.ts";
+import { isObject, isText } from "./given-values.ts";
 import { type LossName, lossNames } from "./loss-names.ts";
 import type { BceWithLogits, CrossEntropy, ErrorLoss, Loss, WeightedLoss } from "./losses.ts";
 
@@ -110,18 +111,10 @@ function expectKnown(what: string, given: object, known: readonly string[]): voi
   throw invalidLoss(`${what} has no setting ${other}.${hint}`);
 }
 
-function isText(value: unknown): boolean {
-  return typeof value === "string";
-}
-
 function isNumber(value: unknown): value is number {
   return typeof value === "number" && Number.isFinite(value);
 }
 
 function isWeights(value: unknown): boolean {
   return Array.isArray(value) && value.length > 0 && value.every((each) => isNumber(each) && each >= 0);
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null;
 }

@@ -10,7 +10,7 @@ import { expectBytes, expectCheckpoint } from "./given-values.ts";
  * in another shape.
  */
 export function restoreModel(source: Uint8Array, checkpoint: AdaptedWeights): Uint8Array {
-  expectBytes("The source of restoreModel", source);
+  expectBytes("source", "The source of restoreModel", source);
   expectCheckpoint("restoreModel", checkpoint);
   const averaged = averagedCheckpoint({ properties: new Map(), ...checkpoint });
   return withElements(source, mergedTensors(averaged), "source.onnx");

@@ -43,7 +43,6 @@ import {
 import { outputNamed } from "./outputs.ts";
 import type { StateTensor } from "./parameters.ts";
 import type { Target } from "./settings.ts";
-import { valuesBehind } from "./warnings.ts";
 
 /** The name of the loss among the outputs. */
 const LOSS = "loss";
@@ -109,7 +108,7 @@ function trainingGraph(plan: TrainingPlan, tensors: readonly StateTensor[]): Bou
     others,
   });
   const parameters = tensors.filter(({ name }) => trained.has(name)).map(({ name }) => g.graph.input(name));
-  expectRead(loss, parameters);
+  expectRead(g.graph, loss, parameters);
   const replaced = new Map([...substitutes].map(([value, other]) => [copyOf(value), copyOf(other)]));
   const gradients = gradientsOf(g, loss, parameters, replaced);
   const kept = tensors.flatMap(({ name, kind }): Binding[] =>
@@ -127,9 +126,9 @@ function trainingGraph(plan: TrainingPlan, tensors: readonly StateTensor[]): Bou
 }
 
 /** Throws UserError for parameters that a loss does not read: weight decay alone would move them. */
-function expectRead(loss: Value, parameters: readonly Value[]): void {
-  const behind = valuesBehind([loss], () => false);
-  const unread = parameters.filter((each) => !behind.has(each)).map(nameOf);
+function expectRead(graph: Graph, loss: Value, parameters: readonly Value[]): void {
+  const needed = new Set(nodesFor(graph, [loss]));
+  const unread = parameters.filter(({ uses }) => !uses.some(({ node }) => needed.has(node))).map(nameOf);
   if (unread.length > 0) throw withoutInfluence(unread);
 }
 

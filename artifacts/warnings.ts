@@ -63,7 +63,7 @@ function stoppedGradients({ form, trained, loss, lossInput }: TrainingPlan): War
 }
 
 /** The values that some values depend on, themselves included, up to nodes that end the walk. */
-export function valuesBehind(values: readonly Value[], endsAt: (node: Node) => boolean): ReadonlySet<Value> {
+function valuesBehind(values: readonly Value[], endsAt: (node: Node) => boolean): ReadonlySet<Value> {
   const found = new Set<Value>();
   const pending = [...values];
   for (let value = pending.pop(); value; value = pending.pop()) {

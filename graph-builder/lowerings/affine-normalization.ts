@@ -13,8 +13,8 @@ import {
 
 /**
  * Batch normalisation in training and its gradient, where a BatchNormalization in inference mode is the
- * cheapest `scale * X + shift` per channel: it reads and writes once. The layer
- * below has other types than float.
+ * cheapest `scale * X + shift` per channel: it reads and writes once. The layer below has other types than
+ * float.
  */
 export const affineNormalization = {
   // variance = mean(X^2) - mean(X)^2 reads X once less, and BatchNormalization in inference mode reads X once

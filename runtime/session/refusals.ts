@@ -100,7 +100,7 @@ export function expectFloat32(parameter: string, { type }: Pick<Tensor, "type">)
 
 /** Throws UserError for a parameter buffer that is no bytes, or of another length. */
 export function expectBuffer(buffer: Uint8Array, wanted: number): void {
-  expectBytes("The buffer of loadParametersBuffer", buffer);
+  expectBytes("buffer", "The buffer of loadParametersBuffer", buffer);
   const given = buffer.byteLength;
   if (given === wanted) return;
   throw new UserError(`The parameters take ${wanted} bytes, and the buffer has ${given}.`, {

@@ -50,22 +50,19 @@ function linears(): Model {
   return createModel(g.graph, {});
 }
 
+/** Five rows of 3 numbers, and of 2. */
+const rows = { input: "x", output: "y", dims: [5, 3], target: [5, 2] };
+
 const cases: Readonly<Record<string, Case>> = {
   "MatMul of a transposed weight": {
     model: linears,
     weights: ["first.weight", "second.weight"],
-    input: "x",
-    output: "y",
-    dims: [5, 3],
-    target: [5, 2],
+    ...rows,
   },
   "Gemm with transB": {
     model: mlp,
     weights: ["hidden.weight", "out.weight"],
-    input: "x",
-    output: "y",
-    dims: [5, 3],
-    target: [5, 2],
+    ...rows,
   },
   Conv: {
     model: smallCnn,

@@ -10,8 +10,8 @@ export interface OperatorCase {
 }
 
 /**
- * Makes a case. `build` gets the values of the named inputs. Random numbers follow from the operator, the title
- * and the input's name, so that a new case leaves those of the others as they are.
+ * Makes a case. `build` gets the values of the named inputs. Random numbers follow from the operator, the
+ * title and the input's name, so that a new case leaves those of the others as they are.
  */
 export function of<K extends string>(
   opType: OpType,

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { at } from "../../../graph-builder/index.ts";
 import { ChunkedSession, isDeviceName, scoreOf, TrainingSession } from "../../../runtime/index.ts";
 import { openDevice, ReplicatedSession, readTrainingArtifacts } from "../../../runtime/node/index.ts";
+import type { TrainingSources } from "../../../runtime/session/sources.ts";
 import type { Trainer } from "../../../runtime/session/trainer.ts";
 import type { NamedTensors } from "../../../runtime/session/training-session.ts";
 import { openClassifier } from "../../../shakenet/index.ts";
@@ -29,8 +30,14 @@ function feedsOf(): NamedTensors {
   return batchFeeds(readWorkload(folder).arrays, device.ort);
 }
 
+/** What a training needs: without the eval model, of which a session would be opened too. */
+async function sourcesOf(): Promise<TrainingSources> {
+  const { checkpoint, trainingModel, optimizerModel } = await readTrainingArtifacts(join(folder, "session"));
+  return { checkpoint, trainingModel, optimizerModel };
+}
+
 async function openStepper(): Promise<Trainer> {
-  const sources = await readTrainingArtifacts(join(folder, "session"));
+  const sources = await sourcesOf();
   if (replicas === "1") return TrainingSession.create(sources, device);
   const count = Number(replicas);
   return ReplicatedSession.create(sources, {
@@ -41,7 +48,7 @@ async function openStepper(): Promise<Trainer> {
 
 async function chunkTurn() {
   const feeds = feedsOf();
-  const session = await ChunkedSession.create(await readTrainingArtifacts(join(folder, "session")), device);
+  const session = await ChunkedSession.create(await sourcesOf(), device);
   return (steps: number) => timeCall(session, feeds, learningRate, steps);
 }
 
