@@ -60,11 +60,16 @@ test("--max-time ends a run early with a model and a sentence on the schedule, a
   );
   expect(existsSync(join(folder, "cut/metrics.jsonl"))).toBe(false);
   expect(existsSync(join(folder, "cut/model.onnx"))).toBe(true);
-  const rest = await shake(folder, "train", "--resume", "cut", "--save-every", "2");
+  const changed = ["--save-every", "2", "--checkpoint-every-steps", "5"];
+  const rest = await shake(folder, "train", "--resume", "cut", ...changed);
   expect(rest.code, rest.stderr).toBe(0);
   expectLikeWhole("cut");
   expect(checkpoints("cut")).toEqual(["best", "epoch-2", "epoch-4", "last"]);
-  expect(JSON.parse(readFileSync(join(folder, "cut/config.json"), "utf8"))).toMatchObject({ saveEvery: 2 });
+});
+
+test("a resume keeps its --save-every in config.json, and not its --checkpoint-every-steps, which counts for one command", () => {
+  const config = JSON.parse(readFileSync(join(folder, "cut/config.json"), "utf8"));
+  expect(config).toMatchObject({ saveEvery: 2, checkpointEverySteps: 200 });
 });
 
 test("the event files of a run that was cut and resumed have every scalar once, the graph and the curves", () => {

@@ -203,6 +203,9 @@ const kept = [
   "tensorboard",
 ] as const;
 
+/** The settings of the machine and of places that count for one command. */
+const passing: readonly string[] = placeSettings.filter((name) => !kept.some((each) => each === name));
+
 async function reopen<C extends TrainConfig, M extends Manifest>(
   saved: RunDirectory<C, M, ClassificationRecord>,
   config: C,
@@ -211,6 +214,7 @@ async function reopen<C extends TrainConfig, M extends Manifest>(
   await directory.prepareToResume();
   // the next resume, eval and verify must know them too
   const isChanged = kept.some((name) => config[name] !== saved.config[name]);
-  if (isChanged) await directory.saveConfig();
+  const own = Object.entries(saved.config).filter(([name]) => passing.includes(name));
+  if (isChanged) await saved.withConfig({ ...config, ...Object.fromEntries<unknown>(own) }).saveConfig();
   return directory;
 }
