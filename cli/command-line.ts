@@ -130,7 +130,7 @@ function usageOf({ name, positional, rest }: Command): string {
 async function createParser(args: readonly string[]): Promise<Argv> {
   return yargs([...args], process.cwd())
     .scriptName("shake")
-    .usage("shake <command>\n\nTrains Shake-Shake residual networks on ONNX Runtime.")
+    .usage("shake <command>\n\nTrains Shake-Shake networks, and any ONNX model, on ONNX Runtime.")
     .epilogue(`${shakeCommand("COMMAND", "--help")} lists the settings of a command.`)
     .version(await ownVersion())
     .help()

@@ -70,7 +70,10 @@ export const settingGroups = {
     runDir: path
       .optional()
       .describe("folder that the run is written to [default: runs/<network>-<data>-s<seed>]"),
-    resume: z.string().optional().describe("continue the run in this folder from its last checkpoint"),
+    resume: z
+      .string()
+      .optional()
+      .describe("continue the run in this folder from its last checkpoint, or from a checkpoint of a run"),
     artifacts: path
       .optional()
       .describe("folder of training artifacts that build-graph wrote [default: build them]"),

@@ -15,7 +15,7 @@ export const networkSettings = {
   width: count
     .default(16)
     .describe(
-      "channels of the first stage; later stages have 2 and 4 times as many; those of a PyramidNet's stem",
+      "channels of the first stage, and 2 and 4 times as many in the later ones; with pyramidnet, channels of the stem",
     ),
   alpha: count
     .optional()
@@ -36,7 +36,7 @@ export const noiseSettings = {
     .enum(regularizations)
     .optional()
     .describe(
-      "noise in the blocks: shake-shake of ShakeNet, shake-drop or none of the other networks [default: shake-shake; shake-drop]",
+      "noise in the blocks: shake-shake for ShakeNet, shake-drop or none for the other networks [default: shake-shake for ShakeNet, else shake-drop]",
     ),
   survival: z
     .number()

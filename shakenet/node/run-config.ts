@@ -40,7 +40,7 @@ export const runSettingGroups = {
     channels: z
       .enum(pictureChannels)
       .optional()
-      .describe("channels of one's own pictures; without grey or rgba, they become colours [default: rgb]"),
+      .describe("channels of one's own pictures: colours, grey, or colours with alpha [default: rgb]"),
     valSplit: z
       .number()
       .min(0)
@@ -100,7 +100,7 @@ export const runSettingGroups = {
     epochs: count
       .optional()
       .describe(
-        "passes over the training images [default: 4 for shapes, 1800 for CIFAR, 30 to 100 for a folder]",
+        "passes over the training images [default: 4 for shapes, 1800 for CIFAR, 30 to 100 for a folder; fewer for a model from a file]",
       ),
     batchSize: count
       .max(65_536)
@@ -217,7 +217,7 @@ export const runSettingGroups = {
     stepsPerCall: count
       .max(1024)
       .optional()
-      .describe("steps that the device takes in one call, on cpu, cuda and wasm [default: parts of a step]"),
+      .describe("steps in one call of the device, on cpu, cuda and wasm [default: several calls a step]"),
     checkpointEverySteps: count.default(200).describe("save a checkpoint every N steps"),
     saveEvery: count
       .optional()

@@ -22,7 +22,7 @@ const settings = [
 export const trainCommand: Command<(typeof settings)[number]> = {
   name: "train",
   summary: "train a network and write the model, its curves and metrics",
-  help: "Trains a network, or continues a run with --resume. Ctrl-C saves a checkpoint and stops.",
+  help: "Trains a network, or continues a run with --resume. Ctrl-C saves a checkpoint and stops. --dry-run says how long a run takes and how much memory it needs, and writes nothing.",
   settings,
   joinsRanks: true,
   load: () => import("./run.ts"),

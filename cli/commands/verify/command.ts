@@ -24,6 +24,10 @@ export const verifyCommand: Command<(typeof settings)[number]> = {
   summary: "compare an exported model with its checkpoint on every device",
   help: "Runs an exported model on every device of this machine and compares its logits with those of the checkpoint.",
   settings,
+  settingHelp: {
+    run: "folder of the run to compare with [default: that of the model]",
+    testLimit: "compare on the first N test images [default: 256]",
+  },
   positional: "model",
   load: () => import("./run.ts"),
 };
