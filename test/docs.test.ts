@@ -103,16 +103,45 @@ test("every place that docs/architecture.md names is there", async () => {
   expect(await missingOf(paths)).toEqual([]);
 });
 
-test("every file that a page links to is there", async () => {
+/** The text of every page, by its path. */
+async function readPages(): Promise<ReadonlyMap<string, string>> {
   const docs = (await readdir(join(root, "docs"))).filter((file) => file.endsWith(".md"));
-  const pages = ["README.md", "CONTRIBUTING.md", "examples/README.md", ...docs.map((file) => `docs/${file}`)];
+  const others = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md"];
+  const pages = new Map<string, string>();
+  for (const path of [...others, ...docs.map((file) => `docs/${file}`)])
+    pages.set(path, await readFile(join(root, path), "utf8"));
+  return pages;
+}
+
+test("every file that a page links to is there", async () => {
   const links: string[] = [];
-  for (const page of pages) {
-    const text = await readFile(join(root, page), "utf8");
+  for (const [page, text] of await readPages()) {
     for (const [, link = ""] of text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
       links.push(join(dirname(page), link));
     }
   }
   expect(links.length).toBeGreaterThan(10);
   expect(await missingOf(links)).toEqual([]);
+});
+
+/** The anchors that GitHub gives the headings of a page. */
+function anchorsOf(text: string): ReadonlySet<string> {
+  const headings = [...text.replace(/```[\s\S]*?```/g, "").matchAll(/^#+ (.*)$/gm)];
+  const anchor = (heading: string) => heading.replace(/[^\w\- ]/g, "").replaceAll(" ", "-");
+  return new Set(headings.map(([, heading = ""]) => anchor(heading.toLowerCase())));
+}
+
+test("every heading that a page links to is there", async () => {
+  const pages = await readPages();
+  const links: string[] = [];
+  const broken: string[] = [];
+  for (const [page, text] of pages) {
+    for (const [, file = "", heading = ""] of text.matchAll(/\]\(([^)#:]*)#([^)]+)\)/g)) {
+      const target = pages.get(file === "" ? page : join(dirname(page), file)) ?? "";
+      links.push(`${page}: ${file}#${heading}`);
+      if (!anchorsOf(target).has(heading)) broken.push(`${page}: ${file}#${heading}`);
+    }
+  }
+  expect(links.length).toBeGreaterThan(50);
+  expect(broken).toEqual([]);
 });
