@@ -49,6 +49,22 @@ test("a hostile model gives a sentence, and the page goes on with the one before
   await expectPercents(page, await expectedPercents(`${demo.run}/model.onnx`, examples(2).subarray(3072)));
 });
 
+test("a network that was trained before a model was stopped can still be downloaded", async () => {
+  const { page } = await demo.open();
+  await page.click("#tab-train");
+  for (const [name, value] of Object.entries({ width: "4", images: "500", batchSize: "128", device: "wasm" }))
+    await page.selectOption(`#train-form [name=${name}]`, value);
+  await page.fill("#train-form [name=epochs]", "1");
+  await page.click("#start-training");
+  await expect.poll(() => page.innerText("#training-status"), { timeout: 60_000 }).toMatch(/^Done\./);
+  await give(page, "spin.onnx", spinningModel(32));
+  await page.locator("#long-model button").click();
+  await expect.poll(() => page.locator("#error p").innerText()).toBe("The model was stopped.");
+  const waiting = page.waitForEvent("download");
+  await page.click("#download-onnx");
+  expect((await waiting).suggestedFilename()).toBe("trained-in-the-page.onnx");
+});
+
 test("a model that spins is said to take long, can be stopped, and leaves the one before", async () => {
   const { page } = await demo.open();
   await give(page, "spin.onnx", spinningModel(32));

@@ -113,6 +113,21 @@ test("a stopped training resumes from its last step", async () => {
   expect(errors).toEqual([]);
 });
 
+test("a training that is stopped before its code is loaded takes no step, and another one starts afterwards", async () => {
+  const { page, errors } = await demo.open();
+  await choose(page, { width: "4", images: "500", epochs: "1", batchSize: "32", device: "wasm" });
+  await page.evaluate(() => {
+    for (const id of ["start-training", "stop-training"])
+      document.querySelector<HTMLButtonElement>(`#${id}`)?.click();
+  });
+  const status = () => page.innerText("#training-status");
+  await expect.poll(status, { timeout: 60_000 }).toBe("Stopped after step 0.");
+  expect(await page.isVisible("#error")).toBe(false);
+  await page.click("#start-training");
+  await expect.poll(status, { timeout: 90_000 }).toMatch(/^Done\./);
+  expect(errors).toEqual([]);
+});
+
 test("a training can be stopped while WebGPU is prepared, which takes no step, and another one starts afterwards", async () => {
   const { page, errors } = await demo.open({ webgpu: true });
   await choose(page, { width: "4", images: "500", epochs: "1", batchSize: "32", device: "webgpu" });
