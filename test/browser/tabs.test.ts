@@ -23,6 +23,21 @@ test("the address names the tab, and Back and Forward show the tabs before and a
   expect(errors).toEqual([]);
 });
 
+test("Alt and the left arrow on a tab go back, and move to no tab beside it", async () => {
+  const { page, errors } = await demo.openCommon();
+  await page.click("#tab-train");
+  await page.click("#tab-shake");
+  const before = await page.evaluate<number>("history.length");
+  await page.evaluate(() =>
+    document
+      .querySelector("#tab-shake")
+      ?.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft", altKey: true, bubbles: true })),
+  );
+  expect(await shownTab(page)).toBe("Shake");
+  expect(await page.evaluate("history.length")).toBe(before);
+  expect(errors).toEqual([]);
+});
+
 test("a link shows its tab with its settings, and leaves out those that no field can have", async () => {
   const { page, errors } = await demo.open({ hash: "#train?width=16&epochs=9&depth=99&nothing=1" });
   expect(await shownTab(page)).toBe("Train");
@@ -42,9 +57,14 @@ test("a link names the model that the page opens, and one that cannot be loaded 
   for (const [link, sentence] of [
     ["no/such.onnx", /^The model could not be loaded from .*no\/such\.onnx: drop another/],
     ["file:///etc/passwd", /^The link names the model file:\/\/\/etc\/passwd, which is no address/],
+    ["no/half%.onnx", /^The model could not be loaded from .*no\/half%\.onnx: drop another/],
   ] as const) {
     const { page: other } = await demo.openBare({ hash: `#classify?model=${encodeURIComponent(link)}` });
     await expect.poll(() => other.innerText("#error p")).toMatch(sentence);
+    await expect.poll(() => other.innerText("#status")).toBe("The page has no model yet.");
+    await other.click("#tab-shake");
+    expect(await other.innerText("#shake-missing")).toMatch(/^The page has no model yet: /);
+    expect(await other.isVisible("#shake-body")).toBe(false);
   }
 });
 

@@ -1,9 +1,21 @@
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
+import { readAddress } from "../../web/page/address.ts";
 import { axisOver, axisToMark, tickText } from "../../web/page/chart-axis.ts";
 import { confusionCounts } from "../../web/page/confusion-matrix.ts";
 import { History } from "../../web/worker/history.ts";
 import { l2Norm } from "../../web/worker/norm.ts";
 import { animatedWebp } from "../screenshots/animated-webp.ts";
+
+afterEach(() => vi.unstubAllGlobals());
+
+test("a link names the model by its whole address, which may have a question mark", () => {
+  vi.stubGlobal("location", { hash: "#classify?model=https://host/m.onnx?download=true" });
+  const { tab, settings } = readAddress();
+  expect(tab).toBe("classify");
+  expect(settings.get("model")).toBe("https://host/m.onnx?download=true");
+  vi.stubGlobal("location", { hash: "#train" });
+  expect(readAddress()).toEqual({ tab: "train", settings: new URLSearchParams() });
+});
 
 test("an axis of steps has whole marks, whatever its length", () => {
   for (const steps of [1, 2, 3, 7, 16, 100, 252, 15_700]) {

@@ -7,8 +7,10 @@ export interface Address {
 }
 
 export function readAddress(): Address {
-  const [tab = "", settings = ""] = location.hash.slice(1).split("?", 2);
-  return { tab, settings: new URLSearchParams(settings) };
+  const hash = location.hash.slice(1);
+  const [tab = ""] = hash.split("?", 1);
+  // the address of a model may have a ? of its own
+  return { tab, settings: new URLSearchParams(hash.slice(tab.length + 1)) };
 }
 
 /** The address of this page with a tab and settings. A model that the address names now stays in it. */

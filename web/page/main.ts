@@ -22,7 +22,7 @@ const page: Page = { worker, store, messages, openModel, feedModel, showTab: (id
 row.create(page);
 find("not-started", HTMLElement).remove();
 
-/** Whether the page has found no model to open first. */
+/** Whether the page has no model to open first. */
 let isBare = false;
 
 function sayNoModel(): void {
@@ -87,10 +87,21 @@ connectFiles({
 });
 connectCamera(messages, (picture) => store.set({ picture, isPictureChosen: true }));
 
-void messages.guard(async () => {
-  const model = await firstModel();
-  if (model) return openModel(model);
+/** Tells all tabs that there is no model. */
+function showNoModel(): void {
   isBare = true;
   store.set({ model: undefined });
   sayNoModel();
+}
+
+void messages.guard(async () => {
+  try {
+    const model = await firstModel();
+    if (model) await openModel(model);
+    else showNoModel();
+  } catch (error) {
+    // the user may have opened another one meanwhile
+    if (!opened && !isOpening) showNoModel();
+    throw error;
+  }
 });

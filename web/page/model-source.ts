@@ -32,8 +32,17 @@ async function linkedModel(link: string): Promise<ModelFile> {
     throw new UserError(`The link names the model ${link}, which is no address of a file.`, {
       code: "download-failed",
     });
-  const name = decodeURIComponent(url.pathname.split("/").at(-1) ?? "") || url.host;
+  const name = decoded(url.pathname.split("/").at(-1) ?? "") || url.host;
   return { name, bytes: await fetchBytes(url.href) };
+}
+
+/** A part of an address as people write it; as it is where a % in it stands for no character. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 async function fetchBytes(path: string): Promise<Uint8Array> {

@@ -72,7 +72,9 @@ export class Tabs {
     this.#contents.get(shown)?.show(settings);
   }
 
-  #move({ key }: KeyboardEvent): void {
+  #move({ key, altKey, ctrlKey, metaKey, shiftKey }: KeyboardEvent): void {
+    // with another key they are the browser's: Alt and the left arrow go back
+    if (altKey || ctrlKey || metaKey || shiftKey) return;
     const buttons = this.#tabs.map(({ button }) => button);
     const focused = buttons.findIndex((button) => button.matches(":focus"));
     const steps: Readonly<Record<string, number>> = {
