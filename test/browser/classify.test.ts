@@ -207,6 +207,31 @@ test("the camera's picture is classified", async () => {
   expect(errors).toEqual([]);
 });
 
+test("two clicks on Camera turn one camera on, and the dialog turns it off as it closes", async () => {
+  const { page, errors } = await demo.open({
+    prepare: async (page) => {
+      await page.addInitScript(`
+        globalThis.tracks = [];
+        navigator.mediaDevices.getUserMedia = async () => {
+          await new Promise((resolve) => setTimeout(resolve, 200));
+          const stream = document.createElement("canvas").captureStream(30);
+          tracks.push(...stream.getTracks());
+          return stream;
+        };`);
+    },
+  });
+  const states = () => page.evaluate<string[]>("tracks.map(({ readyState }) => readyState)");
+  await page.evaluate(() => {
+    const button = document.querySelector<HTMLButtonElement>("#open-camera");
+    for (let i = 0; i < 2; i++) button?.click();
+  });
+  await expect.poll(states).toEqual(["live", "ended"]);
+  await page.click("#close-camera");
+  await expect.poll(states).toEqual(["ended", "ended"]);
+  expect(await page.isVisible("#error")).toBe(false);
+  expect(errors).toEqual([]);
+});
+
 test("wrong files and a missing camera become sentences, and the page goes on", async () => {
   const { page, errors } = await demo.openCommon();
   const sentence = () => page.innerText("#error p");

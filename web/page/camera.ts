@@ -15,9 +15,16 @@ export function connectCamera(messages: Messages, take: (picture: Picture) => vo
   const video = find("camera-video", HTMLVideoElement);
   find("open-camera", HTMLButtonElement).addEventListener("click", () =>
     messages.guard(async () => {
-      video.srcObject = await openCamera();
+      const stream = await openCamera();
+      // a second click, before the first one has opened the camera, has opened it again
+      if (dialog.open) {
+        stopCamera(stream);
+        return;
+      }
+      video.srcObject = stream;
       dialog.showModal();
-      await video.play();
+      // it rejects where the dialog is closed at once
+      await video.play().catch(() => undefined);
     }),
   );
   find("take-picture", HTMLButtonElement).addEventListener("click", () => {
@@ -29,9 +36,14 @@ export function connectCamera(messages: Messages, take: (picture: Picture) => vo
   find("close-camera", HTMLButtonElement).addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => {
     const stream = video.srcObject;
-    if (stream instanceof MediaStream) for (const track of stream.getTracks()) track.stop();
+    if (stream instanceof MediaStream) stopCamera(stream);
     video.srcObject = null;
   });
+}
+
+/** Turns a camera off. */
+export function stopCamera(stream: MediaStream): void {
+  for (const track of stream.getTracks()) track.stop();
 }
 
 /** Opens a camera. Throws UserError with the reason where there is none or the user refuses it. */

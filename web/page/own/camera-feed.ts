@@ -1,4 +1,4 @@
-import { openCamera } from "../camera.ts";
+import { openCamera, stopCamera } from "../camera.ts";
 import { find } from "../dom.ts";
 
 /** A frame of the camera. */
@@ -48,7 +48,7 @@ export class CameraFeed {
     this.#isWanted = false;
     const { srcObject } = this.#video;
     if (!(srcObject instanceof MediaStream)) return;
-    stop(srcObject);
+    stopCamera(srcObject);
     this.#video.srcObject = null;
     this.#card.hidden = true;
     this.#onChange(false);
@@ -57,7 +57,7 @@ export class CameraFeed {
   async #start(): Promise<boolean> {
     const stream = await openCamera();
     if (!this.#isWanted) {
-      stop(stream);
+      stopCamera(stream);
       return false;
     }
     // another program, or the browser, may end it
@@ -69,8 +69,4 @@ export class CameraFeed {
     if (this.isOpen) this.#onChange(true);
     return this.isOpen;
   }
-}
-
-function stop(stream: MediaStream): void {
-  for (const track of stream.getTracks()) track.stop();
 }
