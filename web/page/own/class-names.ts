@@ -1,5 +1,9 @@
-/** Folders that `shake train --data` takes for no classes. */
 const otherFolders = new Set(["__macosx", "runs", "build"]);
+
+/** Whether `shake train --data` takes a folder of this name for no class. */
+export function isOtherFolder(name: string): boolean {
+  return otherFolders.has(name.toLowerCase());
+}
 
 /** Why a text is no name of a class, which is also the name of a folder; undefined where it is one. */
 export function nameProblem(name: string, others: readonly string[]): string | undefined {
@@ -7,8 +11,7 @@ export function nameProblem(name: string, others: readonly string[]): string | u
   if (/[/\\:*?"<>|\p{Cc}]/u.test(name))
     return 'A name has none of / \\ : * ? " < > |, because it becomes a folder.';
   if (name.startsWith(".") || name.endsWith(".")) return "A name neither starts nor ends with a full stop.";
-  if (otherFolders.has(name.toLowerCase()))
-    return `${name} cannot be a class: folders of this name are left out.`;
+  if (isOtherFolder(name)) return `${name} cannot be a class: folders of this name are left out.`;
   const isTaken = others.some((other) => other.toLowerCase() === name.toLowerCase());
   return isTaken ? `Another class is called ${name}.` : undefined;
 }

@@ -1,4 +1,5 @@
 import { isPicture } from "../files.ts";
+import { isOtherFolder } from "./class-names.ts";
 
 /** A file and its path, whose first part is the folder that was chosen or dropped. */
 export interface PathFile {
@@ -49,7 +50,6 @@ function isDirectory(entry: FileSystemEntry): entry is FileSystemDirectoryEntry 
 
 const splits = new Set("train training val valid validation eval".split(" "));
 const testSplits = new Set(["test", "testing"]);
-const otherFolders = new Set(["__macosx", "runs", "build"]);
 
 /**
  * The pictures of each class, by the folders that they are in: `photos/<class>/*`, or
@@ -75,7 +75,7 @@ export function picturesByClass(files: readonly PathFile[]): Map<string, File[]>
 
 function isTaken(file: File, folders: readonly string[]): boolean {
   const isHidden = [...folders, file.name].some((name) => name.startsWith("."));
-  return !isHidden && !folders.some((name) => otherFolders.has(name.toLowerCase())) && isPicture(file);
+  return !isHidden && !folders.some(isOtherFolder) && isPicture(file);
 }
 
 function classOf([root, first, second]: readonly string[]): string | undefined {
