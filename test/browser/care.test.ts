@@ -216,3 +216,94 @@ test("a model of a path shows the name of its run alone", async () => {
     "run/model.onnx",
   );
 });
+
+test("the tab Your pictures opens at a second try where the browser kept nothing at the first", async () => {
+  const { page } = await demo.openBare({
+    hash: "#your-pictures",
+    prepare: async (page) => {
+      await page.addInitScript(() => {
+        const open = indexedDB.open.bind(indexedDB);
+        let isRefused = false;
+        IDBFactory.prototype.open = (name: string, version?: number) => {
+          if (name !== "shakenet-pictures" || isRefused) return open(name, version);
+          isRefused = true;
+          throw new DOMException("refused", "SecurityError");
+        };
+      });
+    },
+  });
+  await expect.poll(() => sentence(page)).toMatch(/^This browser keeps nothing for this page/);
+  await page.click("#tab-classify");
+  await page.click("#tab-your-pictures");
+  await expect.poll(() => page.isVisible("#own-body")).toBe(true);
+  expect(await page.isVisible("#own-elsewhere")).toBe(false);
+});
+
+test("a text that is dropped into a field is the field's, and a file is the page's", async () => {
+  const { page } = await demo.openCommon();
+  const isTaken = (isFile: boolean) =>
+    page.evaluate((isFile) => {
+      const transfer = new DataTransfer();
+      if (isFile) transfer.items.add(new File(["x"], "dropped.txt"));
+      else transfer.setData("text/plain", "Cats");
+      const event = new DragEvent("drop", { dataTransfer: transfer, cancelable: true });
+      window.dispatchEvent(event);
+      return event.defaultPrevented;
+    }, isFile);
+  expect(await isTaken(false)).toBe(false);
+  expect(await isTaken(true)).toBe(true);
+  await expect.poll(() => sentence(page)).toMatch(/^dropped\.txt is not /);
+});
+
+test("the numbers of a confusion matrix have a contrast of 4.5 at least, in light and in dark", async () => {
+  const { page } = await demo.openCommon();
+  const contrasts = () =>
+    page.evaluate(() => {
+      const linear = (value: number) =>
+        value <= 10 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4;
+      const luminance = (colour: string) => {
+        const context = new OffscreenCanvas(1, 1).getContext("2d");
+        if (!context) return Number.NaN;
+        context.fillStyle = colour;
+        context.fillRect(0, 0, 1, 1);
+        const [red = 0, green = 0, blue = 0] = Array.from(context.getImageData(0, 0, 1, 1).data, linear);
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+      };
+      const row = document.querySelector<HTMLTableElement>("#confusion")?.tBodies[0]?.insertRow();
+      const found = ["hit", "miss"].flatMap((kind) =>
+        [0, 0.25, 0.5, 0.75, 1].map((share) => {
+          const cell = row?.insertCell() ?? document.createElement("td");
+          cell.className = kind;
+          cell.style.setProperty("--share", String(share));
+          const { color, backgroundColor } = getComputedStyle(cell);
+          const [a, b] = [luminance(color), luminance(backgroundColor)];
+          return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        }),
+      );
+      row?.remove();
+      return found;
+    });
+  for (const colorScheme of ["dark", "light"] as const) {
+    await page.emulateMedia({ colorScheme });
+    const found = await contrasts();
+    expect(found).toHaveLength(10);
+    expect(Math.min(...found), colorScheme).toBeGreaterThanOrEqual(4.5);
+  }
+});
+
+test("a picture that turns right or wrong does not grow where less motion is wanted", async () => {
+  const { page } = await demo.openCommon();
+  const animations = () =>
+    page.evaluate(() => {
+      const item = document.createElement("li");
+      item.className = "answer turned";
+      document.querySelector("#answers")?.append(item);
+      const { animationName } = getComputedStyle(item);
+      item.remove();
+      return animationName;
+    });
+  expect(await animations()).toBe("turned, grown");
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  expect(await animations()).toBe("turned");
+  await page.emulateMedia({ reducedMotion: "no-preference" });
+});

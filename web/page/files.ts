@@ -43,8 +43,10 @@ function connectChooser(buttonId: string, inputId: string, take: (file: File) =>
 
 function connectDrop(take: (files: Iterable<File>) => void): void {
   const hint = find("drop-hint", HTMLDivElement);
+  // a text that is dropped into a field is the field's
+  const hasFiles = ({ dataTransfer }: DragEvent) => dataTransfer?.types.includes("Files") === true;
   addEventListener("dragover", (event) => {
-    if (!event.dataTransfer?.types.includes("Files")) return;
+    if (!hasFiles(event)) return;
     event.preventDefault();
     hint.hidden = false;
   });
@@ -54,7 +56,7 @@ function connectDrop(take: (files: Iterable<File>) => void): void {
   addEventListener("drop", (event) => {
     hint.hidden = true;
     // a tab that takes pictures itself comes first
-    if (event.defaultPrevented) return;
+    if (event.defaultPrevented || !hasFiles(event)) return;
     event.preventDefault();
     take(event.dataTransfer?.files ?? []);
   });

@@ -117,9 +117,11 @@ export class OwnClasses {
    */
   async makeRoomFor(names: readonly string[]): Promise<void> {
     const isWanted = (each: OwnClass) => names.some((name) => isSame(each.name, name));
-    const left = this.#classes.filter((each) => each.pictures.length > 0 || isWanted(each));
-    const missing = names.filter((name) => !left.some((each) => isSame(each.name, name)));
-    await this.#set([...left, ...missing.map((name) => ({ id: this.#nextId++, name, pictures: [] }))]);
+    const classes = this.#classes.filter((each) => each.pictures.length > 0 || isWanted(each));
+    for (const name of names)
+      if (!classes.some((each) => isSame(each.name, name)))
+        classes.push({ id: this.#nextId++, name, pictures: [] });
+    await this.#set(classes);
     while (this.#classes.length < FEWEST_CLASSES) await this.addClass();
   }
 

@@ -150,7 +150,7 @@ export class PictureReader {
 
 /** The name of the class that a folder becomes. */
 function folderName(folder: string): string {
-  return tidyName(folder).slice(0, 40);
+  return tidyName(tidyName(folder).slice(0, 40));
 }
 
 function pictureOf(result: PromiseSettledResult<NewPicture>): NewPicture[] {
