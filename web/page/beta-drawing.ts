@@ -22,9 +22,14 @@ export class BetaDrawing {
     button.addEventListener("click", () =>
       page.messages.guard(async () => {
         button.disabled = true;
-        await this.#draw().finally(() => {
+        try {
+          await this.#draw();
+        } catch (error) {
+          this.#text.textContent = "";
+          throw error;
+        } finally {
           button.disabled = false;
-        });
+        }
       }),
     );
   }

@@ -161,8 +161,11 @@ export class ClassifyTab implements TabContent {
     this.#feeding.show(model);
     this.#firstExample = 0;
     void this.#messages.guard(async () => {
-      await this.#showExamples(true);
-      await this.#chooseDevice();
+      try {
+        await this.#showExamples(true);
+      } finally {
+        await this.#chooseDevice();
+      }
     });
   }
 

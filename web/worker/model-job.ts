@@ -46,7 +46,9 @@ export function modelJob(queue: Queue, onChosen: (device: DeviceName) => void): 
       const { model } = expectShown();
       if (gradients?.model !== model) {
         const { BranchGradients } = await import("./branch-gradients.ts");
-        await queue.run(async () => gradients?.release());
+        const before = gradients;
+        gradients = undefined;
+        await queue.run(async () => before?.release());
         gradients = await queue.run(() => BranchGradients.open(model));
       }
       const opened = gradients;

@@ -37,23 +37,26 @@ export class ShownModel {
   }
 
   /**
-   * Opens a model on wasm and measures it. Throws UserError where ONNX Runtime refuses the model, and where
-   * it takes no pictures of grey or of colours.
+   * Opens a model on wasm and measures it. Throws UserError where ONNX Runtime refuses the model or does not
+   * run it, and where it takes no pictures of grey or of colours.
    */
   static async open(model: Model, queue: Queue): Promise<ShownModel> {
     const shown = new ShownModel(model, queue);
-    const classifier = await queue.run(() => shown.#classifier("wasm"));
-    const { imageSize: size } = classifier;
-    if (!CHANNELS.includes(size.channels)) {
-      await shown.release();
-      throw new UserError(
-        `${model.info.name} takes pictures of ${size.channels} channels, and a picture of this page has 1, 3 or 4.`,
-        { code: "model-unsupported" },
-      );
+    try {
+      const { imageSize: size } = await queue.run(() => shown.#classifier("wasm"));
+      if (!CHANNELS.includes(size.channels))
+        throw new UserError(
+          `${model.info.name} takes pictures of ${size.channels} channels, and a picture of this page has 1, 3 or 4.`,
+          { code: "model-unsupported" },
+        );
+      shown.#input = { size, background: model.background };
+      await shown.#measure("wasm");
+      return shown;
+    } catch (error) {
+      // the first error is the cause
+      await shown.release().catch(() => undefined);
+      throw error;
     }
-    shown.#input = { size, background: model.background };
-    await shown.#measure("wasm");
-    return shown;
   }
 
   /** How it is given pictures. */
