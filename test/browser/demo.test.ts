@@ -37,5 +37,9 @@ test("what is no finished run, and a port that is none, are sentences", async ()
     code: 2,
     output: "--port must be a number from 0 to 65535, not x.\n",
   });
+  expect(await site(["demo", "--run", "no/such/run", "--no-model"])).toEqual({
+    code: 2,
+    output: "--run and --no-model do not go together: give one of them.\n",
+  });
   expect((await site(["demo", "--nothing"])).code).toBe(2);
 });

@@ -88,6 +88,10 @@ function readFlags(args: readonly string[]): Flags {
       throw new UserError(`--port must be a number from 0 to 65535, not ${port}.`, {
         code: "setting-invalid",
       });
+    if (run !== undefined && isEmpty)
+      throw new UserError("--run and --no-model do not go together: give one of them.", {
+        code: "setting-conflict",
+      });
     const address = host === EVERY ? true : (host ?? false);
     return { run, hasModel: !isEmpty, port: Number(port), host: address, help };
   } catch (error) {
