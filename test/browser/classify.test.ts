@@ -214,7 +214,9 @@ test("two clicks on Camera turn one camera on, and the dialog turns it off as it
         globalThis.tracks = [];
         navigator.mediaDevices.getUserMedia = async () => {
           await new Promise((resolve) => setTimeout(resolve, 200));
-          const stream = document.createElement("canvas").captureStream(30);
+          const canvas = document.createElement("canvas");
+          canvas.getContext("2d");
+          const stream = canvas.captureStream(30);
           tracks.push(...stream.getTracks());
           return stream;
         };`);

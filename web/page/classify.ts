@@ -160,7 +160,7 @@ export class ClassifyTab implements TabContent {
     showModel(model);
     this.#feeding.show(model);
     this.#firstExample = 0;
-    void this.#messages.guard(async () => {
+    void this.#messages.inBackground(async () => {
       try {
         await this.#showExamples(true);
       } finally {

@@ -94,7 +94,7 @@ function showNoModel(): void {
   sayNoModel();
 }
 
-void messages.guard(async () => {
+void messages.inBackground(async () => {
   try {
     const model = await firstModel();
     if (model) await openModel(model);

@@ -47,11 +47,18 @@ export class Messages {
     this.say(isDone ? "Starting ONNX Runtime" : `Loading ONNX Runtime (${megabytes(total)} MB)`);
   }
 
-  /** Runs a task. Shows its error as a sentence on the page. */
-  async guard(task: () => Promise<void>): Promise<void> {
-    try {
+  /** Runs a task that the user has asked for. Shows its error as a sentence, in place of the one before it. */
+  guard(task: () => Promise<void>): Promise<void> {
+    return this.inBackground(async () => {
       await task();
       this.clearError();
+    });
+  }
+
+  /** Runs a task that the page begins itself. Shows its error too, and leaves that of another task. */
+  async inBackground(task: () => Promise<void>): Promise<void> {
+    try {
+      await task();
     } catch (error) {
       this.fail(error);
     }

@@ -60,7 +60,7 @@ export class TrainTab implements TabContent {
     addEventListener("beforeunload", (event) => {
       if (this.#isRunning) event.preventDefault();
     });
-    void messages.guard(() => this.#restore());
+    void messages.inBackground(() => this.#restore());
   }
 
   /** Fills the form with the settings of a link, such as `#train?width=16&epochs=10`. */
@@ -216,7 +216,7 @@ export class TrainTab implements TabContent {
     this.#charts.addEpoch(record);
     this.#showFacts({ ...this.#facts, "test accuracy": percent(record.test_accuracy / 100) });
     // the checkpoint of the epoch is saved after its evaluation
-    void this.#page.messages.guard(() => this.#view.showEpoch(predictions));
+    void this.#page.messages.inBackground(() => this.#view.showEpoch(predictions));
   }
 
   #showFacts(facts: Readonly<Record<string, string>>): void {

@@ -72,7 +72,7 @@ export class ClassCard {
     if (pictures === this.#shown) return;
     if (pictures.length > this.#shown.length) this.#page = 0;
     this.#shown = pictures;
-    void this.#messages.guard(() => this.#showPictures());
+    void this.#messages.inBackground(() => this.#showPictures());
   }
 
   async #rename(): Promise<void> {

@@ -59,7 +59,7 @@ export class TrainingPanel {
       if (this.#running) event.preventDefault();
     });
     this.#connectResults();
-    void messages.guard(() => this.#describeNetwork());
+    void messages.inBackground(() => this.#describeNetwork());
   }
 
   /** Computes the features of new pictures to learn from while the user does something else. */

@@ -66,7 +66,7 @@ export class Trial {
         continue;
       }
       const picture = Picture.ofPixels("camera", shrink(frame.source, frame.width, frame.height));
-      await this.#messages.guard(() => this.#answerFor(picture, true));
+      await this.#messages.inBackground(() => this.#answerFor(picture, true));
       const now = performance.now();
       times.push(now);
       while ((times[0] ?? now) < now - 1000) times.shift();
