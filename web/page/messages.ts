@@ -47,7 +47,7 @@ export class Messages {
     this.say(isDone ? "Starting ONNX Runtime" : `Loading ONNX Runtime (${megabytes(total)} MB)`);
   }
 
-  /** Runs a task that the user has asked for. Shows its error as a sentence, in place of the one before it. */
+  /** Runs a task that the user has asked for. Shows its error as a sentence, or takes the last error away. */
   guard(task: () => Promise<void>): Promise<void> {
     return this.inBackground(async () => {
       await task();
