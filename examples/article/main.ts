@@ -3,7 +3,7 @@
 import { appendFile, readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { loadDataset, openDevice } from "shakenet/node";
-import { type DatasetName, DivergedError, datasetNames } from "shakenet/runtime";
+import { type DatasetName, DivergedError, datasetNames, isDatasetName } from "shakenet/runtime";
 import { corrected, corrections } from "./recipe.ts";
 import { accuracyOf } from "./training.ts";
 
@@ -39,10 +39,11 @@ const settings = JSON.stringify(common);
 const lines = (await readFile(results, "utf8").catch(() => "")).split("\n").filter((line) => line !== "");
 const known: Result[] = lines.map((line) => JSON.parse(line)).filter((line) => line.settings === settings);
 
-const name = datasetNames.find((each) => each === values.data) ?? "shapes";
+const { data } = values;
+if (!isDatasetName(data)) throw new RangeError(`there is no data set ${data}: ${datasetNames.join(", ")}`);
 const dataDir = values["data-dir"];
-const trainSet = await load(name, "train", values["train-limit"]);
-const testSet = await load(name, "test", values["test-limit"]);
+const trainSet = await load(data, "train", values["train-limit"]);
+const testSet = await load(data, "test", values["test-limit"]);
 const device = await openDevice("cpu", { threads: Number(threads) });
 for (let seed = 1; seed <= Number(seeds); seed++) {
   for (let count = 0; count <= corrections.length; count++) {

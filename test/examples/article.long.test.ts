@@ -79,7 +79,7 @@ test("the network with all corrections is the paper's: with its weights, its los
   for (const [i, value] of expected.stem.entries()) expect(found.stem[i]).toBeCloseTo(value, 5);
 });
 
-test("the article's network has biases, no normalised shortcut, and other gradients than the paper's", async () => {
+test("the article's network has biases, no normalised shortcut, and another loss where its shortcut is shifted", async () => {
   const names = [...decodeCheckpoint(artifactsOf(article).checkpoint).trainable.keys()];
   expect(names).toContain("block1.shortcut.conv2.bias");
   expect(names.filter((name) => name.includes("shortcut.bn"))).toEqual([]);
@@ -96,8 +96,9 @@ test("the article's learning rate ends at its peak, and the corrected one at 0",
   expect(scheduleOf(corrected(1))(100, 100)).toBeCloseTo(0, 9);
 });
 
+const script = fileURLToPath(new URL("../../dist/examples/article/main.js", import.meta.url));
+
 test("the program trains every row, keeps its results, and does not train a row again", async () => {
-  const script = fileURLToPath(new URL("../../dist/examples/article/main.js", import.meta.url));
   const results = join(folder, "article.jsonl");
   const limits = ["--train-limit", "32", "--test-limit", "20", "--batch-size", "32", "--epochs", "1"];
   const run = () =>
@@ -110,4 +111,9 @@ test("the program trains every row, keeps its results, and does not train a row 
   expect(again.stdout).toBe(first.stdout);
   expect(again.stderr).toBe("");
   expect(readFileSync(results, "utf8").trim().split("\n")).toEqual(lines);
+});
+
+test("a data set that is not known is refused, not replaced by another one", async () => {
+  const trained = promisify(execFile)(process.execPath, [script, "--data", "cifar"]);
+  await expect(trained).rejects.toThrow(/there is no data set cifar: cifar10, /);
 });

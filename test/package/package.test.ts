@@ -79,7 +79,7 @@ test("the package holds the compiled rooms, its texts and nothing else", () => {
     expect(paths).toContain(path);
   }
   const expected =
-    /^(LICENSE|models\/cifar10\.(onnx|checkpoint)|(README|CHANGELOG)\.md|package\.json|docs\/[\w-]+\.md|examples\/.*\.(ts|md|html)|dist\/(artifacts|cli|graph-builder|runtime|shakenet)\/.*\.(js|d\.ts|js\.map))$/;
+    /^(LICENSE|models\/cifar10\.(onnx|checkpoint)|(README|CHANGELOG)\.md|package\.json|docs\/[\w-]+\.md|examples\/.*\.(ts|md|html|py|cs)|dist\/(artifacts|cli|graph-builder|runtime|shakenet)\/.*\.(js|d\.ts|js\.map))$/;
   expect(paths.filter((path) => !expected.test(path))).toEqual([]);
 });
 
