@@ -39,6 +39,7 @@ const train = (page: Page, first: number, count: number): Promise<Steps> =>
   page.evaluate(`train(${first}, ${count})`);
 
 function expectClose(actual: readonly number[], expected: readonly number[], tolerance: number): void {
+  expect(actual.length).toBeGreaterThan(0);
   expect(actual.length).toBe(expected.length);
   const apart = actual.map((value, i) => Math.abs(value - (expected[i] ?? Number.NaN)));
   expect(Math.max(...apart)).toBeLessThan(tolerance);

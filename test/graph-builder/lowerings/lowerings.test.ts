@@ -16,7 +16,7 @@ import {
 } from "../../../graph-builder/index.ts";
 import { trainingModel } from "../../../shakenet/index.ts";
 import { apart, type Input, integers, normal, positive } from "../../support/random-tensor.ts";
-import { runGraph } from "../../support/run-graph.ts";
+import { numbersOf, runGraph } from "../../support/run-graph.ts";
 import { tinySettings } from "../../support/tiny-run.ts";
 
 const tables: Readonly<Record<string, Lowering>> = {
@@ -41,7 +41,7 @@ async function evaluate(
   const outputs = build(g, values);
   for (const [i, output] of outputs.entries()) g.output(output, `output${i}`);
   const results = await runGraph(g.graph, feeds, lowering);
-  return outputs.map((_, i) => results[`output${i}`]?.numbers() ?? []);
+  return outputs.map((_, i) => numbersOf(results, `output${i}`));
 }
 
 function expectClose(actual: readonly number[], expected: readonly number[], digits = 5): void {

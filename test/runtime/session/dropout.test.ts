@@ -130,7 +130,9 @@ test("evaluation drops nothing", async () => {
   const session = await TrainingSession.create(artifactsOf(), device);
   const [first, second] = [await session.runEvalStep(feeds(0)), await session.runEvalStep(feeds(0))];
   expect(second["loss"]?.data).toEqual(first["loss"]?.data);
-  expect(Array.from(first["dropped"]?.data ?? [], Number).every((value) => value > 0)).toBe(true);
+  const dropped = Array.from(first["dropped"]?.data ?? [], Number);
+  expect(dropped.length).toBeGreaterThan(0);
+  expect(dropped.filter((value) => !(value > 0))).toEqual([]);
   await session.release();
 });
 
