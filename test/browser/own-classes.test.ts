@@ -40,3 +40,16 @@ test("the answers to the camera leave the error of something else on the page", 
   expect(await page.isVisible("#error")).toBe(true);
   expect(errors).toEqual([]);
 });
+
+test("a network answers to the picture that was tried before it was trained", async () => {
+  const { page, errors } = await openTab();
+  for (const [i, name] of ownClasses.entries())
+    await page.locator("[data-class-id]").nth(i).locator("input[type=file]").setInputFiles(photosOf(name));
+  await expect.poll(() => counts(page)).toEqual(["10 pictures", "10 pictures"]);
+  await page.setInputFiles("#own-try-input", join(folder, "new", "sun", "10.png"));
+  await expect.poll(() => page.innerText("#status")).toBe("Train the network, then try it.");
+  expect(await page.innerText("#own-answer")).toBe("Try it");
+  await page.click("#own-train");
+  await expect.poll(() => page.innerText("#own-answer")).toMatch(/^Recognised as Class 2 /);
+  expect(errors).toEqual([]);
+});

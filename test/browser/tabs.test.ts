@@ -38,6 +38,32 @@ test("Alt and the left arrow on a tab go back, and move to no tab beside it", as
   expect(errors).toEqual([]);
 });
 
+test("the focus in a panel that is hidden goes to the tab that is shown", async () => {
+  const { page, errors } = await demo.openCommon();
+  await page.click("#tab-train");
+  await page.focus("#train-form [name=epochs]");
+  await page.goBack();
+  expect(await shownTab(page)).toBe("Classify");
+  expect(await page.evaluate("document.activeElement.id")).toBe("tab-classify");
+  expect(errors).toEqual([]);
+});
+
+test("where a page has no clipboard, the address has the settings of the form", async () => {
+  const { page, errors } = await demo.open({
+    hash: "#train",
+    prepare: async (page) => {
+      await page.addInitScript(() => {
+        Object.defineProperty(Navigator.prototype, "clipboard", { get: () => undefined });
+      });
+    },
+  });
+  await page.click("#copy-train-link");
+  await expect.poll(() => page.innerText("#status")).toBe("The address of the page now has these settings.");
+  expect(await page.evaluate("location.hash")).toMatch(/^#train\?.*epochs=6/);
+  expect(await page.isVisible("#error")).toBe(false);
+  expect(errors).toEqual([]);
+});
+
 test("a link shows its tab with its settings, and leaves out those that no field can have", async () => {
   const { page, errors } = await demo.open({ hash: "#train?width=16&epochs=9&depth=99&nothing=1" });
   expect(await shownTab(page)).toBe("Train");

@@ -1,3 +1,6 @@
+/** How long the browser may take to read what it saves, in ms: Safari begins after the click. */
+const READING = 60_000;
+
 /** Saves bytes or a file on the user's computer. */
 export function download(name: string, content: Uint8Array | Blob): void {
   // without a type a browser saves the bytes as a text file
@@ -8,5 +11,5 @@ export function download(name: string, content: Uint8Array | Blob): void {
   link.href = url;
   link.download = name;
   link.click();
-  URL.revokeObjectURL(url);
+  setTimeout(() => URL.revokeObjectURL(url), READING);
 }

@@ -65,9 +65,12 @@ export class Tabs {
     this.#shown = shown;
     for (const { id, button, panel } of this.#tabs) {
       const isShown = id === shown;
+      // the focus does not stay behind in a panel that is hidden
+      const isLeft = !isShown && panel.contains(document.activeElement);
       button.setAttribute("aria-selected", String(isShown));
       button.tabIndex = isShown ? 0 : -1;
       panel.hidden = !isShown;
+      if (isLeft) find(`tab-${shown}`, HTMLButtonElement).focus();
     }
     this.#contents.get(shown)?.show(settings);
   }

@@ -164,10 +164,10 @@ export class TrainTab implements TabContent {
   async #copyLink(): Promise<void> {
     const link = linkTo(this.#form);
     history.replaceState(null, "", link);
-    await navigator.clipboard.writeText(link).then(
-      () => this.#page.messages.say("The link to these settings is copied."),
-      () => this.#page.messages.say("The address of the page now has these settings."),
-    );
+    const text = (await isCopied(link))
+      ? "The link to these settings is copied."
+      : "The address of the page now has these settings.";
+    this.#page.messages.say(text);
   }
 
   #setRunning(isRunning: boolean): void {
@@ -222,6 +222,17 @@ export class TrainTab implements TabContent {
   #showFacts(facts: Readonly<Record<string, string>>): void {
     this.#facts = facts;
     showFacts(find("training-facts", HTMLElement), facts);
+  }
+}
+
+/** Copies a text. Returns whether the browser lets the page do so. */
+async function isCopied(text: string): Promise<boolean> {
+  try {
+    // a page that is served without encryption to another machine has no clipboard
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 

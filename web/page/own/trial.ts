@@ -20,15 +20,21 @@ export class Trial {
   readonly #show: (picture: Picture) => void;
   #isLooking = false;
   #said = "";
+  /** The picture that was answered to last, unless the camera showed it. */
+  #last: Picture | undefined;
 
   constructor(network: OwnNetwork, camera: CameraFeed, messages: Messages) {
     [this.#network, this.#camera, this.#messages] = [network, camera, messages];
     this.#show = latest((picture) => messages.guard(() => this.#answerFor(picture)));
   }
 
-  /** Says that no network is trained, or takes the one that is. */
+  /** Says that no network is trained, or has the one that is answer to the last picture. */
   reset(): void {
-    if (this.#network.current) return;
+    if (this.#network.current) {
+      if (this.#last) this.#show(this.#last);
+      return;
+    }
+    this.#last = undefined;
     this.#answer.textContent = "Try it";
     this.#bars.show(new Float32Array(), []);
     this.#live.textContent = UNTRAINED;
@@ -81,6 +87,7 @@ export class Trial {
 
   async #answerFor(picture: Picture, isLive = false): Promise<void> {
     const { current } = this.#network;
+    this.#last = isLive ? undefined : picture;
     paint(find("own-picture", HTMLCanvasElement), picture);
     if (!current) return;
     const { probabilities } = await this.#network.classify(picture.pixelsIn(ownForm));
