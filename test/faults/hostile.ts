@@ -20,20 +20,23 @@ interface Member {
 const wanted = "the data";
 const file: Member = { name: "data/a.bin", content: wanted };
 
-const archives: Readonly<Record<string, readonly Member[]>> = {
-  "a path above its folder": [{ name: "../evil", content: "x" }, file],
-  "a path above from inside": [{ name: "data/../../evil", content: "x" }, file],
-  "an absolute path": [{ name: "/tmp/shake-evil", content: "x" }, file],
-  "a symbolic link that a file follows": [{ name: "data", type: "2", target: ".." }, file],
-  "a symbolic link for the file": [{ name: "data/a.bin", type: "2", target: "../../victim" }],
-  "a hard link for the file": [{ name: "data/a.bin", type: "1", target: "../victim" }],
-  "a device": [{ name: "data/a.bin", type: "3" }],
-  "a FIFO": [{ name: "data/a.bin", type: "6" }],
-  "a folder for the file": [{ name: "data/a.bin", type: "5" }],
-  "a name with a NUL character": [{ name: "data/a.bin\0../evil", content: wanted }],
-  "the file twice": [{ name: "data/a.bin", content: "other" }, file],
-  "no member": [],
-};
+/** The members of archives that are hostile to `place`, in which the folder of the cache lies. */
+function hostileMembers(place: string): Readonly<Record<string, readonly Member[]>> {
+  return {
+    "a path above its folder": [{ name: "../evil", content: "x" }, file],
+    "a path above from inside": [{ name: "data/../../evil", content: "x" }, file],
+    "an absolute path": [{ name: join(place, "evil"), content: "x" }, file],
+    "a symbolic link that a file follows": [{ name: "data", type: "2", target: ".." }, file],
+    "a symbolic link for the file": [{ name: "data/a.bin", type: "2", target: "../../victim" }],
+    "a hard link for the file": [{ name: "data/a.bin", type: "1", target: "../victim" }],
+    "a device": [{ name: "data/a.bin", type: "3" }],
+    "a FIFO": [{ name: "data/a.bin", type: "6" }],
+    "a folder for the file": [{ name: "data/a.bin", type: "5" }],
+    "a name with a NUL character": [{ name: "data/a.bin\0../evil", content: wanted }],
+    "the file twice": [{ name: "data/a.bin", content: "other" }, file],
+    "no member": [],
+  };
+}
 
 /** A tar archive (POSIX ustar, pax specification). */
 function tarOf(members: readonly Member[]): Uint8Array {
@@ -73,19 +76,13 @@ const servers: Readonly<Record<string, Answer>> = {
 
 /** Downloads hostile archives, and an archive from hostile servers: nothing may be written elsewhere. */
 export async function hostileArchives(folder: string, tally: Tally): Promise<void> {
-  let place = 0;
-  for (const [what, members] of Object.entries(archives))
-    tally.add(
-      "hostile archive",
-      await download(join(folder, `archive-${place++}`), tarOf(members), serve),
-      what,
-    );
+  for (const what of Object.keys(hostileMembers(folder))) {
+    const place = join(folder, what);
+    const archive = tarOf(hostileMembers(place)[what] ?? []);
+    tally.add("hostile archive", await download(place, archive, serve), what);
+  }
   for (const [what, answer] of Object.entries(servers))
-    tally.add(
-      "hostile server",
-      await download(join(folder, `archive-${place++}`), tarOf([file]), answer),
-      what,
-    );
+    tally.add("hostile server", await download(join(folder, what), tarOf([file]), answer), what);
 }
 
 function sha256(content: string | Uint8Array): string {

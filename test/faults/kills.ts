@@ -60,6 +60,8 @@ async function plan(
       await scenario.prepare(place);
       const start = performance.now();
       const { calls } = await shake(place, scenario.command, { fault: "count" });
+      // trials whose call never comes would all look right
+      if (!(calls > 0)) throw new Error(`${scenario.name} was counted to change no file`);
       return { scenario, calls, milliseconds: performance.now() - start };
     }),
   );
