@@ -174,6 +174,9 @@ interface Target {
 }
 
 function targetsOf({ inputs, targets }: Case, values: Forward["values"]): Target[] {
+  const unknown = targets?.find((name) => !Object.hasOwn(inputs, name));
+  // a case without a target would always pass
+  if (unknown !== undefined) throw new Error(`the case has no input ${unknown}`);
   return Object.entries(inputs).flatMap(([name, { tensor }]) => {
     const value = values[name];
     const isTarget = targets?.includes(name) ?? tensor.elemType === "float";
