@@ -8,14 +8,14 @@ export const style = `
   color-scheme: light dark;
   --page: #f6f7f9; --card: #fff; --text: #1b1f27; --quiet: #5a6372; --line: #dfe3ea; --track: #e9ecf1;
   --training: ${light.training}; --measured: ${light.measured};
-  --right: #14743a; --wrong: #b3261e; --most: 62%;
+  --right: #14743a; --wrong: #b3261e; --most: 58%;
   --run1: #2a64cf; --run2: #c2570c; --run3: #14804a; --run4: #8a3ab9; --run5: #b3261e; --run6: #0d7f8c; --run7: #8a6500; --run8: #5a6372;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #12151b; --card: #1b2029; --text: #e8ebf1; --quiet: #a3adbd; --line: #303743; --track: #2a313d;
     --training: ${dark.training}; --measured: ${dark.measured};
-    --right: #63c98a; --wrong: #ff8a80; --most: 46%;
+    --right: #63c98a; --wrong: #ff8a80; --most: 44%;
     --run1: #7aa7ff; --run2: #f29d5c; --run3: #63c98a; --run4: #cf9bf0; --run5: #ff8a80; --run6: #5cc8d6; --run7: #e0bd5a; --run8: #a3adbd;
   }
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { buildSite } from "../../web/site/build.ts";
+import { cellContrasts } from "../support/contrast.ts";
 import { demoSite, shownPercents } from "../support/demo-site.ts";
 
 const demo = demoSite();
@@ -257,37 +258,11 @@ test("a text that is dropped into a field is the field's, and a file is the page
 
 test("the numbers of a confusion matrix have a contrast of 4.5 at least, in light and in dark", async () => {
   const { page } = await demo.openCommon();
-  const contrasts = () =>
-    page.evaluate(() => {
-      const linear = (value: number) =>
-        value <= 10 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4;
-      const luminance = (colour: string) => {
-        const context = new OffscreenCanvas(1, 1).getContext("2d");
-        if (!context) return Number.NaN;
-        context.fillStyle = colour;
-        context.fillRect(0, 0, 1, 1);
-        const [red = 0, green = 0, blue = 0] = Array.from(context.getImageData(0, 0, 1, 1).data, linear);
-        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-      };
-      const row = document.querySelector<HTMLTableElement>("#confusion")?.tBodies[0]?.insertRow();
-      const found = ["hit", "miss"].flatMap((kind) =>
-        [0, 0.25, 0.5, 0.75, 1].map((share) => {
-          const cell = row?.insertCell() ?? document.createElement("td");
-          cell.className = kind;
-          cell.style.setProperty("--share", String(share));
-          const { color, backgroundColor } = getComputedStyle(cell);
-          const [a, b] = [luminance(color), luminance(backgroundColor)];
-          return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-        }),
-      );
-      row?.remove();
-      return found;
-    });
   for (const colorScheme of ["dark", "light"] as const) {
     await page.emulateMedia({ colorScheme });
-    const found = await contrasts();
-    expect(found).toHaveLength(10);
-    expect(Math.min(...found), colorScheme).toBeGreaterThanOrEqual(4.5);
+    const contrasts = await cellContrasts(page, "#confusion tbody", ["hit", "miss"]);
+    expect(contrasts).toHaveLength(10);
+    expect(Math.min(...contrasts), colorScheme).toBeGreaterThanOrEqual(4.5);
   }
 });
 

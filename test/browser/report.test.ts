@@ -6,6 +6,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { reportPage } from "../../cli/report/report-page.ts";
 import { openBrowser } from "../support/browser.ts";
+import { cellContrasts } from "../support/contrast.ts";
 import { reportFacts } from "../support/report-facts.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "shakenet-report-"));
@@ -49,7 +50,10 @@ test.each([
       background: getComputedStyle(document.body).backgroundColor,
       title: document.title,
     }));
+    const contrasts = await cellContrasts(page, ".matrix tbody", ["own", "other"]);
     await page.close();
+    expect(contrasts).toHaveLength(10);
+    expect(Math.min(...contrasts)).toBeGreaterThanOrEqual(4.5);
     expect(faults).toEqual([]);
     expect(found.pictures).toEqual([4, 4, 4]);
     expect(found.overflow).toBeLessThanOrEqual(0);
