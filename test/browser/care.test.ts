@@ -82,6 +82,20 @@ test("downloads need an update, and a second start asks before it discards a net
   await page.click("#start-training");
   await expect.poll(() => status(page)).not.toMatch(/^Done\./);
   await untilDone(page);
+  const note = () => page.innerText("#trained-kept");
+  expect(await note()).toBe("The browser keeps the network across reloads until you forget it.");
+  await page.evaluate(() => {
+    const post = Worker.prototype.postMessage;
+    Worker.prototype.postMessage = function (this: Worker, message: object) {
+      post.call(this, message);
+      const data = { type: "event", event: { type: "kept", isKept: false } };
+      this.dispatchEvent(new MessageEvent("message", { data }));
+    };
+  });
+  const again = page.waitForEvent("download");
+  await page.click("#download-checkpoint");
+  await again;
+  expect(await note()).toMatch(/^This browser could not keep the network: download it/);
   expect(errors).toEqual([]);
 });
 

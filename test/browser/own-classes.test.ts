@@ -9,6 +9,16 @@ const { folder, openTab, photosOf } = ownPage();
 
 const counts = (page: Page) => page.locator(".own-count").allInnerTexts();
 
+/** Opens the tab with ten photos in each class. */
+async function openFilled() {
+  const opened = await openTab();
+  const { page } = opened;
+  for (const [i, name] of ownClasses.entries())
+    await page.locator("[data-class-id]").nth(i).locator("input[type=file]").setInputFiles(photosOf(name));
+  await expect.poll(() => counts(page)).toEqual(["10 pictures", "10 pictures"]);
+  return opened;
+}
+
 test("folders whose names differ in case alone become one class", async () => {
   const { page, errors } = await openTab();
   for (const [i, name] of ["Leaf", "leaf", "sun"].entries())
@@ -23,10 +33,7 @@ test("folders whose names differ in case alone become one class", async () => {
 });
 
 test("the answers to the camera leave the error of something else on the page", async () => {
-  const { page, errors } = await openTab();
-  for (const [i, name] of ownClasses.entries())
-    await page.locator("[data-class-id]").nth(i).locator("input[type=file]").setInputFiles(photosOf(name));
-  await expect.poll(() => counts(page)).toEqual(["10 pictures", "10 pictures"]);
+  const { page, errors } = await openFilled();
   await page.click("#own-train");
   await expect.poll(() => page.innerText("#own-training")).toMatch(/^Done/);
   await page.click("#own-try-camera");
@@ -42,14 +49,28 @@ test("the answers to the camera leave the error of something else on the page", 
 });
 
 test("a network answers to the picture that was tried before it was trained", async () => {
-  const { page, errors } = await openTab();
-  for (const [i, name] of ownClasses.entries())
-    await page.locator("[data-class-id]").nth(i).locator("input[type=file]").setInputFiles(photosOf(name));
-  await expect.poll(() => counts(page)).toEqual(["10 pictures", "10 pictures"]);
+  const { page, errors } = await openFilled();
   await page.setInputFiles("#own-try-input", join(folder, "new", "sun", "10.png"));
   await expect.poll(() => page.innerText("#status")).toBe("Train the network, then try it.");
   expect(await page.innerText("#own-answer")).toBe("Try it");
   await page.click("#own-train");
   await expect.poll(() => page.innerText("#own-answer")).toMatch(/^Recognised as Class 2 /);
+  expect(errors).toEqual([]);
+});
+
+test("a network that the browser could not keep is to be downloaded", async () => {
+  const { page, errors } = await openFilled();
+  await page.evaluate(() => {
+    const put = IDBObjectStore.prototype.put;
+    IDBObjectStore.prototype.put = function (this: IDBObjectStore, value: unknown, key?: IDBValidKey) {
+      if (key === "own-network-1") throw new DOMException("the disk is full", "QuotaExceededError");
+      return key === undefined ? put.call(this, value) : put.call(this, value, key);
+    };
+  });
+  await page.click("#own-train");
+  await expect
+    .poll(() => page.innerText("#own-training"))
+    .toMatch(/^Done in .+\. This browser could not keep the network: download it\.$/);
+  expect(await page.isEnabled("#own-onnx")).toBe(true);
   expect(errors).toEqual([]);
 });

@@ -111,5 +111,7 @@ export type TrainingEvent =
   | { readonly type: "preparing"; readonly device: DeviceName }
   /** It has its device; the reason is a clause without a full stop. */
   | { readonly type: "prepared"; readonly device: DeviceName; readonly reason: string }
+  /** A checkpoint is there; whether the browser could keep it across reloads. */
+  | { readonly type: "kept"; readonly isKept: boolean }
   | TrainingStep
   | TrainingEpoch;

@@ -99,6 +99,7 @@ export class TrainTab implements TabContent {
     this.#isFinished = false;
     this.#isUnsaved = false;
     find("training-progress", HTMLProgressElement).value = 0;
+    showKept(true);
     this.#showFacts({});
   }
 
@@ -190,6 +191,7 @@ export class TrainTab implements TabContent {
       this.#status.textContent = `Preparing ${deviceTitle(event.device)}${compiling}.`;
     } else if (event.type === "prepared")
       this.#status.textContent = `Training on ${deviceTitle(event.device)}: ${asClause(event.reason)}.`;
+    else if (event.type === "kept") showKept(event.isKept);
     else if (event.type === "step") this.#showStep(event);
     else if (event.type === "epoch") this.#showEpoch(event);
   }
@@ -223,6 +225,13 @@ export class TrainTab implements TabContent {
     this.#facts = facts;
     showFacts(find("training-facts", HTMLElement), facts);
   }
+}
+
+/** Says whether a reload finds the network again. */
+function showKept(isKept: boolean): void {
+  find("trained-kept", HTMLParagraphElement).textContent = isKept
+    ? "The browser keeps the network across reloads until you forget it."
+    : "This browser could not keep the network: download it before you leave the page.";
 }
 
 /** Copies a text. Returns whether the browser lets the page do so. */

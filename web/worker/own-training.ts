@@ -75,7 +75,7 @@ export async function trainWhole(
     tell: (event) => {
       if (event.type === "step") tell({ ...pick(event), type: "own-step" });
     },
-    keep: async () => {},
+    keep: async () => true,
   });
   if (signal.aborted) throw stopped();
   signal.addEventListener("abort", () => training.stop());

@@ -62,7 +62,8 @@ export interface TrainingPictures {
 export interface TrainingSurroundings {
   readonly queue: Queue;
   readonly tell: (event: TrainingEvent) => void;
-  readonly keep: (training: KeptTraining) => Promise<unknown>;
+  /** Resolves to whether it is kept. */
+  readonly keep: (training: KeptTraining) => Promise<boolean>;
 }
 
 /** A session on a device, the task whose feeds it takes, and the time of its last rehearsal. */
@@ -306,7 +307,9 @@ export class PageTraining {
   async #keep(kind: "last" | "best", checkpoint: Uint8Array): Promise<void> {
     if (kind !== "last") return;
     this.#checkpoint = checkpoint;
-    await this.#surroundings.keep({ choices: this.#choices, checkpoint, history: this.#history.data });
+    const { keep, tell } = this.#surroundings;
+    const isKept = await keep({ choices: this.#choices, checkpoint, history: this.#history.data });
+    tell({ type: "kept", isKept });
   }
 
   #report(event: ClassificationEvent): void {

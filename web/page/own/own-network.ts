@@ -34,11 +34,12 @@ export class OwnNetwork {
     this.#network ??= await kept.get();
   }
 
-  async set(network: KeptNetwork): Promise<void> {
+  /** Takes a network that was trained. Returns whether a reload will find it. */
+  async set(network: KeptNetwork): Promise<boolean> {
     this.#network = network;
     await this.#worker.call("openOwn", network.trained.onnx);
     // it may have been forgotten meanwhile
-    if (this.#network === network) await kept.put(network);
+    return this.#network !== network || kept.put(network);
   }
 
   async forget(): Promise<void> {

@@ -119,12 +119,13 @@ export class TrainingPanel {
         const start = performance.now();
         const trained = await this.#trained(division);
         life.throwIfAborted();
-        await this.#network.set({ ...trained, classNames: division.classNames, pictures });
+        const isKept = await this.#network.set({ ...trained, classNames: division.classNames, pictures });
         life.throwIfAborted();
         this.#setRunning(undefined);
         this.describe();
         const seconds = ((performance.now() - start) / 1000).toFixed(1);
-        this.#status.textContent = `Done in ${seconds} s. ${this.#status.textContent}`;
+        const advice = isKept ? "" : " This browser could not keep the network: download it.";
+        this.#status.textContent = `Done in ${seconds} s. ${this.#status.textContent}${advice}`;
         this.#onTrained();
       } catch (error) {
         this.#setRunning(undefined);
