@@ -26,13 +26,15 @@ export const usage = `npm run bench:accuracy -- STUDY [flags]  train the network
   --python FILE    Python with PyTorch, for torch-curves [default: .venv/bin/python]`;
 
 /**
- * Reads the command line. Returns undefined where it asks for help. Throws UserError where it names no study,
- * or has a wrong number.
+ * Reads the command line. Returns undefined where it asks for help. Throws UserError where it does not name
+ * one study, or has a wrong number.
  */
 export function readOptions(args: readonly string[]): AccuracyOptions | undefined {
   const { values, positionals } = parse(args);
   if (values.help) return undefined;
-  const [study = ""] = positionals;
+  const [study = "", ...others] = positionals;
+  if (others.length > 0)
+    throw new UserError(`Name one study, not ${positionals.join(" and ")}.`, { code: "argument-unexpected" });
   if (!Object.hasOwn(studies, study)) {
     const what = study === "" ? "Name a study" : `${study} is no study`;
     throw new UserError(`${what}: ${names}.`, { code: "setting-invalid" });

@@ -27,6 +27,9 @@ async function main(): Promise<void> {
       "graphics-card": { type: "boolean", default: false },
     },
   });
+  const unknown = positionals.find((name) => !loweringNames.some((known) => known === name));
+  if (unknown !== undefined)
+    throw new RangeError(`there is no lowering ${unknown}: ${loweringNames.join(", ")}`);
   const named = loweringNames.filter((name) => positionals.includes(name));
   const subject: Subject = {
     depth: Number(values.depth),

@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { readOptions } from "../../bench/accuracy/options.ts";
@@ -96,13 +97,15 @@ test("the legend of many lines has several rows, inside of the file", () => {
 test("every flag of every study is one of its program's", () => {
   const shake = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
   const help = execFileSync(process.execPath, [shake, "train", "--help"], { encoding: "utf8" });
-  const flags = Object.values(studies).flatMap(({ rows }) =>
-    rows.flatMap(({ program, flags }) =>
-      program === "shake" ? flags.filter((flag) => flag.startsWith("--")) : [],
-    ),
-  );
-  expect(flags.length).toBeGreaterThan(0);
-  for (const flag of new Set(flags)) expect(help).toMatch(new RegExp(`^ +${flag} `, "m"));
+  const loop = readFileSync(new URL("../interop/train_torch.py", import.meta.url), "utf8");
+  const all = Object.values(studies).flatMap(({ rows }) => rows);
+  const flagsOf = (program: "shake" | "torch") => {
+    const flags = all.flatMap((each) => (each.program === program ? each.flags : []));
+    return new Set(flags.filter((flag) => flag.startsWith("--")));
+  };
+  for (const program of ["shake", "torch"] as const) expect(flagsOf(program).size).toBeGreaterThan(0);
+  for (const flag of flagsOf("shake")) expect(help).toMatch(new RegExp(`^ +${flag} `, "m"));
+  for (const flag of flagsOf("torch")) expect(loop).toContain(`add("${flag}"`);
 });
 
 test("the command line names a study and its numbers, and a mistake is one sentence", () => {
@@ -114,6 +117,9 @@ test("the command line names a study and its numbers, and a mistake is one sente
   });
   expect(() => readOptions(["nothing"])).toThrow(/^nothing is no study: little-data, .*\.$/);
   expect(() => readOptions([])).toThrow(/^Name a study: /);
+  expect(() => readOptions(["branches", "shake-drop"])).toThrow(
+    "Name one study, not branches and shake-drop.",
+  );
   expect(() => readOptions(["branches", "--seeds", "0"])).toThrow(
     "--seeds must be a whole number from 1, not 0.",
   );
