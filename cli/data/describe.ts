@@ -46,9 +46,10 @@ function classWarnings(own: OwnPictures): string[] {
   const measured = own.counts("val");
   return own.classNames.flatMap((name, i) => {
     const count = counts[i] ?? 0;
+    const pictures = count === 1 ? "1 training picture" : `${count} training pictures`;
     const few =
       count < rare * mean
-        ? [`The class ${name} is rare: ${count} training pictures, and ${Math.round(mean)} on average.`]
+        ? [`The class ${name} is rare: ${pictures}, and ${Math.round(mean)} on average.`]
         : [];
     const unmeasured =
       own.split("val").length > 0 && measured[i] === 0

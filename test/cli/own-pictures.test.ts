@@ -39,7 +39,7 @@ test("a folder of pictures is trained on, with its counts, its rare class and it
   expect({ code, stderr }).toMatchObject({ code: 0 });
   expect(stderr).toMatch(/photos, 55 training and 7 validation images/);
   expect(stderr).toMatch(/class +train +validation\nblue +27 +3\ngreen +1 +1\nred +27 +3/);
-  expect(stderr).toMatch(/The class green is rare: 1 training pictures, and 18 on average/);
+  expect(stderr).toMatch(/The class green is rare: 1 training picture, and 18 on average/);
   expect(stderr).toMatch(/1 picture is broken and left out:\n {2}red\/broken\.png: its format is unknown/);
   expect(stdout).toMatch(/Validation accuracy/);
 });
