@@ -27,6 +27,21 @@ test("without a run the page has the network of the package, whose drawings it r
   expect(errors).toEqual([]);
 });
 
+test("where the drawings cannot be loaded, the page says so and measures its devices all the same", async () => {
+  const { page } = await demo.openBare({
+    site: await packagedSite(),
+    prepare: async (page) => {
+      await page.route("**/model/pictures", (route) => route.fulfill({ status: 404 }));
+    },
+  });
+  await expect
+    .poll(() => page.innerText("#error p"))
+    .toBe("The pictures could not be loaded from model/pictures.");
+  await expect.poll(() => page.innerText("#status")).toBe("Ready");
+  expect(await page.innerText("#device-webgpu")).toMatch(/^WebGPU: not used\. /);
+  expect(await page.isVisible("#error")).toBe(true);
+});
+
 test("what is no finished run, and a port that is none, are sentences", async () => {
   const absent = await site(["demo", "--run", "no/such/run"]);
   expect(absent).toEqual({

@@ -1,4 +1,5 @@
 import { at } from "../../graph-builder/at.ts";
+import { UserError } from "../../graph-builder/errors.ts";
 import type { DeviceReport, Devices, ModelInfo } from "../calls/model.ts";
 import { assets } from "./assets.ts";
 import { Bars, bestOf, className, percent } from "./bars.ts";
@@ -163,9 +164,12 @@ export class ClassifyTab implements TabContent {
     void this.#messages.inBackground(async () => {
       try {
         await this.#showExamples(true);
-      } finally {
-        await this.#chooseDevice();
+      } catch (error) {
+        // a network whose pictures cannot be loaded has a device too
+        if (error instanceof UserError && error.code === "download-failed") await this.#chooseDevice();
+        throw error;
       }
+      await this.#chooseDevice();
     });
   }
 
