@@ -34,7 +34,12 @@ function knownElements({ outputs: [output, ...others] }: Node): string | undefin
 }
 
 function attributesOf({ attributes }: Node): string {
-  return JSON.stringify(attributes, (_, value) => (typeof value === "bigint" ? String(value) : value));
+  return JSON.stringify(attributes, (_, value: unknown) => (isInJson(value) ? value : String(value)));
+}
+
+/** Whether JSON can say a value: it writes null for an infinite number, and for NaN. */
+function isInJson(value: unknown): boolean {
+  return typeof value === "number" ? Number.isFinite(value) : typeof value !== "bigint";
 }
 
 /**

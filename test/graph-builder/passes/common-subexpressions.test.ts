@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import {
   type Builder,
   createBuilder,
+  floats,
   Graph,
   removeDeadCode,
   runPasses,
@@ -40,6 +41,14 @@ test("other attributes, other inputs and their other order are other operations"
     return [g.Sum(g.Sub(a, b), g.Sub(b, a))];
   });
   expect(operators(graph)).toEqual(["Softmax", "Softmax", "Sub", "Sub", "Sum"]);
+});
+
+test("tensors of infinity, of minus infinity and of what is no number are other tensors", () => {
+  const filled = (g: Builder, X: Value, value: number) =>
+    g.ConstantOfShape(g.Shape(X), { value: floats([value]) });
+  const limits = [Infinity, -Infinity, Number.NaN, Infinity];
+  const graph = merged((g, X) => [g.Sum(...limits.map((limit) => filled(g, X, limit)))]);
+  expect(operators(graph)).toEqual(["Shape", ...Array(3).fill("ConstantOfShape"), "Sum"]);
 });
 
 test("what draws numbers is drawn each time", () => {
