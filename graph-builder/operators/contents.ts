@@ -8,7 +8,7 @@ import {
   sameDim,
   sumOf,
 } from "../dims.ts";
-import { elementCount, type Shape } from "../types.ts";
+import { type DataType, elementCount, integerTypes, type Shape } from "../types.ts";
 import type { Operand } from "./schema.ts";
 
 /**
@@ -45,6 +45,15 @@ export function elementwiseContents(
 export function complete(dims: readonly (Dim | undefined)[]): Contents {
   const known = dims.filter((dim) => dim !== undefined);
   return known.length === dims.length ? known : undefined;
+}
+
+/** The elements in another type: a truth value is 1 or 0, and a whole number is rounded towards 0. */
+export function castContents({ contents }: Operand, elemType: DataType): Contents {
+  if (elemType !== "bool" && !integerTypes.has(elemType)) return contents;
+  const cast = elemType === "bool" ? (number: number) => Number(number !== 0) : Math.trunc;
+  // whether a symbol is 0 is not known
+  const ofSymbol = (dim: Dim) => (elemType === "bool" ? undefined : dim);
+  return contents && complete(contents.map((dim) => (typeof dim === "number" ? cast(dim) : ofSymbol(dim))));
 }
 
 /** The elements of tensors joined along an axis. */

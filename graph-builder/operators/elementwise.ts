@@ -1,6 +1,14 @@
 import { differenceOf, productOf, sumOf } from "../dims.ts";
 import { type DataType, integerTypes, tensorType } from "../types.ts";
-import { complete, contentsOf, elementwiseContents, equality, quotient, remainder } from "./contents.ts";
+import {
+  castContents,
+  complete,
+  contentsOf,
+  elementwiseContents,
+  equality,
+  quotient,
+  remainder,
+} from "./contents.ts";
 import {
   broadcast,
   broadcastShapes,
@@ -170,7 +178,7 @@ export const elementwise = {
       round_mode: attribute("string", "up"),
     },
     infer: ([input], { to }) => [tensorType(dataTypeOf(to), input.shape)],
-    contents: ([input]) => contentsOf(input),
+    contents: ([input], { to }) => [castContents(input, dataTypeOf(to))],
   }),
   BitCast: operator({
     since: 26,

@@ -44,6 +44,12 @@ const known: readonly Case[] = [
     [6],
   ],
   ["Cast", (g, X) => g.Cast(g.Shape(X), { to: 6 }), ["batch", 6, 4]],
+  [
+    "Cast to truth values and back",
+    (g) => g.Cast(g.Cast(g.int64([5, 0, -1]), { to: 9 }), { to: 7 }),
+    [1, 0, 1],
+  ],
+  ["Cast of fractions", (g) => g.Cast(g.float([2.75, -2.75]), { to: 7 }), [2, -2]],
   ["Identity and Reshape", (g, X) => g.Reshape(g.Identity(g.Shape(X)), g.int64([1, 3])), ["batch", 6, 4]],
   ["Mul", (g, X) => g.Mul(g.Shape(X), g.int64([2])), ["2*batch", 12, 8]],
   [
@@ -115,6 +121,7 @@ test.each<readonly [string, (g: Builder, X: Value) => Value]>([
   ["data", (g, X) => g.Cast(X, { to: 7 })],
   ["a comparison with a symbol", (g, X) => g.Equal(g.Shape(X), g.int64([3]))],
   ["a comparison with a difference of symbols", (g, X) => g.Equal(fill(g, X), g.int64(-1))],
+  ["whether a symbol is other than 0", (g, X) => g.Cast(g.Shape(X), { to: 9 })],
   ["a symbol that may not divide", (g, X) => g.Div(g.Shape(X), g.int64([5]))],
   ["division by zero", (g, X) => g.Div(g.Shape(X), g.int64([0]))],
   ["floats", (g) => g.Add(g.float([1]), g.float([2]))],
