@@ -5,7 +5,7 @@ import type { Value } from "./ir.ts";
 import { dataTypeNumbers } from "./operators/elementwise.ts";
 import { dimAt, mayEqual, normalAxis } from "./operators/inference.ts";
 import { tensorOf } from "./tensor.ts";
-import { type DataType, elementCount, type Shape } from "./types.ts";
+import { type DataType, elementCount, isHalfType, type Shape } from "./types.ts";
 
 /** The axes after the batch and the channels. */
 export function spatialAxes(X: Value): number[] {
@@ -102,4 +102,13 @@ export function filled(g: Builder, value: Value, number: number): Value {
 /** A value in the element type of another: the same value where the types are equal. */
 export function castLike(g: Builder, value: Value, { elemType }: Value): Value {
   return value.elemType === elemType ? value : g.Cast(value, { to: dataTypeNumbers[elemType] });
+}
+
+/**
+ * A value of 16 bits as float, another one as it is. A gradient that compares values with the one that was
+ * chosen among them chooses anew among these: on the CPU, ONNX Runtime computes operators of 16 bits in float
+ * and rounds what some nodes read, so that the value that was chosen may equal none of them.
+ */
+export function wide(g: Builder, value: Value): Value {
+  return isHalfType(value.elemType) ? g.Cast(value, { to: dataTypeNumbers.float }) : value;
 }

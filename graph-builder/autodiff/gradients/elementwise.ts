@@ -1,5 +1,5 @@
 import type { Builder } from "../../builder.ts";
-import { castLike, floatLike } from "../../composites.ts";
+import { castLike, floatLike, wide } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
 import type { elementwise as operators } from "../../operators/elementwise.ts";
 import { dataTypeNumbers } from "../../operators/elementwise.ts";
@@ -46,11 +46,12 @@ export const elementwise: Gradients<typeof operators> = {
   // dX = -dY * Y^2
   Reciprocal: (g, { O, dY }) => [g.Neg(g.Mul(dY, g.Mul(O(0), O(0))))],
   // dX = dY where X was not clipped, dmin = dY where X < min <= max, dmax = dY where X or min > max
-  Clip: (g, { I, O, optional, dY }) => {
+  Clip: (g, back) => {
+    const { I, optional, dY } = back;
     const [X, min, max, zero] = [I(0), optional(1), optional(2), floatLike(g, dY, 0)];
     const isLow = (low: Value) => (max ? g.And(g.Less(X, low), g.Not(g.Greater(low, max))) : g.Less(X, low));
     return [
-      g.Where(g.Equal(X, O(0)), dY, zero),
+      g.Where(isUnclipped(g, back), dY, zero),
       min && (() => g.Where(isLow(min), dY, zero)),
       max && (() => g.Where(g.Greater(min ? g.Max(X, min) : X, max), dY, zero)),
     ];
@@ -137,11 +138,22 @@ function isPositive(g: Builder, X: Value): Value {
   return g.Cast(g.Greater(X, floatLike(g, X, 0)), { to: dataTypeNumbers[X.elemType] });
 }
 
+/** Whether an element of X is the same in Y. */
+function isUnclipped(g: Builder, { I, O, optional }: Backward<"Clip">): Value {
+  const X = wide(g, I(0));
+  if (X === I(0)) return g.Equal(X, O(0));
+  const bound = (index: number) => {
+    const value = optional(index);
+    return value && wide(g, value);
+  };
+  return g.Equal(X, g.Clip(X, bound(1), bound(2)));
+}
+
 /** dX_i = dY / n where X_i is the extremum, and n inputs are equal to it. */
 function extremum(g: Builder, { node, I, O, dY }: Backward<"Min"> | Backward<"Max">): (() => Value)[] {
-  const isExtreme = node.inputs.map((_, i) =>
-    g.Cast(g.Equal(I(i), O(0)), { to: dataTypeNumbers[dY.elemType] }),
-  );
+  const values = node.inputs.map((_, i) => wide(g, I(i)));
+  const Y = values[0] === I(0) ? O(0) : g[node.opType](...values);
+  const isExtreme = values.map((value) => castLike(g, g.Equal(value, Y), dY));
   const share = g.Div(dY, g.Sum(...isExtreme));
   return isExtreme.map((mask) => () => g.Mul(share, mask));
 }

@@ -1,5 +1,5 @@
 import type { Builder } from "../../builder.ts";
-import { castLike, filled } from "../../composites.ts";
+import { castLike, filled, wide } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
 import type { indexing as operators } from "../../operators/indexing.ts";
 import { tensorOf } from "../../tensor.ts";
@@ -100,9 +100,11 @@ function scatterGradient(
     ];
   }
   // the extremum, shared equally among what equals it
+  const [given, put] = [wide(g, data), wide(g, updates)];
+  const extremum = given === data ? Y : scatter(given, put, reduction);
   const [ofData, ofUpdates] = [
-    castLike(g, g.Equal(data, Y), dY),
-    castLike(g, g.Equal(updates, gather(Y)), dY),
+    castLike(g, g.Equal(given, extremum), dY),
+    castLike(g, g.Equal(put, gather(extremum)), dY),
   ];
   const part = g.Div(dY, scatter(ofData, ofUpdates, "add"));
   return [() => g.Mul(ofData, part), null, () => g.Mul(ofUpdates, gather(part))];

@@ -1,5 +1,5 @@
 import type { Builder } from "../../builder.ts";
-import { castLike, dividedBy, elementsOver, floatLike } from "../../composites.ts";
+import { castLike, dividedBy, elementsOver, floatLike, wide } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
 import { dataTypeNumbers } from "../../operators/elementwise.ts";
 import { knownNumbers, meanAxes, summedAxes } from "../../operators/inference.ts";
@@ -74,9 +74,16 @@ function knownAxes({ I, optional, attributes }: Backward<Reduction>): readonly n
 
 /** dX = dY / n where X is the extremum, and n elements are equal to it. */
 function reducedExtremum(g: Builder, back: Backward<"ReduceMax"> | Backward<"ReduceMin">): Value {
-  const isExtreme = castLike(g, g.Equal(back.I(0), over(g, back, back.O(0))), back.dY);
+  const X = wide(g, back.I(0));
+  const isExtreme = castLike(g, g.Equal(X, extremumOf(g, back, X)), back.dY);
   const count = sumOver(g, back, isExtreme);
   return g.Mul(isExtreme, g.Div(over(g, back, back.dY), count));
+}
+
+/** The extremum over the reduced axes, in the type of `X`, so that it broadcasts over X. */
+function extremumOf(g: Builder, back: Backward<"ReduceMax"> | Backward<"ReduceMin">, X: Value): Value {
+  if (X === back.I(0)) return over(g, back, back.O(0));
+  return g.node(back.node.opType, [X, back.optional(1)], { ...back.attributes, keepdims: 1 }).output(0);
 }
 
 /** The sum over the reduced axes, which stay as 1. */

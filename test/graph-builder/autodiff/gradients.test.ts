@@ -1,10 +1,24 @@
 import { describe, expect, test } from "vitest";
-import { gradientRules, loweringOf, type OpType, portable } from "../../../graph-builder/index.ts";
+import {
+  appendGradients,
+  at,
+  type Builder,
+  createBuilder,
+  dataTypeNumbers,
+  Graph,
+  gradientRules,
+  int64s,
+  loweringOf,
+  type OpType,
+  portable,
+  type Value,
+} from "../../../graph-builder/index.ts";
 import { activations } from "../../../graph-builder/operators/activations.ts";
 import { algebra } from "../../../graph-builder/operators/algebra.ts";
 import { elementwise } from "../../../graph-builder/operators/elementwise.ts";
 import { reductions } from "../../../graph-builder/operators/reductions.ts";
 import { tensors } from "../../../graph-builder/operators/tensors.ts";
+import { tensorOf } from "../../../graph-builder/tensor.ts";
 import {
   float16Difference,
   forwardOf,
@@ -12,6 +26,7 @@ import {
   typedGradients,
 } from "../../support/check-gradient.ts";
 import { gradientCases } from "../../support/gradient-cases.ts";
+import { numbersOf, runGraph } from "../../support/run-graph.ts";
 
 const titled = gradientCases.map((operatorCase) => ({
   ...operatorCase,
@@ -65,4 +80,49 @@ describe("the gradient of every operator equals central differences", () => {
     );
     expect([...new Set(gradientCases.map(({ opType }) => opType))].sort()).toEqual(ruled.sort());
   });
+});
+
+/** Operators that choose among the elements of X and Y [3, 4]. */
+const choosing: readonly (readonly [title: string, choose: (g: Builder, X: Value, Y: Value) => Value])[] = [
+  ["Max", (g, X, Y) => g.Max(X, Y)],
+  ["Min", (g, X, Y) => g.Min(X, Y)],
+  ["Clip", (g, X) => g.Clip(X, null, g.constant(tensorOf(X.elemType, 4)))],
+  ["ReduceMax", (g, X) => g.ReduceMax(X, { axes: [1], keepdims: 0 })],
+  ["ReduceMin", (g, X) => g.ReduceMin(X, { axes: [1] })],
+  [
+    "ScatterElements",
+    (g, X, Y) => {
+      const rows = g.constant(int64s([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2], [3, 4]));
+      return g.ScatterElements(X, rows, Y, { axis: 0, reduction: "max" });
+    },
+  ],
+];
+
+/**
+ * The gradient of the sum of what an operator chooses from numbers that are computed in float and rounded,
+ * and from others that are computed from these in the type itself.
+ */
+async function gradientOfChosen(
+  choose: (g: Builder, X: Value, Y: Value) => Value,
+  elemType: "float" | "float16",
+): Promise<number[]> {
+  const g = createBuilder(new Graph("chosen"));
+  const inputs = ["X", "Y"].map((name) => g.input(name, "float", [3, 4]));
+  const rounded = inputs.map((input) => g.Cast(g.Exp(input), { to: dataTypeNumbers[elemType] }));
+  const computed = rounded.map((value) => g.Mul(value, g.Tanh(value)));
+  const sums = [rounded, computed].map((values) => {
+    const chosen = choose(g, at(values, 0), at(values, 1));
+    return g.ReduceSum(g.Cast(chosen, { to: dataTypeNumbers.float }), null, { keepdims: 0 });
+  });
+  g.output(at(appendGradients(g, g.Sum(...sums), [at(inputs, 0)]), 0), "dX");
+  const numbers = (from: number) => Array.from({ length: 12 }, (_, i) => Math.sin(from + 1.7 * i) * 2);
+  const feeds = { X: tensorOf("float", numbers(0), [3, 4]), Y: tensorOf("float", numbers(4), [3, 4]) };
+  return numbersOf(await runGraph(g.graph, feeds), "dX");
+}
+
+test.each(choosing)("%s of numbers that float16 rounds has the gradient of float", async (_, choose) => {
+  const floats = await gradientOfChosen(choose, "float");
+  const halves = await gradientOfChosen(choose, "float16");
+  expect(floats.some((number) => number > 0)).toBe(true);
+  for (const [i, exact] of floats.entries()) expect(Math.abs(at(halves, i) - exact)).toBeLessThan(0.01);
 });
