@@ -41,8 +41,10 @@ export const cpu: Lowering = {
 
   ...affineNormalization,
 
-  // dY * (Y > 0), where HardSigmoid = clip(1e30 Y, 0, 1); Greater and Where take three times as long
-  ReluGrad: (g, { I }) => [g.Mul(I(0), g.HardSigmoid(I(1), { alpha: 1e30, beta: 0 }))],
+  // dY * (Y > 0), where HardSigmoid = clip(1e30 Y, 0, 1): Greater and Where take three times as long, but are
+  // there for double too
+  ReluGrad: (g, { I }) =>
+    I(1).elemType === "double" ? undefined : [g.Mul(I(0), g.HardSigmoid(I(1), { alpha: 1e30, beta: 0 }))],
 };
 
 /** dX at stride 1: a Conv of dY with W rotated by 180 degrees, and its filter and channel axes exchanged. */

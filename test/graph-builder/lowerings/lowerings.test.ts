@@ -3,6 +3,7 @@ import {
   type Builder,
   createBuilder,
   createModel,
+  dataTypeNumbers,
   encodeModel,
   explicitState,
   Graph,
@@ -118,6 +119,18 @@ describe.each(Object.keys(tables))("the %s table", (name) => {
     const [dX = []] = await evaluate({ dY, Y }, (g, v) => [g.ReluGrad(value(v, "dY"), value(v, "Y"))], table);
     for (const [i, gradient] of dX.entries())
       expect(Math.abs(gradient - (at(Y, i) > 0 ? at(dY, i) : 0))).toBe(0);
+  });
+
+  test("passes a gradient of double through Relu", async () => {
+    const [dY, Y] = [normal(["batch", 5]), apart(["batch", 5])];
+    const double = (g: Builder, X: Value) => g.Cast(X, { to: dataTypeNumbers.double });
+    const [dX = []] = await evaluate(
+      { dY, Y },
+      (g, v) => [g.ReluGrad(double(g, value(v, "dY")), double(g, value(v, "Y")))],
+      table,
+    );
+    expect(dX).toHaveLength(dY.tensor.data.length);
+    for (const [i, gradient] of dX.entries()) expect(gradient).toBe(at(Y, i) > 0 ? at(dY, i) : 0);
   });
 
   test("leaves nothing but ai.onnx of a whole training step, the same bytes each time", () => {
