@@ -22,6 +22,8 @@ export function runningStatisticsOf(step: Graph): RunningStatistics[] {
     const node = output.producer;
     if (!isOp(node, "BatchNormInternal")) continue;
     const index = node.outputs.indexOf(output);
+    // what it makes of its input may be an output of the step too
+    if (index !== 1 && index !== 2) continue;
     const { name = "", shape, uses } = node.input(index + 2);
     if (uses.length !== 1) continue;
     const { momentum, epsilon } = node.attributes;
