@@ -56,12 +56,12 @@ const repeating: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** How often each spatial element of pictures is repeated; undefined where Resize does something else. */
-function blocksOf({ X, dY, scales, attributes }: Resized): number[] | undefined {
-  const { mode, coordinate_transformation_mode: coordinates, nearest_mode, axes } = attributes;
+function blocksOf({ X, dY, scales, attributes, axes }: Resized): number[] | undefined {
+  const { mode, coordinate_transformation_mode: coordinates, nearest_mode } = attributes;
   if (mode !== "nearest" || !repeating[coordinates]?.includes(nearest_mode)) return undefined;
   const given = scales?.constant?.numbers();
   const factors = X.shape.map((dim, axis) => {
-    if (given) return given[axes ? axes.indexOf(axis) : axis] ?? 1;
+    if (given) return given[axes.indexOf(axis)] ?? 1;
     return quotientOf(dimAt(dY.shape, axis), dim);
   });
   const whole = factors.filter((factor) => typeof factor === "number" && Number.isInteger(factor));

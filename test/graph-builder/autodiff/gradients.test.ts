@@ -25,7 +25,9 @@ import {
   gradientErrors,
   typedGradients,
 } from "../../support/check-gradient.ts";
+import { of } from "../../support/elementwise-cases.ts";
 import { gradientCases } from "../../support/gradient-cases.ts";
+import { normal } from "../../support/random-tensor.ts";
 import { numbersOf, runGraph } from "../../support/run-graph.ts";
 
 const titled = gradientCases.map((operatorCase) => ({
@@ -80,6 +82,13 @@ describe("the gradient of every operator equals central differences", () => {
     );
     expect([...new Set(gradientCases.map(({ opType }) => opType))].sort()).toEqual(ruled.sort());
   });
+});
+
+test("a Resize by whole scales along axes from the end has the gradient of central differences", async () => {
+  const { test: resize } = of("Resize", "", { X: normal(["batch", 2, 5, 4]) }, (g, { X }) =>
+    g.Resize(X, null, g.float([3, 2]), { axes: [-2, -1] }),
+  );
+  expect(await gradientErrors("axes from the end", resize)).toEqual([]);
 });
 
 /** Operators that choose among the elements of X and Y [3, 4]. */
