@@ -2,7 +2,7 @@ import type { Value } from "../../ir.ts";
 import { constantNumbers, knownNumbers, refuse, unsupported } from "../../operators/inference.ts";
 import type { ImportForm, NodeForm } from "./form.ts";
 
-/** Before opset 13, an input that says nothing is an empty tensor. */
+/** An input that says nothing is an empty tensor before opset 13, and tf2onnx writes it so later too. */
 function unlessEmpty(value: Value | null | undefined): Value | null {
   return value && value.shape[0] !== 0 ? value : null;
 }
@@ -56,7 +56,7 @@ const roiAlignBefore16: ImportForm["read"] = (_, { inputs, attributes }) => ({
 export const sampling: readonly ImportForm[] = [
   { domain: "", opType: "Upsample", read: upsample },
   { domain: "", opType: "Resize", until: 11, read: resizeBefore11 },
-  { domain: "", opType: "Resize", since: 11, until: 13, read: resize },
+  { domain: "", opType: "Resize", since: 11, read: resize },
   { domain: "", opType: "GridSample", until: 20, read: (_, node) => gridSampleBefore20(node) },
   {
     domain: "com.microsoft",

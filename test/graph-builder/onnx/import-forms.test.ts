@@ -269,6 +269,21 @@ test("Squeeze without axes drops the dimensions that are 1, and is refused where
   );
 });
 
+test.each([11, 13, 18])("an empty tensor says nothing to a Resize of opset %i", (opset) => {
+  const graph = decoded(
+    [1, 1, 2, 2],
+    [
+      constant("none", { name: "value_floats", type: FLOATS, floats: [] }),
+      constant("sizes", { name: "value_ints", type: INTS, ints: [1, 1, 4, 4] }),
+      { opType: "Resize", input: ["X", "none", "none", "sizes"], output: ["y"] },
+    ],
+    ["y"],
+    [],
+    opset,
+  );
+  expect(graph.output("y").shape).toEqual([1, 1, 4, 4]);
+});
+
 test("Split without sizes divides a dimension that only a run tells", async () => {
   const node = { opType: "Split", input: ["X"], output: ["a", "b"] };
   const graph = decoded(["batch", 3], [node], ["a", "b"]);
