@@ -1,6 +1,6 @@
 import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
-import { dividedBy, elementsOver, floatLike, spatialAxes } from "../composites.ts";
+import { dividedBy, elementsOver, floatLike, spatialAxes, unbroadcast } from "../composites.ts";
 import type { Value } from "../ir.ts";
 import { normalAxis } from "../operators/inference.ts";
 import type { Lowering } from "./lower.ts";
@@ -39,7 +39,7 @@ export const normalization = {
   LayerNormalization: (g, { I, optional, isUsed, attributes }) => {
     const B = optional(2);
     if (!isUsed(1) && !isUsed(2)) return [g.LayerNormalization(I(0), I(1), B, attributes)[0]];
-    const [, axes] = splitAxes(I(0), attributes.axis);
+    const axes = normalizedAxes(I(0), attributes.axis);
     const mean = g.ReduceMean(I(0), { axes });
     const centred = g.Sub(I(0), mean);
     const variance = g.ReduceMean(g.Mul(centred, centred), { axes });
@@ -52,21 +52,21 @@ export const normalization = {
   // dScale = sum(dY * x), dB = sum(dY)
   LayerNormalizationGrad: (g, { I, isUsed, attributes: { axis } }) => {
     const [dY, X, scale, mean, invStd] = [I(0), I(1), I(2), I(3), I(4)];
-    const [slices, axes] = splitAxes(X, axis);
+    const axes = normalizedAxes(X, axis);
     const normal = g.Mul(g.Sub(X, mean), invStd);
     const a = g.Mul(dY, scale);
     const slope = g.ReduceMean(g.Mul(a, normal), { axes });
     const centred = g.Sub(g.Sub(a, g.ReduceMean(a, { axes })), g.Mul(normal, slope));
     return [
       isUsed(0) ? g.Mul(centred, invStd) : null,
-      isUsed(1) ? overAxes(g, g.Mul(dY, normal), slices) : null,
-      isUsed(2) ? overAxes(g, dY, slices) : null,
+      isUsed(1) ? unbroadcast(g, g.Mul(dY, normal), scale) : null,
+      isUsed(2) ? unbroadcast(g, dY, scale) : null,
     ];
   },
 
   // Y = X * scale / sqrt(mean(X^2) + epsilon), with the mean over the axes from `axis` on
   SimplifiedLayerNormalization: (g, { I, attributes: { axis, epsilon } }) => {
-    const [, axes] = splitAxes(I(0), axis);
+    const axes = normalizedAxes(I(0), axis);
     const square = g.ReduceMean(g.Mul(I(0), I(0)), { axes });
     const invStd = g.Reciprocal(g.Sqrt(g.Add(square, floatLike(g, I(0), epsilon))));
     return [g.Mul(g.Mul(I(0), invStd), I(1)), invStd];
@@ -75,26 +75,20 @@ export const normalization = {
   // with x = X * invStd and a = dY * scale: dX = invStd * (a - x * mean(a * x)), dScale = sum(dY * x)
   SimplifiedLayerNormalizationGrad: (g, { I, isUsed, attributes: { axis } }) => {
     const [dY, X, scale, invStd] = [I(0), I(1), I(2), I(3)];
-    const [slices, axes] = splitAxes(X, axis);
+    const axes = normalizedAxes(X, axis);
     const normal = g.Mul(X, invStd);
     const a = g.Mul(dY, scale);
     const slope = g.ReduceMean(g.Mul(a, normal), { axes });
     return [
       isUsed(0) ? g.Mul(g.Sub(a, g.Mul(normal, slope)), invStd) : null,
-      isUsed(1) ? overAxes(g, g.Mul(dY, normal), slices) : null,
+      isUsed(1) ? unbroadcast(g, g.Mul(dY, normal), scale) : null,
     ];
   },
 } satisfies Lowering;
 
-function overAxes(g: Builder, value: Value, axes: readonly number[]): Value {
-  return axes.length > 0 ? g.ReduceSum(value, g.int64(axes), { keepdims: 0 }) : value;
-}
-
-/** Splits the axes of X into those before `axis` and those from `axis` on. */
-function splitAxes(X: Value, axis: number): [slices: number[], normalised: number[]] {
-  const all = X.shape.map((_, i) => i);
-  const first = normalAxis(axis, all.length);
-  return [all.slice(0, first), all.slice(first)];
+/** The axes of X from `axis` on. */
+function normalizedAxes(X: Value, axis: number): number[] {
+  return X.shape.map((_, i) => i).slice(normalAxis(axis, X.shape.length));
 }
 
 /** running * momentum + batch * (1 - momentum), for the mean and the variance. */

@@ -25,7 +25,7 @@ import {
   gradientErrors,
   typedGradients,
 } from "../../support/check-gradient.ts";
-import { of } from "../../support/elementwise-cases.ts";
+import { type OperatorCase, of } from "../../support/elementwise-cases.ts";
 import { gradientCases } from "../../support/gradient-cases.ts";
 import { normal } from "../../support/random-tensor.ts";
 import { numbersOf, runGraph } from "../../support/run-graph.ts";
@@ -84,11 +84,29 @@ describe("the gradient of every operator equals central differences", () => {
   });
 });
 
-test("a Resize by whole scales along axes from the end has the gradient of central differences", async () => {
-  const { test: resize } = of("Resize", "", { X: normal(["batch", 2, 5, 4]) }, (g, { X }) =>
+const rows = { X: normal(["batch", 4]), scale: normal([1]) };
+
+/** Forms that files rarely have. */
+const rare: readonly OperatorCase[] = [
+  of("Resize", "by whole scales along axes from the end", { X: normal(["batch", 2, 5, 4]) }, (g, { X }) =>
     g.Resize(X, null, g.float([3, 2]), { axes: [-2, -1] }),
-  );
-  expect(await gradientErrors("axes from the end", resize)).toEqual([]);
+  ),
+  of(
+    "LayerNormalization",
+    "by one number for all elements",
+    rows,
+    (g, { X, scale }) => g.LayerNormalization(X, scale, null, { epsilon: 0.1 })[0],
+  ),
+  of(
+    "SimplifiedLayerNormalization",
+    "by one number for all elements",
+    rows,
+    (g, { X, scale }) => g.SimplifiedLayerNormalization(X, scale, { epsilon: 0.1 })[0],
+  ),
+];
+
+test.each(rare)("$opType $title equals central differences", async ({ title, test: given }) => {
+  expect(await gradientErrors(title, given)).toEqual([]);
 });
 
 /** Operators that choose among the elements of X and Y [3, 4]. */
