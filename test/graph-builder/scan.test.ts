@@ -12,6 +12,8 @@ import {
   portable,
   printGraph,
   Subgraph,
+  Tensor,
+  type Value,
 } from "../../graph-builder/index.ts";
 import { appendScan } from "../../graph-builder/scan.ts";
 import { normal } from "../support/random-tensor.ts";
@@ -65,6 +67,24 @@ test("the body of a Scan is printed with the names of what it reads around it", 
   const text = printGraph(recurrence());
   expect(text).toContain("body = step (float[3, 2] state_0, float[3, 2] element_0) =>");
   expect(text).toContain("MatMul (state_0, W)");
+});
+
+const isTraining = new Tensor("bool", [], Uint8Array.of(1));
+
+test.each<[title: string, noisy: (b: Builder, x: Value) => Value]>([
+  ["draws numbers", (b, x) => b.Mul(x, b.RandomNormalLike(x))],
+  ["drops elements", (b, x) => b.Dropout(x, b.float(0.5), b.constant(isTraining))[0]],
+])("a Scan whose body %s is refused where its gradient is needed", (_, noisy) => {
+  const g: Builder = createBuilder(new Graph("noisy"));
+  const X = g.input("X", "float", ["steps", 2]);
+  const { made } = appendScan(g, {
+    states: [],
+    sequences: [X],
+    captured: [],
+    step: (b, { elements: [x] }) => ({ states: [], made: [noisy(b, x)] }),
+  });
+  const loss = g.ReduceSum(made[0], null, { keepdims: 0 });
+  expect(() => appendGradients(g, loss, [X])).toThrow("Scan at Scan_0 has no gradient: its body draws");
 });
 
 test("a Scan whose list of axes or directions lacks an entry is refused", () => {

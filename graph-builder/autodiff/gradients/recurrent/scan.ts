@@ -1,9 +1,10 @@
 import { appendGraph } from "../../../append-graph.ts";
 import { at } from "../../../at.ts";
 import type { Builder } from "../../../builder.ts";
-import type { Value } from "../../../ir.ts";
+import { isOp, type Node, type Value } from "../../../ir.ts";
 import { givenNames } from "../../../names.ts";
 import { normalAxis } from "../../../operators/inference.ts";
+import { draws } from "../../../passes/drawn-numbers.ts";
 import { appendScan } from "../../../scan.ts";
 import { tensorOf } from "../../../tensor.ts";
 import type { Backward, GradientRule } from "../rule.ts";
@@ -25,6 +26,7 @@ interface ScanParts {
 export const scanGradient: GradientRule<"Scan"> = (g, back) => {
   const { attributes, dO } = back;
   const { graph } = attributes.body;
+  refuseDraws(back);
   const parts = partsOf(g, back);
   const { states, sequences, captured, inputDirections, outputDirections } = parts;
   const before = statesBefore(g, back, parts);
@@ -84,6 +86,20 @@ export const scanGradient: GradientRule<"Scan"> = (g, back) => {
     ...placed(captured, shared, (i) => at(loop.states, carried.length + i)),
   ];
 };
+
+/** Throws Error for a loop whose steps draw random numbers: a step that is computed again draws others. */
+function refuseDraws({ node, attributes }: Backward<"Scan">): void {
+  const nodes = attributes.body.graph.withInnerGraphs().flatMap((graph) => graph.nodes);
+  if (!nodes.some((each) => draws(each) || isDroppingOut(each))) return;
+  throw new Error(
+    `Scan at ${node.name} has no gradient: its body draws random numbers, and would draw others for the gradient`,
+  );
+}
+
+function isDroppingOut(node: Node): boolean {
+  const mode = isOp(node, "Dropout") ? node.inputs[2] : null;
+  return mode ? mode.constant?.numbers()[0] !== 0 : false;
+}
 
 function partsOf(g: Builder, back: Backward<"Scan">): ScanParts {
   const { node, attributes, I } = back;
