@@ -1,3 +1,5 @@
+import { at } from "../../at.ts";
+import { differenceOf } from "../../dims.ts";
 import type { Graph, Value } from "../../ir.ts";
 import { sameShape } from "../../types.ts";
 import type { Pass } from "../pass.ts";
@@ -31,7 +33,8 @@ function fold(graph: Graph): Graph {
 }
 
 /**
- * The number of entries that a Slice drops at the end of each spatial axis; undefined for any other Slice.
+ * The number of entries that a Slice drops at the end of each spatial axis; undefined for any other Slice,
+ * and where only a run tells the number.
  */
 function droppedAtEnd(slice: Value, whole: Value): number[] | undefined {
   const [starts, , , steps] = (slice.producer?.inputs ?? [])
@@ -39,5 +42,6 @@ function droppedAtEnd(slice: Value, whole: Value): number[] | undefined {
     .map((input) => input?.constant?.numbers());
   if (!starts || starts.some((start) => start !== 0) || steps?.some((step) => step !== 1)) return undefined;
   if (!sameShape(slice.shape.slice(0, 2), whole.shape.slice(0, 2))) return undefined;
-  return slice.shape.slice(2).map((dim, i) => Number(whole.shape[i + 2]) - Number(dim));
+  const dropped = slice.shape.slice(2).map((dim, i) => differenceOf(at(whole.shape, i + 2), dim));
+  return dropped.every((dim) => typeof dim === "number") ? dropped : undefined;
 }

@@ -288,6 +288,20 @@ describe("passes for inference", () => {
     ]);
   });
 
+  test.each<[end: number, operators: string]>([
+    [-1, "Conv"],
+    [5, "Slice Conv"],
+  ])("a crop to row %d of a map of unknown height leaves %s", (end, operators) => {
+    const build: Build = (g, X) => {
+      const cropped = g.Slice(X, g.int64([0]), g.int64([end]), g.int64([2]));
+      return g.Conv(cropped, random(g, "c.weight", [5, 4, 2, 2]), { strides: [2, 2] });
+    };
+    const unfolded = graphOf(build, ["batch", 4, "height", 6]);
+    const folded = foldCrop.run(unfolded);
+    expect(operatorsOf(folded)).toBe(operators);
+    expect(folded.output("y0").type).toEqual(unfolded.output("y0").type);
+  });
+
   test("batch normalisation in training mode stays", () => {
     const graph = graphOf((g, X) => {
       const vector = (name: string) => random(g, name, [4], true);
