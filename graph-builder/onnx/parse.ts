@@ -22,14 +22,14 @@ export const messagesReadWhole = new Set<string>([
 
 /**
  * The message in an .onnx file's bytes. `where` names the file in errors. Throws UserError where the bytes
- * are no ONNX model, where a message of `refusing` has a field that the schema lacks, and where its functions
- * stand for more nodes than can be written out.
+ * are no ONNX model, where a message of `refusing` has a field that the schema lacks, and where the graph has
+ * no nodes or its functions stand for more of them than can be written out.
  */
 export function parseModel(bytes: Uint8Array, where: string, refusing?: ReadonlySet<string>): ParsedModel {
   const { graph, ...model } = decode(bytes, where, refusing);
-  if (!graph?.node)
+  if (!graph)
     throw new UserError(`${where} is not an ONNX model: it holds no graph.`, { code: "model-damaged" });
-  const reason = tooManyCalls({ ...model, graph });
+  const reason = graph.node ? tooManyCalls({ ...model, graph }) : "its graph has no nodes";
   if (reason === undefined) return { ...model, graph };
   throw new UserError(`${where} cannot be used: ${reason}.`, {
     code: "model-unsupported",

@@ -128,6 +128,7 @@ test.each([
     foreign({ node: [relu], initializer: [{ name: "x", dataType: 8, dims: [1] }] }),
     /tensor x is of type string/,
   ],
+  ["a graph without nodes", foreign({ input: [x], output: [x] }), /its graph has no nodes/],
 ] as const)("%s is refused in one sentence that names the file", (_, bytes, reason) => {
   const read = () => decodeModel(bytes, "foreign.onnx");
   expect(read).toThrow(UserError);
