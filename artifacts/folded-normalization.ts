@@ -30,6 +30,20 @@ const foldings: readonly Folding[] = [
     isGuess: false,
     message: `${intoConvolutions}: export with optimize=False to keep it.`,
   },
+  // tf2onnx calls the folded filters conv/Conv2D_weights_fused_bn
+  {
+    foldedIn: ({ inputs: [, weight] }) =>
+      weight && /_weights_fused_bn(:0)?$/.test(weight.name ?? "") ? [weight] : [],
+    isGuess: false,
+    message: `${intoConvolutions}.`,
+  },
+  // TensorFlow: x * (scale / deviation) + (bias - mean * scale / deviation), in nodes of these names
+  {
+    foldedIn: (sum) => (isOp(sum, "Add") ? numbersOfTensorFlow(sum) : []),
+    isGuess: false,
+    message:
+      "Batch normalisation is folded into the numbers of Mul and Add in this file: its statistics stay, and of its scale and bias only these numbers can be trained.",
+  },
   // Keras on PyTorch: (x - mean) * (scale / deviation) + bias, whose numbers are called onnx::Sub_123
   {
     foldedIn: (node) => (isOp(node, "Add") ? normalizingNumbers(node) : []),
@@ -65,11 +79,23 @@ function makerOf({ inputs }: Node, opType: "Mul" | "Sub"): Node | undefined {
   return makers.find((producer) => producer?.opType === opType);
 }
 
-function madeUpOf({ opType, inputs }: Node): Value | undefined {
-  return (
-    inputs.find((input): input is Value => {
-      const isFloats = input?.constant?.elemType === "float" && input.constant.data.length > 1;
-      return isFloats && (input.name?.startsWith(`onnx::${opType}_`) ?? false);
-    }) ?? undefined
-  );
+function madeUpOf(node: Node): Value | undefined {
+  return floatsOf(node).find(({ name = "" }) => name.startsWith(`onnx::${node.opType}_`));
+}
+
+/** The constants of batchnorm/mul_1 and batchnorm/add_1; a layer normalisation computes one of the two. */
+function numbersOfTensorFlow(sum: Node): readonly Value[] {
+  const product = makerOf(sum, "Mul");
+  if (!product || !/(^|\/)batchnorm\/mul_1(?!\d)/.test(product.name)) return [];
+  if (!/(^|\/)batchnorm\/add_1(?!\d)/.test(sum.name)) return [];
+  const numbers = [product, sum].flatMap((node) => floatsOf(node).slice(0, 1));
+  return numbers.length === 2 ? numbers : [];
+}
+
+/** The constants of floats that a node reads, single numbers left out. */
+function floatsOf({ inputs }: Node): readonly Value[] {
+  return inputs.filter((input): input is Value => {
+    const constant = input?.constant;
+    return constant?.elemType === "float" && constant.data.length > 1;
+  });
 }

@@ -71,6 +71,32 @@ describe("a warning of batch normalisation that an exporter has folded", () => {
     });
   });
 
+  test("tells that tf2onnx has folded it into convolutions, also where some is left", () => {
+    const build = (g: Builder, x: Value) =>
+      convolution(g, x, ["net/Conv2D_weights_fused_bn", "net/Conv2D_bias_fused_bn"]);
+    const warning = {
+      code: "batch-normalization-folded",
+      message: `${folded}.`,
+      tensors: ["net/Conv2D_weights_fused_bn"],
+    };
+    expect(warningsOf(build)).toEqual([warning]);
+    expect(warningsOf((g, x) => normalized(g, build(g, x)))).toEqual([warning]);
+  });
+
+  test("tells that TensorFlow has made numbers of it, and not of a layer normalisation", () => {
+    const warnings = (scaleOf: (scale: Value, g: Builder, x: Value) => Value) =>
+      warningsOf((g, x) => {
+        const numbers = (name: string) => weight(g, name, [1, 3, 1, 1]);
+        const factors = [convolution(g, x, ["filters", "bias"]), scaleOf(numbers("const_fold_opt__7"), g, x)];
+        const product = g.node("Mul", factors, {}, "bn/batchnorm/mul_1").output(0);
+        return g.node("Add", [product, numbers("const_fold_opt__8")], {}, "bn/batchnorm/add_1").output(0);
+      });
+    expect(warnings((scale) => scale)).toMatchObject([
+      { code: "batch-normalization-folded", tensors: ["const_fold_opt__7", "const_fold_opt__8"] },
+    ]);
+    expect(warnings((scale, g, x) => g.Mul(g.ReduceMean(x), scale))).toEqual([]);
+  });
+
   test("is not given for a convolution with a bias, nor where batch normalisation is a layer", () => {
     expect(warningsOf((g, x) => convolution(g, x, ["conv.weight", "conv.bias"], "FuseReluIntoConv"))).toEqual(
       [],
