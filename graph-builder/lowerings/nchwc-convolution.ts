@@ -64,7 +64,7 @@ function weightDims(W: Value) {
  * exchanged.
  */
 export function blockedInputGradient(g: Builder, conv: Convolution, B: number): Value {
-  const { dY, X, W, group, window } = conv;
+  const { dY, W, group, window } = conv;
   const { kernel, strides, dilations, pads } = window;
   const [filters, channels] = [staticDim(W.shape, 0) / group, staticDim(W.shape, 1)];
   const full = pads.map(
@@ -74,8 +74,7 @@ export function blockedInputGradient(g: Builder, conv: Convolution, B: number): 
   if (strides.some((stride) => stride !== 1)) return stridedInputGradient(g, conv);
   if (!isWhole || full.some((pad) => pad < 0)) return inputGradient(g, conv);
   const attributes = { kernel_shape: kernel, dilations, pads: full, group };
-  const dX = g.NchwcConv(blocks(g, dY), turnedWeights(g, W, group, B), attributes);
-  return X.shape.length === 4 ? plain(g, dX) : dX;
+  return plain(g, g.NchwcConv(blocks(g, dY), turnedWeights(g, W, group, B), attributes));
 }
 
 /**
