@@ -1,9 +1,10 @@
-import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { decodeCheckpoint } from "../../artifacts/index.ts";
+import { decodeCheckpoint, encodeCheckpoint, joinAverages } from "../../artifacts/index.ts";
+import { openGivenArtifacts } from "../../cli/commands/train/given-artifacts.ts";
 import { readInitialCheckpoint, withInitialWeights } from "../../cli/commands/train/initial-checkpoint.ts";
-import { decodeMetadata, decodeModel } from "../../graph-builder/index.ts";
+import { decodeMetadata, decodeModel, Tensor } from "../../graph-builder/index.ts";
 import { datasets } from "../../runtime/data/dataset.ts";
 import { buildTrainingArtifacts, checkpointClasses, inferenceModel } from "../../shakenet/index.ts";
 import { randomCheckpoint } from "../support/frozen.ts";
@@ -161,6 +162,25 @@ test.each(["page", "page/graph"])(
     expect(stderr).toMatch(/epoch 1\/1/);
   },
 );
+
+test("a run that averages its weights gives a new run the averages, which are what it was tested with", async () => {
+  cpSync(join(folder, "page"), join(folder, "averaged"), { recursive: true });
+  const last = join(folder, "averaged/checkpoints/last");
+  const checkpoint = decodeCheckpoint(readFileSync(last), last);
+  const averages = new Map(
+    [...checkpoint.trainable].map(([name, { dims, data }]): [string, Tensor] => [
+      name,
+      new Tensor("float", dims, new Float32Array(data.length).fill(0.25)),
+    ]),
+  );
+  writeFileSync(last, encodeCheckpoint(joinAverages({ checkpoint, averages })));
+  const given = await openGivenArtifacts(join(folder, "averaged"));
+  const initial = await readInitialCheckpoint(last);
+  for (const { trainable, frozen } of [decodeCheckpoint(given.artifacts.checkpoint), initial.checkpoint]) {
+    for (const [name, average] of averages) expect(trainable.get(name)?.data, name).toEqual(average.data);
+    expect([...frozen.keys()]).toEqual([...checkpoint.frozen.keys()]);
+  }
+});
 
 test.each([
   ["--body-rate without --init", ["--body-rate", "0.1"], /--body-rate needs --init MODEL\.onnx\./],

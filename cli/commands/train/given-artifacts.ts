@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import {
   type ArtifactBytes,
+  averagedCheckpoint,
   type Checkpoint,
   decodeCheckpoint,
   encodeCheckpoint,
@@ -26,7 +27,8 @@ export interface GivenArtifacts {
 
 /**
  * Reads training artifacts from a folder that build-graph wrote, or from a run or its folder `graph`: then
- * they start with the run's last weights, and a sentence says so. Throws UserError where they are damaged.
+ * they start with the run's last weights, or with their averages where the run has some, and a sentence says
+ * so. Throws UserError where they are damaged.
  */
 export async function openGivenArtifacts(path: string): Promise<GivenArtifacts> {
   await expectNoFile(path);
@@ -58,8 +60,12 @@ async function expectNoFile(path: string): Promise<void> {
   );
 }
 
-/** A checkpoint with its weights and moments, before the first step of a run on any data. */
-function restarted(checkpoint: Checkpoint): Checkpoint {
+/**
+ * A checkpoint with its weights and moments, before the first step of a run on any data. Averages take the
+ * place of the weights: kept beside them, they would be evaluated in place of what the new run trains.
+ */
+function restarted(given: Checkpoint): Checkpoint {
+  const checkpoint = averagedCheckpoint(given);
   const properties = new Map(checkpoint.properties);
   for (const name of ["progress", DATA_DIGEST]) properties.delete(name);
   for (const name of ["epoch", "step"]) properties.set(name, 0n);

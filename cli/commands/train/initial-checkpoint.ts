@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import {
+  averagedCheckpoint,
   type Checkpoint,
   decodeCheckpoint,
   encodeCheckpoint,
@@ -21,10 +22,13 @@ export interface InitialCheckpoint {
   readonly classNames: readonly string[] | undefined;
 }
 
-/** Reads a checkpoint, or the last one of a run. Throws UserError where it is not one of a ShakeNet. */
+/**
+ * Reads a checkpoint, or the last one of a run; averages take the place of its weights where it has some.
+ * Throws UserError where it is not one of a ShakeNet.
+ */
 export async function readInitialCheckpoint(path: string): Promise<InitialCheckpoint> {
   const where = (await isFolder(path)) ? join(path, "checkpoints", "last") : path;
-  const checkpoint = decodeCheckpoint(await readFileBytes(where), where);
+  const checkpoint = averagedCheckpoint(decodeCheckpoint(await readFileBytes(where), where));
   const settings = checkpointSettings(checkpoint, where);
   const run = await runAround(where);
   const { classNames } = run ? describeData(run.config) : checkpointClasses(checkpoint, where);
