@@ -133,6 +133,15 @@ test("--patience-epochs ends a run that gets no better, and goes on with more of
   expect(JSON.parse(again.stdout).step).toBeGreaterThan(step);
 });
 
+test("a run whose time is over in its last step has come to its end, and is not told as stopped", async () => {
+  const single = [...tinyRunFlags, "--train-limit", "16", "--epochs", "1", "--max-time", "0.01"];
+  const { code, stdout, stderr } = await shake(folder, "train", ...single, "--run-dir", "single", "--json");
+  expect(code, stderr).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ model: "single/model.onnx" });
+  expect(JSON.parse(stdout)).not.toHaveProperty("stopped");
+  expect(stderr).not.toContain("--max-time");
+});
+
 test("patience counts epochs since the best sound one", () => {
   const record = (epoch: number, test_accuracy: number, test_loss = 1) => ({
     epoch,

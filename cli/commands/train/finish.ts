@@ -56,7 +56,7 @@ interface Ending {
  * Exports the last weights, as the paper reports them, lets the reporters finish, and prints what to do next.
  */
 export async function finish(directory: TrainRun, subject: Subject, ending: Ending): Promise<void> {
-  const { reporters, json, stopping, communication } = ending;
+  const { reporters, json, stopping, communication, task } = ending;
   const { config, path } = directory;
   const checkpoint = await directory.checkpoint("last");
   const outcome = await outcomeOf(directory, checkpoint, ending);
@@ -67,7 +67,9 @@ export async function finish(directory: TrainRun, subject: Subject, ending: Endi
     const file = await reporter.finish?.();
     if (file) files.push(file);
   }
-  const { reason } = stopping;
+  // what comes in the last step ends nothing
+  const isWhole = outcome.step >= config.epochs * task.stepsPerEpoch;
+  const reason = isWhole ? undefined : stopping.reason;
   const result: Result = {
     run_dir: path,
     test_accuracy: outcome.test_accuracy,
@@ -79,7 +81,7 @@ export async function finish(directory: TrainRun, subject: Subject, ending: Endi
     ...(reason === undefined ? {} : { stopped: reason, step: outcome.step }),
     ...(communication ? { communication } : {}),
   };
-  if (reason !== undefined) say(await describeStop(reason, directory, ending.task.stepsPerEpoch));
+  if (reason !== undefined) say(await describeStop(reason, directory, task.stepsPerEpoch));
   print(json ? JSON.stringify(result) : summary(result, files, subject));
 }
 
