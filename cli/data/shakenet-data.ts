@@ -38,15 +38,19 @@ export async function dataOfShakeNet(given: ShakeNetData, progress: Progress): P
   return { opened, facts, count };
 }
 
+/** Throws UserError for --pixels beside a ShakeNet. */
+export function refusePixels({ pixels }: Pick<ShakeNetData, "pixels">): void {
+  if (pixels === undefined) return;
+  throw new UserError(
+    "--pixels is for a model that came from a file; shake's own networks take raw pixels.",
+    { code: "setting-conflict", details: { setting: "pixels" } },
+  );
+}
+
 /** Throws UserError for settings that a ShakeNet does not take, with this data set or with any. */
 export function refusePictureSettings(given: ShakeNetData): void {
-  const { pixels, imageSize, data = "shapes" } = given;
-  if (pixels !== undefined) {
-    throw new UserError(
-      "--pixels is for a model that came from a file; shake's own networks take raw pixels.",
-      { code: "setting-conflict" },
-    );
-  }
+  const { imageSize, data = "shapes" } = given;
+  refusePixels(given);
   if (!isDatasetName(data)) return;
   refuseOwnSettings(given, data);
   if (imageSize === undefined) return;

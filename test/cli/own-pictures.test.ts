@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -74,6 +74,26 @@ describe("build-graph --data", () => {
     await shake(folder, "export", "made/checkpoint", "--out", "made.onnx");
     const inspected = await shake(folder, "inspect", "made.onnx", "--json");
     expect(JSON.parse(inspected.stdout).metadata).toMatchObject({ class_names: '["blue","green","red"]' });
+  });
+
+  test.each([
+    ["--image-size", "16", "--image-size 16 contradicts made, which has image-size 8: leave it out."],
+    ["--channels", "grey", "--channels grey contradicts made, which has channels rgb: leave it out."],
+    [
+      "--pixels",
+      "unit",
+      "--pixels is for a model that came from a file; shake's own networks take raw pixels.",
+    ],
+    [
+      "--mixup",
+      "0.2",
+      "--mixup mixes labels too, and the model in made takes the number of a class: leave --mixup or --artifacts out.",
+    ],
+  ])("makes artifacts that %s %s does not go with", async (flag, value, sentence) => {
+    const given = ["--artifacts", "made", "--data", "photos", flag, value, "--run-dir", "refused"];
+    const { code, stderr } = await shake(folder, "train", ...given);
+    expect({ code, isMade: existsSync(join(folder, "refused")) }).toEqual({ code: 2, isMade: false });
+    expect(stderr).toContain(`shake: ${sentence}\n`);
   });
 
   test("gives a model that came from a file a last layer for the classes, and their names", async () => {

@@ -117,6 +117,21 @@ test("a damaged last checkpoint is replaced by the newest one that was kept, and
   expectLikeWhole("cut");
 });
 
+test.each([
+  ["--artifacts", "cut", "--artifacts does not go with --resume: a run keeps its own."],
+  ["--init", "whole", "--init does not go with --resume: a run keeps its weights."],
+  ["--freeze", "stem*", "--freeze does not go with --resume: a run keeps the parameters that it trains."],
+  ["--body-rate", "0.1", "--body-rate does not go with --resume: a run keeps the rates of its layers."],
+  [
+    "--pixels",
+    "unit",
+    "--pixels is for a model that came from a file; shake's own networks take raw pixels.",
+  ],
+])("--resume refuses %s %s", async (flag, value, sentence) => {
+  const { code, stderr } = await shake(folder, "train", "--resume", "whole", flag, value);
+  expect({ code, stderr }).toEqual({ code: 2, stderr: `shake: ${sentence}\n` });
+});
+
 test("--patience-epochs ends a run that gets no better, and goes on with more of it", async () => {
   const stuck = [...tinyRunFlags, "--epochs", "30", "--learning-rate", "1e-12", "--test-limit", "8"];
   const args = ["--patience-epochs", "1", "--run-dir", "stuck", "--json"];

@@ -20,6 +20,7 @@ import {
   isShakeNetManifest,
   type ShakeNetArtifacts,
 } from "../../../shakenet/index.ts";
+import { mixingOf } from "../../../shakenet/node/loop-settings.ts";
 import { withRecipe } from "../../../shakenet/node/recipes.ts";
 import { createRun } from "../../../shakenet/node/run.ts";
 import {
@@ -30,6 +31,7 @@ import {
   runConfig,
   runSchemas,
 } from "../../../shakenet/node/run-config.ts";
+import { channelCounts, pictureChannels } from "../../../shakenet/node/run-data.ts";
 import {
   absolutePaths,
   type OpenedData,
@@ -37,7 +39,12 @@ import {
   openNewPictures,
   refuseOwnSettings,
 } from "../../data/open-data.ts";
-import { type DataOfRun, dataOfShakeNet, refusePictureSettings } from "../../data/shakenet-data.ts";
+import {
+  type DataOfRun,
+  dataOfShakeNet,
+  refusePictureSettings,
+  refusePixels,
+} from "../../data/shakenet-data.ts";
 import { feedingOf, inputOf } from "../../models/classifier.ts";
 import { createModelRun } from "../../models/model-run.ts";
 import { givenForModel, modelConfig } from "../../models/settings.ts";
@@ -109,7 +116,10 @@ async function newArtifactsRun(
     const plan = openShakeNet(artifacts, folder, fitToData(own, known, undefined));
     return newShakeNet(plan, runDir, await openData(plan.config, progress));
   }
+  refusePixels(given);
   const { mean, std, imageSize: side = 32 } = artifacts.manifest.settings;
+  const channels = pictureChannels.find((name) => channelCounts[name] === mean.length);
+  refuseContradictions(own, { imageSize: side, channels }, folder);
   const size = { channels: mean.length, height: side, width: side };
   const { facts, data: opened, count } = await openNewPictures(data, size, given, progress);
   const fitted = fitToData(own, data, count);
@@ -216,7 +226,22 @@ function openShakeNet(
   refuseContradictions(given, fixed, folder);
   // a fused model updates its weights in the step, so replicas cannot share it
   const alone = fused ? { replicas: 1 } : {};
-  return { artifacts, config: runConfig({ ...fixed, ...alone, ...given }, pictures) };
+  const config = runConfig({ ...fixed, ...alone, ...given }, pictures);
+  expectLabels(config, manifest.settings, folder);
+  return { artifacts, config };
+}
+
+/** Throws UserError where a training model takes labels of another kind than the run would feed. */
+function expectLabels(config: RunConfig, { softLabels = false }: ArtifactSettings, folder: string): void {
+  const isMixed = mixingOf(config) !== undefined;
+  if (isMixed === softLabels) return;
+  const flag = config.mixup === undefined ? "--cutmix" : "--mixup";
+  throw new UserError(
+    isMixed
+      ? `${flag} mixes labels too, and the model in ${folder} takes the number of a class: leave ${flag} or --artifacts out.`
+      : `The model in ${folder} takes mixed labels: give --mixup or --cutmix.`,
+    { code: "setting-conflict", details: { folder, softLabels } },
+  );
 }
 
 function datasetByMean(mean: readonly number[]): RunConfig["data"] | undefined {

@@ -9,7 +9,7 @@ import { UserError } from "../../../graph-builder/errors.ts";
 import { visibleName } from "../../../graph-builder/visible.ts";
 import type { ClassificationRecord } from "../../../runtime/index.ts";
 import { type RunDirectory, runOfCheckpoint } from "../../../runtime/node/run/run-directory.ts";
-import { partOf } from "../../../runtime/node/run/schema.ts";
+import { kebabCase, partOf } from "../../../runtime/node/run/schema.ts";
 import type { ArtifactSettings } from "../../../shakenet/index.ts";
 import { withEarlierSettings } from "../../../shakenet/node/earlier-settings.ts";
 import { openRun, type ShakeNetRun } from "../../../shakenet/node/run.ts";
@@ -23,6 +23,7 @@ import {
   settingOf,
 } from "../../../shakenet/node/run-config.ts";
 import { absolutePaths, openData } from "../../data/open-data.ts";
+import { refusePixels } from "../../data/shakenet-data.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { findModelRun, type ModelRun } from "../../models/model-run.ts";
 import { changedModelConfig, givenForModel } from "../../models/settings.ts";
@@ -43,15 +44,11 @@ interface ResumePoint {
 
 /**
  * Prepares a run to resume, and locks it; a dry run leaves it as it is. Throws UserError where there is none,
- * where another process trains it, and for settings that differ from its own.
+ * where another process trains it, for settings that differ from its own, and for those of a new run alone.
  */
 export async function prepareResumedRun(said: TrainGiven, progress: Progress): Promise<PreparedRun> {
   const given = absolutePaths(said);
-  if (given.artifacts !== undefined) {
-    throw new UserError("--artifacts does not go with --resume: a run keeps its own.", {
-      code: "setting-conflict",
-    });
-  }
+  refuseBeginnings(given);
   const point = await resumePoint(given.resume || given.runDir);
   if (given.runDir !== undefined && resolve(given.runDir) !== resolve(point.path)) {
     const message = `--run-dir ${given.runDir} does not go with --resume ${given.resume}: a run stays in its folder.`;
@@ -61,6 +58,24 @@ export async function prepareResumedRun(said: TrainGiven, progress: Progress): P
   return model
     ? resumeModel(model, point, given, progress)
     : resumeShakeNet(await openRun(point.path), point, given, progress);
+}
+
+/** The settings that say how a new run begins, and what a run keeps in their place. */
+const beginnings = {
+  artifacts: "its own",
+  init: "its weights",
+  freeze: "the parameters that it trains",
+  bodyRate: "the rates of its layers",
+} as const satisfies Partial<Record<keyof TrainGiven, string>>;
+
+function refuseBeginnings(given: TrainGiven): void {
+  for (const [name, kept] of Object.entries(beginnings)) {
+    if (given[name as keyof typeof beginnings] === undefined) continue;
+    throw new UserError(`--${kebabCase(name)} does not go with --resume: a run keeps ${kept}.`, {
+      code: "setting-conflict",
+      details: { setting: name },
+    });
+  }
 }
 
 /** What --resume names: the folder of a run, or one of its checkpoints. */
@@ -99,6 +114,7 @@ async function resumeShakeNet(
   given: TrainGiven,
   progress: Progress,
 ): Promise<PreparedRun> {
+  refusePixels(given);
   const { pictures, earlier: _, ...own } = saved.config;
   const part = withOwnPlace(partOf(runSchemas, given), saved.config);
   refuseContradictions(part, saved.config, saved.path, freeSettings(saved.config, given));
