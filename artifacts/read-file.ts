@@ -139,6 +139,11 @@ export function refusal(path: string, action: RefusedAction, error: unknown): un
   return refused(path, action, reasonOf(system), { system, cause: error });
 }
 
+/** Whether a system call failed because a permission is missing. */
+export function isForbidden(error: unknown): boolean {
+  return ["EACCES", "EPERM"].includes(errorCode(error) ?? "");
+}
+
 /** Why a system call failed, by its error code. */
 export function reasonOf(system: string): string {
   return reasons[system] ?? `the system says ${system}`;

@@ -49,7 +49,7 @@ export async function openMeasuredModel(path: string, kind?: CheckpointKind): Pr
   const isInFolder = await isFolder(path);
   const file = isInFolder ? join(path, artifactFiles.checkpoint) : path;
   const bytes = await readFileBytes(file).catch((error: unknown) => {
-    if (!isInFolder) throw error;
+    if (!isInFolder || !(error instanceof UserError && error.code === "file-missing")) throw error;
     throw new UserError(`${path} is neither the folder of a run nor one of training artifacts.`, {
       code: "run-missing",
       details: { path },

@@ -1,5 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { isForbidden, refusal } from "../../../artifacts/read-file.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import { isThere } from "../../../runtime/node/files.ts";
 import { writeFileAtomic } from "../../../runtime/node/index.ts";
@@ -56,7 +57,10 @@ async function expectRuns(paths: readonly string[]): Promise<readonly string[]> 
 /** How deep below a folder runs are looked for. */
 const DEPTH = 3;
 
-/** The runs in a folder and in the folders in it. Throws UserError where there is none. */
+/**
+ * The runs in a folder and in the folders in it. Throws UserError where there is none, and where a permission
+ * is missing to look into the folder.
+ */
 async function runsIn(folder: string): Promise<readonly string[]> {
   const found = await find(folder, DEPTH);
   if (found.length > 0) return found;
@@ -71,11 +75,24 @@ async function runsIn(folder: string): Promise<readonly string[]> {
 async function find(folder: string, depth: number): Promise<string[]> {
   if (await isRun(folder)) return [folder];
   if (depth === 0) return [];
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    if (isForbidden(error)) throw refusal(folder, "read", error);
+    return [];
+  });
   // temporary folders of runs that are being made begin with a dot
   const folders = entries.filter((entry) => !entry.name.startsWith(".") && !entry.isFile());
-  const inside = await Promise.all(folders.map(({ name }) => find(join(folder, name), depth - 1)));
+  const inside = await Promise.all(folders.map(({ name }) => findBelow(join(folder, name), depth - 1)));
   return inside.flat().sort();
+}
+
+/** The runs in a folder in the one that was named; none where a permission is missing to look into it. */
+async function findBelow(folder: string, depth: number): Promise<string[]> {
+  try {
+    return await find(folder, depth);
+  } catch (error) {
+    if (error instanceof UserError) return [];
+    throw error;
+  }
 }
 
 function factsOf(run: RunSummary): object {

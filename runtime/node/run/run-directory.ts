@@ -1,4 +1,4 @@
-import { readdir, realpath, rename, rm } from "node:fs/promises";
+import { readdir, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import {
   type ArtifactBytes,
@@ -9,6 +9,7 @@ import {
   readFileBytes,
   type TrainingArtifacts,
 } from "../../../artifacts/index.ts";
+import { isForbidden, refusal } from "../../../artifacts/read-file.ts";
 import { UserError } from "../../../graph-builder/errors.ts";
 import type { Divergence } from "../../loop/diverged-error.ts";
 import type { CheckpointKind } from "../../loop/events.ts";
@@ -105,13 +106,13 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     format: RunFormat<C, M, L>,
     path: string,
   ): Promise<RunDirectory<C, M, L>> {
-    const file = join(path, files.config);
-    if (!(await isThere(file))) {
+    if (!(await isRun(path))) {
       throw new UserError(`${path} is not the folder of a run: it has no ${files.config}.`, {
         code: "run-missing",
         details: { path },
       });
     }
+    const file = join(path, files.config);
     return new RunDirectory(format, path, format.configOf(await readJsonObject(file), file));
   }
 
@@ -334,24 +335,31 @@ export async function runOfCheckpoint(path: string): Promise<string | undefined>
   return basename(folder) === folders.checkpoints && (await isRun(run)) ? run : undefined;
 }
 
-/** Whether a folder is the folder of a run. */
-export function isRun(path: string): Promise<boolean> {
-  return isThere(join(path, files.config));
+/** Whether a folder is the folder of a run. Throws UserError where it may not be looked into. */
+export async function isRun(path: string): Promise<boolean> {
+  try {
+    await stat(join(path, files.config));
+    return true;
+  } catch (error) {
+    if (isForbidden(error)) throw refusal(path, "read", error);
+    return false;
+  }
 }
 
 /**
  * The run that a path belongs to, as the folder, a checkpoint, a model in training, the settings or the
- * metrics; undefined for other paths, such as that of an exported model.
+ * metrics; undefined for other paths, such as that of an exported model, and where a permission is missing.
  */
 export async function runOwning(path: string): Promise<string | undefined> {
   const own = await realpath(path).catch(() => resolve(path));
   const parent = dirname(own);
-  if (await isRun(own)) return own;
+  const isFound = (folder: string) => isRun(folder).catch(() => false);
+  if (await isFound(own)) return own;
   const { config, metrics, table, lock } = files;
   const names: readonly string[] = [config, metrics, table, lock, ...Object.values(folders)];
-  if (names.includes(basename(own)) && (await isRun(parent))) return parent;
+  if (names.includes(basename(own)) && (await isFound(parent))) return parent;
   const isInside = Object.values<string>(folders).includes(basename(parent));
-  return isInside && (await isRun(dirname(parent))) ? dirname(parent) : undefined;
+  return isInside && (await isFound(dirname(parent))) ? dirname(parent) : undefined;
 }
 
 /** The files of a run that has ended. */

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { UserError } from "../../../graph-builder/errors.ts";
 import { readFileBytes } from "../../../runtime/node/files.ts";
 import { writeFileAtomic } from "../../../runtime/node/index.ts";
+import { asNobody } from "../../support/as-nobody.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -29,17 +30,6 @@ async function inTinyDisk(
     await body(disk);
   } finally {
     execFileSync("umount", [disk]);
-  }
-}
-
-/** Runs `body` without root's power to ignore permissions. */
-async function asNobody(body: () => Promise<void>): Promise<void> {
-  if (process.geteuid?.() !== 0) return body();
-  process.seteuid?.(65534);
-  try {
-    await body();
-  } finally {
-    process.seteuid?.(0);
   }
 }
 

@@ -1,0 +1,40 @@
+import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { isRun, runOfCheckpoint, runOwning } from "../../../runtime/node/run/run-directory.ts";
+import { openRun } from "../../../shakenet/node/run.ts";
+import { asNobody } from "../../support/as-nobody.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "run-directory-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+test("a folder that may not be looked into is called so, and not a folder without a run", async () => {
+  const path = join(folder, "run");
+  await mkdir(path);
+  await writeFile(join(path, "config.json"), "{}");
+  await chmod(folder, 0o755);
+  await chmod(path, 0o600);
+  await asNobody(async () => {
+    const refusal = {
+      name: "UserError",
+      message: `${path} cannot be read: permission is missing.`,
+      code: "file-unreadable",
+    };
+    await expect(isRun(path)).rejects.toMatchObject(refusal);
+    await expect(openRun(path)).rejects.toMatchObject(refusal);
+    await expect(runOfCheckpoint(join(path, "checkpoints/last"))).rejects.toMatchObject(refusal);
+    // what cannot be looked into cannot be overwritten
+    expect(await runOwning(join(path, "config.json"))).toBeUndefined();
+  });
+  await chmod(path, 0o755);
+  expect(await isRun(path)).toBe(true);
+  expect(await runOwning(join(path, "config.json"))).toBe(await realpath(path));
+  for (const other of [folder, join(folder, "missing"), join(path, "config.json")]) {
+    expect(await isRun(other), other).toBe(false);
+    await expect(openRun(other)).rejects.toMatchObject({ code: "run-missing" });
+  }
+});
