@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { optimizers } from "../../shakenet/index.ts";
@@ -114,6 +114,16 @@ describe("inspect", () => {
     for (const what of ["run/checkpoints/last", "run", "first"]) {
       expect((await shake(folder, "inspect", what)).stdout.split("\n").length).toBeGreaterThan(5);
     }
+  });
+
+  test("counts the epochs of a run that were trained, not those that were evaluated", async () => {
+    cpSync(join(folder, "run"), join(folder, "second"), { recursive: true });
+    const metrics = join(folder, "second/metrics.jsonl");
+    writeFileSync(metrics, readFileSync(metrics, "utf8").replace(/^.*\n/, ""));
+    const { stdout } = await shake(folder, "inspect", "second");
+    expect(stdout).toMatch(/^progress +2 of 2 epochs, step 12$/m);
+    expect(stdout).toMatch(/^2 +\S+ % .*$/m);
+    expect(stdout).not.toMatch(/^1 +\S+ % /m);
   });
 });
 

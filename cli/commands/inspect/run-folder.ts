@@ -14,6 +14,7 @@ export async function inspectRun(directory: ShakeNetRun | ModelRun): Promise<Rep
   const records: ClassificationRecord[] = await directory.records();
   const where = directory.checkpointPath("last");
   const { properties } = await directory.checkpoint("last");
+  const done = countIn(properties, "epoch", where) ?? 0;
   const last = records.at(-1);
   const part = measuredPart(config);
   const facts = { kind: "run", path, config, epochs: records, step: countIn(properties, "step", where) ?? 0 };
@@ -30,7 +31,7 @@ export async function inspectRun(directory: ShakeNetRun | ModelRun): Promise<Rep
       run: path,
       network: "feeding" in config ? config.model : networkName(config),
       data: config.data,
-      progress: `${records.length} of ${counted(config.epochs, "epoch")}, step ${facts.step}`,
+      progress: `${done} of ${counted(config.epochs, "epoch")}, step ${facts.step}`,
       [`${part} accuracy`]: last && `${last.test_accuracy.toFixed(2)} %`,
       settings: Object.entries(config)
         .filter(([, value]) => value !== undefined)
