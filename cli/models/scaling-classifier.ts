@@ -24,7 +24,10 @@ export async function openScalingClassifier(
 ): Promise<ScalingClassifier> {
   const classifier = await openClassifier(bytes, device, what, feeding);
   return {
-    isProbabilities: classifier.isProbabilities,
+    // a run may show it
+    get isProbabilities() {
+      return classifier.isProbabilities;
+    },
     logits: async (images) =>
       classifier.logits(await inSizeOf(classifier.imageSize, images, from, scalePictures)),
     release: () => classifier.release(),

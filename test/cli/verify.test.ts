@@ -1,6 +1,7 @@
 import { copyFileSync, cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { describe as described } from "../../cli/commands/verify/report.ts";
 import { decodeModel, encodeModel, floats, rewriteGraph } from "../../graph-builder/index.ts";
 import { shake, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 
@@ -66,6 +67,24 @@ describe("verify", () => {
     expect(code).toBe(0);
   });
 
+  test("agrees with a model that ends in a softmax whose output is not called so", async () => {
+    const model = decodeModel(readFileSync(join(folder, "model.onnx")));
+    const graph = rewriteGraph(model.graph, (node, inputs, g) =>
+      node.opType === "Gemm" ? [g.Softmax(g.copy(node, inputs).output(0), { axis: 1 })] : undefined,
+    );
+    writeFileSync(join(folder, "softmax.onnx"), encodeModel({ ...model, graph }));
+    const { code, stdout } = await verify("softmax.onnx", "--run", "run");
+    expect(stdout).toMatch(/^cpu .* yes$/m);
+    expect(code).toBe(0);
+  });
+
+  test("says which part of the data was compared", () => {
+    const facts = { model: "m.onnx", against: "last", data: "photos", images: 7, tolerance: 1e-5 };
+    const report = { ...facts, devices: [], absent: [] };
+    expect(described({ ...report, part: "validation" })).toContain("on 7 validation images of photos;");
+    expect(described({ ...report, part: "all" })).toContain("on 7 images of photos;");
+  });
+
   test("ends with 1 where the model is not the checkpoint's", async () => {
     const model = decodeModel(readFileSync(join(folder, "model.onnx")));
     const graph = rewriteGraph(model.graph, (node, inputs, g) =>
@@ -85,6 +104,11 @@ describe("verify", () => {
       /^model\.onnx is not in the folder of a run: give --run DIR or --against CHECKPOINT\.$/,
     ],
     ["two references", ["model.onnx", "--run", "run", "--against", "run/checkpoints/last"], /not both\.$/],
+    [
+      "a choice beside the checkpoint that is named",
+      ["model.onnx", "--against", "run/checkpoints/last", "--checkpoint", "best"],
+      /^shake verify takes --checkpoint, which chooses one of a run, or --against CHECKPOINT, not both\.$/,
+    ],
     ["a folder that is no run", ["model.onnx", "--run", "."], /^\. is not the folder of a run: /],
     [
       "a checkpoint that is a model",

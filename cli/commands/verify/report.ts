@@ -1,3 +1,4 @@
+import type { MeasuredImages } from "../../data/measured.ts";
 import { formatRate, formatTable } from "../../format.ts";
 import type { Absent, Comparison } from "./compare.ts";
 
@@ -6,6 +7,7 @@ export function describe({
   model,
   against,
   data,
+  part,
   images,
   tolerance,
   devices,
@@ -14,6 +16,7 @@ export function describe({
   readonly model: string;
   readonly against: string;
   readonly data: string;
+  readonly part: MeasuredImages["part"];
   readonly images: number;
   readonly tolerance: number;
   readonly devices: readonly Comparison[];
@@ -30,7 +33,7 @@ export function describe({
   return [
     formatTable(["device", "largest error", "mean error", "same class", "images/s", "agrees"], rows),
     "",
-    `${model} against ${against} on ${images} test images of ${data}; errors of the logits are relative to the largest, up to ${tolerance.toExponential(0)} agrees`,
+    `${model} against ${against} on ${images} ${part === "all" ? "" : `${part} `}images of ${data}; errors of the logits are relative to the largest, up to ${tolerance.toExponential(0)} agrees`,
     ...(absent.length > 0
       ? [
           "",

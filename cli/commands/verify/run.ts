@@ -36,7 +36,7 @@ export async function run(given: VerifyGiven): Promise<number> {
   };
   const { data: named, dataDir } = given;
   const choice = { given: { data: named, dataDir }, run: ofRun, metadata, what: model, size, limit };
-  const { dataset } = await loadMeasured(choice, openProgress());
+  const { dataset, part } = await loadMeasured(choice, openProgress());
   const { name: data } = dataset;
   const { rows, absent } = await compareDevices(
     { bytes, model },
@@ -45,7 +45,8 @@ export async function run(given: VerifyGiven): Promise<number> {
     complete(verifyCommand.settings, given),
   );
   const tolerance = toleranceOf(metadata["precision"]);
-  const report = { model, against: where, data, images: dataset.count, tolerance, devices: rows, absent };
+  const measured = { data, part, images: dataset.count };
+  const report = { model, against: where, ...measured, tolerance, devices: rows, absent };
   print(json ? JSON.stringify(report) : describe(report));
   return rows.every(({ largest_error }) => largest_error <= tolerance) ? 0 : 1;
 }
@@ -66,8 +67,9 @@ interface Trained {
 
 async function openTrained(given: VerifyGiven): Promise<Trained> {
   const { model = "", run, against, checkpoint: kind } = given;
-  if (run !== undefined && against !== undefined) {
-    throw new UserError("shake verify takes --run DIR or --against CHECKPOINT, not both.", {
+  if (against !== undefined && (run !== undefined || kind !== undefined)) {
+    const other = run !== undefined ? "--run DIR" : "--checkpoint, which chooses one of a run,";
+    throw new UserError(`shake verify takes ${other} or --against CHECKPOINT, not both.`, {
       code: "setting-conflict",
     });
   }
