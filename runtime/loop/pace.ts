@@ -28,7 +28,7 @@ export class TrimmedMean {
  * How many evaluations follow those of the first `done` epochs: one every `every` epochs, and the last one.
  */
 export function evaluationsLeft(done: number, epochs: number, every = 1): number {
-  return Math.ceil(epochs / every) - Math.floor(done / every);
+  return done >= epochs ? 0 : Math.ceil(epochs / every) - Math.floor(done / every);
 }
 
 /** The sum of the costs of the steps that are left when the first `done` steps of a run are. */

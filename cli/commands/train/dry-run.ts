@@ -120,11 +120,15 @@ async function timeEvaluation(
   sets: DataSets,
   { device, session }: ShakeNetEngine,
 ): Promise<number> {
-  const batch = evaluationBatchSize(device, config.batchSize);
-  const some = taskOf({ ...sets, testSet: firstImages(sets.testSet, 2 * batch) }, device);
+  const most = 2 * evaluationBatchSize(device, config.batchSize);
+  const some = taskOf({ ...sets, testSet: firstImages(sets.testSet, most) }, device);
   const trained = averagedCheckpoint(await session.checkpoint());
   const laps: number[] = [performance.now()];
-  for await (const _ of some.evaluate(trained)) laps.push(performance.now());
+  let batch = most;
+  for await (const { done } of some.evaluate(trained)) {
+    batch = Math.min(batch, done);
+    laps.push(performance.now());
+  }
   const [start = 0, first = 0, second = first] = laps;
   const batches = Math.ceil(sets.testSet.count / batch);
   // the first batch comes after the model is opened
@@ -156,7 +160,7 @@ function describe(prepared: PreparedRun, sets: DataSets, measured: Measured, max
   const within =
     maxTime === undefined || maxTime >= seconds
       ? undefined
-      : `ends the run after about ${epochsWithin(maxTime, measured).toFixed(1)} epochs: --epochs ${Math.max(1, Math.floor((config.epochs * maxTime) / seconds))} lets the learning rate fall to its end`;
+      : `ends the run after about ${epochsWithin(maxTime, measured).toFixed(1)} epochs${left === steps ? fittingEpochs(config.epochs, maxTime / seconds) : ""}`;
   const fields = formatFields({
     step: measured.parts.map((each) => describeStep(each, config.earlySize)).join("; later "),
     evaluation: `${formatShortTime(evaluation)} for ${images} ${part} images`,
@@ -173,6 +177,11 @@ function describe(prepared: PreparedRun, sets: DataSets, measured: Measured, max
     "",
     "This was a dry run: nothing was written.",
   ].join("\n");
+}
+
+/** The epochs that a new run has time for, by the share of its time that there is. */
+function fittingEpochs(epochs: number, share: number): string {
+  return `: --epochs ${Math.max(1, Math.floor(epochs * share))} lets the learning rate fall to its end`;
 }
 
 function describeStep({ seconds, examples, isEarly }: TimedSteps, side: number | undefined): string {

@@ -61,6 +61,8 @@ test.each([
   [3, 5, 2, 2],
   [4, 5, 2, 1],
   [5, 6, 2, 1],
+  // the last one was after the epoch 5
+  [5, 5, 2, 0],
 ])("%d epochs of %d with an evaluation every %d leave %d evaluations", (done, epochs, every, left) => {
   expect(evaluationsLeft(done, epochs, every)).toBe(left);
 });
