@@ -257,6 +257,9 @@ function bceWithLogits(g: Builder, { positiveWeights }: BceWithLogits, x: Value,
 function crossEntropy(g: Builder, loss: CrossEntropy, scores: Value, labels: Value, classes: number): Value {
   const { classWeights, ignoreIndex = -100, labelSmoothing = 0, reduction = "mean" } = loss;
   if (classWeights) expectNumbers("classWeights", classWeights, classes, "the classes");
+  if (classWeights?.every((weight) => weight === 0)) {
+    throw invalidLoss("classWeights are all 0, so no label counts: give one above 0.");
+  }
   if (loss.softLabels) {
     if (loss.ignoreIndex !== undefined) throw invalidLoss("Soft labels have no ignoreIndex: leave it out.");
     return softCrossEntropy(g, scores, labels, { labelSmoothing, reduction, classWeights });

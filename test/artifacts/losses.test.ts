@@ -250,6 +250,11 @@ describe("other losses", () => {
       { type: "cross-entropy", classWeights: [1, -2, 3] },
       "classWeights must be a list of numbers from 0, not [1, -2, 3].",
     ],
+    [
+      "weights that are all 0",
+      { type: "cross-entropy", classWeights: [0, 0, 0] },
+      "classWeights are all 0, so no label counts: give one above 0.",
+    ],
     ["no loss", [], "A weighted sum needs at least one loss."],
   ])("%s is refused", (_, loss, sentence) => {
     expect(() => generateArtifacts(scorer([3], normal("scores", [rows, 3])), { loss })).toThrow(sentence);

@@ -142,6 +142,10 @@ test("build-graph --from refuses what does not fit the model before it writes an
       "--class-weights has 3 numbers, and there are 2 for the classes.",
     ],
     [
+      ["whole.onnx", "--loss", "cross-entropy", "--class-weights", "0", "0"],
+      "--class-weights are all 0, so no label counts: give one above 0.",
+    ],
+    [
       ["whole.onnx", "--loss", "mse", "--groups", "*.bias:weight-decay=-1"],
       "weight-decay of the group *.bias is -1, and must be a number from 0.",
     ],
