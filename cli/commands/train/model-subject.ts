@@ -2,7 +2,6 @@ import { artifactFiles, type Manifest, type TrainingArtifacts } from "../../../a
 import {
   costOf,
   decodeModel,
-  decodeOutline,
   type InputSizes,
   sizedInputs,
   UserError,
@@ -70,26 +69,15 @@ function descriptionOf({ feeding, model }: ModelConfig): Subject["description"] 
 /** The cost of one picture of the size that a run feeds. The manifest's is for the sizes of the file. */
 function costOfImage({ trainingModel, manifest }: TrainingArtifacts, feeding: Feeding): Manifest["cost"] {
   const { input, batch = 1, height, width } = feeding;
-  const cost = isSized(trainingModel, input) ? manifest.cost : costAt(trainingModel, feeding, height, width);
+  const { graph } = decodeModel(trainingModel, artifactFiles.trainingModel);
+  const [, ...dims] = graph.inputs.find(({ name }) => name === input)?.shape ?? [];
+  const isSized = dims.every((dim) => typeof dim === "number");
+  const cost = isSized ? manifest.cost : costOf(sizedInputs(sizesOf(feeding, height, width)).run(graph));
   return {
     forwardFlops: cost.forwardFlops / batch,
     backwardFlops: cost.backwardFlops / batch,
     activationBytes: cost.activationBytes / batch,
   };
-}
-
-/** Whether all dimensions of an input but the batch are numbers. */
-function isSized(model: Uint8Array, input: string): boolean {
-  const [, dims = ""] = /\[(.*)\]$/.exec(decodeOutline(model).inputs[input] ?? "") ?? [];
-  return dims
-    .split(", ")
-    .slice(1)
-    .every((dim) => /^\d+$/.test(dim));
-}
-
-function costAt(model: Uint8Array, feeding: Feeding, height: number, width: number): Manifest["cost"] {
-  const { graph } = decodeModel(model, artifactFiles.trainingModel);
-  return costOf(sizedInputs(sizesOf(feeding, height, width)).run(graph));
 }
 
 /** The sizes of the pictures that a run feeds; undefined where that is one. */
