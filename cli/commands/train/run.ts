@@ -40,7 +40,7 @@ export async function run(said: TrainGiven): Promise<number> {
   });
   try {
     const prepare = () => prepareRun(given, progress);
-    const ready = await (link ? prepareTogether(link, prepare, progress, given.dataDir) : prepare());
+    const ready = await (link ? prepareTogether(link, prepare, progress, given) : prepare());
     if (given.dryRun) return await tryRun(ready, { ...given, progress, link });
     return await trainAndFinish(ready, { given, link, progress, stopping, signals });
   } finally {

@@ -31,6 +31,9 @@ export interface ReadyRun {
 /** The settings that may be others on each rank. */
 const free: readonly string[] = ["dataDir", "threads", "json"];
 
+/** The settings in which a rank keeps its own, where it has them. */
+type OwnSettings = Pick<TrainGiven, "dataDir" | "threads">;
+
 /**
  * The settings of a command with the number of its ranks, where there are several. Throws UserError where
  * --ranks expects another number, and where the ranks have other settings or other versions of a package.
@@ -98,19 +101,19 @@ async function expectSameVersions(link: MpiLink, versions: Readonly<Record<strin
 
 /**
  * Prepares a run on rank 0 alone and sends it to the other ranks, which then load the data themselves, from
- * `dataDir` where it is given: one rank of each host first, so that a data set is downloaded once. Throws
- * UserError where a rank's training images are others than those of rank 0.
+ * their own `dataDir` where it is given: one rank of each host first, so that a data set is downloaded once.
+ * Throws UserError where a rank's training images are others than those of rank 0.
  */
 export async function prepareTogether(
   link: MpiLink,
   prepare: () => Promise<ReadyRun>,
   progress: Progress,
-  dataDir?: string,
+  given: OwnSettings,
 ): Promise<ReadyRun> {
   const ready = link.rank === 0 ? await prepare() : undefined;
   const sent = await fromFirst(link, ready && encodeRun(ready));
   const { index } = link.place;
-  const load = async () => ready ?? (await receiveRun(sent, progress, dataDir));
+  const load = async () => ready ?? (await receiveRun(sent, progress, given));
   let own: ReadyRun | undefined;
   if (index === 0) own = await load();
   await barrier(link);
@@ -158,20 +161,27 @@ function encodeRun({ prepared, checkpoint }: ReadyRun): Uint8Array {
   return serialize(run);
 }
 
-async function receiveRun(bytes: Uint8Array, progress: Progress, dataDir?: string): Promise<ReadyRun> {
+async function receiveRun(bytes: Uint8Array, progress: Progress, given: OwnSettings): Promise<ReadyRun> {
   const sent: SentRun = deserialize(bytes);
-  const subject = subjectOf(sent, dataDir);
+  const subject = subjectOf(sent, given);
   const data = await openData(subject.config, progress);
   const openDirectory = () => Promise.reject(new Error("rank 0 alone writes the folder of a run"));
   const prepared = { ...subject, data, where: "the checkpoint of rank 0", openDirectory };
   return { prepared, sets: await loadSets(prepared), checkpoint: subject.checkpoint };
 }
 
-/** The run of rank 0, with the folder of this rank's data where it has one of its own. */
-function subjectOf({ config: json, manifest: text, artifacts }: SentRun, dataDir?: string): Subject {
+/** The run of rank 0, with the folder of the data and the threads of this rank where it has its own. */
+function subjectOf(
+  { config: json, manifest: text, artifacts }: SentRun,
+  { dataDir, threads }: OwnSettings,
+): Subject {
   const where = "the settings of rank 0";
   const all = parseJson(z.record(z.string(), z.unknown()), json, { where, code: "ranks-differ" });
-  const config = dataDir === undefined ? all : { ...all, dataDir: resolve(dataDir) };
+  const config = {
+    ...all,
+    ...(dataDir === undefined ? {} : { dataDir: resolve(dataDir) }),
+    ...(threads === undefined ? {} : { threads }),
+  };
   if (isModelConfig(config)) {
     const manifest = parseManifest(text, where, (each): each is Manifest => each.format === 1);
     return modelSubject(modelConfigIn(config, where), { ...artifacts, manifest });
