@@ -186,6 +186,11 @@ test.each([
   ["--body-rate without --init", ["--body-rate", "0.1"], /--body-rate needs --init MODEL\.onnx\./],
   ["--freeze without --init", ["--freeze", "stem*"], /--freeze needs --init MODEL\.onnx/],
   [
+    "a setting of another optimizer beside --init",
+    ["--init", "ten.onnx", "--sgd-rate", "2"],
+    /shake: --sgd-rate is a setting of muon, not of adamw\.\n/,
+  ],
+  [
     "--init beside --artifacts",
     ["--init", "ten.onnx", "--artifacts", "x"],
     /--init does not go with --artifacts/,

@@ -27,7 +27,8 @@ const [usualRate, usualBodyRate] = [0.01, 0.01] as const;
  * parameters that match --freeze are not trained. Throws UserError as `shake build-graph --from` does.
  */
 export async function openInitialModel(file: string, said: TrainGiven): Promise<InitialModel> {
-  const { init: _, freeze = [], optimizer, weightDecay, momentum, labelSmoothing, clipNorm, ...rest } = said;
+  const { init: _, freeze = [], optimizer, weightDecay, momentum, sgdRate, sgdDecay, ...others } = said;
+  const { labelSmoothing, clipNorm, ...rest } = others;
   const { bodyRate = usualBodyRate, ...given } = { learningRate: usualRate, ...rest };
   const { data = "shapes", seed, learningRate } = given;
   const classNames = isDatasetName(data)
@@ -44,6 +45,8 @@ export async function openInitialModel(file: string, said: TrainGiven): Promise<
     bodyRate,
     weightDecay,
     momentum,
+    sgdRate,
+    sgdDecay,
     labelSmoothing,
     // mixed pictures have mixed labels
     ...(given.mixup || given.cutmix ? { softLabels: true } : {}),
