@@ -12,6 +12,15 @@ beforeAll(async () => {
   expect((await shake(folder, "train", ...tinyRunFlags, "--run-dir", "run")).code).toBe(0);
 });
 
+test.each(["eval", "predict"])("%s refuses a size that a model does not take", async (command) => {
+  const pictures = command === "predict" ? ["picture.png"] : [];
+  const { code, stderr } = await shake(folder, command, "run/model.onnx", ...pictures, "--image-size", "64");
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: "shake: The model takes pictures of 32 x 32: leave --image-size out.\n",
+  });
+});
+
 test("eval of a run, of its model and of an export agree with the run's last epoch", async () => {
   const lines = readFileSync(join(folder, "run/metrics.jsonl"), "utf8").trim().split("\n");
   const last = JSON.parse(lines.at(-1) ?? "") as Record<string, number>;

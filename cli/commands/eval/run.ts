@@ -9,15 +9,10 @@ import {
   resultOf,
 } from "../../../runtime/index.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
-import { openClassifier } from "../../../shakenet/index.ts";
 import { loadMeasured } from "../../data/measured.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { openMeasuredModel } from "../../models/measured-model.ts";
-import {
-  feedingFrom,
-  openScalingClassifier,
-  type ScalingClassifier,
-} from "../../models/scaling-classifier.ts";
+import { openFed, openScalingClassifier, type ScalingClassifier } from "../../models/scaling-classifier.ts";
 import { openProgress } from "../../progress.ts";
 import { complete } from "../../settings.ts";
 import { print } from "../../terminal.ts";
@@ -29,7 +24,7 @@ export async function run(given: EvalGiven): Promise<number> {
   const { batchSize, device: name, threads, tta, json } = complete(evalCommand.settings, given);
   const device = await openDevice(name, { threads });
   const size = async () => {
-    const classifier = await openClassifier(bytes, device, what, feedingFrom(given));
+    const classifier = await openFed(bytes, device, what, given);
     await classifier.release();
     return classifier.imageSize;
   };
@@ -37,7 +32,7 @@ export async function run(given: EvalGiven): Promise<number> {
   const limit = given.testLimit ?? (isOfRun ? ofRun?.testLimit : undefined);
   const choice = { given: { data: named, dataDir }, run: ofRun, metadata: decodeMetadata(bytes, what), what };
   const { dataset, part } = await loadMeasured({ ...choice, size, limit }, openProgress());
-  const classifier = await openScalingClassifier(bytes, device, what, dataset.size, feedingFrom(given));
+  const classifier = await openScalingClassifier(bytes, device, what, dataset.size, given);
   try {
     const scores = await score(classifier, dataset, batchSize, tta === true);
     const measured = { ...scores, what, data: dataset.name, part, classNames: dataset.classNames };

@@ -1,13 +1,13 @@
 import { at } from "../../../graph-builder/at.ts";
 import { decodeMetadata, UserError } from "../../../graph-builder/index.ts";
 import { openDevice, readModelFile, writeFileAtomic } from "../../../runtime/node/index.ts";
-import { backgroundIn, classNamesIn, openClassifier } from "../../../shakenet/index.ts";
+import { backgroundIn, classNamesIn } from "../../../shakenet/index.ts";
 import { csvLine } from "../../csv.ts";
 import { formatTable } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { packagedModel } from "../../models/packaged-model.ts";
 import { modelOfRun, type NamedModel, runOf } from "../../models/run-model.ts";
-import { feedingFrom } from "../../models/scaling-classifier.ts";
+import { openFed } from "../../models/scaling-classifier.ts";
 import { expectOutputFile } from "../../output.ts";
 import { openProgress } from "../../progress.ts";
 import { complete } from "../../settings.ts";
@@ -26,7 +26,7 @@ export async function run(given: PredictGiven): Promise<number> {
   const metadata = decodeMetadata(bytes, where);
   const classNames = classNamesIn(metadata, say);
   const opened = await openDevice(device, { threads });
-  const classifier = await openClassifier(bytes, opened, where, feedingFrom(given));
+  const classifier = await openFed(bytes, opened, where, given);
   const progress = openProgress();
   try {
     const predictions = await classify(classifier, pictures, {

@@ -47,6 +47,7 @@ import {
 } from "../../data/shakenet-data.ts";
 import { feedingOf, inputOf } from "../../models/classifier.ts";
 import { createModelRun } from "../../models/model-run.ts";
+import { expectOwnSize } from "../../models/scaling-classifier.ts";
 import { givenForModel, modelConfig } from "../../models/settings.ts";
 import type { Progress } from "../../progress.ts";
 import type { TrainGiven } from "./command.ts";
@@ -157,7 +158,7 @@ async function newModelRun(
   const whole = said.size ?? (isDatasetName(data) ? datasets[data].size : undefined);
   const size = side === undefined ? whole : { height: side, width: side };
   const feeding = feedingOf(artifacts, "loss" in manifest ? manifest.loss : undefined, { pixels, size });
-  expectSize(feeding, side);
+  expectOwnSize(feeding, side);
   const checkpoint = decodeCheckpoint(artifacts.checkpoint, folder);
   const { optimizer } = checkpoint;
   const isFused = artifacts.optimizerModel === undefined;
@@ -174,15 +175,6 @@ async function newModelRun(
     createModelRun(given.runDir, config, { ...artifacts, checkpoint: first });
   const where = given.runDir ?? "the new run";
   return { ...modelSubject(config, seeded), data: opened, openDirectory, where };
-}
-
-/** Throws UserError for --image-size where the model has another size of its own. */
-function expectSize({ height, width }: ImageSize, side: number | undefined): void {
-  if (side === undefined || (height === side && width === side)) return;
-  throw new UserError(`The model takes pictures of ${width} x ${height}: leave --image-size out.`, {
-    code: "setting-conflict",
-    details: { setting: "imageSize", height, width },
-  });
 }
 
 /** The data of a model that came from a file: one's own pictures are decoded in the model's size. */
