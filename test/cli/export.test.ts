@@ -181,6 +181,16 @@ const mistakes: readonly (readonly [what: string, flags: readonly string[], sent
     /^--precision int8 needs --opset 13 or newer, not 12: /,
   ],
   [
+    "images for a calibration that is not made",
+    ["run", "--calibration-images", "48"],
+    /^--calibration-images is for --precision int8, not for float32\.$/,
+  ],
+  [
+    "an end of a model that is not written",
+    ["run", "--adapters", "--end-at", "logits"],
+    /^--adapters writes weights and no model, so --end-at does not go with it\.$/,
+  ],
+  [
     "8 bits of a checkpoint without its data",
     ["foreign", "--precision", "int8"],
     /^int8 is calibrated on training images, .* give --data\.$/,

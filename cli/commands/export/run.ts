@@ -55,6 +55,11 @@ interface Exported {
 
 async function exported(given: ExportGiven): Promise<Exported> {
   const { source = "", checkpoint, endAt, adapters } = given;
+  if (endAt !== undefined && adapters) {
+    throw new UserError("--adapters writes weights and no model, so --end-at does not go with it.", {
+      code: "setting-conflict",
+    });
+  }
   if (checkpoint !== undefined) await expectRun(source);
   const trained = await findTrainedModel(source, checkpoint);
   if (trained) return { bytes: await restoredModel(trained, given) };
@@ -64,6 +69,12 @@ async function exported(given: ExportGiven): Promise<Exported> {
     });
   }
   const form: ExportForm = complete(["Model"], given);
+  if (form.precision !== "int8" && given.calibrationImages !== undefined) {
+    throw new UserError(`--calibration-images is for --precision int8, not for ${form.precision}.`, {
+      code: "setting-conflict",
+      details: { setting: "calibrationImages", precision: form.precision },
+    });
+  }
   if (form.precision === "int8" && form.opset < 13) {
     throw new UserError(
       `--precision int8 needs --opset 13 or newer, not ${form.opset}: older opsets have one scale for all filters.`,
