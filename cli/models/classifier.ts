@@ -66,7 +66,12 @@ function isScores({ type, elemType }: Value): boolean {
 
 function expectCorrect({ outputs }: Graph, loss: unknown): void {
   const names = outputs.map(({ name }) => name);
-  if (names.includes("loss") && names.includes("correct")) return;
+  if (names.includes("loss") && names.includes("correct")) {
+    if (!isSummed(loss)) return;
+    // it would be told as a mean, and replicas take the mean of their gradients
+    const reason = "the loss of these artifacts is a sum over a batch: make them with --reduction mean";
+    throw unfit(reason, { loss });
+  }
   const text = JSON.stringify(loss) ?? "unknown";
   const isAlone = !Array.isArray(loss) && text.includes("cross-entropy");
   throw unfit(
@@ -75,6 +80,11 @@ function expectCorrect({ outputs }: Graph, loss: unknown): void {
       : `the loss of these artifacts is ${text}`,
     { loss },
   );
+}
+
+/** Whether a loss in a manifest is summed over the batch. */
+export function isSummed(loss: unknown): boolean {
+  return typeof loss === "object" && loss !== null && "reduction" in loss && loss.reduction === "sum";
 }
 
 function unfit(reason: string, details: Readonly<Record<string, unknown>>): UserError {

@@ -2,6 +2,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
+import { generateArtifacts } from "../../artifacts/index.ts";
+import { feedingOf } from "../../cli/models/classifier.ts";
 import { encodeModel } from "../../graph-builder/index.ts";
 import { mnistFiles } from "../support/idx-files.ts";
 import { writeFiles } from "../support/picture-folder.ts";
@@ -48,6 +50,16 @@ test("a model of channels that no picture has is refused in one sentence", async
   const { code, stdout, stderr } = await shake(folder, "predict", "five.onnx", "colour.png");
   const sentence = "The model takes 5 channels, and pictures have 1 (grey), 3 (colours) or 4 (with alpha).";
   expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: "", stderr: `shake: ${sentence}\n` });
+});
+
+test("a loss that is a sum over a batch is not trained, as its mean would be told", () => {
+  const artifactsOf = (reduction: "mean" | "sum") =>
+    generateArtifacts(pictureModel(), { loss: { type: "cross-entropy", reduction }, countCorrect: true });
+  const [mean, sum] = [artifactsOf("mean"), artifactsOf("sum")];
+  expect(feedingOf(mean, mean.manifest.loss, {})).toMatchObject({ classes: 10 });
+  expect(() => feedingOf(sum, sum.manifest.loss, {})).toThrow(
+    "and the loss of these artifacts is a sum over a batch: make them with --reduction mean.",
+  );
 });
 
 test("a model of one channel says the same of a picture and of its grey", async () => {

@@ -27,6 +27,7 @@ import { constantsTable } from "../../constants-table.ts";
 import { readClasses } from "../../data/open-data.ts";
 import { formatLarge, formatTable } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
+import { isSummed } from "../../models/classifier.ts";
 import { costUnit, describeCost } from "../../models/cost-field.ts";
 import { pixelAdvice } from "../../models/pixel-advice.ts";
 import { complete } from "../../settings.ts";
@@ -114,7 +115,8 @@ function trainCommands({ evalModel }: ModelArtifacts, folder: string, given: str
 /** How `shake train` feeds a classifier of pictures; undefined for another model. */
 function picturesField({ evalModel }: ModelArtifacts, loss: Loss, source: Uint8Array): string | undefined {
   const [first] = decodeModel(evalModel, artifactFiles.evalModel).graph.inputs;
-  if (!isClassifiers(loss) || first?.type.kind !== "tensor" || first.shape.length !== 4) return undefined;
+  if (!isClassifiers(loss) || isSummed(loss)) return undefined;
+  if (first?.type.kind !== "tensor" || first.shape.length !== 4) return undefined;
   if (first.elemType === "uint8") return `${first.name}, fed as raw bytes`;
   const { pixels } = feedingIn(decodeMetadata(source));
   if (pixels !== undefined) return `${first.name}, fed as ${pixels}, as the model's metadata say`;
