@@ -29,8 +29,14 @@ const [LONGEST_BAR, SHORTEST_BAR] = [20, 5];
 /** A line of 60 columns and more leaves room for a bar of 10. */
 const [WIDE, USUAL_BAR] = [60, 10];
 
+/** A stream that lines are written to, with what is known of it where it is a terminal. */
+type LineStream = NodeJS.WritableStream & {
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+};
+
 /** A progress display on standard error; none in a rank that stays quiet. */
-export function openProgress(stream: NodeJS.WriteStream = process.stderr): Progress {
+export function openProgress(stream: LineStream = process.stderr): Progress {
   if (staysQuiet()) return { update() {}, log() {}, stop() {} };
   return stream.isTTY ? liveProgress(stream) : plainProgress(stream);
 }
@@ -63,38 +69,74 @@ function visibleLine(line: Line): Line {
   return typeof line === "string" ? visible(line) : line.map(visible);
 }
 
-function liveProgress(stream: NodeJS.WriteStream): Progress {
+/** What makes a terminal break lines that are too long, and what makes it cut them. */
+const [WRAP, CUT] = ["\u001b[?7h", "\u001b[?7l"];
+
+function liveProgress(stream: LineStream): Progress {
   const { cyan } = colors(stream);
   // the last column stays free: some terminals wrap a line that fills it
   const columns = () => (stream.columns || COLUMNS) - 1;
   let text: Line = "";
-  const bars = new MultiBar({
-    stream,
-    format: (_options, { progress }) => liveLine(progress, text, columns(), cyan),
-    hideCursor: true,
-    clearOnComplete: true,
-    gracefulExit: false,
-  });
-  let bar: SingleBar | undefined;
+  let shown: { readonly bars: MultiBar; readonly bar: SingleBar } | undefined;
+  const show = (total: number, done: number) => {
+    const bars = new MultiBar({
+      stream,
+      format: (_options, { progress }) => liveLine(progress, text, columns(), cyan),
+      hideCursor: true,
+      clearOnComplete: true,
+      gracefulExit: false,
+      // a permanent line is printed in its place
+      forceRedraw: true,
+    });
+    endAtSignals(stop);
+    return { bars, bar: bars.create(total, done) };
+  };
+  const stop = () => {
+    forgetSignals(stop);
+    shown?.bars.stop();
+    shown = undefined;
+  };
   return {
     update(done, total, line) {
       text = visibleLine(line);
-      bar ??= bars.create(total, done);
-      bar.setTotal(total);
-      bar.update(done);
+      shown ??= show(total, done);
+      shown.bar.setTotal(total);
+      shown.bar.update(done);
     },
     log(line) {
-      bars.log(`${fitting(visibleLine(line), columns())}\n`);
-      bars.update();
+      const permanent = fitting(visibleLine(line), columns());
+      shown?.bars.log(`${WRAP}${permanent}\n${CUT}`);
+      if (shown) shown.bars.update();
+      else stream.write(`${permanent}\n`);
     },
-    stop() {
-      bars.stop();
-      bar = undefined;
-    },
+    stop,
   };
 }
 
-function plainProgress(stream: NodeJS.WriteStream): Progress {
+/** The signals that end a process which does not listen for them. */
+const ends = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** The functions that end the live lines which are shown now. */
+const shownLines = new Set<() => void>();
+
+/** Ends live lines before a signal ends the process, which would leave the terminal without its cursor. */
+function endLines(signal: NodeJS.Signals): void {
+  if (process.listenerCount(signal) > 1) return;
+  for (const end of shownLines) end();
+  process.kill(process.pid, signal);
+}
+
+function endAtSignals(end: () => void): void {
+  if (shownLines.size === 0) for (const signal of ends) process.on(signal, endLines);
+  shownLines.add(end);
+}
+
+function forgetSignals(end: () => void): void {
+  if (shownLines.delete(end) && shownLines.size === 0)
+    for (const signal of ends) process.off(signal, endLines);
+}
+
+function plainProgress(stream: LineStream): Progress {
   let last = performance.now();
   const write = (line: Line) => {
     last = performance.now();

@@ -2,7 +2,9 @@ import picocolors from "picocolors";
 import { visible } from "../graph-builder/visible.ts";
 
 /** Colours for a stream: none where it is not a terminal or NO_COLOR is set. */
-export function colors(stream: NodeJS.WriteStream): ReturnType<typeof picocolors.createColors> {
+export function colors(stream: {
+  readonly isTTY?: boolean | undefined;
+}): ReturnType<typeof picocolors.createColors> {
   return picocolors.createColors(stream.isTTY === true && !process.env["NO_COLOR"]);
 }
 

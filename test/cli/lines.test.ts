@@ -1,5 +1,6 @@
+import { Writable } from "node:stream";
 import { describe, expect, test } from "vitest";
-import { fitting, liveLine } from "../../cli/progress.ts";
+import { fitting, liveLine, openProgress } from "../../cli/progress.ts";
 import { epochLine, stepLine } from "../../cli/reporters/terminal.ts";
 
 const longest = {
@@ -63,4 +64,30 @@ test("the bar goes with what is done, never beyond its ends", () => {
   expect(liveLine(1.5, "a", 22)).toBe(`${"━".repeat(20)} a`);
   expect(liveLine(0.5, "abc", 8)).toBe("abc");
   expect(liveLine(0.5, "abcdef", 4)).toBe("abc…");
+});
+
+test("a live line is drawn once, also after another one has ended, and gives the terminal back", () => {
+  let drawn = "";
+  const write: Writable["_write"] = (chunk, _encoding, done) => {
+    drawn += String(chunk);
+    done();
+  };
+  const terminal = Object.assign(new Writable({ write }), { isTTY: true, columns: 40 });
+  const listeners = process.listenerCount("SIGINT");
+  const progress = openProgress(terminal);
+  for (const name of ["first", "second", "third"]) {
+    drawn = "";
+    progress.update(1, 10, name);
+    expect(process.listenerCount("SIGINT")).toBe(listeners + 1);
+    progress.log(`a line of more columns than this terminal has, behind the ${name}`);
+    progress.stop();
+    expect(drawn.split(` ${name}\u001b`)).toHaveLength(2);
+    expect(drawn).toContain(`\u001b[?7ha line of more columns than this terminal has, behind the ${name}\n`);
+    // the cursor is shown again, and long lines are broken
+    expect(drawn).toMatch(/\[\?25h.*\[\?7h[^\n]*$/);
+    expect(process.listenerCount("SIGINT")).toBe(listeners);
+  }
+  drawn = "";
+  progress.log("alone");
+  expect(drawn).toBe("alone\n");
 });

@@ -67,12 +67,15 @@ export async function measureSteps(
   const feeds = randomBatch(device, batchSize, manifest.blocks);
   const milliseconds: number[] = [];
   const progress = openProgress();
-  for (let step = 0; step < warmup + steps; step++) {
-    const time = await timeStep(session, feeds);
-    if (step >= warmup) milliseconds.push(time);
-    progress.update(step + 1, warmup + steps, `step ${step + 1}/${warmup + steps}  ${time.toFixed(0)} ms`);
+  try {
+    for (let step = 0; step < warmup + steps; step++) {
+      const time = await timeStep(session, feeds);
+      if (step >= warmup) milliseconds.push(time);
+      progress.update(step + 1, warmup + steps, `step ${step + 1}/${warmup + steps}  ${time.toFixed(0)} ms`);
+    }
+  } finally {
+    progress.stop();
   }
-  progress.stop();
   const peakRssMb = (process.resourceUsage().maxRSS * 1024) / 1e6;
   const { graph } = decodeModel(trainingModel, "training_model.onnx");
   const lowered = runPasses(graph, trainingPasses(device.lowering));

@@ -1,6 +1,6 @@
 import type { Checkpoint } from "../../../artifacts/index.ts";
 import { type Graph, quantize, runPasses } from "../../../graph-builder/index.ts";
-import { calibrate, type Dataset, type Device, evaluate } from "../../../runtime/index.ts";
+import { calibrate, type Dataset, type Device, evaluate, resultOf } from "../../../runtime/index.ts";
 import {
   encodeInferenceModel,
   evenMixFill,
@@ -72,12 +72,14 @@ async function accuracyOf(
   progress: Progress,
 ): Promise<number> {
   const classifier = await openClassifier(encodeInferenceModel(graph), device, where);
-  const steps = evaluate(testSet, 64, ({ images }) => classifier.logits(images));
-  let next = await steps.next();
-  for (; !next.done; next = await steps.next()) {
-    progress.update(next.value.done, next.value.of, `testing ${next.value.done} of ${next.value.of}`);
+  try {
+    const evaluation = evaluate(testSet, 64, ({ images }) => classifier.logits(images));
+    const { accuracy } = await resultOf(evaluation, ({ done, of }) =>
+      progress.update(done, of, `testing ${done} of ${of}`),
+    );
+    return accuracy;
+  } finally {
+    progress.stop();
+    await classifier.release();
   }
-  progress.stop();
-  await classifier.release();
-  return next.value.accuracy;
 }

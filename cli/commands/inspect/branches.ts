@@ -1,4 +1,5 @@
 import { at, UserError } from "../../../graph-builder/index.ts";
+import { resultOf } from "../../../runtime/index.ts";
 import { openDevice } from "../../../runtime/node/index.ts";
 import { branchCorrelations, imageShapeOf, networkName, noiseName } from "../../../shakenet/index.ts";
 import { openRun, type ShakeNetRun } from "../../../shakenet/node/run.ts";
@@ -52,11 +53,9 @@ async function measured(run: ShakeNetRun, limit: number | undefined): Promise<nu
   const device = await openDevice("cpu");
   const measuring = branchCorrelations(settings, checkpoint, dataset, BATCH, device);
   try {
-    for (;;) {
-      const { value, done } = await measuring.next();
-      if (done) return value;
-      progress.update(value.done, value.of, `measured ${value.done} of ${value.of} images`);
-    }
+    return await resultOf(measuring, ({ done, of }) =>
+      progress.update(done, of, `measured ${done} of ${of} images`),
+    );
   } finally {
     progress.stop();
   }
