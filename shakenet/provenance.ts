@@ -19,11 +19,17 @@ import { type ArtifactSettings, settingsIn } from "./settings.ts";
 /** The checkpoint's property with the SHA-256 of the training images and labels. */
 export const DATA_DIGEST = "data_sha256";
 
+/**
+ * The checkpoint's property of a training that began with the weights of another one: its settings alone do
+ * not repeat it.
+ */
+export const GIVEN_WEIGHTS = "given_weights";
+
 /** The facts of a training that its checkpoint does not hold. */
 export interface Provenance {
   /** The settings of the run; those of the checkpoint's network where they are not known. */
   readonly settings?: object | undefined;
-  /** The command that repeats the training. */
+  /** The command that repeats the training, where it began with weights of its own. */
   readonly command?: string | undefined;
   /** The name of the data set. */
   readonly data?: string | undefined;
@@ -72,7 +78,7 @@ export function modelNotes(
     precision: form.precision,
     background: pictures?.background.join() ?? text("background"),
     "Image.BitmapPixelFormat": pixelFormats[settings.mean.length],
-    command,
+    command: properties.has(GIVEN_WEIGHTS) ? undefined : command,
     export_command: exportCommand(form),
   };
   const known = Object.entries(fields).filter((entry): entry is [string, string] => entry[1] !== undefined);

@@ -3,6 +3,7 @@ import { describeData } from "../../runtime/data/dataset.ts";
 import type { ClassificationRecord } from "../../runtime/index.ts";
 import { shakeNetFunctions } from "../../shakenet/functions.ts";
 import { reproducingCommand } from "../../shakenet/node/reproducing.ts";
+import { GIVEN_WEIGHTS } from "../../shakenet/provenance.ts";
 import { measuredPart } from "../data/part-name.ts";
 import { type AnyRun, networkOfRun } from "../models/any-run.ts";
 import { type Layer, layersOf, parametersOf } from "../models/layers.ts";
@@ -34,11 +35,22 @@ export async function runFacts(
     records,
     part: measuredPart(config),
     settings: Object.fromEntries(plain),
-    command: "feeding" in config ? origin?.command : reproducingCommand(config),
+    command: await commandOf(run, origin),
     origin,
     parameters: trained?.parameters,
     layers: trained?.layers ?? [],
   };
+}
+
+/** The command that repeats a run; as it was typed where the settings do not say with what it began. */
+async function commandOf(run: AnyRun, origin: Origin | undefined): Promise<string | undefined> {
+  const { config } = run;
+  if ("feeding" in config) return origin?.command;
+  const isGiven = await run.checkpoint("last").then(
+    ({ properties }) => properties.has(GIVEN_WEIGHTS),
+    () => false,
+  );
+  return isGiven ? origin?.command : reproducingCommand(config);
 }
 
 async function readOr<T>(read: () => Promise<T>, onNote: (sentence: string) => void): Promise<T | undefined> {

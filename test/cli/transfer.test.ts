@@ -89,6 +89,10 @@ test("a ShakeNet takes all weights of a run but those of its last layer, and the
   const [one, other] = ["a", "b"].map((run) =>
     decodeCheckpoint(readFileSync(join(folder, run, "checkpoints/last")), run),
   );
+  const [own, given] = ["a", "b"].map((run) => decodeMetadata(readFileSync(join(folder, run, "model.onnx"))));
+  expect(own).toHaveProperty("command");
+  // the settings alone do not repeat what began with the weights of another run
+  expect(given).not.toHaveProperty("command");
   const name = "stage2.block0.branch1.conv1.weight";
   expect(other?.trainable.get(name)?.data).toEqual(one?.trainable.get(name)?.data);
   expect(other?.trainable.get("fc.weight")?.data).not.toEqual(one?.trainable.get("fc.weight")?.data);

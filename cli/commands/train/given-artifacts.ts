@@ -11,7 +11,7 @@ import {
 import { UserError } from "../../../graph-builder/errors.ts";
 import { isFolder, isThere } from "../../../runtime/node/files.ts";
 import { readManifest, readTrainingArtifacts, readTrainingModels } from "../../../runtime/node/index.ts";
-import { DATA_DIGEST } from "../../../shakenet/provenance.ts";
+import { DATA_DIGEST, GIVEN_WEIGHTS } from "../../../shakenet/provenance.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { runOf } from "../../models/run-model.ts";
 import { say } from "../../terminal.ts";
@@ -69,5 +69,6 @@ function restarted(given: Checkpoint): Checkpoint {
   const properties = new Map(checkpoint.properties);
   for (const name of ["progress", DATA_DIGEST]) properties.delete(name);
   for (const name of ["epoch", "step"]) properties.set(name, 0n);
+  properties.set(GIVEN_WEIGHTS, 1n);
   return { ...checkpoint, properties };
 }

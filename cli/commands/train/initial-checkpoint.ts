@@ -12,6 +12,7 @@ import { describeData } from "../../../runtime/data/dataset.ts";
 import { isFolder } from "../../../runtime/node/files.ts";
 import { type ArtifactSettings, checkpointClasses, checkpointSettings } from "../../../shakenet/index.ts";
 import { runAround } from "../../../shakenet/node/run.ts";
+import { GIVEN_WEIGHTS } from "../../../shakenet/provenance.ts";
 
 /** The checkpoint that a new ShakeNet takes its weights from. */
 export interface InitialCheckpoint {
@@ -60,6 +61,7 @@ export function withInitialWeights(
     ...checkpoint,
     trainable: copied(checkpoint.trainable),
     frozen: copied(checkpoint.frozen),
+    properties: new Map([...checkpoint.properties, [GIVEN_WEIGHTS, 1n]]),
   });
 }
 
