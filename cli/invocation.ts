@@ -1,6 +1,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import { basename, delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { quoted } from "../runtime/node/shell-word.ts";
 
 const PACKAGE = "shakenet";
 const BINS: readonly string[] = ["shake", "shakenet"];
@@ -65,13 +66,4 @@ export function shakeCommand(...args: readonly string[]): string {
     path: process.env["PATH"] ?? "",
   });
   return [...start, ...args].map((word) => quoted(word)).join(" ");
-}
-
-/**
- * A word as a shell must be given it: in quotes where it holds a character that means something to the shell.
- */
-export function quoted(word: string, platform: string = process.platform): string {
-  if (platform === "win32")
-    return /^[\w@%+=:,.\\/-]+$/.test(word) ? word : `"${word.replaceAll('"', '\\"')}"`;
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,4 +1,5 @@
 import { kebabCase } from "../../runtime/node/run/schema.ts";
+import { quoted } from "../../runtime/node/shell-word.ts";
 import { changedFlags } from "./earlier-settings.ts";
 import { settingsOfRecipe } from "./recipes.ts";
 import { type RunConfig, runConfig, withoutPlace } from "./run-config.ts";
@@ -49,6 +50,7 @@ function commandOf(config: RunConfig): string {
       ([name, value]) =>
         value !== undefined && (name === "data" || value !== defaults[name] || name in ofRecipe),
     )
-    .map(([name, value]) => `--${kebabCase(name)} ${value}`);
+    // the same training gives the same text on every system
+    .map(([name, value]) => `--${kebabCase(name)} ${quoted(String(value), "linux")}`);
   return ["shake train", ...flags].join(" ");
 }

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { quoted } from "../../cli/invocation.ts";
+import { quoted } from "../../runtime/node/shell-word.ts";
 import { printedShake, temporaryFolder } from "../support/shake.ts";
 
 const folder = temporaryFolder();

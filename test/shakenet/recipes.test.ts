@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { datasets } from "../../runtime/data/dataset.ts";
 import { checkSettings } from "../../runtime/node/run/schema.ts";
 import { withEarlierSettings } from "../../shakenet/node/earlier-settings.ts";
 import { recipeNames, settingsOfRecipe, withRecipe } from "../../shakenet/node/recipes.ts";
@@ -70,6 +71,13 @@ test.each<GivenRun>([
     if (config[name as RunSettingName] !== undefined) expect(named).toHaveProperty(name);
   }
   expect(runConfig(withRecipe(named))).toEqual(config);
+});
+
+test("the command that repeats a run has a folder in quotes where a shell would divide its name", () => {
+  const { size, mean, std } = datasets.shapes;
+  const pictures = { classNames: ["cat", "dog"], size, mean, std, background: [255, 255, 255] };
+  const config = runConfig({ data: "/my photos", replicas: 1, depth: 14 }, pictures);
+  expect(reproducingCommand(config)).toMatch(/^shake train --depth 14 --data '\/my photos'/);
 });
 
 test("a config.json keeps the settings of its run, whatever its recipe says by now", () => {
