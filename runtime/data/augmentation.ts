@@ -168,10 +168,11 @@ function reflectedBorder(moved: Moved, channel: number): void {
   }
 }
 
-/** The index in [0, length) that a place at most length - 1 outside of it is the reflection of. */
+/** The index in [0, length) that a place outside of it is the reflection of, between both ends. */
 function reflected(place: number, length: number): number {
-  const inside = Math.abs(place);
-  return inside < length ? inside : 2 * (length - 1) - inside;
+  const period = Math.max(1, 2 * (length - 1));
+  const inside = Math.abs(place) % period;
+  return inside < length ? inside : period - inside;
 }
 
 /** Overwrites the part of a square that lies in the image. `centre` is the index of its middle pixel. */

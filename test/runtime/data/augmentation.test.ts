@@ -110,6 +110,17 @@ describe("a move", () => {
     expect(Math.abs(statistic - 24) / Math.sqrt(48)).toBeLessThan(4);
   });
 
+  test("of more pixels than the image has is reflected between its borders", () => {
+    const between = (place: number): number => {
+      if (place < 0) return between(-place);
+      return place < SIDE ? place : between(2 * (SIDE - 1) - place);
+    };
+    const distances = Array.from({ length: 33 }, (_, i) => i - 16);
+    const allowed = new Set(distances.flatMap((x) => distances.map((y) => moved(x, y, between).join())));
+    for (const image of shown({ translate: 16, border: "reflect" }, 200))
+      expect(allowed.has(image.join())).toBe(true);
+  });
+
   test("of a mirrored image moves its mirrored pixels", () => {
     const both = shown({ flip: "random", translate: 1, border: "reflect" }, 200).map((image) => image.join());
     const plain = moves.map(([x, y]) => moved(x, y, reflect));
