@@ -151,6 +151,14 @@ test("build-graph --from refuses what does not fit the model before it writes an
     ],
     [["whole.onnx", "--loss", "mse", "--additional-outputs", "y", "y"], "--additional-outputs has y twice."],
     [
+      ["whole.onnx", "--loss", "mse", "--class-map", "names.txt"],
+      "--class-map names the classes of --data: give --data FOLDER too.",
+    ],
+    [
+      ["whole.onnx", "--loss", "mse", "--class-map", "names.txt", "--data", "shapes"],
+      "--class-map is for pictures of one's own, and --data is shapes.",
+    ],
+    [
       ["whole.onnx", "--loss", "mse", "--trainable", ""],
       "--trainable needs a value: one or more values, each a text.",
     ],

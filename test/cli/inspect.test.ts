@@ -110,6 +110,15 @@ describe("inspect of a model of another program", () => {
   });
 });
 
+test.each([
+  [["--dot", "--json"], "--dot prints a model, so --json does not go with it."],
+  [["--graph", "--training"], "--graph prints a model, so --training does not go with it."],
+  [["--test-limit", "8"], "--test-limit is for --branches, which measures images."],
+])("inspect refuses %s, of which one would be ignored", async (flags, sentence) => {
+  const { code, stdout, stderr } = await shake(folder, "inspect", training, ...flags);
+  expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: "", stderr: `shake: ${sentence}\n` });
+});
+
 describe("inspect prints", () => {
   test("a model in ONNX's textual syntax, with its header and functions", async () => {
     const { stdout } = await shake(folder, "inspect", training, "--graph");

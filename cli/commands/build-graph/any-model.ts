@@ -24,7 +24,7 @@ import { feedingIn } from "../../../runtime/data/picture-input.ts";
 import { ownDataPath } from "../../../runtime/node/data/own/own-pictures.ts";
 import { readModelFile } from "../../../runtime/node/index.ts";
 import { constantsTable } from "../../constants-table.ts";
-import { readClasses } from "../../data/open-data.ts";
+import { readClasses, refuseOwnSettings } from "../../data/open-data.ts";
 import { formatLarge, formatTable } from "../../format.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { isSummed } from "../../models/classifier.ts";
@@ -98,10 +98,16 @@ function loraOf({ lora: rank, loraAlpha: alpha, loraTargets: targets }: BuildGra
 
 /** The names of the classes of --data, in their order; undefined without it. */
 async function classNamesOf({ data, classMap }: BuildGraphGiven): Promise<readonly string[] | undefined> {
-  if (data === undefined) return undefined;
-  return isDatasetName(data)
-    ? datasets[data].classNames
-    : readClasses((await ownDataPath(data)) ?? data, classMap);
+  if (data === undefined) {
+    if (classMap === undefined) return undefined;
+    throw new UserError("--class-map names the classes of --data: give --data FOLDER too.", {
+      code: "setting-missing",
+      details: { setting: "data" },
+    });
+  }
+  if (!isDatasetName(data)) return readClasses((await ownDataPath(data)) ?? data, classMap);
+  refuseOwnSettings({ classMap }, data);
+  return datasets[data].classNames;
 }
 
 /** `shake train` on the given data, or where the model has as many classes as a known data set. */

@@ -31,6 +31,7 @@ import { inspectRun } from "./run-folder.ts";
 import { inspectTraining } from "./training.ts";
 
 export async function run(given: InspectGiven): Promise<number> {
+  expectTogether(given);
   const { file = "", graph, lowered, dot, training, branches, testLimit, json } = given;
   const found = await (branches ? inspectBranches(file, testLimit) : inspect(file));
   const report = training ? inspectTraining(expectModel(found, file), file) : found;
@@ -40,6 +41,17 @@ export async function run(given: InspectGiven): Promise<number> {
     print(dot ? toDot(shown.graph) : printModel(shown));
   } else print(json ? JSON.stringify(report.facts) : report.text);
   return 0;
+}
+
+/** Throws UserError for flags of which one would be ignored. */
+function expectTogether({ graph, lowered, dot, training, branches, testLimit, json }: InspectGiven): void {
+  const printing = dot ? "--dot" : lowered ? "--lowered" : graph && "--graph";
+  const told = json ? "--json" : training && "--training";
+  const sentence =
+    printing && told
+      ? `${printing} prints a model, so ${told} does not go with it.`
+      : testLimit !== undefined && !branches && "--test-limit is for --branches, which measures images.";
+  if (sentence) throw new UserError(sentence, { code: "setting-conflict" });
 }
 
 function expectModel({ model, refusal }: Report, file: string): Model {
