@@ -2,17 +2,8 @@ import type { MeasuredImages } from "../../data/measured.ts";
 import { formatRate, formatTable } from "../../format.ts";
 import type { Absent, Comparison } from "./compare.ts";
 
-/** The comparison for people. */
-export function describe({
-  model,
-  against,
-  data,
-  part,
-  images,
-  tolerance,
-  devices,
-  absent,
-}: {
+/** What is told of a comparison. */
+interface Told {
   readonly model: string;
   readonly against: string;
   readonly data: string;
@@ -21,7 +12,10 @@ export function describe({
   readonly tolerance: number;
   readonly devices: readonly Comparison[];
   readonly absent: readonly Absent[];
-}): string {
+}
+
+/** The comparison for people. */
+export function describe({ model, against, data, part, images, tolerance, devices, absent }: Told): string {
   const rows = devices.map((row) => [
     row.device,
     row.largest_error.toExponential(1),
