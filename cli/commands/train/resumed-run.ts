@@ -220,7 +220,7 @@ const kept = [
 ] as const;
 
 /** The settings of the machine and of places that count for one command. */
-const passing: readonly string[] = placeSettings.filter((name) => !kept.some((each) => each === name));
+const passing = placeSettings.filter((name) => !kept.some((each) => each === name));
 
 async function reopen<C extends TrainConfig, M extends Manifest>(
   saved: RunDirectory<C, M, ClassificationRecord>,
@@ -230,7 +230,8 @@ async function reopen<C extends TrainConfig, M extends Manifest>(
   await directory.prepareToResume();
   // the next resume, eval and verify must know them too
   const isChanged = kept.some((name) => config[name] !== saved.config[name]);
-  const own = Object.entries(saved.config).filter(([name]) => passing.includes(name));
-  if (isChanged) await saved.withConfig({ ...config, ...Object.fromEntries<unknown>(own) }).saveConfig();
+  const own: Readonly<Record<string, unknown>> = saved.config;
+  const machine = Object.fromEntries(passing.map((name) => [name, own[name]]));
+  if (isChanged) await saved.withConfig({ ...config, ...machine }).saveConfig();
   return directory;
 }
