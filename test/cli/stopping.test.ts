@@ -1,8 +1,9 @@
-import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/index.ts";
 import { Patience } from "../../cli/commands/train/patience.ts";
+import { openRun } from "../../shakenet/node/run.ts";
 import { eventsIn } from "../support/event-files.ts";
 import { printedShake, shake, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
 
@@ -115,6 +116,20 @@ test("a damaged last checkpoint is replaced by the newest one that was kept, and
   const { stderr } = await shake(folder, "train", "--resume", "cut");
   expect(stderr).toContain("the run goes on from cut/checkpoints/epoch-4, of step 24.\n");
   expectLikeWhole("cut");
+});
+
+test("a resume that goes back removes the best checkpoint of an epoch that it makes again", async () => {
+  cpSync(join(folder, "whole"), join(folder, "back"), { recursive: true });
+  const [kept, back] = ["whole", "back"].map((run) => join(folder, run, "checkpoints"));
+  copyFileSync(`${kept}/epoch-3`, `${back}/last`);
+  for (const [name, isLeft] of [
+    ["epoch-3", true],
+    ["epoch-4", false],
+  ] as const) {
+    copyFileSync(`${kept}/${name}`, `${back}/best`);
+    await (await openRun(join(folder, "back"))).prepareToResume();
+    expect(existsSync(`${back}/best`), name).toBe(isLeft);
+  }
 });
 
 test.each([

@@ -12,10 +12,10 @@ export function curves({ records, part }: RunFacts): Html | undefined {
   const [first, ...others] = curveCharts(records, part, colours);
   if (!first || records.length === 0) return undefined;
   return html`<section class="card" id="curves"><h2>Curves</h2>
-<p class="about">After every epoch. Training numbers are means over the epoch, with augmented images.</p>
+<p class="about">After every epoch that was evaluated. Training numbers are means over the epoch, with augmented images.</p>
 ${legendOf(first.lines)}
 <div class="pair">${[first, ...others].map((chart) => html`<div><h3>${chart.title}</h3>${lineChart(chart)}</div>`)}</div>
-<details><summary>${records.length === 1 ? "The only epoch" : `All ${records.length} epochs`}</summary>${table(records, part)}</details></section>`;
+<details><summary>${records.length === 1 ? "The epoch that was evaluated" : `All ${records.length} epochs that were evaluated`}</summary>${table(records, part)}</details></section>`;
 }
 
 function table(records: readonly ClassificationRecord[], part: string): Html {

@@ -204,6 +204,14 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     this.#records = all.filter(({ epoch }) => epoch <= epochs);
     if (this.#records.length < all.length || (await this.#isTableOld())) await this.#writeRecords();
     for (const epoch of await this.keptEpochs()) if (epoch > epochs) await rm(this.keptPath(epoch));
+    await this.#removeBestAfter(epochs);
+  }
+
+  /** Removes the best checkpoint where it is of an epoch that the run makes again. */
+  async #removeBestAfter(epochs: number): Promise<void> {
+    const path = this.checkpointPath("best");
+    const best = await this.checkpoint("best").catch(() => undefined);
+    if (best && (countIn(best.properties, "epoch", path) ?? 0) > epochs) await rm(path);
   }
 
   /** The run's training models and manifest with its last checkpoint, or another one. */
