@@ -69,8 +69,8 @@ function visibleLine(line: Line): Line {
   return typeof line === "string" ? visible(line) : line.map(visible);
 }
 
-/** What makes a terminal break lines that are too long, and what makes it cut them. */
-const [WRAP, CUT] = ["\u001b[?7h", "\u001b[?7l"];
+/** Makes a terminal break lines that are too long. */
+const WRAP = "\u001b[?7h";
 
 function liveProgress(stream: LineStream): Progress {
   const { cyan } = colors(stream);
@@ -82,19 +82,15 @@ function liveProgress(stream: LineStream): Progress {
     const bars = new MultiBar({
       stream,
       format: (_options, { progress }) => liveLine(progress, text, columns(), cyan),
-      hideCursor: true,
       clearOnComplete: true,
       gracefulExit: false,
       // a permanent line is printed in its place
       forceRedraw: true,
     });
-    endAtSignals(stop);
-    return { bars, bar: bars.create(total, done) };
-  };
-  const stop = () => {
-    forgetSignals(stop);
-    shown?.bars.stop();
-    shown = undefined;
+    const bar = bars.create(total, done);
+    // cli-progress has the terminal cut long lines, which it would still do after Ctrl-C; these lines fit
+    stream.write(WRAP);
+    return { bars, bar };
   };
   return {
     update(done, total, line) {
@@ -105,35 +101,15 @@ function liveProgress(stream: LineStream): Progress {
     },
     log(line) {
       const permanent = fitting(visibleLine(line), columns());
-      shown?.bars.log(`${WRAP}${permanent}\n${CUT}`);
+      shown?.bars.log(`${permanent}\n`);
       if (shown) shown.bars.update();
       else stream.write(`${permanent}\n`);
     },
-    stop,
+    stop() {
+      shown?.bars.stop();
+      shown = undefined;
+    },
   };
-}
-
-/** The signals that end a process which does not listen for them. */
-const ends = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-
-/** The functions that end the live lines which are shown now. */
-const shownLines = new Set<() => void>();
-
-/** Ends live lines before a signal ends the process, which would leave the terminal without its cursor. */
-function endLines(signal: NodeJS.Signals): void {
-  if (process.listenerCount(signal) > 1) return;
-  for (const end of shownLines) end();
-  process.kill(process.pid, signal);
-}
-
-function endAtSignals(end: () => void): void {
-  if (shownLines.size === 0) for (const signal of ends) process.on(signal, endLines);
-  shownLines.add(end);
-}
-
-function forgetSignals(end: () => void): void {
-  if (shownLines.delete(end) && shownLines.size === 0)
-    for (const signal of ends) process.off(signal, endLines);
 }
 
 function plainProgress(stream: LineStream): Progress {

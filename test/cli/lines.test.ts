@@ -66,26 +66,24 @@ test("the bar goes with what is done, never beyond its ends", () => {
   expect(liveLine(0.5, "abcdef", 4)).toBe("abc…");
 });
 
-test("a live line is drawn once, also after another one has ended, and gives the terminal back", () => {
+test("a live line is drawn once, also after another one has ended, and whatever ends it leaves the terminal as it was", () => {
   let drawn = "";
   const write: Writable["_write"] = (chunk, _encoding, done) => {
     drawn += String(chunk);
     done();
   };
   const terminal = Object.assign(new Writable({ write }), { isTTY: true, columns: 40 });
-  const listeners = process.listenerCount("SIGINT");
   const progress = openProgress(terminal);
   for (const name of ["first", "second", "third"]) {
     drawn = "";
     progress.update(1, 10, name);
-    expect(process.listenerCount("SIGINT")).toBe(listeners + 1);
+    // a signal may end the process now: the cursor is shown, and long lines are broken
+    expect(drawn.match(/\[\?(25|7)[hl]/g)?.at(-1)).toBe("[?7h");
+    expect(drawn).not.toContain("[?25l");
     progress.log(`a line of more columns than this terminal has, behind the ${name}`);
     progress.stop();
     expect(drawn.split(` ${name}\u001b`)).toHaveLength(2);
-    expect(drawn).toContain(`\u001b[?7ha line of more columns than this terminal has, behind the ${name}\n`);
-    // the cursor is shown again, and long lines are broken
-    expect(drawn).toMatch(/\[\?25h.*\[\?7h[^\n]*$/);
-    expect(process.listenerCount("SIGINT")).toBe(listeners);
+    expect(drawn).toContain(`a line of more columns than this terminal has, behind the ${name}\n`);
   }
   drawn = "";
   progress.log("alone");
