@@ -2,7 +2,9 @@ import { copyFileSync, cpSync, existsSync, readdirSync, readFileSync, writeFileS
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/index.ts";
+import { describeStop } from "../../cli/commands/train/early-end.ts";
 import { Patience } from "../../cli/commands/train/patience.ts";
+import { prepareResumedRun } from "../../cli/commands/train/resumed-run.ts";
 import { openRun } from "../../shakenet/node/run.ts";
 import { eventsIn } from "../support/event-files.ts";
 import { printedShake, shake, temporaryFolder, tinyRunFlags } from "../support/shake.ts";
@@ -130,6 +132,22 @@ test("a resume that goes back removes the best checkpoint of an epoch that it ma
     await (await openRun(join(folder, "back"))).prepareToResume();
     expect(existsSync(`${back}/best`), name).toBe(isLeft);
   }
+  const stop = await describeStop("patience", await openRun(join(folder, "back")), 6);
+  expect(stop).not.toContain("--checkpoint best");
+});
+
+test("a resume that goes back takes the best checkpoint of the epochs that are left, where it was kept", async () => {
+  cpSync(join(folder, "whole"), join(folder, "left"), { recursive: true });
+  const [kept, left] = ["whole", "left"].map((run) => join(folder, run, "checkpoints"));
+  copyFileSync(`${kept}/epoch-4`, `${left}/best`);
+  // as if the first two epochs had not been evaluated
+  const metrics = join(folder, "left/metrics.jsonl");
+  writeFileSync(metrics, readFileSync(metrics, "utf8").replace(/^(.*\n){2}/, ""));
+  const progress = { update() {}, log() {}, stop() {} };
+  const prepared = await prepareResumedRun({ resume: `${left}/epoch-3` }, progress);
+  await (await prepared.openDirectory(prepared.checkpoint)).close();
+  expect(readFileSync(`${left}/best`).equals(readFileSync(`${kept}/epoch-3`))).toBe(true);
+  expect(checkpoints("left")).toEqual(["best", "epoch-3", "last"]);
 });
 
 test.each([

@@ -1,6 +1,7 @@
 import { counted } from "../../../artifacts/counted.ts";
 import { countIn } from "../../../artifacts/index.ts";
 import { scheduleOf } from "../../../runtime/index.ts";
+import { isThere } from "../../../runtime/node/files.ts";
 import { measuredPart } from "../../data/part-name.ts";
 import { shakeCommand } from "../../invocation.ts";
 import { resumeCommand } from "./failure.ts";
@@ -28,11 +29,17 @@ export async function describeStop(
   const found = best
     ? `Epoch ${best.epoch} has the best ${measuredPart(config)} accuracy, ${best.test_accuracy.toFixed(2)} %, and ${counted(config.patienceEpochs ?? 1, "epoch")} brought no better one`
     : `No epoch has a finite ${measuredPart(config)} loss`;
+  // there is none where no loss was finite, and where a run went back behind its best epoch
+  const isBestKept = await isThere(directory.checkpointPath("best"));
   return [
     `${found}: the run ends after epoch ${epoch} of ${config.epochs}. ${schedule} To go on:`,
     `  ${resumeCommand(directory, "--patience-epochs", more)}`,
-    "To export the best epoch instead of the last one:",
-    `  ${shakeCommand("export", directory.path, "--checkpoint", "best", "--out", "best.onnx")}`,
+    ...(isBestKept
+      ? [
+          "To export the best epoch instead of the last one:",
+          `  ${shakeCommand("export", directory.path, "--checkpoint", "best", "--out", "best.onnx")}`,
+        ]
+      : []),
   ].join("\n");
 }
 

@@ -32,6 +32,7 @@ import { say } from "../../terminal.ts";
 import type { TrainGiven } from "./command.ts";
 import { isExtended, resumeNotes } from "./extension.ts";
 import { modelSubject } from "./model-subject.ts";
+import { Patience } from "./patience.ts";
 import { type PreparedRun, refuseContradictions, type TrainConfig } from "./prepared-run.ts";
 import { shakeNetSubject } from "./shakenet-subject.ts";
 
@@ -228,6 +229,8 @@ async function reopen<C extends TrainConfig, M extends Manifest>(
 ): Promise<RunDirectory<C, M, ClassificationRecord>> {
   const directory = saved.withConfig(config);
   await directory.prepareToResume();
+  const { best } = new Patience(undefined, await directory.records());
+  if (best) await directory.restoreBest(best.epoch);
   // the next resume, eval and verify must know them too
   const isChanged = kept.some((name) => config[name] !== saved.config[name]);
   const own: Readonly<Record<string, unknown>> = saved.config;

@@ -214,6 +214,12 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
     if (best && (countIn(best.properties, "epoch", path) ?? 0) > epochs) await rm(path);
   }
 
+  /** Makes the checkpoint that is kept of an epoch the best one, where there is no other. */
+  async restoreBest(epoch: number): Promise<void> {
+    if ((await isThere(this.checkpointPath("best"))) || !(await this.keptEpochs()).includes(epoch)) return;
+    await this.save("best", await readFileBytes(this.keptPath(epoch)));
+  }
+
   /** The run's training models and manifest with its last checkpoint, or another one. */
   async artifacts(path = this.checkpointPath("last")): Promise<ArtifactBytes & { readonly manifest: M }> {
     const folder = join(this.path, folders.graph);
@@ -238,7 +244,7 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
 
   /**
    * Copies the last checkpoint to that of an epoch. Where more than `most` epochs have one, removes those of
-   * the oldest epochs. The best checkpoint is a file of its own, which is never removed.
+   * the oldest epochs. The best checkpoint is a file of its own, which stays.
    */
   async keepEpoch(epoch: number, most = Number.POSITIVE_INFINITY): Promise<void> {
     await writeFileAtomic(this.keptPath(epoch), await readFileBytes(this.checkpointPath("last")));
