@@ -40,7 +40,14 @@ async function inStore<T>(
   opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
   const database = await resultOf(opening);
   try {
-    return await resultOf(request(database.transaction(STORE, mode).objectStore(STORE)));
+    const transaction = database.transaction(STORE, mode);
+    const finished = new Promise<void>((resolve, reject) => {
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error);
+    });
+    // a disk that is full fails the transaction, behind a request that succeeded
+    const [result] = await Promise.all([resultOf(request(transaction.objectStore(STORE))), finished]);
+    return result;
   } finally {
     database.close();
   }

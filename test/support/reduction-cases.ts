@@ -44,6 +44,11 @@ export const reductionCases: readonly OperatorCase[] = [
       g[opType](g.Expand(X, g.int64([2, 3])), { axes: [1] }),
     ),
   ]),
+  ...(["ReduceMax", "ReduceProd", "ReduceLogSum"] as const).map((opType) =>
+    of(opType, "no axes means none", { X: positive([2, 3]) }, (g, { X }) =>
+      g[opType](X, g.int64([]), { noop_with_empty_axes: 1 }),
+    ),
+  ),
   of("ReduceProd", "zeros", { X: positive([4, 3]) }, (g, { X }) =>
     g.ReduceProd(g.Mul(X, g.float([1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 0], [4, 3])), {
       axes: [1],

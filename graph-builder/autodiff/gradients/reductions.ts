@@ -25,10 +25,7 @@ export const reductions: Gradients<typeof operators> = {
   ReduceProd: (g, back) => {
     const X = back.I(0);
     const factors = otherFactors.nonZero(g, X);
-    const axes = axesInRun(back);
-    const product = axes
-      ? g.ReduceProd(factors, axes, { noop_with_empty_axes: back.attributes.noop_with_empty_axes })
-      : g.ReduceProd(factors, { axes: knownAxes(back) });
+    const product = productOver(g, back, factors);
     const zeros = sumOver(g, back, otherFactors.isZero(g, X));
     return [g.Mul(over(g, back, back.dY), otherFactors.of(g, X, product, zeros)), null];
   },
@@ -88,9 +85,17 @@ function extremumOf(g: Builder, back: Backward<"ReduceMax"> | Backward<"ReduceMi
 
 /** The sum over the reduced axes, which stay as 1. */
 function sumOver(g: Builder, back: Backward<Reduction>, value: Value): Value {
-  const axes = axesInRun(back);
-  if (!axes) return g.ReduceSum(value, g.int64(knownAxes(back)));
+  const axes = axesInRun(back) ?? g.int64(knownAxes(back));
   return g.ReduceSum(value, axes, { noop_with_empty_axes: back.attributes.noop_with_empty_axes });
+}
+
+/** The product over the reduced axes, which stay as 1. */
+function productOver(g: Builder, back: Backward<Reduction>, value: Value): Value {
+  const axes = axesInRun(back);
+  const { noop_with_empty_axes } = back.attributes;
+  if (axes) return g.ReduceProd(value, axes, { noop_with_empty_axes });
+  const known = knownAxes(back);
+  return known.length === 0 ? value : g.ReduceProd(value, { axes: known });
 }
 
 /** How many elements each element of the result reduces: a float where X is float16. */
