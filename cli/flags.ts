@@ -63,7 +63,7 @@ export async function readSettings(
       details: { setting: rest },
     });
   }
-  const configured = given.config ? await readConfigFile(given.config, settings) : {};
+  const configured = given.config ? await readConfigFile(given.config, settings, given) : {};
   return { ...configured, ...given };
 }
 

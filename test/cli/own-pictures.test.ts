@@ -147,6 +147,13 @@ test("a finished run goes on for more epochs, with a sentence about its learning
   expect(fewer.stderr).toMatch(/--epochs 1 contradicts run, which has epochs 3/);
 });
 
+test("its config.json, with pictures and a resume in it, begins a new run of the same settings", async () => {
+  const flags = ["--config", join(run, "config.json"), "--dry-run", "--json"];
+  const { code, stdout, stderr } = await shake(elsewhere, "train", ...flags);
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  expect(JSON.parse(stdout)).toMatchObject({ train_images: 55, test_images: 7, epochs: 3 });
+});
+
 describe("from another folder", () => {
   test("eval finds the held-out pictures of a run", async () => {
     const { stdout } = await shake(elsewhere, "eval", "--run", run, "--json");
