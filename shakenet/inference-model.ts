@@ -12,6 +12,7 @@ import {
   UserError,
   type Value,
 } from "../graph-builder/index.ts";
+import { pixelFormats } from "../runtime/data/picture-input.ts";
 import { evaluationJoining } from "./evaluation-joining.ts";
 import { defaultForm, type InferenceForm } from "./inference-form.ts";
 import { appendNetwork, blockCount, imageShapeOf, type NetworkSettings, networkTitle } from "./network.ts";
@@ -19,8 +20,8 @@ import { regularizationOf } from "./regularization.ts";
 
 /** The documentation, metadata and opset of a file. */
 export interface ModelNotes {
-  readonly docString?: string;
-  readonly metadataProps?: Readonly<Record<string, string>>;
+  readonly docString?: string | undefined;
+  readonly metadataProps?: Readonly<Record<string, string>> | undefined;
   readonly opset?: number | undefined;
 }
 
@@ -36,10 +37,18 @@ export function inferenceModel(
   notes: ModelNotes = {},
   form: Partial<InferenceForm> = {},
 ): Uint8Array {
-  return encodeInferenceModel(inferenceGraph(settings, checkpoint, form), notes);
+  const format = pixelFormats[settings.mean.length];
+  const metadataProps = {
+    ...(format === undefined ? {} : { "Image.BitmapPixelFormat": format }),
+    ...notes.metadataProps,
+  };
+  return encodeInferenceModel(inferenceGraph(settings, checkpoint, form), { ...notes, metadataProps });
 }
 
-/** A frozen graph as a file, with ONNX's `Image.*` entries beside the given metadata. */
+/**
+ * A frozen graph as a file, with ONNX's `Image.*` entries beside the given metadata: those of colours, where
+ * the metadata say nothing else.
+ */
 export function encodeInferenceModel(graph: Graph, notes: ModelNotes = {}): Uint8Array {
   const metadataProps = { ...imageMetadata, ...notes.metadataProps };
   return encodeModel(createModel(graph, { ...notes, metadataProps }));

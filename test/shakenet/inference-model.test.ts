@@ -4,6 +4,7 @@ import type { Checkpoint } from "../../artifacts/index.ts";
 import {
   checkGraph,
   createModel,
+  decodeMetadata,
   decodeModel,
   encodeModel,
   type Graph,
@@ -48,6 +49,16 @@ async function run(bytes: Uint8Array, form: Partial<InferenceForm> = {}, alpha =
 const graphBytes = (graph: Graph) => encodeModel(createModel(graph));
 const logitsOf = async (graph: Graph, form?: Partial<InferenceForm>, alpha?: number[]) =>
   (await run(graphBytes(graph), form, alpha))["logits"] ?? [];
+
+test.each([
+  [1, "Gray8"],
+  [3, "Rgb8"],
+  [4, "Rgba8"],
+])("a file says of %d channels that its pictures are %s", (channels, format) => {
+  const own = { ...tinySettings(), mean: Array(channels).fill(120), std: Array(channels).fill(60) };
+  const model = inferenceModel(own, randomCheckpoint(own));
+  expect(decodeMetadata(model)["Image.BitmapPixelFormat"]).toBe(format);
+});
 
 describe("the frozen network", () => {
   test("agrees with the trained one to 1e-5 of the logits' scale, whatever the running statistics", async () => {
