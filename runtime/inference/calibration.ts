@@ -29,13 +29,16 @@ export async function calibrate(
   const classifier = await Classifier.open(model, device, graph.name, { fills });
   const ranges = new Map<string, Range>();
   const pixels = images.length / count;
-  for (let first = 0; first < count; first += BATCH) {
-    const results = await classifier.run(images.subarray(first * pixels, (first + BATCH) * pixels));
-    for (const [name, tensor] of Object.entries(results)) {
-      ranges.set(name, widen(ranges.get(name), floatData(tensor)));
+  try {
+    for (let first = 0; first < count; first += BATCH) {
+      const results = await classifier.run(images.subarray(first * pixels, (first + BATCH) * pixels));
+      for (const [name, tensor] of Object.entries(results)) {
+        ranges.set(name, widen(ranges.get(name), floatData(tensor)));
+      }
     }
+  } finally {
+    await classifier.release();
   }
-  await classifier.release();
   return ranges;
 }
 

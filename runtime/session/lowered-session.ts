@@ -258,7 +258,7 @@ export class LoweredSession {
   /** The number of values of all parameters. */
   async getParametersSize(trainableOnly = true): Promise<number> {
     this.#guard.expectOpen("getParametersSize");
-    return this.#parameters(trainableOnly).reduce((size, { tensor }) => size + tensor.size, 0);
+    return sizeOf(this.#parameters(trainableOnly));
   }
 
   /** All parameters one after the other as a float32 vector. Throws UserError where one has another type. */
@@ -280,12 +280,13 @@ export class LoweredSession {
    * UserError for another length.
    */
   async loadParametersBuffer(buffer: Uint8Array, trainableOnly = true): Promise<void> {
+    // nothing is awaited, so no other call begins before all parameters are set
     this.#guard.expectIdle("loadParametersBuffer");
-    const size = await this.getParametersSize(trainableOnly);
-    expectBuffer(buffer, 4 * size);
+    const slots = this.#parameters(trainableOnly);
+    expectBuffer(buffer, 4 * sizeOf(slots));
     const values = new Float32Array(new Uint8Array(buffer).buffer);
     let offset = 0;
-    for (const slot of this.#parameters(trainableOnly)) {
+    for (const slot of slots) {
       const { dims, size: length } = slot.tensor;
       slot.set(new TensorProto("float", dims, values.subarray(offset, offset + length)));
       offset += length;
@@ -348,4 +349,9 @@ export class LoweredSession {
       return slot;
     });
   }
+}
+
+/** The number of values of tensors together. */
+function sizeOf(slots: readonly Slot[]): number {
+  return slots.reduce((size, { tensor }) => size + tensor.size, 0);
 }

@@ -81,11 +81,6 @@ export class TrainingState {
     return expectSlot(this.#gradients, parameter);
   }
 
-  /** Replaces a tensor of the checkpoint by a copy of another one. */
-  set(name: string, tensor: Tensor): void {
-    this.slot(name).set(tensor);
-  }
-
   /** The checkpoint's tensors that the training graph reads, in the order of its inputs. */
   parameterNames(trainableOnly: boolean): string[] {
     const { trainable, frozen } = this.#checkpoint;

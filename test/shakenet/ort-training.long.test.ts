@@ -115,6 +115,9 @@ test("inputs and outputs have their own names, for evaluation too", async () => 
     }
     expect(session.evalOutputNames).toEqual(["loss", "correct", "logits"]);
     expect(Object.keys(await session.runTrainStep(feeds(0)))).toEqual(["loss", "correct"]);
+    expect(Object.keys(await session.runTrainStep(feeds(0), ["loss"]))).toEqual(["loss"]);
+    expect(Object.keys(await session.runEvalStep(feeds(0), ["logits"]))).toEqual(["logits"]);
+    await expect(session.runTrainStep(feeds(0), ["logits"])).rejects.toThrow("There is no output logits");
     await session.release();
   }
 });

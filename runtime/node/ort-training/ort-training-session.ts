@@ -19,7 +19,7 @@ import { CallGuard } from "../../session/call-guard.ts";
 import { checkFeeds, type GraphInput, graphInputs } from "../../session/feeds.ts";
 import { bindDecoded } from "../../session/lowered-models.ts";
 import { RandomDraws } from "../../session/random-draws.ts";
-import { expectBuffer, missingGradients, missingModel } from "../../session/refusals.ts";
+import { expectBuffer, expectNames, missingGradients, missingModel } from "../../session/refusals.ts";
 import {
   readSources,
   type TrainingSessionCreateOptions,
@@ -160,17 +160,18 @@ export class OrtTrainingSession implements Trainer {
 
   /**
    * Runs forward and backward on one batch, and the update too where the training model is fused; gradients
-   * are added to those since the last lazyResetGrad. Returns the outputs, such as `loss`.
-   * Throws UserError for a missing input, and with ONNX Runtime's own sentence for one of another type or
-   * shape.
+   * are added to those since the last lazyResetGrad. Returns the outputs, such as `loss`, or those named by
+   * `fetches`.
+   * Throws UserError for a missing input, for one of another type or shape, and for an unknown output.
    */
-  async runTrainStep(feeds: NamedTensors): Promise<NamedTensors> {
+  async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
     return this.#guard.run("runTrainStep", async () => {
+      if (fetches !== undefined) expectNames("fetches", fetches, this.trainingOutputNames);
       const given = { ...feeds, ...this.#controlFeeds() };
       const results = await this.#run("_OrtTrainingRunTrainStep", this.#train, given);
       this.#hasGradients = true;
       this.#draws.step += 1n;
-      return results;
+      return fetched(results, fetches);
     });
   }
 
@@ -198,12 +199,15 @@ export class OrtTrainingSession implements Trainer {
   }
 
   /**
-   * Runs the evaluation model on one batch and returns its outputs. Throws UserError without one, and as
-   * runTrainStep does.
+   * Runs the evaluation model on one batch and returns its outputs, or those named by `fetches`. Throws
+   * UserError without one, and as runTrainStep does.
    */
-  async runEvalStep(feeds: NamedTensors): Promise<NamedTensors> {
+  async runEvalStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
     if (!this.#description.hasEvalModel) throw missingModel("eval");
-    return this.#guard.run("runEvalStep", () => this.#run("_OrtTrainingEvalStep", this.#evaluate, feeds));
+    return this.#guard.run("runEvalStep", async () => {
+      if (fetches !== undefined) expectNames("fetches", fetches, this.evalOutputNames);
+      return fetched(await this.#run("_OrtTrainingEvalStep", this.#evaluate, feeds), fetches);
+    });
   }
 
   /** The number of values of all parameters. */
@@ -285,7 +289,10 @@ export class OrtTrainingSession implements Trainer {
     if (step.pull) await this.loadParametersBuffer(new Uint8Array(values.buffer), false);
   }
 
-  /** Frees the session; the module stays for the next one. */
+  /**
+   * Frees the session after the call under way has ended; the module stays for the next one. Throws UserError
+   * where it was freed before.
+   */
   async release(): Promise<void> {
     await this.#guard.close();
     const { session, checkpoint, runOptions } = this.#handles;
@@ -369,4 +376,10 @@ export class OrtTrainingSession implements Trainer {
     }
     return parameters;
   }
+}
+
+/** The results that are asked for; all of them where nothing is. */
+function fetched(results: NamedTensors, fetches: readonly string[] | undefined): NamedTensors {
+  if (fetches === undefined) return results;
+  return Object.fromEntries(Object.entries(results).filter(([name]) => fetches.includes(name)));
 }

@@ -29,6 +29,7 @@ import { modelsOf, type ReplicaModels, replicaModels } from "./replica-models.ts
 import { ReplicaThread } from "./replica-thread.ts";
 import type { ReplicaSetup } from "./replica-worker.ts";
 
+/** How many replicas train, and how each of them is opened. */
 export interface ReplicaOptions {
   /** The replicas of this process. */
   readonly replicas: number;
@@ -236,8 +237,9 @@ export class ReplicatedSession implements Trainer {
     return joinAverages({ checkpoint, averages: all });
   }
 
-  /** Ends the threads and frees their sessions. */
+  /** Ends the threads and frees their sessions. Throws UserError where they were freed before. */
   async release(): Promise<void> {
+    this.#guard.expectOpen("release");
     // the call under way rejects with this error
     const closing = this.#guard.close();
     const released = new UserError("The session was released.", { code: "session-released" });

@@ -243,9 +243,10 @@ test("a replica whose session fails ends all of them and is named, with the reas
   await session.release();
 });
 
-test("a session that was released answers no more", async () => {
+test("a session that was released answers no more, and is released once", async () => {
   const session = await open(buildTrainingArtifacts(tinySettings()));
-  await session.release();
+  const [first, second] = await Promise.allSettled([session.release(), session.release()]);
+  expect([first.status, second.status]).toEqual(["fulfilled", "rejected"]);
   await expect(session.runTrainStep(feeds(0, 2))).rejects.toThrow(
     "The session was released: runTrainStep cannot be called any more.",
   );
