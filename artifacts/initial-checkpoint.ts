@@ -15,7 +15,7 @@ export interface InitialState {
   /** The learning rate that a session starts with; 0.001 by default. */
   readonly learningRate?: number | undefined;
   /** Further properties, which follow `epoch`, `step` and `seed`. */
-  readonly properties?: ReadonlyMap<string, bigint | string>;
+  readonly properties?: ReadonlyMap<string, bigint | string> | undefined;
 }
 
 /**

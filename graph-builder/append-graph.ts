@@ -9,7 +9,7 @@ export interface AppendOptions {
   /** What stands in the place of the graph's inputs and of some of its constants. */
   readonly replacements: ReadonlyMap<Value, Value>;
   /** Names that no copy takes. */
-  readonly reserved?: Iterable<string>;
+  readonly reserved?: Iterable<string> | undefined;
 }
 
 /**

@@ -18,12 +18,14 @@ import { createModel, type Graph, type Model } from "./ir.ts";
  */
 export type Binding = TensorBinding | GradientBinding | MomentBinding | ControlBinding;
 
+/** A tensor of the checkpoint, by the name of `input`. */
 export interface TensorBinding {
   readonly role: "parameter" | "statistic" | "constant";
   readonly input: string;
   readonly output?: string;
 }
 
+/** The gradient of a parameter. */
 export interface GradientBinding {
   readonly role: "gradient";
   readonly parameter: string;
@@ -31,6 +33,7 @@ export interface GradientBinding {
   readonly output?: string;
 }
 
+/** A moment of a parameter; `index` counts from 0. */
 export interface MomentBinding {
   readonly role: "moment";
   readonly parameter: string;
@@ -39,6 +42,7 @@ export interface MomentBinding {
   readonly output?: string;
 }
 
+/** An input that tells a step what to do. */
 export interface ControlBinding {
   readonly role: ControlRole;
   readonly input: string;

@@ -61,6 +61,7 @@ export type OperatorMethods = {
   [K in OpType]: (...args: Arguments<Table[K]["inputs"], Given<K>>) => Results<Table[K]["outputs"]>;
 };
 
+/** A graph builder with one method for each operator; `createBuilder` makes it. */
 export type Builder = GraphBuilder & OperatorMethods;
 
 /** What a node applies its operator to. */

@@ -62,6 +62,7 @@ export class DimSum {
   }
 }
 
+/** A size that only a run tells. */
 export type DimExpression = DimSymbol | CeilQuotient | DimSum;
 
 /**

@@ -368,8 +368,8 @@ function defaultOpset(graph: Graph): number {
 export function createModel(
   graph: Graph,
   about: {
-    docString?: string;
-    metadataProps?: Readonly<Record<string, string>>;
+    docString?: string | undefined;
+    metadataProps?: Readonly<Record<string, string>> | undefined;
     opset?: number | undefined;
   } = {},
 ): Model {

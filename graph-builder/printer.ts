@@ -13,7 +13,7 @@ export interface PrintOptions {
    * How many elements of a constant are shown, 8 where left out; a longer one ends with `...`, which ONNX's
    * parser refuses.
    */
-  readonly elements?: number;
+  readonly elements?: number | undefined;
 }
 
 type Names = ReadonlyMap<Value, string>;

@@ -45,6 +45,7 @@ const packing: { readonly [T in OpaqueType]: number } = {
 
 /** The element types that have a typed array; float16 and the opaque types are kept as their bits. */
 export type NumericType = keyof typeof arrays;
+/** The typed array of an element type. */
 export type TensorData<T extends NumericType = NumericType> = InstanceType<(typeof arrays)[T]>;
 
 /** A constant: ONNX's TensorProto with its data as a typed array, row-major. */

@@ -45,11 +45,13 @@ export function isHalfType(elemType: DataType): elemType is HalfType {
   return halfTypes.some((half) => half === elemType);
 }
 
+/** The sizes of a tensor, one for each axis: numbers, symbols, and expressions of symbols. */
 export type Shape = readonly Dim[];
 
 /** A shape as a caller may write it, with text for symbols and expressions: `["batch", 3]`. */
 export type GivenShape = readonly (Dim | string)[];
 
+/** A tensor of an element type and a shape. */
 export interface TensorType {
   readonly kind: "tensor";
   readonly elemType: DataType;
@@ -78,6 +80,7 @@ export interface OtherType {
   readonly proto: object | undefined;
 }
 
+/** The type of a graph's value. */
 export type ValueType = TensorType | SequenceType | OtherType;
 
 /** The type of a value of which no type is known. */

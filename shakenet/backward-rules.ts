@@ -1,3 +1,4 @@
+/** The rules of Gastaldi 2017, table 4, which make beta of alpha. */
 export const backwardRuleNames = ["m1", "m2", "m3", "m4", "m5"] as const;
 export type BackwardRule = (typeof backwardRuleNames)[number];
 

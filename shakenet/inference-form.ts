@@ -1,3 +1,4 @@
+/** The forms of a frozen network's input and output. */
 export const inputForms = ["float32-nchw", "uint8-nhwc"] as const;
 export const outputForms = ["logits", "probabilities"] as const;
 
@@ -17,6 +18,7 @@ export interface InferenceForm {
   readonly alphaInput: boolean;
 }
 
+/** Float pixels in, logits out, any number of images, float32. */
 export const defaultForm: InferenceForm = {
   input: "float32-nchw",
   output: "logits",

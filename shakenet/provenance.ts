@@ -45,6 +45,7 @@ export interface ExportForm extends Omit<InferenceForm, "precision"> {
   readonly opset: number;
 }
 
+/** The default form of an exported model, in opset 17. */
 export const defaultExport = { ...defaultForm, opset: 17 };
 
 /** A checkpoint as one plain .onnx with its provenance; the same training always gives the same bytes. */

@@ -1,3 +1,4 @@
+/** How the strength of the noise can change over a run. */
 export const shakeScheduleNames = ["constant", "growing", "shrinking", "early", "late"] as const;
 
 /** How strong the noise of the coefficients is over a run. */

@@ -18,6 +18,7 @@ import { isFloating, ones, propagateGradients } from "./autodiff.ts";
  */
 export type ValueReference = string | Value;
 
+/** The settings of `gradients`. */
 export interface GradientsOptions {
   /**
    * Makes the gradients of `outputs` inputs `<output>_grad` of the returned model, each with the type and

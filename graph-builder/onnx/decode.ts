@@ -44,7 +44,7 @@ export interface DecodeOptions {
   /**
    * Functions whose calls are kept as they are in the file; every other function of the file is written out.
    */
-  readonly functions?: readonly FunctionDefinition[];
+  readonly functions?: readonly FunctionDefinition[] | undefined;
   /**
    * What happens to a node that is not covered: an unknown operator, a Loop, a form that is not supported.
    * `keep` leaves it as the file has it: it is printed, written and run, and no gradient goes through it.

@@ -13,7 +13,7 @@ type IValueInfo = Message<"ValueInfoProto">;
 /** How messages are printed. */
 export interface TextOptions {
   /** How many elements of a constant are shown, 8 where left out. */
-  readonly elements?: number;
+  readonly elements?: number | undefined;
 }
 
 /** An attribute of a file in ONNX's textual syntax (onnx/onnx docs/Syntax.md), graphs in it included. */

@@ -37,6 +37,7 @@ export const operators = {
   ...quantization,
 };
 
+/** The names of all operators. */
 export type OpType = keyof typeof operators;
 
 /** A model-local function by its domain and name, such as `com.example.Round` (functions.ts). */

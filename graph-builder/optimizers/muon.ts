@@ -3,6 +3,7 @@ import type { Builder } from "../builder.ts";
 import type { Value } from "../ir.ts";
 import type { Update, Updated } from "./rules.ts";
 
+/** Muon, and the SGD with Nesterov momentum that updates what Muon does not. */
 export interface MuonSettings {
   readonly momentum: number;
   /** Decoupled: a step takes learning rate times decay off a weight. */

@@ -21,6 +21,7 @@ export interface Updated {
   readonly moments: readonly Value[];
 }
 
+/** Stochastic gradient descent with coupled weight decay. */
 export interface SgdSettings {
   /** Added to the gradient, times the weight; 0 by default. */
   readonly weightDecay?: number | undefined;
@@ -32,6 +33,7 @@ export interface MomentumSettings {
   readonly weightDecay: number;
 }
 
+/** AdamW: alpha and beta are PyTorch's two betas, and the weight decay is decoupled. */
 export interface AdamWSettings {
   readonly alpha: number;
   readonly beta: number;

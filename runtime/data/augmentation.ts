@@ -2,6 +2,7 @@ import { at } from "../../graph-builder/at.ts";
 import { RandomStream } from "../../graph-builder/random.ts";
 import { type Dataset, type ImageSize, pixelsOf } from "./types.ts";
 
+/** Which training images are mirrored, and what fills the border of a moved one. */
 export const flips = ["random", "alternating", "none"] as const;
 export const borders = ["mean", "reflect"] as const;
 

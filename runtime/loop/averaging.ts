@@ -1,5 +1,6 @@
 import type { AverageStep } from "../session/weight-averages.ts";
 
+/** The kinds of averages that a run can keep of its weights. */
 export const averageKinds = ["ema", "lookahead"] as const;
 
 /** How a run averages its weights and running statistics. What is evaluated and exported are the averages. */

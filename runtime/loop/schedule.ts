@@ -34,6 +34,7 @@ export function warmUp(warmSteps: number, after: Schedule): Schedule {
   };
 }
 
+/** How a learning rate can fall. */
 export const scheduleShapes = ["cosine", "linear", "constant"] as const;
 
 /** A schedule in words. Shares are numbers from 0 to 1. */
@@ -70,11 +71,11 @@ export function scheduleOf({
 /** Where a one-cycle schedule starts, turns and ends. */
 export interface OneCycleOptions {
   /** The share of the steps in which the rate rises; 0.3 where left out. */
-  readonly rising?: number;
+  readonly rising?: number | undefined;
   /** The first rate is the peak divided by this number; 25 where left out. */
-  readonly startDivisor?: number;
+  readonly startDivisor?: number | undefined;
   /** The last rate is the first one divided by this number; 10,000 where left out. */
-  readonly endDivisor?: number;
+  readonly endDivisor?: number | undefined;
 }
 
 /**

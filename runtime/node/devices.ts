@@ -31,9 +31,8 @@ const providers: { readonly [K in Exclude<DeviceName, "wasm">]: Provider } = {
 };
 
 /**
- * Opens a device in Node. `threads` are for the CPU's operators (all cores where left out). Throws UserError
- * for an unknown name, for threads that are no number from 1 to 1024, and, saying why and how to get it,
- * where this machine's ONNX Runtime does not have the device.
+ * Opens a device in Node. Throws UserError for an unknown name, for threads that are no number from 1 to
+ * 1024, and, saying why and how to get it, where this machine's ONNX Runtime does not have the device.
  */
 export async function openDevice(name: DeviceName, options: DeviceOptions = {}): Promise<Device> {
   const device = await openRuntimeDevice(name, options);
@@ -42,7 +41,9 @@ export async function openDevice(name: DeviceName, options: DeviceOptions = {}):
   return { ...device, lowering: deviceLowering(name, size) };
 }
 
+/** The settings of `openDevice`. */
 export interface DeviceOptions {
+  /** The threads of the CPU's operators; all cores where left out, and 1 with wasm. */
   readonly threads?: number | undefined;
 }
 

@@ -45,6 +45,7 @@ export class Profiler {
     this.device = { ...device, ort: { ...ort, InferenceSession } };
   }
 
+  /** Makes a temporary folder for the profiles, which `close` removes. */
   static async open(device: Device): Promise<Profiler> {
     return new Profiler(device, await mkdtemp(join(tmpdir(), "shake-profile-")));
   }

@@ -38,6 +38,7 @@ import type { ChunkTrainer } from "./trainer.ts";
 import type { NamedTensors } from "./training-session.ts";
 import { type AverageStep, averagedNames, expectAverageStep, WeightAverages } from "./weight-averages.ts";
 
+/** How a session takes several steps in one call. */
 export interface ChunkSettings {
   /**
    * The types of a step, float32 where left out. The loss scale of `mixed` is kept in the checkpoint's
@@ -48,6 +49,7 @@ export interface ChunkSettings {
   readonly stepsPerCall?: number | undefined;
 }
 
+/** The settings of a ChunkedSession. */
 export interface ChunkOptions extends ChunkSettings {
   /** Keeps the compiled chunk for the next session of the same artifacts; none where left out. */
   readonly cache?: CompileCache | undefined;

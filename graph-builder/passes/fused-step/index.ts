@@ -38,6 +38,7 @@ const forms: {
   bfloat16: { passes: [bfloat16Precision], half: "bfloat16" },
 };
 
+/** The settings of `fusedStep`. */
 export interface FusedStepSettings {
   /** float32 where left out. */
   readonly precision?: StepPrecision | undefined;

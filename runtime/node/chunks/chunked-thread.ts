@@ -18,6 +18,7 @@ import type { ModelCache } from "../compiled/model-cache.ts";
 import { mistakeIn } from "../thread-reply.ts";
 import type { ChunkReply, ChunkRequest } from "./chunk-worker.ts";
 
+/** The settings of a ChunkedThread, and the device that it opens. */
 export interface ChunkedThreadOptions extends ChunkSettings {
   readonly device: DeviceName;
   /** CPU threads of the session; all cores where left out. */
