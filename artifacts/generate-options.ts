@@ -59,6 +59,7 @@ export interface GenerateOptions {
   readonly seed?: number | undefined;
   /**
    * The files beside the model that hold elements of its tensors, by their location (`externalLocations`).
+   * The model must be the bytes of its file.
    */
   readonly externalData?: ExternalData | undefined;
   /**

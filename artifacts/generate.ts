@@ -33,7 +33,7 @@ import { headOf, parametersOf } from "./model-parameters.ts";
 import type { StateTensor } from "./parameters.ts";
 import { randomProperties } from "./random-state.ts";
 import { ruleOf, type Target } from "./settings.ts";
-import { expectTrainedHead, type Source, sourceOf } from "./source.ts";
+import { expectTrainedHead, expectUnchanged, type Source, sourceOf } from "./source.ts";
 import { chooseTrainable } from "./trainable.ts";
 import { type TrainingPlan, trainingGraphs } from "./training-graphs.ts";
 import { trainsLayer } from "./training-layers.ts";
@@ -210,8 +210,10 @@ interface OpenedModel {
 }
 
 function openModel(trained: TrainedModel, options: GenerateOptions): OpenedModel {
-  if ("evaluation" in trained)
+  if ("evaluation" in trained) {
+    expectUnchanged(options);
     return { form: trained, choice: choiceIn(trained.graph, options), source: undefined };
+  }
   const source = sourceOf(trained, options);
   const given = trained instanceof Graph ? trained : (source?.model.graph ?? new Graph(""));
   const base = runPasses(given, [floatWeights]);

@@ -1,6 +1,6 @@
 import { at } from "../graph-builder/at.ts";
 import { RandomStream, Tensor } from "../graph-builder/index.ts";
-import type { Checkpoint } from "./checkpoint.ts";
+import type { Checkpoint, OptimizerState } from "./checkpoint.ts";
 import { expectFittingTensor } from "./checkpoint-size.ts";
 import type { ParameterSpec, StateTensor } from "./parameters.ts";
 
@@ -32,7 +32,7 @@ export function initialCheckpoint(parameters: readonly ParameterSpec[], state: I
 /** The checkpoint of tensors before the first step, with momenta at 0. */
 export function checkpointOf(
   state: readonly StateTensor[],
-  { seed, moments, fused, learningRate = 0.001, properties: further = new Map() }: InitialState,
+  { seed, moments, fused, learningRate, properties: further = new Map() }: InitialState,
 ): Checkpoint {
   const tensors = (...kinds: readonly StateTensor["kind"][]) =>
     new Map(state.filter(({ kind }) => kinds.includes(kind)).map(({ name, tensor }) => [name, tensor]));
@@ -47,7 +47,8 @@ export function checkpointOf(
     // ONNX Runtime requires a gradient buffer for every trainable parameter; a fused model has none, so its
     // tensors are frozen
     const frozen = new Map([...trainable, ...tensors("statistic", "constant"), ...tensors("moment")]);
-    return { trainable: new Map(), frozen, properties };
+    const rate = learningRate === undefined ? {} : { optimizer: beforeSteps(learningRate, new Map()) };
+    return { trainable: new Map(), frozen, properties, ...rate };
   }
   const momenta = [...trainable].map(([name, { dims }]): [string, Tensor[]] => [
     name,
@@ -56,9 +57,13 @@ export function checkpointOf(
   return {
     trainable,
     frozen: tensors("statistic", "constant"),
-    optimizer: { step: 0, initialLearningRate: learningRate, momenta: new Map(momenta) },
+    optimizer: beforeSteps(learningRate ?? 0.001, new Map(momenta)),
     properties,
   };
+}
+
+function beforeSteps(initialLearningRate: number, momenta: Map<string, Tensor[]>): OptimizerState {
+  return { step: 0, initialLearningRate, momenta };
 }
 
 /**

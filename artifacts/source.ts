@@ -9,6 +9,7 @@ import {
   withInferenceLayers,
   withOwnStatistics,
 } from "../graph-builder/index.ts";
+import type { GenerateOptions } from "./generate-options.ts";
 import { type Loss, valuesOfLoss } from "./losses.ts";
 import { replaceHead } from "./replace-head.ts";
 
@@ -32,12 +33,17 @@ export interface SourceOptions {
 
 /**
  * The file of a model, in inference form, with a last layer for another number of classes where they are
- * given; undefined for a graph, which has no file. Throws UserError where the last layer cannot be told.
+ * given; undefined for a graph, which has no file. Throws UserError where the last layer cannot be told, and
+ * for options that need a file where there is none.
  */
 export function sourceOf(trained: Uint8Array | Model | Graph, options: SourceOptions): Source | undefined {
   const { where = "the model", externalData = new Map<string, Uint8Array>(), classes, seed = 0 } = options;
-  if (trained instanceof Graph) return expectNoClasses(classes);
   const isFile = trained instanceof Uint8Array;
+  if (!isFile) expectLeftOut("externalData", options.externalData);
+  if (trained instanceof Graph) {
+    expectLeftOut("classes", classes);
+    return undefined;
+  }
   const file = isFile ? withDataInside(trained, externalData, where) : encodeModel(trained);
   const bytes = withOwnStatistics(withInferenceLayers(file, where), where);
   const model = isFile || bytes !== file ? decoded(bytes, where) : trained;
@@ -52,12 +58,26 @@ function decoded(bytes: Uint8Array, where: string): Model {
   return decodeModel(bytes, where, { uncovered: "keep" });
 }
 
-function expectNoClasses(classes: number | undefined): undefined {
-  if (classes === undefined) return;
-  throw new UserError("classes needs the model with its file: give the bytes, or a Model, not a graph.", {
+/** The options that not every kind of model has a place for, and what they need. */
+const needs = {
+  classes: "the model with its file: give the bytes, or a Model, not a graph",
+  externalData: "the bytes of the file that it lies beside: give them, not a Model or a graph",
+  lora: "the model before it is in training form: give the bytes, a Model or a Graph",
+} as const satisfies Partial<Record<keyof GenerateOptions, string>>;
+
+function expectLeftOut(setting: keyof typeof needs, given: unknown): void {
+  if (given === undefined) return;
+  throw new UserError(`${setting} needs ${needs[setting]}.`, {
     code: "setting-conflict",
-    details: { setting: "classes" },
+    details: { setting },
   });
+}
+
+/** Throws UserError for options that change a model, beside one whose training graph somebody has made. */
+export function expectUnchanged({ classes, externalData, lora }: GenerateOptions): void {
+  expectLeftOut("classes", classes);
+  expectLeftOut("externalData", externalData);
+  expectLeftOut("lora", lora);
 }
 
 function singleOutput(graph: Graph, { loss, lossInput }: SourceOptions): string {

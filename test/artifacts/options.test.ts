@@ -8,7 +8,7 @@ import {
   restoreModel,
   trainingCoverage,
 } from "../../artifacts/index.ts";
-import { encodeModel } from "../../graph-builder/index.ts";
+import { encodeModel, trainingForm } from "../../graph-builder/index.ts";
 import { mlp } from "../support/artifact-models.ts";
 
 const model = encodeModel(mlp());
@@ -139,6 +139,28 @@ test.each<readonly [what: string, given: unknown]>([
 ])("what is no model is refused in one sentence: %s", (what, given) => {
   const sentence = `generateArtifacts takes the bytes of an ONNX file (Uint8Array), a Model or a Graph, not ${what}.`;
   expect(() => Reflect.apply(generateArtifacts, undefined, [given, { loss: "mse" }])).toThrow(
+    expect.objectContaining({ name: "UserError", message: sentence }),
+  );
+});
+
+test.each<readonly [sentence: string, given: object, options: object]>([
+  [
+    "externalData needs the bytes of the file that it lies beside: give them, not a Model or a graph.",
+    mlp(),
+    { externalData: new Map() },
+  ],
+  [
+    "classes needs the model with its file: give the bytes, or a Model, not a graph.",
+    trainingForm(mlp().graph),
+    { classes: 3 },
+  ],
+  [
+    "lora needs the model before it is in training form: give the bytes, a Model or a Graph.",
+    trainingForm(mlp().graph),
+    { lora: { rank: 2 } },
+  ],
+])("an option that has no place in what is trained is refused: %s", (sentence, given, options) => {
+  expect(() => Reflect.apply(generateArtifacts, undefined, [given, { loss: "mse", ...options }])).toThrow(
     expect.objectContaining({ name: "UserError", message: sentence }),
   );
 });
