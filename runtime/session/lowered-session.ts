@@ -147,7 +147,8 @@ export class LoweredSession {
    * Runs forward and backward on one batch, and the update too where the training model is fused; gradients
    * are added to those since the last lazyResetGrad. Returns the outputs, such as `loss`, or those named by
    * `fetches`.
-   * Throws UserError for a missing input and an unknown output.
+   * Throws UserError for an input that is missing or does not fit, for an unknown output, and where ONNX
+   * Runtime fails.
    */
   async runTrainStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
     return this.#guard.run("runTrainStep", async () => {
@@ -193,7 +194,7 @@ export class LoweredSession {
 
   /**
    * Runs the evaluation model on one batch and returns its outputs, or those named by `fetches`. Throws
-   * UserError without one.
+   * UserError without one, and as runTrainStep does.
    */
   async runEvalStep(feeds: NamedTensors, fetches?: readonly string[]): Promise<NamedTensors> {
     return this.#guard.run("runEvalStep", async () => {

@@ -1,7 +1,7 @@
 import type { Binding } from "../../graph-builder/bindings.ts";
 import type { RuntimeDevice } from "../device/device.ts";
 import { BoundSession, type Controls } from "./bound-session.ts";
-import type { LoweredModels } from "./lowered-models.ts";
+import type { LoweredModel, LoweredModels } from "./lowered-models.ts";
 import type { NamedTensors } from "./training-session.ts";
 import type { TrainingState } from "./training-state.ts";
 
@@ -24,19 +24,36 @@ export class OpenedModels {
     this.optimize = optimize;
   }
 
-  /** Throws UserError where the device cannot run a model, and where the state lacks a tensor of one. */
+  /**
+   * Throws UserError where the device cannot run a model, and where the state lacks a tensor of one; the
+   * sessions that were open by then are released.
+   */
   static async open(
     { train, otherSizes = [], evaluate, optimize }: LoweredModels,
     device: RuntimeDevice,
     state: TrainingState,
   ): Promise<OpenedModels> {
-    const slotOf = (binding: Binding) => state.slotOf(binding);
-    return new OpenedModels(
-      await BoundSession.open(train, device, slotOf),
-      await Promise.all(otherSizes.map((each) => BoundSession.open(each, device, slotOf))),
-      evaluate && (await BoundSession.open(evaluate, device, slotOf)),
-      optimize && (await BoundSession.open(optimize, device, (binding) => state.optimizerSlotOf(binding))),
-    );
+    const opened: BoundSession[] = [];
+    const open = async (model: LoweredModel, slotOf = (binding: Binding) => state.slotOf(binding)) => {
+      const session = await BoundSession.open(model, device, slotOf);
+      opened.push(session);
+      return session;
+    };
+    try {
+      const first = await open(train);
+      const others = otherSizes.map((each) => open(each));
+      // all of them have ended before one that failed ends the others
+      await Promise.allSettled(others);
+      return new OpenedModels(
+        first,
+        await Promise.all(others),
+        evaluate && (await open(evaluate)),
+        optimize && (await open(optimize, (binding) => state.optimizerSlotOf(binding))),
+      );
+    } catch (error) {
+      await Promise.allSettled(opened.map((session) => session.release()));
+      throw error;
+    }
   }
 
   /** The training model for the sizes of the feeds. */

@@ -1,4 +1,4 @@
-import { Tensor } from "onnxruntime-common";
+import { type InferenceSession, Tensor } from "onnxruntime-common";
 import { expect, test } from "vitest";
 import { decodeCheckpoint, encodeCheckpoint, generateArtifacts } from "../../../artifacts/index.ts";
 import {
@@ -258,6 +258,25 @@ test("what is no tensor is refused by the input's name", async () => {
     code: "input-type",
   });
   await session.release();
+});
+
+test("a device that refuses the third model frees the sessions of the first two", async () => {
+  const { ort } = device;
+  let [opened, released] = [0, 0];
+  const create = async (model: Uint8Array, options?: InferenceSession.SessionOptions) => {
+    if (opened === 2) throw new Error("no memory is left");
+    opened++;
+    const session = await ort.InferenceSession.create(model, options);
+    const release = session.release.bind(session);
+    session.release = async () => {
+      released++;
+      await release();
+    };
+    return session;
+  };
+  const refusing = { ...device, ort: { ...ort, InferenceSession: { create } as typeof ort.InferenceSession } };
+  await expect(TrainingSession.create(linearArtifacts("sgd"), refusing)).rejects.toThrow("no memory is left");
+  expect(released).toBe(2);
 });
 
 test("what a session's methods cannot take is refused in one sentence, and the session goes on", async () => {
