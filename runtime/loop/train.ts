@@ -2,6 +2,7 @@ import { averagedCheckpoint } from "../../artifacts/averages.ts";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
+import { shown } from "../../graph-builder/visible.ts";
 import type { ChunkTrainer, Trainer } from "../session/trainer.ts";
 import type { NamedTensors } from "../session/training-session.ts";
 import { type AverageSettings, averageStep, averageStride } from "./averaging.ts";
@@ -24,8 +25,8 @@ export interface TrainSettings {
   readonly epochs: number;
   readonly learningRate: Schedule;
   /**
-   * How many steps lie between two checkpoints. The end of an epoch is always one. A session that takes
-   * several steps a call saves after the call.
+   * How many steps lie between two checkpoints; Infinity for no others than those at the end of an epoch,
+   * which are always made. A session that takes several steps a call saves after the call.
    */
   readonly checkpointEverySteps: number;
   /**
@@ -45,14 +46,16 @@ export interface TrainSettings {
  * and its number alone, so a run that was cut and opened again from its last checkpoint ends in the same
  * bytes as one that was not (on the CPU, with the same number of threads). The feeds of the next call are
  * made while one runs.
- * Throws DivergedError where a metric or a parameter is no longer finite, and UserError where the training
- * model lacks an output that the task names. The checkpoints saved before are kept.
+ * Throws DivergedError where a metric or a parameter is no longer finite, and UserError for settings that
+ * are no such thing, and where the training model lacks an output that the task names. The checkpoints saved
+ * before are kept.
  */
 export async function* train<Train extends string, Test extends string, Unit extends string>(
   trainer: Trainer | ChunkTrainer,
   task: Task<Train, Test, Unit>,
   settings: TrainSettings,
 ): AsyncGenerator<TrainingEvent<Train, Test, Unit>> {
+  expectSettings(settings);
   const { epochs, learningRate, average, signal } = settings;
   const steps = task.stepsPerEpoch * epochs;
   const run = new Run(trainer, task, settings, await trainer.checkpoint());
@@ -80,6 +83,27 @@ export async function* train<Train extends string, Test extends string, Unit ext
       yield { type: "interrupted", step: progress.step };
       return;
     }
+  }
+}
+
+/** Throws UserError for a rate that is no schedule, and for counts that are no whole numbers from 1. */
+function expectSettings({
+  epochs,
+  learningRate,
+  checkpointEverySteps,
+  evaluateEveryEpochs = 1,
+}: TrainSettings): void {
+  if (typeof learningRate !== "function") {
+    const sentence = `learningRate must be a schedule such as cosine(0.1), not ${shown(learningRate)}.`;
+    throw new UserError(sentence, { code: "setting-invalid", details: { setting: "learningRate" } });
+  }
+  for (const [setting, value] of Object.entries({ epochs, checkpointEverySteps, evaluateEveryEpochs })) {
+    const isNever = setting !== "epochs" && value === Number.POSITIVE_INFINITY;
+    if (isNever || (Number.isInteger(value) && value >= 1)) continue;
+    throw new UserError(`${setting} must be a whole number from 1, not ${shown(value)}.`, {
+      code: "setting-invalid",
+      details: { setting, value },
+    });
   }
 }
 
