@@ -44,6 +44,14 @@ test("a classifier that came from a file is trained on pictures of its own size 
   });
 });
 
+test("its config.json trains the same bytes again, beside the artifacts", async () => {
+  const given = ["--artifacts", "build/mine", "--config", "runs/mine-shapes-s1/config.json"];
+  const { code, stderr } = await shake(folder, "train", ...given, "--run-dir", "again");
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  for (const result of ["model.onnx", "checkpoints/last"])
+    expect(read(`again/${result}`), result).toEqual(read(`runs/mine-shapes-s1/${result}`));
+});
+
 test("the run's model is the file with other weights, and its metadata say how it is fed", () => {
   const [before, after] = [file, read("runs/mine-shapes-s1/model.onnx")].map((bytes) => decodeModel(bytes));
   const names = (values: readonly { readonly name: string | undefined }[] = []) =>
