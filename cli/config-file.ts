@@ -35,8 +35,9 @@ export async function readConfigFile<K extends SettingName | SettingGroup>(
     schemas.flatMap(([name, schema]) => (describeSetting(schema).isList ? kebabCase(name) : [])),
   );
   const raw = await readObject(path);
-  if (schemas.some(([name]) => name === "init")) expectModel(raw, path, flags);
-  const given = Object.entries(settingsOf(raw, path)).map(([key, value]) => {
+  const known = schemas.map(([name]) => name);
+  if (known.includes("init")) expectModel(raw, path, flags);
+  const given = Object.entries(settingsOf(raw, path, known)).map(([key, value]) => {
     const isOneOfList = lists.has(kebabCase(key)) && typeof value === "string";
     return [key, isOneOfList ? [value] : value];
   });
@@ -54,12 +55,14 @@ async function readObject(path: string): Promise<Entries> {
 /**
  * The settings that a file's object stands for. In the `config.json` of a run, the feeding of a model stands
  * for --pixels and --image-size. The facts of the run's pictures are left out, since a new run measures its
- * pictures itself, and so are the settings from before a resume.
+ * pictures itself, and so are the settings from before a resume. `known` are the settings of the command.
  */
-function settingsOf(raw: Entries, path: string): Entries {
+function settingsOf(raw: Entries, path: string, known: readonly string[]): Entries {
   const { model: _, feeding, ...rest } = raw;
   const settings = isModelConfig(raw) ? { ...pictureSettingsOf(feeding, path), ...rest } : raw;
-  return Object.fromEntries(Object.entries(settings).filter(([key, value]) => !isFound(key, value)));
+  return Object.fromEntries(
+    Object.entries(settings).filter(([key, value]) => known.includes(key) || !isFound(key, value)),
+  );
 }
 
 function pictureSettingsOf(feeding: unknown, path: string): Entries {

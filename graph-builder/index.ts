@@ -73,6 +73,7 @@ export {
 } from "./operators/index.ts";
 export type { KeptForm } from "./operators/kept.ts";
 export type * from "./operators/schema.ts";
+export { ShapeError, UnsupportedError } from "./operators/schema.ts";
 export type { ClippingSettings } from "./optimizers/clipping.ts";
 export type { GroupSettings, ParameterGroups } from "./optimizers/groups.ts";
 export type { MuonSettings } from "./optimizers/muon.ts";

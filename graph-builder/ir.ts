@@ -62,6 +62,7 @@ export class Value {
     );
   }
 
+  /** The sizes of the tensor, one for each axis. Throws UnsupportedError as `tensor` does. */
   get shape(): TensorType["shape"] {
     return this.tensor.shape;
   }
@@ -89,6 +90,7 @@ export class Value {
     }
   }
 
+  /** The element type of the tensor or the sequence; `undefined` of another type. */
   get elemType(): TensorType["elemType"] {
     return this.type.elemType;
   }

@@ -192,6 +192,7 @@ export class OwnPictures {
     return out;
   }
 
+  /** Closes the file of the decoded pictures, after which none can be read. */
   close(): Promise<void> {
     return this.#pack.close();
   }
