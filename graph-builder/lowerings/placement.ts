@@ -1,12 +1,12 @@
 import { at } from "../at.ts";
 import type { Builder } from "../builder.ts";
 import { castLike, floatLike } from "../composites.ts";
-import { productOf } from "../dims.ts";
+import { isNonNegative, productOf } from "../dims.ts";
 import type { Value } from "../ir.ts";
 import { dataTypeNumbers } from "../operators/elementwise.ts";
 import { constantNumbers, normalAxis, shapeInput, staticDim } from "../operators/inference.ts";
 import { ShapeError } from "../operators/schema.ts";
-import { type SliceRange, sliceRange } from "../operators/slicing.ts";
+import { type SliceRange, sliceRange, startOf } from "../operators/slicing.ts";
 import { isHalfType, type Shape } from "../types.ts";
 import type { Lower, Lowering } from "./lower.ts";
 
@@ -53,10 +53,14 @@ export const sliceGrad: Lower<"SliceGrad"> = (g, { I, optional }) => {
       result = placed(g, result, size, sliceRange(along, size, from, to, at(steps, i)));
     } else if (at(steps, i) === 1) {
       const length = g.Slice(I(1), g.int64([along]), g.int64([along + 1]));
-      // starts may be int32
-      const start = castLike(g, g.Slice(I(2), g.int64([i]), g.int64([i + 1])), length);
+      // starts and ends may be int32
+      const entry = (list: Value) => castLike(g, g.Slice(list, g.int64([i]), g.int64([i + 1])), length);
+      const start = entry(I(2));
       const isFromEnd = typeof from === "number" && from < 0;
-      result = placedInRun(g, result, along, isFromEnd ? g.Add(length, start) : start, length);
+      const isInside = typeof from === "number" ? startOf(size, from) !== undefined : isNonNegative(from);
+      result = isInside
+        ? placedInRun(g, result, along, isFromEnd ? g.Add(length, start) : start, length)
+        : clampedInRun(g, result, along, [start, entry(I(3))], length);
     } else {
       throw new ShapeError(
         `the gradient of a Slice with step ${at(steps, i)} needs a known dimension, not ${size}`,
@@ -77,12 +81,39 @@ function placed(g: Builder, dY: Value, size: number, { axis, start, step, count 
 
 /** dY in zeros along an axis whose size, or where dY starts in it, is known only in a run: vectors of one. */
 function placedInRun(g: Builder, dY: Value, axis: number, start: Value, size: Value): Value {
-  const rank = dY.shape.length;
   const taken = g.Shape(dY, { start: axis, end: axis + 1 });
+  return paddedInRun(g, dY, axis, start, g.Sub(g.Sub(size, start), taken));
+}
+
+/**
+ * dY in zeros along an axis of which only a run tells where the slice starts: it may count from the end, and
+ * from further than the axis reaches.
+ */
+function clampedInRun(
+  g: Builder,
+  dY: Value,
+  axis: number,
+  [start, end]: readonly [start: Value, end: Value],
+  size: Value,
+): Value {
+  const zero = g.int64([0]);
+  const inside = (place: Value) => {
+    const counted = g.Where(g.Less(place, zero), g.Add(place, size), place);
+    return g.Min(g.Max(counted, zero), size);
+  };
+  const first = inside(start);
+  const padded = paddedInRun(g, dY, axis, first, g.Sub(size, g.Max(inside(end), first)));
+  // says the sizes, which follow from no pads that only a run tells
+  const before = axis > 0 ? [g.Shape(dY, { end: axis })] : [];
+  const behind = axis < dY.shape.length - 1 ? [g.Shape(dY, { start: axis + 1 })] : [];
+  return g.Reshape(padded, g.Concat(...before, size, ...behind, { axis: 0 }));
+}
+
+/** X with as many zeros before and behind an axis as vectors of one say. */
+function paddedInRun(g: Builder, X: Value, axis: number, before: Value, after: Value): Value {
   const zeros = (count: number) => (count > 0 ? [g.int64(Array(count).fill(0))] : []);
-  const [before, behind] = [zeros(axis), zeros(rank - axis - 1)];
-  const after = g.Sub(g.Sub(size, start), taken);
-  return g.Pad(dY, g.Concat(...before, start, ...behind, ...before, after, ...behind, { axis: 0 }));
+  const [outer, inner] = [zeros(axis), zeros(X.shape.length - axis - 1)];
+  return g.Pad(X, g.Concat(...outer, before, ...inner, ...outer, after, ...inner, { axis: 0 }));
 }
 
 /**

@@ -1,5 +1,5 @@
 import { at } from "../at.ts";
-import { ceilQuotientOf, type Dim, differenceOf, isNonNegative, sameDim, sumOf } from "../dims.ts";
+import { ceilQuotientOf, type Dim, differenceOf, isNonNegative, productOf, sameDim, sumOf } from "../dims.ts";
 import { refuse, runTimeDim } from "./inference.ts";
 
 /**
@@ -29,7 +29,7 @@ const END = 2 ** 31 - 1;
 
 /**
  * The number of elements that Slice takes from a dimension. A dimension with symbols is taken to reach as far
- * as the start. Throws ShapeError where the number is not known before a run.
+ * as a start that counts from the front, and as an end that counts from the end.
  */
 function slicedDim(size: Dim, start: Dim, end: Dim, step: Dim): Dim {
   if (typeof step !== "number" || start === runTimeDim || end === runTimeDim) return runTimeDim;
@@ -40,23 +40,34 @@ function slicedDim(size: Dim, start: Dim, end: Dim, step: Dim): Dim {
   if (step < 0) return runTimeDim;
   const from = startOf(size, start);
   const to = endOf(size, end);
-  if (to === undefined) return runTimeDim;
+  if (from === undefined || to === undefined) return runTimeDim;
   const length = differenceOf(to, from);
   return step === 1 ? length : ceilQuotientOf(length, step);
 }
 
-function startOf(size: Dim, start: Dim): Dim {
-  return typeof start === "number" && start < 0 ? sumOf(size, start) : start;
+/** Whether a position counts from the end: it is below 0 for all sizes of its symbols, none of which is 0. */
+function isFromEnd(position: Dim): boolean {
+  return typeof position === "number" ? position < 0 : isNonNegative(productOf([-1, position]));
+}
+
+/**
+ * The start of a slice, counted from the front; undefined where it counts from the end and may be before the
+ * first element.
+ */
+export function startOf(size: Dim, start: Dim): Dim | undefined {
+  if (!isFromEnd(start)) return start;
+  const position = sumOf(size, start);
+  // a dimension is not empty, so it has a last element
+  return start === -1 || isNonNegative(position) ? position : undefined;
 }
 
 /** The end of a slice, at most the size; undefined where it is not known which of the two is smaller. */
 function endOf(size: Dim, end: Dim): Dim | undefined {
   if (typeof end === "number" && end >= END) return size;
-  const position = typeof end === "number" && end < 0 ? sumOf(size, end) : end;
+  if (isFromEnd(end)) return sumOf(size, end);
   // a dimension is not empty, so it has a first element
-  const isInside = sameDim(position, 1) || isNonNegative(differenceOf(size, position)) || position !== end;
-  if (isInside) return position;
-  return isNonNegative(differenceOf(position, size)) ? size : undefined;
+  if (sameDim(end, 1) || isNonNegative(differenceOf(size, end))) return end;
+  return isNonNegative(differenceOf(end, size)) ? size : undefined;
 }
 
 /** Where each axis of a shape is sliced, from the contents of Slice's inputs. */

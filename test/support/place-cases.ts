@@ -76,6 +76,26 @@ export const placeCases: readonly OperatorCase[] = [
   of("Slice", "the last of a symbolic axis", { X: normal(["batch", 2]) }, (g, { X }) =>
     g.Slice(X, g.int64([-1]), g.int64([2 ** 40]), g.int64([0])),
   ),
+  of("Slice", "more from the end than a symbolic axis has", { X: normal([2, "batch", 2]) }, (g, { X }) =>
+    slice(g, X, -5, 2 ** 40, 1, 1),
+  ),
+  of("Slice", "from further than a symbolic axis reaches", { X: normal(["batch"]) }, (g, { X }) =>
+    slice(g, X, -5, -1, 0, 1),
+  ),
+  of(
+    "Slice",
+    "as many from the end as another value has",
+    { X: normal([2, "height"]), Y: normal(["batch"]) },
+    (g, { X, Y }) => g.Slice(X, g.Neg(g.Shape(Y)), g.int64([2 ** 40]), g.int64([1])),
+    { targets: ["X"] },
+  ),
+  of(
+    "Slice",
+    "without as many at the end as another value has",
+    { X: normal([2, "height"]), Y: normal(["batch"]) },
+    (g, { X, Y }) => g.Slice(X, g.int64([1]), g.Neg(g.Shape(Y)), g.int64([1])),
+    { targets: ["X"] },
+  ),
   of("Slice", "a symbolic axis without its last, and a plain one", { X: normal(["batch", 4]) }, (g, { X }) =>
     g.Slice(X, g.int64([0, 1]), g.int64([-1, 3]), g.int64([0, 1])),
   ),
