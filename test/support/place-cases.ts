@@ -19,6 +19,11 @@ export const placeCases: readonly OperatorCase[] = [
   of("Flatten", "axis 0", { X: image(2, 2) }, (g, { X }) => g.Flatten(X, { axis: 0 })),
   of("Squeeze", "two axes", { X: normal(["batch", 1, 2, 1]) }, (g, { X }) => g.Squeeze(X, g.int64([1, -1]))),
   of("Unsqueeze", "two axes", { X: normal(["batch", 2]) }, (g, { X }) => g.Unsqueeze(X, g.int64([0, -1]))),
+  of("Unsqueeze", "of no rows in a run", { X: normal(["batch", 2]) }, (g, { X }) => {
+    const none = g.Slice(X, g.int64([3]), g.int64([3]), g.int64([0]));
+    const sum = (value: Value) => g.ReduceSum(value, null, { keepdims: 0 });
+    return g.Add(sum(g.Unsqueeze(none, g.int64([0]))), sum(X));
+  }),
   of("Transpose", "a cycle", { X: normal(["batch", 2, 4]) }, (g, { X }) =>
     g.Transpose(X, { perm: [1, 2, 0] }),
   ),

@@ -1,6 +1,7 @@
 import { at } from "../../at.ts";
 import type { Builder } from "../../builder.ts";
 import { castLike, floatLike } from "../../composites.ts";
+import { type Dim, sameDim } from "../../dims.ts";
 import type { Value } from "../../ir.ts";
 import { constantNumbers, dimAt, knownNumbers, normalAxis, staticDim } from "../../operators/inference.ts";
 import type { tensors as operators } from "../../operators/tensors.ts";
@@ -102,9 +103,11 @@ function isKnownSlice(X: Value, [starts, ends, axes, steps]: readonly (Value | n
   });
 }
 
-/** dY in the shape of X. */
+/** dY in the shape of X, where a size that is 0 in a run is no copy of the size that dY has at its place. */
 function likeInput(g: Builder, X: Value, dY: Value): Value {
-  return g.Reshape(dY, g.Shape(X));
+  const isCopy = (dim: Dim, i: number) => dY.shape[i] !== undefined && sameDim(dY.shape[i], dim);
+  const mayBeEmpty = X.shape.some((dim, i) => (typeof dim !== "number" || dim === 0) && !isCopy(dim, i));
+  return g.Reshape(dY, g.Shape(X), mayBeEmpty ? { allowzero: 1 } : {});
 }
 
 /**
