@@ -35,15 +35,16 @@ export const activations = {
     const X = biased(g, I(0), optional(1));
     return [g.Mul(g.Mul(X, floatLike(g, I(0), 0.5)), g.Add(floatLike(g, I(0), 1), tanhOfCubic(g, X)))];
   },
-  // dX = dY / 2 * (1 + t + X (1 - t^2) sqrt(2 / pi) (1 + 3 * 0.044715 X^2)) with t = tanh u
+  // dX = dY / 2 * (1 + t + X (1 - t^2) sqrt(2 / pi) (1 + 3 * 0.044715 X^2)) with t = tanh u; 1 - t^2 comes
+  // before X^2, which is infinite in float16 from 256 on, where 1 - t^2 is 0
   FastGeluGrad: (g, { I, optional }) => {
     const X = biased(g, I(1), optional(2));
     const t = tanhOfCubic(g, X);
-    const slope = g.Add(
-      floatLike(g, I(0), TANH_SCALE),
-      g.Mul(g.Mul(X, X), floatLike(g, I(0), 3 * TANH_SCALE * TANH_CUBE)),
+    const steep = g.Mul(X, g.Sub(floatLike(g, I(0), 1), g.Mul(t, t)));
+    const rise = g.Add(
+      g.Mul(steep, floatLike(g, I(0), TANH_SCALE)),
+      g.Mul(g.Mul(g.Mul(steep, X), X), floatLike(g, I(0), 3 * TANH_SCALE * TANH_CUBE)),
     );
-    const rise = g.Mul(g.Mul(X, g.Sub(floatLike(g, I(0), 1), g.Mul(t, t))), slope);
     return [g.Mul(g.Mul(I(0), floatLike(g, I(0), 0.5)), g.Add(g.Add(floatLike(g, I(0), 1), t), rise))];
   },
 

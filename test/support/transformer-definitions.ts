@@ -1,4 +1,4 @@
-import { at, type Builder, Tensor, type Value } from "../../graph-builder/index.ts";
+import { at, type Builder, floats, Tensor, type Value } from "../../graph-builder/index.ts";
 import type { Definition } from "./definitions.ts";
 import { apart, type Input, normal, positive, uniform } from "./random-tensor.ts";
 import { Grid, indicesOf } from "./reference.ts";
@@ -228,6 +228,13 @@ export const transformerDefinitions: readonly Definition[] = [
       bias,
     ),
   ),
+  {
+    opType: "FastGeluGrad",
+    title: "of numbers whose squares are infinite",
+    inputs: { X: { shape: [3], tensor: floats([1e20, -1e20, 3e38]) }, dY: normal([3]) },
+    build: (g, I) => [g.FastGeluGrad(I("dY"), I("X"))],
+    expected: (grid) => [grid("dY").data.map((d, i) => (i === 1 ? 0 : d))],
+  },
   ...activation(
     "QuickGelu",
     (g, X) => g.QuickGelu(X, { alpha: 1.5 }),
