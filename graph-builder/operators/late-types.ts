@@ -25,10 +25,19 @@ const lateTypes: readonly LateTypes[] = [
     types: ["bfloat16"],
     operators: ["Where", "GreaterOrEqual", "LessOrEqual", "LeakyRelu", "PRelu", "Scan"],
   },
-  { since: 19, types: ["float16", "bfloat16"], operators: ["QuantizeLinear", "DequantizeLinear"] },
+  {
+    since: 19,
+    types: ["float16", "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz"],
+    operators: ["QuantizeLinear", "DequantizeLinear"],
+  },
   { since: 20, types: ["float16", "bfloat16"], operators: ["IsInf"] },
   { since: 20, types: ["bool"], operators: ["ReduceMax", "ReduceMin"] },
   { since: 20, types: ["bfloat16"], operators: ["ConstantOfShape"] },
+  {
+    since: 21,
+    types: ["int16", "uint16", "int4", "uint4"],
+    operators: ["QuantizeLinear", "DequantizeLinear"],
+  },
   {
     since: 22,
     types: ["bfloat16"],
@@ -41,6 +50,9 @@ const lateTypes: readonly LateTypes[] = [
       ...(["RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike"] as const),
     ],
   },
+  { since: 23, types: ["float4e2m1"], operators: ["QuantizeLinear", "DequantizeLinear"] },
+  { since: 24, types: ["float8e8m0"], operators: ["QuantizeLinear", "DequantizeLinear"] },
+  { since: 25, types: ["int2", "uint2"], operators: ["QuantizeLinear", "DequantizeLinear"] },
 ];
 
 const lateTypesOf = new Map<string, LateTypes[]>();

@@ -19,9 +19,16 @@ function expectScale(x: Operand, scale: Operand, zeroPoint: Operand | null | und
   }
 }
 
+/** Before opset 13 there is one scale for all elements. */
+function since(_: unknown, [, scale]: readonly (Operand | null)[]): number {
+  const [count = 1] = scale?.shape ?? [];
+  return count === 1 ? 10 : 13;
+}
+
 export const quantization = {
   // y = saturate(round(x / y_scale) + y_zero_point)
   QuantizeLinear: operator({
+    since,
     inputs: ["x", "y_scale", "y_zero_point?"],
     outputs: ["y"],
     attributes: { axis: attribute("int", 1) },
@@ -32,6 +39,7 @@ export const quantization = {
   }),
   // y = (x - x_zero_point) * x_scale
   DequantizeLinear: operator({
+    since,
     inputs: ["x", "x_scale", "x_zero_point?"],
     outputs: ["y"],
     attributes: { axis: attribute("int", 1) },

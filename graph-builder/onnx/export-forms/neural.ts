@@ -6,7 +6,7 @@ import type { GivenAttribute } from "../../printer.ts";
 import { attributeFirstIn, attributeOf, type ExportForm, refuse, type WrittenNode } from "./form.ts";
 
 /** Before opset 13, the default of `axis` was 1, and the operator normalised over all axes from `axis` on. */
-function axisSaid(opType: "Softmax" | "LogSoftmax"): ExportForm {
+function axisSaid(opType: "Softmax" | "LogSoftmax" | "Hardmax"): ExportForm {
   const write: ExportForm["write"] = (node, ours, opset) => {
     const rank = node.input(0).shape.length;
     const axis = normalAxis(Number(attributeOf(ours, "axis") ?? -1), rank);
@@ -67,10 +67,10 @@ function padsWithoutCeil(node: Node): number[] | undefined {
   const { attributes } = node;
   const window = windowOf(attributes.kernel_shape, attributes);
   const sizes = node.input(0).shape.slice(2);
-  const counts = windowedDims(sizes, window, true);
   const rank = sizes.length;
   const isKnown = (i: number) => typeof sizes[i] === "number" || window.strides[i] === 1;
   if (!sizes.every((_, i) => isKnown(i))) return undefined;
+  const counts = windowedDims(sizes, window, true);
   const axes = counts.map((count, i) => {
     const [stride, before, after] = [at(window.strides, i), at(window.pads, i), at(window.pads, i + rank)];
     if (stride === 1) return { isDropped: false, after };
@@ -95,6 +95,7 @@ const rmsNormalization: ExportForm["write"] = (_, ours) => ({ ...ours, opType: "
 export const neural: readonly ExportForm[] = [
   axisSaid("Softmax"),
   axisSaid("LogSoftmax"),
+  axisSaid("Hardmax"),
   { domain: "", opType: "Dropout", until: 12, write: dropout },
   attributeFirstIn(13, "QuantizeLinear", "axis"),
   attributeFirstIn(13, "DequantizeLinear", "axis"),

@@ -13,6 +13,8 @@ import {
   UserError,
   type Value,
 } from "../../../graph-builder/index.ts";
+import { tensorOf } from "../../../graph-builder/tensor.ts";
+import { tensorType } from "../../../graph-builder/types.ts";
 import { toOrtTensor } from "../../../runtime/device/tensors.ts";
 import { normal } from "../../support/random-tensor.ts";
 
@@ -42,6 +44,7 @@ const forms: Readonly<Record<string, (g: Builder, X: Value) => Value>> = {
   Split: (g, X) => g.Split(X, g.int64([1, 3]), { axis: 1 })[1] ?? X,
   Softmax: (g, X) => g.Softmax(g.Unsqueeze(X, g.int64([0]))),
   LogSoftmax: (g, X) => g.LogSoftmax(X, { axis: 1 }),
+  Hardmax: (g, X) => g.Hardmax(g.Unsqueeze(X, g.int64([0]))),
   "Resize by scales": (g, X) => g.Resize(X, null, g.float([1, 2])),
   "Resize to sizes": (g, X) => g.Resize(X, null, null, g.int64([3, 2])),
   Dropout: (g, X) => g.Dropout(X, g.float(0.25))[0],
@@ -54,6 +57,12 @@ const forms: Readonly<Record<string, (g: Builder, X: Value) => Value>> = {
     g.AveragePool(g.Reshape(X, g.int64([1, 1, -1, 4])), {
       ...{ kernel_shape: [1, 1], strides: [1, 5], ceil_mode: 1 },
     }),
+  "MaxPool, windows that only a run counts": (g, X) => {
+    const image = g.Reshape(X, g.int64([1, 1, -1, 4]));
+    const attributes = { kernel_shape: [1, 1], strides: [2, 1], ceil_mode: 1 };
+    const declared = tensorType("float", [1, 1, "rows", 4]);
+    return g.nodeFrom("MaxPool", [image], attributes, undefined, [declared]).output(0);
+  },
 };
 
 const opsets = [11, 12, 13, 17, 18, 21];
@@ -135,6 +144,11 @@ test("the default opset is one that has the operators for their types", () => {
   expect(opsetOf("bfloat16", (g, X) => g.Sin(X))).toBe(22);
   expect(opsetOf("float16", (g, X) => g.IsInf(X))).toBe(20);
   expect(opsetOf("bfloat16", (g, X) => g.Relu(X))).toBe(17);
+  const quantized = (g: Builder, X: Value) => {
+    const numbers = [g.float(0.1), g.constant(tensorOf("uint16", 0))] as const;
+    return g.DequantizeLinear(g.QuantizeLinear(X, ...numbers), ...numbers);
+  };
+  expect(opsetOf("float", quantized)).toBe(21);
 });
 
 test("what is written has an IR version that ONNX Runtime loads, whatever the file had", async () => {
@@ -171,6 +185,13 @@ test.each([
   ],
   [12, "Unsqueeze", (g, X) => g.Unsqueeze(X, g.Shape(g.Shape(X))), /its input axes must be a constant/],
   [12, "Softmax", (g, X) => g.Softmax(X, { axis: 0 }), /only the last axis is supported/],
+  [12, "Hardmax", (g, X) => g.Hardmax(X, { axis: 0 }), /only the last axis is supported/],
+  [
+    12,
+    "QuantizeLinear",
+    (g, X) => g.DequantizeLinear(g.QuantizeLinear(X, g.float([1, 2, 1, 2])), g.float([1, 2, 1, 2])),
+    /with these attributes and types it exists since opset 13/,
+  ],
   [11, "GreaterOrEqual", (g, X) => g.Cast(g.GreaterOrEqual(X, X), { to: 1 }), /exists since opset 12/],
   [
     14,
