@@ -32,13 +32,16 @@ export function elementwiseContents(
 ): (inputs: readonly [Operand, Operand]) => readonly [Contents] {
   return ([A, B]) => {
     const [a, b] = [A.contents, B.contents];
-    // a scalar and a vector are all that shape arithmetic needs
-    const isVector = A.shape.length <= 1 && B.shape.length <= 1;
-    if (!a || !b || !isVector || (a.length !== b.length && a.length !== 1 && b.length !== 1))
+    if (!a || !b || !areVectors(A, B) || (a.length !== b.length && a.length !== 1 && b.length !== 1))
       return [undefined];
     const count = a.length === 0 || b.length === 0 ? 0 : Math.max(a.length, b.length);
     return [complete(Array.from({ length: count }, (_, i) => combine(pick(a, i), pick(b, i))))];
   };
+}
+
+/** Whether values have one axis or none, which is all that shape arithmetic needs. */
+export function areVectors(...values: readonly Operand[]): boolean {
+  return values.every(({ shape }) => shape.length <= 1);
 }
 
 /** The list if every element is known. */

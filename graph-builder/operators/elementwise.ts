@@ -1,6 +1,7 @@
 import { differenceOf, productOf, sumOf } from "../dims.ts";
 import { type DataType, integerTypes, tensorType } from "../types.ts";
 import {
+  areVectors,
   castContents,
   complete,
   contentsOf,
@@ -247,6 +248,7 @@ export const elementwise = {
     ],
     contents: ([condition, X, Y]) => {
       const [chosen, x, y] = [condition.contents, X.contents, Y.contents];
+      if (!areVectors(condition, X, Y)) return [undefined];
       if (!chosen || x?.length !== chosen.length || y?.length !== chosen.length) return [undefined];
       return [complete(chosen.map((choice, i) => (choice ? x[i] : y[i])))];
     },

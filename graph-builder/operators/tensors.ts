@@ -248,7 +248,7 @@ export const tensors = {
       const elemType = commonElemType(start, limit, delta);
       const [[first], [end], [step]] = [sizesOf(start), sizesOf(limit), sizesOf(delta)];
       const isCount = elemType.startsWith("int") && first === 0 && step === 1;
-      if (isCount && end !== undefined) return [tensorType(elemType, [end])];
+      if (isCount && end !== undefined && typeof end !== "number") return [tensorType(elemType, [end])];
       const [from, to, by] = [start, limit, delta].map((value) => knownNumbers(value)?.[0]);
       if (from === undefined || to === undefined || by === undefined)
         return [tensorType(elemType, [runTimeDim])];

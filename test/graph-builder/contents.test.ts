@@ -125,6 +125,13 @@ test.each<readonly [string, (g: Builder, X: Value) => Value]>([
   ["a symbol that may not divide", (g, X) => g.Div(g.Shape(X), g.int64([5]))],
   ["division by zero", (g, X) => g.Div(g.Shape(X), g.int64([0]))],
   ["floats", (g) => g.Add(g.float([1]), g.float([2]))],
+  [
+    "a choice that is broadcast",
+    (g) => {
+      const rows = g.constant(new Tensor("bool", [2, 1], Uint8Array.of(1, 0)));
+      return g.Where(rows, g.int64([1, 2]), g.int64([3, 4]));
+    },
+  ],
   ["a constant too large for a shape", (g) => g.constant(int64s(Array(100).fill(1)))],
   ["what has a symbolic number of elements", (g, X) => g.Expand(g.int64([5]), g.Shape(X))],
 ])("%s is not known", (_, build) => {

@@ -85,6 +85,7 @@ const more: readonly ShapeCase[] = [
   of("Range", image, (g, { X }) => [
     g.Range(g.int64(0), g.Gather(g.Shape(X), g.int64(0)), g.int64(1)),
     g.Range(g.int64(7), g.int64(2), g.int64(-2)),
+    g.Range(g.int64(0), g.int64(-3), g.int64(1)),
   ]),
   of("Pad by numbers of the shape", image, (g, { X }) => {
     const images = g.Gather(g.Shape(X), g.int64([0]));
