@@ -43,6 +43,13 @@ function imageDims({ shape }: Operand): [batch: Dim, channels: Dim, height: Dim,
   return [dimAt(shape, 0), dimAt(shape, 1), dimAt(shape, 2), dimAt(shape, 3)];
 }
 
+/** How many blocks of a size a dimension has; of a symbol that does not say so, only a run tells it. */
+function blocksIn(dim: Dim, size: number, what: string): Dim {
+  const known = quotientOf(dim, size);
+  if (known === undefined && typeof dim === "number") refuse(`${what} not in blocks of ${size}`);
+  return known ?? runTimeDim;
+}
+
 export const tensors = {
   Shape: operator({
     inputs: ["data"],
@@ -281,8 +288,7 @@ export const tensors = {
     infer: ([input], { blocksize: size, mode }) => {
       if (mode !== "DCR" && mode !== "CRD") refuse(`mode ${mode} is not DCR or CRD`);
       const [batch, channels, height, width] = imageDims(input);
-      const fewer =
-        quotientOf(channels, size * size) ?? refuse(`${channels} channels are not in blocks of ${size}`);
+      const fewer = blocksIn(channels, size * size, `${channels} channels are`);
       return [
         tensorType(input.elemType, [batch, fewer, productOf([height, size]), productOf([width, size])]),
       ];
@@ -294,13 +300,8 @@ export const tensors = {
     attributes: { blocksize: required("int") },
     infer: ([input], { blocksize: size }) => {
       const [batch, channels, ...dims] = imageDims(input);
-      const [height, width] = dims.map(
-        (dim) =>
-          quotientOf(dim, size) ?? refuse(`an image of ${dims.join(" x ")} is not in blocks of ${size}`),
-      );
-      return [
-        tensorType(input.elemType, [batch, productOf([channels, size * size]), height ?? 1, width ?? 1]),
-      ];
+      const blocks = dims.map((dim) => blocksIn(dim, size, `an image of ${dims.join(" x ")} is`));
+      return [tensorType(input.elemType, [batch, productOf([channels, size * size]), ...blocks])];
     },
   }),
   ReverseSequence: operator({

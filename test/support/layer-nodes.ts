@@ -104,6 +104,7 @@ const windows: readonly LayerNode[] = [
   }),
   layer("GlobalLpPool", 11, "p 1", [["X", apart(["batch", 2, 5, 6])]], { p: ["int", 1] }),
   layer("GlobalMaxPool", 11, "", [["X", distinct(["batch", 2, 5, 6])]]),
+  layer("GlobalMaxPool", 11, "a picture of open size", [["X", distinct(["batch", 2, "height", 6])]]),
   layer(
     "MaxUnpool",
     11,

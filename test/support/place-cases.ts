@@ -134,6 +134,9 @@ export const placeCases: readonly OperatorCase[] = [
   of("SpaceToDepth", "", { X: normal(["batch", 2, 4, 6]) }, (g, { X }) =>
     g.SpaceToDepth(X, { blocksize: 2 }),
   ),
+  of("SpaceToDepth", "a picture of open size", { X: normal(["batch", 2, "steps", "width"]) }, (g, { X }) =>
+    g.SpaceToDepth(X, { blocksize: 2 }),
+  ),
   of(
     "ReverseSequence",
     "",

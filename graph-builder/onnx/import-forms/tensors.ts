@@ -23,7 +23,7 @@ const constant: ImportForm["read"] = (g, { attributes, outputs: [name] }) => {
   if (value_floats !== undefined) {
     return [g.constant(floats(numberList("value_floats", value_floats)), name)];
   }
-  return refuse("its value is not a tensor of numbers");
+  return unsupported("its value is not a tensor of numbers");
 };
 
 const weightTypes: readonly DataType[] = ["float", "float16", "bfloat16"];

@@ -3,7 +3,7 @@ import type { Builder } from "../../builder.ts";
 import { floatLike, spatialAxes } from "../../composites.ts";
 import { type Dim, productOf, sumOf } from "../../dims.ts";
 import type { Value } from "../../ir.ts";
-import { dimAt, refuse, staticDim } from "../../operators/inference.ts";
+import { dimAt, refuse, staticDim, unsupported } from "../../operators/inference.ts";
 import { spanOf, windowedDims, windowOf } from "../../operators/windows.ts";
 import { tensorOf } from "../../tensor.ts";
 import { elementCount } from "../../types.ts";
@@ -56,7 +56,7 @@ export function explicitPads(node: ForeignNode): NodeForm["attributes"] {
 function samePadding(dim: Dim, stride: number, span: number): number {
   if (stride === 1) return span - 1;
   if (typeof dim !== "number")
-    return refuse(`with auto_pad the size ${dim} must be known when the graph is built`);
+    return unsupported(`with auto_pad the size ${dim} must be known when the graph is built`);
   return Math.max(0, (Math.ceil(dim / stride) - 1) * stride + span - dim);
 }
 
@@ -132,7 +132,7 @@ function explicitOutput(node: ForeignNode): NodeForm {
     );
     const output = wanted[i] ?? productOf([at(window.strides, i), dimAt(X.shape, i + 2)]);
     const total = sumOf(whole, productOf([-1, output]));
-    return typeof total === "number" ? total : refuse("output_shape needs an input of known size");
+    return typeof total === "number" ? total : unsupported("output_shape needs an input of known size");
   });
   const output_padding = extra.map((size, i) => size + Math.max(0, -at(totals, i)));
   const pads = halves(
@@ -204,10 +204,12 @@ const globalLpPool: ImportForm["read"] = (g, { inputs: [X], attributes: { p = 2 
   return [rootOf(g, sum, Number(p))];
 };
 
-/** A MaxPool over the whole picture. */
+/** A MaxPool over the whole picture; of a picture whose size only a run tells, the maximum over its axes. */
 const globalMaxPool: ImportForm["read"] = (g, { inputs: [X] }) => {
   if (!X) return refuse("input X is missing");
-  return [g.MaxPool(X, { kernel_shape: spatialAxes(X).map((axis) => staticDim(X.shape, axis)) })[0]];
+  const kernel = X.shape.slice(2).filter((dim) => typeof dim === "number");
+  const axes = spatialAxes(X);
+  return [kernel.length < axes.length ? g.ReduceMax(X, { axes }) : g.MaxPool(X, { kernel_shape: kernel })[0]];
 };
 
 /** Puts X into zeros at the indices, which count in the flattened output. */

@@ -19,11 +19,14 @@ import {
   initializer,
   int,
   integers,
+  ints,
   nodeOf,
+  text,
 } from "../../support/file-model.ts";
 import { runGraph } from "../../support/run-graph.ts";
 
 const keep = { uncovered: "keep" } as const;
+const windows = [ints("kernel_shape", [2, 2]), ints("strides", [2, 2])];
 
 /** y = relu(x w), and the classes of y by an operator that is not covered. */
 const classifier: FileParts = {
@@ -48,6 +51,23 @@ test("a node of an unknown operator is refused by its name, or kept, written, pr
   expect(encodeModel(decodeModel(encodeModel(model), "again", keep))).toEqual(encodeModel(model));
   const { scores } = await runGraph(model.graph, { x: floats([1, 0, 1], [1, 3]) });
   expect(scores?.numbers()).toEqual([1, 0]);
+});
+
+test.each([
+  [
+    "a Constant of texts",
+    [nodeOf("Constant", [], ["y"], [{ name: "value_strings", type: 8, strings: [Uint8Array.of(97)] }])],
+    info("y", [1], "string"),
+  ],
+  [
+    "a pool with auto_pad whose picture has an open size",
+    [nodeOf("MaxPool", ["x"], ["y"], [text("auto_pad", "SAME_UPPER"), ...windows])],
+    info("y", [1, 1, "rows", 2]),
+  ],
+])("%s is kept", (_, node, output) => {
+  const bytes = fileOf({ node, input: [info("x", [1, 1, "height", 4])], output: [output] });
+  expect(() => decodeModel(bytes)).toThrow(UserError);
+  expect(decodeModel(bytes, "c.onnx", keep).graph.nodes[0]?.operator.kept).toBeDefined();
 });
 
 test("no gradient goes through a kept node, and one beside it does", () => {
