@@ -15,6 +15,7 @@ const integers: readonly DataType[] = [...smallIntegers, "int32", "int64", "uint
 const lateTypes: readonly LateTypes[] = [
   { since: 12, types: integers, operators: ["Clip", "Min", "Max"] },
   { since: 12, types: ["int8", "uint8"], operators: ["ReduceMax", "ReduceMin", "MaxPool"] },
+  { since: 13, types: ["bool"], operators: ["Pad"] },
   { since: 14, types: smallIntegers, operators: ["Add", "Sub", "Mul", "Div"] },
   { since: 14, types: ["int8", "int16", "int32", "int64"], operators: ["Relu"] },
   { since: 14, types: ["float16", "bfloat16"], operators: ["CumSum"] },

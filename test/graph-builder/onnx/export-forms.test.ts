@@ -192,6 +192,12 @@ test.each([
     (g, X) => g.DequantizeLinear(g.QuantizeLinear(X, g.float([1, 2, 1, 2])), g.float([1, 2, 1, 2])),
     /with these attributes and types it exists since opset 13/,
   ],
+  [
+    12,
+    "Pad",
+    (g, X) => g.Cast(g.Pad(g.Greater(X, X), g.int64([0, 1, 0, 0])), { to: 1 }),
+    /with these attributes and types it exists since opset 13/,
+  ],
   [11, "GreaterOrEqual", (g, X) => g.Cast(g.GreaterOrEqual(X, X), { to: 1 }), /exists since opset 12/],
   [
     14,
