@@ -158,11 +158,6 @@ export function reduceShape(shape: Shape, axes: readonly number[], keepdims: num
     .filter((_, i) => keepdims === 1 || !reduced.has(i));
 }
 
-/** The axes that ReduceMean reduces: those given, or all where none are. */
-export function meanAxes(data: Operand, axes: readonly number[] = []): readonly number[] {
-  return axes.length > 0 ? axes : data.shape.map((_, i) => i);
-}
-
 /**
  * The shape of a reduction whose axes are an input. Where only a run tells them, every dimension of the
  * result is unknown, but for one of size 1, which is 1 after it too.
@@ -180,7 +175,7 @@ export function reducedShape(
   return runTimeDims(data.shape.length - lengthOf(axes));
 }
 
-/** The axes that ReduceSum reduces: those given, or all where none are and `noop` is 0. */
+/** The axes that a reduction reduces: those given, or all where none are and `noop` is 0. */
 export function summedAxes(data: Operand, axes: Operand | null | undefined, noop: number): number[] {
   const given = axes ? constantNumbers(axes, "axes") : [];
   return given.length > 0 || noop === 1 ? given : data.shape.map((_, i) => i);

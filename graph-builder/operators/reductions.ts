@@ -1,10 +1,10 @@
 import { tensorType } from "../types.ts";
-import { meanAxes, reducedShape, reduceShape, sameAs } from "./inference.ts";
+import { reducedShape, reduceShape, sameAs } from "./inference.ts";
 import { attribute, operator, optional } from "./schema.ts";
 
 /** A reduction whose axes are an attribute, or an input where only a run tells them. */
 const reduction = operator({
-  since: (_, inputs) => (inputs[1] ? 18 : 11),
+  since: ({ noop_with_empty_axes: noop }, inputs) => (noop || inputs[1] ? 18 : 11),
   inputs: ["data", "axes?"],
   outputs: ["reduced"],
   attributes: {
@@ -13,9 +13,10 @@ const reduction = operator({
     noop_with_empty_axes: attribute("int", 0),
   },
   infer: ([data, input], { axes, ...attributes }) => {
-    const shape = input
-      ? reducedShape(data, input, attributes)
-      : reduceShape(data.shape, meanAxes(data, axes), attributes.keepdims);
+    const shape =
+      !input && axes?.length
+        ? reduceShape(data.shape, axes, attributes.keepdims)
+        : reducedShape(data, input, attributes);
     return [tensorType(data.elemType, shape)];
   },
 });

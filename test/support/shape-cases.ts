@@ -127,6 +127,7 @@ const more: readonly ShapeCase[] = [
     g.ReduceSum(X, g.int64([]), { noop_with_empty_axes: 1 }),
     g.ReduceSum(X, null, { noop_with_empty_axes: 1 }),
     g.ReduceMean(X, { axes: [], keepdims: 0 }),
+    g.ReduceMean(X, null, { noop_with_empty_axes: 1 }),
   ]),
   of("QuantizeLinear, DequantizeLinear, one scale and one a channel", image, (g, { X }) => {
     const scales = [g.float(0.1), g.float([0.1, 0.2])];

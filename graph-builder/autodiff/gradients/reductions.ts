@@ -2,7 +2,7 @@ import type { Builder } from "../../builder.ts";
 import { castLike, dividedBy, elementsOver, floatLike, wide } from "../../composites.ts";
 import type { Value } from "../../ir.ts";
 import { dataTypeNumbers } from "../../operators/elementwise.ts";
-import { knownNumbers, meanAxes, summedAxes } from "../../operators/inference.ts";
+import { knownNumbers, summedAxes } from "../../operators/inference.ts";
 import type { reductions as operators } from "../../operators/reductions.ts";
 import { otherFactors } from "./factors.ts";
 import type { Backward, Gradients } from "./rule.ts";
@@ -65,8 +65,9 @@ function axesInRun({ optional }: Backward<Reduction>): Value | null {
 /** The axes that are reduced, where they are known. */
 function knownAxes({ I, optional, attributes }: Backward<Reduction>): readonly number[] {
   const axes = optional(1);
-  if (axes || attributes.noop_with_empty_axes) return summedAxes(I(0), axes, attributes.noop_with_empty_axes);
-  return meanAxes(I(0), "axes" in attributes ? attributes.axes : undefined);
+  const listed = "axes" in attributes ? attributes.axes : undefined;
+  if (!axes && listed?.length) return listed;
+  return summedAxes(I(0), axes, attributes.noop_with_empty_axes);
 }
 
 /** dX = dY / n where X is the extremum, and n elements are equal to it. */

@@ -183,6 +183,7 @@ test.each([
     (g, X) => g.Cast(g.Max(g.Shape(X), g.int64(2)), { to: 1 }),
     /with these attributes and types it exists since opset 12/,
   ],
+  [17, "ReduceMean", (g, X) => g.ReduceMean(X, { noop_with_empty_axes: 1 }), /exists since opset 18/],
   [12, "Unsqueeze", (g, X) => g.Unsqueeze(X, g.Shape(g.Shape(X))), /its input axes must be a constant/],
   [12, "Softmax", (g, X) => g.Softmax(X, { axis: 0 }), /only the last axis is supported/],
   [12, "Hardmax", (g, X) => g.Hardmax(X, { axis: 0 }), /only the last axis is supported/],
