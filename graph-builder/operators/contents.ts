@@ -8,6 +8,7 @@ import {
   sameDim,
   sumOf,
 } from "../dims.ts";
+import { float16Bits, float16Value } from "../tensor.ts";
 import { type DataType, elementCount, integerTypes, type Shape } from "../types.ts";
 import type { Operand } from "./schema.ts";
 
@@ -50,13 +51,31 @@ export function complete(dims: readonly (Dim | undefined)[]): Contents {
   return known.length === dims.length ? known : undefined;
 }
 
-/** The elements in another type: a truth value is 1 or 0, and a whole number is rounded towards 0. */
+/** The elements in another type. Whether a symbol is 0, and so false, is not known. */
 export function castContents({ contents }: Operand, elemType: DataType): Contents {
-  if (elemType !== "bool" && !integerTypes.has(elemType)) return contents;
-  const cast = elemType === "bool" ? (number: number) => Number(number !== 0) : Math.trunc;
-  // whether a symbol is 0 is not known
   const ofSymbol = (dim: Dim) => (elemType === "bool" ? undefined : dim);
-  return contents && complete(contents.map((dim) => (typeof dim === "number" ? cast(dim) : ofSymbol(dim))));
+  const cast = (dim: Dim) => (typeof dim === "number" ? castNumber(dim, elemType) : ofSymbol(dim));
+  return contents && complete(contents.map(cast));
+}
+
+/**
+ * A number in another type: a truth value is 1 or 0, a whole number is rounded towards 0, and a float to the
+ * nearest of its type. Undefined where the type does not hold it, or is not followed.
+ */
+function castNumber(number: number, elemType: DataType): number | undefined {
+  if (integerTypes.has(elemType)) return wholeNumber(number, elemType);
+  if (elemType === "bool") return Number(number !== 0);
+  if (elemType === "float16") return float16Value(float16Bits(number));
+  if (elemType === "float") return Math.fround(number);
+  return elemType === "double" ? number : undefined;
+}
+
+function wholeNumber(number: number, elemType: DataType): number | undefined {
+  const [bits, whole] = [Number(/\d+/.exec(elemType)?.[0]), Math.trunc(number)];
+  const [low, high] = elemType.startsWith("u") ? [0, 2 ** bits] : [-(2 ** (bits - 1)), 2 ** (bits - 1)];
+  // the largest int64 is 2^63 as a number here
+  const isHeld = whole >= low && (whole < high || (bits === 64 && whole === high));
+  return isHeld ? whole : undefined;
 }
 
 /** The elements of tensors joined along an axis. */

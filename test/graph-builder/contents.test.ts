@@ -50,6 +50,11 @@ const known: readonly Case[] = [
     [1, 0, 1],
   ],
   ["Cast of fractions", (g) => g.Cast(g.float([2.75, -2.75]), { to: 7 }), [2, -2]],
+  [
+    "Cast to halves and back",
+    (g) => g.Cast(g.Cast(g.float([2049, 0.5]), { to: 10 }), { to: 1 }),
+    [2048, 0.5],
+  ],
   ["Identity and Reshape", (g, X) => g.Reshape(g.Identity(g.Shape(X)), g.int64([1, 3])), ["batch", 6, 4]],
   ["Mul", (g, X) => g.Mul(g.Shape(X), g.int64([2])), ["2*batch", 12, 8]],
   [
@@ -122,6 +127,7 @@ test.each<readonly [string, (g: Builder, X: Value) => Value]>([
   ["a comparison with a symbol", (g, X) => g.Equal(g.Shape(X), g.int64([3]))],
   ["a comparison with a difference of symbols", (g, X) => g.Equal(fill(g, X), g.int64(-1))],
   ["whether a symbol is other than 0", (g, X) => g.Cast(g.Shape(X), { to: 9 })],
+  ["a number that its type does not hold", (g) => g.Cast(g.int64([-1]), { to: 2 })],
   ["a symbol that may not divide", (g, X) => g.Div(g.Shape(X), g.int64([5]))],
   ["division by zero", (g, X) => g.Div(g.Shape(X), g.int64([0]))],
   ["floats", (g) => g.Add(g.float([1]), g.float([2]))],
