@@ -39,13 +39,10 @@ const readers: Readonly<Record<string, Reader>> = {
     ),
   ],
   SequenceInsert: (g, node, file) => {
-    const members = [...membersOf(node, file)];
-    members.splice(
-      node.inputs[2] ? position(node, 2, members.length + 1) : members.length,
-      0,
-      input(node, 1),
-    );
-    return [sequence(g, node, members, file)];
+    const members = membersOf(node, file);
+    const count = members.length;
+    const place = node.inputs[2] ? position(node, 2, count, count + 1) : count;
+    return [sequence(g, node, members.toSpliced(place, 0, input(node, 1)), file)];
   },
   SequenceErase: (g, node, file) => {
     const members = membersOf(node, file);
@@ -79,10 +76,11 @@ function membersOf(node: ForeignNode, { sequences }: File): readonly Value[] {
   return sequences.get(input(node, 0)) ?? unsupported("the length of the sequence is not known");
 }
 
-function position(node: ForeignNode, index: number, count: number): number {
+/** A position in a sequence of `count` tensors, below `end`; one below 0 counts from the last tensor. */
+function position(node: ForeignNode, index: number, count: number, end = count): number {
   const place = at(constantNumbers(input(node, index), "position"), 0);
   const counted = place < 0 ? place + count : place;
-  return counted >= 0 && counted < count
+  return counted >= 0 && counted < end
     ? counted
     : refuse(`a sequence of ${count} has no position ${place}`);
 }

@@ -170,6 +170,21 @@ test("a sequence of a known number of tensors is read as its tensors", async () 
   expect(() => decodeModel(fileOf(open))).toThrow(/more_node makes a sequence that is not resolved/);
 });
 
+test("a place below 0 of SequenceInsert is before the last tensor", async () => {
+  const bytes = fileOf({
+    node: [
+      nodeOf("SplitToSequence", ["x"], ["parts"], [int("axis", 0)]),
+      nodeOf("SequenceInsert", ["parts", "w", "last"], ["more"]),
+      nodeOf("ConcatFromSequence", ["more"], ["y"], [int("axis", 0)]),
+    ],
+    initializer: [initializer("w", floats([9])), integers("last", -1)],
+    input: [info("x", [3])],
+    output: [info("y", [4])],
+  });
+  const { y } = await runGraph(decodeModel(bytes).graph, { x: floats([1, 2, 3]) });
+  expect(y?.numbers()).toEqual([1, 2, 9, 3]);
+});
+
 test("a value without a known type is kept with all that reads it", () => {
   const bytes = fileOf({
     node: [
