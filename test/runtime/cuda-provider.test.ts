@@ -187,6 +187,14 @@ test("CUDA's libraries are linked beside ONNX Runtime, and others in the folder 
   expect(existsSync(join(runtime.folder, "libc.so.6"))).toBe(false);
 });
 
+test("a library that somebody has put beside ONNX Runtime stays", async () => {
+  const runtime = writeRuntime("copied", "f2c39fe2f");
+  const library = join(runtime.folder, "libcudart.so.13");
+  writeFileSync(library, "a library");
+  expect(await linkLibraries([runtime.folder], runtime)).toBe(0);
+  expect(readFileSync(library, "utf8")).toBe("a library");
+});
+
 test("what is missing for CUDA is named with the next command, in order", () => {
   const needs = cudaNeeds(state, "npx shake");
   expect(needs.map(({ what }) => what)).toEqual([

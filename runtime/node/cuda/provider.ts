@@ -170,11 +170,14 @@ const linked = /^lib(cudart|cublas|cublasLt|cudnn\w*|curand|cufft|nvrtc\S*|nvJit
 
 /**
  * Links CUDA's libraries, and those that they open, into the provider's folder, where the loader looks first:
- * so no LD_LIBRARY_PATH is needed. Returns how many were linked.
+ * so no LD_LIBRARY_PATH is needed. A library that is in that folder itself stays. Returns how many were
+ * linked.
  */
 export async function linkLibraries(folders: readonly string[], runtime: InstalledRuntime): Promise<number> {
+  const own = await realpath(runtime.folder);
   let count = 0;
   for (const folder of folders) {
+    if ((await realpath(folder)) === own) continue;
     for (const name of (await readdir(folder)).filter((file) => linked.test(file))) {
       const link = join(runtime.folder, name);
       await rm(link, { force: true });
