@@ -162,11 +162,14 @@ export class OwnPictures {
     return new UserError(`${this.path}: ${sentence}`, { code: "data-invalid", details: { path: this.path } });
   }
 
-  /** The pixels and labels of a split or of all, or of its first `limit` pictures. */
+  /**
+   * The pixels and labels of a split or of all, or of its first `limit` pictures. Throws UserError for more
+   * pixels than one array holds.
+   */
   async load(split: PictureSplit | undefined, limit?: number): Promise<LabelledImages> {
     const pictures = this.split(split).slice(0, limit);
     const bytes = pixelsOf(this.size);
-    const images = new Uint8Array(pictures.length * bytes);
+    const images = memoryFor(pictures.length, this.size, this.path);
     const index = new Map(this.classNames.map((name, i) => [name, i]));
     const numbers = pictures.map(({ label, name }) => {
       const number = index.get(label);
@@ -195,6 +198,21 @@ export class OwnPictures {
   /** Closes the file of the decoded pictures, after which none can be read. */
   close(): Promise<void> {
     return this.#pack.close();
+  }
+}
+
+/** Memory for decoded pictures. Throws UserError, naming `path`, for more than one array holds. */
+export function memoryFor(count: number, size: ImageSize, path: string): Uint8Array {
+  const bytes = count * pixelsOf(size);
+  try {
+    return new Uint8Array(bytes);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const { channels, height, width } = size;
+    throw new UserError(
+      `${path}: ${count.toLocaleString("en-US")} pictures of ${channels} x ${height} x ${width} take ${(bytes / 1e9).toFixed(1)} GB of memory, which is more than there is room for: take fewer pictures, or smaller ones (--image-size).`,
+      { code: "data-invalid", details: { path, count, size, bytes }, cause: error },
+    );
   }
 }
 

@@ -5,6 +5,7 @@ import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import {
   listPictures,
+  memoryFor,
   OwnPictures,
   type OwnPicturesOptions,
 } from "../../../../../runtime/node/data/own/own-pictures.ts";
@@ -301,4 +302,10 @@ test("labels of more than 256 classes are whole", async () => {
   const classNames = ["red", ...Array.from({ length: 299 }, (_, i) => `class ${i}`), "blue"];
   const { labels } = await (await opened({ valSplit: 0, classNames })).load("train");
   expect([...labels].sort((a, b) => a - b)).toEqual([0, 300]);
+});
+
+test("more pictures than the memory holds are refused in one sentence", () => {
+  expect(() => memoryFor(2 ** 40, { channels: 3, height: 224, width: 224 }, "photos")).toThrow(
+    /^photos: 1,099,511,627,776 pictures of 3 x 224 x 224 take \d+\.\d GB of memory, .* \(--image-size\)\.$/,
+  );
 });
