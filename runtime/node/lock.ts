@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
-import { link, open, rm, stat, writeFile } from "node:fs/promises";
+import { link, lstat, open, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
@@ -112,7 +112,8 @@ export async function withLock<T>(
 export async function isLocked(path: string): Promise<boolean> {
   if (!existsSync(path)) return false;
   // the clock of another machine is that of a new file; where none can be written, the lock counts as held
-  return !(await isAbandoned(path, await readHolder(path)).catch(() => false));
+  const isDead = await isAbandoned(path, await readHolder(path)).catch(() => false);
+  return !isDead && existsSync(path);
 }
 
 /** Makes the lock file, with its content, where there is none. Returns false where there is one. */
@@ -123,10 +124,7 @@ async function create(path: string, holder: LockHolder): Promise<boolean> {
     await writeFile(temporary, content, { flag: "wx" });
     await link(temporary, path).catch(async (error: unknown) => {
       if (errorCode(error) === "EEXIST") throw error;
-      // file systems without hard links, such as exFAT
-      const file = await open(path, "wx");
-      await file.writeFile(content);
-      await file.close();
+      await createWithoutLink(path, content);
     });
     return true;
   } catch (error) {
@@ -137,9 +135,26 @@ async function create(path: string, holder: LockHolder): Promise<boolean> {
   }
 }
 
-/** The holder of a lock; undefined where its content does not say. Removes the lock of a dead one. */
+/** Makes the lock file on a file system without hard links, such as exFAT. */
+async function createWithoutLink(path: string, content: string): Promise<void> {
+  const file = await open(path, "wx");
+  try {
+    await file.writeFile(content);
+  } catch (error) {
+    await rm(path, { force: true }).catch(() => {});
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * The holder of a lock; undefined where its content does not say. Removes the lock of a dead one. One that
+ * was given back in the meantime is as good as that of a dead one.
+ */
 async function livingHolder(path: string): Promise<LockHolder | undefined | "dead"> {
   const holder = await readHolder(path);
+  if (!holder && (await modifiedAt(path)) === undefined) return "dead";
   if (!(await isAbandoned(path, holder))) return holder;
   const takeover = `${path}.takeover`;
   if (!(await beginTakeover(takeover))) return "dead";
@@ -170,12 +185,13 @@ async function beginTakeover(takeover: string): Promise<boolean> {
   return false;
 }
 
+/** Whether nobody holds a lock any more; false where there is none, because another may take it now. */
 async function isAbandoned(path: string, holder: LockHolder | undefined): Promise<boolean> {
   const { host, namespace } = await thisProcess();
   if (holder?.host === host && holder.namespace === namespace) return !(await isRunning(holder));
   const [touched, now] = [await modifiedAt(path), await clockOf(dirname(path))];
   // a time that far in the future is of a clock that was set back, and nobody has touched the lock since
-  return touched === undefined || Math.abs(now - touched) > ABANDONED_MS;
+  return touched !== undefined && Math.abs(now - touched) > ABANDONED_MS;
 }
 
 /** The time by the clock of the machine that has the folder, whose times are on its files. */
@@ -211,7 +227,7 @@ function holderIn(content: string): LockHolder | undefined {
 }
 
 async function modifiedAt(path: string): Promise<number | undefined> {
-  return stat(path).then(
+  return lstat(path).then(
     ({ mtimeMs }) => mtimeMs,
     () => undefined,
   );

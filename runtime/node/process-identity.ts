@@ -24,10 +24,13 @@ async function identify(): Promise<ProcessIdentity> {
   const { pid } = process;
   // systems without PID namespaces have no such link
   const namespace = await readlink("/proc/self/ns/pid").catch(() => "");
-  return { host: hostname(), namespace, pid, started: (await startOf(pid)) ?? "" };
+  return { host: hostname(), namespace, pid, started: (await statusOf(pid))?.started ?? "" };
 }
 
-/** Whether a process of this machine and PID namespace runs still. */
+/**
+ * Whether a process of this machine and PID namespace runs still. One that has ended, and that its parent has
+ * not waited for (a zombie), does not.
+ */
 export async function isRunning({
   pid,
   started,
@@ -37,13 +40,25 @@ export async function isRunning({
   } catch (error) {
     if (errorCode(error) === "ESRCH") return false;
   }
-  const start = await startOf(pid);
-  return start === undefined || started === "" || start === started;
+  const status = await statusOf(pid);
+  if (status?.isOver) return false;
+  return status?.started === undefined || started === "" || status.started === started;
 }
 
-/** When a process started, from Linux's /proc/PID/stat (proc(5), field 22); undefined on other systems. */
-async function startOf(pid: number): Promise<string | undefined> {
+/** What Linux says of a process. */
+interface ProcessStatus {
+  readonly isOver: boolean;
+  readonly started: string | undefined;
+}
+
+/**
+ * The state of a process and when it started, from Linux's /proc/PID/stat (proc(5), fields 3 and 22);
+ * undefined on other systems.
+ */
+async function statusOf(pid: number): Promise<ProcessStatus | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  if (text === undefined) return undefined;
   // the name, in parentheses, may hold spaces
-  return text?.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return { isOver: fields[0] === "Z" || fields[0] === "X", started: fields[19] };
 }

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { FileLock, withLock } from "../../../runtime/node/lock.ts";
 import { messageOf } from "../../support/user-error.ts";
 
@@ -61,6 +61,28 @@ test("a lock of a process that was killed is taken over, and nothing stays behin
   await lock.release();
   expect(await readdir(folder)).toEqual([]);
 });
+
+test.skipIf(process.platform !== "linux")(
+  "a process that was killed and that its parent never waits for (a zombie) does not keep a lock",
+  async () => {
+    // the shell becomes a program that does not know of its child
+    const parent = spawn("sh", ["-c", "sleep 0.1 & echo $!; exec sleep 60"], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    try {
+      const [pid] = await once(parent.stdout, "data");
+      const status = `/proc/${Number(pid)}/stat`;
+      await vi.waitFor(async () => expect(await readFile(status, "utf8")).toContain(") Z "), 10_000);
+      const started = (await readFile(status, "utf8")).split(") ")[1]?.split(" ")[19];
+      await FileLock.acquire(path, "runs/a");
+      await rewrite({ id: "other", pid: Number(pid), started });
+      const lock = await FileLock.acquire(path, "runs/a");
+      await lock.release();
+    } finally {
+      parent.kill();
+    }
+  },
+);
 
 test("a process number that was given to another process does not keep a lock", async () => {
   await FileLock.acquire(path, "runs/a");
