@@ -13,6 +13,8 @@ export class Slot {
   #device: Ort.Tensor | undefined;
   /** Memory for the next tensor, of the same type and shape. */
   #spare: Ort.Tensor | undefined;
+  /** The way of the tensor from the device's memory to JavaScript's, which reads that overlap share. */
+  #download: Promise<Ort.Tensor> | undefined;
   /** Whether somebody may still read the tensor after the next step. */
   #isLent = false;
 
@@ -86,19 +88,26 @@ export class Slot {
 
   /** The tensor as `read` returns it, its data shared until the next step. */
   async peek(): Promise<Tensor> {
-    if (!this.#host) {
-      const { memory } = this.#home;
-      if (!memory) throw new Error("the tensor is in the memory of no device");
-      this.#host = await memory.take(this.tensor);
-      this.#device = undefined;
-    }
-    return fromOrtTensor(this.#host);
+    if (this.#host) return fromOrtTensor(this.#host);
+    this.#download ??= this.#takeHome().finally(() => {
+      this.#download = undefined;
+    });
+    return fromOrtTensor(await this.#download);
   }
 
   /** The tensor, whose data the caller may write. Throws TypeError where it is in a device's memory. */
   shared(): Tensor {
     if (this.#device || !this.#host) throw new TypeError("the tensor is in the memory of a device");
     return fromOrtTensor(this.#host);
+  }
+
+  async #takeHome(): Promise<Ort.Tensor> {
+    const { memory } = this.#home;
+    if (!memory) throw new Error("the tensor is in the memory of no device");
+    const tensor = await memory.take(this.tensor);
+    this.#host = tensor;
+    this.#device = undefined;
+    return tensor;
   }
 
   /** Frees the memory. */
