@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFile, rm, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { errorCode, reasonOf } from "../../../../artifacts/read-file.ts";
+import { errorCode, readFileBytes, reasonOf } from "../../../../artifacts/read-file.ts";
 import { at } from "../../../../graph-builder/at.ts";
 import { UserError } from "../../../../graph-builder/errors.ts";
 import { type ImageSize, pixelsOf } from "../../../data/types.ts";
@@ -198,6 +198,7 @@ class Packing {
   readonly #writer: PackWriter;
   readonly #options: PackingOptions;
   readonly #packed: PackedPicture[];
+  /** The sum of each channel over all opaque pixels; it is exact, in whatever order they are decoded. */
   readonly #sums: Float64Array;
   #opaque = 0;
   #done = 0;
@@ -271,7 +272,7 @@ class Packing {
   async #decode(i: number, background: Colour | undefined): Promise<boolean> {
     const stamp = this.#stampOf(i);
     try {
-      const file = await readFile(stamp.path);
+      const file = await readFileBytes(stamp.path);
       const decoded = await decodePicture(
         file,
         this.#options.size,
@@ -294,7 +295,7 @@ class Packing {
       for (let channel = 0; channel < this.#sums.length; channel++) {
         let sum = 0;
         for (let at = channel * area; at < (channel + 1) * area; at++) sum += pixels[at] ?? 0;
-        this.#sums[channel] = (this.#sums[channel] ?? 0) + sum / area;
+        this.#sums[channel] = (this.#sums[channel] ?? 0) + sum;
       }
       this.#opaque++;
     }
@@ -316,7 +317,9 @@ class Packing {
 
   /** The rounded mean colour of the opaque pictures; white where there are none. */
   #meanColour(): Colour {
-    return Array.from(this.#sums, (sum) => (this.#opaque === 0 ? 255 : Math.round(sum / this.#opaque)));
+    const { height, width } = this.#options.size;
+    const pixels = this.#opaque * height * width;
+    return Array.from(this.#sums, (sum) => (pixels === 0 ? 255 : Math.round(sum / pixels)));
   }
 }
 

@@ -122,6 +122,19 @@ describe("pictures", () => {
     expect((await colours(given))["a/clear.png"]).toEqual([1, 2, 3]);
   });
 
+  test("that are removed while others are decoded are named", async () => {
+    const background = { r: 9, g: 9, b: 9, alpha: 0 };
+    // a transparent picture is read again when the others are decoded
+    const clear = await sharp({ create: { width: 8, height: 8, channels: 4, background } })
+      .png()
+      .toBuffer();
+    writeFiles(root, { "a/clear.png": clear, "a/1.png": await png("red"), "b/2.png": await png("blue") });
+    const onProgress = () => rmSync(join(root, "a/clear.png"), { force: true });
+    await expect(opened({ valSplit: 0, onProgress })).rejects.toThrow(
+      `${join(root, "a/clear.png")} does not exist.`,
+    );
+  });
+
   test("keep grey and alpha where that is asked for", async () => {
     const half = await sharp({
       create: { width: 8, height: 8, channels: 4, background: { r: 200, g: 0, b: 0, alpha: 0.5 } },
