@@ -1,4 +1,4 @@
-import { averagedCheckpoint } from "../../artifacts/averages.ts";
+import { averagedCheckpoint, splitAverages } from "../../artifacts/averages.ts";
 import { type Checkpoint, encodeCheckpoint } from "../../artifacts/checkpoint.ts";
 import { at } from "../../graph-builder/at.ts";
 import { UserError } from "../../graph-builder/errors.ts";
@@ -47,8 +47,8 @@ export interface TrainSettings {
  * bytes as one that was not (on the CPU, with the same number of threads). The feeds of the next call are
  * made while one runs.
  * Throws DivergedError where a metric or a parameter is no longer finite, and UserError for settings that
- * are no such thing, and where the training model lacks an output that the task names. The checkpoints saved
- * before are kept.
+ * are no such thing, where the training model lacks an output that the task names, and where the trainer's
+ * checkpoint has averages that `average` does not go on with. The checkpoints saved before are kept.
  */
 export async function* train<Train extends string, Test extends string, Unit extends string>(
   trainer: Trainer | ChunkTrainer,
@@ -107,6 +107,15 @@ function expectSettings({
   }
 }
 
+/** Throws UserError for averages that the training would leave as they are, and evaluate and export. */
+function expectAverage(average: AverageSettings | undefined, checkpoint: Checkpoint): void {
+  if (average || splitAverages(checkpoint).averages.size === 0) return;
+  throw new UserError(
+    "The checkpoint has averages of the weights, and this training makes none: give `average`, or begin with averagedCheckpoint(checkpoint).",
+    { code: "setting-missing", details: { setting: "average" } },
+  );
+}
+
 /** What a run holds on to between its steps. */
 class Run<Train extends string, Test extends string, Unit extends string> {
   readonly progress: Progress<Train, Test>;
@@ -122,8 +131,9 @@ class Run<Train extends string, Test extends string, Unit extends string> {
     trainer: Trainer | ChunkTrainer,
     task: Task<Train, Test, Unit>,
     settings: TrainSettings,
-    checkpoint: Pick<Checkpoint, "properties">,
+    checkpoint: Checkpoint,
   ) {
+    expectAverage(settings.average, checkpoint);
     this.#trainer = trainer;
     this.#task = task;
     this.#settings = settings;
@@ -206,11 +216,13 @@ class Run<Train extends string, Test extends string, Unit extends string> {
 
   async *#evaluate(): AsyncGenerator<TrainingEvent<Train, Test, Unit>, Metrics<Test>> {
     const evaluation = this.#task.evaluate(averagedCheckpoint(await this.#trainer.checkpoint()));
-    for (;;) {
-      const { value, done } = await evaluation.next();
-      if (done) return value;
-      yield { type: "evaluation", ...value };
-    }
+    const results: Metrics<Test>[] = [];
+    const watched = async function* () {
+      results.push(yield* evaluation);
+    };
+    // a consumer that stops here ends the evaluation too, which frees its model
+    for await (const progress of watched()) yield { type: "evaluation", ...progress };
+    return at(results, 0);
   }
 
   #record(train: Metrics<Train>, test: Metrics<Test>, rate: number) {

@@ -178,9 +178,15 @@ test("a run that averages its weights gives a new run the averages, which are wh
     ]),
   );
   writeFileSync(last, encodeCheckpoint(joinAverages({ checkpoint, averages })));
-  const given = await openGivenArtifacts(join(folder, "averaged"));
-  const initial = await readInitialCheckpoint(last);
-  for (const { trainable, frozen } of [decodeCheckpoint(given.artifacts.checkpoint), initial.checkpoint]) {
+  // artifacts whose checkpoint a program has replaced by its own
+  cpSync(join(folder, "page/graph"), join(folder, "replaced"), { recursive: true });
+  copyFileSync(last, join(folder, "replaced/checkpoint"));
+  const starts = [(await readInitialCheckpoint(last)).checkpoint];
+  for (const name of ["averaged", "replaced"]) {
+    const { artifacts } = await openGivenArtifacts(join(folder, name));
+    starts.push(decodeCheckpoint(artifacts.checkpoint));
+  }
+  for (const { trainable, frozen } of starts) {
     for (const [name, average] of averages) expect(trainable.get(name)?.data, name).toEqual(average.data);
     expect([...frozen.keys()]).toEqual([...checkpoint.frozen.keys()]);
   }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import {
   type ArtifactBytes,
+  artifactFiles,
   averagedCheckpoint,
   type Checkpoint,
   decodeCheckpoint,
@@ -27,8 +28,8 @@ export interface GivenArtifacts {
 
 /**
  * Reads training artifacts from a folder that build-graph wrote, or from a run or its folder `graph`: then
- * they start with the run's last weights, or with their averages where the run has some, and a sentence says
- * so. Throws UserError where they are damaged.
+ * they start with the run's last weights, and a sentence says so. Averages take the place of the weights in
+ * either. Throws UserError where they are damaged.
  */
 export async function openGivenArtifacts(path: string): Promise<GivenArtifacts> {
   await expectNoFile(path);
@@ -36,14 +37,13 @@ export async function openGivenArtifacts(path: string): Promise<GivenArtifacts> 
   const graph = run === undefined ? path : join(run, "graph");
   const manifest = await readManifest(graph, (each): each is Manifest => each.format === 1);
   if (run === undefined) {
-    return {
-      artifacts: { ...(await readTrainingArtifacts(path)), manifest },
-      folder: path,
-      isTrained: false,
-    };
+    const { checkpoint: bytes, ...models } = await readTrainingArtifacts(path);
+    const checkpoint = withoutAverages(bytes, join(path, artifactFiles.checkpoint));
+    return { artifacts: { ...models, checkpoint, manifest }, folder: path, isTrained: false };
   }
   const where = join(run, "checkpoints", "last");
-  const checkpoint = encodeCheckpoint(restarted(decodeCheckpoint(await readFileBytes(where), where)));
+  const last = averagedCheckpoint(decodeCheckpoint(await readFileBytes(where), where));
+  const checkpoint = encodeCheckpoint(restarted(last));
   say(
     `${path} is of a run: the new run starts with the weights of ${where}. To go on with that one: ${shakeCommand("train", "--resume", run)}`,
   );
@@ -61,11 +61,17 @@ async function expectNoFile(path: string): Promise<void> {
 }
 
 /**
- * A checkpoint with its weights and moments, before the first step of a run on any data. Averages take the
- * place of the weights: kept beside them, they would be evaluated in place of what the new run trains.
+ * A checkpoint in which averages have taken the place of the weights: kept beside them, they would be
+ * evaluated in place of what the new run trains. The same bytes where there are none.
  */
-function restarted(given: Checkpoint): Checkpoint {
-  const checkpoint = averagedCheckpoint(given);
+function withoutAverages(bytes: Uint8Array, where: string): Uint8Array {
+  const checkpoint = decodeCheckpoint(bytes, where);
+  const averaged = averagedCheckpoint(checkpoint);
+  return averaged === checkpoint ? bytes : encodeCheckpoint(averaged);
+}
+
+/** A checkpoint with its weights and moments, before the first step of a run on any data. */
+function restarted(checkpoint: Checkpoint): Checkpoint {
   const properties = new Map(checkpoint.properties);
   for (const name of ["progress", DATA_DIGEST]) properties.delete(name);
   for (const name of ["epoch", "step"]) properties.set(name, 0n);
