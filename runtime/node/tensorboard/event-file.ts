@@ -31,7 +31,7 @@ export class EventFile {
     const names = (await readdir(folder)).filter((name) => name.startsWith(NAME));
     let hasGraph = false;
     for (const name of names) hasGraph = (await trim(join(folder, name), step)) || hasGraph;
-    const file = new EventFile(await freeFile(folder), hasGraph);
+    const file = new EventFile(await freeFile(folder, names), hasGraph);
     await file.append({ type: "file" }, 0);
     if (names.length > 0) await file.append({ type: "start" }, step + 1);
     return file;
@@ -62,9 +62,13 @@ async function trim(path: string, step: number): Promise<boolean> {
   return hasGraph;
 }
 
-/** Creates an empty file whose name says the time. TensorBoard reads files in the order of their names. */
-async function freeFile(folder: string): Promise<string> {
-  for (let seconds = Math.floor(Date.now() / 1000); ; seconds++) {
+/**
+ * Creates an empty file whose name says the time. TensorBoard reads files in the order of their names, so it
+ * is behind all others, also where the clock was set back.
+ */
+async function freeFile(folder: string, others: readonly string[]): Promise<string> {
+  const latest = Math.max(0, ...others.map(secondsIn));
+  for (let seconds = Math.max(Math.floor(Date.now() / 1000), latest + 1); ; seconds++) {
     const path = join(folder, `${NAME}.${seconds}.shake`);
     try {
       const file = await open(path, "wx");
@@ -74,4 +78,9 @@ async function freeFile(folder: string): Promise<string> {
       if (errorCode(error) !== "EEXIST") throw refusal(path, "written", error);
     }
   }
+}
+
+/** The time in the name of a file of events, in seconds; 0 where there is none. */
+function secondsIn(name: string): number {
+  return Number(/^\.(\d{10})\./.exec(name.slice(NAME.length))?.[1] ?? 0);
 }

@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { createBuilder, Graph } from "../../../graph-builder/index.ts";
@@ -88,6 +88,14 @@ test("a session that goes on removes what is behind its step, cut records and ol
   const before = readFileSync(first.path);
   await EventFile.start(path, 30);
   expect(readFileSync(first.path).equals(before)).toBe(true);
+});
+
+test("the file of a session that goes on is behind the others, also where the clock was set back", async () => {
+  const path = join(folder, "clock");
+  const first = await EventFile.start(path, 0);
+  renameSync(first.path, join(path, "events.out.tfevents.4000000000.shake"));
+  const second = await EventFile.start(path, 0);
+  expect(second.path).toBe(join(path, "events.out.tfevents.4000000001.shake"));
 });
 
 test("a graph has a node for each node, input and constant, with scopes, inputs and shapes", () => {
