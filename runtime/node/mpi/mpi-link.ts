@@ -51,6 +51,8 @@ export class MpiLink implements Link {
   #announced: readonly Message[] = [];
   readonly #farewells = new Map<number, Farewell>();
   readonly #dead = new Set<number>();
+  /** Messages of exchanges that have failed: MPI may still write into their memory. */
+  readonly #givenUp: Message[] = [];
 
   private constructor(mpi: Mpi, launched: Launched) {
     this.#mpi = mpi;
@@ -108,8 +110,14 @@ export class MpiLink implements Link {
     const peers = this.#others();
     const received = peers.flatMap((peer) => this.#mpi.receive(at(incoming, peer), peer, EXCHANGE));
     const sent = peers.flatMap((peer) => this.#mpi.send(at(outgoing, peer), peer, EXCHANGE));
-    const bytes = [...received, ...sent].reduce((sum, message) => sum + message.bytes.length, 0);
-    await this.#finish([...received, ...sent], start + (bytes > LARGE ? LARGE_BUSY : BUSY));
+    const messages = [...received, ...sent];
+    const bytes = messages.reduce((sum, message) => sum + message.bytes.length, 0);
+    try {
+      await this.#finish(messages, start + (bytes > LARGE ? LARGE_BUSY : BUSY));
+    } catch (error) {
+      this.#givenUp.push(...messages);
+      throw error;
+    }
     this.traffic.bytesSent += sent.reduce((sum, message) => sum + message.bytes.length, 0);
     this.traffic.seconds += (performance.now() - start) / 1000;
   }
