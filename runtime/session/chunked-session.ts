@@ -22,6 +22,7 @@ import {
   tensorType,
   UserError,
 } from "../../graph-builder/index.ts";
+import { nextName } from "../../graph-builder/onnx/packing.ts";
 import { ownEntry } from "../../graph-builder/own-entry.ts";
 import type { Device } from "../device/device.ts";
 import { cannotRun } from "../device/ort-errors.ts";
@@ -79,6 +80,8 @@ export class ChunkedSession implements ChunkTrainer {
   readonly #model: ChunkModel;
   readonly #checkpoint: Checkpoint;
   readonly #state: Map<string, Tensor>;
+  /** The names of states by the outputs that return their next contents. */
+  readonly #nextStates: ReadonlyMap<string, string>;
   readonly #averages: WeightAverages;
   readonly #guard = new CallGuard();
   readonly #draws: RandomDraws;
@@ -100,6 +103,7 @@ export class ChunkedSession implements ChunkTrainer {
     this.#steps = checkpoint.optimizer?.step ?? 0;
     this.#draws = new RandomDraws(checkpoint.properties, model.step.controls);
     this.#state = initialState(model.step, checkpoint, device);
+    this.#nextStates = nextStates(model.step);
   }
 
   /**
@@ -185,9 +189,9 @@ export class ChunkedSession implements ChunkTrainer {
       throw failedStep(error);
     });
     for (const [name, tensor] of Object.entries(outputs)) {
-      const state = name.endsWith("_next") ? name.slice(0, -"_next".length) : "";
-      if (this.#state.has(state)) this.#state.set(state, tensor);
-      else results[name] = tensor;
+      const state = this.#nextStates.get(name);
+      if (state === undefined) results[name] = tensor;
+      else this.#state.set(state, tensor);
     }
     this.#steps += count;
     this.#draws.step += BigInt(count);
@@ -355,6 +359,17 @@ function initialState(
     state.set(GOOD_STEPS, new ort.Tensor("float32", number(GOOD_STEPS, 0), []));
   }
   return state;
+}
+
+/** The names of states by the outputs of a chunk that return their next contents; packs are their members. */
+function nextStates({ states, packs }: ChunkModel["step"]): Map<string, string> {
+  const members = new Map(packs.map((pack) => [pack.name, pack.members]));
+  return new Map(
+    [...states].flatMap(([state, output]): [string, string][] => {
+      const parts = members.get(state)?.map(({ name }): [string, string] => [nextName(name), name]);
+      return parts ?? [[output, state]];
+    }),
+  );
 }
 
 function momentInputs({ controls }: ChunkModel["step"], parameter: string): string[] {
