@@ -26,11 +26,11 @@ export interface Share {
 /** The batch axis of a graph's inputs and outputs by name; those without a batch axis have no entry. */
 export type BatchAxes = ReadonlyMap<string, number>;
 
-/** The axes whose size is the symbol `batch`. */
-export function batchAxes({ inputs, outputs }: Graph): BatchAxes {
+/** The axes whose size is the symbol of the batch. */
+export function batchAxes({ inputs, outputs }: Graph, symbol = "batch"): BatchAxes {
   const axes = [...inputs, ...outputs].map(({ name = "", type }): [string, number] => [
     name,
-    type.kind === "tensor" ? type.shape.findIndex((dim) => String(dim) === "batch") : -1,
+    type.kind === "tensor" ? type.shape.findIndex((dim) => String(dim) === symbol) : -1,
   ]);
   return new Map(axes.filter(([, axis]) => axis >= 0));
 }

@@ -2,6 +2,7 @@ import { artifactFiles, type Manifest, type TrainingArtifacts } from "../../../a
 import {
   costOf,
   decodeModel,
+  type Graph,
   type InputSizes,
   sizedInputs,
   UserError,
@@ -32,7 +33,9 @@ export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts):
     limit: (trainSet) => wholeBatches(trainSet, feeding.batch),
     openEngine: async (bytes, link) => {
       const sources = trainingSources({ ...artifacts, checkpoint: bytes });
-      const engine = await openEngine(sources, config, { inputSizes: inputSizes(config), link });
+      const { graph } = decodeModel(artifacts.trainingModel, artifactFiles.trainingModel);
+      const sizes = { inputSizes: inputSizes(config), batch: batchSymbol(graph, feeding) };
+      const engine = await openEngine(sources, config, { ...sizes, link });
       return { ...engine, layOut: (saved) => saved };
     },
     taskOf: (sets, device, link) =>
@@ -78,6 +81,15 @@ function costOfImage({ trainingModel, manifest }: TrainingArtifacts, feeding: Fe
     backwardFlops: cost.backwardFlops / batch,
     activationBytes: cost.activationBytes / batch,
   };
+}
+
+/** The symbol of the batch's axis; undefined where pictures and labels have none in common. */
+export function batchSymbol(
+  { inputs }: Graph,
+  { input, labels }: Pick<Feeding, "input" | "labels">,
+): string | undefined {
+  const [own, other] = [input, labels].map((name) => inputs.find((each) => each.name === name)?.shape[0]);
+  return typeof own === "object" && String(own) === String(other) ? String(own) : undefined;
 }
 
 /** The sizes of the pictures that a run feeds; undefined where that is one. */

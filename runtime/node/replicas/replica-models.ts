@@ -12,6 +12,14 @@ import {
   withoutUpdates,
 } from "../../session/lowered-models.ts";
 
+/** What the models of replicas depend on, beside the artifacts and the lowering. */
+interface ReplicaSettings {
+  readonly replicas: number;
+  readonly inputSizes?: readonly InputSizes[] | undefined;
+  /** The symbol of the axes that the replicas share; `batch` where left out. */
+  readonly batch?: string | undefined;
+}
+
 /** The lowered models of the replicas of a process, and what is known of their parameters and feeds. */
 export interface ReplicaModels extends Pick<LoweredModels, "train" | "otherSizes"> {
   /** The number of values of each parameter, in the order of the training model's inputs. */
@@ -34,7 +42,7 @@ export interface ReplicaModels extends Pick<LoweredModels, "train" | "otherSizes
 export function replicaModels(
   decoded: DecodedModels,
   lowering: Lowering,
-  { replicas, inputSizes = [] }: { replicas: number; inputSizes?: readonly InputSizes[] | undefined },
+  { replicas, inputSizes = [], batch }: ReplicaSettings,
 ): ReplicaModels {
   const { training, optimizer } = decoded;
   const { names, sizes } = sharedParameters(decoded);
@@ -52,7 +60,7 @@ export function replicaModels(
     updates,
     needs: updates.map((update) => gradientsOf(update, names)),
     inputs: graphInputs(training.graph).filter(({ name }) => !bound.has(name)),
-    axes: batchAxes(training.graph),
+    axes: batchAxes(training.graph, batch),
   };
 }
 

@@ -41,6 +41,11 @@ export interface ReplicaOptions {
   readonly lowering?: Lowering | undefined;
   /** Sizes of the training model's inputs, as TrainingSession takes them. */
   readonly inputSizes?: readonly InputSizes[] | undefined;
+  /**
+   * The symbol of the batch's axis in the training model; `batch` where left out. The replicas share what has
+   * such an axis; where nothing has one, the first replica takes the whole batch.
+   */
+  readonly batch?: string | undefined;
   /** Keeps the lowered models for the next session of the same artifacts; none where left out. */
   readonly cache?: CompileCache | undefined;
   /** The script of the workers, for a bundler that moves it. */
@@ -271,15 +276,16 @@ async function compileModels(
   {
     replicas,
     inputSizes,
+    batch,
     cache,
     ...own
-  }: Pick<ReplicaOptions, "replicas" | "lowering" | "inputSizes" | "cache">,
+  }: Pick<ReplicaOptions, "replicas" | "lowering" | "inputSizes" | "batch" | "cache">,
 ): Promise<ReplicaModels> {
   const device = await openDevice("cpu");
   const lowering = own.lowering ?? device.lowering;
-  const compiling = { cache, kind: "replicas", settings: { replicas, inputSizes } };
+  const compiling = { cache, kind: "replicas", settings: { replicas, inputSizes, batch } };
   return compiled(artifacts, { ...device, lowering }, compiling, () =>
-    replicaModels(decodeArtifacts(artifacts), lowering, { replicas, inputSizes }),
+    replicaModels(decodeArtifacts(artifacts), lowering, { replicas, inputSizes, batch }),
   );
 }
 

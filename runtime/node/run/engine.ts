@@ -27,6 +27,8 @@ export interface EngineOptions {
    * Runtime.
    */
   readonly inputSizes?: readonly InputSizes[] | undefined;
+  /** The symbol of the batch's axis, along which replicas share a batch; `batch` where left out. */
+  readonly batch?: string | undefined;
   /** Connects the ranks that train together, as many as the settings have. */
   readonly link?: Link | undefined;
   /** Keeps the compiled models; the cache of this user where left out. */
@@ -40,7 +42,7 @@ export interface EngineOptions {
 export async function openEngine(
   sources: TrainingSources,
   settings: EngineSettings,
-  { inputSizes, link, cache = userCache() }: EngineOptions = {},
+  { inputSizes, batch, link, cache = userCache() }: EngineOptions = {},
 ): Promise<Engine> {
   expectTrainable(settings);
   const { engine, device: name, threads, replicas } = settings;
@@ -55,6 +57,7 @@ export async function openEngine(
       replicas,
       threads: own,
       inputSizes,
+      batch,
       link,
       cache,
     });
