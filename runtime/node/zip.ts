@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import { crc32, inflateRaw } from "node:zlib";
 import { refuseSpecial } from "../../artifacts/read-file.ts";
 import { UserError } from "../../graph-builder/errors.ts";
+import { readRange } from "./file-range.ts";
 
 const inflate = promisify(inflateRaw);
 
@@ -120,9 +121,8 @@ async function readAt(file: FileHandle, start: number, end: number, path: string
   // a damaged length must not take memory
   if (end > (await file.stat()).size) throw damaged(path, "it was cut off");
   const buffer = Buffer.alloc(Math.max(0, end - start));
-  const { bytesRead } = await file.read(buffer, 0, buffer.length, start);
-  if (bytesRead < buffer.length) throw damaged(path, "it was cut off");
-  return buffer;
+  if (await readRange(file, buffer, start)) return buffer;
+  throw damaged(path, "it was cut off");
 }
 
 function damaged(path: string, reason: string): UserError {

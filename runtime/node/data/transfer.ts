@@ -3,6 +3,7 @@ import { constants, createReadStream } from "node:fs";
 import { open, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../../../graph-builder/errors.ts";
+import { writeRange } from "../file-range.ts";
 
 /** A file at an address, known beforehand. */
 export interface Remote {
@@ -114,7 +115,7 @@ async function request(
   try {
     for await (const chunk of response.body ?? []) {
       if (offset + chunk.length > remote.bytes) throw unavailable(remote, "the file is too long", offset);
-      await file.write(chunk, 0, chunk.length, offset);
+      await writeRange(file, chunk, offset);
       offset += chunk.length;
       onProgress?.(offset, remote.bytes);
     }

@@ -8,6 +8,7 @@ import { refusal } from "../../../../artifacts/read-file.ts";
 import { UserError } from "../../../../graph-builder/errors.ts";
 import type { ImageSize } from "../../../data/types.ts";
 import { pixelsOf } from "../../../data/types.ts";
+import { readRange, writeRange } from "../../file-range.ts";
 import { makeFolder } from "../../files.ts";
 import { temporaryIn } from "../../temporary.ts";
 import { picturesCache } from "./cache.ts";
@@ -170,7 +171,7 @@ export async function writePack(
       const filled = await fill({
         write: (row, pixels) => {
           sums[row] = crc32(pixels);
-          return writeWhole(file, pixels, row * bytes);
+          return writeRange(file, pixels, row * bytes);
         },
       });
       const rows = filled.pictures.map((_, row) => sums[row] ?? 0);
@@ -190,12 +191,12 @@ export async function writePack(
 async function writeIndex(file: FileHandle, index: PackIndex): Promise<void> {
   const text = new TextEncoder().encode(JSON.stringify(index));
   const start = index.pictures.length * pixelsOf(index.size);
-  await writeWhole(file, text, start);
+  await writeRange(file, text, start);
   const footer = Buffer.alloc(FOOTER);
   footer.writeUInt32LE(crc32(text));
   footer.writeBigUInt64LE(BigInt(text.length), 4);
   footer.write(MAGIC, 12, "latin1");
-  await writeWhole(file, footer, start + text.length);
+  await writeRange(file, footer, start + text.length);
 }
 
 /** The index of a pack; undefined where the file is another one, or where the index is damaged. */
@@ -213,25 +214,7 @@ async function readIndex(file: FileHandle): Promise<PackIndex | undefined> {
   return parseJson(indexSchema, text.toString("utf8"), source);
 }
 
-/** The most bytes of one call of the system. */
-const CALL = 1 << 28;
-
 async function readWhole(file: FileHandle, out: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < out.length; ) {
-    const { bytesRead } = await file.read(out, done, Math.min(CALL, out.length - done), position + done);
-    if (bytesRead === 0) throw new Error("the file of decoded pictures was cut off");
-    done += bytesRead;
-  }
-}
-
-async function writeWhole(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await file.write(
-      bytes,
-      done,
-      Math.min(CALL, bytes.length - done),
-      position + done,
-    );
-    done += bytesWritten;
-  }
+  if (await readRange(file, out, position)) return;
+  throw new Error("the file of decoded pictures was cut off");
 }
