@@ -167,12 +167,14 @@ async function stampAll(
     const isSettled = pack !== undefined && now.changed < pack.index.begun - 2000;
     const isSame =
       known?.bytes === now.bytes && known.modified === now.modified && known.changed === now.changed;
-    if (known && isSame && isSettled) {
-      stamps[i] = { ...now, hash: known.hash, ...(known.hash === "" ? { fault: known.fault } : {}) };
+    if (known && known.hash !== "" && isSame && isSettled) {
+      stamps[i] = { ...now, hash: known.hash };
       return;
     }
-    isFresh = false;
-    stamps[i] = { ...now, ...(await hashOf(path)) };
+    // a file that could not be read, as from a network folder, is tried again
+    const { hash, fault } = await hashOf(path);
+    stamps[i] = { ...now, hash, fault };
+    isFresh &&= isSame && isSettled && known?.hash === hash && known.fault === fault;
   });
   return { stamps, isFresh };
 }
