@@ -156,7 +156,8 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
 
   /**
    * Where the last checkpoint is missing or damaged, puts the newest of the others in its place, keeps the
-   * damaged one as `last.damaged`, and returns a sentence that says so. Throws UserError where none is sound.
+   * damaged one as `last.damaged`, and returns a sentence that says so. Throws UserError where none is sound,
+   * and where the last one cannot be read.
    */
   async mendLast(): Promise<string | undefined> {
     const fault = await this.checkpoint("last").then(
@@ -164,9 +165,11 @@ export class RunDirectory<Config, M extends Manifest, Line extends EpochLine> im
       (error: unknown) => error,
     );
     if (fault === undefined) return undefined;
+    // one that cannot be read now may be sound
+    if (!(fault instanceof UserError) || fault.code === "file-unreadable") throw fault;
     const last = this.checkpointPath("last");
     const other = await this.#newestSound();
-    if (!(fault instanceof UserError) || !other) throw fault;
+    if (!other) throw fault;
     const isMissing = fault.code === "file-missing";
     const bytes = await readFileBytes(other.path);
     if (!isMissing) await rename(last, `${last}.damaged`);

@@ -1,8 +1,15 @@
-import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { isRun, runOfCheckpoint, runOwning } from "../../../runtime/node/run/run-directory.ts";
+import { encodeCheckpoint, type Manifest } from "../../../artifacts/index.ts";
+import {
+  type EpochLine,
+  isRun,
+  RunDirectory,
+  runOfCheckpoint,
+  runOwning,
+} from "../../../runtime/node/run/run-directory.ts";
 import { openRun } from "../../../shakenet/node/run.ts";
 import { asNobody } from "../../support/as-nobody.ts";
 
@@ -37,4 +44,26 @@ test("a folder that may not be looked into is called so, and not a folder withou
     expect(await isRun(other), other).toBe(false);
     await expect(openRun(other)).rejects.toMatchObject({ code: "run-missing" });
   }
+});
+
+test("a last checkpoint that cannot be read is refused, and not taken for a damaged one", async () => {
+  const path = join(folder, "run");
+  const last = join(path, "checkpoints/last");
+  await mkdir(last, { recursive: true });
+  await writeFile(join(path, "config.json"), "{}");
+  const best = { trainable: new Map(), frozen: new Map(), properties: new Map([["step", 5n]]) };
+  await writeFile(join(path, "checkpoints/best"), encodeCheckpoint(best));
+  const format = {
+    configOf: (raw: object) => raw,
+    isManifest: (each: Manifest): each is Manifest => each.format === 1,
+    recordOf: (line: string): EpochLine => JSON.parse(line),
+  };
+  const run = await RunDirectory.open(format, path);
+  await expect(run.mendLast()).rejects.toMatchObject({
+    message: `${last} cannot be read: it is a folder.`,
+    code: "file-unreadable",
+  });
+  expect(await readdir(join(path, "checkpoints"))).toEqual(["best", "last"]);
+  await rm(last, { recursive: true });
+  expect(await run.mendLast()).toContain("goes on from");
 });
