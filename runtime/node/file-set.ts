@@ -1,6 +1,6 @@
 import { readdir, rename, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { refusal } from "../../artifacts/read-file.ts";
+import { refusal, refused } from "../../artifacts/read-file.ts";
 import { flushFolder, isThere, makeFolderAtomic, removeTemporaryFiles, writeFileAtomic } from "./files.ts";
 import { withLock } from "./lock.ts";
 
@@ -30,10 +30,12 @@ export async function replaceFiles(
   await withLock(join(folder, LOCK), folder, {}, async () => {
     await removeTemporaryFiles(folder);
     await moveStaged(folder);
-    await makeFolderAtomic(join(folder, STAGED), async (staged) => {
+    const place = join(folder, STAGED);
+    const isStaged = await makeFolderAtomic(place, async (staged) => {
       for (const name of removed) await writeFileAtomic(join(staged, `${name}${REMOVED}`), "");
       for (const [name, content] of files) await writeFileAtomic(join(staged, name), content);
     });
+    if (!isStaged) throw refused(place, "created", "something else has that name");
     await moveStaged(folder);
   });
 }

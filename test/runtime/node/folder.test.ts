@@ -138,3 +138,11 @@ test("a reader leaves a replacement alone that a living process is at", async ()
   expect(await readdir(folder, { recursive: true })).toEqual(before);
   expect(await versionsIn()).toMatchObject({ versions: [2] });
 });
+
+test("artifacts that something in the place of `.staged` keeps from being written are refused", async () => {
+  await writeFile(join(folder, ".staged"), "a file");
+  await expect(writeTrainingArtifacts(folder, version(1))).rejects.toMatchObject({
+    message: `${join(folder, ".staged")} cannot be created: something else has that name.`,
+    code: "file-unwritable",
+  });
+});
