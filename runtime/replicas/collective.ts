@@ -1,4 +1,5 @@
 import { at } from "../../graph-builder/at.ts";
+import { UserError } from "../../graph-builder/errors.ts";
 import { sumInto } from "./sum.ts";
 
 /** What the replicas of a process share. */
@@ -25,10 +26,19 @@ export class SharedState {
   readonly #sums: Float32Array | undefined;
   readonly #places: readonly Place[];
 
-  /** Allocates the memory for a layout. */
+  /** Allocates the memory for a layout. Throws UserError where there is not so much. */
   static allocate({ sizes, replicas, hasRanks }: SharedLayout): SharedArrayBuffer {
     const rows = replicas + (hasRanks ? 2 : 1);
-    return new SharedArrayBuffer(Float32Array.BYTES_PER_ELEMENT * total(sizes) * rows);
+    const bytes = Float32Array.BYTES_PER_ELEMENT * total(sizes) * rows;
+    try {
+      return new SharedArrayBuffer(bytes);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new UserError(
+        `${replicas} replicas share ${(bytes / 1e9).toFixed(1)} GB of gradients and parameters, and there is not so much memory: take fewer replicas.`,
+        { code: "replicas-unsupported", details: { reason: "memory", replicas, bytes }, cause: error },
+      );
+    }
   }
 
   /** The row of the sums, for `sumOverRanks`; undefined where there are no other ranks. */

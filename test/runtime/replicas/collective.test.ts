@@ -78,3 +78,9 @@ test("an optimizer without some updates still reads all gradients where it clips
     ["a_next", "a_grad_next", "a.momentum_next"],
   ]);
 });
+
+test("more memory than there is, is refused with the number of replicas", () => {
+  expect(() => SharedState.allocate({ sizes: [2 ** 45], replicas: 2, hasRanks: false })).toThrow(
+    "2 replicas share 422212.5 GB of gradients and parameters, and there is not so much memory: take fewer replicas.",
+  );
+});
