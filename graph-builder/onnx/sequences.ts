@@ -80,9 +80,7 @@ function membersOf(node: ForeignNode, { sequences }: File): readonly Value[] {
 function position(node: ForeignNode, index: number, count: number, end = count): number {
   const place = at(constantNumbers(input(node, index), "position"), 0);
   const counted = place < 0 ? place + count : place;
-  return counted >= 0 && counted < end
-    ? counted
-    : refuse(`a sequence of ${count} has no position ${place}`);
+  return counted >= 0 && counted < end ? counted : refuse(`a sequence of ${count} has no position ${place}`);
 }
 
 /** The tensors that SplitToSequence makes: of the given sizes, of one size, or slices of size 1. */

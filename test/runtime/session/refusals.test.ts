@@ -274,7 +274,10 @@ test("a device that refuses the third model frees the sessions of the first two"
     };
     return session;
   };
-  const refusing = { ...device, ort: { ...ort, InferenceSession: { create } as typeof ort.InferenceSession } };
+  const refusing = {
+    ...device,
+    ort: { ...ort, InferenceSession: { create } as typeof ort.InferenceSession },
+  };
   await expect(TrainingSession.create(linearArtifacts("sgd"), refusing)).rejects.toThrow("no memory is left");
   expect(released).toBe(2);
 });
