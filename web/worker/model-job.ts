@@ -44,15 +44,16 @@ export function modelJob(queue: Queue, onChosen: (device: DeviceName) => void): 
     shake: async (image, alphas) => expectShown().shake(image, alphas),
     branchGradients: async (pictures, alpha, beta) => {
       const { model } = expectShown();
-      if (gradients?.model !== model) {
-        const { BranchGradients } = await import("./branch-gradients.ts");
-        const before = gradients;
-        gradients = undefined;
-        await queue.run(async () => before?.release());
-        gradients = await queue.run(() => BranchGradients.open(model));
-      }
-      const opened = gradients;
-      return queue.run(() => opened.norms(pictures, alpha, beta));
+      const { BranchGradients } = await import("./branch-gradients.ts");
+      return queue.run(async () => {
+        if (gradients?.model !== model) {
+          const before = gradients;
+          gradients = undefined;
+          await before?.release();
+          gradients = await BranchGradients.open(model);
+        }
+        return gradients.norms(pictures, alpha, beta);
+      });
     },
   };
 }
