@@ -22,19 +22,19 @@ import type { Subject } from "./prepared-run.ts";
 
 /** A model that came from a file, in training. */
 export function modelSubject(config: ModelConfig, artifacts: TrainingArtifacts): Subject {
-  const { manifest, checkpoint, evalModel } = artifacts;
+  const { manifest, checkpoint, trainingModel, evalModel } = artifacts;
   const { feeding } = config;
+  const { graph } = decodeModel(trainingModel, artifactFiles.trainingModel);
+  const sizes = { inputSizes: inputSizes(config), batch: batchSymbol(graph, feeding) };
   return {
     config,
-    manifest: { ...manifest, cost: costOfImage(artifacts, feeding) },
+    manifest: { ...manifest, cost: costOfImage(graph, manifest, feeding) },
     artifacts,
     checkpoint,
     description: descriptionOf(config),
     limit: (trainSet) => wholeBatches(trainSet, feeding.batch),
     openEngine: async (bytes, link) => {
       const sources = trainingSources({ ...artifacts, checkpoint: bytes });
-      const { graph } = decodeModel(artifacts.trainingModel, artifactFiles.trainingModel);
-      const sizes = { inputSizes: inputSizes(config), batch: batchSymbol(graph, feeding) };
       const engine = await openEngine(sources, config, { ...sizes, link });
       return { ...engine, layOut: (saved) => saved };
     },
@@ -70,9 +70,8 @@ function descriptionOf({ feeding, model }: ModelConfig): Subject["description"] 
 }
 
 /** The cost of one picture of the size that a run feeds. The manifest's is for the sizes of the file. */
-function costOfImage({ trainingModel, manifest }: TrainingArtifacts, feeding: Feeding): Manifest["cost"] {
+function costOfImage(graph: Graph, manifest: Manifest, feeding: Feeding): Manifest["cost"] {
   const { input, batch = 1, height, width } = feeding;
-  const { graph } = decodeModel(trainingModel, artifactFiles.trainingModel);
   const [, ...dims] = graph.inputs.find(({ name }) => name === input)?.shape ?? [];
   const isSized = dims.every((dim) => typeof dim === "number");
   const cost = isSized ? manifest.cost : costOf(sizedInputs(sizesOf(feeding, height, width)).run(graph));

@@ -75,3 +75,13 @@ test("a training without averages refuses a checkpoint that has some, and goes o
   );
   expect((await first({ kind: "ema" })).value).toEqual({ type: "checkpoint", kind: "last", step: 0 });
 });
+
+test.each<readonly [sentence: string, change: object]>([
+  ["learningRate must be a schedule such as cosine(0.1), not 0.1.", { learningRate: 0.1 }],
+  ["epochs must be a whole number from 1, not 1.5.", { epochs: 1.5 }],
+  ["checkpointEverySteps must be a whole number from 1, not 0.", { checkpointEverySteps: 0 }],
+  ["evaluateEveryEpochs must be a whole number from 1, not NaN.", { evaluateEveryEpochs: Number.NaN }],
+])("what is no setting of a training is refused in one sentence: %s", async (message, change) => {
+  const events = Reflect.apply(train, undefined, [{}, {}, { ...settings, ...change }]);
+  await expect(events.next()).rejects.toMatchObject({ name: "UserError", message });
+});

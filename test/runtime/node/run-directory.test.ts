@@ -1,7 +1,6 @@
-import { chmod, mkdir, mkdtemp, readdir, realpath, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmod, mkdir, readdir, realpath, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { encodeCheckpoint, type Manifest } from "../../../artifacts/index.ts";
 import {
   type EpochLine,
@@ -12,15 +11,12 @@ import {
 } from "../../../runtime/node/run/run-directory.ts";
 import { openRun } from "../../../shakenet/node/run.ts";
 import { asNobody } from "../../support/as-nobody.ts";
+import { temporaryFolder } from "../../support/shake.ts";
 
-let folder: string;
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "run-directory-"));
-});
-afterEach(() => rm(folder, { recursive: true, force: true }));
+const folder = temporaryFolder();
 
 test("a folder that may not be looked into is called so, and not a folder without a run", async () => {
-  const path = join(folder, "run");
+  const path = join(folder, "forbidden");
   await mkdir(path);
   await writeFile(join(path, "config.json"), "{}");
   await chmod(folder, 0o755);
