@@ -124,7 +124,7 @@ export class GraphBuilder {
     const type = tensorType(tensor.elemType, tensor.dims);
     if (name !== undefined) return new Value(type, { constant: tensor, name });
     if (tensor.data.length > 64) return new Value(type, { constant: tensor });
-    const key = `${tensor.elemType}[${tensor.dims.join()}]${tensor.data.join()}`;
+    const { key } = tensor;
     const known = this.#constants.get(key);
     if (known) return known;
     const value = new Value(type, { constant: tensor });

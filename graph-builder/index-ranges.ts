@@ -62,12 +62,12 @@ const readers: Readonly<Record<string, (node: Node, index: number) => IndexRange
     if (typeof classes !== "number" || !isOp(node, "SoftmaxCrossEntropyLoss")) return undefined;
     return { kind: "class", from: 0, to: classes - 1, ignored: node.attributes.ignore_index };
   },
-  // the lowering of a cross-entropy multiplies the one-hot labels and the logarithms of the probabilities
+  // the lowering of a cross-entropy picks the logarithms of the probabilities at the one-hot labels
   OneHot: (node, index) => {
     const classes = node.inputs[1]?.constant?.numbers()[0];
-    const isLoss = node
-      .output(0)
-      .uses.some(({ node: product }) => product.inputs.some((factor) => areLogProbabilities(factor)));
+    const isLoss = castUses(node.output(0)).some(
+      (user) => isOp(user, "Where") && areLogProbabilities(user.input(1)),
+    );
     if (index !== 0 || classes === undefined || !isLoss) return undefined;
     return { kind: "class", from: 0, to: classes - 1, ignored: comparedNumber(node.input(0)) };
   },
@@ -79,9 +79,13 @@ const readers: Readonly<Record<string, (node: Node, index: number) => IndexRange
   },
 };
 
+/** The nodes that read a value, also behind a Cast. */
+function castUses({ uses }: Value): Node[] {
+  return uses.flatMap(({ node }) => (isOp(node, "Cast") ? castUses(node.output(0)) : [node]));
+}
+
 /** Whether a value is a LogSoftmax, also in the operators of WebGPU: X - log(sum(exp(X))). */
-function areLogProbabilities(value: Value | null): boolean {
-  const node = value?.producer;
+function areLogProbabilities({ producer: node }: Value): boolean {
   if (isOp(node, "LogSoftmax")) return true;
   const logarithm = isOp(node, "Sub") ? node.input(1).producer : undefined;
   return isOp(logarithm, "Log") && isOp(logarithm.input(0).producer, "ReduceSum");

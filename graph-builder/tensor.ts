@@ -67,6 +67,12 @@ export class Tensor {
     this.data = data;
   }
 
+  /** Type, dimensions and elements as text, which tells any two tensors apart that are not equal. */
+  get key(): string {
+    const elements = Array.from(this.data as ArrayLike<number | bigint>, elementText);
+    return `${this.elemType}[${this.dims.join()}]${elements.join()}`;
+  }
+
   /**
    * Every element as a number. Throws TypeError for a type whose elements are smaller than 16 bits of float.
    */
@@ -78,6 +84,11 @@ export class Tensor {
     if (isOpaque(elemType)) throw new TypeError(`${elemType} elements are not read as numbers`);
     return values;
   }
+}
+
+/** A number, or what else an element is, as text; `-0` is another number than `0`. */
+export function elementText(element: unknown): string {
+  return Object.is(element, -0) ? "-0" : String(element);
 }
 
 /** An empty (zero-filled) typed array for `count` elements of a type. */

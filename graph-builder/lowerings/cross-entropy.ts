@@ -19,8 +19,8 @@ export const crossEntropyLoss =
     if (!isUsed(0)) return [null, logProb];
     const target = oneHot(g, logProb, I(1));
     const weight = labelWeights(g, target, I(1), optional(2), attributes.ignore_index);
-    const picked = g.Neg(g.ReduceSum(g.Mul(target, logProb), g.int64([1]), { keepdims: 0 }));
-    const losses = weight ? g.Mul(picked, weight) : picked;
+    const picked = g.Neg(g.ReduceSum(masked(g, target, logProb), g.int64([1]), { keepdims: 0 }));
+    const losses = weight ? masked(g, weight, g.Mul(picked, weight)) : picked;
     if (attributes.reduction === "none") return [losses, logProb];
     const total = g.ReduceSum(losses, null, { keepdims: 0 });
     if (attributes.reduction === "sum") return [total, logProb];
@@ -39,6 +39,11 @@ export const crossEntropyGrad: Lower<"SoftmaxCrossEntropyLossGrad"> = (g, { I, o
   const weighted = weight ? g.Mul(difference, alongClasses(weight)) : difference;
   return [g.Mul(weighted, alongClasses(scale))];
 };
+
+/** A value, and 0 where the mask is 0, also where the value there is infinite or NaN. */
+function masked(g: Builder, mask: Value, value: Value): Value {
+  return g.Where(g.Cast(mask, { to: dataTypeNumbers.bool }), value, floatLike(g, value, 0));
+}
 
 /** 1 at each label's class and 0 elsewhere, in the shape of log_prob [N, C, ...]. */
 function oneHot(g: Builder, logProb: Value, labels: Value): Value {

@@ -1,4 +1,5 @@
 import type { Graph, Node, Value } from "../ir.ts";
+import { elementText } from "../tensor.ts";
 import type { Pass } from "./pass.ts";
 import { copyWithin, rewriteGraph } from "./rewrite.ts";
 
@@ -30,16 +31,17 @@ function merge(graph: Graph): Graph {
 /** The type and the elements of a node's only output, where they are known before a run. */
 function knownElements({ outputs: [output, ...others] }: Node): string | undefined {
   const contents = others.length === 0 ? output?.contents : undefined;
-  return contents && `${output?.elemType}[${output?.shape}]${contents.join()}`;
+  return contents && `${output?.elemType}[${output?.shape}]${contents.map(elementText).join()}`;
 }
 
 function attributesOf({ attributes }: Node): string {
-  return JSON.stringify(attributes, (_, value: unknown) => (isInJson(value) ? value : String(value)));
+  return JSON.stringify(attributes, (_, value: unknown) => (isInJson(value) ? value : elementText(value)));
 }
 
-/** Whether JSON can say a value: it writes null for an infinite number, and for NaN. */
+/** Whether JSON can say a value: it writes null for an infinite number and for NaN, and 0 for -0. */
 function isInJson(value: unknown): boolean {
-  return typeof value === "number" ? Number.isFinite(value) : typeof value !== "bigint";
+  if (typeof value !== "number") return typeof value !== "bigint";
+  return Number.isFinite(value) && !Object.is(value, -0);
 }
 
 /**
@@ -47,7 +49,7 @@ function isInJson(value: unknown): boolean {
  */
 function contentOf({ constant }: Value): string | undefined {
   if (!constant || constant.data.length > 4096) return undefined;
-  return `${constant.elemType}[${constant.dims}]${constant.data.join()}`;
+  return constant.key;
 }
 
 /** Whether a node makes an output of the graph: it is not merged, because the output must keep its name. */

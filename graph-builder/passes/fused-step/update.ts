@@ -131,7 +131,7 @@ class FormReader {
   }
 
   #read(value: Value): string {
-    if (value.constant) return `${value.elemType}[${value.constant.dims}]${value.constant.data.join()}`;
+    if (value.constant) return value.constant.key;
     const { producer, name = "" } = value;
     if (!producer) return this.#roles.get(name) ?? name;
     const parts = sumOverParameters(value);

@@ -114,6 +114,24 @@ describe.each(Object.keys(tables))("the %s table", (name) => {
     },
   );
 
+  test("takes the cross-entropy where a class that is not the label, or an ignored one, has no chance", async () => {
+    const ignored = 3;
+    const X = normal(["batch", 4]);
+    for (const place of [1, 4, 11]) X.tensor.data[place] = Number.NEGATIVE_INFINITY;
+    const inputs = { X, L: integers([0, 2, ignored], ["batch"]) };
+    const [[loss] = []] = await evaluate(
+      inputs,
+      (g, v) => [g.SoftmaxCrossEntropyLoss(value(v, "X"), value(v, "L"), null, { ignore_index: ignored })[0]],
+      table,
+    );
+    const losses = [0, 1].map((row) => {
+      const scores = [0, 1, 2, 3].map((column) => at(X, 4 * row + column));
+      const sum = scores.reduce((total, score) => total + Math.exp(score), 0);
+      return Math.log(sum) - (scores[2 * row] ?? Number.NaN);
+    });
+    expect(loss).toBeCloseTo(losses.reduce((total, each) => total + each, 0) / 2, 5);
+  });
+
   test("passes a gradient through Relu where its output is above zero, exactly", async () => {
     const [dY, Y] = [normal(["batch", 5]), apart(["batch", 5])];
     const [dX = []] = await evaluate({ dY, Y }, (g, v) => [g.ReluGrad(value(v, "dY"), value(v, "Y"))], table);

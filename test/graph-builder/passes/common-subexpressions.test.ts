@@ -43,12 +43,18 @@ test("other attributes, other inputs and their other order are other operations"
   expect(operators(graph)).toEqual(["Softmax", "Softmax", "Sub", "Sub", "Sum"]);
 });
 
-test("tensors of infinity, of minus infinity and of what is no number are other tensors", () => {
+test("tensors of infinity, of minus infinity, of what is no number, of 0 and of -0 are other tensors", () => {
   const filled = (g: Builder, X: Value, value: number) =>
     g.ConstantOfShape(g.Shape(X), { value: floats([value]) });
-  const limits = [Infinity, -Infinity, Number.NaN, Infinity];
+  const limits = [Infinity, -Infinity, Number.NaN, Infinity, 0, -0];
   const graph = merged((g, X) => [g.Sum(...limits.map((limit) => filled(g, X, limit)))]);
-  expect(operators(graph)).toEqual(["Shape", ...Array(3).fill("ConstantOfShape"), "Sum"]);
+  expect(operators(graph)).toEqual(["Shape", ...Array(5).fill("ConstantOfShape"), "Sum"]);
+});
+
+test("a constant of 0 and one of -0 are two constants", () => {
+  const graph = merged((g, X) => [g.Sub(g.Div(X, g.float(0)), g.Div(X, g.float(-0)))]);
+  expect(operators(graph)).toEqual(["Div", "Div", "Sub"]);
+  expect(graph.nodes.slice(0, 2).map((node) => node.input(1).constant?.numbers())).toEqual([[0], [-0]]);
 });
 
 test("what draws numbers is drawn each time", () => {
