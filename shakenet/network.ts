@@ -5,7 +5,13 @@ import { dataTypeNumbers } from "../graph-builder/operators/elementwise.ts";
 import { type Architecture, architectures } from "./architectures.ts";
 import { Layers } from "./layers.ts";
 import type { NetworkMode } from "./network-mode.ts";
-import type { BranchInitialization, NetworkKind, Regularization, Stem } from "./paper-settings.ts";
+import type {
+  BranchInitialization,
+  Downsampling,
+  NetworkKind,
+  Regularization,
+  Stem,
+} from "./paper-settings.ts";
 import { expectRegularization } from "./regularization.ts";
 
 /** The size of a network. Depth is 6n + 2: three stages of n blocks, two convolutions per branch. */
@@ -37,6 +43,8 @@ export interface NetworkSettings {
   readonly stem?: Stem | undefined;
   /** The stride of a whitening stem; 1 where left out. With 2, every map has a quarter of the pixels. */
   readonly stemStride?: number | undefined;
+  /** How the second and the third stage halve the maps; stride where left out. */
+  readonly downsampling?: Downsampling | undefined;
   /** The initial filters of the branches; he where left out. */
   readonly initialization?: BranchInitialization | undefined;
   /** What the logits are multiplied by; 1 where left out. */
@@ -112,15 +120,18 @@ export function appendNetwork(
   let x = g.scope("normalize", () => normalize(g, images, settings));
   x = g.scope("stem", () => appendStem(g, layers, x, settings));
   const stem = Number(x.shape[1]);
+  const pools = settings.downsampling === "max-pool";
   for (let index = 0; index < blocks; index++) {
     const stage = Math.floor((3 * index) / blocks);
     const within = index - (stage * blocks) / 3;
     const path = `stage${stage + 1}.block${within}`;
     const channels = architecture.channels(settings, index, blocks, stem);
-    const place = { path, channels, stride: stage > 0 && within === 0 ? 2 : 1, index };
-    x = g.scope(`stage${stage + 1}`, () =>
-      g.scope(`block${within}`, () => architecture.block(g, layers, x, place)),
-    );
+    const halves = stage > 0 && within === 0;
+    const place = { path, channels, stride: halves && !pools ? 2 : 1, index };
+    x = g.scope(`stage${stage + 1}`, () => {
+      const maps = halves && pools ? maxPool(g, x) : x;
+      return g.scope(`block${within}`, () => architecture.block(g, layers, maps, place));
+    });
   }
   return g.scope("head", () => head(g, layers, x, settings));
 }
@@ -139,7 +150,7 @@ function expectWidth({ network = "shakenet", width }: NetworkSettings): void {
 
 /** The side of a whitening stem's filters in pixels; undefined for the paper's stem. */
 export function whiteningKernel({ stem = "paper" }: Pick<NetworkSettings, "stem">): number | undefined {
-  return { paper: undefined, "whitening-2": 2, "whitening-3": 3 }[stem];
+  return { paper: undefined, "whitening-2": 2, "whitening-3": 3, "whitening-pool": 2 }[stem];
 }
 
 /** The name of a stem's filters. */
@@ -177,7 +188,21 @@ function appendStem(g: Builder, layers: Layers, x: Value, settings: NetworkSetti
   const before = Math.floor((kernel - 1) / 2);
   const after = kernel - 1 - before;
   const pads = [before, before, after, after];
-  return g.Conv(x, W, bias, { kernel_shape: [kernel, kernel], strides: [stride, stride], pads });
+  const white = g.Conv(x, W, bias, { kernel_shape: [kernel, kernel], strides: [stride, stride], pads });
+  if (settings.stem !== "whitening-pool") return white;
+  const features = layers.conv("stem.conv2", g.Relu(white), settings.width, 3);
+  return layers.batchNorm("stem.bn", maxPool(g, features));
+}
+
+/** The largest of every 2x2 pixels. Throws UserError for a map of one pixel, which would be left empty. */
+function maxPool(g: Builder, x: Value): Value {
+  if (x.shape.slice(2).includes(1)) {
+    throw new UserError(
+      "The pictures are too small for so many max poolings: choose a larger size, or --downsampling stride.",
+      { code: "setting-conflict", details: { setting: "downsampling" } },
+    );
+  }
+  return g.MaxPool(x, { kernel_shape: [2, 2], strides: [2, 2] })[0];
 }
 
 function normalize(g: Builder, images: Value, { mean, std }: NetworkSettings): Value {

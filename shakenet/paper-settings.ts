@@ -25,10 +25,18 @@ export const lastSurvival = 0.5;
  * paper: 3x3 convolution to 16 channels and batch normalisation. whitening-2 and whitening-3: constant
  * filters of 2x2 or 3x3 pixels, whose responses are uncorrelated and of variance 1 on the training images,
  * each with both signs, and a trained bias (Page 2019, "How to train your ResNet 8"; Jordan 2024, arXiv
- * 2404.00498).
+ * 2404.00498). whitening-pool: those of 2x2, ReLU, a 3x3 convolution to the width, 2x2 max pooling and batch
+ * normalisation, as the last of these networks begins.
  */
-export const stems = ["paper", "whitening-2", "whitening-3"] as const;
+export const stems = ["paper", "whitening-2", "whitening-3", "whitening-pool"] as const;
 export type Stem = (typeof stems)[number];
+
+/**
+ * How the second and the third stage halve the maps: by convolutions with a stride of 2, as the paper's, or
+ * by 2x2 max pooling in front of the stage.
+ */
+export const downsamplings = ["stride", "max-pool"] as const;
+export type Downsampling = (typeof downsamplings)[number];
 
 /** he: He's normal with fan-out; dirac: the first filters pass a channel on, the others are He's. */
 export const branchInitializations = ["he", "dirac"] as const;
@@ -40,6 +48,7 @@ export const paperSettings = {
   regularization: "shake-shake",
   stem: "paper",
   stemStride: 1,
+  downsampling: "stride",
   initialization: "he",
   outputScale: 1,
   ...paperAugmentation,

@@ -4,7 +4,7 @@ import { parseJson } from "../artifacts/json.ts";
 import { type OptimizerName, optimizers, ruleOf, type Target, targets } from "../artifacts/settings.ts";
 import type { OptimizerRule, ParameterGroups } from "../graph-builder/index.ts";
 import type { NetworkSettings } from "./network.ts";
-import { branchInitializations, networks, regularizations, stems } from "./paper-settings.ts";
+import { branchInitializations, downsamplings, networks, regularizations, stems } from "./paper-settings.ts";
 
 export { type OptimizerName, optimizers, type Target, targets } from "../artifacts/settings.ts";
 
@@ -74,6 +74,7 @@ export const artifactSettingsSchema = z.looseObject({
   std: colours,
   stem: z.optional(z.enum(stems)),
   stemStride: z.optional(count),
+  downsampling: z.optional(z.enum(downsamplings)),
   initialization: z.optional(z.enum(branchInitializations)),
   outputScale: z.optional(z.number()),
   imageSize: z.optional(z.int()),

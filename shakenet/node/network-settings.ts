@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { backwardRuleNames } from "../backward-rules.ts";
-import { branchInitializations, networks, regularizations, stems } from "../paper-settings.ts";
+import { branchInitializations, downsamplings, networks, regularizations, stems } from "../paper-settings.ts";
 import { shakeScheduleNames } from "../shake-schedule.ts";
 
 const count = z.int().min(1);
@@ -23,6 +23,10 @@ export const networkSettings = {
   classes: count.optional().describe("number of classes [default: that of the data set]"),
   stem: z.enum(stems).optional().describe("first layer: the paper's, or a whitening one [default: paper]"),
   stemStride: count.max(4).optional().describe("stride of a whitening stem [default: 1]"),
+  downsampling: z
+    .enum(downsamplings)
+    .optional()
+    .describe("how the second and the third stage halve the maps [default: stride]"),
   initialization: z
     .enum(branchInitializations)
     .optional()

@@ -346,8 +346,8 @@ export function artifactSettings(config: RunConfig, target: Target, fused = fals
 export function compiledSettings(settings: CompiledSettings): CompiledSettings {
   const { network, depth, width, alpha, regularization, survival } = settings;
   const { classes, optimizer, momentum, weightDecay, seed } = settings;
-  const { stem, stemStride, initialization, outputScale, normDecay, biasRate, clipNorm, labelSmoothing } =
-    settings;
+  const { stem, stemStride, downsampling, initialization, outputScale } = settings;
+  const { normDecay, biasRate, clipNorm, labelSmoothing } = settings;
   const { sgdRate, sgdDecay } = settings;
   return {
     network,
@@ -363,6 +363,7 @@ export function compiledSettings(settings: CompiledSettings): CompiledSettings {
     seed,
     stem,
     stemStride,
+    downsampling,
     initialization,
     outputScale,
     normDecay,

@@ -17,7 +17,9 @@ type Settings = Partial<
     | "level"
     | "shakeSchedule"
     | "shakeRange"
+    | "stem"
     | "stemStride"
+    | "downsampling"
     | "average"
     | "averageDecay"
     | "averageEverySteps"
@@ -72,7 +74,8 @@ function shakingConflict(settings: Settings): SettingConflict | undefined {
 function otherConflict(settings: Settings): SettingConflict | undefined {
   const { average, averageDecay, averageEverySteps, optimizer, earlySize, earlyShare } = settings;
   const { sgdRate, sgdDecay } = settings;
-  const mapUnit = 4 * (settings.stemStride ?? 1);
+  const mapUnit = 4 * (settings.stemStride ?? 1) * (settings.stem === "whitening-pool" ? 2 : 1);
+  const averages = settings.network === "pyramidnet" && settings.downsampling !== "max-pool";
   const isMuon = optimizer === "muon";
   const averaging = `needs --average ${averageKinds.join(" or ")}`;
   const whole = wholeSteps(settings);
@@ -96,7 +99,7 @@ function otherConflict(settings: Settings): SettingConflict | undefined {
       "--early-share needs --early-size PIXELS.",
     ],
     [
-      settings.network === "pyramidnet" && earlySize !== undefined && earlySize % mapUnit !== 0,
+      averages && earlySize !== undefined && earlySize % mapUnit !== 0,
       "earlySize",
       `--network pyramidnet halves its maps twice: --early-size ${earlySize} is no multiple of ${mapUnit}.`,
     ],

@@ -28,8 +28,9 @@ def settings_parser() -> argparse.ArgumentParser:
     add("--name", default="")
     add("--depth", type=int, default=8)
     add("--width", type=int, default=16)
-    add("--stem", choices=["paper", "whitening-2", "whitening-3"], default="paper")
+    add("--stem", choices=["paper", "whitening-2", "whitening-3", "whitening-pool"], default="paper")
     add("--stem-stride", type=int, default=1)
+    add("--downsampling", choices=["stride", "max-pool"], default="stride")
     add("--epochs", type=int, default=4)
     add("--batch-size", type=int, default=128)
     add("--learning-rate", type=float, default=0.2)
@@ -97,13 +98,36 @@ class WhiteningStem(nn.Module):
         return F.conv2d(F.pad(x, self.pads), self.weight, self.bias, self.stride)
 
 
+class PooledStem(WhiteningStem):
+    """Whitening of 2x2 - ReLU - conv3x3 - 2x2 max pooling - BN"""
+
+    def __init__(self, filters: Tensor, stride: int, channels: int):
+        super().__init__(filters, stride)
+        self.conv2 = nn.Conv2d(len(filters), channels, 3, padding=1, bias=False)
+        self.bn = shakenet.BatchNorm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn(F.max_pool2d(self.conv2(F.relu(super().forward(x))), 2))
+
+
+class PooledBlock(shakenet.Block):
+    """A block behind 2x2 max pooling."""
+
+    def forward(self, x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+        return super().forward(F.max_pool2d(x, 2), alpha, beta)
+
+
 def network(s: argparse.Namespace, images: Tensor, mean: Tensor, std: Tensor) -> shakenet.ShakeNet:
     """With the initialization of the author's code."""
     net = shakenet.ShakeNet(s.depth, s.width, mean=mean.flatten().tolist(), std=std.flatten().tolist())
     if s.stem != "paper":
-        filters = whitening(images, mean, std, int(s.stem[-1]))
-        net.stem = WhiteningStem(filters, s.stem_stride)
-        net.stage1.block0 = shakenet.Block(len(filters), s.width, 1)
+        pools = s.stem == "whitening-pool"
+        filters = whitening(images, mean, std, 3 if s.stem == "whitening-3" else 2)
+        net.stem = PooledStem(filters, s.stem_stride, s.width) if pools else WhiteningStem(filters, s.stem_stride)
+        net.stage1.block0 = shakenet.Block(s.width if pools else len(filters), s.width, 1)
+    if s.downsampling == "max-pool":
+        net.stage2.block0 = PooledBlock(s.width, 2 * s.width, 1)
+        net.stage3.block0 = PooledBlock(2 * s.width, 4 * s.width, 1)
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             fan_out = module.out_channels * module.kernel_size[0] * module.kernel_size[1]

@@ -138,7 +138,8 @@ test.each(["float32", "mixed"] as const)(
       clipNorm: 1,
       normDecay: 0,
       biasRate: 8,
-      stem: "whitening-2",
+      stem: "whitening-pool",
+      downsampling: "max-pool",
     });
     const training = trainingModel(settings);
     const trained = training.parameters.filter(({ kind }) => kind === "parameter");

@@ -68,6 +68,13 @@ describe("the frozen network", () => {
     expect(relativeError(await logitsOf(folded), expected)).toBeLessThan(1e-5);
   });
 
+  test("agrees behind a stem with max pooling, and with max pooling between the stages", async () => {
+    const pooled = tinySettings({ width: 3, stem: "whitening-pool", downsampling: "max-pool" });
+    const weights = randomCheckpoint(pooled);
+    const expected = await logitsOf(trainedGraph(pooled, weights));
+    expect(relativeError(await logitsOf(inferenceGraph(pooled, weights)), expected)).toBeLessThan(1e-5);
+  });
+
   test("is made of common operators alone, four in a plain residual block", () => {
     const { nodes } = inferenceGraph(settings, checkpoint);
     const types = nodes.map(({ opType }) => opType);

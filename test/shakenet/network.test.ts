@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { decodeCheckpoint } from "../../artifacts/index.ts";
-import { costOf, UserError } from "../../graph-builder/index.ts";
+import { costOf, isOp, UserError } from "../../graph-builder/index.ts";
 import {
   type ArtifactSettings,
   buildTrainingArtifacts,
@@ -97,7 +97,21 @@ test("settings that make no network are refused with the nearest that do", () =>
   expect(() => trainingModel(tinySettings({ stemStride: 2 }))).toThrow(
     "A stem stride of 2 needs a whitening stem.",
   );
+  expect(() =>
+    trainingModel(tinySettings({ imageSize: 4, stem: "whitening-pool", downsampling: "max-pool" })),
+  ).toThrow(
+    "The pictures are too small for so many max poolings: choose a larger size, or --downsampling stride.",
+  );
   expect(networkName({ depth: 26, width: 32 })).toBe("26 2x32d");
+});
+
+test("max pooling halves the maps in front of the second and the third stage, whose convolutions have no stride", () => {
+  const { graph } = trainingModel(tinySettings({ downsampling: "max-pool" }));
+  const pools = graph.nodes.filter(({ opType }) => opType === "MaxPool");
+  expect(pools.map(({ name }) => name)).toEqual(["stage2/MaxPool_0", "stage3/MaxPool_0"]);
+  expect(pools.map((node) => node.output(0).shape.at(-1))).toEqual([16, 8]);
+  const strides = graph.nodes.flatMap((node) => (isOp(node, "Conv") ? node.attributes.strides : []));
+  expect(new Set(strides)).toEqual(new Set([1]));
 });
 
 test("initial weights follow He's fan-out and PyTorch's linear layer, and another seed gives others", () => {

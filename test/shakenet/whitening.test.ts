@@ -93,3 +93,19 @@ test("a whitening stem of 2x2 keeps the size of the image", () => {
   const conv = graph.nodes.find(({ name }) => name.startsWith("stem/") && name.includes("Conv"));
   expect(conv?.output(0).shape).toMatchObject([{ name: "batch" }, 24, 32, 32]);
 });
+
+test("a whitening stem with pooling halves the image and gives as many channels as the first stage has", () => {
+  const settings = tinySettings({ width: 6, stem: "whitening-pool" });
+  const { parameters, graph } = trainingModel(settings);
+  const stem = parameters.filter(({ name }) => name.startsWith("stem."));
+  expect(stem.slice(0, 3).map(({ name, shape, kind }) => [name, shape, kind])).toEqual([
+    ["stem.conv.weight", [24, 3, 2, 2], "constant"],
+    ["stem.conv.bias", [24], "parameter"],
+    ["stem.conv2.weight", [6, 24, 3, 3], "parameter"],
+  ]);
+  const pool = graph.nodes.find(({ opType }) => opType === "MaxPool");
+  expect(pool?.input(0).shape.slice(1)).toEqual([6, 32, 32]);
+  expect(pool?.output(0).shape.slice(1)).toEqual([6, 16, 16]);
+  // the first block has the stem's channels, and so no convolution in its shortcut
+  expect(parameters.some(({ name }) => name.startsWith("stage1.block0.shortcut"))).toBe(false);
+});

@@ -191,8 +191,19 @@ async function dataOfModel(given: TrainGiven, size: ImageSize, progress: Progres
 /** The settings of a network that its weights depend on. */
 function networkOf(settings: ArtifactSettings): GivenRun {
   const { network, depth, width, alpha, regularization, survival } = settings;
-  const { stem, stemStride, outputScale } = settings;
-  return { network, depth, width, alpha, regularization, survival, stem, stemStride, outputScale };
+  const { stem, stemStride, downsampling, outputScale } = settings;
+  return {
+    network,
+    depth,
+    width,
+    alpha,
+    regularization,
+    survival,
+    stem,
+    stemStride,
+    downsampling,
+    outputScale,
+  };
 }
 
 function compile(config: RunConfig): Plan {
