@@ -10,6 +10,7 @@ import { averageKinds } from "../../runtime/loop/averaging.ts";
 import { scheduleShapes } from "../../runtime/loop/schedule.ts";
 import { engineNames, replicaCount } from "../../runtime/node/run/engine-settings.ts";
 import { checkSettings, type Given, type Settings, withDefaults } from "../../runtime/node/run/schema.ts";
+import type { NetworkSettings } from "../network.ts";
 import { paperSettings } from "../paper-settings.ts";
 import { completeNoise } from "../regularization.ts";
 import { type ArtifactSettings, optimizers, type Target } from "../settings.ts";
@@ -342,30 +343,29 @@ export function artifactSettings(config: RunConfig, target: Target, fused = fals
   };
 }
 
+/** The settings of a network that its weights depend on. */
+export function networkOf(settings: WeightSettings): WeightSettings {
+  const { network, depth, width, alpha, regularization, survival } = settings;
+  const { stem, stemStride, downsampling, outputScale } = settings;
+  const size = { network, depth, width, alpha, regularization, survival };
+  return { ...size, stem, stemStride, downsampling, outputScale };
+}
+
+type WeightSettings = Omit<NetworkSettings, "classes" | "imageSize" | "mean" | "std" | "initialization">;
+
 /** The settings of a run that its training artifacts were built from, and have in their manifest. */
 export function compiledSettings(settings: CompiledSettings): CompiledSettings {
-  const { network, depth, width, alpha, regularization, survival } = settings;
-  const { classes, optimizer, momentum, weightDecay, seed } = settings;
-  const { stem, stemStride, downsampling, initialization, outputScale } = settings;
+  const { classes, optimizer, momentum, weightDecay, seed, initialization } = settings;
   const { normDecay, biasRate, clipNorm, labelSmoothing } = settings;
   const { sgdRate, sgdDecay } = settings;
   return {
-    network,
-    depth,
-    width,
-    alpha,
-    regularization,
-    survival,
+    ...networkOf(settings),
     classes,
     optimizer,
     momentum,
     weightDecay,
     seed,
-    stem,
-    stemStride,
-    downsampling,
     initialization,
-    outputScale,
     normDecay,
     biasRate,
     clipNorm,

@@ -74,8 +74,11 @@ function shakingConflict(settings: Settings): SettingConflict | undefined {
 function otherConflict(settings: Settings): SettingConflict | undefined {
   const { average, averageDecay, averageEverySteps, optimizer, earlySize, earlyShare } = settings;
   const { sgdRate, sgdDecay } = settings;
-  const mapUnit = 4 * (settings.stemStride ?? 1) * (settings.stem === "whitening-pool" ? 2 : 1);
-  const averages = settings.network === "pyramidnet" && settings.downsampling !== "max-pool";
+  const stemUnit = (settings.stemStride ?? 1) * (settings.stem === "whitening-pool" ? 2 : 1);
+  const mapUnit = 4 * stemUnit;
+  const pools = settings.downsampling === "max-pool";
+  const averages = settings.network === "pyramidnet" && !pools;
+  const smallest = pools ? mapUnit : stemUnit;
   const isMuon = optimizer === "muon";
   const averaging = `needs --average ${averageKinds.join(" or ")}`;
   const whole = wholeSteps(settings);
@@ -102,6 +105,11 @@ function otherConflict(settings: Settings): SettingConflict | undefined {
       averages && earlySize !== undefined && earlySize % mapUnit !== 0,
       "earlySize",
       `--network pyramidnet halves its maps twice: --early-size ${earlySize} is no multiple of ${mapUnit}.`,
+    ],
+    [
+      earlySize !== undefined && earlySize < smallest,
+      "earlySize",
+      `--early-size ${earlySize} is too small for so many max poolings: give ${smallest} or more.`,
     ],
     [
       earlySize !== undefined && whole !== undefined,

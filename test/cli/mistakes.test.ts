@@ -91,6 +91,11 @@ const mistakes: readonly (readonly [what: string, args: readonly string[], sente
     ["train", "--early-size", "24", "--steps-per-call", "4"],
     /^--early-size does not go with --steps-per-call/,
   ],
+  [
+    "small images of which max pooling leaves nothing",
+    ["train", "--early-size=8", "--stem=whitening-pool", "--stem-stride=2", "--downsampling=max-pool"],
+    /^--early-size 8 is too small for so many max poolings: give 16 or more\.$/,
+  ],
   ["a flag without its value", ["train", "--data-dir"], /^--data-dir needs a value/],
   [
     "a misspelt key in a config file",

@@ -27,6 +27,7 @@ import {
   artifactSettings,
   compiledSettings,
   type GivenRun,
+  networkOf,
   type RunConfig,
   runConfig,
   runSchemas,
@@ -186,24 +187,6 @@ async function dataOfModel(given: TrainGiven, size: ImageSize, progress: Progres
   }
   const { data: opened, facts, count } = await openNewPictures(data, size, given, progress);
   return { opened, facts, count };
-}
-
-/** The settings of a network that its weights depend on. */
-function networkOf(settings: ArtifactSettings): GivenRun {
-  const { network, depth, width, alpha, regularization, survival } = settings;
-  const { stem, stemStride, downsampling, outputScale } = settings;
-  return {
-    network,
-    depth,
-    width,
-    alpha,
-    regularization,
-    survival,
-    stem,
-    stemStride,
-    downsampling,
-    outputScale,
-  };
 }
 
 function compile(config: RunConfig): Plan {
