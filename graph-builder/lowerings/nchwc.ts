@@ -116,11 +116,11 @@ export function nchwc(B: number): Lowering {
       }
       return convGrad(
         (builder, conv) =>
-          suitsWinograd(conv)
+          suitsWinograd(conv, B)
             ? winogradWeightGradient(builder, conv, B)
             : blockedWeightGradient(builder, conv, B),
         (builder, conv) =>
-          suitsWinograd(conv)
+          suitsWinograd(conv, B)
             ? winogradInputGradient(builder, conv, B)
             : blockedInputGradient(builder, conv, B),
       )(g, call);
