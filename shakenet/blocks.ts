@@ -20,7 +20,7 @@ export type Block = (g: Builder, layers: Layers, x: Value, place: BlockPlace) =>
  * batch normalisation, ReLU, 3x3 convolution and batch normalisation. There is no ReLU after the sum.
  */
 export const shakeShakeBlock: Block = (g, layers, x, { path, channels, stride, index }) => {
-  const activated = g.Relu(x);
+  const activated = layers.activate(x);
   const branch = (name: string) =>
     g.scope(name, () => {
       const prefix = `${path}.${name}`;
@@ -28,7 +28,10 @@ export const shakeShakeBlock: Block = (g, layers, x, { path, channels, stride, i
         `${prefix}.bn1`,
         layers.conv(`${prefix}.conv1`, activated, channels, 3, { stride }),
       );
-      return layers.batchNorm(`${prefix}.bn2`, layers.conv(`${prefix}.conv2`, g.Relu(first), channels, 3));
+      return layers.batchNorm(
+        `${prefix}.bn2`,
+        layers.conv(`${prefix}.conv2`, layers.activate(first), channels, 3),
+      );
     });
   const mixed = layers.mode.mix(branch("branch1"), branch("branch2"), index);
   const isSame = x.shape[1] === channels;
@@ -65,9 +68,9 @@ function shiftedShortcut(
  * activated input (KaimingHe/resnet-1k-layers resnet-pre-act.lua).
  */
 export const preActivationBlock: Block = (g, layers, x, { path, channels, stride, index }) => {
-  const activated = g.Relu(layers.batchNorm(`${path}.bn1`, x));
+  const activated = layers.activate(layers.batchNorm(`${path}.bn1`, x));
   const first = layers.conv(`${path}.conv1`, activated, channels, 3, { stride });
-  const inner = g.Relu(layers.batchNorm(`${path}.bn2`, first));
+  const inner = layers.activate(layers.batchNorm(`${path}.bn2`, first));
   const branch = layers.conv(`${path}.conv2`, inner, channels, 3);
   const isSame = x.shape[1] === channels && stride === 1;
   const skip = isSame
@@ -84,7 +87,7 @@ export const preActivationBlock: Block = (g, layers, x, { path, channels, stride
  */
 export const pyramidBlock: Block = (g, layers, x, { path, channels, stride, index }) => {
   const first = layers.conv(`${path}.conv1`, layers.batchNorm(`${path}.bn1`, x), channels, 3, { stride });
-  const inner = g.Relu(layers.batchNorm(`${path}.bn2`, first));
+  const inner = layers.activate(layers.batchNorm(`${path}.bn2`, first));
   const branch = layers.batchNorm(`${path}.bn3`, layers.conv(`${path}.conv2`, inner, channels, 3));
   const skip = g.scope("shortcut", () => zeroPaddedShortcut(g, x, channels, stride));
   return g.Add(skip, layers.mode.drop(branch, index));

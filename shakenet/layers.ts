@@ -1,19 +1,34 @@
 import type { Initialization, ParameterSpec } from "../artifacts/parameters.ts";
 import type { Builder } from "../graph-builder/builder.ts";
 import type { Value } from "../graph-builder/ir.ts";
+import type { NetworkSettings } from "./network.ts";
 import type { NetworkMode } from "./network-mode.ts";
+import type { Activation } from "./paper-settings.ts";
+
+/** Of x sigmoid(slope x), which comes close to GELU (Hendrycks and Gimpel 2016, arXiv 1606.08415). */
+const GELU_SLOPE = 1.702;
+
+/** The initial filters of 3x3 convolutions behind the stem, and the nonlinearity. */
+type LayerSettings = Pick<NetworkSettings, "initialization" | "activation">;
 
 /** The layers that the networks repeat. */
 export class Layers {
   readonly g: Builder;
   readonly mode: NetworkMode;
   readonly #branches: Initialization;
+  readonly #activation: Activation;
 
-  /** `branches` is the initialization of 3x3 filters behind the stem. */
-  constructor(g: Builder, mode: NetworkMode, branches: Initialization) {
+  constructor(g: Builder, mode: NetworkMode, { initialization = "he", activation = "relu" }: LayerSettings) {
     this.g = g;
     this.mode = mode;
-    this.#branches = branches;
+    this.#branches = initialization === "dirac" ? "dirac" : "he-fan-out";
+    this.#activation = activation;
+  }
+
+  /** The nonlinearity of the network. */
+  activate(x: Value): Value {
+    if (this.#activation === "relu") return this.g.Relu(x);
+    return this.g.Mul(x, this.g.Sigmoid(this.g.Mul(x, this.g.float(GELU_SLOPE))));
   }
 
   /** A convolution without bias, padded to keep the size at stride 1 unless pads are given. */

@@ -5,12 +5,14 @@ import { dataTypeNumbers } from "../graph-builder/operators/elementwise.ts";
 import { type Architecture, architectures } from "./architectures.ts";
 import { Layers } from "./layers.ts";
 import type { NetworkMode } from "./network-mode.ts";
-import type {
-  BranchInitialization,
-  Downsampling,
-  NetworkKind,
-  Regularization,
-  Stem,
+import {
+  type Activation,
+  type BranchInitialization,
+  type Downsampling,
+  type NetworkKind,
+  type Regularization,
+  type Stem,
+  stemBias,
 } from "./paper-settings.ts";
 import { expectRegularization } from "./regularization.ts";
 
@@ -45,6 +47,8 @@ export interface NetworkSettings {
   readonly stemStride?: number | undefined;
   /** How the second and the third stage halve the maps; stride where left out. */
   readonly downsampling?: Downsampling | undefined;
+  /** The nonlinearity; relu where left out. */
+  readonly activation?: Activation | undefined;
   /** The initial filters of the branches; he where left out. */
   readonly initialization?: BranchInitialization | undefined;
   /** What the logits are multiplied by; 1 where left out. */
@@ -116,7 +120,7 @@ export function appendNetwork(
   expectImageSize(settings);
   expectRegularization(settings);
   const architecture = architectureOf(settings);
-  const layers = new Layers(g, mode, settings.initialization === "dirac" ? "dirac" : "he-fan-out");
+  const layers = new Layers(g, mode, settings);
   let x = g.scope("normalize", () => normalize(g, images, settings));
   x = g.scope("stem", () => appendStem(g, layers, x, settings));
   const stem = Number(x.shape[1]);
@@ -178,20 +182,28 @@ function appendStem(g: Builder, layers: Layers, x: Value, settings: NetworkSetti
     initialization: "he-fan-out",
     kind: "constant",
   });
-  const bias = layers.mode.tensor({
-    name: "stem.conv.bias",
-    shape: [filters],
-    initialization: "zeros",
-    kind: "parameter",
-  });
   // a window of 2x2 has no middle: the padding is at the right and at the bottom
   const before = Math.floor((kernel - 1) / 2);
   const after = kernel - 1 - before;
   const pads = [before, before, after, after];
-  const white = g.Conv(x, W, bias, { kernel_shape: [kernel, kernel], strides: [stride, stride], pads });
-  if (settings.stem !== "whitening-pool") return white;
-  const features = layers.conv("stem.conv2", g.Relu(white), settings.width, 3);
-  return layers.batchNorm("stem.bn", maxPool(g, features));
+  const window = { kernel_shape: [kernel, kernel], strides: [stride, stride], pads };
+  const biasName = stemBias(settings.stem);
+  if (biasName === undefined) {
+    const features = layers.conv(
+      "stem.conv2",
+      layers.activate(g.Conv(x, W, null, window)),
+      settings.width,
+      3,
+    );
+    return layers.batchNorm("stem.bn", maxPool(g, features));
+  }
+  const bias = layers.mode.tensor({
+    name: biasName,
+    shape: [filters],
+    initialization: "zeros",
+    kind: "parameter",
+  });
+  return g.Conv(x, W, bias, window);
 }
 
 /** The largest of every 2x2 pixels. Throws UserError for a map of one pixel, which would be left empty. */
@@ -211,11 +223,11 @@ function normalize(g: Builder, images: Value, { mean, std }: NetworkSettings): V
   return g.Div(g.Sub(pixels, perColour(mean)), perColour(std));
 }
 
-/** ReLU, average pooling of the whole map (8x8 of pictures of 32x32), and the classifier. */
+/** The activation, average pooling of the whole map (8x8 of pictures of 32x32), and the classifier. */
 function head(g: Builder, layers: Layers, x: Value, settings: NetworkSettings): Value {
   const { classes, outputScale = 1 } = settings;
   const last = architectureOf(settings).normalizesHead ? layers.batchNorm("head.bn", x) : x;
-  const features = g.Flatten(g.GlobalAveragePool(g.Relu(last)));
+  const features = g.Flatten(g.GlobalAveragePool(layers.activate(last)));
   const count = Number(features.shape[1]);
   const weight = layers.mode.tensor({
     name: "fc.weight",

@@ -25,11 +25,16 @@ export const lastSurvival = 0.5;
  * paper: 3x3 convolution to 16 channels and batch normalisation. whitening-2 and whitening-3: constant
  * filters of 2x2 or 3x3 pixels, whose responses are uncorrelated and of variance 1 on the training images,
  * each with both signs, and a trained bias (Page 2019, "How to train your ResNet 8"; Jordan 2024, arXiv
- * 2404.00498). whitening-pool: those of 2x2, ReLU, a 3x3 convolution to the width, 2x2 max pooling and batch
- * normalisation, as the last of these networks begins.
+ * 2404.00498). whitening-pool: those of 2x2 without a bias, the activation, a 3x3 convolution to the width,
+ * 2x2 max pooling and batch normalisation, much as the last of these networks begins.
  */
 export const stems = ["paper", "whitening-2", "whitening-3", "whitening-pool"] as const;
 export type Stem = (typeof stems)[number];
+
+/** The name of a stem's trained bias; undefined for a stem without one. */
+export function stemBias(stem: Stem = "paper"): string | undefined {
+  return stem === "whitening-2" || stem === "whitening-3" ? "stem.conv.bias" : undefined;
+}
 
 /**
  * How the second and the third stage halve the maps: by convolutions with a stride of 2, as the paper's, or
@@ -37,6 +42,13 @@ export type Stem = (typeof stems)[number];
  */
 export const downsamplings = ["stride", "max-pool"] as const;
 export type Downsampling = (typeof downsamplings)[number];
+
+/**
+ * The nonlinearity of all blocks: relu, as the paper's, or gelu by x sigmoid(1.702 x), which comes close to
+ * GELU (Hendrycks and Gimpel 2016, arXiv 1606.08415).
+ */
+export const activations = ["relu", "gelu"] as const;
+export type Activation = (typeof activations)[number];
 
 /** he: He's normal with fan-out; dirac: the first filters pass a channel on, the others are He's. */
 export const branchInitializations = ["he", "dirac"] as const;
@@ -49,6 +61,7 @@ export const paperSettings = {
   stem: "paper",
   stemStride: 1,
   downsampling: "stride",
+  activation: "relu",
   initialization: "he",
   outputScale: 1,
   ...paperAugmentation,

@@ -4,7 +4,15 @@ import { parseJson } from "../artifacts/json.ts";
 import { type OptimizerName, optimizers, ruleOf, type Target, targets } from "../artifacts/settings.ts";
 import type { OptimizerRule, ParameterGroups } from "../graph-builder/index.ts";
 import type { NetworkSettings } from "./network.ts";
-import { branchInitializations, downsamplings, networks, regularizations, stems } from "./paper-settings.ts";
+import {
+  activations,
+  branchInitializations,
+  downsamplings,
+  networks,
+  regularizations,
+  stemBias,
+  stems,
+} from "./paper-settings.ts";
 
 export { type OptimizerName, optimizers, type Target, targets } from "../artifacts/settings.ts";
 
@@ -75,6 +83,7 @@ export const artifactSettingsSchema = z.looseObject({
   stem: z.optional(z.enum(stems)),
   stemStride: z.optional(count),
   downsampling: z.optional(z.enum(downsamplings)),
+  activation: z.optional(z.enum(activations)),
   initialization: z.optional(z.enum(branchInitializations)),
   outputScale: z.optional(z.number()),
   imageSize: z.optional(z.int()),
@@ -129,17 +138,18 @@ function updateRule(settings: ArtifactSettings): OptimizerRule {
 }
 
 function parameterGroups(settings: ArtifactSettings): ParameterGroups {
-  const { optimizer, weightDecay, sgdRate = 1, sgdDecay, biasRate = 1, stem = "paper" } = settings;
+  const { optimizer, weightDecay, sgdRate = 1, sgdDecay, biasRate = 1 } = settings;
   // a group's decay is divided by sgdRate
   const { normDecay = sgdDecay === undefined ? weightDecay : sgdDecay * sgdRate } = settings;
   // plain SGD has no weight decay here
   const decay = (value: number) => (optimizer === "sgd" ? {} : { weightDecay: value });
+  const stem = stemBias(settings.stem);
   const bias = { learningRate: biasRate, ...decay(normDecay / biasRate) };
   return {
     // Muon is for hidden layers
     ...(optimizer === "muon" ? { "fc.weight": { newtonSchulzSteps: 0 } } : {}),
     ...(normDecay === weightDecay ? {} : { "*.bn*.weight": decay(normDecay) }),
     ...(normDecay === weightDecay && biasRate === 1 ? {} : { "*.bn*.bias": bias }),
-    ...(biasRate === 1 || stem === "paper" ? {} : { "stem.conv.bias": bias }),
+    ...(biasRate === 1 || stem === undefined ? {} : { [stem]: bias }),
   };
 }

@@ -1,6 +1,13 @@
 import { z } from "zod";
 import { backwardRuleNames } from "../backward-rules.ts";
-import { branchInitializations, downsamplings, networks, regularizations, stems } from "../paper-settings.ts";
+import {
+  activations,
+  branchInitializations,
+  downsamplings,
+  networks,
+  regularizations,
+  stems,
+} from "../paper-settings.ts";
 import { shakeScheduleNames } from "../shake-schedule.ts";
 
 const count = z.int().min(1);
@@ -27,6 +34,10 @@ export const networkSettings = {
     .enum(downsamplings)
     .optional()
     .describe("how the second and the third stage halve the maps [default: stride]"),
+  activation: z
+    .enum(activations)
+    .optional()
+    .describe("the nonlinearity: ReLU, or GELU by x sigmoid(1.702 x) [default: relu]"),
   initialization: z
     .enum(branchInitializations)
     .optional()

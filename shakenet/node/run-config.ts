@@ -346,9 +346,9 @@ export function artifactSettings(config: RunConfig, target: Target, fused = fals
 /** The settings of a network that its weights depend on. */
 export function networkOf(settings: WeightSettings): WeightSettings {
   const { network, depth, width, alpha, regularization, survival } = settings;
-  const { stem, stemStride, downsampling, outputScale } = settings;
+  const { stem, stemStride, downsampling, activation, outputScale } = settings;
   const size = { network, depth, width, alpha, regularization, survival };
-  return { ...size, stem, stemStride, downsampling, outputScale };
+  return { ...size, stem, stemStride, downsampling, activation, outputScale };
 }
 
 type WeightSettings = Omit<NetworkSettings, "classes" | "imageSize" | "mean" | "std" | "initialization">;

@@ -5,6 +5,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+activation = F.relu
+"""The nonlinearity of all networks; another one may be set here."""
+
+
+def gelu(x: Tensor) -> Tensor:
+    """Nearly GELU (Hendrycks and Gimpel 2016)"""
+    return x * torch.sigmoid(1.702 * x)
+
+
 class ShakeShake(torch.autograd.Function):
     """alpha and 1 - alpha on the way forward, beta and 1 - beta on the way back."""
 
@@ -41,7 +50,7 @@ class BatchNorm(nn.Module):
 
 
 class Branch(nn.Module):
-    """ReLU - conv3x3 - BN - ReLU - conv3x3 - BN"""
+    """activation - conv3x3 - BN - activation - conv3x3 - BN"""
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
@@ -51,12 +60,12 @@ class Branch(nn.Module):
         self.bn2 = BatchNorm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.bn1(self.conv1(F.relu(x)))
-        return self.bn2(self.conv2(F.relu(x)))
+        x = self.bn1(self.conv1(activation(x)))
+        return self.bn2(self.conv2(activation(x)))
 
 
 class Shortcut(nn.Module):
-    """ReLU - { 1x1 pooling - conv1x1 ; shift right and down - 1x1 pooling - conv1x1 } - concatenation - BN"""
+    """activation - { 1x1 pooling - conv1x1 ; shift right and down - 1x1 pooling - conv1x1 } - concatenation - BN"""
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
@@ -66,7 +75,7 @@ class Shortcut(nn.Module):
         self.bn = BatchNorm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(x)
+        x = activation(x)
         shifted = F.pad(x, (1, -1, 1, -1))
         paths = [
             self.conv1(F.avg_pool2d(x, 1, self.stride)),
@@ -125,7 +134,7 @@ class ShakeNet(nn.Module):
         blocks = [block for stage in (self.stage1, self.stage2, self.stage3) for block in stage.children()]
         for block, block_alpha, block_beta in zip(blocks, alpha, beta, strict=True):
             x = block(x, block_alpha, block_beta)
-        return self.fc(F.avg_pool2d(F.relu(x), 8).flatten(1))
+        return self.fc(F.avg_pool2d(activation(x), 8).flatten(1))
 
     def evaluate(self, images: Tensor) -> Tensor:
         """Logits with running statistics and 0.5 for every coefficient."""

@@ -31,6 +31,7 @@ def settings_parser() -> argparse.ArgumentParser:
     add("--stem", choices=["paper", "whitening-2", "whitening-3", "whitening-pool"], default="paper")
     add("--stem-stride", type=int, default=1)
     add("--downsampling", choices=["stride", "max-pool"], default="stride")
+    add("--activation", choices=["relu", "gelu"], default="relu")
     add("--epochs", type=int, default=4)
     add("--batch-size", type=int, default=128)
     add("--learning-rate", type=float, default=0.2)
@@ -99,15 +100,16 @@ class WhiteningStem(nn.Module):
 
 
 class PooledStem(WhiteningStem):
-    """Whitening of 2x2 - ReLU - conv3x3 - 2x2 max pooling - BN"""
+    """Whitening of 2x2 without a bias - activation - conv3x3 - 2x2 max pooling - BN"""
 
     def __init__(self, filters: Tensor, stride: int, channels: int):
         super().__init__(filters, stride)
+        self.bias = None
         self.conv2 = nn.Conv2d(len(filters), channels, 3, padding=1, bias=False)
         self.bn = shakenet.BatchNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.bn(F.max_pool2d(self.conv2(F.relu(super().forward(x))), 2))
+        return self.bn(F.max_pool2d(self.conv2(shakenet.activation(super().forward(x))), 2))
 
 
 class PooledBlock(shakenet.Block):
@@ -119,6 +121,7 @@ class PooledBlock(shakenet.Block):
 
 def network(s: argparse.Namespace, images: Tensor, mean: Tensor, std: Tensor) -> shakenet.ShakeNet:
     """With the initialization of the author's code."""
+    shakenet.activation = shakenet.gelu if s.activation == "gelu" else shakenet.F.relu
     net = shakenet.ShakeNet(s.depth, s.width, mean=mean.flatten().tolist(), std=std.flatten().tolist())
     if s.stem != "paper":
         pools = s.stem == "whitening-pool"
@@ -147,7 +150,7 @@ def forward(net: shakenet.ShakeNet, pixels: Tensor, alpha: Tensor, beta: Tensor)
     blocks = [block for stage in (net.stage1, net.stage2, net.stage3) for block in stage.children()]
     for i, block in enumerate(blocks):
         x = block(x, alpha[i].to(x.dtype), beta[i].to(x.dtype))
-    return net.fc(shakenet.F.relu(x).mean((2, 3)))
+    return net.fc(shakenet.activation(x).mean((2, 3)))
 
 
 def strength(s: argparse.Namespace, step: int, steps: int) -> float:

@@ -140,6 +140,7 @@ test.each(["float32", "mixed"] as const)(
       biasRate: 8,
       stem: "whitening-pool",
       downsampling: "max-pool",
+      activation: "gelu",
     });
     const training = trainingModel(settings);
     const trained = training.parameters.filter(({ kind }) => kind === "parameter");

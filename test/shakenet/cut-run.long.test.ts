@@ -33,7 +33,7 @@ test("a run that begins with small images, cut at any step, ends in the same byt
       tinyRun(
         {
           earlySize: { side: 16, epochs: 1 },
-          artifacts: { anySize: true, stem: "whitening-pool", downsampling: "max-pool" },
+          artifacts: { anySize: true, stem: "whitening-pool", downsampling: "max-pool", activation: "gelu" },
         },
         checkpoint,
       ),

@@ -68,8 +68,13 @@ describe("the frozen network", () => {
     expect(relativeError(await logitsOf(folded), expected)).toBeLessThan(1e-5);
   });
 
-  test("agrees behind a stem with max pooling, and with max pooling between the stages", async () => {
-    const pooled = tinySettings({ width: 3, stem: "whitening-pool", downsampling: "max-pool" });
+  test("agrees behind a stem with max pooling, with max pooling between the stages, and with GELU", async () => {
+    const pooled = tinySettings({
+      width: 3,
+      stem: "whitening-pool",
+      downsampling: "max-pool",
+      activation: "gelu",
+    });
     const weights = randomCheckpoint(pooled);
     const expected = await logitsOf(trainedGraph(pooled, weights));
     expect(relativeError(await logitsOf(inferenceGraph(pooled, weights)), expected)).toBeLessThan(1e-5);

@@ -7,6 +7,7 @@ import {
   networkName,
   trainingModel,
 } from "../../shakenet/index.ts";
+import { type Activation, networks } from "../../shakenet/paper-settings.ts";
 import { openTiny, tinySettings } from "../support/tiny-run.ts";
 
 const count = (shapes: readonly { readonly shape: readonly number[] }[]) =>
@@ -112,6 +113,15 @@ test("max pooling halves the maps in front of the second and the third stage, wh
   expect(pools.map((node) => node.output(0).shape.at(-1))).toEqual([16, 8]);
   const strides = graph.nodes.flatMap((node) => (isOp(node, "Conv") ? node.attributes.strides : []));
   expect(new Set(strides)).toEqual(new Set([1]));
+});
+
+test.each(networks)("GELU takes the place of every ReLU of the %s", (network) => {
+  const count = (activation: Activation, type: string) =>
+    trainingModel(tinySettings({ network, stem: "whitening-pool", activation })).graph.nodes.filter(
+      ({ opType }) => opType === type,
+    ).length;
+  expect(count("gelu", "Relu")).toBe(0);
+  expect(count("gelu", "Sigmoid")).toBe(count("relu", "Relu"));
 });
 
 test("initial weights follow He's fan-out and PyTorch's linear layer, and another seed gives others", () => {

@@ -27,6 +27,8 @@ test("batch normalisation has a decay of its own, and its biases a rate with a d
     maxNorm: 3,
     groups: { "*.bn*.weight": { weightDecay: 0.002 }, "*.bn*.bias": bias, "stem.conv.bias": bias },
   });
+  const withoutStemBias = optimizerRule({ ...settings, stem: "whitening-pool" });
+  expect(withoutStemBias.groups).not.toHaveProperty(["stem.conv.bias"]);
   const { optimizerModel } = buildTrainingArtifacts(settings);
   expect(optimizerModel && decodeModel(optimizerModel).graph.nodes.length).toBeGreaterThan(0);
 });
