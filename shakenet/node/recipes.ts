@@ -23,13 +23,14 @@ const recipes: { readonly [N in RecipeName]: GivenRun } = {
   fast: {
     depth: 8,
     width: 32,
-    stem: "whitening-3",
-    stemStride: 2,
+    stem: "whitening-pool",
+    downsampling: "max-pool",
+    activation: "gelu",
     flip: "alternating",
     translate: 2,
     border: "reflect",
     earlySize: 24,
-    epochs: 16,
+    epochs: 15,
     batchSize: 512,
     learningRate: 0.06,
     schedule: "linear",
@@ -45,7 +46,7 @@ const recipes: { readonly [N in RecipeName]: GivenRun } = {
     optimizer: "muon",
     forward: "even",
     backward: "even",
-    evaluateEveryEpochs: 4,
+    evaluateEveryEpochs: 5,
   },
 };
 
