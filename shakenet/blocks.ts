@@ -12,7 +12,10 @@ export interface BlockPlace {
   readonly index: number;
 }
 
-/** Appends a residual block to x, [batch, channels, height, width]. */
+/**
+ * Appends a residual block to x, [batch, channels, height, width]. Where a block is said to have a ReLU, it
+ * has the activation of the network.
+ */
 export type Block = (g: Builder, layers: Layers, x: Value, place: BlockPlace) => Value;
 
 /**

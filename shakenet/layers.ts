@@ -5,7 +5,7 @@ import type { NetworkSettings } from "./network.ts";
 import type { NetworkMode } from "./network-mode.ts";
 import type { Activation } from "./paper-settings.ts";
 
-/** Of x sigmoid(slope x), which comes close to GELU (Hendrycks and Gimpel 2016, arXiv 1606.08415). */
+/** The slope of x sigmoid(slope x), close to GELU (Hendrycks and Gimpel 2016, arXiv 1606.08415). */
 const GELU_SLOPE = 1.702;
 
 /** The initial filters of 3x3 convolutions behind the stem, and the nonlinearity. */
@@ -25,7 +25,7 @@ export class Layers {
     this.#activation = activation;
   }
 
-  /** The nonlinearity of the network. */
+  /** The nonlinearity of the network, for every number of x. */
   activate(x: Value): Value {
     if (this.#activation === "relu") return this.g.Relu(x);
     return this.g.Mul(x, this.g.Sigmoid(this.g.Mul(x, this.g.float(GELU_SLOPE))));

@@ -17,6 +17,15 @@ export interface Convolution {
   readonly window: Window;
 }
 
+/** The number of images that is assumed where only a run tells it. */
+const IMAGES = 32;
+
+/** The number of images in a map X [N, C, ...], as far as a lowering can know it. */
+export function imagesOf(X: Value): number {
+  const [images] = X.shape;
+  return typeof images === "number" ? images : IMAGES;
+}
+
 /**
  * A rule for ConvGrad that computes dW and dX by the given functions, where the spatial dimensions are known
  * when the graph is built.

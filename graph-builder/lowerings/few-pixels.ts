@@ -5,11 +5,9 @@ import { staticDim } from "../operators/inference.ts";
 import { kernelOf } from "../operators/neural.ts";
 import { windowedDims, windowOf } from "../operators/windows.ts";
 import { elementCount } from "../types.ts";
-import { type Convolution, inputGradient } from "./convolution.ts";
+import { type Convolution, imagesOf, inputGradient } from "./convolution.ts";
 import type { Lower } from "./lower.ts";
 
-/** The number of images that is assumed where only a run tells it. */
-const IMAGES = 32;
 /** How many times as many filters as pixels of all images a convolution by products has at least. */
 const FILTERS_PER_PIXEL = 2;
 /** How many times as many numbers as the maps the weights of a convolution by products have at least. */
@@ -32,7 +30,7 @@ export function suitsProducts({ X, W, group, window }: Omit<Convolution, "dY">):
     return false;
   }
   if (![...X.shape.slice(1), ...W.shape].every((dim) => typeof dim === "number")) return false;
-  const images = typeof X.shape[0] === "number" ? X.shape[0] : IMAGES;
+  const images = imagesOf(X);
   const filters = staticDim(W.shape, 0);
   const written = elementCount(windowedDims(X.shape.slice(2), window).map(Number));
   const maps = images * (elementCount(X.shape.slice(1).map(Number)) + filters * written);

@@ -34,12 +34,12 @@ export function tilesAlong(side: number): Tiles {
  * row, then tile.
  */
 export function inputTransform(tiles: Tiles): Matrix {
-  return placed(readMatrix(tiles.tile), tiles, (number, tap) => tiles.tile * number + tap - 1);
+  return placed(readMatrix(tiles.tile), tiles, (index, tap) => tiles.tile * index + tap - 1);
 }
 
 /** A^T for all tiles along a side: a matrix [side, read * count]. */
 export function outputTransform(tiles: Tiles): Matrix {
-  return transposed(placed(writeMatrix(tiles.tile), tiles, (number, pixel) => tiles.tile * number + pixel));
+  return transposed(placed(writeMatrix(tiles.tile), tiles, (index, pixel) => tiles.tile * index + pixel));
 }
 
 /** The Kronecker product of both sides' G, [reads, 9]: it maps a flattened w to the flattened G w G^T. */
@@ -97,7 +97,7 @@ function powers(point: number, count: number): number[] {
 
 /**
  * Repeats a tile's matrix [read, n] for every tile along a side, as [read * count, side]; `pixelOf` gives the
- * pixel of a column, and columns outside of the side are dropped.
+ * pixel of a tile, counted from 0, and of a column. Columns outside of the side are dropped.
  */
 function placed(matrix: Matrix, tiles: Tiles, pixelOf: (tile: number, column: number) => number): Matrix {
   return matrix.flatMap((row) =>

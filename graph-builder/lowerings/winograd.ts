@@ -4,7 +4,7 @@ import type { Value } from "../ir.ts";
 import { staticDim } from "../operators/inference.ts";
 import { kernelOf } from "../operators/neural.ts";
 import { windowOf } from "../operators/windows.ts";
-import type { Convolution } from "./convolution.ts";
+import { type Convolution, imagesOf } from "./convolution.ts";
 import type { Lower } from "./lower.ts";
 import { blocks, plain } from "./nchwc-convolution.ts";
 import {
@@ -19,11 +19,9 @@ import {
 
 /**
  * How many multiplications of a direct convolution take the time of one in a transform, which memory limits:
- * with vectors of 8 floats (AVX2) and with wider ones.
+ * where maps lie in blocks of 8 channels, as with the narrow vectors of AVX2, and elsewhere.
  */
 const TRANSFORM_COST = { narrow: 2, wide: 4.5 };
-/** The number of images that is assumed where only a run tells it. */
-const IMAGES = 32;
 
 /**
  * Whether Winograd's algorithm makes a convolution of floats faster: a 3x3 kernel, stride, dilation and pads
@@ -36,7 +34,6 @@ export function suitsWinograd({ X, W, group, window }: Omit<Convolution, "dY">, 
   if (X.elemType !== "float" || X.shape.length !== 4 || group !== 1 || kernel.join() !== "3,3") return false;
   if ([...strides, ...dilations, ...pads].some((size) => size !== 1)) return false;
   if (![...X.shape.slice(1), ...W.shape].every((dim) => typeof dim === "number")) return false;
-  const images = typeof X.shape[0] === "number" ? X.shape[0] : IMAGES;
   const [filters, channels] = [staticDim(W.shape, 0), staticDim(W.shape, 1)];
   const [rows, columns] = tilesOf(X);
   const [height, width] = [readAlong(rows), readAlong(columns)];
@@ -44,7 +41,7 @@ export function suitsWinograd({ X, W, group, window }: Omit<Convolution, "dY">, 
   const direct = (3 * rows.side - 2) * (3 * columns.side - 2);
   const saved = filters * channels * (direct - height * width);
   const maps = (filters + channels) * height * columns.side * (rows.side + width);
-  const weights = (filters * channels * rows.read * columns.read * 9) / images;
+  const weights = (filters * channels * rows.read * columns.read * 9) / imagesOf(X);
   return saved >= TRANSFORM_COST[B === 8 ? "narrow" : "wide"] * (maps + weights);
 }
 
