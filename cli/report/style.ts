@@ -36,8 +36,8 @@ p { margin: 0 0 12px; max-width: 72ch; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 22px 24px; margin-top: 20px; }
 .badge { display: inline-block; border: 1px solid currentColor; border-radius: 99px; padding: 0 9px; font-size: 12px; line-height: 20px; vertical-align: 5px; margin-left: 8px; letter-spacing: 0; font-weight: 600; }
 .badge.finished { color: var(--right); } .badge.diverged, .badge.damaged { color: var(--wrong); } .badge.stopped, .badge.running { color: var(--measured); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 1px; background: var(--card); border: 1px solid var(--line); border-radius: 12px; overflow: hidden; margin-top: 24px; }
-.tiles > div { box-shadow: 0 0 0 1px var(--line); padding: 14px 18px 12px; }
+.tiles { display: flex; flex-wrap: wrap; gap: 1px; background: var(--card); border: 1px solid var(--line); border-radius: 12px; overflow: hidden; margin-top: 24px; }
+.tiles > div { flex: 1 0 auto; min-width: 130px; max-width: 100%; box-shadow: 0 0 0 1px var(--line); padding: 14px 18px 12px; }
 .tiles b { display: block; white-space: nowrap; font-size: 22px; line-height: 1.25; font-weight: 600; letter-spacing: -.01em; }
 .tiles span { color: var(--quiet); font-size: 13px; display: block; line-height: 1.4; }
 .findings { list-style: none; margin: 10px 0 0; padding: 0; }
@@ -89,7 +89,7 @@ dt { color: var(--quiet); white-space: nowrap; } dd { margin: 0; text-align: rig
 footer { color: var(--quiet); font-size: 13px; margin-top: 28px; }
 @media (max-width: 560px) {
   main { padding: 24px 14px 40px; } .card { padding: 16px 14px; border-radius: 10px; } h1 { font-size: 23px; }
-  .tiles { grid-template-columns: 1fr 1fr; } .tiles > div { padding: 10px 12px; } .tiles b { font-size: 20px; }
+  .tiles { display: grid; grid-template-columns: 1fr 1fr; } .tiles > div { padding: 10px 12px; } .tiles b { font-size: 20px; }
   .pictures { grid-template-columns: repeat(auto-fill, minmax(96px, 1fr)); } .bar { display: none; } th, td { padding-right: 10px; }
 }
 @media print { body { background: #fff; } .card { break-inside: avoid; } }

@@ -47,6 +47,9 @@ test.each([
     const found = await page.evaluate(() => ({
       pictures: [...document.images].map(({ naturalWidth }) => naturalWidth),
       overflow: document.documentElement.scrollWidth - innerWidth,
+      cut: [...document.querySelectorAll(".tiles b")]
+        .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+        .map(({ textContent }) => textContent),
       background: getComputedStyle(document.body).backgroundColor,
       title: document.title,
     }));
@@ -57,6 +60,7 @@ test.each([
     expect(faults).toEqual([]);
     expect(found.pictures).toEqual([4, 4, 4]);
     expect(found.overflow).toBeLessThanOrEqual(0);
+    expect(found.cut).toEqual([]);
     expect(found.background).toBe(colorScheme === "dark" ? "rgb(18, 21, 27)" : "rgb(246, 247, 249)");
     expect(found.title).toBe("ShakeNet 8 2x2d on photos");
   },

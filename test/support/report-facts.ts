@@ -31,7 +31,8 @@ export function reportFacts(
     test_accuracy: accuracy - 2,
     learning_rate: 0.1,
     images_per_second: 100,
-    seconds: 3,
+    // 58 min 21 s together
+    seconds: 1167,
   });
   const [first = "", second = ""] = classNames;
   return {
@@ -46,7 +47,7 @@ export function reportFacts(
       settings: { depth: 8, batchSize: 16 },
       command: "shake train --data photos",
       origin: undefined,
-      parameters: 3574,
+      parameters: 26_192_922,
       layers: [{ name: "fc", operator: "Gemm", output: "float[batch, 10]", parameters: 90, flops: 160 }],
       ...changes,
     },
