@@ -6,7 +6,7 @@ import { makeFolder, writeFileAtomic } from "../../runtime/node/files.ts";
 import { type AccuracyOptions, readOptions, usage } from "./options.ts";
 import { figureOf, tableOf } from "./report.ts";
 import { type Row, type Study, studies } from "./studies.ts";
-import { correlationsOf, type Outcome, outcomeOf } from "./training.ts";
+import { correlationsOf, mirroredOf, type Outcome, outcomeOf } from "./training.ts";
 
 try {
   const options = readOptions(process.argv.slice(2));
@@ -32,17 +32,16 @@ async function measure(study: Study, options: AccuracyOptions): Promise<void> {
 
 /** Trains what is missing, several at once. All rows have a first seed before one has a second. */
 async function trainAll(study: Study, options: AccuracyOptions): Promise<Map<Row, Outcome[]>> {
-  const measuresBranches = study.figure?.shows === "correlation";
   const seeds = Array.from({ length: options.seeds }, (_, i) => i + 1);
   const queue = seeds.flatMap((seed) => study.rows.map((row) => ({ row, seed })));
   const outcomes = new Map(study.rows.map((row) => [row, [] as Outcome[]]));
   const rest = queue.values();
   let done = 0;
-  const workers = Array.from({ length: options.atOnce }, async () => {
+  const atOnce = study.rows.some(({ usesAllCores }) => usesAllCores) ? 1 : options.atOnce;
+  const workers = Array.from({ length: atOnce }, async () => {
     for (const { row, seed } of rest) {
       const outcome = await outcomeOf(row, seed, options);
-      const correlations = measuresBranches ? await correlationsOf(row, seed, options) : [];
-      outcomes.get(row)?.push({ ...outcome, correlations });
+      outcomes.get(row)?.push({ ...outcome, ...(await moreOf(study, row, seed, options)) });
       done++;
       const title = `${row.label}, seed ${seed}`;
       console.error(`[${done} of ${queue.length}] ${title}: ${outcome.accuracy.toFixed(2)} %`);
@@ -50,4 +49,16 @@ async function trainAll(study: Study, options: AccuracyOptions): Promise<Map<Row
   });
   await Promise.all(workers);
   return outcomes;
+}
+
+/** What the figure of a study shows of a trained network beside its accuracy. */
+async function moreOf(
+  { figure }: Study,
+  row: Row,
+  seed: number,
+  options: AccuracyOptions,
+): Promise<Pick<Outcome, "correlations" | "mirrored">> {
+  if (figure?.shows === "correlation") return { correlations: await correlationsOf(row, seed, options) };
+  if (figure?.shows === "minutes") return { mirrored: await mirroredOf(row, seed, options) };
+  return {};
 }

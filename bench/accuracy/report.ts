@@ -10,15 +10,25 @@ export type Outcomes = ReadonlyMap<Row, readonly Outcome[]>;
 
 const colours = ["#2a64cf", "#c2570c", "#2e8540", "#8a3ab9"];
 
-/** The accuracy of each row over its seeds, as a table in Markdown. */
-export function tableOf(study: Study, outcomes: Outcomes): string {
-  const lines = study.rows.map((row) => {
+/**
+ * The accuracy of each row over its seeds, as a table in Markdown; with that of mirrored images, and the
+ * time, where the study is about them.
+ */
+export function tableOf({ rows, figure }: Study, outcomes: Outcomes): string {
+  const overMinutes = figure?.shows === "minutes";
+  const lines = rows.map((row) => {
     const values = accuraciesOf(row, outcomes);
-    const { min, max } = spreadOf(values);
-    return `| ${row.label} | ${meanOf(values).toFixed(1)} | ${min.toFixed(1)} to ${max.toFixed(1)} | ${values.length} |`;
+    const more = overMinutes ? [...meanAndSpread(mirroredOf(row, outcomes)), minutesOf(row, outcomes)] : [];
+    return [row.label, ...meanAndSpread(values), ...more, values.length];
   });
-  const head = "| training | test accuracy in percent, mean | least and most | n |";
-  return [head, "|---|---|---|---|", ...lines].join("\n");
+  const names = overMinutes ? ["with mirrored images", "least and most", "minutes"] : [];
+  const head = ["training", "test accuracy in percent, mean", "least and most", ...names, "n"];
+  return [head, head.map(() => "---"), ...lines].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+function meanAndSpread(values: readonly number[]): readonly string[] {
+  const { min, max } = spreadOf(values);
+  return [meanOf(values).toFixed(1), `${min.toFixed(1)} to ${max.toFixed(1)}`];
 }
 
 /** The figure of a study as SVG, with the mean of the seeds and their spread; undefined where it has none. */
@@ -31,29 +41,45 @@ export function figureOf({ title, rows, figure }: Study, outcomes: Outcomes): st
     });
     return barsFile(title, figure.title, bars);
   }
-  const names = [...new Set(rows.map(({ line }) => line))];
-  const lines = names.map((label, i): ChartLine => {
-    const own = rows.filter(({ line }) => line === label);
-    const points = own.flatMap((row) => pointsOf(row, outcomes.get(row) ?? [], figure.shows));
-    return {
+  const { title: name, xTitle = "", shows } = figure;
+  const overMinutes = shows === "minutes";
+  const all = overMinutes ? linesOverMinutes(rows, outcomes) : linesOverRows(rows, outcomes, shows);
+  const lines = [...all].map(
+    ([label, points], i): ChartLine => ({
       label,
       colour: at(colours, i % colours.length),
       points: points.map(({ x, values }) => [x, meanOf(values)]),
       spread: points.map(({ values }) => [Math.min(...values), Math.max(...values)]),
-    };
-  });
-  const { title: name, xTitle = "", shows } = figure;
-  return chartsFile(title, [{ title: name, xTitle, lines, isLogarithmic: shows === "last accuracy" }]);
+    }),
+  );
+  const isLogarithmic = overMinutes || shows === "last accuracy";
+  return chartsFile(title, [{ title: name, xTitle, lines, isLogarithmic }]);
 }
+
+/** The lines of a figure by their names. */
+type Lines = ReadonlyMap<string, readonly Point[]>;
+
+function linesOverRows(rows: readonly Row[], outcomes: Outcomes, shows: Shows): Lines {
+  const names = [...new Set(rows.map(({ line }) => line))];
+  const pointsOfRow = (row: Row) => pointsOf(row, outcomes.get(row) ?? [], shows);
+  return new Map(names.map((name) => [name, rows.filter(({ line }) => line === name).flatMap(pointsOfRow)]));
+}
+
+function linesOverMinutes(rows: readonly Row[], outcomes: Outcomes): Lines {
+  const pointsBy = (valuesOf: typeof accuraciesOf) =>
+    rows.map((row) => ({ x: minutesOf(row, outcomes), values: valuesOf(row, outcomes) }));
+  return new Map([
+    ["test images", pointsBy(accuraciesOf)],
+    ["mirrored too", pointsBy(mirroredOf)],
+  ]);
+}
+
+type Shows = NonNullable<Study["figure"]>["shows"];
 
 type Point = { readonly x: number; readonly values: readonly number[] };
 
 /** The places of a row in a figure of lines, with the value of each seed. */
-function pointsOf(
-  { x }: Row,
-  outcomes: readonly Outcome[],
-  shows: NonNullable<Study["figure"]>["shows"],
-): Point[] {
+function pointsOf({ x }: Row, outcomes: readonly Outcome[], shows: Shows): Point[] {
   if (shows === "last accuracy") {
     return x === undefined ? [] : [{ x, values: outcomes.map(({ accuracy }) => accuracy) }];
   }
@@ -65,6 +91,16 @@ function pointsOf(
 
 function accuraciesOf(row: Row, outcomes: Outcomes): number[] {
   return (outcomes.get(row) ?? []).map(({ accuracy }) => accuracy);
+}
+
+function mirroredOf(row: Row, outcomes: Outcomes): number[] {
+  return (outcomes.get(row) ?? []).map(({ mirrored = Number.NaN }) => mirrored);
+}
+
+/** The median of the seeds, which a program that ran beside one of them does not change. */
+function minutesOf(row: Row, outcomes: Outcomes): number {
+  const minutes = (outcomes.get(row) ?? []).map(({ minutes = Number.NaN }) => minutes);
+  return Math.round(spreadOf(minutes).median);
 }
 
 function meanOf(values: readonly number[]): number {

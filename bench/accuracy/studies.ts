@@ -10,6 +10,8 @@ export interface Row {
   readonly program: "shake" | "torch";
   /** The flags of the program, without the seed. */
   readonly flags: readonly string[];
+  /** Whether it trains alone, on all cores; other trainings run beside each other, each on one core. */
+  readonly usesAllCores?: boolean;
 }
 
 /** Trainings that answer one question, and how the answer is drawn. */
@@ -21,10 +23,11 @@ export interface Study {
     /** What the horizontal axis counts, where it counts. */
     readonly xTitle?: string;
     /**
-     * The test accuracy of every epoch; the last accuracy over the rows' `x`, or a bar a row; or how alike
-     * the branches of each block are.
+     * The test accuracy of every epoch; the last accuracy over the rows' `x`, or a bar a row; how alike the
+     * branches of each block are; or the last accuracy over the time of the training, without and with
+     * mirrored images.
      */
-    readonly shows: "test_accuracy" | "last accuracy" | "bars" | "correlation";
+    readonly shows: "test_accuracy" | "last accuracy" | "bars" | "correlation" | "minutes";
   };
 }
 
@@ -70,6 +73,21 @@ const shaken = (["E-E", "S-S-I"] as const).map((mix) => ({
   line: mix,
   flags: [...deeper, ...mixes[mix]],
 }));
+
+/** Noise of a strength that changes over 15 epochs of `--recipe fast`, in a network of half its width. */
+const scheduled = (["S-E-I", "S-S-I"] as const).flatMap((mix) =>
+  ["constant", "growing", "shrinking", "early", "late"].map((schedule) => ({
+    label: `${mix}, ${schedule}`,
+    flags: [...mixes[mix], "--shake-schedule", schedule],
+  })),
+);
+const narrow = ["--data", "cifar10", "--recipe", "fast", "--width", "16", "--evaluate-every-epochs", "15"];
+
+/** An hour of a larger network by `--recipe fast`. */
+const hour = [
+  ...["--depth", "14", "--width", "48", "--epochs", "21", "--batch-size", "256"],
+  ...["--learning-rate", "0.045", "--sgd-rate", "15", "--cutout", "8", "--evaluate-every-epochs", "7"],
+];
 
 /** The paper's recipe, as both programs take it. */
 const paper = [
@@ -120,6 +138,31 @@ export const studies: Readonly<Record<string, Study>> = {
     title: "How alike the two branches are",
     rows: shaken.map((row) => ({ ...row, program: "shake" })),
     figure: { title: "Correlation of the branches, 14 2x16d", xTitle: "block", shows: "correlation" },
+  },
+  "shake-schedules": {
+    title: "How strong the noise is over the run",
+    rows: [{ label: "E-E: no noise", flags: mixes["E-E"] }, ...scheduled].map(({ label, flags }) => ({
+      label,
+      line: label,
+      program: "shake",
+      flags: [...narrow, ...flags],
+    })),
+    figure: { title: "Test accuracy in percent, 8 2x16d, 15 epochs of CIFAR-10", shows: "bars" },
+  },
+  budgets: {
+    title: "Accuracy over minutes",
+    rows: [
+      { label: "8 2x32d, 5 epochs", flags: ["--epochs", "5"] },
+      { label: "8 2x32d, 15 epochs", flags: [] },
+      { label: "14 2x48d, 21 epochs", flags: hour },
+    ].map(({ label, flags }) => ({
+      label,
+      line: "",
+      program: "shake",
+      flags: ["--data", "cifar10", "--recipe", "fast", ...flags],
+      usesAllCores: true,
+    })),
+    figure: { title: "Accuracy in percent, CIFAR-10, E-E", xTitle: "minutes", shows: "minutes" },
   },
   "torch-curves": {
     title: "The same recipe in PyTorch",

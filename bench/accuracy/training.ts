@@ -16,6 +16,10 @@ export interface Outcome {
   readonly curve: readonly (readonly [epoch: number, accuracy: number])[];
   /** The correlation of the branches of each block of a ShakeNet. */
   readonly correlations?: readonly number[];
+  /** The time of training and evaluation, of `shake train`. */
+  readonly minutes?: number;
+  /** The last accuracy over the test images with mirrored images too, in percent. */
+  readonly mirrored?: number;
 }
 
 /** The folder that trainings are kept in, that of CIFAR-10, and the Python that has PyTorch. */
@@ -30,8 +34,8 @@ const shake = fileURLToPath(new URL("../../cli/main.js", import.meta.url));
 const torch = join(repository, "test/interop/train_torch.py");
 
 /**
- * Trains a row with a seed on one core, from where it was cut, unless the folder has its end already. Equal
- * trainings of two studies are one. Throws Error where the program fails, naming its log.
+ * Trains a row with a seed, from where it was cut, unless the folder has its end already. Equal trainings of
+ * two studies are one. Throws Error where the program fails, naming its log.
  */
 export async function outcomeOf(row: Row, seed: number, place: Place): Promise<Outcome> {
   const train = row.program === "shake" ? trainedByShake : trainedByTorch;
@@ -46,22 +50,19 @@ function pathOf({ program, flags }: Row, seed: number, { folder }: Place): strin
 async function trainedByShake(path: string, row: Row, seed: number, { dataDir }: Place): Promise<Outcome> {
   if (!(await isFinished(path))) {
     const place = dataDir === undefined ? [] : ["--data-dir", dataDir];
-    const one = ["--seed", String(seed), "--threads", "1", "--replicas", "1", "--run-dir", path];
-    const resumed = ["--resume", path, "--threads", "1", "--replicas", "1"];
-    await run(`${path}.log`, process.execPath, [
-      shake,
-      "train",
-      ...((await isRun(path)) ? resumed : [...row.flags, ...one]),
-      ...place,
-    ]);
+    const cores = row.usesAllCores ? [] : ["--threads", "1", "--replicas", "1"];
+    const start = [...row.flags, "--seed", String(seed), "--run-dir", path];
+    const training = (await isRun(path)) ? ["--resume", path] : start;
+    await run(`${path}.log`, process.execPath, [shake, "train", ...training, ...cores, ...place]);
   }
   const records = await (await openRun(path)).records();
+  const minutes = records.reduce((sum, { seconds }) => sum + seconds / 60, 0);
   const curve = records.flatMap(({ epoch, test_accuracy: accuracy }) =>
     accuracy === undefined || accuracy === null ? [] : [[epoch, accuracy] as const],
   );
   const accuracy = curve.at(-1)?.[1];
   if (accuracy === undefined) throw new Error(`${path} has no test accuracy.`);
-  return { accuracy, curve };
+  return { accuracy, curve, minutes };
 }
 
 /**
@@ -73,6 +74,17 @@ export async function correlationsOf(row: Row, seed: number, place: Place): Prom
   const text = await run(`${path}.log`, process.execPath, [shake, "inspect", path, "--branches", "--json"]);
   const { correlations }: { readonly correlations: readonly number[] } = JSON.parse(text);
   return correlations;
+}
+
+/**
+ * The accuracy over the test images, in percent, with the scores of each image and its mirror averaged, of a
+ * row that `shake train` has trained. Throws Error where `shake eval` fails, naming its log.
+ */
+export async function mirroredOf(row: Row, seed: number, place: Place): Promise<number> {
+  const path = pathOf(row, seed, place);
+  const text = await run(`${path}.log`, process.execPath, [shake, "eval", path, "--tta", "--json"]);
+  const { tta_accuracy: accuracy }: { readonly tta_accuracy: number } = JSON.parse(text);
+  return accuracy;
 }
 
 async function isFinished(path: string): Promise<boolean> {

@@ -124,3 +124,35 @@ test("the command line names a study and its numbers, and a mistake is one sente
     "--seeds must be a whole number from 1, not 0.",
   );
 });
+
+test("a study over minutes shows the accuracy with mirrored images too, at the median of the seeds' times", () => {
+  const overMinutes: Study = {
+    ...study,
+    rows: [few, many],
+    figure: { title: "Accuracy", xTitle: "minutes", shows: "minutes" },
+  };
+  const trained = (accuracy: number, mirrored: number, minutes: number) => ({
+    ...reached(accuracy),
+    mirrored,
+    minutes,
+  });
+  const seeds = new Map([
+    [few, [trained(80, 82, 4.1), trained(84, 86, 4.2), trained(82, 84, 9)]],
+    [many, [trained(90, 92, 57.6)]],
+  ]);
+  expect(tableOf(overMinutes, seeds).split("\n")).toEqual([
+    "| training | test accuracy in percent, mean | least and most | with mirrored images | least and most | minutes | n |",
+    "| --- | --- | --- | --- | --- | --- | --- |",
+    "| 100 images | 82.0 | 80.0 to 84.0 | 84.0 | 82.0 to 86.0 | 4 | 3 |",
+    "| 1000 images | 90.0 | 90.0 to 90.0 | 92.0 | 92.0 to 92.0 | 58 | 1 |",
+  ]);
+  const points = [...(figureOf(overMinutes, seeds) ?? "").matchAll(/<title>([^<]*)/g)].map(
+    ([, text]) => text,
+  );
+  expect(points).toEqual([
+    "test images, 4: 82",
+    "test images, 58: 90",
+    "mirrored too, 4: 84",
+    "mirrored too, 58: 92",
+  ]);
+});
