@@ -29,7 +29,8 @@ export interface ModelNotes {
  * The trained network as one plain .onnx: float [batch, channels, side, side] `images` of raw pixels 0..255
  * in, float [batch, classes] `logits` out, or as `form` says; normalisation inside, batch normalisation
  * folded, both branches merged into one. A checkpoint with averaged weights gives a network of the averages.
- * Throws UserError where the checkpoint lacks a tensor of the network or has it in another shape.
+ * Throws UserError where the checkpoint lacks a tensor of the network, has it in another shape, or has a
+ * trained one that the network does not read.
  */
 export function inferenceModel(
   settings: NetworkSettings,
@@ -84,19 +85,36 @@ export function trainedGraph(
   if (onBranches) expectTwoBranches(settings, "The correlation of branches");
   const alpha = alphaInput ? g.input("alpha", "float", [blockCount(settings)]) : undefined;
   const { mix, drop } = evaluationJoining(g, settings);
+  const read = new Set<string>();
   const logits = appendNetwork(g, images, settings, {
     isTraining: false,
-    tensor: ({ name, shape }) => g.constant(tensorOf(weights, name, shape), name),
+    tensor: ({ name, shape }) => {
+      read.add(name);
+      return g.constant(tensorOf(weights, name, shape), name);
+    },
     mix: (branch1, branch2, block) => {
       onBranches?.(g, branch1, branch2);
       return alpha ? mixBy(g, branch1, branch2, alpha, block) : mix(branch1, branch2, block);
     },
     drop,
   });
+  expectAllRead(weights, read);
   if (output === "logits") g.output(logits, "logits");
   // the axis is explicit, because the default was 1 before opset 13 and is -1 since
   else g.output(g.Softmax(logits, { axis: 1 }), "probabilities");
   return g.graph;
+}
+
+/** Throws UserError for a checkpoint with a trained tensor that the network does not read. */
+function expectAllRead({ trainable }: Checkpoint, read: ReadonlySet<string>): void {
+  const unread = [...trainable].map(([name]) => name).find((name) => !read.has(name));
+  if (unread === undefined) return;
+  throw new UserError(
+    `The network has no ${unread}, and the checkpoint has: it belongs to another network.`,
+    {
+      code: "artifacts-mismatch",
+    },
+  );
 }
 
 /** Throws UserError for a network whose blocks do not mix two branches. */

@@ -10,6 +10,7 @@ import {
   type Graph,
   operators,
   printGraph,
+  Tensor,
   UserError,
 } from "../../graph-builder/index.ts";
 import {
@@ -162,6 +163,16 @@ describe("the frozen network", () => {
       [7, 32, 32, 3],
       [7, 10],
     ]);
+  });
+
+  test("a checkpoint with a trained tensor that the network does not read is refused", () => {
+    const more = new Map([
+      ...checkpoint.trainable,
+      ["stem.bias", new Tensor("float", [3], Float32Array.of(1, 2, 3))],
+    ]);
+    expect(() => inferenceModel(settings, { ...checkpoint, trainable: more })).toThrow(
+      "The network has no stem.bias, and the checkpoint has: it belongs to another network.",
+    );
   });
 
   test("a checkpoint of another network is refused", () => {
