@@ -109,12 +109,9 @@ export function trainedGraph(
 function expectAllRead({ trainable }: Checkpoint, read: ReadonlySet<string>): void {
   const unread = [...trainable].map(([name]) => name).find((name) => !read.has(name));
   if (unread === undefined) return;
-  throw new UserError(
-    `The network has no ${unread}, and the checkpoint has: it belongs to another network.`,
-    {
-      code: "artifacts-mismatch",
-    },
-  );
+  throw new UserError(`The checkpoint has ${unread}, the network has not: it belongs to another network.`, {
+    code: "artifacts-mismatch",
+  });
 }
 
 /** Throws UserError for a network whose blocks do not mix two branches. */

@@ -11,8 +11,8 @@ export type Outcomes = ReadonlyMap<Row, readonly Outcome[]>;
 const colours = ["#2a64cf", "#c2570c", "#2e8540", "#8a3ab9"];
 
 /**
- * The accuracy of each row over its seeds, as a table in Markdown; with that of mirrored images, and the
- * time, where the study is about them.
+ * The accuracy of each row over its seeds in percent, as a table in Markdown; also that with mirrored images
+ * and the minutes, where the figure shows them.
  */
 export function tableOf({ rows, figure }: Study, outcomes: Outcomes): string {
   const overMinutes = figure?.shows === "minutes";
@@ -97,7 +97,7 @@ function mirroredOf(row: Row, outcomes: Outcomes): number[] {
   return (outcomes.get(row) ?? []).map(({ mirrored = Number.NaN }) => mirrored);
 }
 
-/** The median of the seeds, which a program that ran beside one of them does not change. */
+/** The median time over the seeds, in whole minutes. One seed beside another program does not change it. */
 function minutesOf(row: Row, outcomes: Outcomes): number {
   const minutes = (outcomes.get(row) ?? []).map(({ minutes = Number.NaN }) => minutes);
   return Math.round(spreadOf(minutes).median);

@@ -171,7 +171,7 @@ describe("the frozen network", () => {
       ["stem.bias", new Tensor("float", [3], Float32Array.of(1, 2, 3))],
     ]);
     expect(() => inferenceModel(settings, { ...checkpoint, trainable: more })).toThrow(
-      "The network has no stem.bias, and the checkpoint has: it belongs to another network.",
+      "The checkpoint has stem.bias, the network has not: it belongs to another network.",
     );
   });
 
