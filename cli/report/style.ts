@@ -72,7 +72,8 @@ td .badge { margin: 0; vertical-align: 0; }
 .matrix tbody th { position: sticky; left: 0; background: var(--card); text-align: right; padding: 0 8px 0 0; max-width: 150px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; vertical-align: middle; font-weight: 500; }
 .matrix thead th { vertical-align: bottom; font-weight: 500; }
 .matrix thead span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 120px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; display: block; margin: 0 auto; padding-top: 4px; }
-.heat { width: 100%; max-width: 640px; height: auto; display: block; background: var(--track); border-radius: 6px; }
+.beside { display: flex; flex-wrap: wrap; gap: 12px 32px; align-items: flex-start; } .beside > * { min-width: 0; max-width: 100%; } .beside > :last-child { flex: 1 1 300px; }
+.heat { width: 640px; max-width: 100%; height: auto; display: block; background: var(--track); border-radius: 6px; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)); gap: 16px 14px; margin: 0; padding: 0; }
 figure { margin: 0; font-size: 13px; line-height: 1.35; min-width: 0; }
 figure img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--track); border-radius: 8px; margin-bottom: 6px; }

@@ -65,3 +65,17 @@ test.each([
     expect(found.title).toBe("ShakeNet 8 2x2d on photos");
   },
 );
+
+test.each([768, 1000, 1440])("at %s px the matrix of ten classes is there in full", async (width) => {
+  const ten = join(folder, "ten.html");
+  const tenNames = Array.from({ length: 10 }, (_, i) => `automobile ${i}`);
+  writeFileSync(ten, reportPage(reportFacts(tenNames)));
+  const page = await browser.newPage({ viewport: { width, height: 900 } });
+  await page.goto(pathToFileURL(ten).href);
+  const hidden = await page.evaluate(() => {
+    const box = document.querySelector("#confusion .scroll");
+    return box && box.scrollWidth - box.clientWidth;
+  });
+  await page.close();
+  expect(hidden).toBe(0);
+});

@@ -24,10 +24,10 @@ export function confusion(facts: MeasuredFacts): Html {
     rows.length === 0
       ? html`<p>No image was taken for another class.</p>`
       : html`<table><thead><tr><th>class</th><th>taken for</th><th class="number">images</th><th class="number">of the class</th></tr></thead><tbody>${rows}</tbody></table>`;
-  const about = matrix ? "A row is a class, a column what its images were taken for. " : "";
+  const about = html`<p class="about">A row is a class, a column what its images were taken for. The colour is the share of the row.</p>`;
   return html`<section class="card" id="confusion"><h2>Confusion matrix</h2>
-<p class="about">${about}The colour is the share of the row.</p>
-<div class="pair">${matrix ? html`<div class="scroll">${matrix}</div>` : undefined}<div><h3>Confused most</h3><div class="scroll">${list}</div></div></div></section>`;
+${matrix ? about : undefined}
+<div class="beside">${matrix ? html`<div class="scroll">${matrix}</div>` : undefined}<div><h3>Confused most</h3><div class="scroll">${list}</div></div></div></section>`;
 }
 
 /** The classes of the data set, and those of the network that were predicted. */
